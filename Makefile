@@ -1,0 +1,51 @@
+# Each target sets up what it needs: a virtual environment in .venv, from the pinned lock.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install run test test-all lint bench lock
+
+help:
+	@echo "make install   everything that heatproof needs, into .venv (about 7 GB, a few minutes)"
+	@echo "make run       install, then the studies of params.yaml; prints what came out and where the report is"
+	@echo "make test      install, then the fast tests"
+	@echo "make test-all  install, then every test; trains tiny models and runs both engines"
+	@echo "make lint      install, then ruff, snakefmt and snakemake --lint"
+	@echo "make bench     install, then time what is timed; writes bench/results.json and bench/README.md"
+	@echo "make lock      resolve envs/requirements.lock anew from pyproject.toml (needs uv)"
+
+.venv/installed: envs/requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or later is needed, this is {v[0]}.{v[1]}: make install PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r envs/requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: .venv/installed
+
+run: install
+	heatproof plan
+	snakemake --cores all
+	heatproof headline
+
+test: install
+	pytest -q -m "not slow"
+
+test-all: install
+	pytest -q
+
+lint: install
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+bench: install
+	python -m bench.run
+
+lock:
+	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --extra dev --generate-hashes \
+	  --no-annotate --quiet --custom-compile-command "make lock" --output-file envs/requirements.lock pyproject.toml

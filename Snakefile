@@ -1,0 +1,23 @@
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+# reads params.yaml and studies/, checks them, and stops here if anything is wrong
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/train.smk"
+include: "rules/explain.smk"
+include: "rules/score.smk"
+include: "rules/stats.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    input:
+        [results(study) for study in STUDIES],
+
+
+rule models:
+    input:
+        [[artifacts.model_dir(s, m, k) / "card.json" for m, k in checkpoints(s)] for s in STUDIES],

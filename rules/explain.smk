@@ -1,0 +1,26 @@
+rule explain:
+    input:
+        data=artifacts.data_dir("{study}") / "digest.json",
+        model=artifacts.model_dir("{study}", "{model}", "{seed}") / "card.json",
+        code=explain_code,
+    output:
+        maps=artifacts.heatmap_dir("{study}", "{model}", "{seed}") / "maps.npy",
+        index=artifacts.heatmap_dir("{study}", "{model}", "{seed}") / "index.parquet",
+    log:
+        "logs/{study}/{model}/{seed}/explain.log",
+    benchmark:
+        "benchmarks/{study}/{model}/{seed}/explain.tsv"
+    conda:
+        "../envs/heatproof.yaml"
+    threads: threads_of
+    resources:
+        gpu=gpus_of,
+        mem_mb=4000,
+    params:
+        config=lambda wc: section(STUDIES[wc.study].explain),
+        compute=lambda wc: section(STUDIES[wc.study].compute),
+    message:
+        "explain {wildcards.model}, seed {wildcards.seed}, on {wildcards.study}"
+    shell:
+        "python -m heatproof explain --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
+        " --config {params.config:q} --compute {params.compute:q} 2>&1 | tee {log}"

@@ -1,0 +1,37 @@
+rule report:
+    input:
+        data=artifacts.data_dir("{study}") / "digest.json",
+        stats=[artifacts.stats_dir("{study}") / name for name in STATS_TABLES],
+        scores=lambda wc: score_files(wc.study),
+        predictions=lambda wc: [
+            artifacts.model_dir(wc.study, m, k) / "predictions.parquet" for m, k in checkpoints(wc.study)
+        ],
+        maps=lambda wc: [
+            artifacts.heatmap_dir(wc.study, m, STUDIES[wc.study].seeds[0]) / name
+            for m in STUDIES[wc.study].models
+            for name in ("maps.npy", "index.parquet")
+        ],
+        code=code("artifacts", "report.command", "report.inputs", "report.page"),
+        template=[path.relative_to(ROOT) for path in sorted((ROOT / "src/heatproof/report/templates").iterdir())],
+    output:
+        artifacts.report_path("{study}"),
+    log:
+        "logs/{study}/report.log",
+    benchmark:
+        "benchmarks/{study}/report.tsv"
+    conda:
+        "../envs/heatproof.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        models=lambda wc: STUDIES[wc.study].models,
+        seeds=lambda wc: STUDIES[wc.study].seeds,
+        methods=lambda wc: STUDIES[wc.study].explain.methods,
+        config=lambda wc: section(STUDIES[wc.study].report),
+        study=lambda wc: section(STUDIES[wc.study]),
+    message:
+        "write the report of {wildcards.study}"
+    shell:
+        "python -m heatproof report --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
+        " --methods {params.methods} --config {params.config:q} --study-config {params.study:q} 2>&1 | tee {log}"

@@ -1,0 +1,3 @@
+from heatproof.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,119 @@
+"""What the figures state, as plain numbers: one row a model, in the order and colour that every figure shares."""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from heatproof.report import words
+from heatproof.report.inputs import Inputs
+
+# Okabe and Ito (2008), told apart with any colour vision; yellow and black vanish on one of the two grounds.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+def color(models: list[str] | tuple[str, ...], model: str) -> str:
+    return PALETTE[list(models).index(model) % len(PALETTE)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model in a dot plot: its mean and interval, single trainings, and what stands beside it."""
+
+    model: str
+    color: str
+    competent: bool
+    mean: float
+    low: float
+    high: float
+    seeds: tuple[float, ...] = ()
+    marks: dict[str, float] = field(default_factory=dict)  # control or ceiling -> mean
+
+
+def dot_rows(inputs: Inputs, family: str, method: str, marks: tuple[str, ...] = tuple(words.CONTROLS)) -> list[Row]:
+    """The family's primary metric of every model, with those controls that have a value."""
+    metric = inputs.primary(family)
+    table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["metric"] == metric)]
+    table = table.set_index(["method", "model"])
+    rows = []
+    for model in inputs.models:
+        found = table.loc[(method, model)] if (method, model) in table.index else None
+        mean, low, high = (float("nan"),) * 3 if found is None else (found["mean"], found["low"], found["high"])
+        beside = {name: table.loc[(name, model), "mean"] for name in marks if (name, model) in table.index}
+        rows.append(
+            Row(
+                model,
+                color(inputs.models, model),
+                model in inputs.competent,
+                float(mean),
+                float(low),
+                float(high),
+                seed_means(inputs, family, method, model),
+                {name: float(value) for name, value in beside.items() if pd.notna(value)},
+            )
+        )
+    return rows
+
+
+def seed_means(inputs: Inputs, family: str, method: str, model: str) -> tuple[float, ...]:
+    """Mean of the primary metric of each training; nothing for a model trained once."""
+    by_seed = inputs.summary["seed_means"].get(family, {}).get(method, {}).get(model, {})
+    means = tuple(float(mean) for mean in by_seed.values() if mean is not None)
+    return means if len(means) > 1 else ()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One training in the accuracy figure."""
+
+    model: str
+    seed: int
+    color: str
+    competent: bool
+    accuracy: float
+    low: float
+    high: float
+    f1: float
+
+
+def checkpoints(inputs: Inputs) -> list[Checkpoint]:
+    """Every training, by model as declared and by seed."""
+    table = inputs.checkpoints.set_index(["model", "seed"])
+    keys = [(model, seed) for model in inputs.models for seed in inputs.seeds if (model, seed) in table.index]
+    rows = [(key, table.loc[key]) for key in keys]
+    return [
+        Checkpoint(
+            model,
+            int(seed),
+            color(inputs.models, model),
+            bool(row["competent"]),
+            float(row["balanced_accuracy"]),
+            float(row["low"]),
+            float(row["high"]),
+            float(row["f1_macro"]),
+        )
+        for (model, seed), row in rows
+    ]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Row minus column, mean over groups, and Holm's p."""
+
+    row: str
+    column: str
+    difference: float
+    effect: float
+    p: float
+
+
+def pair_cells(inputs: Inputs, family: str, method: str) -> list[Pair]:
+    """Pairs of the family's primary metric; the model declared later is the row."""
+    table = inputs.pairs
+    table = table[(table["metric"] == inputs.primary(family)) & (table["method"] == method)]
+    place = {model: i for i, model in enumerate(inputs.models)}
+    cells = []
+    for _, pair in table.iterrows():
+        sign, row, column = (1, pair["a"], pair["b"]) if place[pair["a"]] > place[pair["b"]] else (-1, pair["b"], pair["a"])
+        numbers = sign * pair["difference"], sign * pair["effect"], pair["p_corrected"]
+        cells.append(Pair(row, column, *map(float, numbers)))
+    return sorted(cells, key=lambda cell: (place[cell.row], place[cell.column]))

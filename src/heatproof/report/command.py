@@ -1,0 +1,28 @@
+"""`heatproof report`: one HTML file that tells what a study found. Heavy imports wait until it runs."""
+
+import argparse
+import json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--study", required=True, help="name of the study")
+    parser.add_argument("--models", nargs="+", required=True, help="timm names, in the order of the report")
+    parser.add_argument("--seeds", nargs="+", type=int, required=True, help="training seeds")
+    parser.add_argument("--methods", nargs="+", required=True, help="explanation methods under study")
+    parser.add_argument("--config", type=json.loads, required=True, metavar="JSON", help="section `report`")
+    parser.add_argument(
+        "--study-config", type=json.loads, required=True, metavar="JSON", help="the study's whole resolved configuration"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read what the stages before left and write the report."""
+    from heatproof import artifacts
+    from heatproof.report.inputs import read
+    from heatproof.report.page import render
+
+    inputs = read(args.study, args.models, args.seeds, args.methods)
+    path = artifacts.report_path(args.study)
+    with artifacts.replacing(path) as temporary:
+        temporary.write_text(render(inputs, args.config, args.study_config), encoding="utf-8")
+    print(path)

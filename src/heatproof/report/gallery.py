@@ -1,0 +1,174 @@
+"""Heatmaps to look at: the best and the worst cases, every model side by side."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy import ndimage
+
+from heatproof.report import words
+from heatproof.report.inputs import Inputs
+
+COLORMAP = "inferno"  # perceptually uniform: equal steps of heat look equal
+_LEAST, _MOST = 128, 192  # pixels a side: small images are enlarged by whole steps, large ones reduced
+_HEAT = 0.6  # opacity of the heat
+_OUTLINE = (86, 180, 233)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture. `source` is a data URI, "" where there is no heatmap to draw; `note` says why, or what was scored."""
+
+    title: str
+    source: str
+    alt: str
+    note: str
+    seen_as: str = ""  # the class that the model chose where it is not the true one
+
+
+@dataclass(frozen=True)
+class Case:
+    kind: str  # "Best", "Worst", or "" where no score orders the images
+    image_id: str
+    group: str
+    label: str
+    score: float
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    cases: tuple[Case, ...]
+    family: str | None  # whose primary metric orders them; None where no score does
+    ranked_by: tuple[str, ...]  # the models that the order is averaged over
+    method: str
+    seed: int
+
+
+def make(inputs: Inputs, count: int) -> Gallery:
+    """The `count` cases of the first method and first seed, half best and half worst by the mean score of the
+    competent models (of all models where none is), at most one of a patient in each half as long as there are more.
+
+    Localization orders them, or faithfulness where there is no truth.
+    """
+    method, seed = inputs.methods[0], inputs.seeds[0]
+    ranked_by = tuple(inputs.competent or inputs.models)
+    family = next((f for f in ("localization", "faithfulness") if f in inputs.families and inputs.judged(f)), None)
+    scores = _scores(inputs, family, method)
+    means = scores[scores["model"].isin(ranked_by)].groupby("image_id")["value"].mean()
+    rows = inputs.index[inputs.models[0]]
+    images = rows[rows["method"] == method].drop_duplicates("image_id").set_index("image_id")["group"]
+    if family is None:
+        chosen = [("", image) for image in _pick(images, count, ())]
+    else:
+        lower = words.metric(inputs.primary(family)).better == "lower"
+        order = means.sort_index().sort_values(ascending=lower, kind="stable")
+        best = _pick(images[order.index], count - count // 2, ())
+        worst = _pick(images[order.index[::-1]], count // 2, best)
+        chosen = [("Best", image) for image in best] + [("Worst", image) for image in reversed(worst)]
+    by_cell = scores.set_index(["model", "image_id"])
+    cases = tuple(_case(inputs, kind, image, method, means, by_cell) for kind, image in chosen)
+    return Gallery(cases, family, ranked_by, method, seed)
+
+
+def _scores(inputs: Inputs, family: str | None, method: str) -> pd.DataFrame:
+    metric = inputs.primary(family) if family else None
+    scores = inputs.scores
+    return scores[(scores["metric"] == metric) & (scores["method"] == method) & scores["value"].notna()]
+
+
+def _pick(ordered: pd.Series, count: int, taken: Sequence[str]) -> list[str]:
+    """The first `count` images of `ordered` (image -> group), new groups before a group's second image."""
+    free = ordered[~ordered.index.isin(taken)]
+    again = free.duplicated()
+    first = list(free.index[~again]) + list(free.index[again])
+    chosen = set(first[:count])
+    return [image for image in free.index if image in chosen]
+
+
+def _case(
+    inputs: Inputs, kind: str, image: str, method: str, means: pd.Series, scores: pd.DataFrame
+) -> Case:
+    place = int(np.flatnonzero(inputs.manifest["image_id"] == image)[0])
+    row = inputs.manifest.iloc[place]
+    picture = np.moveaxis(np.asarray(inputs.pixels[place]), 0, -1)
+    picture = np.repeat(picture, 3, axis=-1) if picture.shape[-1] == 1 else picture
+    truth = np.asarray(inputs.masks[place]) if row["truth"] != "none" else np.zeros(picture.shape[:2], bool)
+    label = inputs.classes[row["label"]]
+    cells = [Cell("Image", _uri(_enlarged(picture)), f"Image {image}, true class {label}", "")]
+    if truth.any():
+        outlined = _outlined(_enlarged(picture), truth)
+        cells.append(Cell("True region", _uri(outlined), f"Image {image} with the true region outlined", ""))
+    for model in inputs.models:
+        cells.append(_heat_cell(inputs, model, image, method, picture, truth, scores))
+    return Case(kind, image, row["group"], label, float(means.get(image, float("nan"))), tuple(cells))
+
+
+def _heat_cell(
+    inputs: Inputs, model: str, image: str, method: str, picture: np.ndarray, truth: np.ndarray, scores: pd.DataFrame
+) -> Cell:
+    index = inputs.index[model]
+    found = index.index[(index["image_id"] == image) & (index["method"] == method)]
+    if not len(found):
+        return Cell(model, "", "", "no heatmap was made")
+    row = index.loc[found[0]]
+    seen_as = "" if row["predicted"] == row["target"] else inputs.classes[row["predicted"]]
+    if row["degenerate"]:
+        return Cell(model, "", "", f"no heatmap to show: {words.reason(row['degenerate'])}", seen_as)
+    heated = overlay(picture, np.asarray(inputs.maps[model][found[0]]))
+    score = scores.loc[(model, image), "value"] if (model, image) in scores.index else float("nan")
+    shown = words.number(float(score)) if np.isfinite(score) else "no score"
+    return Cell(model, _uri(_outlined(_enlarged(heated), truth)), f"Heatmap of {model} on image {image}", shown, seen_as)
+
+
+def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Lay a heatmap over a picture, its range in this image stretched from 0 to 1.
+
+    Args:
+        picture: uint8 [height, width, 3].
+        heat: float [height, width], finite and not constant.
+    """
+    low, high = float(heat.min()), float(heat.max())
+    unit = (heat.astype(np.float64) - low) / (high - low)
+    colors = matplotlib.colormaps[COLORMAP](unit)[..., :3] * 255
+    return np.round((1 - _HEAT) * picture + _HEAT * colors).astype(np.uint8)
+
+
+def _enlarged(picture: np.ndarray) -> np.ndarray:
+    """Whole steps up until the picture can be seen, or down until it is light enough to carry."""
+    side = max(picture.shape[:2])
+    if side > _MOST:
+        height, width = (max(1, round(length * _MOST / side)) for length in picture.shape[:2])
+        return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
+    return np.kron(picture, np.ones((-(-_LEAST // side),) * 2 + (1,), np.uint8))
+
+
+def _outlined(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The true region's outline, drawn just outside it so that it hides nothing of it."""
+    if not truth.any():
+        return picture
+    height, width = picture.shape[:2]
+    resized = Image.fromarray(truth.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
+    inside = np.asarray(resized) >= 0.5
+    inside = inside if inside.any() else np.asarray(resized) > 0  # a region smaller than a pixel
+    picture = picture.copy()
+    picture[ndimage.binary_dilation(inside, np.ones((3, 3))) & ~inside] = _OUTLINE
+    return picture
+
+
+def _uri(picture: np.ndarray) -> str:
+    """PNG of at most 256 colours (a third of the bytes) as a data URI."""
+    image = Image.fromarray(picture).quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def scale() -> str:
+    """The colours of heat from least to most, as a data URI."""
+    return _uri(overlay(np.full((6, 256, 3), 128, np.uint8), np.tile(np.arange(256.0), (6, 1))))

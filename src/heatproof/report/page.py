@@ -1,0 +1,183 @@
+"""The page: which figures and tables stand where, and the words between them."""
+
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from heatproof.report import charts, figures, gallery, provenance, tables, words
+from heatproof.report.inputs import Inputs
+
+KEY_MARKS = ("random", "center", "ceiling")
+
+
+@dataclass(frozen=True)
+class Figure:
+    svg: Markup
+    caption: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One method's scores in one family."""
+
+    method: str
+    dots: Figure
+    pairs: Figure | None
+    primary: tables.Table
+    others: tables.Table | None
+    pair_table: tables.Table | None
+
+
+@dataclass(frozen=True)
+class Family:
+    key: str
+    words: words.Family
+    metric: words.Metric
+    sentences: list[str]
+    comparisons: list[Comparison]  # none where there is nothing to show
+
+
+def render(inputs: Inputs, config: dict, study_config: dict) -> str:
+    """The whole report as HTML.
+
+    Args:
+        inputs: what the stages before left.
+        config: section `report`: title, question, gallery.
+        study_config: the resolved configuration of the study, printed as it is.
+    """
+    environment = Environment(
+        loader=PackageLoader("heatproof.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    shown = gallery.make(inputs, config["gallery"])
+    return environment.get_template("report.html.j2").render(
+        study=inputs.study,
+        title=config["title"] or f"Study {inputs.study}",
+        question=config["question"],
+        headline=inputs.summary["headline"],
+        cautions=sentences(inputs, "general"),
+        key=key_figure(inputs),
+        accuracy=accuracy_figure(inputs, "accuracy"),
+        models=tables.models(inputs),
+        recall=tables.recall(inputs),
+        families=[family(inputs, key) for key in inputs.families],
+        gallery=shown,
+        gallery_metric=words.metric(inputs.primary(shown.family)) if shown.family else None,
+        scale=gallery.scale(),
+        left_out=left_out(inputs),
+        missing=tables.missing(inputs),
+        coverage=coverage(inputs),
+        images=tables.images(inputs),
+        explained=words.CONTROLS_EXPLAINED,
+        controls=words.CONTROLS,
+        groups=words.GROUPS[inputs.summary["groups"]["kind"]],
+        interval=f"{inputs.summary['interval']:.0%}",
+        alpha=f"{inputs.summary['alpha']:g}",
+        number=words.number,
+        listed=words.listed,
+        facts=provenance.facts(inputs),
+        digest=provenance.data_digest(inputs),
+        cards=provenance.cards(inputs),
+        parameters=provenance.parameters(study_config),
+    )
+
+
+def sentences(inputs: Inputs, family: str) -> list[str]:
+    return [item["text"] for item in inputs.summary["sentences"] if item["family"] == family]
+
+
+def key_figure(inputs: Inputs) -> Figure:
+    """The figure of the first screen: the first family that can be judged, or accuracy where none can."""
+    judged = [family for family in inputs.families if inputs.judged(family)]
+    if not inputs.competent or not judged:
+        return accuracy_figure(inputs, "key")
+    return dots_figure(inputs, judged[0], inputs.methods[0], "key", KEY_MARKS)
+
+
+def accuracy_figure(inputs: Inputs, name: str) -> Figure:
+    rows, competence = charts.checkpoints(inputs), inputs.summary["competence"]
+    means = [f"{row.model} seed {row.seed} {words.number(row.accuracy)}" for row in rows]
+    svg = figures.accuracy(name, rows, competence["chance"], competence["floor"], f"Balanced accuracy: {', '.join(means)}")
+    caption = (
+        f"How well the models tell the classes apart on images they never saw. A dot is one training, its line the "
+        f"{inputs.summary['interval']:.0%} interval. A model is competent, and takes part in verdicts, if the lower end of "
+        f"every one of its intervals lies above {words.number(competence['floor'])}; guessing scores "
+        f"{words.number(competence['chance'])}."
+    )
+    return Figure(Markup(svg), caption)
+
+
+def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: tuple[str, ...]) -> Figure:
+    metric, rows = words.metric(inputs.primary(family)), charts.dot_rows(inputs, family, method, marks)
+    means = [f"{row.model} {words.interval(row.mean, row.low, row.high)}" for row in rows]
+    for mark in marks:
+        values = [words.number(row.marks[mark]) for row in rows if mark in row.marks]
+        means += [f"{words.CONTROLS[mark]} {' to '.join(dict.fromkeys((min(values), max(values))))}"] if values else []
+    label = f"{metric.name.lower() if metric.name[1:2].islower() else metric.name} ({metric.better} is better)"
+    svg = figures.dots(name, rows, label, f"{metric.name} of {method}: {'; '.join(means)}")
+    beside = [f"{words.CONTROLS[m]}: {words.CONTROLS_EXPLAINED[m]}" for m in marks if any(m in row.marks for row in rows)]
+    caption = (
+        f"{metric.asks} Large dot: mean over {tables.groups_name(inputs)}; line: its {inputs.summary['interval']:.0%} "
+        f"interval."
+    ).strip()
+    return Figure(Markup(svg), caption + (f" Beside it, {'; '.join(beside)}." if name == "key" and beside else ""))
+
+
+def family(inputs: Inputs, key: str) -> Family:
+    """A family's section, without figures where its primary metric has no value at all."""
+    known = words.FAMILIES.get(key, words.Family(key.replace("_", " ").capitalize(), ""))
+    methods = inputs.methods if inputs.judged(key) else ()
+    comparisons = [_comparison(inputs, key, method, f"{key}-{i}") for i, method in enumerate(methods)]
+    return Family(key, known, words.metric(inputs.primary(key)), sentences(inputs, key), comparisons)
+
+
+def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparison:
+    dots = dots_figure(inputs, family, method, f"{name}-dots", tuple(words.CONTROLS))
+    cells, matrix, alpha = charts.pair_cells(inputs, family, method), None, inputs.summary["alpha"]
+    if cells:
+        real = [f"{cell.row} minus {cell.column} {words.number(cell.difference, 2, sign=True)}" for cell in cells if cell.p <= alpha]
+        alt = f"Differences between models: {'; '.join(real) if real else 'none could be shown'}"
+        caption = (
+            f"Row minus column, with p after Holm's correction for testing {words.count(len(cells), 'pair')}. Coloured and "
+            f"bold: a difference larger than chance explains (p at most {alpha:g})."
+        )
+        matrix = Figure(Markup(figures.pairs(f"{name}-pairs", cells, inputs.models, alpha, alt)), caption)
+    return Comparison(
+        method,
+        dots,
+        matrix,
+        tables.primary(inputs, family, method),
+        tables.others(inputs, family, method),
+        tables.pairs(inputs, family, method) if cells else None,
+    )
+
+
+def left_out(inputs: Inputs) -> list[str]:
+    """Why each model without competence is left out: its weakest training against the floor."""
+    floor, texts = inputs.summary["competence"]["floor"], []
+    for model in inputs.models:
+        if model not in inputs.competent:
+            weak = min((row for row in charts.checkpoints(inputs) if row.model == model), key=lambda row: row.low)
+            texts.append(
+                f"{model}: the interval of its balanced accuracy (seed {weak.seed}) starts at {words.number(weak.low)}, not "
+                f"above the floor of {words.number(floor)}. It may be guessing, so its heatmaps explain nothing."
+            )
+    return texts
+
+
+def coverage(inputs: Inputs) -> list[str]:
+    """How many test images were explained, and how many of those have a true region."""
+    test = inputs.manifest[inputs.manifest["split"] == "test"]
+    explained = test[test["image_id"].isin(inputs.index[inputs.models[0]]["image_id"])]
+    marked = int((explained["truth"] != "none").sum())
+    texts = [f"Heatmaps were made for {len(explained):,} of {words.count(len(test), 'test image')}."]
+    if not marked:
+        return [*texts, "None of these images has a mask of the true region: localization cannot be judged."]
+    if marked < len(explained):
+        rest = len(explained) - marked
+        texts.append(f"{rest:,} of these have no mask of a true region and do not enter localization.")
+    return texts

@@ -1,0 +1,221 @@
+"""The rules that turn the numbers of `summary.json` into plain sentences, all in one place."""
+
+from heatproof.stats.words import (
+    CLAIMS,
+    CONTROL_NAMES,
+    REASONS,
+    UNITS,
+    counted,
+    joined,
+    plain,
+    shown,
+    shown_p,
+)
+
+MIN_SEEDS = 5  # below it a verdict speaks of the checkpoints at hand, not of architectures
+MANY_MISSING = 0.05  # share of scores without a value from which a mean needs a warning
+WIDE_CEILING = 0.05  # difference between the ceilings of two grids from which a comparison needs a warning
+
+
+def unit(summary: dict) -> str:
+    return UNITS[summary["groups"]["kind"]]
+
+
+def judged(summary: dict) -> list[str]:
+    """The models that take part in verdicts."""
+    return [model for model, row in summary["models"].items() if row["competent"]]
+
+
+def verdicts(summary: dict, family: str, method: str) -> dict[str, list[str]]:
+    """Models by their result: `better` all controls, `worse` any of them, else `unclear`."""
+    by_control = summary["controls"][family][method].values()
+    results: dict[str, list[str]] = {"better": [], "worse": [], "unclear": []}
+    for model in judged(summary):
+        found = [rows[model]["verdict"] for rows in by_control if model in rows]
+        if found:
+            every = set(found) == {"better"} and len(found) == len(by_control)
+            results["better" if every else "worse" if "worse" in found else "unclear"].append(model)
+    return results
+
+
+def values(summary: dict, family: str, method: str) -> dict[str, float]:
+    """Means of the primary metric of the models that take part and have one."""
+    means = summary["primary"][family]["methods"].get(method, {})
+    return {model: means[model] for model in judged(summary) if means.get(model) is not None}
+
+
+def unjudged(summary: dict, family: str, method: str) -> str | None:
+    """Why no verdict can be had for a family, or None where one can."""
+    if not judged(summary):
+        return f"{family.capitalize()} is not judged: no model classifies reliably better than chance."
+    if values(summary, family, method):
+        return None
+    counts: dict[str, int] = {}
+    for row in summary["missing"][family].get(method, {}).values():
+        for reason, count in row["reasons"].items():
+            counts[reason] = counts.get(reason, 0) + count
+    reason = max(counts, key=counts.get) if counts else "there are no scores"
+    return f"{family.capitalize()} cannot be judged: {REASONS.get(reason, reason)}."
+
+
+def against_controls(summary: dict, family: str, method: str) -> list[str]:
+    """Which models' heatmaps beat the controls of a family."""
+    controls = summary["controls"][family][method]
+    if not controls:
+        return ["There is no control to hold these heatmaps against."]
+    names, claim = joined([CONTROL_NAMES[name] for name in controls]), CLAIMS[family]
+    found, texts = verdicts(summary, family, method), []
+    if found["better"]:
+        texts.append(f"The heatmaps of {joined(found['better'])} {claim} {names}.")
+    for model in found["worse"]:
+        worse = [
+            CONTROL_NAMES[name] for name, rows in controls.items() if rows.get(model, {}).get("verdict") == "worse"
+        ]
+        texts.append(f"The heatmaps of {model} do worse than {joined(worse)}.")
+    if found["unclear"]:
+        texts.append(f"That the heatmaps of {joined(found['unclear'])} {claim} {names} could not be shown.")
+        rows = [rows[model] for rows in controls.values() for model in found["unclear"] if model in rows]
+        if all(row["smallest_p"] > summary["alpha"] for row in rows):
+            texts.append(f"There are too few {unit(summary)} for these tests to find anything.")
+    return texts
+
+
+def between_models(summary: dict, family: str, method: str) -> list[str]:
+    """Whether the models differ, with Friedman's test, the pairs, and what was too small to find anything."""
+    omnibus, pairs = summary["omnibus"][family][method], summary["pairs"][family][method]
+    metric, texts = plain(summary["primary"][family]["metric"]), []
+    if omnibus["models"] < 2:
+        return ["Only one model takes part, so there is nothing to compare."]
+    if not pairs["tested"]:
+        return [f"The models cannot be compared: none of the {unit(summary)} has a value for every model."]
+    if omnibus["p"] is not None:
+        differ = "differ" if omnibus["p"] <= summary["alpha"] else "cannot be told apart as a set"
+        texts.append(
+            f"In {metric} the models {differ} (Friedman's chi-square {omnibus['statistic']:.1f}, "
+            f"{omnibus['df']:.0f} degrees of freedom, {shown_p(omnibus['p'])}, Kendall's W "
+            f"{omnibus['kendall_w']:.2f}, {omnibus['groups']} {unit(summary)})."
+        )
+    texts.append(_pairs_sentence(pairs))
+    if pairs["smallest_p"] > summary["alpha"]:
+        texts.append(
+            f"{omnibus['groups']} {unit(summary)} are too few for Holm over "
+            f"{counted(pairs['tested'], 'pair')} to find anything: "
+            f"the smallest corrected p that can be reached is {pairs['smallest_p']:.2f}."
+        )
+    if omnibus["dropped"]:
+        texts.append(
+            f"{omnibus['dropped']} of {omnibus['groups'] + omnibus['dropped']} {unit(summary)} were left "
+            f"out of the comparison, because not every model has a value there."
+        )
+    return texts
+
+
+def _pairs_sentence(pairs: dict) -> str:
+    top, tested = pairs["largest"], pairs["tested"]
+    if top is None:
+        none = "The two models do not differ" if tested == 1 else f"Of {tested} pairs of models none differs"
+        return f"{none} detectably, which does not show that they are equal."
+    sign = 1 if top["difference"] > 0 else -1
+    high, low = (top["a"], top["b"])[::sign]
+    many = f"{pairs['different']} of {tested} pairs of models differ; the largest difference is"
+    return (
+        f"{many if tested > 1 else 'The two models differ:'} {high} over {low} by "
+        f"{shown(sign * top['difference'])} (rank-biserial {sign * top['effect']:.2f}, "
+        f"{shown_p(top['p_corrected'])}{', Holm-corrected' if tested > 1 else ''})."
+    )
+
+
+def cautions(summary: dict, family: str, method: str) -> list[str]:
+    """What a reader must know of a family's means before believing them: gaps, ceilings, seeds."""
+    metric, texts = plain(summary["primary"][family]["metric"]), []
+    means = values(summary, family, method)
+    for model, row in summary["missing"][family].get(method, {}).items():
+        reasons = {reason: count for reason, count in row["reasons"].items() if reason not in REASONS}
+        lost, expected = sum(reasons.values()), sum(row["reasons"].get(reason, 0) for reason in REASONS)
+        if model not in judged(summary) or lost <= MANY_MISSING * (row["scores"] - expected):
+            continue
+        share, why = lost / (row["scores"] - expected), max(reasons, key=reasons.get)
+        then = (
+            "its mean is over the rest and may flatter it"
+            if model in means
+            else f"none of the {unit(summary)} has one in every seed, and no comparison includes it"
+        )
+        texts.append(f"{share:.0%} of the heatmaps of {model} have no {metric} (mostly: {why}); {then}.")
+    ceilings = values(summary, family, "ceiling")
+    if len(ceilings) > 1 and max(ceilings.values()) - min(ceilings.values()) > WIDE_CEILING:
+        low, high = min(ceilings, key=ceilings.get), max(ceilings, key=ceilings.get)
+        texts.append(
+            f"The grids that the heatmaps come from allow at best {shown(ceilings[low])} ({low}) to "
+            f"{shown(ceilings[high])} ({high}): part of a difference between models may be the grid."
+        )
+    spreads = {
+        model: max(by_seed.values()) - min(by_seed.values())
+        for model, by_seed in summary["seed_means"][family].get(method, {}).items()
+        if model in means and None not in by_seed.values() and len(by_seed) > 1
+    }
+    if spreads:
+        model = max(spreads, key=spreads.get)
+        moved = f"by up to {shown(spreads[model])} ({model})"
+        apart = max(means.values()) - min(means.values())
+        beside = f"; between models by {shown(apart)}" if len(means) > 1 else ""
+        texts.append(f"Between training seeds of one model the mean {metric} moves {moved}{beside}.")
+    return texts
+
+
+def seeds_sentence(summary: dict) -> str:
+    """How far verdicts from so many training seeds reach."""
+    count = summary["seeds"]["count"]
+    if count < MIN_SEEDS:
+        return (
+            f"Every model was trained from {counted(count, 'seed')}: verdicts from fewer than {MIN_SEEDS} "
+            f"seeds speak of these checkpoints, not of architectures."
+        )
+    return (
+        f"Scores are means over {count} training seeds: the tests hold these checkpoints fixed, and the "
+        f"spread between seeds stands beside them."
+    )
+
+
+def groups_sentence(summary: dict) -> str:
+    """Whether the groups that the tests rest on are independent."""
+    if summary["groups"]["kind"] == "patient":
+        return f"All tests are on means per patient ({summary['groups_test']} patients in the test split)."
+    return (
+        f"Patients are not known, and the tests are on means of {unit(summary)} instead "
+        f"({summary['groups_test']} in the test split): images of one patient may count several times, "
+        f"so p values may be too small."
+    )
+
+
+def left_out_sentence(summary: dict) -> str | None:
+    """The models that no verdict speaks of."""
+    names = [model for model, row in summary["models"].items() if not row["competent"]]
+    if not names:
+        return None
+    return (
+        f"{joined(names)} {'is' if len(names) == 1 else 'are'} left out of every verdict, with at least one "
+        f"checkpoint that does not classify reliably better "
+        f"than chance (the low end of the interval of its balanced accuracy has to exceed "
+        f"{summary['competence']['floor']:.2f})."
+    )
+
+
+def family_sentences(summary: dict, family: str, method: str) -> list[str]:
+    """Everything that is said about one family and method."""
+    reason = unjudged(summary, family, method)
+    if reason:
+        return [reason]
+    found = against_controls(summary, family, method) + between_models(summary, family, method)
+    return found + cautions(summary, family, method)
+
+
+def sentences(summary: dict) -> list[dict[str, str]]:
+    """All sentences, as {family, text}; family is `general` where they hold for every one."""
+    general = [left_out_sentence(summary), groups_sentence(summary), seeds_sentence(summary)]
+    texts = [{"family": "general", "text": text} for text in general if text]
+    many = len(summary["methods"]) > 1
+    for family in summary["primary"]:
+        for method in summary["methods"]:
+            found = family_sentences(summary, family, method)
+            texts += [{"family": family, "text": f"{method}: {text}" if many else text} for text in found]
+    return texts

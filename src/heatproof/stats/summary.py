@@ -1,0 +1,107 @@
+"""The numbers of a study that verdicts rest on, as one nested dictionary (DVC's metrics file)."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from heatproof.stats.compare import compare_control, compare_pairs, friedman, smallest_corrected_p, wide_table
+
+CONTROLS = ("random", "lowres_noise", "center", "other_image")
+CEILING = "ceiling"
+LOWER_IS_BETTER = {"deletion_auc"}
+
+# The controls that a verdict asks for. Centre blobs agree with themselves by construction, and the IoU of
+# noise depends on its area: only the map of another image is a fair control of consistency.
+JUDGED_CONTROLS = {
+    "localization": ("random", "center"),
+    "faithfulness": ("random", "center"),
+    "consistency": ("other_image",),
+}
+
+
+def number(value: float | None) -> float | None:
+    """JSON has no NaN: null stands for a number that is not there."""
+    return None if value is None or pd.isna(value) else float(value)
+
+
+def competence_numbers(checkpoints: pd.DataFrame, models: Sequence[str]) -> dict[str, dict]:
+    """Model -> means over its checkpoints of the accuracies; competent if every checkpoint is."""
+    return {
+        model: {
+            "balanced_accuracy": number(rows["balanced_accuracy"].mean()),
+            "f1_macro": number(rows["f1_macro"].mean()),
+            "competent": bool(rows["competent"].all()),
+        }
+        for model in models
+        for rows in [checkpoints[checkpoints["model"] == model]]
+    }
+
+
+def compare_models(wide: pd.DataFrame, alpha: float) -> tuple[dict, dict, pd.DataFrame]:
+    """Omnibus numbers, pair numbers and the table of pairs of a table [groups, models] that may hold NaN.
+
+    Only groups with a value for every model enter; `dropped` counts the others.
+    """
+    complete = wide.dropna()
+    pairs = compare_pairs(complete)
+    different = pairs[pairs["p_corrected"] <= alpha]
+    largest = different.loc[[different["difference"].abs().idxmax()]] if len(different) else different
+    test = friedman(complete)
+    size = {"models": wide.shape[1], "groups": len(complete), "dropped": len(wide) - len(complete)}
+    omnibus = size | (test or dict.fromkeys(("statistic", "df", "kendall_w", "p")))
+    reach = smallest_corrected_p(len(complete), len(pairs)) if len(pairs) else None
+    counts = {"tested": len(pairs), "different": len(different), "smallest_p": reach}
+    return omnibus, counts | {"largest": next(iter(largest.to_dict("records")), None)}, pairs
+
+
+def judge_family(
+    means: pd.DataFrame, family: str, metric: str, method: str, models: Sequence[str], alpha: float
+) -> tuple[dict, pd.DataFrame]:
+    """What one method's primary metric says of the models that take part.
+
+    Returns:
+        `controls` (control -> model -> `compare_control`), `omnibus` and `pairs`; and the table of pairs.
+    """
+    means = means[means["family"] == family]
+    wide = wide_table(means, metric, method, list(models))
+    omnibus, counts, pairs = compare_models(wide, alpha)
+    controls = {
+        control: compare_control(
+            wide,
+            wide_table(means, metric, control, list(models)),
+            alpha,
+            lower_is_better=metric in LOWER_IS_BETTER,
+        )
+        for control in JUDGED_CONTROLS[family]
+    }
+    controls = {control: rows for control, rows in controls.items() if rows}
+    return {"controls": controls, "omnibus": omnibus, "pairs": counts}, pairs
+
+
+def model_means(metrics: pd.DataFrame, family: str, metric: str) -> dict[str, dict[str, float | None]]:
+    """Method -> model -> mean, from the metrics table; controls and ceiling are methods too."""
+    rows = metrics[(metrics["family"] == family) & (metrics["metric"] == metric)]
+    return {
+        method: {model: number(mean) for model, mean in zip(of["model"], of["mean"], strict=True)}
+        for method, of in rows.groupby("method", sort=False)
+    }
+
+
+def seed_means(per_seed: pd.DataFrame, methods: Sequence[str]) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Method -> model -> seed -> mean over groups, of one metric's rows; scores across seeds have none."""
+    rows = per_seed[per_seed["method"].isin(methods) & per_seed["seed"].notna()]
+    table: dict = {}
+    for (method, model, seed), mean in rows.groupby(["method", "model", "seed"])["value"].mean().items():
+        table.setdefault(method, {}).setdefault(model, {})[str(seed)] = number(mean)
+    return table
+
+
+def missing_counts(scores: pd.DataFrame, methods: Sequence[str]) -> dict[str, dict[str, dict]]:
+    """Method -> model -> scores (asked for) and reasons (reason -> scores without a value), of one metric."""
+    rows = scores[scores["method"].isin(methods)]
+    table: dict = {}
+    for (method, model), of in rows.groupby(["method", "model"], sort=False):
+        reasons = of.loc[of["value"].isna(), "reason"].value_counts(sort=False).sort_index()
+        counts = {reason: int(count) for reason, count in reasons.items()}
+        table.setdefault(method, {})[model] = {"scores": len(of), "reasons": counts}
+    return table

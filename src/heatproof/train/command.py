@@ -1,0 +1,119 @@
+"""`heatproof train`: one checkpoint, its history and its predictions."""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from heatproof import artifacts
+from heatproof.errors import InputError
+from heatproof.progress import line
+from heatproof.seeds import derive
+from heatproof.train.loop import best_epoch, train
+from heatproof.train.model import Classifier, ImageSet, build, load, pick_device, predict, prepare, save
+from heatproof.train.resume import Resume
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--seed", required=True, type=int)
+    parser.add_argument("--config", required=True, type=json.loads, help="section train of this model, as JSON")
+    parser.add_argument("--compute", required=True, type=json.loads, help="section compute, as JSON")
+
+
+def run(args: argparse.Namespace) -> None:
+    recipe, compute = args.config, args.compute
+    key = (args.study, args.model, args.seed)
+    name = f"{args.study}/{args.model}/{args.seed}"
+    prepare(compute["threads"])
+    device = pick_device(compute["device"])
+    source = artifacts.data_dir(args.study)
+    facts = artifacts.read_json(source / "digest.json")
+    manifest = artifacts.read_table(source / "manifest.parquet", artifacts.MANIFEST)
+    pixels = artifacts.read_array(source / "pixels.npy")
+    labels = torch.tensor(manifest["label"].to_numpy("int64"))
+
+    def images(*splits: str) -> ImageSet:
+        rows = np.concatenate([np.flatnonzero(manifest["split"] == split) for split in splits])
+        return ImageSet(pixels, rows, labels[rows])
+
+    torch.manual_seed(derive(*key, "weights"))
+    model = _start(args.model, args.seed, recipe, facts, images("train"))
+    resume = Resume(
+        artifacts.STATE / "train" / args.study / f"{args.model}-{args.seed}",
+        json.dumps([recipe, compute, str(device), facts["sha256"]], sort_keys=True),
+    )
+    history = train(
+        model,
+        images("train"),
+        images("val"),
+        recipe,
+        key=key,
+        device=device,
+        eval_batch_size=compute["batch_size"],
+        resume=resume,
+        tell=lambda text: line(f"{name}: {text}"),
+    )
+    folder = artifacts.model_dir(*key)
+    held_out = images("val", "test")
+    logits = predict(model.to(device), held_out, compute["batch_size"], device)
+    _write_predictions(folder / "predictions.parquet", manifest.iloc[held_out.rows], logits)
+    artifacts.write_table(
+        folder / "history.csv", pd.DataFrame(history, columns=list(artifacts.HISTORY)), artifacts.HISTORY
+    )
+    with artifacts.replacing(folder / "model.safetensors") as temporary:
+        save(model, temporary)
+    artifacts.write_json(
+        folder / "card.json",
+        {
+            "architecture": args.model,
+            "classes": facts["classes"],
+            "size": facts["size"],
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "weights": recipe["weights"],
+            "epochs": recipe["epochs"],
+            "best_epoch": best_epoch(history),
+            "sha256": artifacts.digest(folder / "model.safetensors"),
+        },
+    )
+    resume.clear()
+
+
+def _start(name: str, seed: int, recipe: dict, facts: dict, images: ImageSet) -> Classifier:
+    """The model before training: from scratch, from timm's weights or from a file."""
+    classes, size = len(facts["classes"]), facts["size"]
+    if recipe["weights"] == "pretrained":
+        return build(name, classes, size, pretrained=True)
+    if recipe["weights"] == "scratch":
+        model = build(name, classes, size)
+        mean, std = _moments(images)
+        model.mean.copy_(mean.view(1, -1, 1, 1).expand_as(model.mean))
+        model.std.copy_(std.view(1, -1, 1, 1).expand_as(model.std))
+        return model
+    path = Path(recipe["weights"].format(model=name, seed=seed))
+    if not path.is_file():
+        raise InputError(f"{path}: not there; train.weights is scratch, pretrained or the path of a .safetensors file")
+    return load(name, classes, size, path)
+
+
+def _moments(images: ImageSet) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation of each channel of training images, in [0, 1]; one image in memory at a time."""
+    sums = np.zeros((2, images.pixels.shape[1]))
+    for row in images.rows:
+        image = images.pixels[row].astype(np.float64) / 255
+        sums += [image.mean(axis=(1, 2)), (image**2).mean(axis=(1, 2))]
+    mean, square = sums / len(images.rows)
+    return torch.tensor(mean).float(), torch.tensor(np.sqrt(np.maximum(square - mean**2, 1e-6))).float()
+
+
+def _write_predictions(path: Path, manifest: pd.DataFrame, logits: torch.Tensor) -> None:
+    probabilities = logits.double().softmax(1).numpy()
+    frame = manifest[["image_id", "split", "label"]].reset_index(drop=True)
+    frame["predicted"] = probabilities.argmax(1)
+    for index in range(probabilities.shape[1]):
+        frame[f"p_{index}"] = probabilities[:, index]
+    artifacts.write_table(path, frame, artifacts.PREDICTIONS)

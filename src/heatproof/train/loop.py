@@ -1,0 +1,152 @@
+"""Training: AdamW, warm-up and cosine, class balance, the best epoch by validation."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from timm.optim import create_optimizer_v2
+from timm.scheduler import CosineLRScheduler
+from torch import Tensor
+
+from heatproof.errors import InputError
+from heatproof.seeds import derive
+from heatproof.train.augment import augment
+from heatproof.train.model import Classifier, ImageSet, predict
+from heatproof.train.resume import Resume
+
+
+def train(
+    model: Classifier,
+    images: ImageSet,
+    validation: ImageSet,
+    recipe: dict[str, Any],
+    *,
+    key: tuple[str | int, ...],
+    device: torch.device,
+    eval_batch_size: int,
+    resume: Resume | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> list[dict[str, float]]:
+    """Train in place and leave the model at its best epoch: highest balanced accuracy on the validation
+    images, the lower loss where two are equal.
+
+    Every epoch draws from its own seed, so that a training which goes on from a saved epoch gives the
+    same bytes as one that was not stopped.
+
+    Args:
+        images, validation: what is trained on, and what chooses the epoch.
+        recipe: section `train` of the configuration, resolved for this model.
+        key: what the seeds are derived from: study, model, seed.
+        resume: where the state of a stopped training lies.
+        tell: is given a line of progress an epoch.
+
+    Returns:
+        One dict an epoch: epoch, lr, train_loss, val_loss, val_balanced_accuracy.
+
+    Raises:
+        InputError: the loss is not finite.
+    """
+    count = len(images.rows)
+    epochs, batch = recipe["epochs"], min(recipe["batch_size"], count)
+    steps = count // batch
+    model.to(device, memory_format=torch.channels_last)
+    optimizer = create_optimizer_v2(model, opt="adamw", lr=recipe["lr"], weight_decay=recipe["weight_decay"])
+    scheduler = CosineLRScheduler(
+        optimizer,
+        t_initial=max(epochs * steps, 1),
+        lr_min=recipe["lr"] / 100,
+        warmup_t=min(recipe["warmup_epochs"], epochs - 1) * steps,
+        warmup_lr_init=recipe["lr"] / 100,
+        t_in_epochs=False,
+    )
+    weights = class_weights(images.labels, model.net.num_classes).to(device) if recipe["balance"] else None
+    history: list[dict[str, float]] = []
+    best: dict[str, Tensor] = {}
+    saved = resume.load() if resume else None
+    if saved is not None:
+        history, best = _restore(model, optimizer, *saved)
+        tell(f"goes on after epoch {len(history)} of {epochs}")
+    for epoch in range(len(history), epochs):
+        torch.manual_seed(derive(*key, "dropout", epoch))
+        draw = torch.Generator().manual_seed(derive(*key, "epoch", epoch))
+        order = torch.randperm(count, generator=draw)
+        model.train()
+        total = 0.0
+        for step in range(steps):
+            rows = order[step * batch : (step + 1) * batch]
+            scheduler.step_update(epoch * steps + step)
+            inputs = augment(images.inputs(rows.numpy(), device), draw, **recipe["augment"])
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                loss = F.cross_entropy(model(inputs), images.labels[rows].to(device), weight=weights)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe["clip_norm"])
+            optimizer.step()
+            total += loss.item()
+            if not math.isfinite(total):
+                raise InputError(f"the loss is {loss.item()} in epoch {epoch + 1}: lower train.lr ({recipe['lr']})")
+        val_loss, accuracy = evaluate(model, validation, eval_batch_size, device)
+        lr = optimizer.param_groups[0]["lr"]
+        history.append(
+            {
+                "epoch": epoch + 1,
+                "lr": lr,
+                "train_loss": total / steps,
+                "val_loss": val_loss,
+                "val_balanced_accuracy": accuracy,
+            }
+        )
+        tell(f"epoch {epoch + 1} of {epochs}: loss {total / steps:.3f}, validation accuracy {accuracy:.3f}")
+        if best_epoch(history) == epoch + 1:
+            best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+        if resume and epoch + 1 < epochs and resume.due():
+            _save(resume, model, optimizer, history, best)
+    if best:
+        model.load_state_dict(best)
+    return history
+
+
+def best_epoch(history: list[dict[str, float]]) -> int:
+    """The epoch to keep, counted from 1; 0 where nothing was trained."""
+    if not history:
+        return 0
+    return max(history, key=lambda row: (row["val_balanced_accuracy"], -row["val_loss"]))["epoch"]
+
+
+def class_weights(labels: Tensor, classes: int) -> Tensor:
+    """Weights, float [classes], with which every class counts the same; their mean over the images is 1."""
+    counts = torch.bincount(labels, minlength=classes).clamp(min=1)
+    return len(labels) / ((counts > 0).sum() * counts.float())
+
+
+def evaluate(model: Classifier, images: ImageSet, batch_size: int, device: torch.device) -> tuple[float, float]:
+    """Mean cross-entropy and balanced accuracy (mean recall of the classes that are there)."""
+    labels = images.labels
+    logits = predict(model, images, batch_size, device)
+    right = (logits.argmax(1) == labels).double()
+    recalls = [right[labels == label].mean() for label in labels.unique()]
+    return F.cross_entropy(logits, labels).item(), torch.stack(recalls).mean().item()
+
+
+def _save(resume: Resume, model: Classifier, optimizer, history: list, best: dict[str, Tensor]) -> None:
+    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": tensor for name, tensor in state.items()}
+    resume.save(tensors, {"history": history})
+
+
+def _restore(model: Classifier, optimizer, tensors: dict[str, Tensor], facts: dict) -> tuple[list, dict[str, Tensor]]:
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition("/")
+        parts[part][rest] = tensor
+    model.load_state_dict(parts["model"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in parts["optimizer"].items():
+        index, _, field = name.partition("/")
+        state.setdefault(int(index), {})[field] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return facts["history"], parts["best"]

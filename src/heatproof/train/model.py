@@ -1,0 +1,132 @@
+"""Classifiers: a timm network that takes pixels in [0, 1] and returns logits."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import safetensors.torch
+import timm
+import torch
+from torch import Tensor, nn
+
+from heatproof.errors import InputError
+
+
+class Classifier(nn.Module):
+    """A timm network with its normalization inside.
+
+    Forward takes pixels, float [batch, 1 or 3, height, width] in [0, 1], and returns logits
+    [batch, classes]. One channel is repeated to three.
+    """
+
+    def __init__(self, net: nn.Module, mean: Tensor, std: Tensor):
+        super().__init__()
+        self.net = net
+        self.register_buffer("mean", mean.view(1, -1, 1, 1))
+        self.register_buffer("std", std.view(1, -1, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.net((pixels.expand(-1, 3, -1, -1) - self.mean) / self.std)
+
+
+def build(name: str, classes: int, size: int, *, pretrained: bool = False) -> Classifier:
+    """Create an architecture by its timm name for square images of `size` pixels.
+
+    Raises:
+        InputError: pretrained weights were asked for and no hub answers.
+    """
+    config = timm.get_pretrained_cfg(name)
+    options = {"img_size": size} if config is not None and config.fixed_input_size else {}
+    try:
+        net = timm.create_model(name, pretrained=pretrained, num_classes=classes, **options)
+    except Exception as error:
+        if not pretrained or isinstance(error, (TypeError, AssertionError)):
+            raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise InputError(
+            f"no pretrained weights for {name!r} could be had ({reason}): "
+            f"set train.weights to scratch or to the path of a .safetensors file"
+        ) from error
+    if not pretrained or config.num_classes != classes:
+        _calm_head(net)
+    mean, std = (config.mean, config.std) if config is not None else ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    return Classifier(net, torch.tensor(mean), torch.tensor(std))
+
+
+def _calm_head(net: nn.Module) -> None:
+    """Start a new head near zero: timm scales some (EfficientNet's) by the number of classes, and with
+    three of them the first losses are five times chance and training from scratch does not recover."""
+    heads = net.get_classifier()
+    for head in heads if isinstance(heads, (tuple, list)) else (heads,):
+        if isinstance(head, (nn.Linear, nn.Conv2d)):
+            nn.init.trunc_normal_(head.weight, std=0.01)
+            if head.bias is not None:
+                nn.init.zeros_(head.bias)
+
+
+def load(name: str, classes: int, size: int, weights: Path) -> Classifier:
+    """Create an architecture and fill it from a .safetensors file, in evaluation mode.
+
+    The file holds the tensors of a `Classifier`, or of the plain timm network (normalized as timm
+    does for that architecture).
+
+    Raises:
+        InputError: the file is not safetensors, or its tensors do not fit the architecture.
+    """
+    model = build(name, classes, size)
+    try:
+        tensors = safetensors.torch.load_file(weights)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise InputError(
+            f"{weights}: cannot be read as safetensors ({error}): convert a PyTorch checkpoint with "
+            f"safetensors.torch.save_file(model.state_dict(), path)"
+        ) from error
+    target = model if any(key.startswith("net.") for key in tensors) else model.net
+    try:
+        target.load_state_dict(tensors)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())[:300]
+        raise InputError(f"{weights}: does not fit {name!r} with {classes} classes: {detail}") from error
+    return model.eval()
+
+
+def save(model: Classifier, path: Path) -> None:
+    """Write a classifier's tensors to a .safetensors file."""
+    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    safetensors.torch.save_file(tensors, path)
+
+
+def pick_device(wanted: str) -> torch.device:
+    """`auto` is the GPU where there is one, else the CPU."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise InputError("compute.device is cuda and no GPU answers: set it to auto or cpu")
+    return torch.device(wanted)
+
+
+def prepare(threads: int) -> None:
+    """Fix what changes the bytes of a result: thread count and choice of kernels."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+
+
+class ImageSet(NamedTuple):
+    """Some images of a study: rows of its memory-mapped pixels, and their labels."""
+
+    pixels: np.ndarray  # uint8 [all images, channels, height, width]
+    rows: np.ndarray  # int64 [images]
+    labels: Tensor  # int64 [images]
+
+    def inputs(self, chosen: np.ndarray | slice, device: torch.device) -> Tensor:
+        """Float [chosen, channels, height, width] in [0, 1]."""
+        return torch.from_numpy(self.pixels[self.rows[chosen]]).to(device).float() / 255
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, images: ImageSet, batch_size: int, device: torch.device) -> Tensor:
+    """Logits, float32 [images, classes]."""
+    model.eval()
+    starts = range(0, len(images.rows), batch_size)
+    return torch.cat([model(images.inputs(slice(i, i + batch_size), device)).float().cpu() for i in starts])

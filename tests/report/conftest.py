@@ -1,0 +1,171 @@
+"""A small made-up study: artifacts as the stages before leave them, statistics by the stage itself."""
+
+import argparse
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from heatproof import artifacts
+
+METRICS = {
+    "localization": ("relevance_rank_accuracy", "iou"),
+    "faithfulness": ("srg", "deletion_auc"),
+    "consistency": ("iou_seeds",),
+}
+PRIMARY = {family: names[0] for family, names in METRICS.items()}
+CONTROLS = {"random": 0.1, "lowres_noise": 0.12, "center": 0.25, "other_image": 0.2}
+STATS = {"alpha": 0.05, "interval": 0.95, "bootstrap": 200, "competence_margin": 0.1, "seed": 0}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What to make; `skill` is each model's mean score, `wrong` the models that guess."""
+
+    name: str = "made_up"
+    models: tuple[str, ...] = ("alpha_net", "beta_net", "gamma_net")
+    seeds: tuple[int, ...] = (0, 1)
+    methods: tuple[str, ...] = ("gradcam",)
+    classes: tuple[str, ...] = ("clear", "<script>alert(1)</script>", "dark & dense")
+    families: tuple[str, ...] = tuple(METRICS)
+    skill: tuple[float, ...] = (0.7, 0.5, 0.35, 0.6, 0.3)
+    wrong: tuple[str, ...] = ()
+    truth: bool = True
+    groups: int = 12
+    group_kind: str = "patient"
+    size: int = 32
+    channels: int = 1
+    degenerate: tuple[tuple[str, int], ...] = ()  # (model, number of the image)
+
+    def with_(self, **changes) -> "Made":
+        return replace(self, **changes)
+
+
+def _manifest(made: Made) -> pd.DataFrame:
+    rows = []
+    for split, groups in (("train", 4), ("val", 2), ("test", made.groups)):
+        for group in range(groups):
+            for part in range(2):
+                image = f"{split}_{group:02d}_{part}"
+                rows.append((image, group % len(made.classes), f"{split}{group:02d}", split))
+    frame = pd.DataFrame(rows, columns=["image_id", "label", "group", "split"])
+    frame["truth"] = np.where((frame["label"] > 0) & made.truth, "mask", "none")
+    return frame.assign(sha256="0", source="made", width=made.size, height=made.size)
+
+
+def _write_data(made: Made, manifest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(7)
+    y, x = np.mgrid[: made.size, : made.size] / made.size
+    centers = rng.uniform(0.25, 0.75, (len(manifest), 2))
+    distance = np.hypot(y - centers[:, :1, None], x - centers[:, 1:, None])
+    masks = (distance < 0.1) & (manifest["truth"] == "mask").to_numpy()[:, None, None]
+    body = np.hypot((y - 0.5) / 0.4, (x - 0.5) / 0.47) < 1
+    gray = body * 90.0 + 70 * np.exp(-((distance / 0.08) ** 2)) + rng.normal(0, 8, distance.shape)
+    pixels = np.repeat(np.clip(gray, 0, 255).astype(np.uint8)[:, None], made.channels, axis=1)
+    folder = artifacts.data_dir(made.name)
+    artifacts.write_table(folder / "manifest.parquet", manifest, artifacts.MANIFEST)
+    artifacts.write_array(folder / "pixels.npy", pixels)
+    artifacts.write_array(folder / "masks.npy", masks)
+    digest = {"classes": list(made.classes), "channels": made.channels, "size": made.size, "sha256": {"pixels.npy": "ab" * 32}}
+    artifacts.write_json(folder / "digest.json", digest)
+    return centers, distance
+
+
+def _predictions(made: Made, manifest: pd.DataFrame, model: str, seed: int) -> pd.DataFrame:
+    kept = manifest[manifest["split"] != "train"]
+    label = kept["label"].to_numpy()
+    predicted = np.arange(len(label)) % len(made.classes) if model in made.wrong else label.copy()
+    if model not in made.wrong:
+        predicted[(5 + seed) :: 17] = (label[(5 + seed) :: 17] + 1) % len(made.classes)
+    frame = kept[["image_id", "split", "label"]].assign(predicted=predicted)
+    return frame.assign(**{f"p_{k}": 1.0 * (predicted == k) for k in range(len(made.classes))})
+
+
+def _scores(made: Made, rows: pd.DataFrame, model: str, seed: int | None, family: str) -> pd.DataFrame:
+    skill, place = made.skill[made.models.index(model)], made.models.index(model)
+    rng = np.random.default_rng([place, 0 if seed is None else seed + 1, len(family)])
+    levels = {method: skill for method in made.methods} | CONTROLS
+    levels |= {"ceiling": 0.8 + 0.02 * place} if family == "localization" else {}
+    reasons = pd.Series("", index=rows.index)
+    if family == "localization":
+        reasons[rows["truth"] == "none"] = "no truth"
+    if family == "consistency" and len(made.seeds) == 1:
+        reasons[:] = "one seed"
+    bad = [number for name, number in made.degenerate if name == model]
+    parts = []
+    for metric in METRICS[family]:
+        for method, level in levels.items():
+            why = reasons.copy()
+            if method in made.methods:
+                why.iloc[bad] = why.iloc[bad].where(why.iloc[bad] != "", "degenerate map: all zero")
+            value = np.where(why == "", level + rng.normal(0, 0.08, len(rows)), np.nan)
+            part = rows[["image_id", "group"]].assign(model=model, seed=seed, method=method, metric=metric)
+            parts.append(part.assign(value=value, reason=why))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _write_heatmaps(made, rows, model, seed, distance):
+    skill, place = made.skill[made.models.index(model)], made.models.index(model)
+    rng = np.random.default_rng([place, seed, 99])
+    bad = {number for name, number in made.degenerate if name == model}
+    tables, maps = [], []
+    for method in made.methods:
+        heat = np.exp(-((distance[rows.index] / (0.15 + 0.2 * (1 - skill))) ** 2))
+        heat = heat + (1 - skill) * rng.random(heat.shape)
+        heat[list(bad)] = 0
+        table = rows[["image_id", "group"]].assign(
+            method=method, target=rows["label"], predicted=rows["label"], layer="last", grid_height=4, grid_width=4
+        )
+        table["degenerate"] = ["all zero" if i in bad else "" for i in range(len(rows))]
+        tables.append(table)
+        maps.append(heat)
+    folder = artifacts.heatmap_dir(made.name, model, seed)
+    artifacts.write_table(folder / "index.parquet", pd.concat(tables, ignore_index=True), artifacts.HEATMAPS)
+    artifacts.write_array(folder / "maps.npy", np.concatenate(maps).astype(np.float32))
+
+
+def write(made: Made) -> Made:
+    """Write everything that `heatproof report` reads, below the working folder."""
+    from heatproof.stats import command as stats
+
+    manifest = _manifest(made)
+    _, distance = _write_data(made, manifest)
+    rows = manifest[manifest["split"] == "test"]
+    for model in made.models:
+        for seed in made.seeds:
+            frame = _predictions(made, manifest, model, seed)
+            schema = artifacts.PREDICTIONS
+            artifacts.write_table(artifacts.model_dir(made.name, model, seed) / "predictions.parquet", frame, schema)
+            _write_heatmaps(made, rows, model, seed, distance)
+        for family in made.families:
+            for seed in [None] if family == "consistency" else made.seeds:
+                path = artifacts.score_path(made.name, model, family, seed)
+                artifacts.write_table(path, _scores(made, rows, model, seed, family), artifacts.SCORES)
+    score = {"families": list(made.families), "primary": PRIMARY}
+    settings = STATS | {"group_kind": made.group_kind}
+    names = {"study": made.name, "models": list(made.models), "seeds": list(made.seeds), "methods": list(made.methods)}
+    stats.run(argparse.Namespace(**names, config=settings, score=score))
+    return made
+
+
+def report(made: Made, **config) -> str:
+    """Run the stage and return the page."""
+    from heatproof.report import command
+
+    section = {"title": None, "question": "May anyone believe it?", "gallery": 4} | config
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    import json
+
+    listed = ["--models", *made.models, "--seeds", *map(str, made.seeds), "--methods", *made.methods]
+    jsons = ["--config", json.dumps(section), "--study-config", json.dumps({"stats": STATS, "note": "a <b> & c"})]
+    command.run(parser.parse_args(["--study", made.name, *listed, *jsons]))
+    return artifacts.report_path(made.name).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """Writes a study below a folder of its own, and returns it."""
+    monkeypatch.chdir(tmp_path)
+    return lambda **changes: write(Made(**changes))

@@ -1,0 +1,96 @@
+"""Controls are fixed by study and image, and what they claim to be."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heatproof.score import controls
+from heatproof.score.localization import METRICS
+from heatproof.score.maps import upsample
+from heatproof.score.subset import spread
+
+KEYS = [("study", "a"), ("study", "b")]
+
+
+def test_noise_depends_on_its_key_alone():
+    first = controls.random_maps(KEYS, (6, 5))
+    assert first.shape == (2, 6, 5)
+    assert torch.equal(first[1], controls.random_maps(KEYS[1:], (6, 5))[0])
+    assert not torch.equal(first[0], first[1])
+    assert not torch.equal(first[0], controls.random_maps([("other", "a")], (6, 5))[0])
+    assert not torch.equal(first[0], controls.random_maps([("study", "a", 1)], (6, 5))[0])
+
+
+def test_lowres_noise_has_the_models_grid():
+    found = controls.lowres_noise(KEYS, (2, 2), (8, 8))
+    corners = found[:, ::7, ::7]  # the outermost pixels hold the cells' own values
+    assert torch.allclose(upsample(corners, (8, 8)), found, atol=1e-6)
+    assert not torch.allclose(found[:, :, 0], controls.lowres_noise(KEYS, (4, 4), (8, 8))[:, :, 0])
+
+
+@pytest.mark.parametrize("size", [(6, 6), (5, 7)])
+def test_center_blob_falls_off_evenly_from_the_middle(size):
+    blob = controls.center_blob(size)
+    assert torch.equal(blob, blob.flip(0)) and torch.equal(blob, blob.flip(1))
+    assert (blob[: (size[0] + 1) // 2].diff(dim=0) > 0).all()
+    assert blob.max() == blob[size[0] // 2, size[1] // 2]
+
+
+def test_center_blob_is_a_quarter_wide():
+    blob = controls.center_blob((101, 101))
+    assert blob[50, 50] == 1
+    away = 25.25  # a quarter of the side, between pixels 25 and 26 from the middle
+    assert blob[50, 75] > np.exp(-0.5) > blob[50, 76]
+    assert blob[50, 75].item() == pytest.approx(np.exp(-((25 / away) ** 2) / 2), abs=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sizes=st.lists(st.integers(1, 6), min_size=1, max_size=6))
+def test_other_image_is_a_derangement_that_leaves_the_group(sizes):
+    groups = [f"g{g}" for g, size in enumerate(sizes) for _ in range(size)]
+    ids = [f"image{i}" for i in range(len(groups))]
+    partners = controls.other_images("study", ids, groups)
+    assert sorted(partners) == list(range(len(ids)))
+    if len(ids) > 1:
+        assert all(partner != i for i, partner in enumerate(partners))
+    foreign = sum(groups[p] != groups[i] for i, p in enumerate(partners))
+    largest = max(Counter(groups).values())
+    assert foreign == min(len(ids), 2 * (len(ids) - largest))
+
+
+def test_other_image_does_not_depend_on_the_order_of_images():
+    ids, groups = [f"i{n}" for n in range(7)], list("aabbccd")
+    partners = controls.other_images("study", ids, groups)
+    flipped = controls.other_images("study", ids[::-1], groups[::-1])
+    assert {ids[i]: ids[p] for i, p in enumerate(partners)} == {
+        ids[::-1][i]: ids[::-1][p] for i, p in enumerate(flipped)
+    }
+    assert list(partners) != list(controls.other_images("another", ids, groups))
+
+
+def test_ceiling_shows_what_a_grid_costs():
+    mask = torch.zeros(1, 16, 16, dtype=torch.bool)
+    mask[0, 5:8, 9:12] = True
+    found = {
+        grid: METRICS["relevance_rank_accuracy"](controls.ceiling(mask, (grid, grid)), mask).item()
+        for grid in (2, 4, 16)
+    }
+    assert found[16] == 1 and found[2] < found[4] < 1
+    pooled = torch.tensor([[[0, 9 / 64], [0, 0]]])
+    assert torch.allclose(controls.ceiling(mask, (2, 2)), upsample(pooled, (16, 16)))
+
+
+def test_subset_spreads_over_groups_first():
+    groups = ["a"] * 5 + ["b"] * 2 + ["c"]
+    ids = [f"i{n}" for n in range(8)]
+    chosen = spread("study", ids, groups, 3)
+    assert sorted(groups[i] for i in chosen) == ["a", "b", "c"] and list(chosen) == sorted(chosen)
+    assert sorted(groups[i] for i in spread("study", ids, groups, 6)) == list("aaabbc")
+    assert list(spread("study", ids, groups, 99)) == list(range(8))
+    assert set(chosen) < set(spread("study", ids, groups, 5))
+    flipped = spread("study", ids[::-1], groups[::-1], 3)
+    assert {ids[::-1][i] for i in flipped} == {ids[i] for i in chosen}

@@ -1,0 +1,333 @@
+"""`heatproof score` from artifacts to artifacts, on a tiny study."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from heatproof import artifacts
+from heatproof.errors import InputError
+from heatproof.score import command, controls, heatmaps
+from heatproof.score.consistency import METRICS as CONSISTENCY
+from heatproof.score.faithfulness import METRICS as FAITHFULNESS
+from heatproof.score.faithfulness import responses
+from heatproof.score.localization import METRICS as LOCALIZATION
+from heatproof.score.maps import upsample
+from heatproof.train.checkpoint import load_trained
+from heatproof.train.model import build, save
+
+SIZE, CLASSES, MODELS, SEEDS = 32, ["normal", "benign", "malignant"], ("test_resnet", "test_vit"), (0, 1)
+GROUPS = [f"patient{n // 2}" for n in range(10)]
+IDS = [f"image{n}" for n in range(10)]
+TEST = [9, 2, 4, 3, 7, 5, 6, 8]  # places in the manifest of the explained images; 0 and 1 are not test images
+METHODS = ["gradcam", "other"]
+CONTROLS = ["random", "lowres_noise", "center", "other_image"]
+OPTIONS = {"faithfulness": {"images": 3, "steps": 3, "baseline": "mean", "batch_size": 8}}
+NO_TRUTH, EMPTY, ZERO, FLAGGED, NEGATIVE = "image2", "image3", "image4", "image5", "image6"
+UNSTEADY = "image8"  # flagged in the second seed alone
+
+
+def _write_data(rng):
+    folder = artifacts.data_dir("tiny")
+    masks = np.zeros((10, SIZE, SIZE), bool)
+    for n in (0, 1, 4, 5, 6, 7, 8, 9):
+        masks[n, n : n + 9, 8:20] = True
+    manifest = pd.DataFrame(
+        {
+            "image_id": IDS,
+            "sha256": "0",
+            "source": "made",
+            "label": [n % 3 for n in range(10)],
+            "group": GROUPS,
+            "split": "test",
+            "truth": ["none" if image == NO_TRUTH else "mask" for image in IDS],
+            "width": SIZE,
+            "height": SIZE,
+        }
+    )
+    artifacts.write_table(folder / "manifest.parquet", manifest, artifacts.MANIFEST)
+    artifacts.write_array(folder / "pixels.npy", rng.integers(0, 256, (10, 1, SIZE, SIZE), dtype=np.uint8))
+    artifacts.write_array(folder / "masks.npy", masks)
+    artifacts.write_json(
+        folder / "digest.json", {"classes": CLASSES, "channels": 1, "size": SIZE, "sha256": {}}
+    )
+
+
+def _write_checkpoint(model, seed, rng):
+    folder = artifacts.model_dir("tiny", model, seed)
+    folder.mkdir(parents=True)
+    torch.manual_seed(seed)
+    if model == "test_resnet":
+        save(build(model, len(CLASSES), SIZE), folder / "model.safetensors")
+        card = {"architecture": model, "classes": CLASSES, "size": SIZE}
+        artifacts.write_json(
+            folder / "card.json", card | {"sha256": artifacts.digest(folder / "model.safetensors")}
+        )
+    rows = [(method, n) for method in METHODS for n in TEST]
+    grid = 4 if model == "test_resnet" else 2
+    maps = upsample(torch.from_numpy(rng.normal(size=(len(rows), grid, grid))).float(), (SIZE, SIZE)).numpy()
+    flags = [""] * len(rows)
+    for i, row in enumerate(rows):
+        if row == ("gradcam", IDS.index(ZERO)):
+            maps[i], flags[i] = 0, "all zero"
+        if row == ("other", IDS.index(FLAGGED)):
+            flags[i] = "completeness gap"
+        if row == ("other", IDS.index(UNSTEADY)) and seed == 1:
+            flags[i] = "completeness gap"
+        if row == ("gradcam", IDS.index(NEGATIVE)):
+            maps[i] -= maps[i].max() + 1
+    index = pd.DataFrame(
+        {
+            "image_id": [IDS[n] for _, n in rows],
+            "group": [GROUPS[n] for _, n in rows],
+            "method": [method for method, _ in rows],
+            "target": [n % 3 for _, n in rows],
+            "predicted": 0,
+            "layer": "last",
+            "grid_height": grid,
+            "grid_width": grid,
+            "degenerate": flags,
+        }
+    )
+    folder = artifacts.heatmap_dir("tiny", model, seed)
+    artifacts.write_array(folder / "maps.npy", maps)
+    artifacts.write_table(folder / "index.parquet", index, artifacts.HEATMAPS)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        rng = np.random.default_rng(0)
+        _write_data(rng)
+        for model in MODELS:
+            for seed in SEEDS:
+                _write_checkpoint(model, seed, rng)
+    return folder
+
+
+@pytest.fixture
+def study(place, monkeypatch):
+    monkeypatch.chdir(place)
+
+
+def score(family, *options, model="test_resnet"):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    shared = ["--study", "tiny", "--model", model, "--config", json.dumps(OPTIONS)]
+    shared += ["--compute", json.dumps({"device": "cpu", "threads": 1, "batch_size": 4})]
+    args = parser.parse_args([family, *shared, *map(str, options)])
+    command.run(args)
+    path = artifacts.score_path("tiny", model, family, args.seed)
+    frame = artifacts.read_table(path, artifacts.SCORES)
+    assert (frame.value.isna() == (frame.reason != "")).all()
+    assert not frame.duplicated(["image_id", "method", "metric"]).any()
+    return frame, path
+
+
+def values(frame, method):
+    return frame[frame.method == method].pivot(index="image_id", columns="metric", values="value")
+
+
+def reason(frame, image, method, metric):
+    found = frame[(frame.image_id == image) & (frame.method == method) & (frame.metric == metric)]
+    return found.reason.item()
+
+
+def stored(method, image, seed, model="test_resnet"):
+    folder = artifacts.heatmap_dir("tiny", model, seed)
+    index = artifacts.read_table(folder / "index.parquet", artifacts.HEATMAPS)
+    (row,) = index.index[(index.method == method) & (index.image_id == image)]
+    return torch.from_numpy(artifacts.read_array(folder / "maps.npy")[row].copy())[None]
+
+
+def truth(image):
+    return torch.from_numpy(
+        artifacts.read_array(artifacts.data_dir("tiny") / "masks.npy")[IDS.index(image)].copy()
+    )[None]
+
+
+def partner(image):
+    ids = [IDS[n] for n in TEST]
+    return ids[controls.other_images("tiny", ids, [GROUPS[n] for n in TEST])[ids.index(image)]]
+
+
+def test_localization(study):
+    frame, path = score("localization", "--seed", 0)
+    assert set(frame.method) == {*METHODS, *CONTROLS, "ceiling"}
+    assert set(frame.metric) == set(LOCALIZATION)
+    assert len(frame) == len(TEST) * 7 * len(LOCALIZATION)
+    assert (frame.seed == 0).all() and (frame.model == "test_resnet").all()
+    assert dict(zip(frame.image_id, frame.group, strict=True)) == {IDS[n]: GROUPS[n] for n in TEST}
+    for name, metric in LOCALIZATION.items():
+        for image in ("image9", "image7"):
+            expected = metric(stored("other", image, 0), truth(image)).item()
+            assert values(frame, "other").loc[image, name] == expected
+            expected = metric(stored("gradcam", partner(image), 0), truth(image)).item()
+            assert values(frame, "other_image").loc[image, name] == pytest.approx(expected, nan_ok=True)
+            expected = metric(controls.ceiling(truth(image), (4, 4)), truth(image)).item()
+            assert values(frame, "ceiling").loc[image, name] == expected
+    before = path.read_bytes()
+    score("localization", "--seed", 0)
+    assert path.read_bytes() == before
+
+
+def test_localization_reasons(study):
+    frame, _ = score("localization", "--seed", 0)
+    assert set(frame[frame.image_id == NO_TRUTH].reason) == {"no truth"}
+    assert set(frame[frame.image_id == EMPTY].reason) == {"empty truth mask"}
+    assert reason(frame, ZERO, "gradcam", "iou") == "degenerate map: all zero"
+    assert reason(frame, ZERO, "other", "iou") == ""
+    assert reason(frame, FLAGGED, "other", "iou") == "degenerate map: completeness gap"
+    assert reason(frame, NEGATIVE, "gradcam", "relevance_mass_accuracy") == "no positive relevance"
+    assert reason(frame, NEGATIVE, "gradcam", "relevance_rank_accuracy") == ""
+    borrower = next(IDS[n] for n in TEST if partner(IDS[n]) == ZERO)
+    assert reason(frame, borrower, "other_image", "iou") == "degenerate map: all zero"
+
+
+def test_controls_are_the_same_for_all_models(study):
+    frames = {
+        (model, seed): score("localization", "--seed", seed, model=model)[0]
+        for model in MODELS
+        for seed in SEEDS
+    }
+    first, again, other = frames["test_resnet", 0], frames["test_resnet", 1], frames["test_vit", 0]
+    for control in ("random", "center"):
+        pd.testing.assert_frame_equal(values(first, control), values(other, control))
+        pd.testing.assert_frame_equal(values(first, control), values(again, control))
+    pd.testing.assert_frame_equal(values(first, "lowres_noise"), values(again, "lowres_noise"))
+    assert not values(first, "lowres_noise").equals(values(other, "lowres_noise"))  # another grid
+    assert not values(first, "gradcam").equals(values(again, "gradcam"))
+
+
+def test_faithfulness(study):
+    frame, _ = score("faithfulness", "--seed", 0)
+    again, _ = score("faithfulness", "--seed", 1)
+    assert frame.image_id.nunique() == 3 and frame.group.nunique() == 3  # spread over patients
+    assert list(again.image_id) == list(frame.image_id)
+    assert len(frame) == 3 * 6 * len(FAITHFULNESS)
+    assert not values(frame, "random").equals(values(again, "random"))  # the same map, another model
+    model, _ = load_trained("tiny", "test_resnet", 0, torch.device("cpu"))
+    pixels = artifacts.read_array(artifacts.data_dir("tiny") / "pixels.npy")
+    for image in frame.image_id.unique():
+        n = IDS.index(image)
+        maps = stored("gradcam", image, 0)
+        case = (torch.from_numpy(pixels[n].copy()).float() / 255, maps, n % 3)
+        (response,) = responses(model, [case], steps=3, baseline="mean", batch_size=8)
+        for name, metric in FAITHFULNESS.items():
+            assert values(frame, "gradcam").loc[image, name] == pytest.approx(
+                metric(response).item(), abs=1e-6
+            )
+
+
+def test_faithfulness_of_every_image(study, monkeypatch):
+    monkeypatch.setitem(OPTIONS, "faithfulness", OPTIONS["faithfulness"] | {"images": 99, "steps": 2})
+    frame, path = score("faithfulness", "--seed", 0)
+    assert set(frame.image_id) == {IDS[n] for n in TEST}
+    assert reason(frame, ZERO, "gradcam", "srg") == "degenerate map: all zero"
+    assert reason(frame, FLAGGED, "other", "deletion_auc") == "degenerate map: completeness gap"
+    assert reason(frame, NO_TRUTH, "gradcam", "srg") == ""
+    before = path.read_bytes()
+    score("faithfulness", "--seed", 0)
+    assert path.read_bytes() == before
+    assert torch.get_num_threads() == 1
+
+
+def test_consistency(study):
+    frame, _ = score("consistency", "--seeds", 0, 1)
+    assert set(frame.method) == {*METHODS, *CONTROLS} and frame.seed.isna().all()
+    assert len(frame) == len(TEST) * 6 * len(CONSISTENCY)
+    own = [stored("gradcam", "image9", seed) for seed in SEEDS]
+    others = [stored("gradcam", partner("image9"), seed) for seed in SEEDS]
+    for name, metric in CONSISTENCY.items():
+        assert (
+            values(frame, "gradcam").loc["image9", name] == metric(torch.stack(own), torch.stack(own)).item()
+        )
+        expected = metric(torch.stack(own), torch.stack(others)).item()
+        assert values(frame, "other_image").loc["image9", name] == pytest.approx(expected, nan_ok=True)
+    assert (values(frame, "center") - 1).abs().max(axis=None) < 1e-12
+    assert values(frame, "random").rank_correlation_seeds.abs().max() < 0.2
+    assert reason(frame, ZERO, "gradcam", "iou_seeds") == "degenerate map: all zero"
+    assert reason(frame, UNSTEADY, "other", "iou_reference") == "degenerate map: completeness gap"
+    assert reason(frame, UNSTEADY, "gradcam", "iou_seeds") == ""
+
+
+def test_consistency_of_one_seed_has_no_number(study):
+    frame, _ = score("consistency", "--seeds", 1)
+    assert set(frame.reason) == {"one seed"} and frame.value.isna().all()
+
+
+def test_a_lone_image_has_no_other_image(study):
+    source = heatmaps.read("tiny", artifacts.heatmap_dir("tiny", "test_resnet", 0))
+    lone = heatmaps.Heatmaps(
+        "tiny",
+        source.images[:1],
+        METHODS,
+        (4, 4),
+        source.rows[:, :1],
+        source.flags[:, :1],
+        np.array([0]),
+        source.array,
+    )
+    maps, reasons = lone.stacks(np.array([0]))["other_image"]
+    assert reasons == ["no other image"] and maps.isnan().all()
+
+
+def test_bad_input_says_what_to_mend(study, tmp_path):
+    with pytest.raises(InputError, match="localization: --seed is missing"):
+        score("localization", "--seeds", 0, 1)
+    with pytest.raises(InputError, match="consistency: --seeds is missing"):
+        score("consistency", "--seed", 0)
+    with pytest.raises(
+        artifacts.ArtifactError, match=r"heatmaps/tiny/test_resnet/7/index.parquet: not there"
+    ):
+        score("localization", "--seed", 7)
+
+
+def _damage(source, target, change):
+    """A copy of one checkpoint's heatmaps with another index."""
+    source, target = (artifacts.heatmap_dir("tiny", "test_resnet", seed) for seed in (source, target))
+    artifacts.write_array(target / "maps.npy", artifacts.read_array(source / "maps.npy"))
+    index = change(artifacts.read_table(source / "index.parquet", artifacts.HEATMAPS))
+    artifacts.write_table(target / "index.parquet", index, artifacts.HEATMAPS)
+
+
+def test_damaged_heatmaps_are_refused(study):
+    _damage(0, 90, lambda index: index[:-1])
+    with pytest.raises(
+        artifacts.ArtifactError, match=r"90/index.parquet: 15 rows, and maps.npy of shape \(16,"
+    ):
+        score("localization", "--seed", 90)
+    _damage(0, 91, lambda index: index.assign(method="gradcam"))
+    with pytest.raises(artifacts.ArtifactError, match="not one map for each image and method"):
+        score("localization", "--seed", 91)
+    _damage(0, 92, lambda index: index.assign(image_id="x" + index.image_id))
+    with pytest.raises(artifacts.ArtifactError, match=r"manifest.parquet: no image 'ximage9'"):
+        score("localization", "--seed", 92)
+    with pytest.raises(artifacts.ArtifactError, match="test_resnet/92: other images or methods than seed 0"):
+        score("consistency", "--seeds", 0, 92)
+
+
+def _imported(code):
+    source = Path(command.__file__).parents[2]
+    code = f"import sys; sys.path.insert(0, {str(source)!r}); {code}; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(found.stdout.split())
+
+
+def test_the_command_imports_nothing_heavy():
+    assert not {"torch", "numpy", "pandas"} & _imported("import heatproof.score.command")
+
+
+def test_localization_imports_no_model(study):
+    run = "from heatproof.cli import main; main('score localization --study tiny --model test_vit --seed 0'.split())"
+    imported = _imported(run)
+    assert "heatproof.score.localization" in imported
+    assert not {"timm", "torchvision", "heatproof.score.faithfulness", "heatproof.train"} & imported

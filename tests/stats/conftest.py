@@ -1,0 +1,109 @@
+"""A study written below the current folder whose scores, groups and classes are chosen by the test."""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from heatproof import artifacts
+
+SETTINGS = {
+    "alpha": 0.05,
+    "interval": 0.95,
+    "bootstrap": 300,
+    "competence_margin": 0.1,
+    "seed": 0,
+    "group_kind": "patient",
+}
+PRIMARY = {"localization": "relevance_rank_accuracy", "faithfulness": "srg", "consistency": "iou_seeds"}
+CONTROLS = {"random": 0.1, "lowres_noise": 0.12, "center": 0.2, "other_image": 0.15}
+CLASSES = ["normal", "benign", "malignant"]
+
+
+def _write(
+    levels: dict[str, float],
+    *,
+    seeds: tuple[int, ...] = (0, 1),
+    patients: int = 12,
+    images: int = 2,
+    accuracy: dict[str, float] | None = None,
+    truth: bool = True,
+    families: tuple[str, ...] = tuple(PRIMARY),
+    methods: tuple[str, ...] = ("gradcam",),
+    degenerate: dict[tuple[str, int], set[int]] | None = None,
+    noise: float = 0.05,
+    study: str = "toy",
+) -> argparse.Namespace:
+    """Write manifest, predictions and scores, and return the arguments of `stats.command.run`.
+
+    `levels` is the mean score of each model, `accuracy` its share of right answers (1 where not named),
+    `degenerate` the images (by number) without a map of a (model, seed). Every third patient is normal, so
+    it has no truth.
+    """
+    rng = np.random.default_rng(7)
+    rows = [(p, p % 3, f"i{p:02d}_{i}") for p in range(patients) for i in range(images)]
+    patient, label, image_id = (np.array(column) for column in zip(*rows, strict=True))
+    group = np.array([f"p{p:02d}" for p in patient])
+    masked = (label > 0) & truth
+    artifacts.write_table(
+        artifacts.data_dir(study) / "manifest.parquet",
+        pd.DataFrame(
+            {
+                "image_id": image_id,
+                "sha256": "0",
+                "source": "made",
+                "label": label,
+                "group": group,
+                "split": "test",
+                "truth": np.where(masked, "mask", "none"),
+                "width": 8,
+                "height": 8,
+            }
+        ),
+        artifacts.MANIFEST,
+    )
+    artifacts.write_json(artifacts.data_dir(study) / "digest.json", {"classes": CLASSES})
+    easy = rng.normal(0, noise, patients)[patient]
+    for model, level in levels.items():
+        for seed in seeds:
+            right = rng.random(len(rows)) < (accuracy or {}).get(model, 1.0)
+            table = {"image_id": image_id, "split": "test", "label": label}
+            table["predicted"] = np.where(right, label, (label + 1) % 3)
+            path = artifacts.model_dir(study, model, seed) / "predictions.parquet"
+            artifacts.write_table(path, pd.DataFrame(table), artifacts.PREDICTIONS)
+        for family in families:
+            for seed in [pd.NA] if family == "consistency" else seeds:
+                named = dict.fromkeys(methods, level) | CONTROLS
+                if family == "localization":
+                    named["ceiling"] = 0.9
+                parts = []
+                for method, mean in named.items():
+                    value = mean + (method in methods) * easy + rng.normal(0, noise, len(rows))
+                    reason = np.full(len(rows), "", dtype=object)
+                    lost = (degenerate or {}).get((model, seed if family != "consistency" else seeds[0]), set())
+                    if method in methods:
+                        reason[list(lost)] = "degenerate map: all zero"
+                    if family == "localization":
+                        reason[~masked] = "no truth"
+                    if family == "consistency" and len(seeds) == 1:
+                        reason[:] = "one seed"
+                    part = {"image_id": image_id, "group": group, "method": method, "metric": PRIMARY[family]}
+                    parts.append(pd.DataFrame(part).assign(value=np.where(reason == "", value, np.nan), reason=reason))
+                path = artifacts.score_path(study, model, family, None if family == "consistency" else seed)
+                table = pd.concat(parts).assign(model=model, seed=seed)
+                artifacts.write_table(path, table[list(artifacts.SCORES)], artifacts.SCORES)
+    return argparse.Namespace(
+        study=study,
+        models=list(levels),
+        seeds=list(seeds),
+        methods=list(methods),
+        config=dict(SETTINGS),
+        score={"families": list(families), "primary": {family: PRIMARY[family] for family in families}},
+    )
+
+
+@pytest.fixture
+def write_study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return _write

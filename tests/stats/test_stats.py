@@ -1,0 +1,237 @@
+"""The stage end to end on synthetic artifacts, from files to sentences."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from heatproof import artifacts
+from heatproof.stats.command import run
+
+LEVELS = {"weak": 0.3, "middle": 0.5, "strong": 0.7}
+SCHEMAS = {
+    "models": artifacts.MODELS_TABLE,
+    "metrics": artifacts.METRICS_TABLE,
+    "pairs": artifacts.PAIRS_TABLE,
+    "omnibus": artifacts.OMNIBUS_TABLE,
+    "missing": artifacts.MISSING_TABLE,
+}
+
+
+def result(args):
+    run(args)
+    folder = artifacts.stats_dir(args.study)
+    tables = {name: artifacts.read_table(folder / f"{name}.csv", schema) for name, schema in SCHEMAS.items()}
+    return artifacts.read_json(folder / "summary.json"), tables
+
+
+def said(summary, family=None):
+    return " ".join(s["text"] for s in summary["sentences"] if family in (None, s["family"]))
+
+
+def test_strong_differences_are_found_and_told(write_study, capsys):
+    summary, tables = result(write_study(LEVELS))
+    assert list(tables["pairs"]) == list(artifacts.PAIRS_TABLE)
+    strong_weak = tables["pairs"].query("metric == 'relevance_rank_accuracy' and a == 'weak' and b == 'strong'")
+    assert strong_weak["difference"].item() == pytest.approx(-0.4, abs=0.05)
+    assert strong_weak["effect"].item() == -1
+    assert summary["pairs"]["localization"]["gradcam"]["different"] == 3
+    assert summary["omnibus"]["localization"]["gradcam"]["groups"] == 8  # normal patients have no truth
+    assert summary["omnibus"]["localization"]["gradcam"]["dropped"] == 0
+    assert summary["omnibus"]["faithfulness"]["gradcam"]["groups"] == 12
+    assert "weak, middle and strong find the marked region better than a random map" in summary["headline"][0]
+    assert "3 of 3 pairs can be told apart, and strong has the best mean" in summary["headline"][1]
+    assert len(summary["headline"]) == 2
+    assert "fewer than 5 seeds speak of these checkpoints" in summary["seeds"]["sentence"]
+    assert summary["classes"] == 3 and summary["images_test"] == 24 and summary["groups_test"] == 12
+    assert capsys.readouterr().out.splitlines() == summary["headline"]
+
+
+def test_metrics_table_holds_every_method_with_its_controls(write_study):
+    summary, tables = result(write_study(LEVELS, accuracy={"weak": 0.3}))
+    metrics = tables["metrics"].set_index(["family", "method", "model"])
+    assert len(metrics) == 3 * (6 + 5 + 5)
+    for control in ("random", "center"):
+        row = metrics.loc[("localization", "gradcam", "weak")]
+        assert row[control] == metrics.loc[("localization", control, "weak"), "mean"]
+    assert metrics.loc[("localization", "ceiling", "weak"), "mean"] == pytest.approx(0.9, abs=0.05)
+    assert metrics.loc[("localization", "gradcam", "weak"), "missing"] == 2 * 8  # seeds x images without truth
+    assert summary["primary"]["localization"]["methods"]["gradcam"]["weak"] == pytest.approx(
+        metrics.loc[("localization", "gradcam", "weak"), "mean"]
+    )
+
+
+def test_an_incompetent_model_is_shown_and_left_out_of_verdicts(write_study):
+    summary, tables = result(write_study(LEVELS, accuracy={"strong": 0.3}))
+    assert summary["models"]["strong"]["competent"] is False and summary["left_out"] == ["strong"]
+    assert not tables["models"].query("model == 'strong'")["competent"].any()
+    assert "strong" in set(tables["metrics"]["model"])
+    assert "strong" not in set(tables["pairs"]["a"]) | set(tables["pairs"]["b"])
+    assert "strong" not in summary["controls"]["localization"]["gradcam"]["random"]
+    assert "strong is left out of every verdict" in summary["headline"][-1]
+    assert "middle has the best mean" in summary["headline"][1]
+
+
+def test_one_bad_seed_makes_a_model_incompetent(write_study):
+    args = write_study(LEVELS)
+    path = artifacts.model_dir("toy", "weak", 1) / "predictions.parquet"
+    table = artifacts.read_table(path, artifacts.PREDICTIONS)
+    artifacts.write_table(path, table.assign(predicted=0), artifacts.PREDICTIONS)
+    summary, tables = result(args)
+    assert tables["models"].query("model == 'weak'")["competent"].tolist() == [True, False]
+    assert summary["left_out"] == ["weak"]
+
+
+def test_nobody_is_competent(write_study):
+    summary, tables = result(write_study(LEVELS, accuracy=dict.fromkeys(LEVELS, 0.3)))
+    assert tables["pairs"].empty and tables["omnibus"].empty and len(tables["metrics"])
+    assert "No heatmap of this study can be judged" in summary["headline"][0]
+
+
+def test_two_models_stand_alone(write_study):
+    summary, tables = result(write_study({"a": 0.3, "b": 0.6}))
+    assert tables["omnibus"].empty and len(tables["pairs"]) == 3
+    assert summary["omnibus"]["localization"]["gradcam"]["p"] is None
+    assert "The two models differ: b over a by" in said(summary, "localization")
+
+
+def test_one_model_is_held_against_controls_only(write_study):
+    summary, tables = result(write_study({"only": 0.5}))
+    assert tables["pairs"].empty and tables["omnibus"].empty
+    assert "The heatmaps of only find the marked region better" in summary["headline"][0]
+    assert "nothing to compare" in summary["headline"][1]
+
+
+def test_one_seed_leaves_consistency_unjudged(write_study):
+    summary, tables = result(write_study(LEVELS, seeds=(3,)))
+    assert said(summary, "consistency") == "Consistency cannot be judged: that takes at least two training seeds."
+    assert summary["primary"]["consistency"]["methods"]["gradcam"]["weak"] is None
+    assert "trained from 1 seed:" in summary["seeds"]["sentence"]
+    assert "iou_seeds" not in set(tables["pairs"]["metric"])
+
+
+def test_without_truth_localization_cannot_be_judged(write_study):
+    summary, tables = result(write_study(LEVELS, truth=False))
+    assert summary["headline"][0] == "Localization cannot be judged: no image of this study has a marked region."
+    assert "single out what the model uses better than a random map" in summary["headline"][1]
+    rows = tables["metrics"].query("family == 'localization'")
+    assert rows["mean"].isna().all() and (rows["groups"] == 0).all()
+    assert "relevance_rank_accuracy" not in set(tables["pairs"]["metric"])
+
+
+def test_equal_scores_differ_nowhere(write_study):
+    summary, tables = result(
+        write_study(dict.fromkeys(LEVELS, 0.5), noise=0.0, families=("localization",), patients=15)
+    )
+    assert (tables["pairs"]["p_corrected"] == 1).all() and (tables["omnibus"]["p"] == 1).all()
+    assert "No difference between models could be shown" in summary["headline"][1]
+    assert "does not show that they are equal" in said(summary, "localization")
+
+
+def test_noise_does_not_beat_the_controls(write_study):
+    summary, _ = result(write_study({"a": 0.1, "b": 0.1}))
+    assert "do worse than a blob in the centre" in summary["headline"][0]
+    assert "find the marked region better" not in summary["headline"][0]
+
+
+def test_too_few_groups_are_said_to_be_too_few(write_study):
+    levels = {f"m{i}": 0.3 + 0.1 * i for i in range(5)}
+    summary, tables = result(write_study(levels, patients=9, noise=0.01))  # six of them have truth
+    assert tables["pairs"].query("metric == 'relevance_rank_accuracy'")["p_corrected"].min() == 10 * 2 / 2**6
+    assert "6 patients are too few for Holm over 10 pairs to find anything" in said(summary, "localization")
+    assert "too few patients to tell" in summary["headline"][1]
+    assert "too few patients for these tests" in said(summary, "localization")
+    assert "too few for Holm" not in said(summary, "faithfulness")  # nine patients are enough
+
+
+def test_degenerate_maps_are_counted_and_their_groups_dropped(write_study):
+    lost = {("weak", 0): {2, 3, 4}}  # patient 1 whole, half of patient 2
+    summary, tables = result(write_study(LEVELS, degenerate=lost))
+    missing = tables["missing"].query("metric == 'srg' and model == 'weak'")
+    assert missing[["method", "reason", "scores"]].values.tolist() == [["gradcam", "degenerate map: all zero", 3]]
+    assert (
+        summary["omnibus"]["faithfulness"]["gradcam"] | {"groups": 11, "dropped": 1}
+        == (summary["omnibus"]["faithfulness"]["gradcam"])
+    )
+    assert "1 of 12 patients were left out" in said(summary, "faithfulness")
+    assert "6% of the heatmaps of weak have no symmetric relevance gain" in said(summary, "faithfulness")
+
+
+def test_a_model_without_any_map_takes_nobody_with_it(write_study):
+    summary, _tables = result(write_study(LEVELS, degenerate={("weak", 0): set(range(24))}))
+    assert summary["omnibus"]["faithfulness"]["gradcam"]["models"] == 2
+    assert summary["pairs"]["faithfulness"]["gradcam"]["tested"] == 1
+    assert "no comparison includes it" in said(summary, "faithfulness")
+
+
+@pytest.mark.parametrize(("kind", "word"), [("lookalike", "clusters of look-alike images"), ("image", "images")])
+def test_groups_that_are_not_patients_are_named(write_study, kind, word):
+    args = write_study({"a": 0.5, "b": 0.5})
+    args.config["group_kind"] = kind
+    summary, _ = result(args)
+    assert "p values may be too small" in said(summary, "general") and word in said(summary, "general")
+    assert "p values may be too small" not in said(result(write_study({"a": 0.5}))[0])
+
+
+def test_several_methods_are_judged_apart(write_study):
+    summary, tables = result(write_study(LEVELS, methods=("gradcam", "lrp")))
+    assert tables["pairs"].groupby(["metric", "method"]).size().tolist() == [3] * 6
+    assert [text.split(":")[0] for text in summary["headline"]] == ["gradcam", "gradcam", "lrp", "lrp"]
+
+
+def test_same_input_same_bytes(write_study):
+    args = write_study(LEVELS, accuracy={"weak": 0.7})
+    first = {p.name: p.read_bytes() for _ in [run(args)] for p in artifacts.stats_dir("toy").iterdir()}
+    second = {p.name: p.read_bytes() for _ in [run(args)] for p in artifacts.stats_dir("toy").iterdir()}
+    assert first == second and len(first) == 6
+
+
+def test_summary_is_strict_json(write_study):
+    args = write_study(LEVELS, seeds=(0,), truth=False)
+    run(args)
+    text = (artifacts.stats_dir("toy") / "summary.json").read_text()
+    assert json.loads(text, parse_constant=lambda name: pytest.fail(name))["alpha"] == 0.05
+
+
+def test_bad_input_is_refused_by_name(write_study):
+    args = write_study({"a": 0.5, "b": 0.4}, families=("localization",))
+    args.score["primary"]["localization"] = "iuo"
+    with pytest.raises(ValueError, match=r"score.primary.localization.*'iuo'.*relevance_rank_accuracy"):
+        run(args)
+    args.score["primary"]["localization"] = "relevance_rank_accuracy"
+    args.methods = ["gradcam", "lrp"]
+    with pytest.raises(ValueError, match="no localization scores of 'lrp'"):
+        run(args)
+
+
+@pytest.mark.parametrize("spoil", ["twice", "no reason", "infinite"])
+def test_scores_that_would_spoil_a_mean_are_refused(write_study, spoil):
+    args = write_study({"a": 0.5}, families=("faithfulness",))
+    path = artifacts.score_path("toy", "a", "faithfulness", 0)
+    table = artifacts.read_table(path, artifacts.SCORES)
+    if spoil == "twice":
+        table = pd.concat([table, table.head(1)])
+    else:
+        table.loc[0, "value"] = np.nan if spoil == "no reason" else np.inf
+    artifacts.write_table(path, table, artifacts.SCORES)
+    with pytest.raises(ValueError, match=r"faithfulness.parquet|infinite"):
+        run(args)
+
+
+def test_predictions_of_other_images_are_refused(write_study):
+    args = write_study({"a": 0.5})
+    path = artifacts.model_dir("toy", "a", 0) / "predictions.parquet"
+    artifacts.write_table(path, artifacts.read_table(path, artifacts.PREDICTIONS).iloc[1:], artifacts.PREDICTIONS)
+    with pytest.raises(artifacts.ArtifactError, match="not those of the manifest"):
+        run(args)
+
+
+def test_no_torch_and_light_to_import():
+    code = (
+        "import sys, heatproof.stats.command; assert not {'numpy', 'pandas', 'pingouin'} & set(sys.modules);"
+        "import heatproof.stats.study; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
