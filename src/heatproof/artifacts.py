@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,14 +134,14 @@ MISSING_TABLE = {"metric": TEXT, "method": TEXT, "model": TEXT, "reason": TEXT, 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder that takes the place of `path` once it is written whole."""
+    """A temporary path in the same folder that takes the place of `path` once it is written whole.
+
+    Its name is always the same: what a killed job left, the next one overwrites.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.part")
     try:
         yield temporary
-        temporary.chmod(0o644)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -156,10 +154,15 @@ def _checked(frame: pd.DataFrame, schema: dict[str, str], path: Path) -> pd.Data
     extra = [c for c in frame if c not in schema and not (schema is PREDICTIONS and c.startswith("p_"))]
     if extra:
         raise ArtifactError(f"{path}: unknown column {', '.join(extra)}; delete the file and run again")
+    flags = {column: "boolean" for column, kind in schema.items() if kind == FLAG}  # bool takes any text for true
     try:
-        return frame.astype(schema)
+        return frame.astype(schema | flags).astype(schema)
     except (TypeError, ValueError) as error:
-        raise ArtifactError(f"{path}: {error}; delete the file and run again") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ArtifactError:
+    return ArtifactError(f"{path}: not of its format ({' '.join(str(error).split())}); delete the file and run again")
 
 
 def write_table(path: Path, frame: pd.DataFrame, schema: dict[str, str]) -> None:
@@ -176,14 +179,15 @@ def read_table(path: Path, schema: dict[str, str]) -> pd.DataFrame:
     """Read a table that `write_table` wrote."""
     try:
         if path.suffix == ".csv":
-            texts = [column for column, kind in schema.items() if kind == TEXT]
-            frame = pd.read_csv(path, keep_default_na=False, na_values={key: [""] for key in set(schema) - set(texts)})
+            texts = {column: kind for column, kind in schema.items() if kind == TEXT}
+            blank = {column: [""] for column in schema if column not in texts}
+            frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=blank)
         else:
             frame = pd.read_parquet(path)
     except FileNotFoundError:
         raise ArtifactError(f"{path}: not there; run snakemake to make it") from None
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: cannot be read ({error}); delete the file and run again") from error
+        raise _damaged(path, error) from error
     return _checked(frame, schema, path)
 
 
@@ -207,8 +211,8 @@ def read_array(path: Path) -> np.ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise ArtifactError(f"{path}: not there; run snakemake to make it") from None
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: cannot be read ({error}); delete the file and run again") from error
+    except (EOFError, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
 
 
 def write_json(path: Path, value: object) -> None:
@@ -221,8 +225,8 @@ def read_json(path: Path) -> dict:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError(f"{path}: not there; run snakemake to make it") from None
-    except ValueError as error:
-        raise ArtifactError(f"{path}: cannot be read ({error}); delete the file and run again") from error
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
 
 
 def digest(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 
 from heatproof.errors import InputError
@@ -67,10 +68,12 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = _parser(command).parse_args(arguments)
     try:
         _module(parsed.command).run(parsed)
+        sys.stdout.flush()
     except InputError as error:
         print(f"heatproof {parsed.command}: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
+    except BrokenPipeError:  # `| head` has seen enough; what is left must not fail again as Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         print(f"heatproof {parsed.command}: stopped; run again to go on", file=sys.stderr)

@@ -5,11 +5,9 @@ Only this module reads `params.yaml` and `studies/`. What a study does not set c
 """
 
 import difflib
-import importlib.util
 import json
 import re
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from heatproof.errors import InputError
-from heatproof.registry import registered
-from heatproof.schema import FAMILIES, Recipe, Study, merge
+from heatproof.schema import Recipe, Study, merge
 
 
 def section(*parts: Any) -> str:
@@ -43,23 +40,28 @@ def load(
         InputError: a line for each mistake with its file, key, value and the nearest allowed names.
     """
     overrides = dict(overrides or {})
-    shared = _read(root / "params.yaml")
-    chosen = studies or overrides.pop("studies", None) or shared.get("studies")
+    shared = _read(root, "params.yaml")
+    listed = shared.pop("studies", None)
+    asked = studies or overrides.pop("studies", None)
     overrides.pop("studies", None)
-    shared.pop("studies", None)
+    chosen, source = (asked, "command line") if asked else (listed, "params.yaml")
+    if chosen is None:
+        unknown = ", ".join(str(key) for key in shared if key not in Study.model_fields)
+        mend = f"did you mean it by {unknown}?" if unknown else "list the studies that run, such as [phantom]"
+        raise InputError(f"params.yaml: studies: not set; {mend}")
     if isinstance(chosen, str):
         chosen = [name for name in re.split(r"[,\s]+", chosen.strip("[] ")) if name]
     if not isinstance(chosen, (list, tuple)) or not chosen or not all(isinstance(name, str) for name in chosen):
-        raise InputError(f"params.yaml: studies: {chosen!r} is not a list of names, such as [phantom]")
+        raise InputError(f"{source}: studies: {chosen!r}: must be a list of names, such as [phantom]")
     known = sorted(path.stem for path in (root / "studies").glob("*.yaml"))
     loaded, mistakes = {}, []
     for name in chosen:
         if name not in known:
-            mistakes.append(f"params.yaml: studies: {name!r} has no file studies/{name}.yaml; {_nearest(name, known)}")
+            mistakes.append(f"{source}: studies: {name!r}: no file studies/{name}.yaml; {_nearest(name, known)}")
             continue
-        layers = {"params.yaml": shared, f"studies/{name}.yaml": _read(root / "studies" / f"{name}.yaml")}
-        layers["command line"] = overrides
         try:
+            own = f"studies/{name}.yaml"
+            layers = {"params.yaml": shared, own: _read(root, own), "command line": overrides}
             loaded[name] = _study(layers)
         except InputError as error:
             mistakes.append(str(error))
@@ -68,19 +70,34 @@ def load(
     return loaded
 
 
-def _read(path: Path) -> dict:
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key stands once: of two sections of one name PyYAML drops the first without a word."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node, seen = super().compose_mapping_node(anchor), set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value} stands there twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return node
+
+
+def _read(root: Path, name: str) -> dict:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load((root / name).read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
-        raise InputError(f"{path}: not there; run in the folder of a heatproof project") from None
+        raise InputError(f"{name}: not there; run in the folder of a heatproof project") from None
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise InputError(f"{name}{where}: not YAML: {problem}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise InputError(f"{path}: must be keys and values, not a {type(content).__name__}")
+        raise InputError(f"{name}: must be keys and values, not a {type(content).__name__}")
     return content
 
 
@@ -93,9 +110,6 @@ def _study(layers: dict[str, dict]) -> Study:
     except ValidationError as error:
         raise InputError("\n".join(_explain(item, layers, Study) for item in error.errors())) from None
     mistakes = []
-    for name in study.models:
-        if name.split(".")[0] not in architectures():
-            mistakes.append(_mistake(layers, ("models",), name, _nearest(name, architectures())))
     for name, recipe in study.train.models.items():
         key = ("train", "models", name)
         if name not in study.models:
@@ -106,22 +120,6 @@ def _study(layers: dict[str, dict]) -> Study:
         except ValidationError as error:
             items = ({**item, "loc": (*key, *item["loc"])} for item in error.errors())
             mistakes += [_explain(item, layers, Recipe, skip=3) for item in items]
-    for name in study.explain.methods:
-        if name not in registered("explain", "method"):
-            mistakes.append(
-                _mistake(layers, ("explain", "methods"), name, _nearest(name, registered("explain", "method")))
-            )
-    for family, metric in study.score.primary.items():
-        key = ("score", "primary", family)
-        if family not in FAMILIES:
-            mistakes.append(_mistake(layers, key, metric, f"no such family; {_nearest(family, FAMILIES)}"))
-        elif metric not in registered("score", "metric", f"{family}.py"):
-            mistakes.append(
-                _mistake(layers, key, metric, _nearest(metric, registered("score", "metric", f"{family}.py")))
-            )
-    for family in study.score.families:
-        if family not in study.score.primary:
-            mistakes.append(_mistake(layers, ("score", "primary"), study.score.primary, f"no metric for {family}"))
     if mistakes:
         raise InputError("\n".join(mistakes))
     return study
@@ -139,6 +137,8 @@ def _explain(item: dict, layers: dict[str, dict], schema: type[BaseModel], skip:
     if item["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'|\b(\d+)\b", item["ctx"]["expected"])
         return _mistake(layers, location, value, _nearest(value, [a or b for a, b in allowed]))
+    if item["type"] == "unknown_name":
+        return _mistake(layers, location, value, _nearest(value, item["ctx"]["allowed"]))
     message = item["msg"].removeprefix("Value error, ")
     return _mistake(layers, location, value, message[0].lower() + message[1:])
 
@@ -155,9 +155,9 @@ def _mistake(layers: dict[str, dict], location: tuple, value: Any, mend: str) ->
             here, reached = here[key], reached + 1
         if reached >= depth and (reached or depth < 0):
             source, depth = name, reached
-    key = ".".join(map(str, location)) or "the whole file"
-    shown = "" if isinstance(value, dict) else f" {value!r}"
-    return f"{source}: {key}:{shown}: {mend}".replace("::", ":")
+    key = ".".join(str(part) for part in location if not isinstance(part, int) and part != "[key]")
+    shown = "" if isinstance(value, dict) else f" {value!r}:"
+    return f"{source}: {key or 'the whole file'}:{shown} {mend}"
 
 
 def _nearest(name: Any, allowed: Iterable[str]) -> str:
@@ -167,15 +167,3 @@ def _nearest(name: Any, allowed: Iterable[str]) -> str:
         return f"did you mean {' or '.join(near)}?"
     listed = ", ".join(sorted(allowed)[:12])
     return f"allowed: {listed}{', ...' if len(allowed) > 12 else ''}"
-
-
-@cache
-def architectures() -> frozenset[str]:
-    """Names of timm's architectures, read from its source: importing timm takes seconds."""
-    spec = importlib.util.find_spec("timm")
-    if spec is None or not spec.submodule_search_locations:
-        raise InputError("timm is not installed: run make install")
-    names: set[str] = set()
-    for path in Path(spec.submodule_search_locations[0], "models").glob("*.py"):
-        names.update(re.findall(r"^@register_model\s*\ndef (\w+)\(", path.read_text(encoding="utf-8"), re.M))
-    return frozenset(names)

@@ -87,11 +87,11 @@ def measure(model: str, study: Study) -> Cost:
     pixels = torch.rand(8, 1, study.data.size, study.data.size, device=device)
 
     def seconds(step) -> float:
-        step()
-        started = time.perf_counter()
-        step()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        for _ in range(2):
+            started = time.perf_counter()
+            step()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
         return (time.perf_counter() - started) / len(pixels)
 
     training = seconds(lambda: classifier(pixels).logsumexp(1).sum().backward())

@@ -1,9 +1,17 @@
 """What a configuration may hold: typed, unknown keys refused. Jobs never import this module."""
 
+import importlib.util
 import re
+from collections.abc import Callable, Collection
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from heatproof.errors import InputError
+from heatproof.registry import registered
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
@@ -19,8 +27,52 @@ def merge(base: dict, over: dict) -> dict:
     return merged
 
 
+@cache
+def architectures() -> frozenset[str]:
+    """Names of timm's architectures, read from its source: importing timm takes seconds."""
+    spec = importlib.util.find_spec("timm")
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError("timm is not installed: run make install")
+    names: set[str] = set()
+    for path in Path(spec.submodule_search_locations[0], "models").glob("*.py"):
+        names.update(re.findall(r"^@register_model\s*\ndef (\w+)\(", path.read_text(encoding="utf-8"), re.M))
+    return frozenset(names)
+
+
+def _one_of(names: Callable[[], Collection[str]], part: Callable[[str], str] = str) -> AfterValidator:
+    """A name of which `part` is registered somewhere."""
+
+    def check(value: str) -> str:
+        if part(value) not in names():
+            raise PydanticCustomError("unknown_name", "unknown name", {"allowed": sorted(names())})
+        return value
+
+    return AfterValidator(check)
+
+
+def _number(value: Any) -> Any:
+    """The command line gives texts, and pydantic does not read a literal number out of one."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+def _metric(family: str) -> Any:
+    return Annotated[str, _one_of(lambda: registered("score", "metric", f"{family}.py"))]
+
+
+def _distinct(values: list) -> list:
+    twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} stands there twice")
+    return values
+
+
+Architecture = Annotated[str, _one_of(architectures, lambda name: name.split(".")[0])]  # resnet50.a1_in1k
+Method = Annotated[str, _one_of(lambda: registered("explain", "method"))]
+Distinct = AfterValidator(_distinct)
+
+
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Compute(Section):
@@ -63,7 +115,7 @@ class Data(Section):
     masks: str | None = None  # folder inside the source with masks of the same names
     patient: str | None = None  # regular expression whose first group, found in the file name, is the patient
     size: Annotated[int, Field(ge=32)] = 64
-    channels: Literal[1, 3] = 1
+    channels: Annotated[Literal[1, 3], BeforeValidator(_number)] = 1
     fit: Literal["crop", "pad", "squash"] = "crop"
     split: Split = Split()
     phantom: Phantom = Phantom()
@@ -88,6 +140,8 @@ class Data(Section):
                 raise ValueError(f"data.kind {self.kind} needs data.source, the path of the {self.kind}")
             if len(self.classes) < 2:
                 raise ValueError("data.classes must map at least two class names to folder names")
+            if len(set(self.classes.values())) < len(self.classes):
+                raise ValueError("data.classes maps two classes to one folder")
         return self
 
 
@@ -116,7 +170,11 @@ class Recipe(Section):
     @classmethod
     def _weights(cls, value):
         if value not in ("scratch", "pretrained") and not value.endswith(".safetensors"):
-            raise ValueError("scratch, pretrained or the path of a .safetensors file")
+            raise ValueError("must be scratch, pretrained or the path of a .safetensors file")
+        try:
+            value.format(model="", seed=0)
+        except (AttributeError, IndexError, KeyError, ValueError):
+            raise ValueError("only {model} and {seed} may stand in braces") from None
         return value
 
     @model_validator(mode="after")
@@ -137,7 +195,7 @@ class Train(Recipe):
 
 
 class Explain(Section):
-    methods: Annotated[list[str], Field(min_length=1)] = ["gradcam"]
+    methods: Annotated[list[Method], Field(min_length=1), Distinct] = ["gradcam"]
     min_grid: Positive = 7
     images_per_group: Positive = 2
     batch_size: Positive = 32
@@ -150,12 +208,20 @@ class Faithfulness(Section):
     batch_size: Positive = 64
 
 
-FAMILIES = ("localization", "faithfulness", "consistency")
+class Primary(Section):
+    """The one metric of each family that is tested."""
+
+    localization: _metric("localization") = "relevance_rank_accuracy"
+    faithfulness: _metric("faithfulness") = "srg"
+    consistency: _metric("consistency") = "iou_seeds"
+
+
+Family = Literal["localization", "faithfulness", "consistency"]
 
 
 class Score(Section):
-    families: list[Literal["localization", "faithfulness", "consistency"]] = list(FAMILIES)
-    primary: dict[str, str] = {}
+    families: Annotated[list[Family], Field(min_length=1), Distinct] = ["localization", "faithfulness", "consistency"]
+    primary: Primary = Primary()
     faithfulness: Faithfulness = Faithfulness()
 
 
@@ -177,8 +243,8 @@ class Study(Section):
     """Everything that one study does."""
 
     task: Literal["multiclass", "multilabel"] = "multiclass"
-    models: Annotated[list[str], Field(min_length=1)]
-    seeds: Annotated[list[NonNegative], Field(min_length=1)] = [0, 1]
+    models: Annotated[list[Architecture], Field(min_length=1), Distinct]
+    seeds: Annotated[list[NonNegative], Field(min_length=1), Distinct] = [0, 1]
     compute: Compute = Compute()
     data: Data = Data()
     train: Train = Train()
@@ -186,14 +252,6 @@ class Study(Section):
     score: Score = Score()
     stats: Stats = Stats()
     report: Report = Report()
-
-    @field_validator("models", "seeds")
-    @classmethod
-    def _distinct(cls, values):
-        twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
-        if twice:
-            raise ValueError(f"{twice[0]} stands there twice")
-        return values
 
     @field_validator("task")
     @classmethod

@@ -1,7 +1,8 @@
 """A small made-up study: artifacts as the stages before leave them, statistics by the stage itself."""
 
 import argparse
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -38,9 +39,6 @@ class Made:
     channels: int = 1
     degenerate: tuple[tuple[str, int], ...] = ()  # (model, number of the image)
 
-    def with_(self, **changes) -> "Made":
-        return replace(self, **changes)
-
 
 def _manifest(made: Made) -> pd.DataFrame:
     rows = []
@@ -67,7 +65,12 @@ def _write_data(made: Made, manifest: pd.DataFrame) -> tuple[np.ndarray, np.ndar
     artifacts.write_table(folder / "manifest.parquet", manifest, artifacts.MANIFEST)
     artifacts.write_array(folder / "pixels.npy", pixels)
     artifacts.write_array(folder / "masks.npy", masks)
-    digest = {"classes": list(made.classes), "channels": made.channels, "size": made.size, "sha256": {"pixels.npy": "ab" * 32}}
+    digest = {
+        "classes": list(made.classes),
+        "channels": made.channels,
+        "size": made.size,
+        "sha256": {"pixels.npy": "ab" * 32},
+    }
     artifacts.write_json(folder / "digest.json", digest)
     return centers, distance
 
@@ -115,7 +118,12 @@ def _write_heatmaps(made, rows, model, seed, distance):
         heat = heat + (1 - skill) * rng.random(heat.shape)
         heat[list(bad)] = 0
         table = rows[["image_id", "group"]].assign(
-            method=method, target=rows["label"], predicted=rows["label"], layer="last", grid_height=4, grid_width=4
+            method=method,
+            target=rows["label"],
+            predicted=rows["label"],
+            layer="last",
+            grid_height=4,
+            grid_width=4,
         )
         table["degenerate"] = ["all zero" if i in bad else "" for i in range(len(rows))]
         tables.append(table)
@@ -144,22 +152,30 @@ def write(made: Made) -> Made:
                 artifacts.write_table(path, _scores(made, rows, model, seed, family), artifacts.SCORES)
     score = {"families": list(made.families), "primary": PRIMARY}
     settings = STATS | {"group_kind": made.group_kind}
-    names = {"study": made.name, "models": list(made.models), "seeds": list(made.seeds), "methods": list(made.methods)}
+    names = {
+        "study": made.name,
+        "models": list(made.models),
+        "seeds": list(made.seeds),
+        "methods": list(made.methods),
+    }
     stats.run(argparse.Namespace(**names, config=settings, score=score))
     return made
 
 
-def report(made: Made, **config) -> str:
+def write_report(made: Made, **config) -> str:
     """Run the stage and return the page."""
     from heatproof.report import command
 
     section = {"title": None, "question": "May anyone believe it?", "gallery": 4} | config
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    import json
-
     listed = ["--models", *made.models, "--seeds", *map(str, made.seeds), "--methods", *made.methods]
-    jsons = ["--config", json.dumps(section), "--study-config", json.dumps({"stats": STATS, "note": "a <b> & c"})]
+    jsons = [
+        "--config",
+        json.dumps(section),
+        "--study-config",
+        json.dumps({"stats": STATS, "note": "a <b> & c"}),
+    ]
     command.run(parser.parse_args(["--study", made.name, *listed, *jsons]))
     return artifacts.report_path(made.name).read_text(encoding="utf-8")
 
@@ -169,3 +185,9 @@ def made(tmp_path, monkeypatch):
     """Writes a study below a folder of its own, and returns it."""
     monkeypatch.chdir(tmp_path)
     return lambda **changes: write(Made(**changes))
+
+
+@pytest.fixture
+def report():
+    """Runs the stage on a study and returns the page."""
+    return write_report

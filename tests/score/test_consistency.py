@@ -25,9 +25,7 @@ def score(name, maps, others=None):
 
 
 def plain_iou(a, b):
-    hot_a, hot_b = (
-        {i for i, v in enumerate(m.flat) if (v - m.min()) / (m.max() - m.min()) >= 0.5} for m in (a, b)
-    )
+    hot_a, hot_b = ({i for i, v in enumerate(m.flat) if (v - m.min()) / (m.max() - m.min()) >= 0.5} for m in (a, b))
     return len(hot_a & hot_b) / len(hot_a | hot_b)
 
 
@@ -86,9 +84,7 @@ def test_bounds_and_equal_maps(name, maps):
 @given(maps=stacks)
 def test_scale_and_order_invariances(maps):
     assert score("iou_seeds", maps * 4 - 3) == score("iou_seeds", maps)
-    assert score("rank_correlation_seeds", np.exp(maps)) == pytest.approx(
-        score("rank_correlation_seeds", maps)
-    )
+    assert score("rank_correlation_seeds", np.exp(maps)) == pytest.approx(score("rank_correlation_seeds", maps))
 
 
 @settings(max_examples=25, deadline=None)

@@ -50,11 +50,7 @@ def plain(forward, image, heat, target, steps, baseline):
         return logits[target], np.exp(logits[target]) / np.exp(logits).sum()
 
     image = image.numpy()
-    fill = (
-        np.zeros_like(image)
-        if baseline == "zero"
-        else np.zeros_like(image) + image.mean((1, 2), keepdims=True)
-    )
+    fill = np.zeros_like(image) if baseline == "zero" else np.zeros_like(image) + image.mean((1, 2), keepdims=True)
     order = sorted(range(heat.numel()), key=lambda i: (-heat.flatten()[i].item(), i))
     curves = {"deletion": [], "insertion": []}
     for step in range(steps + 1):
@@ -66,8 +62,7 @@ def plain(forward, image, heat, target, steps, baseline):
         curves["deletion"].append((count / len(order), output(deleted)[1]))
         curves["insertion"].append((count / len(order), output(inserted)[1]))
     area = {
-        name: sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in pairwise(curve))
-        for name, curve in curves.items()
+        name: sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in pairwise(curve)) for name, curve in curves.items()
     }
     low, high = heat.min().item(), heat.max().item()
     soft = image * (1 - (heat.numpy() - low) / (high - low))
@@ -107,9 +102,7 @@ def test_linear_model_done_by_hand():
         return [1 / (1 + math.exp(-logit)) for logit in logits]
 
     heat = torch.tensor([[[8.0, 4], [2, 0]], [[0.0, 2], [4, 8]]])  # the model's own order, and its reverse
-    found = score(
-        forward, torch.ones(1, 1, 2, 2), heat[:, None], [0], steps=4, baseline="zero", batch_size=64
-    )
+    found = score(forward, torch.ones(1, 1, 2, 2), heat[:, None], [0], steps=4, baseline="zero", batch_size=64)
     # x(1 - L): L = 1, 1/2, 1/4, 0 leaves 0*4 + 1/2*2 + 3/4*1 = 1.75; reversed L leaves 4 + 3/4*2 + 1/2*1 = 6
     assert found["faithfulness_logit"].flatten().tolist() == pytest.approx([7 - 1.75, 7 - 6])
     whole, soft, soft_reversed = sigmoid(7, 1.75, 6)
@@ -140,9 +133,7 @@ def test_areas_see_order_alone(heat, baseline):
     found = score(Counting(), pixels, maps, targets, baseline=baseline, batch_size=64)
     for name in ("deletion_auc", "insertion_auc", "srg"):
         assert found[name][0].tolist() == pytest.approx(found[name][1].tolist(), abs=1e-6)
-    assert all(
-        0 <= found[name].min() and found[name].max() <= 1 for name in ("deletion_auc", "insertion_auc")
-    )
+    assert all(found[name].min() >= 0 and found[name].max() <= 1 for name in ("deletion_auc", "insertion_auc"))
 
 
 @settings(max_examples=25, deadline=None)
@@ -250,5 +241,5 @@ def test_baselines():
 def test_options_out_of_range_are_refused():
     pixels, maps, targets = batch(images=1)
     for wrong in ({"baseline": "grey"}, {"steps": 0}, {"batch_size": 0}):
-        with pytest.raises(ValueError, match="zero, mean or blur|at least 1"):
+        with pytest.raises(ValueError, match=r"zero, mean or blur|at least 1"):
             score(Counting(), pixels, maps, targets, **wrong)

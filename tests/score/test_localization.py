@@ -58,9 +58,7 @@ def plain_relevance_rank_accuracy(values, mask):
     ordered = sorted(values.flat, reverse=True)
     above = [bool(m) for v, m in zip(values.flat, mask.flat, strict=True) if v > ordered[size - 1]]
     equal = [bool(m) for v, m in zip(values.flat, mask.flat, strict=True) if v == ordered[size - 1]]
-    taken = [
-        sum(above) + sum((equal + equal)[start : start + size - len(above)]) for start in range(len(equal))
-    ]
+    taken = [sum(above) + sum((equal + equal)[start : start + size - len(above)]) for start in range(len(equal))]
     return sum(taken) / len(taken) / size
 
 

@@ -14,10 +14,17 @@ def fingerprint(source: Path, kind: str) -> str:
         with open_zip(source) as archive:
             entries = sorted((info.filename, info.CRC) for info in archive.infolist())
     else:
-        entries = sorted((str(p.relative_to(source)), p.stat().st_size) for p in source.rglob("*") if p.is_file())
+        entries = sorted((name, (source / name).stat().st_size) for name in list_folder(source))
     for entry in entries:
         digest.update(repr(entry).encode())
     return digest.hexdigest()
+
+
+def list_folder(source: Path) -> list[str]:
+    """Files of a folder and of those in it, relative to it, or say that it is not there."""
+    if not source.is_dir():
+        raise InputError(f"{source}: not a folder; set data.source to the folder with one sub-folder a class")
+    return [path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()]
 
 
 def open_zip(source: Path) -> zipfile.ZipFile:

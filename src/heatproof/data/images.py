@@ -3,15 +3,14 @@
 import hashlib
 import io
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import ImageOps
 
-from heatproof.data.fingerprint import open_zip
+from heatproof.data.fingerprint import list_folder, open_zip
 from heatproof.data.records import Image, Record
 from heatproof.errors import InputError
 
@@ -37,11 +36,12 @@ def list_records(
 
     Raises:
         InputError: the source is not there or not of its kind, a class has no image, two images
-            have one id, or a file name does not hold a patient.
+            have one id or one mask, no image has one, or a file name does not hold a patient.
     """
     names, opener = _archive(source) if kind == "archive" else _folder(source)
     folders = {folder: label for label, folder in enumerate(classes.values())}
-    mask_names = _mask_names(names, masks)
+    mask_names = _mask_names(source, names, masks)
+    masked: dict[str, str] = {}
     records: dict[str, Record] = {}
     for name in sorted(names):
         path = PurePosixPath(name)
@@ -54,6 +54,10 @@ def list_records(
         if image_id in records:
             raise InputError(f"{source}: {name} and {records[image_id].source} have one id; rename one of them")
         mask = mask_names.get((path.parent.name, path.stem)) or mask_names.get(("", path.stem))
+        if mask is not None and masked.setdefault(mask, name) != name:
+            raise InputError(
+                f"{source}: {mask} is the mask of {masked[mask]} and of {name}; put masks into a folder a class"
+            )
         records[image_id] = Record(
             image_id=image_id,
             source=name,
@@ -64,11 +68,14 @@ def list_records(
     counts = [sum(record.label == label for record in records.values()) for label in range(len(folders))]
     for (label, folder), count in zip(classes.items(), counts, strict=True):
         if not count:
-            found = sorted({PurePosixPath(n).parent.name for n in names if PurePosixPath(n).parent.name})
+            shown = (PurePosixPath(name) for name in names)
+            found = sorted({path.parent.name for path in shown if path.parent.name and not _hidden(path)})
             raise InputError(
                 f"{source}: data.classes.{label}: no image in a folder called {folder!r}; folders there: "
                 f"{', '.join(found[:8]) or 'none'}"
             )
+    if masks and not masked:
+        raise InputError(f"{source}: data.masks: no file below a folder called {masks!r} has the name of an image")
     return list(records.values())
 
 
@@ -78,52 +85,43 @@ def _archive(source: Path) -> tuple[list[str], Callable[[str], bytes]]:
 
 
 def _folder(source: Path) -> tuple[list[str], Callable[[str], bytes]]:
-    if not source.is_dir():
-        raise InputError(f"{source}: not a folder; set data.source to the folder with one sub-folder a class")
-    names = [path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()]
-    return names, lambda name: (source / name).read_bytes()
+    return list_folder(source), lambda name: (source / name).read_bytes()
 
 
 def _hidden(path: PurePosixPath) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
-def _mask_names(names: list[str], masks: str | None) -> dict[tuple[str, str], str]:
+def _mask_names(source: Path, names: list[str], masks: str | None) -> dict[tuple[str, str], str]:
     """Mask files by (class folder or nothing, stem)."""
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for name in names:
         path = PurePosixPath(name)
         if masks and masks in path.parts and path.suffix.lower() in SUFFIXES and not _hidden(path):
             parent = path.parent.name
-            found["" if parent == masks else parent, path.stem] = name
+            key = ("" if parent == masks else parent, path.stem)
+            if found.setdefault(key, name) != name:
+                raise InputError(f"{source}: {found[key]} and {name} are masks of one image; rename one of them")
     return found
 
 
 def _patient(pattern: str, name: str) -> str:
     match = re.search(pattern, PurePosixPath(name).name)
-    if match is None:
+    if not match or not match[1]:
         raise InputError(f"{name}: data.patient {pattern!r} finds no patient in this file name")
-    return match.group(1)
+    return match[1]
 
 
 def _decode(source: Path, opener: Callable[[str], bytes], name: str) -> tuple[Pillow.Image, str]:
     try:
         content = opener(name)
-        image = Pillow.open(io.BytesIO(content))
-        image.load()
-    except (
-        OSError,
-        UnidentifiedImageError,
-        SyntaxError,
-        ValueError,
-        zipfile.BadZipFile,
-        Pillow.DecompressionBombError,
-    ) as error:
+        image = ImageOps.exif_transpose(Pillow.open(io.BytesIO(content)))
+    except Exception as error:  # of any kind: Pillow and zipfile let through whatever a damaged file causes
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"{source}: {name}: cannot be decoded ({reason}); mend or remove it") from None
     if image.mode.startswith("I") or image.mode == "F":
         raise InputError(f"{source}: {name}: more than 8 bits a pixel ({image.mode}); convert it to 8 bits")
-    return ImageOps.exif_transpose(image), hashlib.sha256(content).hexdigest()
+    return image, hashlib.sha256(content).hexdigest()
 
 
 def _read(source, opener, name, mask_name, size, channels, fit) -> Image:

@@ -113,7 +113,9 @@ def pair_cells(inputs: Inputs, family: str, method: str) -> list[Pair]:
     place = {model: i for i, model in enumerate(inputs.models)}
     cells = []
     for _, pair in table.iterrows():
-        sign, row, column = (1, pair["a"], pair["b"]) if place[pair["a"]] > place[pair["b"]] else (-1, pair["b"], pair["a"])
+        sign, row, column = (
+            (1, pair["a"], pair["b"]) if place[pair["a"]] > place[pair["b"]] else (-1, pair["b"], pair["a"])
+        )
         numbers = sign * pair["difference"], sign * pair["effect"], pair["p_corrected"]
         cells.append(Pair(row, column, *map(float, numbers)))
     return sorted(cells, key=lambda cell: (place[cell.row], place[cell.column]))

@@ -11,7 +11,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", nargs="+", required=True, help="explanation methods under study")
     parser.add_argument("--config", type=json.loads, required=True, metavar="JSON", help="section `report`")
     parser.add_argument(
-        "--study-config", type=json.loads, required=True, metavar="JSON", help="the study's whole resolved configuration"
+        "--study-config",
+        type=json.loads,
+        required=True,
+        metavar="JSON",
+        help="the study's whole resolved configuration",
     )
 
 

@@ -18,11 +18,19 @@ from heatproof.report.charts import Checkpoint, Pair, Row
 
 # Placeholders that become the page's own colours, so that a figure follows the reader's light or dark mode.
 INK, MUTED, LINE, PAPER, ACCENT = "#010203", "#010204", "#010205", "#010206", "#010207"
-_THEME = {INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)", PAPER: "var(--paper)", ACCENT: "var(--accent)"}
+_THEME = {
+    INK: "currentColor",
+    MUTED: "var(--muted)",
+    LINE: "var(--line)",
+    PAPER: "var(--paper)",
+    ACCENT: "var(--accent)",
+}
 _STYLE = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 8.5,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
     "axes.edgecolor": LINE,
     "axes.labelcolor": MUTED,
     "xtick.color": MUTED,
@@ -30,7 +38,7 @@ _STYLE = {
     "text.parse_math": False,
     "axes.unicode_minus": True,
 }
-_WIDTH, _MARGIN = 4.8, 0.09  # inches; narrow, so that it stays readable on a phone
+_WIDTH, _MARGIN = 4.2, 0.08  # inches; narrow, so that it stays readable on a phone
 _ROW = 0.45
 _MARKS = {
     "random": {"marker": "x", "markersize": 5, "markeredgewidth": 1.1},
@@ -42,30 +50,45 @@ _MARKS = {
 
 
 @matplotlib.rc_context(_STYLE)
-def accuracy(name: str, rows: Sequence[Checkpoint], chance: float, floor: float | None, alt: str) -> str:
+def accuracy(name: str, rows: Sequence[Checkpoint], chance: float, floor: float, alt: str) -> str:
     """Balanced accuracy of each training with its interval, chance, and the floor that competence asks for."""
     models = list(dict.fromkeys(row.model for row in rows))
     seeds = {model: [row for row in rows if row.model == model] for model in models}
     heights = [_ROW + 0.13 * (len(seeds[model]) - 1) for model in models]
     figure, axes = _canvas(sum(heights), legend=1)
     axes.set_xlim(0, 1.02)
-    axes.axvline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), gid="chance")
-    keys = [Line2D([], [], color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), label="guessing")]
-    if floor is not None:
-        axes.axvline(floor, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), gid="floor")
-        keys.append(Line2D([], [], color=INK, linewidth=0.9, linestyle=(0, (4, 2)), label="floor of competence"))
+    lines = {"guessing": (chance, MUTED, (0, (1, 2))), "floor of competence": (floor, INK, (0, (4, 2)))}
     top = 0.0
     for model, height in zip(models, heights, strict=True):
-        means = [row.accuracy for row in seeds[model]]
-        span = words.number(means[0]) if len(means) == 1 else f"{words.number(min(means))} to {words.number(max(means))}"
-        competent = all(row.competent for row in seeds[model])
-        _label(axes, top, model, span, competent)
+        means = sorted(row.accuracy for row in seeds[model])
+        span = " to ".join(dict.fromkeys((words.number(means[0]), words.number(means[-1]))))
+        _label(axes, top, model, span, all(row.competent for row in seeds[model]))
+        for label, (x, tone, dash) in lines.items():
+            axes.plot(
+                [x, x],
+                [top + 0.22, top + height - 0.04],
+                color=tone,
+                linewidth=0.9,
+                linestyle=dash,
+                gid=f"{label.split()[0]}-{model}",
+            )
         for i, row in enumerate(seeds[model]):
             y = top + 0.31 + 0.13 * i
             axes.plot([row.low, row.high], [y, y], color=row.color, linewidth=1.8, solid_capstyle="round")
-            axes.plot([row.accuracy], [y], "o", color=row.color, markersize=5, gid=f"accuracy-{row.model}-{row.seed}")
+            axes.plot(
+                [row.accuracy],
+                [y],
+                "o",
+                color=row.color,
+                markersize=5,
+                gid=f"accuracy-{row.model}-{row.seed}",
+            )
         top += height
-    axes.set_xlabel("balanced accuracy on test images: mean share recognized, over classes", loc="left")
+    axes.set_xlabel("balanced accuracy on test images", loc="left")
+    keys = [
+        Line2D([], [], color=tone, linewidth=0.9, linestyle=dash, label=label)
+        for label, (_, tone, dash) in lines.items()
+    ]
     _legend(figure, keys, columns=2)
     return _svg(figure, name, alt)
 
@@ -85,14 +108,28 @@ def dots(name: str, rows: Sequence[Row], label: str, alt: str) -> str:
     for i, row in enumerate(rows):
         y = i * _ROW + 0.31
         _label(axes, i * _ROW, row.model, words.interval(row.mean, row.low, row.high), row.competent)
-        axes.plot([row.low, row.high], [y, y], color=row.color, linewidth=2.2, solid_capstyle="round", gid=f"interval-{row.model}")
+        axes.plot(
+            [row.low, row.high],
+            [y, y],
+            color=row.color,
+            linewidth=2.2,
+            solid_capstyle="round",
+            gid=f"interval-{row.model}",
+        )
         for mark, value in row.marks.items():
             style = {"color": MUTED, "linestyle": "", **_MARKS[mark]}
             axes.plot([value], [y], gid=f"{mark}-{row.model}", zorder=3, **style)
         if math.isfinite(row.mean):
             axes.plot([row.mean], [y], "o", color=row.color, markersize=6, zorder=4, gid=f"mean-{row.model}")
         if row.seeds:
-            axes.plot(row.seeds, [y + 0.085] * len(row.seeds), "o", color=row.color, markersize=2.2, gid=f"seeds-{row.model}")
+            axes.plot(
+                row.seeds,
+                [y + 0.085] * len(row.seeds),
+                "o",
+                color=row.color,
+                markersize=2.2,
+                gid=f"seeds-{row.model}",
+            )
     axes.set_xlabel(label, loc="left")
     _legend(figure, keys, columns=3)
     return _svg(figure, name, alt)
@@ -103,7 +140,7 @@ def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alpha: float,
     """Matrix of differences, row minus column, with Holm's p; framed where the difference is real."""
     present = [model for model in models if any(model in (cell.row, cell.column) for cell in cells)]
     columns, rows = present[:-1], present[1:]
-    left, side, height, head = 1.55, 0.86, 0.4, 0.24
+    left, side, height, head = 1.35, 0.8, 0.4, 0.24
     width = max(_WIDTH, left + side * len(columns) + _MARGIN)
     total = head + height * len(rows)
     figure = Figure(figsize=(width, total))
@@ -111,9 +148,17 @@ def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alpha: float,
     axes.set(xlim=(0, width), ylim=(total, 0))
     axes.axis("off")
     for i, model in enumerate(columns):
-        axes.text(left + side * (i + 0.5), head / 2, _short(model, 13), ha="center", va="center", color=MUTED, fontsize=7)
+        axes.text(
+            left + side * (i + 0.5),
+            head / 2,
+            _short(model, 13),
+            ha="center",
+            va="center",
+            color=MUTED,
+            fontsize=7,
+        )
     for i, model in enumerate(rows):
-        axes.text(0.02, head + height * (i + 0.5), _short(model, 23), va="center", fontsize=8)
+        axes.text(0.02, head + height * (i + 0.5), _short(model, 20), va="center", fontsize=8)
     for cell in cells:
         x, y = left + side * columns.index(cell.column), head + height * rows.index(cell.row)
         real = cell.p <= alpha
@@ -122,15 +167,29 @@ def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alpha: float,
         axes.add_patch(Rectangle(corner, side - 0.06, height - 0.06, linewidth=1.2 if real else 0.6, **frame))
         middle = {"ha": "center", "va": "center"}
         text = words.number(cell.difference, 2, sign=True)
-        axes.text(x + side / 2, y + 0.145, text, weight="bold" if real else "normal", gid=f"pair-{cell.row}-{cell.column}", **middle)
+        axes.text(
+            x + side / 2,
+            y + 0.145,
+            text,
+            weight="bold" if real else "normal",
+            gid=f"pair-{cell.row}-{cell.column}",
+            **middle,
+        )
         p = words.p_value(cell.p)
-        axes.text(x + side / 2, y + 0.285, f"p {p}" if p[0] == "<" else f"p = {p}", color=MUTED, fontsize=7, **middle)
+        axes.text(
+            x + side / 2,
+            y + 0.285,
+            f"p {p}" if p[0] == "<" else f"p = {p}",
+            color=MUTED,
+            fontsize=7,
+            **middle,
+        )
     return _svg(figure, name, alt)
 
 
 def _canvas(rows: float, legend: int) -> tuple[Figure, Axes]:
     """A figure whose y axis counts inches downwards from the top of the rows."""
-    below = 0.42 + 0.2 * legend + (0.06 if legend else 0)
+    below = 0.4 + 0.165 * legend
     height = rows + below + 0.05
     figure = Figure(figsize=(_WIDTH, height))
     axes = figure.add_axes((_MARGIN / _WIDTH, below / height, 1 - 2 * _MARGIN / _WIDTH, rows / height))
@@ -144,7 +203,7 @@ def _canvas(rows: float, legend: int) -> tuple[Figure, Axes]:
 
 
 def _label(axes: Axes, top: float, model: str, value: str, competent: bool) -> None:
-    text = _short(model, 34) + ("" if competent else " (left out)")
+    text = _short(model, 30) if competent else f"{_short(model, 21)} (left out)"
     across = axes.get_yaxis_transform()
     shown = {"va": "center", "transform": across, "color": INK if competent else MUTED}
     axes.text(0, top + 0.13, text, weight="bold" if competent else "normal", **shown)
@@ -167,13 +226,13 @@ def _legend(figure: Figure, keys: Sequence[Line2D], columns: int) -> None:
             bbox_to_anchor=(0.0, 0.0),
             ncols=columns,
             frameon=False,
-            fontsize=7.5,
+            fontsize=8,
             labelcolor=MUTED,
             borderaxespad=0.1,
             borderpad=0.1,
             handlelength=1.6,
             handletextpad=0.5,
-            columnspacing=1.6,
+            columnspacing=1.3,
             labelspacing=0.35,
         )
 
@@ -195,7 +254,9 @@ def _svg(figure: Figure, name: str, alt: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     width = float(re.search(r'width="([\d.]+)pt"', svg)[1])
     box = re.search(r'viewBox="([^"]+)"', svg)[1]
-    head = f'<svg class="figure" role="img" aria-label="{html.escape(alt)}" viewBox="{box}" style="--width:{width:g}px">'
+    head = (
+        f'<svg class="figure" role="img" aria-label="{html.escape(alt)}" viewBox="{box}" style="--width:{width:g}px">'
+    )
     svg = head + svg[svg.index(">") + 1 :].rstrip()
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\1{name}-", svg)

@@ -18,6 +18,7 @@ COLORMAP = "inferno"  # perceptually uniform: equal steps of heat look equal
 _LEAST, _MOST = 128, 192  # pixels a side: small images are enlarged by whole steps, large ones reduced
 _HEAT = 0.6  # opacity of the heat
 _OUTLINE = (86, 180, 233)
+TRUE_REGION = "True region"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Gallery:
     ranked_by: tuple[str, ...]  # the models that the order is averaged over
     method: str
     seed: int
+
+    @property
+    def outlined(self) -> bool:
+        """Whether any case has a true region."""
+        return any(cell.title == TRUE_REGION for case in self.cases for cell in case.cells)
 
 
 def make(inputs: Inputs, count: int) -> Gallery:
@@ -91,9 +97,7 @@ def _pick(ordered: pd.Series, count: int, taken: Sequence[str]) -> list[str]:
     return [image for image in free.index if image in chosen]
 
 
-def _case(
-    inputs: Inputs, kind: str, image: str, method: str, means: pd.Series, scores: pd.DataFrame
-) -> Case:
+def _case(inputs: Inputs, kind: str, image: str, method: str, means: pd.Series, scores: pd.DataFrame) -> Case:
     place = int(np.flatnonzero(inputs.manifest["image_id"] == image)[0])
     row = inputs.manifest.iloc[place]
     picture = np.moveaxis(np.asarray(inputs.pixels[place]), 0, -1)
@@ -103,14 +107,20 @@ def _case(
     cells = [Cell("Image", _uri(_enlarged(picture)), f"Image {image}, true class {label}", "")]
     if truth.any():
         outlined = _outlined(_enlarged(picture), truth)
-        cells.append(Cell("True region", _uri(outlined), f"Image {image} with the true region outlined", ""))
+        cells.append(Cell(TRUE_REGION, _uri(outlined), f"Image {image} with the true region outlined", ""))
     for model in inputs.models:
         cells.append(_heat_cell(inputs, model, image, method, picture, truth, scores))
     return Case(kind, image, row["group"], label, float(means.get(image, float("nan"))), tuple(cells))
 
 
 def _heat_cell(
-    inputs: Inputs, model: str, image: str, method: str, picture: np.ndarray, truth: np.ndarray, scores: pd.DataFrame
+    inputs: Inputs,
+    model: str,
+    image: str,
+    method: str,
+    picture: np.ndarray,
+    truth: np.ndarray,
+    scores: pd.DataFrame,
 ) -> Cell:
     index = inputs.index[model]
     found = index.index[(index["image_id"] == image) & (index["method"] == method)]
@@ -123,7 +133,13 @@ def _heat_cell(
     heated = overlay(picture, np.asarray(inputs.maps[model][found[0]]))
     score = scores.loc[(model, image), "value"] if (model, image) in scores.index else float("nan")
     shown = words.number(float(score)) if np.isfinite(score) else "no score"
-    return Cell(model, _uri(_outlined(_enlarged(heated), truth)), f"Heatmap of {model} on image {image}", shown, seen_as)
+    return Cell(
+        model,
+        _uri(_outlined(_enlarged(heated), truth)),
+        f"Heatmap of {model} on image {image}",
+        shown,
+        seen_as,
+    )
 
 
 def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:

@@ -86,7 +86,9 @@ def read(study: str, models: Sequence[str], seeds: Sequence[int], methods: Seque
         summary=artifacts.read_json(tables / "summary.json"),
         scores=pd.concat(scores, ignore_index=True) if scores else pd.DataFrame(columns=list(artifacts.SCORES)),
         predictions=pd.concat([_predictions(study, m, s) for m in models for s in seeds], ignore_index=True),
-        index={model: artifacts.read_table(path / "index.parquet", artifacts.HEATMAPS) for model, path in first.items()},
+        index={
+            model: artifacts.read_table(path / "index.parquet", artifacts.HEATMAPS) for model, path in first.items()
+        },
         maps={model: artifacts.read_array(path / "maps.npy") for model, path in first.items()},
         digest=digest,
     )

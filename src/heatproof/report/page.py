@@ -1,9 +1,10 @@
 """The page: which figures and tables stand where, and the words between them."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from heatproof.report import charts, figures, gallery, provenance, tables, words
 from heatproof.report.inputs import Inputs
@@ -15,6 +16,7 @@ KEY_MARKS = ("random", "center", "ceiling")
 class Figure:
     svg: Markup
     caption: str
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,14 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    environment.filters["breakable"] = breakable
     shown = gallery.make(inputs, config["gallery"])
     return environment.get_template("report.html.j2").render(
         study=inputs.study,
         title=config["title"] or f"Study {inputs.study}",
         question=config["question"],
         headline=inputs.summary["headline"],
-        cautions=sentences(inputs, "general"),
+        cautions=[text for text in sentences(inputs, "general") if text not in inputs.summary["headline"]],
         key=key_figure(inputs),
         accuracy=accuracy_figure(inputs, "accuracy"),
         models=tables.models(inputs),
@@ -72,8 +75,8 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
         missing=tables.missing(inputs),
         coverage=coverage(inputs),
         images=tables.images(inputs),
-        explained=words.CONTROLS_EXPLAINED,
-        controls=words.CONTROLS,
+        controls=controls(inputs),
+        accuracy_title=words.ACCURACY,
         groups=words.GROUPS[inputs.summary["groups"]["kind"]],
         interval=f"{inputs.summary['interval']:.0%}",
         alpha=f"{inputs.summary['alpha']:g}",
@@ -86,6 +89,11 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
     )
 
 
+def breakable(name: str) -> Markup:
+    """A long name that may break after an underscore."""
+    return escape(name).replace("_", Markup("_<wbr>"))
+
+
 def sentences(inputs: Inputs, family: str) -> list[str]:
     return [item["text"] for item in inputs.summary["sentences"] if item["family"] == family]
 
@@ -94,14 +102,17 @@ def key_figure(inputs: Inputs) -> Figure:
     """The figure of the first screen: the first family that can be judged, or accuracy where none can."""
     judged = [family for family in inputs.families if inputs.judged(family)]
     if not inputs.competent or not judged:
-        return accuracy_figure(inputs, "key")
-    return dots_figure(inputs, judged[0], inputs.methods[0], "key", KEY_MARKS)
+        return replace(accuracy_figure(inputs, "key"), title=words.ACCURACY)
+    figure = dots_figure(inputs, judged[0], inputs.methods[0], "key", KEY_MARKS)
+    return replace(figure, title=words.family(judged[0]).title)
 
 
 def accuracy_figure(inputs: Inputs, name: str) -> Figure:
     rows, competence = charts.checkpoints(inputs), inputs.summary["competence"]
     means = [f"{row.model} seed {row.seed} {words.number(row.accuracy)}" for row in rows]
-    svg = figures.accuracy(name, rows, competence["chance"], competence["floor"], f"Balanced accuracy: {', '.join(means)}")
+    svg = figures.accuracy(
+        name, rows, competence["chance"], competence["floor"], f"Balanced accuracy: {', '.join(means)}"
+    )
     caption = (
         f"How well the models tell the classes apart on images they never saw. A dot is one training, its line the "
         f"{inputs.summary['interval']:.0%} interval. A model is competent, and takes part in verdicts, if the lower end of "
@@ -119,7 +130,9 @@ def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: tupl
         means += [f"{words.CONTROLS[mark]} {' to '.join(dict.fromkeys((min(values), max(values))))}"] if values else []
     label = f"{metric.name.lower() if metric.name[1:2].islower() else metric.name} ({metric.better} is better)"
     svg = figures.dots(name, rows, label, f"{metric.name} of {method}: {'; '.join(means)}")
-    beside = [f"{words.CONTROLS[m]}: {words.CONTROLS_EXPLAINED[m]}" for m in marks if any(m in row.marks for row in rows)]
+    beside = [
+        f"{words.CONTROLS[m]}: {words.CONTROLS_EXPLAINED[m]}" for m in marks if any(m in row.marks for row in rows)
+    ]
     caption = (
         f"{metric.asks} Large dot: mean over {tables.groups_name(inputs)}; line: its {inputs.summary['interval']:.0%} "
         f"interval."
@@ -127,19 +140,28 @@ def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: tupl
     return Figure(Markup(svg), caption + (f" Beside it, {'; '.join(beside)}." if name == "key" and beside else ""))
 
 
+def controls(inputs: Inputs) -> dict[str, str]:
+    """Name and explanation of each control that has a score in this study."""
+    scored = set(inputs.metrics.loc[inputs.metrics["mean"].notna(), "method"])
+    return {words.CONTROLS[name]: text for name, text in words.CONTROLS_EXPLAINED.items() if name in scored}
+
+
 def family(inputs: Inputs, key: str) -> Family:
     """A family's section, without figures where its primary metric has no value at all."""
-    known = words.FAMILIES.get(key, words.Family(key.replace("_", " ").capitalize(), ""))
     methods = inputs.methods if inputs.judged(key) else ()
     comparisons = [_comparison(inputs, key, method, f"{key}-{i}") for i, method in enumerate(methods)]
-    return Family(key, known, words.metric(inputs.primary(key)), sentences(inputs, key), comparisons)
+    return Family(key, words.family(key), words.metric(inputs.primary(key)), sentences(inputs, key), comparisons)
 
 
 def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparison:
     dots = dots_figure(inputs, family, method, f"{name}-dots", tuple(words.CONTROLS))
     cells, matrix, alpha = charts.pair_cells(inputs, family, method), None, inputs.summary["alpha"]
     if cells:
-        real = [f"{cell.row} minus {cell.column} {words.number(cell.difference, 2, sign=True)}" for cell in cells if cell.p <= alpha]
+        real = [
+            f"{cell.row} minus {cell.column} {words.number(cell.difference, 2, sign=True)}"
+            for cell in cells
+            if cell.p <= alpha
+        ]
         alt = f"Differences between models: {'; '.join(real) if real else 'none could be shown'}"
         caption = (
             f"Row minus column, with p after Holm's correction for testing {words.count(len(cells), 'pair')}. Coloured and "
@@ -160,12 +182,18 @@ def left_out(inputs: Inputs) -> list[str]:
     """Why each model without competence is left out: its weakest training against the floor."""
     floor, texts = inputs.summary["competence"]["floor"], []
     for model in inputs.models:
-        if model not in inputs.competent:
-            weak = min((row for row in charts.checkpoints(inputs) if row.model == model), key=lambda row: row.low)
-            texts.append(
-                f"{model}: the interval of its balanced accuracy (seed {weak.seed}) starts at {words.number(weak.low)}, not "
-                f"above the floor of {words.number(floor)}. It may be guessing, so its heatmaps explain nothing."
-            )
+        if model in inputs.competent:
+            continue
+        rows = [row for row in charts.checkpoints(inputs) if row.model == model and not row.competent]
+        weak = min(rows, key=lambda row: row.low if math.isfinite(row.low) else -math.inf)
+        why = (
+            f"the interval of its balanced accuracy (seed {weak.seed}) starts at {words.number(weak.low)}, not above the "
+            f"floor of {words.number(floor)}. It may be guessing, and then its heatmaps explain nothing."
+            if math.isfinite(weak.low)
+            else f"its balanced accuracy (seed {weak.seed}) has no interval, because some class has too few "
+            f"{tables.groups_name(inputs)} in the test part. How well it classifies cannot be told."
+        )
+        texts.append(f"{model}: {why}")
     return texts
 
 

@@ -40,7 +40,10 @@ def facts(inputs: Inputs) -> list[tuple[str, str]]:
         ("Report written", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("Code", commit()),
         ("Packages", f"Python {platform.python_version()}, {versions}"),
-        ("Machine that wrote the report", f"{platform.system()} {platform.machine()}, {cores}, {memory:.0f} GiB memory"),
+        (
+            "Machine that wrote the report",
+            f"{platform.system()} {platform.machine()}, {cores}, {memory:.0f} GiB memory",
+        ),
         ("Training seeds", ", ".join(map(str, inputs.seeds))),
         ("Explanation methods", ", ".join(inputs.methods)),
     ]

@@ -35,7 +35,7 @@ def images(inputs: Inputs) -> Table:
 
 
 def models(inputs: Inputs) -> Table:
-    """Every training with accuracy, F1 and whether its model takes part."""
+    """Every training with accuracy, F1 and competence."""
     rows = [
         [
             row.model,
@@ -43,11 +43,10 @@ def models(inputs: Inputs) -> Table:
             words.interval(row.accuracy, row.low, row.high),
             words.number(row.f1),
             "yes" if row.competent else "no",
-            "takes part" if row.model in inputs.competent else "left out",
         ]
         for row in charts.checkpoints(inputs)
     ]
-    head = ["model", "seed", "balanced accuracy", "macro F1", "competent", "verdicts"]
+    head = ["model", "seed", "balanced accuracy", "macro F1", "competent"]
     return Table("Every training", head, rows)
 
 
@@ -64,7 +63,11 @@ def recall(inputs: Inputs) -> Table:
     for label, name in enumerate(inputs.classes):
         values = [words.number(means.get((model, label), float("nan"))) for model in inputs.models]
         rows.append([name, f"{sizes.get(label, 0):,}", *values])
-    return Table("Share of each class that was recognized (sensitivity)", ["class", "test images", *inputs.models], rows)
+    return Table(
+        "Share of each class that was recognized (sensitivity)",
+        ["class", "test images", *inputs.models],
+        rows,
+    )
 
 
 def primary(inputs: Inputs, family: str, method: str) -> Table:
@@ -91,7 +94,7 @@ def primary(inputs: Inputs, family: str, method: str) -> Table:
         )
     head = ["model", f"mean [{inputs.summary['interval']:.0%} interval]"]
     head += ["each training"] if any(row.seeds for row in rows) else []
-    head += [*(words.CONTROLS[mark] for mark in marks), groups_name(inputs), "images without a score"]
+    head += [*(words.CONTROLS[mark] for mark in marks), groups_name(inputs), "scores missing"]
     return Table(words.metric(metric).name, head, body)
 
 

@@ -18,6 +18,7 @@ class Family(NamedTuple):
     asks: str
 
 
+ACCURACY = "Do the models know what they are looking at?"
 FAMILIES = {
     "localization": Family(
         "Do the heatmaps mark the right place?",
@@ -51,13 +52,17 @@ METRICS = {
         "Take as many of the hottest pixels as the marked region has: which share of them lies inside it?",
     ),
     "faithfulness_probability": Metric(
-        "Drop in probability", "How far does the probability of the true class fall when the hot parts are dimmed?"
+        "Drop in probability",
+        "How far does the probability of the true class fall when the hot parts are dimmed?",
     ),
     "faithfulness_logit": Metric(
-        "Drop in logit", "How far does the model's raw output for the true class fall when the hot parts are dimmed?"
+        "Drop in logit",
+        "How far does the model's raw output for the true class fall when the hot parts are dimmed?",
     ),
     "deletion_auc": Metric(
-        "Deletion area", "How certain does the model stay while the hottest pixels are covered first?", "lower"
+        "Deletion area",
+        "How certain does the model stay while the hottest pixels are covered first?",
+        "lower",
     ),
     "insertion_auc": Metric(
         "Insertion area", "How certain does the model become while the hottest pixels are uncovered first?"
@@ -71,7 +76,8 @@ METRICS = {
         "Overlap between trainings", "How large is the overlap of the half-hot areas of two trainings, of 1?"
     ),
     "iou_reference": Metric(
-        "Overlap with the first training", "How large is the overlap of the half-hot areas with the first training's?"
+        "Overlap with the first training",
+        "How large is the overlap of the half-hot areas with the first training's?",
     ),
     "rank_correlation_seeds": Metric(
         "Rank correlation between trainings",
@@ -113,6 +119,11 @@ _REASONS = {
 def metric(name: str) -> Metric:
     """A metric's words; one that is not known here goes by its own name."""
     return METRICS.get(name, Metric(name.replace("_", " ").capitalize(), ""))
+
+
+def family(name: str) -> Family:
+    """A family's words; one that is not known here goes by its own name."""
+    return FAMILIES.get(name, Family(name.replace("_", " ").capitalize(), ""))
 
 
 def reason(text: str) -> str:

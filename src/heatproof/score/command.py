@@ -17,9 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", type=int, nargs="+", help="the checkpoints to compare, the reference first (consistency)"
     )
-    parser.add_argument(
-        "--config", type=json.loads, default={}, help="section `score`, as JSON (faithfulness)"
-    )
+    parser.add_argument("--config", type=json.loads, default={}, help="section `score`, as JSON (faithfulness)")
     parser.add_argument(
         "--compute",
         type=json.loads,
@@ -86,7 +84,11 @@ def _localization(args: argparse.Namespace) -> None:
     rows = _manifest_rows(args, source.images.image_id)
     all_masks = artifacts.read_array(artifacts.data_dir(args.study) / "masks.npy")
     parts = []
-    for chunk in progress.steps(source.chunks(), -(-len(source) // heatmaps.CHUNK), "localization, parts"):
+    for chunk in progress.steps(
+        source.chunks(),
+        -(-len(source) // heatmaps.CHUNK),
+        f"{args.study}/{args.model}/{args.seed}: localization, parts",
+    ):
         truth = rows.iloc[chunk].truth.to_numpy() == "mask"
         masks = torch.from_numpy(all_masks[rows.index[chunk]] & truth[:, None, None])
         covered = masks.flatten(1).any(1).numpy()
@@ -135,7 +137,9 @@ def _faithfulness(args: argparse.Namespace) -> None:
     )
     by_image = [
         torch.stack([metric(response) for metric in faithfulness.METRICS.values()])
-        for response in progress.steps(responses, len(chosen), "faithfulness, images")
+        for response in progress.steps(
+            responses, len(chosen), f"{args.study}/{args.model}/{args.seed}: faithfulness, images"
+        )
     ]
     parts = []
     for method, values in zip(reasons, torch.stack(by_image, dim=-1).unbind(1), strict=True):
@@ -161,7 +165,9 @@ def _consistency(args: argparse.Namespace) -> None:
                 f"{args.seeds[0]} has; delete the folder and run again"
             )
     parts = []
-    for chunk in progress.steps(first.chunks(), -(-len(first) // heatmaps.CHUNK), "consistency, parts"):
+    for chunk in progress.steps(
+        first.chunks(), -(-len(first) // heatmaps.CHUNK), f"{args.study}/{args.model}: consistency, parts"
+    ):
         by_seed = [source.stacks(chunk, seed) for seed, source in zip(args.seeds, sources, strict=True)]
         for method in by_seed[0]:
             # an image's own map by one seed against the other image's map by the next seed

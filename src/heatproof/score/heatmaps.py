@@ -102,9 +102,7 @@ def read(study: str, folder: Path) -> Heatmaps:
     order = pd.MultiIndex.from_frame(index[["method", "image_id"]])
     wanted = pd.MultiIndex.from_product([methods, images.image_id])
     if not order.is_unique or len(order) != len(wanted):
-        raise artifacts.ArtifactError(
-            f"{path}: not one map for each image and method; delete the file and run again"
-        )
+        raise artifacts.ArtifactError(f"{path}: not one map for each image and method; delete the file and run again")
     rows = order.get_indexer(wanted).reshape(len(methods), len(images))
     first = index.iloc[rows[0, 0]]
     return Heatmaps(

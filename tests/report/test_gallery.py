@@ -1,0 +1,124 @@
+"""The gallery picks the cases that it says, and draws what the maps hold."""
+
+import base64
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from heatproof.report import gallery, inputs
+
+
+def read(study):
+    return inputs.read(study.name, study.models, study.seeds, study.methods)
+
+
+def picture(uri: str) -> np.ndarray:
+    image = Image.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1])))
+    return np.asarray(image.convert("RGB")).astype(int)
+
+
+def means(data, metric, models) -> dict[str, float]:
+    """Slow twin: mean score of each image over models, first seed, in plain Python."""
+    values: dict[str, list[float]] = {}
+    for row in data.scores.to_dict("records"):
+        wanted = row["metric"] == metric and row["method"] == "gradcam" and row["model"] in models and row["seed"] == 0
+        if wanted and row["value"] == row["value"]:
+            values.setdefault(row["image_id"], []).append(row["value"])
+    return {image: sum(found) / len(found) for image, found in values.items()}
+
+
+def test_best_and_worst_by_localization_of_competent_models(made):
+    data = read(made(wrong=("gamma_net",)))
+    shown = gallery.make(data, 5)
+    expected = means(data, "relevance_rank_accuracy", ("alpha_net", "beta_net"))
+    groups = dict(zip(data.manifest["image_id"], data.manifest["group"], strict=True))
+    best: dict[str, str] = {}
+    for image in sorted(expected, key=lambda image: -expected[image]):
+        best.setdefault(groups[image], image)
+    worst: dict[str, str] = {}
+    for image in sorted(expected, key=lambda image: expected[image]):
+        worst.setdefault(groups[image], image)
+    assert shown.family == "localization" and shown.ranked_by == ("alpha_net", "beta_net")
+    assert [case.kind for case in shown.cases] == ["Best"] * 3 + ["Worst"] * 2
+    assert [case.image_id for case in shown.cases[:3]] == list(best.values())[:3]
+    assert [case.image_id for case in shown.cases[3:]] == list(worst.values())[:2][::-1]
+    assert all(case.score == pytest.approx(expected[case.image_id]) for case in shown.cases)
+
+
+def test_faithfulness_orders_where_there_is_no_truth(made):
+    data = read(made(truth=False))
+    shown = gallery.make(data, 2)
+    expected = means(data, "srg", data.models)
+    assert shown.family == "faithfulness" and not shown.outlined
+    assert [case.image_id for case in shown.cases] == [
+        max(expected, key=expected.get),
+        min(expected, key=expected.get),
+    ]
+
+
+def test_without_scores_the_first_images_of_different_groups(made):
+    shown = gallery.make(read(made(families=("consistency",))), 3)
+    assert shown.family is None and [case.group for case in shown.cases] == ["test00", "test01", "test02"]
+    assert {case.kind for case in shown.cases} == {""}
+
+
+def test_no_image_twice_where_there_are_few():
+    ordered = pd.Series(["g", "g", "h"], index=["a", "b", "c"])
+    assert gallery._pick(ordered, 2, ()) == ["a", "c"]
+    assert gallery._pick(ordered, 9, ["a"]) == ["b", "c"]
+    assert gallery._pick(ordered, 0, ()) == []
+
+
+def test_degenerate_map_is_never_drawn(made, report):
+    study = made(models=("alpha_net", "beta_net"), degenerate=tuple(("beta_net", i) for i in range(24)))
+    for case in gallery.make(read(study), 4).cases:
+        cells = {cell.title: cell for cell in case.cells}
+        assert cells["beta_net"].source == "" and "zero everywhere" in cells["beta_net"].note
+        assert cells["alpha_net"].source.startswith("data:image/png;base64,")
+    page = report(study)
+    assert page.count('<div class="none">no heatmap to show: it is zero everywhere</div>') == 4
+
+
+def test_cells_hold_image_outline_and_own_score(made):
+    data = read(made(models=("alpha_net",)))
+    case = gallery.make(data, 1).cases[0]
+    image, truth, heat = case.cells
+    place = list(data.manifest["image_id"]).index(case.image_id)
+    plain = picture(image.source)
+    assert plain.shape == (128, 128, 3)  # 32 pixels, each drawn four wide
+    assert np.abs(plain[::4, ::4, 0] - data.pixels[place, 0].astype(int)).max() <= 2  # 256 colours
+    mask = np.kron(data.masks[place], np.ones((4, 4), bool))
+    changed = (np.abs(picture(truth.source) - plain).max(-1) > 12).nonzero()
+    assert len(changed[0]) and not mask[changed].any()
+    scores = data.scores.set_index(["image_id", "metric", "method", "model"])["value"]
+    assert heat.note == f"{scores[case.image_id, 'relevance_rank_accuracy', 'gradcam', 'alpha_net']:.2f}"
+    assert case.label == data.classes[data.manifest["label"].iloc[place]]
+
+
+def test_a_wrong_decision_is_told(made):
+    data = read(made(models=("alpha_net",)))
+    data.index["alpha_net"]["predicted"] = (data.index["alpha_net"]["target"] + 1) % 3
+    for case in gallery.make(data, 3).cases:
+        label = list(data.classes).index(case.label)
+        assert case.cells[-1].seen_as == data.classes[(label + 1) % 3]
+
+
+def test_overlay_is_hottest_where_the_map_is():
+    heat = np.zeros((8, 8), np.float32)
+    heat[2, 5] = -1e-6
+    heat[6, 1] = 3e-6
+    drawn = gallery.overlay(np.full((8, 8, 3), 100, np.uint8), heat).astype(int)
+    light = drawn.sum(-1)
+    assert light.argmax() == 6 * 8 + 1 and light.argmin() == 2 * 8 + 5
+    assert np.array_equal(drawn, gallery.overlay(np.full((8, 8, 3), 100, np.uint8), heat * 1000 + 7))
+
+
+def test_large_images_are_reduced_and_tiny_regions_stay_visible():
+    large = np.zeros((600, 300, 3), np.uint8)
+    assert gallery._enlarged(large).shape == (192, 96, 3)
+    truth = np.zeros((600, 300), bool)
+    truth[300, 150] = True
+    assert gallery._outlined(gallery._enlarged(large), truth).any()

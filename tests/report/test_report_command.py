@@ -1,0 +1,169 @@
+"""The whole stage on small made-up studies: what the page says, shows, escapes and leaves out."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects tags, text by section, and whatever is not closed as it was opened."""
+
+    def __init__(self, source: str):
+        super().__init__()
+        self.open, self.faults, self.tags, self.ids, self.text = [], [], [], [], ""
+        self.feed(source)
+        self.close()
+        self.text = " ".join(self.text.split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.ids += [value for name, value in attrs if name == "id"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.ids += [value for name, value in attrs if name == "id"]
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append((tag, self.getpos()))
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text += data
+
+
+def outside_provenance(page: str) -> str:
+    kept, found = re.subn(r'<section id="provenance">.*?</section>', "", page, flags=re.DOTALL)
+    assert found == 1
+    return kept
+
+
+CASES = {
+    "plain": {},
+    "one seed": {"seeds": (0,)},
+    "one model": {"models": ("alpha_net",)},
+    "two models": {"models": ("alpha_net", "beta_net")},
+    "no truth": {"truth": False, "group_kind": "image"},
+    "no competent model": {"wrong": ("alpha_net", "beta_net", "gamma_net")},
+    "no truth, one seed": {"truth": False, "seeds": (3,), "families": ("localization", "consistency")},
+    "two methods": {"methods": ("gradcam", "other_cam")},
+    "many classes": {"classes": tuple(f"class {i}" for i in range(20)), "groups": 20},
+    "colour": {"channels": 3, "group_kind": "lookalike"},
+    "only consistency": {"families": ("consistency",)},
+    "all heatmaps degenerate": {"degenerate": tuple(("alpha_net", i) for i in range(24))},
+}
+
+
+@pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
+def test_page_is_whole_and_alone_in_every_case(made, report, changes):
+    study = made(**changes)
+    source = report(study)
+    page = Page(source)
+    assert not page.faults and not page.open
+    assert len(page.ids) == len(set(page.ids))
+    assert not re.search(r"https?:|<script|<link|@import|url\((?!#)", source)
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "xlink:href"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/png;base64,")), (tag, name)
+        if tag == "img":
+            assert attributes["alt"]
+        if tag == "svg":
+            assert attributes["role"] == "img" and attributes["aria-label"]
+    targets = re.findall(r'(?:href="#|url\(#)([^")]+)', source)
+    assert set(targets) <= set(page.ids)
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels.count(1) == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert not re.search(r"\bnan\b|\bNone\b|<NA>|\binf\b", page.text)
+
+
+def test_first_screen_holds_question_answer_doubt_and_figure(made, report):
+    study = made(wrong=("gamma_net",))
+    source = report(study, question="Is it <so>?", title="Ours & yours")
+    header = source[source.index("<header>") : source.index("</header>")]
+    text = Page(header).text
+    assert "Is it <so>?" in text and "Ours & yours" in text
+    assert "alpha_net and beta_net find the marked region better than" in text
+    assert "gamma_net is left out" in text
+    assert "speak of these checkpoints, not of architectures" in text
+    assert header.count("<svg") == 1 and "Relevance rank accuracy of gradcam: alpha_net 0.7" in header
+
+
+def test_names_from_the_data_are_escaped_and_shown(made, report):
+    source = report(made())
+    assert "<script" not in source and "&lt;script&gt;alert(1)&lt;/script&gt;" in source
+    text = Page(source).text
+    assert "<script>alert(1)</script>" in text and "dark & dense" in text
+    assert '"note": "a <b> & c"' in text
+
+
+def test_same_bytes_outside_provenance(made, report):
+    study = made()
+    assert outside_provenance(report(study)) == outside_provenance(report(study))
+
+
+def test_what_cannot_be_judged_is_said_and_not_drawn(made, report):
+    source = report(made(truth=False, seeds=(0,), group_kind="image"))
+    page = Page(source)
+    sections = dict(re.findall(r'<section id="(\w+)">(.*?)</section>', source, re.DOTALL))
+    assert "cannot be judged" in sections["localization"] and "<svg" not in sections["localization"]
+    assert "cannot be judged" in sections["consistency"] and "<svg" not in sections["consistency"]
+    assert "<svg" in sections["faithfulness"]
+    assert "None of these images has a mask of the true region" in page.text
+    assert "the image has no mask that says where the evidence is" in page.text
+    assert "patient" not in Page(sections["method"]).text
+    assert "True region" not in sections["gallery"]
+
+
+def test_without_a_competent_model_the_first_figure_is_accuracy(made, report):
+    study = made(wrong=("alpha_net", "beta_net", "gamma_net"))
+    source = report(study)
+    header = source[: source.index("</header>")]
+    assert "No heatmap of this study can be judged" in header and 'aria-label="Balanced accuracy:' in header
+    left = source[source.index('<section id="left-out">') :]
+    assert all(f"{model}: the interval of its balanced accuracy" in left for model in study.models)
+
+
+def test_missing_scores_are_counted_by_reason(made, report):
+    text = Page(report(made(degenerate=(("beta_net", 5), ("beta_net", 7))))).text
+    # two images, two seeds: 2 metrics each of faithfulness; localization where there is a mask; one of consistency
+    left = text[text.index("Scores that cannot be had") :]
+    row = re.search(r"the heatmap carries no information: it is zero everywhere ?(.*?)(\d+) ?How it was made", left)
+    assert "beta_net" in row[1] and "alpha_net" not in row[1]
+    manifest_labels = [(5 // 2) % 3, (7 // 2) % 3]
+    masked = sum(label > 0 for label in manifest_labels)
+    assert int(row[2]) == 2 * 2 * 2 + 2 * 2 * masked + 2
+
+
+def test_small_enough_at_five_models_and_large_images(made, report):
+    models = ("alpha_net", "beta_net", "gamma_net", "delta_net", "epsilon_net")
+    assert len(report(made(models=models, size=224, channels=3, groups=6), gallery=6)) < 3_000_000
+
+
+def test_no_gallery_where_none_is_wanted(made, report):
+    assert '<section id="gallery">' not in report(made(models=("alpha_net",)), gallery=0)
+
+
+def test_a_missing_table_is_named(made, report):
+    from heatproof import artifacts
+
+    study = made(models=("alpha_net",))
+    (artifacts.stats_dir(study.name) / "pairs.csv").unlink()
+    with pytest.raises(artifacts.ArtifactError, match=r"pairs\.csv: not there"):
+        report(study)
+    assert not artifacts.report_path(study.name).exists()
+
+
+def test_imports_no_torch():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, heatproof.report.command as c; light = 'matplotlib' not in sys.modules;"
+        "import heatproof.report.page; assert light and 'torch' not in sys.modules and 'pingouin' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

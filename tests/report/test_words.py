@@ -1,0 +1,67 @@
+"""Numbers and reasons in words."""
+
+import math
+
+import pytest
+
+from heatproof.report import words
+from heatproof.report.provenance import commit
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "sign", "text"),
+    [
+        (0.123, 2, False, "0.12"),
+        (-0.123, 2, True, "−0.12"),
+        (0.5, 1, True, "+0.5"),
+        (-0.001, 2, True, "0.00"),
+        (0.001, 2, True, "0.00"),
+        (math.nan, 2, False, "–"),
+        (None, 2, False, "–"),
+    ],
+)
+def test_number(value, digits, sign, text):
+    assert words.number(value, digits, sign) == text
+
+
+def test_interval_without_ends_is_the_mean_alone():
+    assert words.interval(0.5, 0.41, 0.6) == "0.50 [0.41 to 0.60]"
+    assert words.interval(0.5, math.nan, math.nan) == "0.50"
+    assert words.interval(math.nan, math.nan, math.nan) == "–"
+
+
+def test_p_values():
+    assert [words.p_value(p) for p in (0.0001, 0.0123, 1.0, math.nan)] == ["< 0.001", "0.012", "1.000", "–"]
+
+
+def test_reasons_in_parts_and_unknown_ones_as_they_are():
+    assert words.reason("degenerate map: constant").endswith("no information: it has the same value everywhere")
+    assert words.reason("gap above 1 %") == "gap above 1 %"
+
+
+def test_a_metric_of_the_users_own_goes_by_its_name():
+    assert words.metric("my_score") == ("My score", "", "higher")
+
+
+def test_lists():
+    assert [words.listed(list("abc")[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_commit_tells_changes_but_not_of_results(tmp_path, monkeypatch):
+    import subprocess
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert "not under version control" in commit()
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    (tmp_path / "code.py").write_text("1")
+    subprocess.run([*git, "add", "code.py"], check=True)
+    subprocess.run([*git, "commit", "-qm", "x"], check=True)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "table.csv").write_text("1")
+    assert commit().endswith("without changes")
+    (tmp_path / "code.py").write_text("2")
+    assert commit().endswith("with changes that are not committed")

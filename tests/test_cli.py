@@ -1,0 +1,155 @@
+"""The command line, as a shell sees it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from heatproof.cli import STAGES, TOOLS, main
+from heatproof.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+ENV = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+
+
+def heatproof(*arguments, **options):
+    command = [sys.executable, "-m", "heatproof", *arguments]
+    return subprocess.run(command, env=ENV, capture_output=True, text=True, timeout=60, **options)
+
+
+def cpu_seconds(*command: str) -> float:
+    """User and system time of a command, the least of three runs."""
+    taken = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run([sys.executable, *command], env=ENV, check=True, capture_output=True)
+        after = os.times()
+        taken.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    return min(taken)
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    assert cpu_seconds("-m", "heatproof", "--help") - cpu_seconds("-c", "") < 0.5
+    snippet = """
+import sys
+from heatproof.cli import main
+try:
+    main(["--help"])
+except SystemExit as end:
+    assert end.code == 0
+heavy = {"torch", "torchvision", "timm", "pandas", "numpy", "scipy", "matplotlib", "pydantic", "snakemake", "yaml"}
+print(sorted(heavy & set(sys.modules)), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", snippet], env=ENV, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "[]\n")
+
+
+def test_help_tells_a_newcomer_where_to_start():
+    text = heatproof("--help").stdout
+    assert "snakemake --cores all" in text
+    assert all(re.search(rf"^    {name} ", text, re.M) for name in TOOLS | STAGES)
+
+
+@pytest.mark.parametrize("command", list(TOOLS | STAGES))
+def test_each_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert (TOOLS | STAGES)[command] in " ".join(text.split())
+    assert ("--study" in text) == (command in STAGES)
+
+
+@pytest.mark.parametrize("arguments", [[], ["tarin"], ["data"], ["data", "--study", "x", "--config", "{"], ["--stduy"]])
+def test_wrong_usage_is_2(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "usage: heatproof" in capsys.readouterr().err
+
+
+def test_bad_input_is_1_and_one_line(tmp_path):
+    done = heatproof("check", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "heatproof check: params.yaml: not there; run in the folder of a heatproof project\n"
+    assert done.stdout == ""
+
+
+def test_only_bad_input_loses_its_traceback(monkeypatch, capsys):
+    def fail(error):
+        def run(args):
+            raise error
+
+        monkeypatch.setattr("heatproof.check.run", run)
+        return main(["check"])
+
+    assert fail(InputError("mend this")) == 1
+    assert capsys.readouterr().err == "heatproof check: mend this\n"
+    assert fail(KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err == "heatproof check: stopped; run again to go on\n"
+    for error in (ValueError("a bug"), KeyError("a bug"), RuntimeError("a bug")):
+        with pytest.raises(type(error), match="a bug"):
+            fail(error)
+
+
+def test_check_says_what_would_run():
+    done = heatproof("check", "iq_oth_nccd", "phantom", cwd=ROOT)
+    assert done.stdout.splitlines() == [
+        "iq_oth_nccd: 5 models x 1 seeds, 1 methods, localization, faithfulness, consistency; images of 96 px from "
+        "iq_oth_nccd.zip",
+        "phantom: 5 models x 2 seeds, 1 methods, localization, faithfulness, consistency; images of 64 px from "
+        "a phantom",
+    ]
+    wrong = heatproof("check", "phantm", cwd=ROOT)
+    assert wrong.returncode == 1
+    assert wrong.stderr == (
+        "heatproof check: command line: studies: 'phantm': no file studies/phantm.yaml; did you mean phantom?\n"
+    )
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "heatproof", "check"], env=ENV, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_job_that_is_told_to_end_leaves_no_file(tmp_path):
+    config = (
+        '{"kind":"phantom","channels":1,"size":64,"seed":0,"phantom":{"patients":90000,"slices":1},'
+        '"split":{"train":0.6,"val":0.2,"test":0.2}}'
+    )
+    job = subprocess.Popen(
+        [sys.executable, "-m", "heatproof", "data", "--study", "long", "--config", config],
+        env=ENV,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    folder = tmp_path / "results/data/long"
+    deadline = time.monotonic() + 40
+    while not (folder / ".masks.npy.part").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert (folder / ".masks.npy.part").exists()
+    job.send_signal(signal.SIGTERM)
+    _, errors = job.communicate(timeout=40)
+    assert job.returncode == 130
+    assert errors == "heatproof data: stopped; run again to go on\n"
+    assert list(folder.iterdir()) == []
+
+
+def test_the_installed_command_is_this_one():
+    path = shutil.which("heatproof", path=str(Path(sys.executable).parent))
+    if path is None:
+        pytest.skip("heatproof is not installed here, only on the path")
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, env=ENV)
+    assert (done.returncode, bool(re.fullmatch(r"\d+\.\d+\.\d+\n", done.stdout))) == (0, True)

@@ -1,0 +1,386 @@
+"""What a configuration may say, and the line that comes back where it may not."""
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from heatproof.config import load, section
+from heatproof.errors import InputError
+from heatproof.schema import Recipe, Section, Study, architectures, merge
+
+ROOT = Path(__file__).parents[1]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+SMALL = {"models": ["test_resnet"], "data": {"kind": "phantom"}}
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Write a project and load it: `project(params, toy=overlay, **options)`."""
+
+    def write(params: dict | str, toy: dict | str | None = None, **options):
+        params = {"studies": ["toy"]} | params if isinstance(params, dict) else params
+        (tmp_path / "studies").mkdir(exist_ok=True)
+        for path, content in {"params.yaml": params, "studies/toy.yaml": toy or {}}.items():
+            text = content if isinstance(content, str) else yaml.safe_dump(content)
+            (tmp_path / path).write_text(text, encoding="utf-8")
+        return load(tmp_path, **options)
+
+    return write
+
+
+def message(write, *args, **options) -> str:
+    with pytest.raises(InputError) as caught:
+        write(*args, **options)
+    return str(caught.value)
+
+
+def test_what_is_shipped_loads():
+    studies = load(ROOT, studies=["phantom", "iq_oth_nccd"])
+    assert list(studies) == ["phantom", "iq_oth_nccd"]
+    assert list(load(ROOT)) == ["phantom"]
+    for study in studies.values():
+        assert study.models == ["resnet50", "resnet101", "densenet161", "efficientnet_b0", "vit_base_patch16_224"]
+    assert studies["phantom"].group_kind == "patient"
+    assert studies["iq_oth_nccd"].group_kind == "image"
+    assert studies["iq_oth_nccd"].train.recipe("vit_base_patch16_224").lr == 1e-4
+    assert studies["iq_oth_nccd"].train.recipe("resnet50").lr == 5e-4
+
+
+def test_the_command_line_goes_before_the_study_and_the_study_before_what_is_shared(project):
+    shared = SMALL | {"train": {"epochs": 1, "lr": 0.1, "batch_size": 4}}
+    study = project(shared, {"train": {"epochs": 2, "lr": 0.2}}, overrides={"train": {"epochs": 3}})["toy"]
+    assert (study.train.epochs, study.train.lr, study.train.batch_size) == (3, 0.2, 4)
+    assert study.train.clip_norm == 1.0  # nobody sets it: the schema's own
+
+
+def test_sections_are_merged_and_lists_and_values_replaced():
+    base = {"a": {"b": 1, "c": {"d": 2, "e": 3}}, "list": [1, 2], "value": 1}
+    over = {"a": {"c": {"d": 4}}, "list": [3], "value": {"now": "a section"}, "new": 5}
+    kept = copy.deepcopy(base)
+    assert merge(base, over) == {
+        "a": {"b": 1, "c": {"d": 4, "e": 3}},
+        "list": [3],
+        "value": {"now": "a section"},
+        "new": 5,
+    }
+    assert base == kept
+
+
+@pytest.mark.parametrize(
+    ("toy", "expected"),
+    [
+        ({"trian": {"epochs": 1}}, "studies/toy.yaml: trian: unknown key; did you mean train?"),
+        ({"train": {"epoch": 1}}, "studies/toy.yaml: train.epoch: 1: unknown key; did you mean epochs or warmup_epochs?"),
+        (
+            {"train": {"augment": {"flp": True}}},
+            "studies/toy.yaml: train.augment.flp: True: unknown key; did you mean flip?",
+        ),
+        (
+            {"data": {"phantom": {"zzz": 1}}},
+            "studies/toy.yaml: data.phantom.zzz: 1: unknown key; allowed: patients, slices",
+        ),
+        ({"studies": ["toy"]}, "studies/toy.yaml: studies: ['toy']: unknown key; did you mean stats or seeds?"),
+        (
+            {"train": {"epochs": "many"}},
+            "studies/toy.yaml: train.epochs: 'many': input should be a valid integer, unable to parse string as an "
+            "integer",
+        ),
+        ({"train": {"lr": 0}}, "studies/toy.yaml: train.lr: 0: input should be greater than 0"),
+        ({"train": {"lr": float("inf")}}, "studies/toy.yaml: train.lr: inf: input should be a finite number"),
+        ({"seeds": [0, -1]}, "studies/toy.yaml: seeds: -1: input should be greater than or equal to 0"),
+        ({"seeds": [1, 1]}, "studies/toy.yaml: seeds: [1, 1]: 1 stands there twice"),
+        ({"models": []}, "studies/toy.yaml: models: []: list should have at least 1 item after validation, not 0"),
+        ({"models": ["test_vit", "test_vit"]}, "studies/toy.yaml: models: ['test_vit', 'test_vit']: test_vit stands "
+         "there twice"),
+        ({"models": ["resnet5O"]}, "studies/toy.yaml: models: 'resnet5O': did you mean resnet50 or resnet51q or "
+         "resnet50t?"),
+        ({"explain": {"methods": ["gradcm"]}}, "studies/toy.yaml: explain.methods: 'gradcm': did you mean gradcam?"),
+        ({"explain": {"methods": ["gradcam.x"]}}, "studies/toy.yaml: explain.methods: 'gradcam.x': did you mean "
+         "gradcam?"),
+        (
+            {"score": {"primary": {"faithfulness": "insertion_acu"}}},
+            "studies/toy.yaml: score.primary.faithfulness: 'insertion_acu': did you mean insertion_auc or "
+            "deletion_auc?",
+        ),
+        (
+            {"score": {"primary": {"localisation": "srg"}}},
+            "studies/toy.yaml: score.primary.localisation: 'srg': unknown key; did you mean localization?",
+        ),
+        (
+            {"score": {"families": ["locallization"]}},
+            "studies/toy.yaml: score.families: 'locallization': did you mean localization?",
+        ),
+        ({"data": {"channels": 2}}, "studies/toy.yaml: data.channels: 2: allowed: 1, 3"),
+        ({"data": {"fit": "krop"}}, "studies/toy.yaml: data.fit: 'krop': did you mean crop?"),
+        ({"task": "multilabel"}, "studies/toy.yaml: task: 'multilabel': multilabel is not built yet; multiclass is"),
+        ({"task": "regression"}, "studies/toy.yaml: task: 'regression': allowed: multiclass, multilabel"),
+        (
+            {"data": {"split": {"train": 0.9, "val": 0.2, "test": 0.2}}},
+            "studies/toy.yaml: data.split: train + val + test is 1.3, not 1",
+        ),
+        (
+            {"data": {"split": {"train": 0.8, "val": 0.2, "test": 0}}},
+            "studies/toy.yaml: data.split: train, val and test must each be above 0",
+        ),
+        (
+            {"data": {"kind": "archive", "classes": {"a": "a", "b": "b"}}},
+            "studies/toy.yaml: data: data.kind archive needs data.source, the path of the archive",
+        ),
+        (
+            {"data": {"kind": "folder", "source": "x", "classes": {"a": "a"}}},
+            "studies/toy.yaml: data: data.classes must map at least two class names to folder names",
+        ),
+        (
+            {"data": {"kind": "folder", "source": "x", "classes": {"a": "one", "b": "one"}}},
+            "studies/toy.yaml: data: data.classes maps two classes to one folder",
+        ),
+        (
+            {"data": {"patient": "p(\\d+"}},
+            "studies/toy.yaml: data.patient: 'p(\\\\d+': not a regular expression: missing ), unterminated "
+            "subpattern at position 1",
+        ),
+        (
+            {"data": {"patient": "p\\d+"}},
+            "studies/toy.yaml: data.patient: 'p\\\\d+': needs a group in parentheses around the patient's id",
+        ),
+        (
+            {"train": {"weights": "model.pth"}},
+            "studies/toy.yaml: train.weights: 'model.pth': must be scratch, pretrained or the path of a "
+            ".safetensors file",
+        ),
+        (
+            {"train": {"weights": "{modle}.safetensors"}},
+            "studies/toy.yaml: train.weights: '{modle}.safetensors': only {model} and {seed} may stand in braces",
+        ),
+        (
+            {"train": {"epochs": 0, "weights": "scratch"}},
+            "studies/toy.yaml: train: epochs: 0 trains nothing, and weights: scratch brings nothing; give a path",
+        ),
+        (
+            {"train": {"models": {"test_vit": {"lr": 1}}}},
+            "studies/toy.yaml: train.models.test_vit: no such model here; did you mean test_resnet?",
+        ),
+        (
+            {"train": {"models": {"test_resnet": {"epoch": 1}}}},
+            "studies/toy.yaml: train.models.test_resnet.epoch: 1: unknown key; did you mean epochs or "
+            "warmup_epochs?",
+        ),
+        (
+            {"train": {"models": {"test_resnet": {"augment": {"flpi": 1}}}}},
+            "studies/toy.yaml: train.models.test_resnet.augment.flpi: 1: unknown key; did you mean flip?",
+        ),
+        (
+            {"train": {"models": {"test_resnet": {"lr": "fast"}}}},
+            "studies/toy.yaml: train.models.test_resnet.lr: 'fast': input should be a valid number, unable to parse "
+            "string as a number",
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_with_file_key_value_and_mend(project, toy, expected):
+    assert message(project, SMALL, toy) == expected
+
+
+def test_the_file_named_is_the_one_that_sets_the_key(project):
+    wrong = {"train": {"epochs": "many"}}
+    said = ": train.epochs: 'many': input should be a valid integer, unable to parse string as an integer"
+    assert message(project, SMALL | wrong, {"train": {"lr": 1}}) == "params.yaml" + said
+    assert message(project, SMALL, wrong) == "studies/toy.yaml" + said
+    assert message(project, SMALL, {"train": {"epochs": 1}}, overrides=wrong) == "command line" + said
+    assert message(project, {"data": {}}) == "params.yaml: models: field required"
+
+
+def test_several_mistakes_are_a_line_each(project):
+    toy = {
+        "models": ["resnet5O", "test_vti"],
+        "trian": {},
+        "train": {"lr": -1},
+        "explain": {"methods": ["gradkam"]},
+        "score": {"primary": {"consistency": "iou_sedes"}},
+    }
+    lines = message(project, SMALL, toy).splitlines()
+    assert {line.split(": ")[1] for line in lines} == {
+        "models",
+        "trian",
+        "train.lr",
+        "explain.methods",
+        "score.primary.consistency",
+    }
+    assert len(lines) == 6 and all(line.startswith("studies/toy.yaml: ") for line in lines)
+
+
+def test_a_mistake_in_what_studies_share_is_said_once(project, tmp_path):
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies/other.yaml").write_text("")
+    assert message(project, SMALL | {"trian": 1, "studies": ["toy", "other"]}) == (
+        "params.yaml: trian: 1: unknown key; did you mean train?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "toy", "expected"),
+    [
+        ("models: [a\ntrain: {", "", "params.yaml, line 2: not YAML: expected ',' or ']', but got ':'"),
+        ("- phantom", "", "params.yaml: must be keys and values, not a list"),
+        (SMALL, "train:\n  lr: 1\nseeds: [0]\ntrain:\n  epochs: 3\n", "studies/toy.yaml, line 4: not YAML: train "
+         "stands there twice"),
+        (SMALL, "a: \x00", "studies/toy.yaml: not YAML: unacceptable character #x0000: special characters are not "
+         'allowed in "<unicode string>", position 3'),
+        ("", "", "params.yaml: studies: not set; list the studies that run, such as [phantom]"),
+        ("studeis: [toy]", "", "params.yaml: studies: not set; did you mean it by studeis?"),
+        ("studies: []", "", "params.yaml: studies: []: must be a list of names, such as [phantom]"),
+        ("studies: {toy: 1}", "", "params.yaml: studies: {'toy': 1}: must be a list of names, such as [phantom]"),
+        ("studies: [tyo]", "", "params.yaml: studies: 'tyo': no file studies/tyo.yaml; did you mean toy?"),
+    ],
+)  # fmt: skip
+def test_files_that_are_not_a_configuration(project, params, toy, expected):
+    assert message(project, params, toy) == expected
+
+
+def test_files_that_cannot_be_read(project, tmp_path):
+    assert message(load, tmp_path) == "params.yaml: not there; run in the folder of a heatproof project"
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies/dir.yaml").mkdir()
+    assert message(project, SMALL | {"studies": ["dir"]}) == "studies/dir.yaml: cannot be read (Is a directory)"
+    (tmp_path / "params.yaml").write_bytes(b"models: \xff")
+    assert message(load, tmp_path).startswith("params.yaml: not YAML: 'utf-8' codec can't decode byte 0xff")
+
+
+def test_studies_are_chosen_by_argument_command_line_or_file(project, tmp_path):
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies/other.yaml").write_text("seeds: [7]")
+    assert list(project(SMALL)) == ["toy"]
+    assert list(project(SMALL, overrides={"studies": "other,toy"})) == ["other", "toy"]
+    assert list(project(SMALL, overrides={"studies": ["other"]})) == ["other"]
+    assert list(project(SMALL, overrides={"studies": None})) == ["toy"]
+    assert list(project(SMALL, studies=["other"], overrides={"studies": "toy"})) == ["other"]
+    assert message(project, SMALL, overrides={"studies": "othr"}) == (
+        "command line: studies: 'othr': no file studies/othr.yaml; did you mean other?"
+    )
+    assert message(project, SMALL, overrides={"studies": 3}) == (
+        "command line: studies: 3: must be a list of names, such as [phantom]"
+    )
+
+
+def test_texts_of_the_command_line_become_numbers_and_flags(project):
+    """`snakemake --config data='{size: 96}'` hands every value over as text."""
+    overrides = yaml.load(
+        "{data: {size: 96, channels: 3, seed: -2, kind: folder, source: x, classes: {a: '1', b: '2'},"
+        " split: {train: .5, val: .25, test: .25}}, seeds: [3, 4],"
+        " train: {lr: 3e-4, balance: false, augment: {flip: 'no', rotate: 5}, models: {test_resnet: {epochs: 7}}}}",
+        yaml.BaseLoader,
+    )
+    study = project(SMALL, overrides=overrides)["toy"]
+    assert (study.data.size, study.data.channels, study.data.seed, study.seeds) == (96, 3, -2, [3, 4])
+    assert (study.data.split.train, study.data.classes) == (0.5, {"a": "1", "b": "2"})
+    assert (study.train.lr, study.train.balance, study.train.augment.flip) == (3e-4, False, False)
+    assert study.train.recipe("test_resnet").epochs == 7
+    assert '"channels":3' in section(study.data)
+    assert message(project, SMALL, overrides={"data": {"channels": "2"}}) == (
+        "command line: data.channels: 2: allowed: 1, 3"
+    )
+
+
+@pytest.mark.parametrize("weights", ["scratch", "pretrained", "a b/ü.safetensors", "w/{model}-{seed}.safetensors"])
+def test_weights_that_may_stand_there(weights):
+    assert Recipe(weights=weights).weights == weights
+
+
+def test_a_checkpoint_of_ones_own_needs_no_training():
+    assert Recipe(weights="mine.safetensors", epochs=0).epochs == 0
+
+
+def test_a_recipe_differs_from_the_shared_one_where_it_says_so(project):
+    toy = {"train": {"epochs": 9, "augment": {"rotate": 3}, "models": {"test_resnet": {"augment": {"flip": False}}}}}
+    train = project(SMALL, toy)["toy"].train
+    assert train.recipe("test_resnet").augment.model_dump() == train.augment.model_dump() | {"flip": False}
+    assert train.recipe("test_resnet").epochs == 9
+    assert "models" not in train.recipe("test_resnet").model_dump()
+
+
+def test_a_name_with_a_tag_of_weights_is_an_architecture(project):
+    assert project({"models": ["resnet50.a1_in1k"]})["toy"].models == ["resnet50.a1_in1k"]
+
+
+def test_architectures_are_those_of_timm():
+    import timm
+
+    assert architectures() == set(timm.list_models())
+
+
+def test_a_section_is_sorted_json_whatever_the_order(project):
+    one = project(SMALL, "train: {lr: 0.1, epochs: 3}\ndata: {size: 48, fit: pad}")["toy"]
+    two = project(SMALL, "data: {fit: pad, size: 48}\ntrain: {epochs: 3, lr: 0.1}")["toy"]
+    assert section(one) == section(two)
+    text = section(one.data, {"fingerprint": "ü"})
+    assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")) and "\n" not in text
+    assert json.loads(text) == one.data.model_dump() | {"fingerprint": "ü"}
+
+
+def keys(values: dict, prefix: tuple = ()):
+    for key, value in values.items():
+        yield (*prefix, key)
+        if isinstance(value, dict):
+            yield from keys(value, (*prefix, key))
+
+
+def known(schema: type[Section]) -> set[str]:
+    fields = schema.model_fields.items()
+    nested = (f.annotation for _, f in fields if isinstance(f.annotation, type) and issubclass(f.annotation, Section))
+    return {name for name, _ in fields}.union(*map(known, nested))
+
+
+@given(st.sampled_from(sorted(keys(PARAMS))), st.data())
+def test_any_typo_in_a_key_of_params_yaml_is_refused_by_name(tmp_path_factory, path, data):
+    place = data.draw(st.integers(0, len(path[-1]) - 1))
+    letter = data.draw(st.sampled_from(["", *"abcdefghijklmnopqrstuvwxyz_"]))
+    typo = path[-1][:place] + letter + path[-1][place + data.draw(st.integers(0, 1)) :]
+    assume(typo and typo not in known(Study) | {"studies"})
+    params = copy.deepcopy(PARAMS)
+    parent = params
+    for key in path[:-1]:
+        parent = parent[key]
+    parent[typo] = parent.pop(path[-1])
+    root = tmp_path_factory.mktemp("typo")
+    (root / "studies").symlink_to(ROOT / "studies")
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(InputError) as caught:
+        load(root)
+    lines = str(caught.value).splitlines()
+    named = f"params.yaml: {'.'.join((*path[:-1], typo))}:"
+    if path == ("studies",):
+        assert lines == [f"params.yaml: studies: not set; did you mean it by {typo}?"]
+    else:
+        assert sum(line.startswith(named) and "unknown key" in line for line in lines) == 1
+
+
+def test_snakemake_stops_before_anything_runs(tmp_path):
+    for name in ("Snakefile", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("rules", "src", "profiles", "envs", "studies"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    params = tmp_path / "params.yaml"
+    params.write_text(params.read_text().replace("- resnet50\n", "- resnet5O\n"))
+    before = sorted(tmp_path.rglob("*"))
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "--config", "data={sise: 32}"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if "workflow specific profile" not in line] == [
+        "params.yaml: models: 'resnet5O': did you mean resnet50 or resnet51q or resnet50t?",
+        "command line: data.sise: '32': unknown key; did you mean size or classes or seed?",
+    ]
+    assert sorted(tmp_path.rglob("*")) == before

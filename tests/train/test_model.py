@@ -1,0 +1,161 @@
+import http.server
+import os
+import subprocess
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import timm
+import torch
+import torch.nn.functional as F
+
+from heatproof.errors import InputError
+from heatproof.train.model import ImageSet, build, load, pick_device, predict, save
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit", "test_efficientnet"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_build_gives_logits_for_gray_and_colour(name, channels):
+    model = build(name, 5, 64).eval()
+    pixels = torch.rand(2, channels, 64, 64)
+    assert model(pixels).shape == (2, 5)
+    plain = model.net((pixels.expand(-1, 3, -1, -1) - model.mean) / model.std)
+    torch.testing.assert_close(model(pixels), plain)
+
+
+@pytest.mark.parametrize("name", ["test_efficientnet", "efficientnet_b0"])
+def test_a_new_head_starts_near_chance(name):
+    torch.manual_seed(0)
+    model = build(name, 3, 64).train()
+    pixels, labels = torch.rand(16, 1, 64, 64), torch.arange(16) % 3
+    torch.testing.assert_close(F.cross_entropy(model(pixels), labels).item(), float(np.log(3)), atol=0.15, rtol=0)
+    torch.manual_seed(0)
+    untouched = timm.create_model("efficientnet_b0", num_classes=3).train()
+    assert F.cross_entropy(untouched(pixels.expand(-1, 3, -1, -1)), labels) > 1.5, "timm no longer needs this"
+
+
+def test_saved_and_loaded_model_predicts_the_same(tmp_path):
+    model = build("test_vit", 3, 64).eval()
+    model.mean.fill_(0.3)
+    save(model, tmp_path / "model.safetensors")
+    pixels = torch.rand(2, 1, 64, 64)
+    again = load("test_vit", 3, 64, tmp_path / "model.safetensors")
+    assert not again.training
+    assert torch.equal(model(pixels), again(pixels))
+
+
+def test_a_plain_timm_checkpoint_loads(tmp_path):
+    net = timm.create_model("test_resnet", num_classes=3).eval()
+    safetensors.torch.save_file(net.state_dict(), tmp_path / "mine.safetensors")
+    model = load("test_resnet", 3, 64, tmp_path / "mine.safetensors")
+    pixels = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(model(pixels), net((pixels - model.mean) / model.std))
+
+
+def test_what_is_not_safetensors_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"PK pickled")
+    with pytest.raises(InputError, match=rf"^{path}: cannot be read as safetensors .*save_file"):
+        load("test_resnet", 3, 64, path)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save(build("test_resnet", 4, 64), path)
+    with pytest.raises(InputError, match=rf"^{path}: does not fit 'test_resnet' with 3 classes: ") as error:
+        load("test_resnet", 3, 64, path)
+    assert "\n" not in str(error.value)
+
+
+def test_predict_reads_only_its_rows_in_batches():
+    model = build("test_resnet", 3, 32).eval()
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 1, 32, 32), np.uint8)
+    rows = np.array([5, 0, 3])
+    images = ImageSet(pixels, rows, torch.zeros(3, dtype=torch.long))
+    logits = predict(model, images, 2, torch.device("cpu"))
+    with torch.no_grad():
+        plain = torch.cat([model(torch.from_numpy(pixels[[row]]).float() / 255) for row in rows])
+    torch.testing.assert_close(logits, plain)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_refused():
+    assert pick_device("auto").type == "cpu"
+    with pytest.raises(InputError, match="compute.device is cuda and no GPU answers"):
+        pick_device("cuda")
+
+
+class _Hub(http.server.BaseHTTPRequestHandler):
+    """As much of a model hub as huggingface_hub asks for."""
+
+    def __init__(self, *args, files, **kwargs):
+        self.files = files
+        super().__init__(*args, **kwargs)
+
+    def do_HEAD(self):
+        self.do_GET(body=False)
+
+    def do_GET(self, body=True):
+        content = self.files.get(self.path.split("?")[0])
+        if content is None:
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.send_header("ETag", '"0123456789abcdef"')
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+    def log_message(self, *args):
+        pass
+
+
+def _build_pretrained(endpoint: str, home: Path, name: str = "test_resnet.r160_in1k"):
+    code = (
+        "import sys; from heatproof.train.model import build, save; from heatproof.errors import InputError\n"
+        "try: save(build(sys.argv[1], 3, 64, pretrained=True), sys.argv[2])\n"
+        "except InputError as error: print(error); raise SystemExit(7)"
+    )
+    environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home), "PYTHONPATH": str(SOURCE)}
+    environment |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    command = [sys.executable, "-c", code, name, str(home / "built.safetensors")]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_pretrained_weights_come_from_the_hub(tmp_path):
+    torch.manual_seed(1)
+    net = timm.create_model("test_resnet")
+    content = safetensors.torch.save(net.state_dict())
+    files = {"/timm/test_resnet.r160_in1k/resolve/main/model.safetensors": content}
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Hub, files=files)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = _build_pretrained(f"http://127.0.0.1:{server.server_port}", tmp_path)
+        server.shutdown()
+    assert done.returncode == 0, done.stdout + done.stderr
+    built = safetensors.torch.load_file(tmp_path / "built.safetensors")
+    for name, tensor in net.state_dict().items():
+        if not name.startswith("fc."):
+            assert torch.equal(built[f"net.{name}"], tensor), name
+    assert built["net.fc.weight"].shape[0] == 3
+
+
+def test_without_a_hub_one_line_says_what_to_set(tmp_path):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Hub, files={})) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = _build_pretrained(f"http://127.0.0.1:{server.server_port}", tmp_path)
+        server.shutdown()
+    assert done.returncode == 7, done.stdout + done.stderr
+    assert done.stdout.count("\n") == 1
+    assert done.stdout.startswith("no pretrained weights for 'test_resnet.r160_in1k' could be had (")
+    assert "set train.weights to scratch or to the path of a .safetensors file" in done.stdout

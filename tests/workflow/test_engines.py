@@ -1,0 +1,150 @@
+"""Both engines for real: what runs, what does not, and what a clone needs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from workflow.project import Project, create, jobs
+
+pytestmark = pytest.mark.slow
+
+EVERY_STAGE = {"data": 1, "train": 4, "explain": 4, "score": 8, "score_seeds": 2, "stats": 1, "report": 1}
+
+
+def test_a_run_leaves_every_result_and_a_second_runs_nothing(finished):
+    summary = json.loads((finished.folder / "results/stats/tiny/summary.json").read_text())
+    assert summary["headline"]
+    report = (finished.folder / "results/report/tiny.html").read_text()
+    assert "test_resnet" in report
+    assert finished.planned() == {}
+    assert "Nothing to be done" in finished.snakemake()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("studies/tiny.yaml", "bootstrap: 200", "bootstrap: 201", {"stats": 1, "report": 1}),
+        ("studies/tiny.yaml", "gallery: 2", "gallery: 3", {"report": 1}),
+        ("studies/tiny.yaml", "epochs: 2", "epochs: 3", {k: n for k, n in EVERY_STAGE.items() if k != "data"}),
+        ("studies/tiny.yaml", "steps: 4", "steps: 5", {"score": 4, "stats": 1, "report": 1}),
+        ("studies/tiny.yaml", "patients: 45", "patients: 48", EVERY_STAGE),
+        (
+            "studies/tiny.yaml",
+            "images_per_group: 1",
+            "images_per_group: 2",
+            {k: n for k, n in EVERY_STAGE.items() if k not in ("data", "train")},
+        ),
+        (
+            "studies/tiny.yaml",
+            "[test_resnet, test_vit]",
+            "[test_resnet, test_vit, test_efficientnet]",
+            {"train": 2, "explain": 2, "score": 4, "score_seeds": 1, "stats": 1, "report": 1},
+        ),
+        ("src/heatproof/score/localization.py", '"""', '"""Edited. ', {"score": 4, "stats": 1, "report": 1}),
+        ("src/heatproof/stats/compare.py", '"""', '"""Edited. ', {"stats": 1, "report": 1}),
+        ("src/heatproof/report/page.py", '"""', '"""Edited. ', {"report": 1}),
+        ("src/heatproof/cli.py", '"""', '"""Edited. ', {}),
+    ],
+)
+def test_an_edit_runs_what_depends_on_it_and_no_more(project, file, old, new, expected):
+    path = project.folder / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    planned = project.planned()
+    assert planned.keys() == expected.keys(), planned
+    if "edited" not in new.lower():  # what an edit of code will change is only known once it has run
+        assert planned | {"report": 1} == expected | {"report": 1}
+
+
+def test_dvc_records_a_run_and_runs_no_more_than_snakemake(project):
+    said = project.run("dvc", "repro").stdout
+    assert jobs(said) == {}, "Snakemake has made everything already"
+    assert project.run("dvc", "status").stdout.strip() == "Data and pipelines are up to date."
+    project.edit("studies/tiny.yaml", "bootstrap: 200", "bootstrap: 201")
+    done = project.run("dvc", "repro")
+    assert jobs(done.stdout + done.stderr) == {"stats": 1, "report": 1}
+    assert project.planned() == {}
+    shown = json.loads(project.run("dvc", "metrics", "show", "--json").stdout)
+    assert "tiny" in str(shown)
+
+
+@pytest.fixture(scope="session")
+def published(finished, tmp_path_factory) -> Project:
+    """The finished project, recorded by DVC, pushed to a local remote and committed."""
+    folder = tmp_path_factory.mktemp("published")
+    project = Project(folder / "project")
+    subprocess.run(["cp", "-a", finished.folder, project.folder], check=True)
+    project.run("dvc", "repro")
+    project.run("dvc", "remote", "add", "--default", "store", str(folder / "store"))
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", "results")
+    project.run("dvc", "push")
+    return project
+
+
+@pytest.mark.parametrize("attempt", range(10))
+def test_a_clone_that_pulls_has_nothing_to_do(published, tmp_path, attempt):
+    published.run("git", "clone", "-q", str(published.folder), str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    clone.run("dvc", "pull")
+    said = clone.snakemake("-n")
+    assert "Nothing to be done" in said
+    assert clone.planned() == {}
+    assert clone.run("git", "status", "--porcelain").stdout == ""
+    if attempt == 0:
+        assert clone.files("stats", "scores", "heatmaps") == published.files("stats", "scores", "heatmaps")
+        clone.edit("studies/tiny.yaml", "bootstrap: 200", "bootstrap: 201")
+        assert clone.planned() == {"stats": 1, "report": 1}
+
+
+def _interrupt_in_training(project: Project, how: signal.Signals) -> None:
+    """Start a run, wait until a model is being trained, stop it as Ctrl-C or kill does."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    log = project.folder / "interrupted.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            ["snakemake", "--cores", "2"],
+            cwd=project.folder,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 120
+        while "epoch 1 of 4" not in log.read_text():
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        os.killpg(process.pid, how)
+        process.wait(120)
+    assert process.returncode != 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, how):
+    (tmp_path / "one").mkdir()
+    disturbed = create(tmp_path / "one")
+    subprocess.run(["cp", "-a", disturbed.folder, tmp_path / "two"], check=True)
+    undisturbed = Project(tmp_path / "two")
+    for project in (disturbed, undisturbed):
+        project.edit("studies/tiny.yaml", "epochs: 2", "epochs: 4")
+        project.edit("studies/tiny.yaml", "models: [test_resnet, test_vit]", "models: [test_resnet]")
+    _interrupt_in_training(disturbed, how)
+    assert not (disturbed.folder / "results/report/tiny.html").exists()
+    disturbed.snakemake()
+    undisturbed.snakemake()
+    stages = ("data", "models", "heatmaps", "scores", "stats")
+    assert disturbed.files(*stages) == undisturbed.files(*stages)
+    assert disturbed.planned() == {}
+
+
+def test_the_number_of_cores_changes_no_byte(finished, tmp_path):
+    project = create(tmp_path)
+    project.run("snakemake", "--cores", "1", "--until", "score", "score_seeds")
+    stages = ("data", "models", "heatmaps", "scores")
+    assert project.files(*stages) == finished.files(*stages)
