@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from heatproof.config import load, section
@@ -79,7 +79,8 @@ def test_sections_are_merged_and_lists_and_values_replaced():
     ("toy", "expected"),
     [
         ({"trian": {"epochs": 1}}, "studies/toy.yaml: trian: unknown key; did you mean train?"),
-        ({"train": {"epoch": 1}}, "studies/toy.yaml: train.epoch: 1: unknown key; did you mean epochs or warmup_epochs?"),
+        ({"train": {"epoch": 1}},
+         "studies/toy.yaml: train.epoch: 1: unknown key; did you mean epochs or warmup_epochs?"),
         (
             {"train": {"augment": {"flp": True}}},
             "studies/toy.yaml: train.augment.flp: True: unknown key; did you mean flip?",
@@ -338,6 +339,7 @@ def known(schema: type[Section]) -> set[str]:
     return {name for name, _ in fields}.union(*map(known, nested))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(keys(PARAMS))), st.data())
 def test_any_typo_in_a_key_of_params_yaml_is_refused_by_name(tmp_path_factory, path, data):
     place = data.draw(st.integers(0, len(path[-1]) - 1))

@@ -179,14 +179,14 @@ def read_table(path: Path, schema: dict[str, str]) -> pd.DataFrame:
     """Read a table that `write_table` wrote."""
     try:
         if path.suffix == ".csv":
-            texts = {column: kind for column, kind in schema.items() if kind == TEXT}
-            blank = {column: [""] for column in schema if column not in texts}
-            frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=blank)
+            kinds = {column: kind for column, kind in schema.items() if kind in (TEXT, INTEGER)}
+            blank = {column: [""] for column, kind in schema.items() if kind != TEXT}
+            frame = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=blank)
         else:
             frame = pd.read_parquet(path)
     except FileNotFoundError:
         raise ArtifactError(f"{path}: not there; run snakemake to make it") from None
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise _damaged(path, error) from error
     return _checked(frame, schema, path)
 
@@ -208,10 +208,10 @@ def writing_array(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[np
 def read_array(path: Path) -> np.ndarray:
     """Map an array into memory, read-only."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise ArtifactError(f"{path}: not there; run snakemake to make it") from None
-    except (EOFError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise _damaged(path, error) from error
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ METRICS = {
 }
 PRIMARY = {family: names[0] for family, names in METRICS.items()}
 CONTROLS = {"random": 0.1, "lowres_noise": 0.12, "center": 0.25, "other_image": 0.2}
-STATS = {"alpha": 0.05, "interval": 0.95, "bootstrap": 200, "competence_margin": 0.1, "seed": 0}
+STATS = {"alpha": 0.05, "interval": 0.95, "bootstrap": 100, "competence_margin": 0.1, "seed": 0}
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Made:
     skill: tuple[float, ...] = (0.7, 0.5, 0.35, 0.6, 0.3)
     wrong: tuple[str, ...] = ()
     truth: bool = True
-    groups: int = 12
+    groups: int = 9
     group_kind: str = "patient"
     size: int = 32
     channels: int = 1
@@ -88,7 +89,7 @@ def _predictions(made: Made, manifest: pd.DataFrame, model: str, seed: int) -> p
 def _scores(made: Made, rows: pd.DataFrame, model: str, seed: int | None, family: str) -> pd.DataFrame:
     skill, place = made.skill[made.models.index(model)], made.models.index(model)
     rng = np.random.default_rng([place, 0 if seed is None else seed + 1, len(family)])
-    levels = {method: skill for method in made.methods} | CONTROLS
+    levels = dict.fromkeys(made.methods, skill) | CONTROLS
     levels |= {"ceiling": 0.8 + 0.02 * place} if family == "localization" else {}
     reasons = pd.Series("", index=rows.index)
     if family == "localization":
@@ -180,11 +181,27 @@ def write_report(made: Made, **config) -> str:
     return artifacts.report_path(made.name).read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="session")
+def studies(tmp_path_factory):
+    """Folders of the studies that were made, by what was asked: many tests read the same one."""
+    return {}, tmp_path_factory
+
+
 @pytest.fixture
-def made(tmp_path, monkeypatch):
-    """Writes a study below a folder of its own, and returns it."""
-    monkeypatch.chdir(tmp_path)
-    return lambda **changes: write(Made(**changes))
+def made(studies, monkeypatch):
+    """Makes a study in a folder of its own, goes there, and returns it."""
+    folders, factory = studies
+
+    def make(**changes) -> Made:
+        study = Made(**changes)
+        known = folders.get(study)
+        monkeypatch.chdir(known or factory.mktemp("study"))
+        if known is None:
+            write(study)
+            folders[study] = Path.cwd()
+        return study
+
+    return make
 
 
 @pytest.fixture

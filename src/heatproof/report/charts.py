@@ -29,8 +29,9 @@ class Row:
     marks: dict[str, float] = field(default_factory=dict)  # control or ceiling -> mean
 
 
-def dot_rows(inputs: Inputs, family: str, method: str, marks: tuple[str, ...] = tuple(words.CONTROLS)) -> list[Row]:
-    """The family's primary metric of every model, with those controls that have a value."""
+def dot_rows(inputs: Inputs, family: str, method: str) -> list[Row]:
+    """The family's primary metric of every model, with those of the family's controls that have a value."""
+    marks = words.family(family).controls
     metric = inputs.primary(family)
     table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["metric"] == metric)]
     table = table.set_index(["method", "model"])

@@ -1,43 +1,18 @@
-"""Figures as inline SVG: the same bytes for the same numbers, in the page's own font and colours, light or dark."""
+"""Figures as inline SVG: accuracy, one metric of every model, differences between pairs."""
 
-import html
-import io
 import math
-import re
 from collections.abc import Sequence
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from heatproof.report import words
 from heatproof.report.charts import Checkpoint, Pair, Row
+from heatproof.report.svg import ACCENT, INK, LINE, MUTED, PAPER, STYLE, to_svg
 
-# Placeholders that become the page's own colours, so that a figure follows the reader's light or dark mode.
-INK, MUTED, LINE, PAPER, ACCENT = "#010203", "#010204", "#010205", "#010206", "#010207"
-_THEME = {
-    INK: "currentColor",
-    MUTED: "var(--muted)",
-    LINE: "var(--line)",
-    PAPER: "var(--paper)",
-    ACCENT: "var(--accent)",
-}
-_STYLE = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 8.5,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": MUTED,
-    "xtick.color": MUTED,
-    "text.color": INK,
-    "text.parse_math": False,
-    "axes.unicode_minus": True,
-}
 _WIDTH, _MARGIN = 4.2, 0.08  # inches; narrow, so that it stays readable on a phone
 _ROW = 0.45
 _MARKS = {
@@ -49,7 +24,7 @@ _MARKS = {
 }
 
 
-@matplotlib.rc_context(_STYLE)
+@matplotlib.rc_context(STYLE)
 def accuracy(name: str, rows: Sequence[Checkpoint], chance: float, floor: float, alt: str) -> str:
     """Balanced accuracy of each training with its interval, chance, and the floor that competence asks for."""
     models = list(dict.fromkeys(row.model for row in rows))
@@ -90,10 +65,10 @@ def accuracy(name: str, rows: Sequence[Checkpoint], chance: float, floor: float,
         for label, (_, tone, dash) in lines.items()
     ]
     _legend(figure, keys, columns=2)
-    return _svg(figure, name, alt)
+    return to_svg(figure, name, alt)
 
 
-@matplotlib.rc_context(_STYLE)
+@matplotlib.rc_context(STYLE)
 def dots(name: str, rows: Sequence[Row], label: str, alt: str) -> str:
     """One metric of every model: mean, interval, single trainings, controls and ceiling."""
     marks = [mark for mark in _MARKS if any(mark in row.marks for row in rows)]
@@ -132,10 +107,10 @@ def dots(name: str, rows: Sequence[Row], label: str, alt: str) -> str:
             )
     axes.set_xlabel(label, loc="left")
     _legend(figure, keys, columns=3)
-    return _svg(figure, name, alt)
+    return to_svg(figure, name, alt)
 
 
-@matplotlib.rc_context(_STYLE)
+@matplotlib.rc_context(STYLE)
 def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alpha: float, alt: str) -> str:
     """Matrix of differences, row minus column, with Holm's p; framed where the difference is real."""
     present = [model for model in models if any(model in (cell.row, cell.column) for cell in cells)]
@@ -184,7 +159,7 @@ def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alpha: float,
             fontsize=7,
             **middle,
         )
-    return _svg(figure, name, alt)
+    return to_svg(figure, name, alt)
 
 
 def _canvas(rows: float, legend: int) -> tuple[Figure, Axes]:
@@ -243,24 +218,3 @@ def _short(text: str, length: int) -> str:
         return text
     head = (length - 1) * 2 // 3
     return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
-
-
-def _svg(figure: Figure, name: str, alt: str) -> str:
-    """The figure as an <svg> element to stand in HTML: ids of its own, and the page's font and colours."""
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": name}):
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    width = float(re.search(r'width="([\d.]+)pt"', svg)[1])
-    box = re.search(r'viewBox="([^"]+)"', svg)[1]
-    head = (
-        f'<svg class="figure" role="img" aria-label="{html.escape(alt)}" viewBox="{box}" style="--width:{width:g}px">'
-    )
-    svg = head + svg[svg.index(">") + 1 :].rstrip()
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r'(href="#|url\(#)', rf"\1{name}-", svg)
-    svg = re.sub(r"(font: (?:\w+ )?[\d.]+px )[^;\"]+", r"\1var(--sans)", svg)
-    for placeholder, themed in _THEME.items():
-        svg = svg.replace(placeholder, themed)
-    return svg

@@ -23,7 +23,7 @@ TRUE_REGION = "True region"
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture. `source` is a data URI, "" where there is no heatmap to draw; `note` says why, or what was scored."""
+    """One picture. `source` is a data URI, "" where there is no heatmap to draw; `note` tells why, or the score."""
 
     title: str
     source: str

@@ -1,6 +1,7 @@
 """The page: which figures and tables stand where, and the words between them."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -9,7 +10,7 @@ from markupsafe import Markup, escape
 from heatproof.report import charts, figures, gallery, provenance, tables, words
 from heatproof.report.inputs import Inputs
 
-KEY_MARKS = ("random", "center", "ceiling")
+KEY_CONTROLS = ("random", "center", "ceiling")
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
         interval=f"{inputs.summary['interval']:.0%}",
         alpha=f"{inputs.summary['alpha']:g}",
         number=words.number,
+        inline=words.inline,
         listed=words.listed,
         facts=provenance.facts(inputs),
         digest=provenance.data_digest(inputs),
@@ -103,7 +105,9 @@ def key_figure(inputs: Inputs) -> Figure:
     judged = [family for family in inputs.families if inputs.judged(family)]
     if not inputs.competent or not judged:
         return replace(accuracy_figure(inputs, "key"), title=words.ACCURACY)
-    figure = dots_figure(inputs, judged[0], inputs.methods[0], "key", KEY_MARKS)
+    fair = words.family(judged[0]).controls
+    marks = [mark for mark in KEY_CONTROLS if mark in fair] or fair
+    figure = dots_figure(inputs, judged[0], inputs.methods[0], "key", marks)
     return replace(figure, title=words.family(judged[0]).title)
 
 
@@ -115,29 +119,32 @@ def accuracy_figure(inputs: Inputs, name: str) -> Figure:
     )
     caption = (
         f"How well the models tell the classes apart on images they never saw. A dot is one training, its line the "
-        f"{inputs.summary['interval']:.0%} interval. A model is competent, and takes part in verdicts, if the lower end of "
-        f"every one of its intervals lies above {words.number(competence['floor'])}; guessing scores "
+        f"{inputs.summary['interval']:.0%} interval. A model is competent, and takes part in verdicts, if the lower "
+        f"end of every one of its intervals lies above {words.number(competence['floor'])}; guessing scores "
         f"{words.number(competence['chance'])}."
     )
     return Figure(Markup(svg), caption)
 
 
-def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: tuple[str, ...]) -> Figure:
-    metric, rows = words.metric(inputs.primary(family)), charts.dot_rows(inputs, family, method, marks)
+def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequence[str] | None = None) -> Figure:
+    """One family and method; `marks` are the controls to draw, explained in the caption, instead of all unexplained."""
+    metric, rows = words.metric(inputs.primary(family)), charts.dot_rows(inputs, family, method)
+    if marks is not None:
+        rows = [replace(row, marks={mark: row.marks[mark] for mark in marks if mark in row.marks}) for row in rows]
     means = [f"{row.model} {words.interval(row.mean, row.low, row.high)}" for row in rows]
-    for mark in marks:
-        values = [words.number(row.marks[mark]) for row in rows if mark in row.marks]
-        means += [f"{words.CONTROLS[mark]} {' to '.join(dict.fromkeys((min(values), max(values))))}"] if values else []
-    label = f"{metric.name.lower() if metric.name[1:2].islower() else metric.name} ({metric.better} is better)"
-    svg = figures.dots(name, rows, label, f"{metric.name} of {method}: {'; '.join(means)}")
-    beside = [
-        f"{words.CONTROLS[m]}: {words.CONTROLS_EXPLAINED[m]}" for m in marks if any(m in row.marks for row in rows)
-    ]
-    caption = (
-        f"{metric.asks} Large dot: mean over {tables.groups_name(inputs)}; line: its {inputs.summary['interval']:.0%} "
-        f"interval."
-    ).strip()
-    return Figure(Markup(svg), caption + (f" Beside it, {'; '.join(beside)}." if name == "key" and beside else ""))
+    drawn = [mark for mark in words.CONTROLS if any(mark in row.marks for row in rows)]
+    for mark in drawn:
+        values = [row.marks[mark] for row in rows if mark in row.marks]
+        span = dict.fromkeys((words.number(min(values)), words.number(max(values))))
+        means.append(f"{words.CONTROLS[mark]} {' to '.join(span)}")
+    alt = f"{metric.name} of {method}: {'; '.join(means)}"
+    svg = figures.dots(name, rows, f"{words.inline(metric.name)} ({metric.better} is better)", alt)
+    level = f"{inputs.summary['interval']:.0%}"
+    caption = f"{metric.asks} Large dot: mean over {tables.groups_name(inputs)}; line: its {level} interval."
+    if marks is not None and drawn:
+        beside = [f"{words.CONTROLS[mark]}: {words.CONTROLS_EXPLAINED[mark]}" for mark in drawn]
+        caption += f" Beside it, {'; '.join(beside)}."
+    return Figure(Markup(svg), caption.strip())
 
 
 def controls(inputs: Inputs) -> dict[str, str]:
@@ -154,7 +161,7 @@ def family(inputs: Inputs, key: str) -> Family:
 
 
 def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparison:
-    dots = dots_figure(inputs, family, method, f"{name}-dots", tuple(words.CONTROLS))
+    dots = dots_figure(inputs, family, method, f"{name}-dots")
     cells, matrix, alpha = charts.pair_cells(inputs, family, method), None, inputs.summary["alpha"]
     if cells:
         real = [
@@ -164,8 +171,8 @@ def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparis
         ]
         alt = f"Differences between models: {'; '.join(real) if real else 'none could be shown'}"
         caption = (
-            f"Row minus column, with p after Holm's correction for testing {words.count(len(cells), 'pair')}. Coloured and "
-            f"bold: a difference larger than chance explains (p at most {alpha:g})."
+            f"Row minus column, with p after Holm's correction for testing {words.count(len(cells), 'pair')}. Coloured "
+            f"and bold: a difference larger than chance explains (p at most {alpha:g})."
         )
         matrix = Figure(Markup(figures.pairs(f"{name}-pairs", cells, inputs.models, alpha, alt)), caption)
     return Comparison(
@@ -187,8 +194,8 @@ def left_out(inputs: Inputs) -> list[str]:
         rows = [row for row in charts.checkpoints(inputs) if row.model == model and not row.competent]
         weak = min(rows, key=lambda row: row.low if math.isfinite(row.low) else -math.inf)
         why = (
-            f"the interval of its balanced accuracy (seed {weak.seed}) starts at {words.number(weak.low)}, not above the "
-            f"floor of {words.number(floor)}. It may be guessing, and then its heatmaps explain nothing."
+            f"the interval of its balanced accuracy (seed {weak.seed}) starts at {words.number(weak.low)}, not above "
+            f"the floor of {words.number(floor)}. It may be guessing, and then its heatmaps explain nothing."
             if math.isfinite(weak.low)
             else f"its balanced accuracy (seed {weak.seed}) has no interval, because some class has too few "
             f"{tables.groups_name(inputs)} in the test part. How well it classifies cannot be told."

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from heatproof.report import charts, words
 from heatproof.report.inputs import Inputs
 
@@ -99,27 +97,21 @@ def primary(inputs: Inputs, family: str, method: str) -> Table:
 
 
 def others(inputs: Inputs, family: str, method: str) -> Table | None:
-    """The family's other metrics, not tested: mean, and the random and centre control's beside it."""
-    table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["method"] == method)]
-    names = [name for name in dict.fromkeys(table["metric"]) if name != inputs.primary(family)]
-    if not names or table["mean"].isna().all():
+    """The family's other metrics, not tested: mean, and beside it the mean of two of the family's controls."""
+    table = inputs.metrics[inputs.metrics["family"] == family].set_index(["metric", "method", "model"])["mean"]
+    names = [name for name in table.index.unique("metric") if name != inputs.primary(family)]
+    controls = [c for c in words.family(family).controls[:2] if c in table.index.unique("method")]
+    if not names or table.loc[names, method].isna().all():
         return None
-    cells = table.set_index(["metric", "model"])
     rows = []
     for name in names:
         row = [f"{words.metric(name).name} ({words.metric(name).better} is better)"]
         for model in inputs.models:
-            if (name, model) not in cells.index:
-                row.append("–")
-                continue
-            found = cells.loc[(name, model)]
-            beside = [words.number(found[c]) for c in ("random", "center") if pd.notna(found[c])]
-            row.append(words.number(found["mean"]) + (f" ({' / '.join(beside)})" if beside else ""))
+            mean, *beside = (words.number(table.get((name, m, model))) for m in (method, *controls))
+            row.append(f"{mean} ({' / '.join(beside)})" if beside else mean)
         rows.append(row)
-    shown = table[table["metric"] != inputs.primary(family)]
-    beside = [words.CONTROLS[c] for c in ("random", "center") if shown[c].notna().any()]
-    note = f": mean (beside it {' / '.join(beside)})" if beside else ": mean"
-    return Table(f"Other metrics, described and not tested{note}", ["metric", *inputs.models], rows)
+    note = f" (in brackets: {' / '.join(words.CONTROLS[c] for c in controls)})" if controls else ""
+    return Table(f"Means of other metrics, described and not tested{note}", ["metric", *inputs.models], rows)
 
 
 def pairs(inputs: Inputs, family: str, method: str) -> Table:

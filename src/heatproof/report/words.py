@@ -14,8 +14,11 @@ class Metric(NamedTuple):
 
 
 class Family(NamedTuple):
+    """`controls` are those that are fair to its metrics, and the ceiling where there is one."""
+
     title: str
     asks: str
+    controls: tuple[str, ...] = ("random", "center", "lowres_noise", "other_image", "ceiling")
 
 
 ACCURACY = "Do the models know what they are looking at?"
@@ -33,6 +36,7 @@ FAMILIES = {
         "Does training again give the same heatmaps?",
         "Consistency compares the heatmaps of one architecture that was trained several times from different "
         "random starts, image by image.",
+        ("other_image",),  # a blob agrees with itself, and two noises by how much of the image they cover
     ),
 }
 
@@ -152,6 +156,11 @@ def interval(mean: float, low: float, high: float) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return number(mean)
     return f"{number(mean)} [{number(low)} to {number(high)}]"
+
+
+def inline(name: str) -> str:
+    """A name inside a sentence."""
+    return name[:1].lower() + name[1:]
 
 
 def count(amount: int, one: str, many: str | None = None) -> str:

@@ -1,0 +1,128 @@
+"""`heatproof data` from configuration to artifacts."""
+
+import argparse
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from heatproof import artifacts
+from heatproof.data import command
+from heatproof.errors import InputError
+
+SPLIT = {"train": 0.6, "val": 0.2, "test": 0.2}
+PHANTOM = {"kind": "phantom", "channels": 1, "size": 48, "seed": 0, "split": SPLIT}
+
+
+def run(study: str, config: dict) -> None:
+    command.run(argparse.Namespace(study=study, config=config))
+
+
+def read(study: str):
+    folder = artifacts.data_dir(study)
+    return (
+        artifacts.read_table(folder / "manifest.parquet", artifacts.MANIFEST),
+        artifacts.read_array(folder / "pixels.npy"),
+        artifacts.read_array(folder / "masks.npy"),
+        artifacts.read_json(folder / "digest.json"),
+    )
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """A folder of nine images in three classes; the second class has masks, one of them empty."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for name in ("normal", "benign", "malignant"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        for n in range(3):
+            Image.fromarray(rng.integers(0, 256, (40, 60), np.uint8)).save(tmp_path / "in" / name / f"{name}{n}.png")
+    (tmp_path / "in/masks").mkdir()
+    for n in range(3):
+        mask = np.zeros((40, 60), np.uint8)
+        mask[:, :30] = 255 * (n > 0)
+        Image.fromarray(mask).save(tmp_path / f"in/masks/benign{n}.png")
+    return {
+        "kind": "folder",
+        "source": "in",
+        "classes": {"normal": "normal", "benign": "benign", "malignant": "malignant"},
+        "masks": "masks",
+        "patient": None,
+        "fit": "squash",
+        **{key: PHANTOM[key] for key in ("channels", "size", "seed", "split")},
+    }
+
+
+def test_a_phantom(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("toy", PHANTOM | {"phantom": {"patients": 9, "slices": 2}})
+    manifest, pixels, masks, digest = read("toy")
+    assert len(manifest) == 18 and pixels.shape == (18, 1, 48, 48) and masks.shape == (18, 48, 48)
+    assert manifest["image_id"].is_unique and manifest["group"].nunique() == 9
+    assert (manifest.groupby("group")["split"].nunique() == 1).all()
+    np.testing.assert_array_equal(masks.any(axis=(1, 2)), manifest["label"] > 0)
+    np.testing.assert_array_equal(manifest["truth"] == "mask", manifest["label"] > 0)
+    folder = artifacts.data_dir("toy")
+    assert digest == {
+        "classes": ["normal", "benign", "malignant"],
+        "channels": 1,
+        "size": 48,
+        "images": 18,
+        "fingerprint": None,
+        "sha256": {n: artifacts.digest(folder / n) for n in ("manifest.parquet", "pixels.npy", "masks.npy")},
+    }
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    run("toy", PHANTOM | {"phantom": {"patients": 9, "slices": 2}})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_phantom_has_one_channel():
+    with pytest.raises(InputError, match=r"^data\.channels: a phantom has one channel; set it to 1$"):
+        run("toy", PHANTOM | {"channels": 3, "phantom": {"patients": 9, "slices": 1}})
+
+
+def test_folder_and_archive_leave_the_same(source, tmp_path):
+    run("one", source | {"fingerprint": "x"})
+    with zipfile.ZipFile("in.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in (tmp_path / "in").rglob("*.png"):
+            archive.write(path, path.relative_to(tmp_path / "in"))
+    run("two", source | {"kind": "archive", "source": "in.zip"})
+    one, two = read("one"), read("two")
+    columns = [column for column in artifacts.MANIFEST if column != "split"]  # shuffled by the study's name
+    assert one[0][columns].equals(two[0][columns])
+    assert one[1].tobytes() == two[1].tobytes() and one[2].tobytes() == two[2].tobytes()
+    assert (one[3]["fingerprint"], two[3]["fingerprint"]) == ("x", None)
+    manifest, pixels, masks, digest = one
+    assert manifest["image_id"].tolist() == [f"{c}/{c}{n}" for c in ("benign", "malignant", "normal") for n in range(3)]
+    assert manifest["label"].tolist() == [1] * 3 + [2] * 3 + [0] * 3
+    assert manifest["truth"].tolist() == ["none", "mask", "mask"] + ["none"] * 6  # an empty mask is no truth
+    assert masks.sum(axis=(1, 2)).tolist() == [0, 48 * 24, 48 * 24] + [0] * 6
+    assert (manifest["width"] == 60).all() and (manifest["height"] == 40).all()
+    assert digest["classes"] == ["normal", "benign", "malignant"]
+    drawn = Image.open("in/malignant/malignant1.png").resize((48, 48), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(pixels[4, 0], np.asarray(drawn))
+
+
+def test_all_bad_files_are_named_at_once_and_nothing_is_left(source, tmp_path):
+    (tmp_path / "in/normal/normal1.png").write_bytes(b"junk")
+    Image.new("I;16", (8, 8)).save(tmp_path / "in/malignant/malignant0.png")
+    Image.new("L", (8, 8)).save(tmp_path / "in/masks/benign2.png")
+    with pytest.raises(InputError) as caught:
+        run("toy", source)
+    lines = str(caught.value).splitlines()
+    bad = ["masks/benign2.png", "malignant/malignant0.png", "normal/normal1.png"]
+    assert [line.split(": ")[1] for line in lines] == bad
+    assert list(artifacts.data_dir("toy").iterdir()) == []
+
+
+def test_patients_are_not_split(source, tmp_path):
+    for name in ("normal", "benign", "malignant"):
+        for n in range(3):
+            path = tmp_path / "in" / name / f"{name}{n}.png"
+            path.with_name(f"{name}{n}-1.png").write_bytes(path.read_bytes())
+            path.rename(path.with_name(f"{name}{n}-2.png"))
+    run("toy", source | {"masks": None, "patient": r"^(\w+)-"})
+    manifest = read("toy")[0]
+    assert manifest["group"].nunique() == 9 and (manifest.groupby("group")["split"].nunique() == 1).all()
+    assert set(manifest["split"]) == {"train", "val", "test"}

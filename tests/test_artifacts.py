@@ -1,0 +1,240 @@
+"""Files below results/: what is written comes back, and what is damaged says so."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heatproof import artifacts
+from heatproof.artifacts import FLAG, INTEGER, NUMBER, TEXT, ArtifactError
+from heatproof.errors import InputError
+
+SCHEMAS = {name: value for name, value in vars(artifacts).items() if name.isupper() and isinstance(value, dict)}
+TEXTS = ["NA", 'a, "quoted" name', "007", "", " x ", "nan", "None", "1e5", "True", "zwei\nZeilen", "Ärzte 肺", "'"]
+VALUES = {
+    TEXT: TEXTS,
+    INTEGER: [0, -1, pd.NA, 2**53 + 1, 7, 8, 9, 10, 11, 12, 13, 14],
+    NUMBER: [0.1, -2.5, np.nan, 1e-9, 12345.678, 0.0, 1 / 4, 5e8, 1.0, 2.0, 3.0, 4.0],
+    FLAG: [True, False] * 6,
+}
+
+
+def table(schema: dict[str, str]) -> pd.DataFrame:
+    return pd.DataFrame({column: VALUES[kind] for column, kind in schema.items()}).astype(schema)
+
+
+def failure(function, *args) -> str:
+    with pytest.raises(ArtifactError) as caught:
+        function(*args)
+    text = str(caught.value)
+    assert isinstance(caught.value, InputError) and "\n" not in text and text.startswith(str(args[0]))
+    assert text.endswith(("; delete the file and run again", "; run snakemake to make it"))
+    return text.removeprefix(f"{args[0]}: ")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_table_comes_back(tmp_path, name, suffix):
+    path, schema = tmp_path / f"new folder/ü{suffix}", SCHEMAS[name]
+    frame = table(schema)
+    artifacts.write_table(path, frame, schema)
+    pd.testing.assert_frame_equal(artifacts.read_table(path, schema), frame)
+    empty = frame.iloc[:0]
+    artifacts.write_table(path, empty, schema)
+    pd.testing.assert_frame_equal(artifacts.read_table(path, schema), empty, check_index_type=False)
+
+
+def test_all_schemas_are_tested():
+    assert len(SCHEMAS) == 10 and {"MANIFEST", "PREDICTIONS", "SCORES", "PAIRS_TABLE"} < set(SCHEMAS)
+
+
+lines = st.text(st.characters(exclude_characters="\r\0", exclude_categories=["Cs"]), max_size=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(lines, st.one_of(st.none(), st.integers(-(2**53), 2**53))), max_size=5))
+def test_any_text_survives_a_csv(tmp_path_factory, rows):
+    path, schema = tmp_path_factory.mktemp("csv") / "t.csv", {"text": TEXT, "whole": INTEGER, "again": TEXT}
+    frame = pd.DataFrame([(text, whole, text) for text, whole in rows], columns=list(schema)).astype(schema)
+    artifacts.write_table(path, frame, schema)
+    pd.testing.assert_frame_equal(artifacts.read_table(path, schema), frame, check_index_type=False)
+
+
+def test_predictions_have_a_column_a_class(tmp_path):
+    path = tmp_path / "predictions.parquet"
+    frame = table(artifacts.PREDICTIONS).assign(p_0=0.25, p_1=0.75)
+    artifacts.write_table(path, frame, artifacts.PREDICTIONS)
+    pd.testing.assert_frame_equal(artifacts.read_table(path, artifacts.PREDICTIONS), frame)
+    assert failure(artifacts.write_table, path, frame.assign(q=1), artifacts.PREDICTIONS)[:17] == "unknown column q;"
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_columns_that_are_not_of_the_format(tmp_path, suffix):
+    path, schema = tmp_path / f"t{suffix}", artifacts.MODELS_TABLE
+    frame = table(schema)
+    artifacts.write_table(path, frame, schema)
+    before = path.read_bytes()
+    less, more = frame.drop(columns=["low", "high"]), frame.assign(extra=1, other=2)
+    for write in (artifacts.write_table, None):
+        for wrong, expected in ((less, "no column low, high;"), (more, "unknown column extra, other;")):
+            if write:
+                assert failure(write, path, wrong, schema).startswith(expected)
+                assert path.read_bytes() == before
+            else:
+                wrong.to_csv(path, index=False) if suffix == ".csv" else wrong.to_parquet(path, index=False)
+                assert failure(artifacts.read_table, path, schema).startswith(expected)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+@pytest.mark.parametrize(("column", "value"), [("seed", 1.5), ("low", "much"), ("competent", "yes"), ("competent", 2)])
+def test_values_that_are_not_of_the_format(tmp_path, suffix, column, value):
+    path, schema = tmp_path / f"t{suffix}", artifacts.MODELS_TABLE
+    wrong = table(schema).drop(columns=column).assign(**{column: value})
+    assert failure(artifacts.write_table, path, wrong, schema).startswith("not of its format (")
+    wrong.to_csv(path, index=False) if suffix == ".csv" else wrong.to_parquet(path, index=False)
+    assert failure(artifacts.read_table, path, schema).startswith("not of its format (")
+
+
+def test_a_flag_is_not_left_open(tmp_path):
+    wrong = table(artifacts.MODELS_TABLE).astype({"competent": object})
+    wrong.loc[3, "competent"] = None
+    assert failure(artifacts.write_table, tmp_path / "t.csv", wrong, artifacts.MODELS_TABLE)
+
+
+READERS = {
+    "t.parquet": lambda path: artifacts.read_table(path, artifacts.MODELS_TABLE),
+    "t.csv": lambda path: artifacts.read_table(path, artifacts.MODELS_TABLE),
+    "t.npy": artifacts.read_array,
+    "t.json": artifacts.read_json,
+}
+
+
+def written(path: Path) -> bytes:
+    if path.suffix == ".npy":
+        artifacts.write_array(path, np.arange(12.0).reshape(3, 4))
+    elif path.suffix == ".json":
+        artifacts.write_json(path, {"a": [1, 2]})
+    else:
+        artifacts.write_table(path, table(artifacts.MODELS_TABLE), artifacts.MODELS_TABLE)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_that_is_not_there(tmp_path, name):
+    assert failure(READERS[name], tmp_path / name) == "not there; run snakemake to make it"
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("share", [0, 0.02, 0.5, 1])
+def test_a_truncated_file_says_so(tmp_path, name, share):
+    path = tmp_path / name
+    content = written(path)
+    path.write_bytes(content[: int((len(content) - 3) * share)])  # a CSV then ends in `Fal`
+    assert failure(READERS[name], path).startswith(("not of its format (", "no column"))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_another_kind_of_file_says_so(tmp_path, name):
+    path = tmp_path / name
+    for content in (b"\x80\x81\xff\0" * 40, b"a,b\n1,2,3\n4\n", b"PK\x03\x04"):
+        path.write_bytes(content)
+        failure(READERS[name], path)
+    path.unlink()
+    path.mkdir()
+    failure(READERS[name], path)
+
+
+def test_nothing_is_unpickled(tmp_path):
+    path = tmp_path / "t.npy"
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    assert failure(artifacts.read_array, path).startswith("not of its format (")
+
+
+def test_arrays_and_json_come_back(tmp_path):
+    array = np.arange(24, dtype="float32").reshape(2, 3, 4).transpose(0, 2, 1)
+    artifacts.write_array(tmp_path / "a.npy", array)
+    back = artifacts.read_array(tmp_path / "a.npy")
+    assert isinstance(back, np.memmap) and not back.flags.writeable and back.dtype == "float32"
+    np.testing.assert_array_equal(back, array)
+    with artifacts.writing_array(tmp_path / "b.npy", (3, 2), "uint8") as rows:
+        for row in range(3):
+            rows[row] = row
+        assert not (tmp_path / "b.npy").exists()
+    assert artifacts.read_array(tmp_path / "b.npy").tolist() == [[0, 0], [1, 1], [2, 2]]
+    artifacts.write_json(tmp_path / "c.json", {"b": "ü", "a": None})
+    assert artifacts.read_json(tmp_path / "c.json") == {"a": None, "b": "ü"}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        artifacts.write_json(tmp_path / "c.json", {"a": float("nan")})
+    assert artifacts.read_json(tmp_path / "c.json") == {"a": None, "b": "ü"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.npy", "c.json"]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_the_same_values_are_the_same_bytes(tmp_path, name):
+    assert written(tmp_path / "one" / name) == written(tmp_path / "two" / name)
+
+
+def test_json_is_the_same_bytes_in_any_order(tmp_path):
+    artifacts.write_json(tmp_path / "a.json", {"x": 1, "y": {"b": 1, "a": 2}})
+    artifacts.write_json(tmp_path / "b.json", {"y": {"a": 2, "b": 1}, "x": 1})
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_a_write_that_fails_leaves_what_was_there(tmp_path, error):
+    path = tmp_path / "t.npy"
+    before = written(path)
+    with pytest.raises(error), artifacts.writing_array(path, (100, 100), "float64") as rows:
+        rows[:50] = 1
+        raise error
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_write_leaves_what_was_there(tmp_path, end):
+    path = tmp_path / "t.npy"
+    before = written(path)
+    snippet = f"""
+import time
+from pathlib import Path
+from heatproof import artifacts
+with artifacts.writing_array(Path({str(path)!r}), (100, 100), "float64") as rows:
+    rows[:50] = 1
+    print("half", flush=True)
+    time.sleep(60)
+"""
+    job = subprocess.Popen(
+        [sys.executable, "-c", snippet], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env={"PYTHONPATH": str(Path(artifacts.__file__).parents[1])},
+    )  # fmt: skip
+    assert job.stdout.readline() == "half\n"
+    job.send_signal(end)
+    job.communicate(timeout=30)
+    assert job.returncode != 0 and path.read_bytes() == before
+    left = [item.name for item in tmp_path.iterdir() if item != path]
+    assert len(left) <= (end == signal.SIGKILL)  # nothing can tidy up after SIGKILL ...
+    assert written(path) == before
+    assert list(tmp_path.iterdir()) == [path]  # ... but the next job
+
+
+def test_paths_are_those_of_the_design():
+    assert str(artifacts.data_dir("s")) == "results/data/s"
+    assert str(artifacts.model_dir("s", "m", 0)) == "results/models/s/m/0"
+    assert str(artifacts.heatmap_dir("s", "m", 0)) == "results/heatmaps/s/m/0"
+    assert str(artifacts.score_path("s", "m", "faithfulness", 0)) == "results/scores/s/m/0/faithfulness.parquet"
+    assert str(artifacts.score_path("s", "m", "consistency")) == "results/scores/s/m/consistency.parquet"
+    assert str(artifacts.stats_dir("s")) == "results/stats/s"
+    assert str(artifacts.report_path("s")) == "results/report/s.html"
+
+
+def test_a_digest_is_sha256(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
+    assert artifacts.digest(tmp_path / "a") == known

@@ -1,0 +1,127 @@
+"""What a run will take, from costs made by hand; and the tools that read what is there."""
+
+import argparse
+import math
+import shutil
+
+import pytest
+import yaml
+
+from heatproof import artifacts, headline, plan
+from heatproof.artifacts import ArtifactError
+from heatproof.errors import InputError
+from heatproof.plan import Cost, count_images, estimate_bytes, estimate_seconds, explained
+from heatproof.schema import Study, merge
+
+BASE = {
+    "models": ["test_resnet", "test_vit"],
+    "compute": {"device": "cpu", "threads": 1},
+    "data": {
+        "size": 32,
+        "phantom": {"patients": 100, "slices": 4},
+        "split": {"train": 0.5, "val": 0.25, "test": 0.25},
+    },
+    "train": {"epochs": 10, "models": {"test_vit": {"epochs": 1}}},
+    "explain": {"images_per_group": 2},
+    "score": {"faithfulness": {"images": 20, "steps": 5}},
+}
+COSTS = {"test_resnet": Cost(0.02, 0.01, 1000), "test_vit": Cost(0.2, 0.1, 3000)}
+
+
+def study(**changed) -> Study:
+    return Study.model_validate(merge(BASE, changed))
+
+
+def test_images_of_a_phantom():
+    assert count_images(study()) == 400
+
+
+def test_images_of_a_folder_are_counted_and_not_decoded(tmp_path):
+    for name in ("a/1.png", "a/2.png", "b/3.jpg", "b/notes.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"not decoded")
+    data = {"kind": "folder", "source": str(tmp_path), "classes": {"a": "a", "b": "b"}}
+    assert count_images(study(data=data)) == 3
+    with pytest.raises(InputError, match="not a folder"):
+        count_images(study(data=data | {"source": str(tmp_path / "gone")}))
+
+
+def test_images_that_are_explained():
+    assert explained(study(), 400) == 50  # 100 test images of 25 patients, two each
+    assert explained(study(explain={"images_per_group": 9}), 400) == 100
+    folder = {"kind": "folder", "source": "x", "classes": {"a": "a", "b": "b"}}
+    assert explained(study(data=folder), 400) == 100
+
+
+def test_seconds_by_hand():
+    passes = 20 * (1 + 4) * 11
+    resnet = 10 * 400 * (0.02 * 0.5 + 0.01 * 0.25) + 0.01 * passes + 3 * 0.02 * 50 + 28
+    vit = 1 * 400 * (0.2 * 0.5 + 0.1 * 0.25) + 0.1 * passes + 3 * 0.2 * 50 + 28
+    both = {"test_resnet": [0, 1], "test_vit": [0, 1]}
+    assert estimate_seconds(study(), COSTS, both, 400, 1) == pytest.approx(2 * resnet + 2 * vit)
+    assert estimate_seconds(study(), COSTS, both, 400, 2) == pytest.approx(resnet + vit)
+    assert estimate_seconds(study(), COSTS, both, 400, 64) == pytest.approx((resnet + vit) / 2)  # four jobs
+    assert estimate_seconds(study(compute={"threads": 2}), COSTS, both, 400, 2) == pytest.approx(2 * resnet + 2 * vit)
+    left = {"test_resnet": [], "test_vit": [1]}
+    assert estimate_seconds(study(), COSTS, left, 400, 2) == pytest.approx(vit)
+    assert estimate_seconds(study(), COSTS, {model: [] for model in both}, 400, 2) == 0
+
+
+def test_bytes_by_hand():
+    pixels, maps = 400 * 32 * 32 * 2, 50 * 32 * 32 * 4
+    assert estimate_bytes(study(), COSTS, 400) == pixels + 2 * (1000 + 3000 + 2 * maps) + 8 * 3000
+
+
+def test_a_cost_is_measured():
+    cost = plan.measure("test_resnet", study())
+    assert 0 < cost.train < 5 and 0 < cost.forward < 5 and math.isfinite(cost.train)
+    assert 4e5 < cost.checkpoint < 1e7
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plan, "measure", lambda model, study: COSTS[model])
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: argparse.Namespace(free=50 * 10**9))
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(BASE | {"studies": ["toy"]}))
+    (tmp_path / "studies/toy.yaml").write_text("")
+    return argparse.Namespace(studies=[], cores=2)
+
+
+def test_plan_says_what_a_run_will_take(project, capsys):
+    plan.run(project)
+    assert capsys.readouterr().out == (
+        "toy: 4 of 4 models to train on about 400 images; about 5 minutes on 2 cores, 0.0 GB of disk (50 GB are free)\n"
+    )
+    artifacts.write_json(artifacts.model_dir("toy", "test_vit", 1) / "card.json", {})
+    plan.run(project)
+    assert capsys.readouterr().out.startswith("toy: 3 of 4 models to train on about 400 images; about 3 minutes")
+
+
+def test_plan_of_what_is_done(project, capsys):
+    for model in BASE["models"]:
+        for seed in (0, 1):
+            artifacts.write_json(artifacts.model_dir("toy", model, seed) / "card.json", {})
+    artifacts.report_path("toy").parent.mkdir(parents=True)
+    artifacts.report_path("toy").write_text("")
+    plan.run(project)
+    assert capsys.readouterr().out == (
+        "toy: every model is trained and the report is there; only what changed will run\n"
+    )
+
+
+def test_plan_without_room(project, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: argparse.Namespace(free=10**6))
+    with pytest.raises(InputError, match=r"^toy needs about 0\.0 GB and 0\.0 GB are free: make room first$"):
+        plan.run(project)
+
+
+def test_headline(project, capsys):
+    path = artifacts.stats_dir("toy") / "summary.json"
+    with pytest.raises(ArtifactError, match=r"summary\.json: not there; run snakemake to make it$"):
+        headline.run(project)
+    artifacts.write_json(path, {"headline": ["One sentence.", "Another."]})
+    headline.run(project)
+    assert capsys.readouterr().out == "\ntoy\n  One sentence.\n  Another.\n  Report: results/report/toy.html\n"

@@ -1,0 +1,37 @@
+"""What is committed below results/stats is what the README and the issue tracker promise of the default study."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from heatproof import artifacts
+
+STATS = Path(__file__).parents[1] / "results" / "stats"
+
+
+@pytest.mark.parametrize("study", ["phantom", "iq_oth_nccd"])
+def test_committed_tables_have_their_schema(study):
+    for name, schema in {
+        "models": artifacts.MODELS_TABLE,
+        "metrics": artifacts.METRICS_TABLE,
+        "pairs": artifacts.PAIRS_TABLE,
+        "omnibus": artifacts.OMNIBUS_TABLE,
+        "missing": artifacts.MISSING_TABLE,
+    }.items():
+        artifacts.read_table(STATS / study / f"{name}.csv", schema)
+    assert artifacts.read_json(STATS / study / "summary.json")["study"] == study
+
+
+@pytest.mark.parametrize("model", ["resnet50", "resnet101", "densenet161", "efficientnet_b0"])
+def test_every_cnn_learns_the_phantom(model):
+    models = pd.read_csv(STATS / "phantom" / "models.csv")
+    assert models.loc[models["model"] == model, "balanced_accuracy"].mean() >= 0.85
+
+
+def test_the_real_archive_has_no_truth_to_point_at():
+    metrics = artifacts.read_table(STATS / "iq_oth_nccd" / "metrics.csv", artifacts.METRICS_TABLE)
+    localization = metrics[metrics["family"] == "localization"]
+    assert localization["mean"].isna().all() and (localization["groups"] == 0).all()
+    missing = artifacts.read_table(STATS / "iq_oth_nccd" / "missing.csv", artifacts.MISSING_TABLE)
+    assert "no truth" in set(missing["reason"])
