@@ -87,7 +87,7 @@ def test_predict_reads_only_its_rows_in_batches():
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_not_there_is_refused():
     assert pick_device("auto").type == "cpu"
-    with pytest.raises(InputError, match="compute.device is cuda and no GPU answers"):
+    with pytest.raises(InputError, match=r"compute\.device is cuda and no GPU answers"):
         pick_device("cuda")
 
 

@@ -16,7 +16,7 @@ def headline(summary: dict) -> list[str]:
     """The answer a method: who beats the controls, whether models differ; then who is left out."""
     left_out = [text for text in [left_out_sentence(summary)] if text]
     if not judged(summary):
-        return ["No heatmap of this study can be judged: no model classifies reliably better than chance."]
+        return ["No heatmap of this study can be judged: no model could be shown to classify better than chance."]
     many, texts = len(summary["methods"]) > 1, []
     for method in summary["methods"]:
         answer = _answer(summary, method)

@@ -47,7 +47,7 @@ def values(summary: dict, family: str, method: str) -> dict[str, float]:
 def unjudged(summary: dict, family: str, method: str) -> str | None:
     """Why no verdict can be had for a family, or None where one can."""
     if not judged(summary):
-        return f"{family.capitalize()} is not judged: no model classifies reliably better than chance."
+        return f"{family.capitalize()} is not judged: no model could be shown to classify better than chance."
     if values(summary, family, method):
         return None
     counts: dict[str, int] = {}
