@@ -167,8 +167,8 @@ def test_sections_are_merged_and_lists_and_values_replaced():
             "studies/toy.yaml: train: epochs: 0 trains nothing, and weights: scratch brings nothing; give a path",
         ),
         (
-            {"train": {"models": {"test_vit": {"lr": 1}}}},
-            "studies/toy.yaml: train.models.test_vit: no such model here; did you mean test_resnet?",
+            {"train": {"models": {"test_resnett": {"lr": 1}}}},
+            "studies/toy.yaml: train.models.test_resnett: no such model; did you mean test_resnet?",
         ),
         (
             {"train": {"models": {"test_resnet": {"epoch": 1}}}},
@@ -386,3 +386,15 @@ def test_snakemake_stops_before_anything_runs(tmp_path):
         "command line: data.sise: '32': unknown key; did you mean size or classes or seed?",
     ]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_recipe_may_stand_for_a_model_that_does_not_run_now():
+    load(ROOT, overrides={"models": ["resnet50"]}, studies=["phantom"])
+
+
+def test_a_study_name_is_safe_in_a_path_and_a_shell(tmp_path):
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "params.yaml").write_text("studies: ['my study; ls']\nmodels: [test_resnet]\n")
+    (tmp_path / "studies" / "my study; ls.yaml").write_text("")
+    with pytest.raises(InputError, match=r"a study's name is made of letters, digits, _ \. and -$"):
+        load(tmp_path)

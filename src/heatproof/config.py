@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from heatproof.errors import InputError
-from heatproof.schema import Recipe, Study, merge
+from heatproof.schema import Recipe, Study, architectures, merge
 
 
 def section(*parts: Any) -> str:
@@ -58,6 +58,9 @@ def load(
     for name in chosen:
         if name not in known:
             mistakes.append(f"{source}: studies: {name!r}: no file studies/{name}.yaml; {_nearest(name, known)}")
+            continue
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.A):
+            mistakes.append(f"studies/{name}.yaml: {name!r}: a study's name is made of letters, digits, _ . and -")
             continue
         try:
             own = f"studies/{name}.yaml"
@@ -112,8 +115,8 @@ def _study(layers: dict[str, dict]) -> Study:
     mistakes = []
     for name, recipe in study.train.models.items():
         key = ("train", "models", name)
-        if name not in study.models:
-            mistakes.append(_mistake(layers, key, recipe, f"no such model here; {_nearest(name, study.models)}"))
+        if name not in study.models and name.split(".")[0] not in architectures():
+            mistakes.append(_mistake(layers, key, recipe, f"no such model; {_nearest(name, study.models)}"))
             continue
         try:
             study.train.recipe(name)
