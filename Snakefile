@@ -16,6 +16,8 @@ include: "rules/report.smk"
 rule all:
     input:
         [results(study) for study in STUDIES],
+    message:
+        "everything of " + ", ".join(STUDIES)
 
 
 rule models:
