@@ -6,9 +6,11 @@ from shutil import which
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
+from snakemake.settings.types import DeploymentMethod
+
 from heatproof import artifacts
 from heatproof.config import load, section
-from heatproof.data.fingerprint import fingerprint
+from heatproof.data.listing import fingerprint
 from heatproof.errors import InputError
 from heatproof.registry import registered
 from heatproof.sources import source_files
@@ -24,11 +26,14 @@ try:
 except InputError as error:
     stop(error)
 
-# jobs run this checkout with this Python; they wait passively, or two jobs with several threads each
-# on as many cores as one of them wants take ten times as long
+# Jobs run this checkout with this Python, unless conda gives them one. They wait passively: two jobs with
+# several threads each on as many cores as one of them wants take ten times as long otherwise.
+CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 shell.prefix(
-    f"export PATH='{Path(sys.executable).parent}':$PATH PYTHONPATH='{ROOT / 'src'}' "
-    "OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0 CUBLAS_WORKSPACE_CONFIG=:4096:8 MPLBACKEND=Agg; "
+    "set -euo pipefail; "
+    + ("" if CONDA else f"export PATH='{Path(sys.executable).parent}':$PATH; ")
+    + f"export PYTHONPATH='{ROOT / 'src'}' OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0 "
+    "CUBLAS_WORKSPACE_CONFIG=:4096:8 MPLBACKEND=Agg; "
 )
 
 
@@ -60,7 +65,7 @@ def gpus_of(wildcards):
 
 def data_files(study):
     folder = artifacts.data_dir(study)
-    return [folder / name for name in ("digest.json", "manifest.parquet", "pixels.npy", "masks.npy")]
+    return [folder / name for name in ("digest.json", "manifest.parquet", "pixels.npy", "masks.npy", "source.json")]
 
 
 def stats_files(study):
@@ -105,7 +110,7 @@ def data_section(wildcards):
     if study.data.kind == "phantom":
         return section(study.data)
     # the source may be gone where its data were pulled: then what was recorded of it stands
-    recorded = artifacts.data_dir(wildcards.study) / "digest.json"
+    recorded = artifacts.data_dir(wildcards.study) / "source.json"
     source = Path(study.data.source)
     if not source.exists() and recorded.exists():
         return section(study.data, {"fingerprint": artifacts.read_json(recorded)["fingerprint"]})
@@ -122,7 +127,12 @@ def recipe(wildcards):
 def weights_file(wildcards):
     """The file that training starts from, where a user gave one."""
     weights = recipe(wildcards).weights
-    return [] if weights in ("scratch", "pretrained") else weights.format(model=wildcards.model, seed=wildcards.seed)
+    if weights in ("scratch", "pretrained"):
+        return []
+    path = Path(weights.format(model=wildcards.model, seed=wildcards.seed))
+    if not path.is_file():
+        stop(f"{path}: not there; train.weights is scratch, pretrained or the path of a .safetensors file")
+    return path
 
 
 def explain_code(wildcards):

@@ -7,6 +7,7 @@ rule data:
         manifest=artifacts.data_dir("{study}") / "manifest.parquet",
         pixels=artifacts.data_dir("{study}") / "pixels.npy",
         masks=artifacts.data_dir("{study}") / "masks.npy",
+        source=artifacts.data_dir("{study}") / "source.json",
         digest=artifacts.data_dir("{study}") / "digest.json",
     log:
         "logs/{study}/data.log",

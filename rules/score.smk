@@ -29,7 +29,11 @@ rule score:
             if wc.family == "faithfulness"
             else {}
         ),
-        compute=lambda wc: section(STUDIES[wc.study].compute),
+        compute=lambda wc: section(
+            STUDIES[wc.study].compute
+            if wc.family == "faithfulness"
+            else {"threads": STUDIES[wc.study].compute.threads}
+        ),
     message:
         "score {wildcards.family} of {wildcards.model}, seed {wildcards.seed}, on {wildcards.study}"
     shell:
@@ -59,7 +63,7 @@ rule score_seeds:
         mem_mb=4000,
     params:
         seeds=lambda wc: STUDIES[wc.study].seeds,
-        compute=lambda wc: section(STUDIES[wc.study].compute),
+        compute=lambda wc: section({"threads": STUDIES[wc.study].compute.threads}),
     message:
         "score consistency of {wildcards.model}, on {wildcards.study}"
     shell:

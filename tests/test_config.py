@@ -164,8 +164,25 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"train": {"epochs": 0, "weights": "scratch"}},
-            "studies/toy.yaml: train: epochs: 0 trains nothing, and weights: scratch brings nothing; give a path",
+            "studies/toy.yaml: train: epochs: 0 trains nothing, and weights: scratch has no head for your classes",
         ),
+        (
+            {"train": {"epochs": 0, "weights": "pretrained"}},
+            "studies/toy.yaml: train: epochs: 0 trains nothing, and weights: pretrained has no head for your classes",
+        ),
+        (
+            {"seeds": [0, 1], "train": {"epochs": 0, "weights": "mine.safetensors"}},
+            "studies/toy.yaml: train.weights: 'mine.safetensors': one checkpoint is not several trainings: put {seed} "
+            "into the path, or set seeds: [0]",
+        ),
+        (
+            {"models": ["resnet50.a1_in2k"]},
+            "studies/toy.yaml: models: 'resnet50.a1_in2k': did you mean resnet50.a1_in1k or resnet50.a1h_in1k or "
+            "resnet50.ra_in1k?",
+        ),
+        ({"models": ["test_vit.x;z"]}, "studies/toy.yaml: models: 'test_vit.x;z': did you mean test_vit.r160_in1k?"),
+        ({"data": {"channels": 3}}, "studies/toy.yaml: data: a phantom has one channel: set data.channels to 1"),
+        ({"seeds": [10**20]}, "studies/toy.yaml: seeds: 100000000000000000000: input should be less than 2147483648"),
         (
             {"train": {"models": {"test_resnett": {"lr": 1}}}},
             "studies/toy.yaml: train.models.test_resnett: no such model; did you mean test_resnet?",

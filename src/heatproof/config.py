@@ -125,6 +125,11 @@ def _study(layers: dict[str, dict]) -> Study:
             mistakes += [_explain(item, layers, Recipe, skip=3) for item in items]
     if mistakes:
         raise InputError("\n".join(mistakes))
+    for name in study.models:
+        recipe = study.train.recipe(name)
+        if recipe.epochs == 0 and len(study.seeds) > 1 and "{seed}" not in recipe.weights:
+            mend = "one checkpoint is not several trainings: put {seed} into the path, or set seeds: [0]"
+            raise InputError(_mistake(layers, ("train", "weights"), recipe.weights, mend))
     return study
 
 

@@ -16,6 +16,7 @@ from heatproof.registry import registered
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 def merge(base: dict, over: dict) -> dict:
@@ -28,15 +29,25 @@ def merge(base: dict, over: dict) -> dict:
 
 
 @cache
-def architectures() -> frozenset[str]:
-    """Names of timm's architectures, read from its source: importing timm takes seconds."""
+def _timm_source() -> str:
+    """The source of timm's models: importing timm takes seconds."""
     spec = importlib.util.find_spec("timm")
     if spec is None or not spec.submodule_search_locations:
         raise InputError("timm is not installed: run make install")
-    names: set[str] = set()
-    for path in Path(spec.submodule_search_locations[0], "models").glob("*.py"):
-        names.update(re.findall(r"^@register_model\s*\ndef (\w+)\(", path.read_text(encoding="utf-8"), re.M))
-    return frozenset(names)
+    folder = Path(spec.submodule_search_locations[0], "models")
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py")))
+
+
+@cache
+def architectures() -> frozenset[str]:
+    """Names of timm's architectures, without a tag."""
+    return frozenset(re.findall(r"^@register_model\s*\ndef (\w+)\(", _timm_source(), re.M))
+
+
+@cache
+def tags(architecture: str) -> frozenset[str]:
+    """Names with the tags of pretrained weights that timm lists for an architecture; a few are built as it runs."""
+    return frozenset(re.findall(rf"""['"]({architecture}\.\w+)['"]\s*:""", _timm_source()))
 
 
 def _one_of(names: Callable[[], Collection[str]], part: Callable[[str], str] = str) -> AfterValidator:
@@ -66,7 +77,15 @@ def _distinct(values: list) -> list:
     return values
 
 
-Architecture = Annotated[str, _one_of(architectures, lambda name: name.split(".")[0])]  # resnet50.a1_in1k
+def _tagged(name: str) -> str:
+    """Accept resnet50 and resnet50.a1_in1k; refuse a tag that timm does not know."""
+    known = tags(name.split(".")[0])
+    if "." in name and (not re.fullmatch(r"\w+\.\w+", name, re.A) or (known and name not in known)):
+        raise PydanticCustomError("unknown_name", "unknown name", {"allowed": sorted(known)})
+    return name
+
+
+Architecture = Annotated[str, _one_of(architectures, lambda name: name.split(".")[0]), AfterValidator(_tagged)]
 Method = Annotated[str, _one_of(lambda: registered("explain", "method"))]
 Distinct = AfterValidator(_distinct)
 
@@ -135,6 +154,8 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _complete(self):
+        if self.kind == "phantom" and self.channels != 1:
+            raise ValueError("a phantom has one channel: set data.channels to 1")
         if self.kind != "phantom":
             if not self.source:
                 raise ValueError(f"data.kind {self.kind} needs data.source, the path of the {self.kind}")
@@ -179,8 +200,8 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _trained(self):
-        if self.epochs == 0 and self.weights == "scratch":
-            raise ValueError("epochs: 0 trains nothing, and weights: scratch brings nothing; give a path")
+        if self.epochs == 0 and not self.weights.endswith(".safetensors"):
+            raise ValueError(f"epochs: 0 trains nothing, and weights: {self.weights} has no head for your classes")
         return self
 
 
@@ -244,7 +265,7 @@ class Study(Section):
 
     task: Literal["multiclass", "multilabel"] = "multiclass"
     models: Annotated[list[Architecture], Field(min_length=1), Distinct]
-    seeds: Annotated[list[NonNegative], Field(min_length=1), Distinct] = [0, 1]
+    seeds: Annotated[list[Seed], Field(min_length=1), Distinct] = [0, 1]
     compute: Compute = Compute()
     data: Data = Data()
     train: Train = Train()

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from heatproof.data.fingerprint import fingerprint
 from heatproof.data.images import list_records, resize
+from heatproof.data.listing import fingerprint
 from heatproof.errors import InputError
 
 CLASSES = {"normal": "Normal cases", "malignant": "Malignant 肺"}
@@ -115,8 +115,7 @@ def test_masks_by_name(folder, name):
 def test_a_mask_belongs_to_one_image(folder):
     source = folder({"Normal cases/b.png": gray(), "masks/b.png": gray()})
     assert message(records, source, masks="masks") == (
-        f"{source}: masks/b.png is the mask of Malignant 肺/b.png and of Normal cases/b.png; "
-        "put masks into a folder a class"
+        f"{source}: masks/b.png is the mask of two images; put masks into a folder a class"
     )
     for_class = {"masks/Malignant 肺/b.png": gray(255), "masks/Normal cases/b.png": gray(0)}
     source = folder(for_class)
@@ -129,12 +128,25 @@ def test_an_image_has_one_mask(folder):
     assert message(records, zipped(source), masks="masks").endswith("are masks of one image; rename one of them")
 
 
-@pytest.mark.parametrize("masks", ["maskz", "masks"])
-def test_masks_that_fit_no_image(folder, masks):
-    source = folder({"masks/b_mask.png": gray()})
-    assert message(records, source, masks=masks) == (
-        f"{source}: data.masks: no file below a folder called '{masks}' has the name of an image"
-    )
+@pytest.mark.parametrize(
+    ("masks", "what"),
+    [("maskz", "no image below a folder 'maskz'"), ("masks", "1 masks fit no image, such as masks/b_mask.png")],
+)
+def test_masks_that_fit_no_image(folder, masks, what):
+    source = folder({"masks/b_mask.png": gray(), "masks/b.png": gray()})
+    said = f"{source}: data.masks: {what}; a mask has the name of its image"
+    assert message(records, source, masks=masks) == said
+
+
+def test_an_image_below_a_folder_a_patient_belongs_to_the_class_above(folder):
+    source = folder({"Normal cases/p1/x.png": gray(), "Normal cases/p2/x.png": gray()})
+    listed = records(source)
+    assert {"Normal cases/p1/x", "Normal cases/p2/x"} <= set(listed)
+    assert listed["Normal cases/p1/x"].label == listed["Normal cases/a 1"].label
+    folder({"masks/Normal cases/p2/x.png": gray(255)})
+    masked = records(source, masks="masks")
+    assert masked["Normal cases/p2/x"].read().mask.all()
+    assert masked["Normal cases/p1/x"].read().mask is None
 
 
 def test_a_mask_of_another_size(folder):
@@ -152,8 +164,9 @@ def test_a_mask_of_another_size(folder):
 def test_a_broken_image_names_itself(folder, content):
     source = folder({"Normal cases/bad.png": content})
     said = message(records(source)["Normal cases/bad"].read)
-    assert said.startswith(f"{source}: Normal cases/bad.png: cannot be decoded (")
-    assert said.endswith("); mend or remove it")
+    assert said.startswith(f"{source}: Normal cases/bad.png: ")
+    assert "not an image" in said or "cannot be decoded (" in said
+    assert said.endswith("; mend or remove it") and "object at" not in said
 
 
 def test_a_damaged_archive_names_the_image(folder):
@@ -311,6 +324,9 @@ def test_a_fingerprint_follows_the_content(folder):
     grown = fingerprint(source, "folder")
     assert len({first, renamed, grown}) == 3
     assert fingerprint(zipped(source), "archive") != archive
+    (source / "Thumbs.db").write_bytes(b"x")
+    (source / "Normal cases" / ".DS_Store").write_bytes(b"x")
+    assert fingerprint(source, "folder") == grown, "only images count"
 
 
 @pytest.mark.skipif(not ARCHIVE.exists(), reason=f"the IQ-OTH/NCCD archive is not at {ARCHIVE}")

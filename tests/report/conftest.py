@@ -39,6 +39,8 @@ class Made:
     size: int = 32
     channels: int = 1
     degenerate: tuple[tuple[str, int], ...] = ()  # (model, number of the image)
+    extra: tuple[str, ...] = ()  # more metrics of localization
+    faithful: int | None = None  # images with a score of faithfulness, of different groups as far as there are
 
 
 def _manifest(made: Made) -> pd.DataFrame:
@@ -98,7 +100,7 @@ def _scores(made: Made, rows: pd.DataFrame, model: str, seed: int | None, family
         reasons[:] = "one seed"
     bad = [number for name, number in made.degenerate if name == model]
     parts = []
-    for metric in METRICS[family]:
+    for metric in METRICS[family] + (made.extra if family == "localization" else ()):
         for method, level in levels.items():
             why = reasons.copy()
             if method in made.methods:
@@ -107,6 +109,10 @@ def _scores(made: Made, rows: pd.DataFrame, model: str, seed: int | None, family
             part = rows[["image_id", "group"]].assign(model=model, seed=seed, method=method, metric=metric)
             parts.append(part.assign(value=value, reason=why))
     return pd.concat(parts, ignore_index=True)
+
+
+def _spread(rows: pd.DataFrame, count: int | None) -> pd.DataFrame:
+    return rows.loc[rows.groupby("group").cumcount().sort_values(kind="stable").index[:count]].sort_index()
 
 
 def _write_heatmaps(made, rows, model, seed, distance):
@@ -150,7 +156,8 @@ def write(made: Made) -> Made:
         for family in made.families:
             for seed in [None] if family == "consistency" else made.seeds:
                 path = artifacts.score_path(made.name, model, family, seed)
-                artifacts.write_table(path, _scores(made, rows, model, seed, family), artifacts.SCORES)
+                scored = rows if family != "faithfulness" else _spread(rows, made.faithful)
+                artifacts.write_table(path, _scores(made, scored, model, seed, family), artifacts.SCORES)
     score = {"families": list(made.families), "primary": PRIMARY}
     settings = STATS | {"group_kind": made.group_kind}
     names = {

@@ -75,7 +75,7 @@ def test_ticks_of_the_axis_agree_with_the_dots():
 
 
 def test_accuracy_draws_every_training_the_floor_and_chance():
-    rows = [Checkpoint("a", s, charts.PALETTE[0], True, 0.7 + 0.1 * s, 0.6, 0.95, 0.7) for s in (0, 1)]
+    rows = [Checkpoint("a", s, charts.PALETTE[0], True, 0.7 + 0.1 * s, 0.6, 0.95, 0.7, 0.6, 0.8) for s in (0, 1)]
     svg = figures.accuracy("acc", rows, 0.25, 0.35, "alt")
     at = {0.7: marker_x(svg, "acc-accuracy-a-0")[0], 0.8: marker_x(svg, "acc-accuracy-a-1")[0]}
     for value, name in ((0.25, "guessing"), (0.35, "floor")):
@@ -92,7 +92,7 @@ def test_pairs_show_difference_p_and_which_are_real():
         Pair("c", "b", 0.004, 0.3, math.nan),
     ]
     svg = figures.pairs("m", cells, ["a", "b", "c"], 0.05, "alt")
-    assert [t for t in texts(svg) if t[0] in "+−0"] == ["−0.12", "+0.20", "0.00"]
+    assert [t for t in texts(svg) if t[0] in "+−0"] == ["−0.12", "+0.20", "+0.00400"]
     assert {"p < 0.001", "p = 0.200"} <= set(texts(svg))
     weights = [group(svg, name).find("text").get("style") for name in ("m-pair-b-a", "m-pair-c-a")]
     assert ["700" in weight for weight in weights] == [True, False]

@@ -125,6 +125,73 @@ def test_without_a_competent_model_the_first_figure_is_accuracy(made, report):
     assert "No heatmap of this study can be judged" in header and 'aria-label="Balanced accuracy:' in header
     left = source[source.index('<section id="left-out">') :]
     assert all(f"{model}: the interval of its balanced accuracy" in left for model in study.models)
+    assert "too near to guessing, which scores 0.33" in left
+
+
+def table(source: str, caption: str) -> list[list[str]]:
+    """Head and rows of the first table of that caption, as text."""
+    body = source[source.index(f"<figcaption>{caption}") :]
+    rows = re.findall(r"<tr>(.*?)</tr>", body[: body.index("</table>")], re.DOTALL)
+    return [[Page(cell).text for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)] for row in rows]
+
+
+def numbers(cell: str) -> list[float]:
+    return [float(text) for text in re.findall(r"[\d.]+", cell)]
+
+
+def test_every_training_has_its_f1_with_interval(made, report):
+    from heatproof import artifacts
+
+    study = made()
+    head, *rows = table(report(study), "Every training")
+    found = artifacts.read_json(artifacts.stats_dir(study.name) / "summary.json")["checkpoints"]
+    assert head[3] == "macro F1" and len(rows) == len(found) == 6
+    for row, known in zip(rows, found, strict=True):
+        assert row[:2] == [known["model"], str(known["seed"])]
+        expected = [known[key] for key in ("f1_macro", "f1_low", "f1_high")]
+        assert numbers(row[3]) == pytest.approx(expected, abs=0.006)
+
+
+def test_other_metrics_stand_beside_all_their_controls(made, report):
+    from heatproof import artifacts
+
+    study = made()
+    source = report(study)
+    section = source[source.index('<section id="localization">') :]
+    head, *rows = table(section, "Other metrics")
+    marks = ["random", "center", "lowres_noise", "other_image", "ceiling"]
+    assert head[3:8] == ["random noise", "centre blob", "coarse noise", "another image's map", "the truth at this grid"]
+    metrics = artifacts.read_table(artifacts.stats_dir(study.name) / "metrics.csv", artifacts.METRICS_TABLE)
+    metrics = metrics[metrics["metric"] == "iou"].set_index(["method", "model"])
+    assert [row[1] for row in rows] == list(study.models)
+    for row in rows:
+        known = metrics.loc[("gradcam", row[1])]
+        assert row[0].startswith("Overlap (IoU)") and int(row[8]) == known["groups"]
+        assert numbers(row[2]) == pytest.approx(list(known[["mean", "low", "high"]]), abs=0.006)
+        for cell, mark in zip(row[3:8], marks, strict=True):
+            assert float(cell) == pytest.approx(metrics.loc[(mark, row[1]), "mean"], abs=0.006)
+    faithful = source[source.index('<section id="faithfulness">') :]
+    assert "the truth at this grid" not in table(faithful, "Other metrics")[0]
+
+
+def test_a_long_table_of_other_metrics_can_be_folded(made, report):
+    folded = "<details>\n<summary>Other metrics</summary>"
+    assert folded not in report(made())
+    assert folded in report(made(models=("a", "b", "c", "d", "e"), extra=("iou_half",)))
+
+
+def test_every_family_says_on_how_many_images_it_was_scored(made, report):
+    text = Page(report(made())).text
+    assert "Localization was scored on 12 images of 6 patients." in text
+    assert "Faithfulness was scored on 18 images of 9 patients." in text
+    assert "Consistency was scored on 18 images of 9 patients." in text
+    text = Page(report(made(faithful=7))).text
+    part = ": a part of them, drawn at random and spread over the patients, the same for every model."
+    assert f"Faithfulness was scored on 7 images of 7 patients{part}" in text
+    assert "Consistency was scored on 18 images of 9 patients." in text
+    text = Page(report(made(**CASES["no truth, no patients"]))).text
+    assert "Localization was scored" not in text and "Consistency was scored" not in text
+    assert "Faithfulness was scored on 18 images." in text
 
 
 def test_missing_scores_are_counted_by_reason(made, report):

@@ -9,25 +9,36 @@ from heatproof.report.provenance import commit
 
 
 @pytest.mark.parametrize(
-    ("value", "digits", "sign", "text"),
+    ("value", "sign", "text"),
     [
-        (0.123, 2, False, "0.12"),
-        (-0.123, 2, True, "−0.12"),
-        (0.5, 1, True, "+0.5"),
-        (-0.001, 2, True, "0.00"),
-        (0.001, 2, True, "0.00"),
-        (math.nan, 2, False, "–"),
-        (None, 2, False, "–"),
+        (0.123, False, "0.12"),
+        (-0.123, True, "−0.12"),
+        (0.5, True, "+0.50"),
+        (0.0123, False, "0.012"),
+        (-0.001234, True, "−0.00123"),
+        (0.000012, False, "1.20e−05"),
+        (0, True, "0.00"),
+        (-1e-17, True, "0.00"),
+        (math.nan, False, "–"),
+        (None, False, "–"),
     ],
 )
-def test_number(value, digits, sign, text):
-    assert words.number(value, digits, sign) == text
+def test_number(value, sign, text):
+    assert words.number(value, sign=sign) == text
 
 
 def test_interval_without_ends_is_the_mean_alone():
     assert words.interval(0.5, 0.41, 0.6) == "0.50 [0.41 to 0.60]"
     assert words.interval(0.5, math.nan, math.nan) == "0.50"
     assert words.interval(math.nan, math.nan, math.nan) == "–"
+
+
+def test_interval_has_the_digits_of_its_largest_number():
+    assert words.interval(0.001, -0.2, 0.4) == "0.00 [−0.20 to 0.40]"
+    assert words.interval(0.0012, 0.0, 0.0024) == "0.00120 [0.00 to 0.00240]"
+    assert words.interval(0.03, 0.012, 0.048) == "0.030 [0.012 to 0.048]"
+    assert words.interval(2e-6, 1e-6, 3e-6) == "2.00e−06 [1.00e−06 to 3.00e−06]"
+    assert words.interval(0.0, 0.0, 0.0) == "0.00 [0.00 to 0.00]"
 
 
 def test_p_values():

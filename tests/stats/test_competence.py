@@ -7,13 +7,18 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from heatproof.seeds import generator
 from heatproof.stats.competence import (
     balanced_accuracy,
-    bootstrap_interval,
     confusion_by_group,
     f1_macro,
     judge,
+    percentile_interval,
+    resample,
 )
 
 OPTIONS = {"draws": 500, "level": 0.95, "margin": 0.1}
+
+
+def interval(counts, present, draws, rng, score=balanced_accuracy):
+    return percentile_interval(score(resample(counts, present, draws, rng), present), 0.95)
 
 
 @settings(max_examples=40, deadline=None)
@@ -49,28 +54,49 @@ def test_interval_draws_whole_groups():
     once = confusion_by_group(label, predicted, group, 2)
     often = confusion_by_group(label.repeat(20), predicted.repeat(20), group.repeat(20), 2)
     present = np.array([True, True])
-    narrow, wide = (bootstrap_interval(c, present, 4000, 0.95, generator("t", 0)) for c in (once, often))
+    narrow, wide = (interval(c, present, 4000, generator("t", 0)) for c in (once, often))
     assert narrow == wide
 
 
-def test_interval_is_that_of_a_plain_bootstrap():
+@pytest.mark.parametrize("score", [balanced_accuracy, f1_macro])
+def test_interval_is_that_of_a_plain_bootstrap(score):
     rng = np.random.default_rng(3)
     label, group = rng.integers(0, 3, 90), np.repeat(np.arange(30), 3)
     predicted = np.where(rng.random(90) < 0.7, label, rng.integers(0, 3, 90))
     counts, present = confusion_by_group(label, predicted, group, 3), np.ones(3, bool)
     draws = counts[rng.integers(0, 30, (4000, 30))].sum(1)
-    plain = np.nanquantile(balanced_accuracy(draws, present), [0.025, 0.975])
-    assert bootstrap_interval(counts, present, 4000, 0.95, generator("t", 0)) == pytest.approx(plain, abs=0.015)
+    plain = np.nanquantile(score(draws, present), [0.025, 0.975])
+    assert interval(counts, present, 4000, generator("t", 0), score) == pytest.approx(plain, abs=0.015)
+
+
+def test_judge_takes_both_intervals_from_the_same_draws():
+    rng = np.random.default_rng(3)
+    label, group = rng.integers(0, 3, 90), np.repeat(np.arange(30), 3)
+    predicted = np.where(rng.random(90) < 0.7, label, 0)  # class 0 is claimed too often: F1 and recall part ways
+    counts, present = confusion_by_group(label, predicted, group, 3), np.ones(3, bool)
+    found = judge(label, predicted, group, 3, **OPTIONS, rng=generator("t", 0))
+    draws = resample(counts, present, OPTIONS["draws"], generator("t", 0))
+    values = np.array([f1_score(*_expanded(draw), average="macro") for draw in draws[:200]])
+    assert f1_macro(draws[:200], present) == pytest.approx(values)
+    assert (found["low"], found["high"]) == percentile_interval(balanced_accuracy(draws, present), 0.95)
+    assert (found["f1_low"], found["f1_high"]) == percentile_interval(f1_macro(draws, present), 0.95)
+    assert found["f1_low"] < found["f1_macro"] < found["f1_high"] and found["f1_low"] != found["low"]
+
+
+def _expanded(counts):
+    """Labels and predictions of a confusion matrix."""
+    return (axis.ravel().repeat(counts.ravel()) for axis in np.indices(counts.shape))
 
 
 def test_interval_is_missing_where_most_draws_lose_a_class():
     label, group = np.array([0, 0, 0, 1]), np.arange(4)  # one group with class 1: lost in 32 % of draws
     four = confusion_by_group(label, label, group, 2)
-    assert bootstrap_interval(four, np.ones(2, bool), 500, 0.95, generator("t")) == (1.0, 1.0)
+    assert interval(four, np.ones(2, bool), 500, generator("t")) == (1.0, 1.0)
     label, group = np.arange(3), np.arange(3)  # all three in 3!/27 = 22 % of draws
     three = confusion_by_group(label, label, group, 3)
-    assert np.isnan(bootstrap_interval(three, np.ones(3, bool), 500, 0.95, generator("t"))).all()
-    assert not judge(label, label, group, 3, **OPTIONS, rng=generator("t"))["competent"]
+    assert np.isnan(interval(three, np.ones(3, bool), 500, generator("t"))).all()
+    judged = judge(label, label, group, 3, **OPTIONS, rng=generator("t"))
+    assert not judged["competent"] and np.isnan([judged["f1_low"], judged["f1_high"]]).all()
 
 
 def test_competence_asks_for_more_than_chance_and_margin():

@@ -2,8 +2,9 @@
 
 import pytest
 
+from heatproof.stats.differences import between_models, verdict
 from heatproof.stats.headline import headline
-from heatproof.stats.sentences import cautions, seeds_sentence, sentences
+from heatproof.stats.sentences import cautions, left_out_sentence, seeds_sentence, sentences, unjudged
 from heatproof.stats.words import joined, shown, shown_p, span
 
 
@@ -15,7 +16,7 @@ def summary(**changes):
         "groups_test": 30,
         "seeds": {"count": 2},
         "methods": ["gradcam"],
-        "competence": {"floor": 0.6},
+        "competence": {"floor": 0.6, "chance": 0.5},
         "models": {"a": {"competent": True}, "b": {"competent": True}},
         "primary": {
             "localization": {
@@ -48,21 +49,90 @@ def summary(**changes):
 def test_headline():
     assert headline(summary()) == [
         "The heatmaps of a and b find the marked region better than a random map.",
-        "Differences between models are more than chance: the two can be told apart, and a has the best "
-        "mean (mean IoU 0.40 to 0.50; 0.10 for a random map).",
+        "The two models differ: a over b by 0.10 (mean IoU 0.40 to 0.50; 0.10 for a random map).",
     ]
 
 
-def test_best_is_lowest_where_lower_is_better():
+def test_headline_says_where_lower_is_better():
     found = summary()
     found["primary"]["localization"]["lower_is_better"] = True
-    assert "b has the best mean" in headline(found)[1]
+    assert "a over b by 0.10 (mean IoU, lower is better: 0.40 to 0.50;" in headline(found)[1]
+
+
+def compared(p, different, smallest_p=0.001, tested=3):
+    """A summary of models of which Friedman's test gives `p`, and `different` of the pairs differ."""
+    omnibus = {"models": 3 if tested > 1 else 2, "groups": 30, "dropped": 0, "p": p}
+    omnibus |= {"statistic": 7.5, "df": 2.0, "kendall_w": 0.3}
+    top = {"a": "a", "b": "b", "difference": -0.123, "effect": -0.9, "p_corrected": 0.01} if different else None
+    pairs = {"tested": tested, "different": different, "smallest_p": smallest_p, "largest": top}
+    return summary(omnibus={"localization": {"gradcam": omnibus}}, pairs={"localization": {"gradcam": pairs}})
+
+
+SAME = "No difference between models could be shown, which does not mean that they are the same"
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (
+            {"p": 0.01, "different": 2},
+            "The models differ: 2 of 3 pairs can be told apart; the largest difference is b over a by 0.12",
+        ),
+        (
+            {"p": 0.01, "different": 0},
+            "As a set the models differ (Friedman), but no single pair can be told apart",
+        ),
+        (
+            {"p": 0.2, "different": 1},
+            "1 of 3 pairs can be told apart although the test over all models does not show a difference; "
+            "the largest difference is b over a by 0.12",
+        ),
+        ({"p": 0.2, "different": 0}, SAME),
+        ({"p": 0.05, "different": 0}, "As a set the models differ (Friedman), but no single pair can be told apart"),
+        ({"p": 0.2, "different": 0, "smallest_p": 0.1}, "There are too few patients to tell whether the models differ"),
+        (
+            {"p": 0.01, "different": 0, "smallest_p": 0.1},
+            "As a set the models differ (Friedman), but no single pair can be told apart",
+        ),
+        ({"p": None, "different": 1, "tested": 1}, "The two models differ: b over a by 0.12"),
+        ({"p": None, "different": 0, "tested": 1}, SAME),
+    ],
+)
+def test_headline_and_sentences_share_one_verdict(given, text):
+    found = compared(**given)
+    assert verdict(found, "localization", "gradcam") == text
+    texts = between_models(found, "localization", "gradcam")
+    assert texts[0] == f"{text}." and headline(found)[1].startswith(f"{text} (mean IoU")
+    assert any("Friedman's test of IoU over 3 models: chi-square 7.5" in t for t in texts) == (given["p"] is not None)
+    assert any("rank-biserial 0.90, p = 0.010" in t for t in texts) == bool(given["different"])
+    assert any("too few for Holm" in t for t in texts) == (given.get("smallest_p", 0) > 0.05)
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ("a", "a is left out of every verdict: the balanced accuracy of at least one of its trainings is not"),
+        ("ab", "a and b are left out of every verdict: the balanced accuracy of at least one of the trainings of each"),
+    ],
+)
+def test_the_rule_of_competence_is_named(names, text):
+    found = summary(models={name: {"competent": name not in names} for name in "ab"})
+    left_out = left_out_sentence(found)
+    assert left_out.startswith(text)
+    assert left_out.endswith(" is not surely above the floor of 0.60 (guessing scores 0.50).")
+    if names == "ab":
+        assert headline(found) == [
+            "No heatmap of this study can be judged: no model is competent with all its trainings (the low end of "
+            "each interval of balanced accuracy has to lie above 0.60; guessing scores 0.50)."
+        ]
+        reason = unjudged(found, "localization", "gradcam")
+        assert reason == "Localization is not judged: no model is competent with all its trainings."
 
 
 def test_expected_gaps_need_no_warning_and_ceilings_and_seeds_do():
     texts = " ".join(cautions(summary(), "localization", "gradcam"))
     assert "flatter" not in texts
-    assert "at best 0.60 (b) to 0.90 (a)" in texts
+    assert "blurred to the grids that the heatmaps come from, scores 0.60 (b) to 0.90 (a)" in texts
     assert "moves by up to 0.10 (a); between models by 0.10" in texts
 
 
@@ -91,5 +161,7 @@ def test_every_sentence_has_a_family():
 def test_words():
     assert [joined(names) for names in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
     assert [shown(v) for v in (0.5, 0.0123, 0, -0.25)] == ["0.50", "0.012", "0.00", "-0.25"]
+    assert [shown(v) for v in (0.001234, -0.00005, 1e-17)] == ["0.00123", "-5e-05", "0.00"]
     assert [shown_p(p) for p in (0.0004, 0.04, 1)] == ["p < 0.001", "p = 0.040", "p = 1.000"]
     assert span([0.3, 0.301]) == "0.30" and span([0.5, 0.2]) == "0.20 to 0.50"
+    assert span([0.099, 0.101]) == "0.10" and span([0.001, 0.002]) == "0.001 to 0.002"

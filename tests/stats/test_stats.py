@@ -43,7 +43,7 @@ def test_strong_differences_are_found_and_told(write_study, capsys):
     assert summary["omnibus"]["localization"]["gradcam"]["dropped"] == 0
     assert summary["omnibus"]["faithfulness"]["gradcam"]["groups"] == 12
     assert "weak, middle and strong find the marked region better than a random map" in summary["headline"][0]
-    assert "3 of 3 pairs can be told apart, and strong has the best mean" in summary["headline"][1]
+    assert "3 of 3 pairs can be told apart; the largest difference is strong over weak by" in summary["headline"][1]
     assert len(summary["headline"]) == 2
     assert "fewer than 5 seeds speak of these checkpoints" in summary["seeds"]["sentence"]
     assert summary["classes"] == 3 and summary["images_test"] == 24 and summary["groups_test"] == 12
@@ -72,7 +72,7 @@ def test_an_incompetent_model_is_shown_and_left_out_of_verdicts(write_study):
     assert "strong" not in set(tables["pairs"]["a"]) | set(tables["pairs"]["b"])
     assert "strong" not in summary["controls"]["localization"]["gradcam"]["random"]
     assert "strong is left out of every verdict" in summary["headline"][-1]
-    assert "middle has the best mean" in summary["headline"][1]
+    assert "The two models differ: middle over weak by" in summary["headline"][1]
 
 
 def test_one_bad_seed_makes_a_model_incompetent(write_study):
@@ -83,6 +83,16 @@ def test_one_bad_seed_makes_a_model_incompetent(write_study):
     summary, tables = result(args)
     assert tables["models"].query("model == 'weak'")["competent"].tolist() == [True, False]
     assert summary["left_out"] == ["weak"]
+
+
+def test_every_checkpoint_stands_in_the_summary_with_both_intervals(write_study):
+    args = write_study(LEVELS, accuracy={"weak": 0.8})
+    summary, tables = result(args)
+    assert list(tables["models"]) == list(artifacts.MODELS_TABLE)
+    rows = pd.DataFrame(summary["checkpoints"])
+    pd.testing.assert_frame_equal(rows[list(artifacts.MODELS_TABLE)], tables["models"], check_dtype=False)
+    weak = rows[rows["model"] == "weak"]
+    assert (weak["f1_low"] < weak["f1_macro"]).all() and (weak["f1_macro"] < weak["f1_high"]).all()
 
 
 def test_nobody_is_competent(write_study):
@@ -128,7 +138,7 @@ def test_equal_scores_differ_nowhere(write_study):
     )
     assert (tables["pairs"]["p_corrected"] == 1).all() and (tables["omnibus"]["p"] == 1).all()
     assert "No difference between models could be shown" in summary["headline"][1]
-    assert "does not show that they are equal" in said(summary, "localization")
+    assert "does not mean that they are the same" in said(summary, "localization")
 
 
 def test_noise_does_not_beat_the_controls(write_study):
@@ -142,7 +152,7 @@ def test_too_few_groups_are_said_to_be_too_few(write_study):
     summary, tables = result(write_study(levels, patients=9, noise=0.01))  # six of them have truth
     assert tables["pairs"].query("metric == 'relevance_rank_accuracy'")["p_corrected"].min() == 10 * 2 / 2**6
     assert "6 patients are too few for Holm over 10 pairs to find anything" in said(summary, "localization")
-    assert "too few patients to tell" in summary["headline"][1]
+    assert "As a set the models differ (Friedman), but no single pair" in summary["headline"][1]
     assert "too few patients for these tests" in said(summary, "localization")
     assert "too few for Holm" not in said(summary, "faithfulness")  # nine patients are enough
 

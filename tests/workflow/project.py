@@ -72,6 +72,7 @@ def create(folder: Path) -> Project:
     shutil.copy(Path(__file__).parent / "tiny.yaml", folder / "studies")
     project = Project(folder)
     project.edit("params.yaml", "studies: [phantom]", "studies: [tiny]")
+    project.edit("dvc.yaml", "  - results/stats/iq_oth_nccd/summary.json\n", "")
     project.edit("dvc.yaml", "results/stats/phantom/", "results/stats/tiny/")
     project.run("git", "init", "-q")
     project.run("git", "add", "-A")

@@ -32,6 +32,12 @@ def test_a_run_leaves_every_result_and_a_second_runs_nothing(finished):
         ("studies/tiny.yaml", "gallery: 2", "gallery: 3", {"report": 1}),
         ("studies/tiny.yaml", "epochs: 2", "epochs: 3", {k: n for k, n in EVERY_STAGE.items() if k != "data"}),
         ("studies/tiny.yaml", "steps: 4", "steps: 5", {"score": 4, "stats": 1, "report": 1}),
+        (
+            "studies/tiny.yaml",
+            "threads: 1}",
+            "threads: 1, batch_size: 32}",
+            {k: n for k, n in EVERY_STAGE.items() if k not in ("data", "score_seeds")},
+        ),
         ("studies/tiny.yaml", "patients: 45", "patients: 48", EVERY_STAGE),
         (
             "studies/tiny.yaml",
@@ -117,7 +123,7 @@ def _interrupt_in_training(project: Project, how: signal.Signals) -> None:
             start_new_session=True,
         )
         deadline = time.monotonic() + 120
-        while "epoch 1 of 4" not in log.read_text():
+        while "epoch 2 of 4" not in log.read_text():
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
         os.killpg(process.pid, how)
@@ -129,6 +135,7 @@ def _longer(folder: Path) -> Project:
     project = create(folder)
     project.edit("studies/tiny.yaml", "epochs: 2", "epochs: 4")
     project.edit("studies/tiny.yaml", "models: [test_resnet, test_vit]", "models: [test_resnet]")
+    project.edit("src/heatproof/train/resume.py", "SECONDS_BETWEEN_SAVES = 20", "SECONDS_BETWEEN_SAVES = 0")
     return project
 
 
@@ -144,7 +151,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(undisturbed, tmp_path, how
     project = _longer(tmp_path)
     _interrupt_in_training(project, how)
     assert not (project.folder / "results/scores").exists()
-    project.snakemake()
+    assert "goes on after epoch" in project.snakemake()
     stages = ("data", "models", "heatmaps", "scores", "stats")
     assert project.files(*stages) == undisturbed.files(*stages)
     assert project.planned() == {}
@@ -155,3 +162,25 @@ def test_the_number_of_cores_changes_no_byte(finished, tmp_path):
     project.run("snakemake", "--cores", "1", "--until", "score", "score_seeds")
     stages = ("data", "models", "heatmaps", "scores")
     assert project.files(*stages) == finished.files(*stages)
+
+
+def test_a_job_that_fails_says_why_and_fails_the_run(tmp_path):
+    project = create(tmp_path)
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(b"no tensors")
+    project.edit("studies/tiny.yaml", "  weights: scratch\n  epochs: 2", "  weights: mine.safetensors\n  epochs: 1")
+    done = project.run("snakemake", "--cores", "2", check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "heatproof train: mine.safetensors: cannot be read as safetensors" in said
+    assert "completed successfully" not in said
+    assert (project.folder / "results/data/tiny/manifest.parquet").exists(), "what was computed stays"
+
+
+def test_a_weights_file_that_is_not_there_stops_before_any_job(tmp_path):
+    project = create(tmp_path)
+    project.edit("studies/tiny.yaml", "weights: scratch", "weights: mine-{model}.safetensors")
+    done = project.run("snakemake", "--cores", "2", check=False)
+    assert done.returncode != 0
+    assert "mine-test_" in done.stderr and ".safetensors: not there; train.weights is scratch" in done.stderr
+    assert not (project.folder / "results").exists()

@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> None:
             raise InputError("\n".join(mistakes))
     manifest = _manifest(args.study, config, classes, records, images)
     artifacts.write_table(folder / "manifest.parquet", manifest, artifacts.MANIFEST)
+    # not in digest.json: what changes the source but not its images re-runs nothing else
+    artifacts.write_json(folder / "source.json", {"fingerprint": config.get("fingerprint")})
     artifacts.write_json(
         folder / "digest.json",
         {
@@ -52,7 +54,6 @@ def run(args: argparse.Namespace) -> None:
             "channels": config["channels"],
             "size": size,
             "images": count,
-            "fingerprint": config.get("fingerprint"),
             "sha256": {
                 path.name: artifacts.digest(path) for path in (folder / "manifest.parquet", pixels_path, masks_path)
             },
@@ -64,8 +65,6 @@ def _records(study: str, config: dict) -> tuple[list[str], list[Record]]:
     if config["kind"] == "phantom":
         from heatproof.data import phantom
 
-        if config["channels"] != 1:
-            raise InputError("data.channels: a phantom has one channel; set it to 1")
         return list(phantom.CLASSES), phantom.list_records(
             study, config["seed"], size=config["size"], **config["phantom"]
         )

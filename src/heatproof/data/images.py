@@ -8,13 +8,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageOps
+from PIL import ImageOps, UnidentifiedImageError
 
-from heatproof.data.fingerprint import list_folder, open_zip
+from heatproof.data.listing import list_images, open_zip
 from heatproof.data.records import Image, Record
 from heatproof.errors import InputError
-
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 def list_records(
@@ -30,78 +28,70 @@ def list_records(
 ) -> list[Record]:
     """List the images of a zip archive or a folder.
 
-    An image belongs to the class whose folder name is the name of the folder that it lies in. A
-    mask has the image's name (its suffix aside) and lies below the folder called `masks`, either
-    at once or in a folder of the class's name.
+    An image belongs to the class whose folder is the nearest above it. Its mask lies below the folder
+    called `masks` at the same place and with the same name, suffix aside: `masks/<class folder>/<name>`,
+    or `masks/<name>`.
 
     Raises:
         InputError: the source is not there or not of its kind, a class has no image, two images
-            have one id or one mask, no image has one, or a file name does not hold a patient.
+            have one id or one mask, a mask fits no image, or a file name does not hold a patient.
     """
-    names, opener = _archive(source) if kind == "archive" else _folder(source)
+    names = list_images(source, kind)
+    opener = open_zip(source).read if kind == "archive" else lambda name: (source / name).read_bytes()
     folders = {folder: label for label, folder in enumerate(classes.values())}
-    mask_names = _mask_names(source, names, masks)
-    masked: dict[str, str] = {}
+    drawn = _masks(source, names, masks)
+    waiting = dict(drawn)
     records: dict[str, Record] = {}
-    for name in sorted(names):
-        path = PurePosixPath(name)
-        if path.suffix.lower() not in SUFFIXES or _hidden(path) or (masks and masks in path.parts):
+    for name in names:
+        parents = PurePosixPath(name).parent.parts
+        if masks in parents:
             continue
-        label = folders.get(path.parent.name)
-        if label is None:
+        depth = max((index for index, part in enumerate(parents) if part in folders), default=None)
+        if depth is None:
             continue
-        image_id = f"{path.parent.name}/{path.stem}"
+        below = PurePosixPath(name).with_suffix("").relative_to(PurePosixPath(*parents[: depth + 1])).as_posix()
+        image_id = f"{parents[depth]}/{below}"
         if image_id in records:
             raise InputError(f"{source}: {name} and {records[image_id].source} have one id; rename one of them")
-        mask = mask_names.get((path.parent.name, path.stem)) or mask_names.get(("", path.stem))
-        if mask is not None and masked.setdefault(mask, name) != name:
-            raise InputError(
-                f"{source}: {mask} is the mask of {masked[mask]} and of {name}; put masks into a folder a class"
-            )
+        mask = drawn.get(image_id) or drawn.get(below)
+        if mask is not None and waiting.pop(image_id if image_id in drawn else below, None) is None:
+            raise InputError(f"{source}: {mask} is the mask of two images; put masks into a folder a class")
         records[image_id] = Record(
             image_id=image_id,
             source=name,
-            label=label,
+            label=folders[parents[depth]],
             group=_patient(patient, name) if patient else image_id,
             read=lambda name=name, mask=mask: _read(source, opener, name, mask, size, channels, fit),
         )
-    counts = [sum(record.label == label for record in records.values()) for label in range(len(folders))]
-    for (label, folder), count in zip(classes.items(), counts, strict=True):
-        if not count:
-            shown = (PurePosixPath(name) for name in names)
-            found = sorted({path.parent.name for path in shown if path.parent.name and not _hidden(path)})
-            raise InputError(
-                f"{source}: data.classes.{label}: no image in a folder called {folder!r}; folders there: "
-                f"{', '.join(found[:8]) or 'none'}"
-            )
-    if masks and not masked:
-        raise InputError(f"{source}: data.masks: no file below a folder called {masks!r} has the name of an image")
+    _check_classes(source, names, classes, masks, {record.label for record in records.values()})
+    stems = {PurePosixPath(name).stem for name in names if masks not in PurePosixPath(name).parent.parts}
+    lost = [name for name in waiting.values() if PurePosixPath(name).stem not in stems]
+    if masks and (lost or not drawn):
+        what = f"{len(lost)} masks fit no image, such as {lost[0]}" if lost else f"no image below a folder {masks!r}"
+        raise InputError(f"{source}: data.masks: {what}; a mask has the name of its image")
     return list(records.values())
 
 
-def _archive(source: Path) -> tuple[list[str], Callable[[str], bytes]]:
-    archive = open_zip(source)
-    return [info.filename for info in archive.infolist() if not info.is_dir()], archive.read
+def _check_classes(source: Path, names: list[str], classes: dict[str, str], masks: str | None, seen: set[int]) -> None:
+    for label, (name, folder) in enumerate(classes.items()):
+        if label not in seen:
+            parents = (PurePosixPath(image).parent for image in names)
+            found = sorted({path.name for path in parents if path.name and masks not in path.parts})
+            raise InputError(
+                f"{source}: data.classes.{name}: no image in a folder called {folder!r}; folders there: "
+                f"{', '.join(found[:8]) or 'none'}"
+            )
 
 
-def _folder(source: Path) -> tuple[list[str], Callable[[str], bytes]]:
-    return list_folder(source), lambda name: (source / name).read_bytes()
-
-
-def _hidden(path: PurePosixPath) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-
-
-def _mask_names(source: Path, names: list[str], masks: str | None) -> dict[tuple[str, str], str]:
-    """Mask files by (class folder or nothing, stem)."""
-    found: dict[tuple[str, str], str] = {}
+def _masks(source: Path, names: list[str], masks: str | None) -> dict[str, str]:
+    """Mask files by their place below the folder of masks, without suffix."""
+    found: dict[str, str] = {}
     for name in names:
         path = PurePosixPath(name)
-        if masks and masks in path.parts and path.suffix.lower() in SUFFIXES and not _hidden(path):
-            parent = path.parent.name
-            key = ("" if parent == masks else parent, path.stem)
-            if found.setdefault(key, name) != name:
-                raise InputError(f"{source}: {found[key]} and {name} are masks of one image; rename one of them")
+        if masks is not None and masks in path.parent.parts:
+            below = PurePosixPath(*path.parts[path.parts.index(masks) + 1 :]).with_suffix("").as_posix()
+            if found.setdefault(below, name) != name:
+                raise InputError(f"{source}: {found[below]} and {name} are masks of one image; rename one of them")
     return found
 
 
@@ -116,6 +106,8 @@ def _decode(source: Path, opener: Callable[[str], bytes], name: str) -> tuple[Pi
     try:
         content = opener(name)
         image = ImageOps.exif_transpose(Pillow.open(io.BytesIO(content)))
+    except UnidentifiedImageError:
+        raise InputError(f"{source}: {name}: not an image; mend or remove it") from None
     except Exception as error:  # of any kind: Pillow and zipfile let through whatever a damaged file causes
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"{source}: {name}: cannot be decoded ({reason}); mend or remove it") from None

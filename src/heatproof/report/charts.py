@@ -29,10 +29,13 @@ class Row:
     marks: dict[str, float] = field(default_factory=dict)  # control or ceiling -> mean
 
 
-def dot_rows(inputs: Inputs, family: str, method: str) -> list[Row]:
-    """The family's primary metric of every model, with those of the family's controls that have a value."""
+def dot_rows(inputs: Inputs, family: str, method: str, metric: str | None = None) -> list[Row]:
+    """A metric (the primary one) of every model, with those of the family's controls that have a value.
+
+    Single trainings are there for the primary metric only.
+    """
     marks = words.family(family).controls
-    metric = inputs.primary(family)
+    metric = metric or inputs.primary(family)
     table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["metric"] == metric)]
     table = table.set_index(["method", "model"])
     rows = []
@@ -48,7 +51,7 @@ def dot_rows(inputs: Inputs, family: str, method: str) -> list[Row]:
                 float(mean),
                 float(low),
                 float(high),
-                seed_means(inputs, family, method, model),
+                seed_means(inputs, family, method, model) if metric == inputs.primary(family) else (),
                 {name: float(value) for name, value in beside.items() if pd.notna(value)},
             )
         )
@@ -74,26 +77,21 @@ class Checkpoint:
     low: float
     high: float
     f1: float
+    f1_low: float
+    f1_high: float
 
 
 def checkpoints(inputs: Inputs) -> list[Checkpoint]:
     """Every training, by model as declared and by seed."""
-    table = inputs.checkpoints.set_index(["model", "seed"])
-    keys = [(model, seed) for model in inputs.models for seed in inputs.seeds if (model, seed) in table.index]
-    rows = [(key, table.loc[key]) for key in keys]
-    return [
-        Checkpoint(
-            model,
-            int(seed),
-            color(inputs.models, model),
-            bool(row["competent"]),
-            float(row["balanced_accuracy"]),
-            float(row["low"]),
-            float(row["high"]),
-            float(row["f1_macro"]),
-        )
-        for (model, seed), row in rows
-    ]
+    found = {(row["model"], row["seed"]): row for row in inputs.summary["checkpoints"]}
+    keys = [(model, seed) for model in inputs.models for seed in inputs.seeds if (model, seed) in found]
+    numbers = ("balanced_accuracy", "low", "high", "f1_macro", "f1_low", "f1_high")
+    rows = []
+    for model, seed in keys:
+        row = found[model, seed]
+        values = (float("nan") if row[name] is None else row[name] for name in numbers)
+        rows.append(Checkpoint(model, seed, color(inputs.models, model), row["competent"], *values))
+    return rows
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alpha: float,
         corner = (x + 0.03, y + 0.03)
         axes.add_patch(Rectangle(corner, side - 0.06, height - 0.06, linewidth=1.2 if real else 0.6, **frame))
         middle = {"ha": "center", "va": "center"}
-        text = words.number(cell.difference, 2, sign=True)
+        text = words.number(cell.difference, sign=True)
         axes.text(
             x + side / 2,
             y + 0.145,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from heatproof import artifacts
 
-PER_SEED = ("localization", "faithfulness")  # families whose scores belong to one training
+ACROSS_SEEDS = ("consistency",)  # families whose scores belong to no single training
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,12 @@ class Inputs:
     manifest: pd.DataFrame
     pixels: np.ndarray  # uint8 [images, channels, height, width]
     masks: np.ndarray  # bool [images, height, width]
-    checkpoints: pd.DataFrame
     metrics: pd.DataFrame
     pairs: pd.DataFrame
     omnibus: pd.DataFrame
     missing: pd.DataFrame
     summary: dict
-    scores: pd.DataFrame  # of the first seed, of the families that are scored for each seed
+    scores: pd.DataFrame  # with column family; of the first seed, where a family is scored for each seed
     predictions: pd.DataFrame  # test images of every checkpoint, with columns model and seed
     index: dict[str, pd.DataFrame]
     maps: dict[str, np.ndarray]  # float32 [rows, height, width]
@@ -62,11 +61,10 @@ def read(study: str, models: Sequence[str], seeds: Sequence[int], methods: Seque
     data, tables = artifacts.data_dir(study), artifacts.stats_dir(study)
     metrics = artifacts.read_table(tables / "metrics.csv", artifacts.METRICS_TABLE)
     digest = artifacts.read_json(data / "digest.json")
-    scored = [family for family in PER_SEED if family in set(metrics["family"])]
     scores = [
-        artifacts.read_table(artifacts.score_path(study, model, family, seeds[0]), artifacts.SCORES)
+        _scores(study, model, family, None if family in ACROSS_SEEDS else seeds[0])
         for model in models
-        for family in scored
+        for family in dict.fromkeys(metrics["family"])
     ]
     first = {model: artifacts.heatmap_dir(study, model, seeds[0]) for model in models}
     return Inputs(
@@ -78,13 +76,12 @@ def read(study: str, models: Sequence[str], seeds: Sequence[int], methods: Seque
         manifest=artifacts.read_table(data / "manifest.parquet", artifacts.MANIFEST),
         pixels=artifacts.read_array(data / "pixels.npy"),
         masks=artifacts.read_array(data / "masks.npy"),
-        checkpoints=artifacts.read_table(tables / "models.csv", artifacts.MODELS_TABLE),
         metrics=metrics,
         pairs=artifacts.read_table(tables / "pairs.csv", artifacts.PAIRS_TABLE),
         omnibus=artifacts.read_table(tables / "omnibus.csv", artifacts.OMNIBUS_TABLE),
         missing=artifacts.read_table(tables / "missing.csv", artifacts.MISSING_TABLE),
         summary=artifacts.read_json(tables / "summary.json"),
-        scores=pd.concat(scores, ignore_index=True) if scores else pd.DataFrame(columns=list(artifacts.SCORES)),
+        scores=pd.concat(scores, ignore_index=True),
         predictions=pd.concat([_predictions(study, m, s) for m in models for s in seeds], ignore_index=True),
         index={
             model: artifacts.read_table(path / "index.parquet", artifacts.HEATMAPS) for model, path in first.items()
@@ -92,6 +89,11 @@ def read(study: str, models: Sequence[str], seeds: Sequence[int], methods: Seque
         maps={model: artifacts.read_array(path / "maps.npy") for model, path in first.items()},
         digest=digest,
     )
+
+
+def _scores(study: str, model: str, family: str, seed: int | None) -> pd.DataFrame:
+    path = artifacts.score_path(study, model, family, seed)
+    return artifacts.read_table(path, artifacts.SCORES).assign(family=family)
 
 
 def _predictions(study: str, model: str, seed: int) -> pd.DataFrame:

@@ -77,6 +77,7 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
         coverage=coverage(inputs),
         images=tables.images(inputs),
         controls=controls(inputs),
+        ceiling=words.CONTROLS["ceiling"],
         accuracy_title=words.ACCURACY,
         groups=words.GROUPS[inputs.summary["groups"]["kind"]],
         interval=f"{inputs.summary['interval']:.0%}",
@@ -165,7 +166,7 @@ def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparis
     cells, matrix, alpha = charts.pair_cells(inputs, family, method), None, inputs.summary["alpha"]
     if cells:
         real = [
-            f"{cell.row} minus {cell.column} {words.number(cell.difference, 2, sign=True)}"
+            f"{cell.row} minus {cell.column} {words.number(cell.difference, sign=True)}"
             for cell in cells
             if cell.p <= alpha
         ]
@@ -187,7 +188,8 @@ def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparis
 
 def left_out(inputs: Inputs) -> list[str]:
     """Why each model without competence is left out: its weakest training against the floor."""
-    floor, texts = inputs.summary["competence"]["floor"], []
+    floor, chance = (inputs.summary["competence"][key] for key in ("floor", "chance"))
+    texts = []
     for model in inputs.models:
         if model in inputs.competent:
             continue
@@ -195,7 +197,8 @@ def left_out(inputs: Inputs) -> list[str]:
         weak = min(rows, key=lambda row: row.low if math.isfinite(row.low) else -math.inf)
         why = (
             f"the interval of its balanced accuracy (seed {weak.seed}) starts at {words.number(weak.low)}, not above "
-            f"the floor of {words.number(floor)}. It may be guessing, and then its heatmaps explain nothing."
+            f"the floor of {words.number(floor)}: too near to guessing, which scores {words.number(chance)}, to judge "
+            f"its heatmaps."
             if math.isfinite(weak.low)
             else f"its balanced accuracy (seed {weak.seed}) has no interval, because some class has too few "
             f"{tables.groups_name(inputs)} in the test part. How well it classifies cannot be told."
@@ -205,14 +208,29 @@ def left_out(inputs: Inputs) -> list[str]:
 
 
 def coverage(inputs: Inputs) -> list[str]:
-    """How many test images were explained, and how many of those have a true region."""
+    """How many test images were explained, how many of those have a true region, and how many each family scored."""
     test = inputs.manifest[inputs.manifest["split"] == "test"]
     explained = test[test["image_id"].isin(inputs.index[inputs.models[0]]["image_id"])]
     marked = int((explained["truth"] != "none").sum())
     texts = [f"Heatmaps were made for {len(explained):,} of {words.count(len(test), 'test image')}."]
     if not marked:
-        return [*texts, "None of these images has a mask of the true region: localization cannot be judged."]
-    if marked < len(explained):
+        texts.append("None of these images has a mask of the true region: localization cannot be judged.")
+    elif marked < len(explained):
         rest = len(explained) - marked
         texts.append(f"{rest:,} of these have no mask of a true region and do not enter localization.")
-    return texts
+    return texts + [text for family in inputs.families for text in _scored_on(inputs, family, len(explained))]
+
+
+def _scored_on(inputs: Inputs, family: str, explained: int) -> list[str]:
+    """The images of a family with any score; nothing where none has one."""
+    asked = inputs.scores[(inputs.scores["family"] == family) & inputs.scores["method"].isin(inputs.methods)]
+    scored = asked[asked["value"].notna()]
+    if scored.empty:
+        return []
+    images, groups = scored["image_id"].nunique(), words.GROUPS[inputs.summary["groups"]["kind"]]
+    of = "" if groups[0] == "image" else f" of {words.count(scored['group'].nunique(), *groups)}"
+    text = f"{family.capitalize()} was scored on {words.count(images, 'image')}{of}"
+    if asked["image_id"].nunique() < explained:
+        spread = "" if groups[0] == "image" else f" and spread over the {groups[1]}"
+        text += f": a part of them, drawn at random{spread}, the same for every model"
+    return [f"{text}."]

@@ -15,6 +15,10 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
 
+    @property
+    def long(self) -> bool:
+        return len(self.rows) > 6
+
 
 def groups_name(inputs: Inputs) -> str:
     return words.GROUPS[inputs.summary["groups"]["kind"]][1]
@@ -33,13 +37,13 @@ def images(inputs: Inputs) -> Table:
 
 
 def models(inputs: Inputs) -> Table:
-    """Every training with accuracy, F1 and competence."""
+    """Every training with accuracy and F1, each with its interval, and competence."""
     rows = [
         [
             row.model,
             str(row.seed),
             words.interval(row.accuracy, row.low, row.high),
-            words.number(row.f1),
+            words.interval(row.f1, row.f1_low, row.f1_high),
             "yes" if row.competent else "no",
         ]
         for row in charts.checkpoints(inputs)
@@ -71,47 +75,46 @@ def recall(inputs: Inputs) -> Table:
 def primary(inputs: Inputs, family: str, method: str) -> Table:
     """The primary metric with all controls."""
     metric = inputs.primary(family)
-    table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["metric"] == metric)]
-    counts = table[table["method"] == method].set_index("model")
-    rows = charts.dot_rows(inputs, family, method)
-    marks = [mark for mark in words.CONTROLS if any(mark in row.marks for row in rows)]
+    head, body = _scored(inputs, family, method, [metric])
+    return Table(words.metric(metric).name, head, body)
+
+
+def others(inputs: Inputs, family: str, method: str) -> Table | None:
+    """The family's other metrics, described and not tested: a row for each metric and model, with all controls."""
+    table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["metric"] != inputs.primary(family))]
+    names = list(dict.fromkeys(table["metric"]))
+    if table.loc[table["method"] == method, "mean"].isna().all():
+        return None
+    head, body = _scored(inputs, family, method, names)
+    named = [f"{words.metric(name).name} ({words.metric(name).better} is better)" for name in names]
+    models = len(inputs.models)
+    rows = [[named[i // models], *row] for i, row in enumerate(body)]
+    return Table("Other metrics, described and not tested", ["metric", *head], rows)
+
+
+def _scored(inputs: Inputs, family: str, method: str, metrics: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows, metric by metric and model by model: mean with interval, controls, and how many were scored."""
+    table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["method"] == method)]
+    counts = table.set_index(["metric", "model"])[["groups", "missing"]]
+    rows = [(metric, row) for metric in metrics for row in charts.dot_rows(inputs, family, method, metric)]
+    marks = [mark for mark in words.CONTROLS if any(mark in row.marks for _, row in rows)]
+    single = any(row.seeds for _, row in rows)
     body = []
-    for row in rows:
-        found = counts.loc[row.model] if row.model in counts.index else {"groups": 0, "missing": 0}
-        name = row.model if row.competent else f"{row.model} (left out)"
+    for metric, row in rows:
+        found = counts.loc[(metric, row.model)] if (metric, row.model) in counts.index else {"groups": 0, "missing": 0}
         seeds = ", ".join(words.number(value) for value in row.seeds)
         body.append(
             [
-                name,
+                row.model if row.competent else f"{row.model} (left out)",
                 words.interval(row.mean, row.low, row.high),
-                *([seeds or "–"] if any(r.seeds for r in rows) else []),
+                *([seeds or "–"] if single else []),
                 *(words.number(row.marks.get(mark)) for mark in marks),
                 str(found["groups"]),
                 str(found["missing"]),
             ]
         )
-    head = ["model", f"mean [{inputs.summary['interval']:.0%} interval]"]
-    head += ["each training"] if any(row.seeds for row in rows) else []
-    head += [*(words.CONTROLS[mark] for mark in marks), groups_name(inputs), "scores missing"]
-    return Table(words.metric(metric).name, head, body)
-
-
-def others(inputs: Inputs, family: str, method: str) -> Table | None:
-    """The family's other metrics, not tested: mean, and beside it the mean of two of the family's controls."""
-    table = inputs.metrics[inputs.metrics["family"] == family].set_index(["metric", "method", "model"])["mean"]
-    names = [name for name in table.index.unique("metric") if name != inputs.primary(family)]
-    controls = [c for c in words.family(family).controls[:2] if c in table.index.unique("method")]
-    if not names or table.loc[names, method].isna().all():
-        return None
-    rows = []
-    for name in names:
-        row = [f"{words.metric(name).name} ({words.metric(name).better} is better)"]
-        for model in inputs.models:
-            mean, *beside = (words.number(table.get((name, m, model))) for m in (method, *controls))
-            row.append(f"{mean} ({' / '.join(beside)})" if beside else mean)
-        rows.append(row)
-    note = f" (in brackets: {' / '.join(words.CONTROLS[c] for c in controls)})" if controls else ""
-    return Table(f"Means of other metrics, described and not tested{note}", ["metric", *inputs.models], rows)
+    head = ["model", f"mean [{inputs.summary['interval']:.0%} interval]", *(["each training"] if single else [])]
+    return [*head, *(words.CONTROLS[mark] for mark in marks), groups_name(inputs), "scores missing"], body
 
 
 def pairs(inputs: Inputs, family: str, method: str) -> Table:
@@ -120,8 +123,8 @@ def pairs(inputs: Inputs, family: str, method: str) -> Table:
     rows = [
         [
             f"{cell.row} − {cell.column}",
-            words.number(cell.difference, 3, sign=True),
-            words.number(cell.effect, 2, sign=True),
+            words.number(cell.difference, sign=True),
+            words.number(cell.effect, sign=True),
             words.p_value(cell.p),
             "yes" if cell.p <= alpha else "not shown",
         ]

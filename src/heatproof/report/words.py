@@ -14,7 +14,7 @@ class Metric(NamedTuple):
 
 
 class Family(NamedTuple):
-    """`controls` are those that are fair to its metrics, and the ceiling where there is one."""
+    """`controls` are those that are fair to its metrics, and the ceiling, a yardstick, where there is one."""
 
     title: str
     asks: str
@@ -94,14 +94,15 @@ CONTROLS = {
     "center": "centre blob",
     "lowres_noise": "coarse noise",
     "other_image": "another image's map",
-    "ceiling": "best this grid allows",
+    "ceiling": "the truth at this grid",
 }
 CONTROLS_EXPLAINED = {
     "random": "a heatmap of pure noise",
     "center": "one blob in the middle of every image",
     "lowres_noise": "noise as coarse as the model's own heatmaps",
     "other_image": "the model's heatmap of a different image",
-    "ceiling": "the true region itself, blurred to the coarse grid on which the model's heatmaps are computed",
+    "ceiling": "the true region itself, blurred to the coarse grid on which the model's heatmaps are computed (a "
+    "yardstick for what the grid costs; a sharper map can pass it)",
 }
 
 GROUPS = {
@@ -110,6 +111,7 @@ GROUPS = {
     "image": ("image", "images"),
 }
 
+_ZERO = 1e-12
 _REASONS = {
     "no truth": "the image has no mask that says where the evidence is",
     "one seed": "the model was trained once, so there is no second training to compare with",
@@ -135,14 +137,23 @@ def reason(text: str) -> str:
     return ": ".join(_REASONS.get(part.strip(), part.strip()) for part in text.split(":"))
 
 
-def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
-    """A number with a true minus sign; a dash where there is none."""
+def precision(*values: float) -> str:
+    """The format that tells values of this size from zero: two decimals, three below 0.1, three significant digits
+    below 0.01. Smaller than rounding leaves of zero is zero."""
+    size = max(abs(value) for value in values)
+    if size >= 0.1 or size < _ZERO:
+        return ".2f"
+    if size >= 0.01:
+        return ".3f"
+    return f".{2 - math.floor(math.log10(size))}f" if size >= 0.0001 else ".2e"
+
+
+def number(value: float | None, *, sign: bool = False, form: str | None = None) -> str:
+    """A number with a true minus sign, written as `precision` says unless `form` does; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return "–"
-    text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
-    if float(text) == 0:
-        text = text.lstrip("+-")
-    return text.replace("-", "−")
+    text = format(value, ("+" if sign else "") + (form or precision(value)))
+    return "0.00" if float(text) == 0 else text.replace("-", "−")
 
 
 def p_value(p: float | None) -> str:
@@ -155,7 +166,8 @@ def interval(mean: float, low: float, high: float) -> str:
     """`0.52 [0.41 to 0.63]`, without brackets where there is no interval."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return number(mean)
-    return f"{number(mean)} [{number(low)} to {number(high)}]"
+    mean, low, high = (number(value, form=precision(mean, low, high)) for value in (mean, low, high))
+    return f"{mean} [{low} to {high}]"
 
 
 def inline(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Competence: whether a checkpoint classifies reliably better than chance, so that its heatmaps count.
+"""Competence: whether a checkpoint classifies better than chance by a margin, so that its heatmaps count.
 
 A model takes part in verdicts only if every one of its checkpoints is competent. This is conservative: a
 heatmap of a checkpoint that guesses explains nothing, and leaving out single seeds would choose among seeds
@@ -36,32 +36,35 @@ def f1_macro(confusion: np.ndarray, present: np.ndarray) -> np.ndarray:
     return np.divide(2 * hits, claims, out=np.full(hits.shape, np.nan), where=claims > 0).mean(-1)
 
 
-def bootstrap_interval(
-    counts: np.ndarray, present: np.ndarray, draws: int, level: float, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Percentile interval of the balanced accuracy when whole groups are drawn with replacement.
+def resample(counts: np.ndarray, present: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Confusion counts [kept, classes, classes] of bootstrap draws of whole groups with replacement.
 
     Args:
         counts: confusion counts [groups, classes, classes].
         present: which classes the test split holds, bool [classes].
         draws: number of bootstrap draws.
-        level: coverage, 0.95 for a 95 % interval.
         rng: source of the draws.
 
     Returns:
-        Low and high. A draw that loses a class has no balanced accuracy and is left out, so the interval is
-        conditional on seeing every class; NaN, NaN where more than half of the draws lose one.
-
-    The percentile interval is somewhat narrow for few groups (about .90 instead of .95 at ten).
+        The draws that hold every class, so that intervals are conditional on seeing each of them; none where
+        more than half of the draws lose one.
     """
     kinds, repeats = np.unique(counts.reshape(len(counts), -1), axis=0, return_counts=True)
     # groups with the same counts are exchangeable: drawing kinds by frequency draws groups, in less memory
     drawn = rng.multinomial(len(counts), repeats / repeats.sum(), size=draws) @ kinds
-    values = balanced_accuracy(drawn.reshape(draws, *counts.shape[1:]), present)
-    kept = values[~np.isnan(values)]
-    if kept.size < MIN_KEPT * draws:
+    drawn = drawn.reshape(draws, *counts.shape[1:])
+    kept = drawn[drawn.sum(-1)[:, present].all(-1)]
+    return kept if len(kept) >= MIN_KEPT * draws else kept[:0]
+
+
+def percentile_interval(values: np.ndarray, level: float) -> tuple[float, float]:
+    """Low and high of the percentile interval of bootstrap values [draws]; NaN, NaN where there are none.
+
+    It is somewhat narrow for few groups (about .90 instead of .95 at ten).
+    """
+    if not values.size:
         return np.nan, np.nan
-    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
@@ -76,7 +79,9 @@ def judge(
     margin: float,
     rng: np.random.Generator,
 ) -> dict[str, float | bool]:
-    """Accuracy of one checkpoint on the test split (arrays [images]) and whether it is competent.
+    """Accuracy and macro F1 of one checkpoint on the test split (arrays [images]), and whether it is competent.
+
+    `low` and `high` are the interval of the balanced accuracy, `f1_low` and `f1_high` that of F1 from the same draws.
 
     Competent: the low end of the interval of the balanced accuracy exceeds chance + `margin`. Classes without
     a test image are left out of the means and of chance. An interval that cannot be had is not competent.
@@ -84,11 +89,15 @@ def judge(
     counts = confusion_by_group(label, predicted, group, classes)
     total = counts.sum(0)
     present = total.sum(1) > 0
-    low, high = bootstrap_interval(counts, present, draws, level, rng)
+    drawn = resample(counts, present, draws, rng)
+    low, high = percentile_interval(balanced_accuracy(drawn, present), level)
+    f1_low, f1_high = percentile_interval(f1_macro(drawn, present), level)
     return {
         "balanced_accuracy": float(balanced_accuracy(total, present)),
         "low": low,
         "high": high,
         "f1_macro": float(f1_macro(total, present)),
+        "f1_low": f1_low,
+        "f1_high": f1_high,
         "competent": bool(low > 1 / present.sum() + margin),
     }

@@ -1,29 +1,21 @@
 """The rules that turn the numbers of `summary.json` into plain sentences, all in one place."""
 
-from heatproof.stats.words import (
-    CLAIMS,
-    CONTROL_NAMES,
-    REASONS,
-    UNITS,
-    counted,
-    joined,
-    plain,
-    shown,
-    shown_p,
-)
+from heatproof.stats.differences import between_models
+from heatproof.stats.words import CLAIMS, CONTROL_NAMES, REASONS, counted, joined, plain, shown, unit
 
 MIN_SEEDS = 5  # below it a verdict speaks of the checkpoints at hand, not of architectures
 MANY_MISSING = 0.05  # share of scores without a value from which a mean needs a warning
 WIDE_CEILING = 0.05  # difference between the ceilings of two grids from which a comparison needs a warning
 
 
-def unit(summary: dict) -> str:
-    return UNITS[summary["groups"]["kind"]]
-
-
 def judged(summary: dict) -> list[str]:
     """The models that take part in verdicts."""
     return [model for model, row in summary["models"].items() if row["competent"]]
+
+
+def thresholds(summary: dict) -> tuple[str, str]:
+    """The balanced accuracy that competence asks for, and that of guessing."""
+    return shown(summary["competence"]["floor"]), shown(summary["competence"]["chance"])
 
 
 def verdicts(summary: dict, family: str, method: str) -> dict[str, list[str]]:
@@ -47,7 +39,7 @@ def values(summary: dict, family: str, method: str) -> dict[str, float]:
 def unjudged(summary: dict, family: str, method: str) -> str | None:
     """Why no verdict can be had for a family, or None where one can."""
     if not judged(summary):
-        return f"{family.capitalize()} is not judged: no model could be shown to classify better than chance."
+        return f"{family.capitalize()} is not judged: no model is competent with all its trainings."
     if values(summary, family, method):
         return None
     counts: dict[str, int] = {}
@@ -80,51 +72,6 @@ def against_controls(summary: dict, family: str, method: str) -> list[str]:
     return texts
 
 
-def between_models(summary: dict, family: str, method: str) -> list[str]:
-    """Whether the models differ, with Friedman's test, the pairs, and what was too small to find anything."""
-    omnibus, pairs = summary["omnibus"][family][method], summary["pairs"][family][method]
-    metric, texts = plain(summary["primary"][family]["metric"]), []
-    if omnibus["models"] < 2:
-        return ["Only one model takes part, so there is nothing to compare."]
-    if not pairs["tested"]:
-        return [f"The models cannot be compared: none of the {unit(summary)} has a value for every model."]
-    if omnibus["p"] is not None:
-        differ = "differ" if omnibus["p"] <= summary["alpha"] else "cannot be told apart as a set"
-        texts.append(
-            f"In {metric} the models {differ} (Friedman's chi-square {omnibus['statistic']:.1f}, "
-            f"{omnibus['df']:.0f} degrees of freedom, {shown_p(omnibus['p'])}, Kendall's W "
-            f"{omnibus['kendall_w']:.2f}, {omnibus['groups']} {unit(summary)})."
-        )
-    texts.append(_pairs_sentence(pairs))
-    if pairs["smallest_p"] > summary["alpha"]:
-        texts.append(
-            f"{omnibus['groups']} {unit(summary)} are too few for Holm over "
-            f"{counted(pairs['tested'], 'pair')} to find anything: "
-            f"the smallest corrected p that can be reached is {pairs['smallest_p']:.2f}."
-        )
-    if omnibus["dropped"]:
-        texts.append(
-            f"{omnibus['dropped']} of {omnibus['groups'] + omnibus['dropped']} {unit(summary)} were left "
-            f"out of the comparison, because not every model has a value there."
-        )
-    return texts
-
-
-def _pairs_sentence(pairs: dict) -> str:
-    top, tested = pairs["largest"], pairs["tested"]
-    if top is None:
-        none = "The two models do not differ" if tested == 1 else f"Of {tested} pairs of models none differs"
-        return f"{none} detectably, which does not show that they are equal."
-    sign = 1 if top["difference"] > 0 else -1
-    high, low = (top["a"], top["b"])[::sign]
-    many = f"{pairs['different']} of {tested} pairs of models differ; the largest difference is"
-    return (
-        f"{many if tested > 1 else 'The two models differ:'} {high} over {low} by "
-        f"{shown(sign * top['difference'])} (rank-biserial {sign * top['effect']:.2f}, "
-        f"{shown_p(top['p_corrected'])}{', Holm-corrected' if tested > 1 else ''})."
-    )
-
-
 def cautions(summary: dict, family: str, method: str) -> list[str]:
     """What a reader must know of a family's means before believing them: gaps, ceilings, seeds."""
     metric, texts = plain(summary["primary"][family]["metric"]), []
@@ -145,8 +92,9 @@ def cautions(summary: dict, family: str, method: str) -> list[str]:
     if len(ceilings) > 1 and max(ceilings.values()) - min(ceilings.values()) > WIDE_CEILING:
         low, high = min(ceilings, key=ceilings.get), max(ceilings, key=ceilings.get)
         texts.append(
-            f"The grids that the heatmaps come from allow at best {shown(ceilings[low])} ({low}) to "
-            f"{shown(ceilings[high])} ({high}): part of a difference between models may be the grid."
+            f"The true region itself, blurred to the grids that the heatmaps come from, scores "
+            f"{shown(ceilings[low])} ({low}) to {shown(ceilings[high])} ({high}): part of a difference between "
+            f"models may be the grid."
         )
     spreads = {
         model: max(by_seed.values()) - min(by_seed.values())
@@ -192,11 +140,11 @@ def left_out_sentence(summary: dict) -> str | None:
     names = [model for model, row in summary["models"].items() if not row["competent"]]
     if not names:
         return None
+    floor, chance = thresholds(summary)
+    are, whose = ("is", "its trainings") if len(names) == 1 else ("are", "the trainings of each")
     return (
-        f"{joined(names)} {'is' if len(names) == 1 else 'are'} left out of every verdict, with at least one "
-        f"checkpoint that does not classify reliably better "
-        f"than chance (the low end of the interval of its balanced accuracy has to exceed "
-        f"{summary['competence']['floor']:.2f})."
+        f"{joined(names)} {are} left out of every verdict: the balanced accuracy of at least one of {whose} is not "
+        f"surely above the floor of {floor} (guessing scores {chance})."
     )
 
 

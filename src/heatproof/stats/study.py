@@ -19,7 +19,7 @@ OMNIBUS = ["family", "metric", "method", "models", "groups", "statistic", "df", 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The tables below `results/stats/<study>/`, columns as in `artifacts`, and the summary."""
+    """The tables below `results/stats/<study>/`, with all columns of `artifacts`, and the summary."""
 
     models: pd.DataFrame
     metrics: pd.DataFrame
@@ -99,6 +99,7 @@ def evaluate(
         "alpha": settings["alpha"],
         "interval": settings["interval"],
         "competence": {"chance": 1 / present, "floor": 1 / present + settings["competence_margin"]},
+        "checkpoints": numbers.checkpoint_numbers(checkpoints),
         "models": competence,
         "left_out": [model for model in models if model not in competent],
     } | {key: {} for key in ("primary", "seed_means", "missing", "controls", "omnibus", "pairs")}

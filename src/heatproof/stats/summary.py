@@ -24,6 +24,15 @@ def number(value: float | None) -> float | None:
     return None if value is None or pd.isna(value) else float(value)
 
 
+def checkpoint_numbers(checkpoints: pd.DataFrame) -> list[dict]:
+    """Every checkpoint with its accuracies and intervals, as judged."""
+    named = ("model", "seed", "competent")
+    return [
+        {key: value if key in named else number(value) for key, value in row.items()}
+        for row in checkpoints.to_dict("records")
+    ]
+
+
 def competence_numbers(checkpoints: pd.DataFrame, models: Sequence[str]) -> dict[str, dict]:
     """Model -> means over its checkpoints of the accuracies; competent if every checkpoint is."""
     return {

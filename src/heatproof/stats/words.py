@@ -13,6 +13,7 @@ CLAIMS = {
     "consistency": "agree between training seeds more closely than",
 }
 METRIC_NAMES = {"srg": "symmetric relevance gain", "iou": "IoU", "iou_seeds": "IoU between seeds"}
+ZERO = 1e-12  # below it a number is what rounding left of zero
 REASONS = {
     "no truth": "no image of this study has a marked region",
     "one seed": "that takes at least two training seeds",
@@ -24,9 +25,20 @@ def joined(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def shown(value: float) -> str:
-    """A score or difference with two decimals, three where it is small."""
-    return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3f}"
+def shown(value: float, beside: float = 0.0) -> str:
+    """A score or difference with two decimals, three below 0.1, three significant digits below 0.01.
+
+    It gets the digits of a larger number that stands `beside` it.
+    """
+    size = max(abs(value), abs(beside))
+    if size < ZERO:
+        return "0.00"
+    return f"{value:.2f}" if size >= 0.1 else f"{value:.3f}" if size >= 0.01 else f"{value:.3g}"
+
+
+def unit(summary: dict) -> str:
+    """What the tests of a study rest on, in the plural."""
+    return UNITS[summary["groups"]["kind"]]
 
 
 def shown_p(p: float) -> str:
@@ -40,7 +52,8 @@ def plain(metric: str) -> str:
 
 def span(values: list[float]) -> str:
     """`0.41 to 0.55`, or one number where both ends look alike."""
-    low, high = shown(min(values)), shown(max(values))
+    size = max(values, key=abs)
+    low, high = shown(min(values), size), shown(max(values), size)
     return low if low == high else f"{low} to {high}"
 
 

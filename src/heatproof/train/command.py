@@ -12,6 +12,7 @@ from heatproof import artifacts
 from heatproof.errors import InputError
 from heatproof.progress import line
 from heatproof.seeds import derive
+from heatproof.train.layers import find_target_layer
 from heatproof.train.loop import best_epoch, train
 from heatproof.train.model import Classifier, ImageSet, build, load, pick_device, predict, prepare, save
 from heatproof.train.resume import Resume
@@ -42,10 +43,14 @@ def run(args: argparse.Namespace) -> None:
         return ImageSet(pixels, rows, labels[rows])
 
     torch.manual_seed(derive(*key, "weights"))
-    model = _start(args.model, args.seed, recipe, facts, images("train"))
+    brought = _weights_file(args.model, args.seed, recipe)
+    model = _start(args.model, brought, recipe, facts, images("train"))
+    find_target_layer(model.eval(), facts["size"], 1)  # what cannot be explained is not trained
     resume = Resume(
         artifacts.STATE / "train" / args.study / f"{args.model}-{args.seed}",
-        json.dumps([recipe, compute, str(device), facts["sha256"]], sort_keys=True),
+        json.dumps(
+            [recipe, compute, str(device), facts["sha256"], brought and artifacts.digest(brought)], sort_keys=True
+        ),
     )
     history = train(
         model,
@@ -83,21 +88,26 @@ def run(args: argparse.Namespace) -> None:
     resume.clear()
 
 
-def _start(name: str, seed: int, recipe: dict, facts: dict, images: ImageSet) -> Classifier:
-    """The model before training: from scratch, from timm's weights or from a file."""
-    classes, size = len(facts["classes"]), facts["size"]
-    if recipe["weights"] == "pretrained":
-        return build(name, classes, size, pretrained=True)
-    if recipe["weights"] == "scratch":
-        model = build(name, classes, size)
-        mean, std = _moments(images)
-        model.mean.copy_(mean.view(1, -1, 1, 1).expand_as(model.mean))
-        model.std.copy_(std.view(1, -1, 1, 1).expand_as(model.std))
-        return model
+def _weights_file(name: str, seed: int, recipe: dict) -> Path | None:
+    if recipe["weights"] in ("scratch", "pretrained"):
+        return None
     path = Path(recipe["weights"].format(model=name, seed=seed))
     if not path.is_file():
         raise InputError(f"{path}: not there; train.weights is scratch, pretrained or the path of a .safetensors file")
-    return load(name, classes, size, path)
+    return path
+
+
+def _start(name: str, brought: Path | None, recipe: dict, facts: dict, images: ImageSet) -> Classifier:
+    """The model before training: from a file, from timm's weights or from scratch."""
+    classes, size = len(facts["classes"]), facts["size"]
+    if brought is not None:
+        return load(name, classes, size, brought)
+    model = build(name, classes, size, pretrained=recipe["weights"] == "pretrained")
+    if recipe["weights"] == "scratch":
+        mean, std = _moments(images)
+        model.mean.copy_(mean.view(1, -1, 1, 1).expand_as(model.mean))
+        model.std.copy_(std.view(1, -1, 1, 1).expand_as(model.std))
+    return model
 
 
 def _moments(images: ImageSet) -> tuple[torch.Tensor, torch.Tensor]:
