@@ -131,7 +131,7 @@ def groups_sentence(summary: dict) -> str:
     return (
         f"Patients are not known, and the tests are on means of {unit(summary)} instead "
         f"({summary['groups_test']} in the test split): images of one patient may count several times, "
-        f"so p values may be too small."
+        f"so p values may be too small, and may stand in training and test, so accuracies may be too high."
     )
 
 
