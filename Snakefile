@@ -22,4 +22,4 @@ rule all:
 
 rule models:
     input:
-        [[artifacts.model_dir(s, m, k) / "card.json" for m, k in checkpoints(s)] for s in STUDIES],
+        [[artifacts.model_dir(s, *one) / "card.json" for one in checkpoints(s, compared=True)] for s in STUDIES],

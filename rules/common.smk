@@ -1,4 +1,5 @@
 import os
+import re
 import sys
 from pathlib import Path
 from shutil import which
@@ -10,8 +11,8 @@ from snakemake.settings.types import DeploymentMethod
 
 from heatproof import artifacts
 from heatproof.config import load, section
-from heatproof.data.listing import fingerprint
 from heatproof.errors import InputError
+from heatproof.fingerprint import data_fingerprint
 from heatproof.registry import registered
 from heatproof.sources import source_files
 
@@ -25,6 +26,8 @@ try:
     STUDIES = load(ROOT, overrides=workflow.config_settings.overwrite_config)
 except InputError as error:
     stop(error)
+
+PLANTED = [name for name, study in STUDIES.items() if study.data.kind == "planted"]
 
 # Jobs run this checkout with this Python, unless conda gives them one. They wait passively: two jobs with
 # several threads each on as many cores as one of them wants take ten times as long otherwise.
@@ -41,6 +44,10 @@ wildcard_constraints:
     study="[^/]+",
     model="[^/]+",
     seed=r"\d+",
+    fold=artifacts.FOLD,
+
+
+EXPLAINED = r"fold\d+"  # a random split is trained on and tested, to stand beside; nothing of it is explained
 
 
 def code(*modules):
@@ -48,9 +55,11 @@ def code(*modules):
     return [os.path.relpath(path, ROOT) for path in source_files(*modules)]
 
 
-def checkpoints(study):
-    """All (model, seed) of a study."""
-    return [(model, seed) for model in STUDIES[study].models for seed in STUDIES[study].seeds]
+def checkpoints(study, compared=False):
+    """All (model, seed, fold) of a study that are explained and scored; if asked, those of a random split too."""
+    split = STUDIES[study].data.split
+    folds = split.names + (split.compared if compared else [])
+    return [(m, seed, fold) for m in STUDIES[study].models for seed in STUDIES[study].seeds for fold in folds]
 
 
 def threads_of(wildcards):
@@ -65,7 +74,21 @@ def gpus_of(wildcards):
 
 def data_files(study):
     folder = artifacts.data_dir(study)
-    return [folder / name for name in ("digest.json", "manifest.parquet", "pixels.npy", "masks.npy", "source.json")]
+    seams = ["seams.npy"] if study in PLANTED else []
+    return [folder / name for name in (*DATA_FILES, *seams, *AUDIT_FILES)]
+
+
+DATA_FILES = (
+    "digest.json",
+    "manifest.parquet",
+    "pixels.npy",
+    "masks.npy",
+    "source.json",
+    "facts.parquet",
+    "thumbnails.npy",
+    "quarantine.csv",
+)
+AUDIT_FILES = ("audit.json", "audit.csv", "audit_pairs.csv")
 
 
 def stats_files(study):
@@ -73,23 +96,35 @@ def stats_files(study):
     return [folder / name for name in STATS_TABLES]
 
 
-STATS_TABLES = ("models.csv", "metrics.csv", "pairs.csv", "omnibus.csv", "missing.csv", "summary.json")
+STATS_TABLES = (
+    "models.csv",
+    "metrics.csv",
+    "pairs.csv",
+    "omnibus.csv",
+    "missing.csv",
+    "comparison.csv",
+    "summary.json",
+)
 
 
 def score_files(study):
-    """Score tables of a study: one a checkpoint and family, or one a model where a family looks across seeds."""
+    """Score tables of a study: one a checkpoint and family; one a model and fold where a family looks across seeds."""
     families = STUDIES[study].score.families
     per_seed = [family for family in families if family != "consistency"]
-    files = [artifacts.score_path(study, m, f, k) for m, k in checkpoints(study) for f in per_seed]
+    files = [artifacts.score_path(study, m, f, fold, k) for m, k, fold in checkpoints(study) for f in per_seed]
     if "consistency" in families:
-        files += [artifacts.score_path(study, m, "consistency") for m in STUDIES[study].models]
+        files += [
+            artifacts.score_path(study, m, "consistency", fold)
+            for m in STUDIES[study].models
+            for fold in STUDIES[study].data.split.names
+        ]
     return files
 
 
 def results(study):
     """Everything that a study leaves, so that a file which is gone is made again."""
-    models = [artifacts.model_dir(study, m, k) for m, k in checkpoints(study)]
-    maps = [artifacts.heatmap_dir(study, m, k) for m, k in checkpoints(study)]
+    models = [artifacts.model_dir(study, *one) for one in checkpoints(study, compared=True)]
+    maps = [artifacts.heatmap_dir(study, *one) for one in checkpoints(study)]
     return [
         *data_files(study),
         *(
@@ -105,19 +140,49 @@ def results(study):
 
 
 def data_section(wildcards):
-    """The section, and what tells whether the images at its source have changed."""
+    """The section without how data are audited, and what tells whether the images at the source have changed."""
     study = STUDIES[wildcards.study]
-    if study.data.kind == "phantom":
-        return section(study.data)
-    # the source may be gone where its data were pulled: then what was recorded of it stands
-    recorded = artifacts.data_dir(wildcards.study) / "source.json"
-    source = Path(study.data.source)
-    if not source.exists() and recorded.exists():
-        return section(study.data, {"fingerprint": artifacts.read_json(recorded)["fingerprint"]})
+    resolved = {"class_names": study.data.class_names, "group_kind": study.group_kind}
     try:
-        return section(study.data, {"fingerprint": fingerprint(source, study.data.kind)})
+        recorded = artifacts.data_dir(wildcards.study) / "source.json"
+        resolved["fingerprint"] = data_fingerprint(study.data, recorded)
     except InputError as error:
         stop(error)
+    return section(study.data.model_dump(exclude={"audit"}), resolved)
+
+
+def audited_files(wildcards):
+    """What an audit reads: the digest stands for most of it, and here are the files that it does not cover."""
+    names = ["digest.json", "facts.parquet", "thumbnails.npy", "quarantine.csv"]
+    names += ["seams.npy"] if wildcards.study in PLANTED else []
+    return [artifacts.data_dir(wildcards.study) / name for name in names]
+
+
+def audit_section(wildcards):
+    study = STUDIES[wildcards.study]
+    keys = {"audit", "lookalike", "split", "seed", "shortcut", "kind"}
+    return section(study.data.model_dump(include=keys), {"group_kind": study.group_kind})
+
+
+# what a data job imports as it runs: by the kind of its source, and by what else its section asks for
+SOURCE_MODULES = {
+    "phantom": ["data.phantom"],
+    "archive": ["data.reading.images"],
+    "folder": ["data.reading.images"],
+    "table": ["data.reading.table"],
+    "dicom": ["data.reading.dicom"],
+    "planted": ["data.planted"],  # and those of the source that it plants into
+    "contents": ["data.reading.contents"],
+    "download": ["data.download.fetch", "data.download.kaggle", "data.download.transfer"],
+    "shortcut": ["data.shortcut"],
+}
+
+
+def data_code(wildcards):
+    data = STUDIES[wildcards.study].data
+    parts = [data.kind, *([data.planted.kind] if data.kind == "planted" else [])]
+    parts += [key for key in ("contents", "download", "shortcut") if getattr(data, key)]
+    return code("data.command", *(module for part in parts for module in SOURCE_MODULES[part]))
 
 
 def recipe(wildcards):

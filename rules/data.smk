@@ -1,14 +1,8 @@
 rule data:
     input:
-        code=lambda wc: code(
-            "data.command", "data.phantom" if STUDIES[wc.study].data.kind == "phantom" else "data.images"
-        ),
+        code=data_code,
     output:
-        manifest=artifacts.data_dir("{study}") / "manifest.parquet",
-        pixels=artifacts.data_dir("{study}") / "pixels.npy",
-        masks=artifacts.data_dir("{study}") / "masks.npy",
-        source=artifacts.data_dir("{study}") / "source.json",
-        digest=artifacts.data_dir("{study}") / "digest.json",
+        [artifacts.data_dir("{study}") / name for name in DATA_FILES],
     log:
         "logs/{study}/data.log",
     benchmark:
@@ -24,3 +18,38 @@ rule data:
         "data of {wildcards.study}: images, manifest, splits"
     shell:
         "python -m heatproof data --study {wildcards.study} --config {params.config:q} 2>&1 | tee {log}"
+
+
+if PLANTED:
+
+    ruleorder: data_planted > data
+
+    use rule data as data_planted with:
+        output:
+            [artifacts.data_dir("{study}") / name for name in (*DATA_FILES, "seams.npy")],
+        wildcard_constraints:
+            study="|".join(map(re.escape, PLANTED)),
+
+
+rule audit:
+    input:
+        data=audited_files,
+        code=lambda wc: code("artifacts", "data.audit.command", *(["data.seams"] if wc.study in PLANTED else [])),
+    output:
+        [artifacts.data_dir("{study}") / name for name in AUDIT_FILES],
+    log:
+        "logs/{study}/audit.log",
+    benchmark:
+        "benchmarks/{study}/audit.tsv"
+    priority: 1  # said before anything is trained
+    conda:
+        "../envs/heatproof.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        config=audit_section,
+    message:
+        "audit of {wildcards.study}: copies, leaks, shortcuts"
+    shell:
+        "python -m heatproof audit --study {wildcards.study} --config {params.config:q} 2>&1 | tee {log}"

@@ -1,14 +1,16 @@
 rule report:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
+        audit=[artifacts.data_dir("{study}") / name for name in ("audit.json", "audit_pairs.csv")],
         stats=[artifacts.stats_dir("{study}") / name for name in STATS_TABLES],
         scores=lambda wc: score_files(wc.study),
         predictions=lambda wc: [
-            artifacts.model_dir(wc.study, m, k) / "predictions.parquet" for m, k in checkpoints(wc.study)
+            artifacts.model_dir(wc.study, *one) / "predictions.parquet" for one in checkpoints(wc.study)
         ],
         maps=lambda wc: [
-            artifacts.heatmap_dir(wc.study, m, STUDIES[wc.study].seeds[0]) / name
+            artifacts.heatmap_dir(wc.study, m, STUDIES[wc.study].seeds[0], fold) / name
             for m in STUDIES[wc.study].models
+            for fold in STUDIES[wc.study].data.split.names
             for name in ("maps.npy", "index.parquet")
         ],
         code=code("artifacts", "report.command", "report.inputs", "report.page"),
@@ -27,6 +29,7 @@ rule report:
     params:
         models=lambda wc: STUDIES[wc.study].models,
         seeds=lambda wc: STUDIES[wc.study].seeds,
+        folds=lambda wc: STUDIES[wc.study].data.split.names,
         methods=lambda wc: STUDIES[wc.study].explain.methods,
         config=lambda wc: section(STUDIES[wc.study].report),
         study=lambda wc: section(STUDIES[wc.study]),
@@ -34,4 +37,5 @@ rule report:
         "write the report of {wildcards.study}"
     shell:
         "python -m heatproof report --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
-        " --methods {params.methods} --config {params.config:q} --study-config {params.study:q} 2>&1 | tee {log}"
+        " --folds {params.folds} --methods {params.methods} --config {params.config:q}"
+        " --study-config {params.study:q} 2>&1 | tee {log}"

@@ -1,22 +1,23 @@
 rule score:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        model=artifacts.model_dir("{study}", "{model}", "{seed}") / "card.json",
-        maps=artifacts.heatmap_dir("{study}", "{model}", "{seed}") / "maps.npy",
-        index=artifacts.heatmap_dir("{study}", "{model}", "{seed}") / "index.parquet",
+        model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
+        maps=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy",
+        index=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
         code=lambda wc: code(
             *SCORE_MODULES,
             f"score.{wc.family}",
             *(["score.subset", "train.checkpoint", "train.model"] if wc.family == "faithfulness" else []),
         ),
     output:
-        artifacts.score_path("{study}", "{model}", "{family}", "{seed}"),
+        artifacts.score_path("{study}", "{model}", "{family}", "{fold}", "{seed}"),
     log:
-        "logs/{study}/{model}/{seed}/score-{family}.log",
+        "logs/{study}/{model}/{seed}/{fold}/score-{family}.log",
     benchmark:
-        "benchmarks/{study}/{model}/{seed}/score-{family}.tsv"
+        "benchmarks/{study}/{model}/{seed}/{fold}/score-{family}.tsv"
     wildcard_constraints:
         family="localization|faithfulness",
+        fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
     threads: threads_of
@@ -35,27 +36,30 @@ rule score:
             else {"threads": STUDIES[wc.study].compute.threads}
         ),
     message:
-        "score {wildcards.family} of {wildcards.model}, seed {wildcards.seed}, on {wildcards.study}"
+        "score {wildcards.family} of {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
         "python -m heatproof score {wildcards.family} --study {wildcards.study} --model {wildcards.model}"
-        " --seed {wildcards.seed} --config {params.config:q} --compute {params.compute:q} 2>&1 | tee {log}"
+        " --seed {wildcards.seed} --fold {wildcards.fold}"
+        " --config {params.config:q} --compute {params.compute:q} 2>&1 | tee {log}"
 
 
 rule score_seeds:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
         maps=lambda wc: [
-            artifacts.heatmap_dir(wc.study, wc.model, seed) / name
+            artifacts.heatmap_dir(wc.study, wc.model, seed, wc.fold) / name
             for seed in STUDIES[wc.study].seeds
             for name in ("maps.npy", "index.parquet")
         ],
         code=code(*SCORE_MODULES, "score.consistency"),
     output:
-        artifacts.score_path("{study}", "{model}", "consistency"),
+        artifacts.score_path("{study}", "{model}", "consistency", "{fold}"),
     log:
-        "logs/{study}/{model}/score-consistency.log",
+        "logs/{study}/{model}/{fold}/score-consistency.log",
     benchmark:
-        "benchmarks/{study}/{model}/score-consistency.tsv"
+        "benchmarks/{study}/{model}/{fold}/score-consistency.tsv"
+    wildcard_constraints:
+        fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
     threads: threads_of
@@ -65,7 +69,7 @@ rule score_seeds:
         seeds=lambda wc: STUDIES[wc.study].seeds,
         compute=lambda wc: section({"threads": STUDIES[wc.study].compute.threads}),
     message:
-        "score consistency of {wildcards.model}, on {wildcards.study}"
+        "score consistency of {wildcards.model}, {wildcards.fold}, on {wildcards.study}"
     shell:
         "python -m heatproof score consistency --study {wildcards.study} --model {wildcards.model}"
-        " --seeds {params.seeds} --compute {params.compute:q} 2>&1 | tee {log}"
+        " --fold {wildcards.fold} --seeds {params.seeds} --compute {params.compute:q} 2>&1 | tee {log}"

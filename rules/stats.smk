@@ -2,7 +2,7 @@ rule stats:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
         predictions=lambda wc: [
-            artifacts.model_dir(wc.study, m, k) / "predictions.parquet" for m, k in checkpoints(wc.study)
+            artifacts.model_dir(wc.study, *one) / "predictions.parquet" for one in checkpoints(wc.study, compared=True)
         ],
         scores=lambda wc: score_files(wc.study),
         code=code("artifacts", "stats.command", "stats.study"),
@@ -20,11 +20,21 @@ rule stats:
     params:
         models=lambda wc: STUDIES[wc.study].models,
         seeds=lambda wc: STUDIES[wc.study].seeds,
+        folds=lambda wc: STUDIES[wc.study].data.split.names,
+        random=lambda wc: STUDIES[wc.study].data.split.compared,
         methods=lambda wc: STUDIES[wc.study].explain.methods,
-        config=lambda wc: section(STUDIES[wc.study].stats, {"group_kind": STUDIES[wc.study].group_kind}),
+        config=lambda wc: section(
+            STUDIES[wc.study].stats,
+            {
+                "group_kind": STUDIES[wc.study].group_kind,
+                "patients_known": STUDIES[wc.study].data.patients_known,
+                "split_by": STUDIES[wc.study].data.split.by,
+            },
+        ),
         score=lambda wc: section(STUDIES[wc.study].score.model_dump(include={"families", "primary"})),
     message:
         "test the differences between models, on {wildcards.study}"
     shell:
         "python -m heatproof stats --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
-        " --methods {params.methods} --config {params.config:q} --score {params.score:q} 2>&1 | tee {log}"
+        " --folds {params.folds} --random {params.random} --methods {params.methods}"
+        " --config {params.config:q} --score {params.score:q} 2>&1 | tee {log}"

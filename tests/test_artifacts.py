@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heatproof import artifacts
+from heatproof import artifacts, tables
 from heatproof.artifacts import FLAG, INTEGER, NUMBER, TEXT, ArtifactError
 from heatproof.errors import InputError
 
@@ -51,7 +51,8 @@ def test_a_table_comes_back(tmp_path, name, suffix):
 
 
 def test_all_schemas_are_tested():
-    assert len(SCHEMAS) == 10 and {"MANIFEST", "PREDICTIONS", "SCORES", "PAIRS_TABLE"} < set(SCHEMAS)
+    assert {name for name, value in vars(tables).items() if isinstance(value, dict) and name.isupper()} == set(SCHEMAS)
+    assert len(SCHEMAS) == 16 and {"MANIFEST", "DEALT", "PREDICTIONS", "SCORES", "PAIRS_TABLE"} < set(SCHEMAS)
 
 
 lines = st.text(st.characters(exclude_characters="\r\0", exclude_categories=["Cs"]), max_size=8)
@@ -72,6 +73,54 @@ def test_predictions_have_a_column_a_class(tmp_path):
     artifacts.write_table(path, frame, artifacts.PREDICTIONS)
     pd.testing.assert_frame_equal(artifacts.read_table(path, artifacts.PREDICTIONS), frame)
     assert failure(artifacts.write_table, path, frame.assign(q=1), artifacts.PREDICTIONS)[:17] == "unknown column q;"
+    assert (
+        failure(artifacts.write_table, path, frame.assign(p_x=1), artifacts.PREDICTIONS)[:19] == "unknown column p_x;"
+    )
+
+
+def dealt(**folds: list[str]) -> pd.DataFrame:
+    own = {column: VALUES[kind][:4] for column, kind in artifacts.MANIFEST.items() if column != "split"}
+    return pd.DataFrame(own | folds)
+
+
+FOLDS = {
+    "fold0": ["test", "train", "val", "train"],
+    "fold1": ["val", "test", "train", "train"],
+    "random0": ["train", "train", "train", "test"],
+}
+
+
+def test_a_manifest_is_read_as_one_fold_deals_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = dealt(**FOLDS)
+    artifacts.write_manifest("s", frame)
+    assert artifacts.read_manifest("s")["split"].tolist() == FOLDS["fold0"]
+    for fold, splits in FOLDS.items():
+        back = artifacts.read_manifest("s", fold)
+        expected = frame.drop(columns=FOLDS).assign(split=splits)[list(artifacts.MANIFEST)].astype(artifacts.MANIFEST)
+        pd.testing.assert_frame_equal(back, expected)
+
+
+def test_a_manifest_that_is_not_dealt_as_asked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = artifacts.data_dir("s") / "manifest.parquet"
+
+    def said(function, *args):
+        with pytest.raises(ArtifactError) as caught:
+            function(*args)
+        return str(caught.value).removeprefix(f"{path}: ").removesuffix("; delete the file and run again")
+
+    assert said(artifacts.read_manifest, "s") == "not there; run snakemake to make it"
+    artifacts.write_manifest("s", dealt(**FOLDS))
+    before = path.read_bytes()
+    assert said(artifacts.read_manifest, "s", "fold2") == "no column fold2"
+    assert said(artifacts.read_manifest, "s", "label") == "no column label"
+    assert said(artifacts.write_manifest, "s", dealt()) == "no column fold0"
+    assert said(artifacts.write_manifest, "s", dealt(**FOLDS, split=FOLDS["fold0"])) == "unknown column split"
+    assert said(artifacts.write_manifest, "s", dealt(**FOLDS, folder=FOLDS["fold0"])) == "unknown column folder"
+    wrong = dealt(**FOLDS | {"fold1": ["train", "Val", "test", None]})
+    assert said(artifacts.write_manifest, "s", wrong) == "not of its format (fold1 holds 'Val')"
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
@@ -204,7 +253,7 @@ def test_a_killed_write_leaves_what_was_there(tmp_path, end):
     snippet = f"""
 import time
 from pathlib import Path
-from heatproof import artifacts
+from heatproof import artifacts, tables
 with artifacts.writing_array(Path({str(path)!r}), (100, 100), "float64") as rows:
     rows[:50] = 1
     print("half", flush=True)
@@ -226,10 +275,10 @@ with artifacts.writing_array(Path({str(path)!r}), (100, 100), "float64") as rows
 
 def test_paths_are_those_of_the_design():
     assert str(artifacts.data_dir("s")) == "results/data/s"
-    assert str(artifacts.model_dir("s", "m", 0)) == "results/models/s/m/0"
-    assert str(artifacts.heatmap_dir("s", "m", 0)) == "results/heatmaps/s/m/0"
-    assert str(artifacts.score_path("s", "m", "faithfulness", 0)) == "results/scores/s/m/0/faithfulness.parquet"
-    assert str(artifacts.score_path("s", "m", "consistency")) == "results/scores/s/m/consistency.parquet"
+    assert str(artifacts.model_dir("s", "m", 0, "random1")) == "results/models/s/m/0/random1"
+    assert str(artifacts.heatmap_dir("s", "m", 0, "fold0")) == "results/heatmaps/s/m/0/fold0"
+    assert str(artifacts.score_path("s", "m", "srg", "fold2", 0)) == "results/scores/s/m/0/fold2/srg.parquet"
+    assert str(artifacts.score_path("s", "m", "iou", "fold0")) == "results/scores/s/m/fold0/iou.parquet"
     assert str(artifacts.stats_dir("s")) == "results/stats/s"
     assert str(artifacts.report_path("s")) == "results/report/s.html"
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from heatproof.cli import STAGES, TOOLS, main
+from heatproof.config import section
 from heatproof.errors import InputError
+from heatproof.schema_data import Data
 
 ROOT = Path(__file__).parents[1]
 ENV = os.environ | {"PYTHONPATH": str(ROOT / "src")}
@@ -63,7 +65,7 @@ def test_each_command_has_help(command, capsys):
     assert end.value.code == 0
     text = capsys.readouterr().out
     assert (TOOLS | STAGES)[command] in " ".join(text.split())
-    assert ("--study" in text) == (command in STAGES)
+    assert ("--study" in text) == (command in STAGES or command == "audit")  # which is a stage too
 
 
 @pytest.mark.parametrize("arguments", [[], ["tarin"], ["data"], ["data", "--study", "x", "--config", "{"], ["--stduy"]])
@@ -101,15 +103,16 @@ def test_only_bad_input_loses_its_traceback(monkeypatch, capsys):
 def test_check_says_what_would_run():
     done = heatproof("check", "iq_oth_nccd", "phantom", cwd=ROOT)
     assert done.stdout.splitlines() == [
-        "iq_oth_nccd: 5 models x 1 seeds, 1 methods, localization, faithfulness, consistency; images of 96 px from "
-        "iq_oth_nccd.zip",
+        "iq_oth_nccd: 5 models x 1 seeds, 1 methods, localization, faithfulness, consistency; images of 64 px from "
+        "downloads/iq_oth_nccd",
         "phantom: 5 models x 2 seeds, 1 methods, localization, faithfulness, consistency; images of 64 px from "
         "a phantom",
     ]
     wrong = heatproof("check", "phantm", cwd=ROOT)
     assert wrong.returncode == 1
     assert wrong.stderr == (
-        "heatproof check: command line: studies: 'phantm': no file studies/phantm.yaml; did you mean phantom?\n"
+        "heatproof check: command line: studies: 'phantm': no file studies/phantm.yaml; did you mean phantom or "
+        "planted_ct?\n"
     )
 
 
@@ -123,11 +126,30 @@ def test_a_reader_that_leaves_early_is_no_error():
     assert (done.returncode, done.stderr) == (1, b"")
 
 
+def phantoms(patients: int) -> str:
+    """The section `data` of a phantom study, as its rule hands it over."""
+    data = Data(phantom={"patients": patients, "slices": 1})
+    return section(data, {"group_kind": data.group_kind, "class_names": data.class_names})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_a_full_disk_is_one_line(tmp_path):
+    disk = tmp_path / "results"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be mounted: {mounted.stderr.strip()}")
+    try:
+        done = heatproof("data", "--study", "toy", "--config", phantoms(300), cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr == f"heatproof data: no room left on the disk of {tmp_path}: make some and run again\n"
+        assert not any(path.is_file() for path in disk.rglob("*"))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
 def test_a_job_that_is_told_to_end_leaves_no_file(tmp_path):
-    config = (
-        '{"kind":"phantom","channels":1,"size":64,"seed":0,"phantom":{"patients":90000,"slices":1},'
-        '"split":{"train":0.6,"val":0.2,"test":0.2}}'
-    )
+    config = phantoms(90000)
     job = subprocess.Popen(
         [sys.executable, "-m", "heatproof", "data", "--study", "long", "--config", config],
         env=ENV,

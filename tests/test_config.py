@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from heatproof.config import load, section
 from heatproof.errors import InputError
-from heatproof.schema import Recipe, Section, Study, architectures, merge
+from heatproof.schema import Recipe, Study, architectures, merge
+from heatproof.schema_base import Section
 
 ROOT = Path(__file__).parents[1]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -50,9 +51,9 @@ def test_what_is_shipped_loads():
     for study in studies.values():
         assert study.models == ["resnet50", "resnet101", "densenet161", "efficientnet_b0", "vit_base_patch16_224"]
     assert studies["phantom"].group_kind == "patient"
-    assert studies["iq_oth_nccd"].group_kind == "image"
+    assert studies["iq_oth_nccd"].group_kind == "lookalike"
     assert studies["iq_oth_nccd"].train.recipe("vit_base_patch16_224").lr == 1e-4
-    assert studies["iq_oth_nccd"].train.recipe("resnet50").lr == 5e-4
+    assert studies["iq_oth_nccd"].train.recipe("resnet50").lr == 1e-3
 
 
 def test_the_command_line_goes_before_the_study_and_the_study_before_what_is_shared(project):
@@ -134,7 +135,7 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"data": {"kind": "archive", "classes": {"a": "a", "b": "b"}}},
-            "studies/toy.yaml: data: data.kind archive needs data.source, the path of the archive",
+            "studies/toy.yaml: data: data.kind archive needs data.source, the path of the images",
         ),
         (
             {"data": {"kind": "folder", "source": "x", "classes": {"a": "a"}}},
@@ -171,6 +172,15 @@ def test_sections_are_merged_and_lists_and_values_replaced():
             "studies/toy.yaml: train: epochs: 0 trains nothing, and weights: pretrained has no head for your classes",
         ),
         (
+            {
+                "seeds": [0],
+                "train": {"epochs": 0, "weights": "mine.safetensors"},
+                "data": {"split": {"compare": "random"}},
+            },
+            "studies/toy.yaml: train.weights: 'mine.safetensors': a checkpoint that was brought may have learnt what "
+            "another fold tests: set folds: 1, compare: null",
+        ),
+        (
             {"seeds": [0, 1], "train": {"epochs": 0, "weights": "mine.safetensors"}},
             "studies/toy.yaml: train.weights: 'mine.safetensors': one checkpoint is not several trainings: put {seed} "
             "into the path, or set seeds: [0]",
@@ -181,7 +191,7 @@ def test_sections_are_merged_and_lists_and_values_replaced():
             "resnet50.ra_in1k?",
         ),
         ({"models": ["test_vit.x;z"]}, "studies/toy.yaml: models: 'test_vit.x;z': did you mean test_vit.r160_in1k?"),
-        ({"data": {"channels": 3}}, "studies/toy.yaml: data: a phantom has one channel: set data.channels to 1"),
+        ({"data": {"channels": 3}}, "studies/toy.yaml: data: a phantom study has one channel: set data.channels to 1"),
         ({"seeds": [10**20]}, "studies/toy.yaml: seeds: 100000000000000000000: input should be less than 2147483648"),
         (
             {"train": {"models": {"test_resnett": {"lr": 1}}}},
@@ -340,7 +350,7 @@ def test_a_section_is_sorted_json_whatever_the_order(project):
     assert section(one) == section(two)
     text = section(one.data, {"fingerprint": "ü"})
     assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")) and "\n" not in text
-    assert json.loads(text) == one.data.model_dump() | {"fingerprint": "ü"}
+    assert json.loads(text) == one.data.model_dump(mode="json") | {"fingerprint": "ü"}
 
 
 def keys(values: dict, prefix: tuple = ()):

@@ -33,7 +33,7 @@ def study(**changed) -> Study:
 
 
 def test_images_of_a_phantom():
-    assert count_images(study()) == 400
+    assert count_images("toy", study()) == 400
 
 
 def test_images_of_a_folder_are_counted_and_not_decoded(tmp_path):
@@ -42,9 +42,13 @@ def test_images_of_a_folder_are_counted_and_not_decoded(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"not decoded")
     data = {"kind": "folder", "source": str(tmp_path), "classes": {"a": "a", "b": "b"}}
-    assert count_images(study(data=data)) == 3
-    with pytest.raises(InputError, match="not a folder"):
-        count_images(study(data=data | {"source": str(tmp_path / "gone")}))
+    assert count_images("toy", study(data=data)) == 3
+    gone = data | {"source": str(tmp_path / "gone")}
+    with pytest.raises(InputError, match="gone: not there"):
+        count_images("toy", study(data=gone))
+    download = {"url": "https://example.org/a.zip", "sha256": "0" * 64}
+    assert count_images("toy", study(data=data | {"download": download})) == 3
+    assert count_images("toy", study(data=gone | {"download": download})) is None
 
 
 def test_images_that_are_explained():
@@ -52,20 +56,37 @@ def test_images_that_are_explained():
     assert explained(study(explain={"images_per_group": 9}), 400) == 100
     folder = {"kind": "folder", "source": "x", "classes": {"a": "a", "b": "b"}}
     assert explained(study(data=folder), 400) == 100
+    folds = {"split": {"folds": 5}}
+    assert explained(study(data=folds), 400) == 40  # 80 test images of 20 patients
+    assert explained(study(data=folder | folds), 400) == 80
 
 
 def test_seconds_by_hand():
     passes = 20 * (1 + 4) * 11
     resnet = 10 * 400 * (0.02 * 0.5 + 0.01 * 0.25) + 0.01 * passes + 3 * 0.02 * 50 + 28
     vit = 1 * 400 * (0.2 * 0.5 + 0.1 * 0.25) + 0.1 * passes + 3 * 0.2 * 50 + 28
-    both = {"test_resnet": [0, 1], "test_vit": [0, 1]}
+    both = {model: [(0, "fold0"), (1, "fold0")] for model in COSTS}
     assert estimate_seconds(study(), COSTS, both, 400, 1) == pytest.approx(2 * resnet + 2 * vit)
     assert estimate_seconds(study(), COSTS, both, 400, 2) == pytest.approx(resnet + vit)
     assert estimate_seconds(study(), COSTS, both, 400, 64) == pytest.approx((resnet + vit) / 2)  # four jobs
     assert estimate_seconds(study(compute={"threads": 2}), COSTS, both, 400, 2) == pytest.approx(2 * resnet + 2 * vit)
-    left = {"test_resnet": [], "test_vit": [1]}
+    left = {"test_resnet": [], "test_vit": [(1, "fold0")]}
     assert estimate_seconds(study(), COSTS, left, 400, 2) == pytest.approx(vit)
     assert estimate_seconds(study(), COSTS, {model: [] for model in both}, 400, 2) == 0
+
+
+def test_seconds_of_folds_by_hand():
+    folds = study(data={"split": {"folds": 5, "compare": "random"}})
+    trained = 10 * 400 * (0.02 * 0.6 + 0.01 * 0.2) + 7
+    scored = 0.01 * 20 * (1 + 4) * 11 + 3 * 0.02 * 40 + 21
+    jobs = {"test_resnet": [(0, "fold0"), (0, "fold4"), (0, "random1")]}
+    assert estimate_seconds(folds, COSTS, jobs, 400, 1) == pytest.approx(3 * trained + 2 * scored)
+
+
+def test_bytes_of_folds_by_hand():
+    folds = study(data={"split": {"folds": 5, "compare": "random"}})
+    pixels, maps = 400 * 32 * 32 * 2, 40 * 32 * 32 * 4
+    assert estimate_bytes(folds, COSTS, 400) == pixels + 2 * 10 * (1000 + 3000) + 2 * 5 * 2 * maps + 8 * 3000
 
 
 def test_bytes_by_hand():
@@ -95,15 +116,31 @@ def test_plan_says_what_a_run_will_take(project, capsys):
     assert capsys.readouterr().out == (
         "toy: 4 of 4 models to train on about 400 images; about 5 minutes on 2 cores, 0.0 GB of disk (50 GB are free)\n"
     )
-    artifacts.write_json(artifacts.model_dir("toy", "test_vit", 1) / "card.json", {})
+    artifacts.write_json(artifacts.model_dir("toy", "test_vit", 1, "fold0") / "card.json", {})
     plan.run(project)
     assert capsys.readouterr().out.startswith("toy: 3 of 4 models to train on about 400 images; about 3 minutes")
+
+
+def test_plan_counts_folds_and_random_splits(project, tmp_path, capsys):
+    (tmp_path / "studies/toy.yaml").write_text("data: {split: {folds: 3, compare: random}}")
+    artifacts.write_json(artifacts.model_dir("toy", "test_vit", 1, "random2") / "card.json", {})
+    plan.run(project)
+    assert capsys.readouterr().out.startswith("toy: 23 of 24 models to train on about 400 images; about ")
+
+
+def test_plan_before_a_download(project, tmp_path, capsys):
+    (tmp_path / "studies/toy.yaml").write_text(
+        "data: {kind: archive, source: mine.zip, classes: {a: a, b: b}, "
+        "download: {url: https://example.org/a.zip, sha256: %s}}" % ("a" * 64)
+    )
+    plan.run(project)
+    assert capsys.readouterr().out == "toy: mine.zip will be downloaded first; its images are not counted yet\n"
 
 
 def test_plan_of_what_is_done(project, capsys):
     for model in BASE["models"]:
         for seed in (0, 1):
-            artifacts.write_json(artifacts.model_dir("toy", model, seed) / "card.json", {})
+            artifacts.write_json(artifacts.model_dir("toy", model, seed, "fold0") / "card.json", {})
     artifacts.report_path("toy").parent.mkdir(parents=True)
     artifacts.report_path("toy").write_text("")
     plan.run(project)
@@ -125,3 +162,16 @@ def test_headline(project, capsys):
     artifacts.write_json(path, {"headline": ["One sentence.", "Another."]})
     headline.run(project)
     assert capsys.readouterr().out == "\ntoy\n  One sentence.\n  Another.\n  Report: results/report/toy.html\n"
+
+
+def test_headline_says_what_the_data_are_worth(project, capsys):
+    comparison = {"sentence": "It falls."}
+    artifacts.write_json(
+        artifacts.stats_dir("toy") / "summary.json", {"headline": ["One sentence."], "comparison": comparison}
+    )
+    sentences = [{"level": level, "text": f"An {level}."} for level in ("alarm", "note", "fine")]
+    artifacts.write_json(artifacts.data_dir("toy") / "audit.json", {"sentences": sentences})
+    headline.run(project)
+    assert capsys.readouterr().out == (
+        "\ntoy\n  An alarm.\n  One sentence.\n  It falls.\n  Report: results/report/toy.html\n"
+    )

@@ -18,6 +18,7 @@ def test_committed_tables_have_their_schema(study):
         "pairs": artifacts.PAIRS_TABLE,
         "omnibus": artifacts.OMNIBUS_TABLE,
         "missing": artifacts.MISSING_TABLE,
+        "comparison": artifacts.COMPARISON,
     }.items():
         artifacts.read_table(STATS / study / f"{name}.csv", schema)
     assert artifacts.read_json(STATS / study / "summary.json")["study"] == study

@@ -6,28 +6,46 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
 import pytest
+from data.configured import data_config
+from PIL import Image
 
+from heatproof import artifacts
+from heatproof.data import phantom
 from heatproof.registry import explanation_methods, registered
+from heatproof.schema_data import Data
 from heatproof.sources import PACKAGE, source_files
 
 ROOT = Path(__file__).parents[1]
-STAGES = ("data", "train", "explain", "score", "stats", "report")
-CHOICES = {"data.phantom", "data.images"}  # of which a data job runs one, by the study's kind
+JOBS = ("data", "audit", "train", "explain", "score", "stats", "report")
+COMMANDS = {job: f"{job}.command" for job in JOBS} | {"audit": "data.audit.command"}
+# what `heatproof audit PATH` imports as it runs, and no job does
+FOLDERS = {".".join(("heatproof", *path.parent.relative_to(PACKAGE).parts)) for path in PACKAGE.rglob("__init__.py")}
+BY_HAND = {"audit": {"heatproof.data.reading.decode", "heatproof.data.reading.images", "heatproof.data.reading.trees"}}
+COMMON = (ROOT / "rules/common.smk").read_text()
+SOURCES = ast.literal_eval(re.search(r"^SOURCE_MODULES = ({.*?^})", COMMON, re.M | re.S)[1])
 
 
-def named(stage: str) -> set[str]:
-    """Modules that a stage's rules name: those in `code(...)`, and those of the lists that it is given."""
-    text = (ROOT / "rules" / f"{stage}.smk").read_text()
-    if stage == "score":
-        text += (ROOT / "rules/common.smk").read_text().partition("SCORE_MODULES")[2]
+def named(job: str) -> set[str]:
+    """Modules that a job's rules name: those in `code(...)`, and those of the lists that it is given."""
+    text = (ROOT / "rules" / ("data.smk" if job == "audit" else f"{job}.smk")).read_text()
+    if job in ("data", "audit"):
+        text = re.search(rf"^rule {job}:.*?(?=^rule |\Z)", text, re.M | re.S)[0]
+    if job == "data":
+        text += COMMON.partition("def data_code")[2].partition("\n\n\n")[0]
+        text += " ".join(f'"{name}"' for names in SOURCES.values() for name in names)
+    if job == "score":
+        text += COMMON.partition("SCORE_MODULES")[2]
         text += '"score.localization" "score.faithfulness" "score.consistency"'
-    if stage == "explain":
-        text += (ROOT / "rules/common.smk").read_text().partition("def explain_code")[2].partition("\n\n\n")[0]
+    if job == "explain":
+        text += COMMON.partition("def explain_code")[2].partition("\n\n\n")[0]
         text += " ".join(f'"{name}"' for name in registered("explain", "method").values()).replace("heatproof.", "")
-    found = set(re.findall(r'"((?:\w+\.)?\w+)"', text))
+    found = set(re.findall(r'"((?:\w+\.)*\w+)"', text))
     return {name for name in found if (PACKAGE / Path(*name.split("."))).with_suffix(".py").is_file()}
 
 
@@ -49,44 +67,106 @@ def imports_in_functions(path: str) -> set[str]:
     return found & every
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_rule_names_all_that_its_command_imports(stage):
-    roots = named(stage)
-    assert f"{stage}.command" in roots
+@pytest.mark.parametrize("job", JOBS)
+def test_a_rule_names_all_that_its_command_imports(job):
+    roots = named(job)
+    assert COMMANDS[job] in roots
     static = source_files(*roots)
-    late = set().union(*map(imports_in_functions, static))
+    late = set().union(*map(imports_in_functions, static)) - BY_HAND.get(job, set())
     assert late <= modules(static)
-    snippet = f"import sys, json, heatproof.{stage}.command; print(json.dumps(sorted(sys.modules)))"
+    snippet = f"import sys, json, heatproof.{COMMANDS[job]}; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", snippet], env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True,
         text=True, check=True,
     )  # fmt: skip
     loaded = set(json.loads(done.stdout))
-    files = {name for name in loaded if name.startswith("heatproof.")} - {f"heatproof.{s}" for s in STAGES}
+    files = {name for name in loaded if name.startswith("heatproof.")} - FOLDERS
     assert files <= modules(static)
     assert not {"heatproof.config", "heatproof.schema"} & (loaded | modules(static))  # jobs never read params.yaml
-    if stage in ("data", "stats", "report"):
+    if job in ("data", "audit", "stats", "report"):
         assert "torch" not in loaded
 
 
-def test_a_data_job_runs_the_files_of_its_rule(tmp_path):
-    config = {
-        "kind": "phantom", "channels": 1, "size": 32, "seed": 0, "phantom": {"patients": 9, "slices": 1},
-        "split": {"train": 0.6, "val": 0.2, "test": 0.2},
-    }  # fmt: skip
+CASES = {
+    "phantom": {"kind": "phantom", "phantom": {"patients": 9, "slices": 1}},
+    "folder": {"kind": "folder", "source": "images"},
+    "archive": {"kind": "archive", "source": "images.zip", "boxes": "boxes.csv"},
+    "table": {"kind": "table", "source": "images/table.csv"},
+    "dicom": {"kind": "dicom", "source": "dicom", "key_file": "key"},
+    "planted": {
+        "kind": "planted", "planted": {"kind": "folder"}, "source": "slices", "classes": {"normal": "slices"},
+        "patient": r"(\d+)_",
+    },
+    "contents": {"kind": "folder", "source": "images", "contents": "list.sha256"},
+    "shortcut": {"kind": "folder", "source": "images", "shortcut": {}},
+}  # fmt: skip
+
+
+def write_dicom(path: Path, pixels: np.ndarray, patient: str) -> None:
+    import pydicom
+
+    dataset = pydicom.Dataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID = pydicom.uid.CTImageStorage, pydicom.uid.generate_uid()
+    dataset.StudyInstanceUID, dataset.PatientID = pydicom.uid.generate_uid(), patient
+    dataset.set_pixel_data(pixels, "MONOCHROME2", 8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a small source of every kind: nine images a class, and slices without lesions."""
+    folder = tmp_path_factory.mktemp("sources")
+    rng, rows, lines = np.random.default_rng(0), ["path,label"], []
+    for label in ("a", "b"):
+        for n in range(9):
+            path, pixels = folder / f"images/{label}/{label}{n}.png", rng.integers(0, 256, (32, 32), np.uint8)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+            rows.append(f"{label}/{path.name},{label}")
+            lines.append(f"{artifacts.digest(path)}  {label}/{path.name}")
+            write_dicom(folder / f"dicom/{label}/{n}.dcm", pixels, f"{label}{n}")
+    (folder / "images/table.csv").write_text("\n".join(rows))
+    (folder / "list.sha256").write_text("\n".join(lines))
+    (folder / "boxes.csv").write_text("path,x,y,width,height\na/a0.png,1,1,5,5\n")
+    (folder / "key").write_bytes(b"a key of sixteen or more bytes")
+    with zipfile.ZipFile(folder / "images.zip", "w") as archive:
+        for path in sorted((folder / "images").rglob("*.png")):
+            archive.write(path, path.relative_to(folder / "images"))
+    (folder / "slices/slices").mkdir(parents=True)
+    for record in phantom.list_records("s", 0, size=96, patients=30, slices=1):
+        if record.label == 0:
+            Image.fromarray(record.read().pixels).save(folder / f"slices/slices/{record.image_id}_.png")
+    return folder
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_data_job_runs_the_files_of_its_rule(place, case):
+    config = data_config(**{"classes": {"a": "a", "b": "b"}, "size": 48} | CASES[case])
     snippet = f"""
 import json, sys
 from heatproof.cli import main
-assert main(["data", "--study", "toy", "--config", {json.dumps(config)!r}]) == 0
+assert main(["data", "--study", {case!r}, "--config", {json.dumps(config)!r}]) == 0
 print(json.dumps(sorted(name for name in sys.modules if name.startswith("heatproof."))))
 """
     done = subprocess.run(
-        [sys.executable, "-c", snippet], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-        capture_output=True, text=True, check=True,
+        [sys.executable, "-c", snippet], cwd=place, env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True, text=True,
     )  # fmt: skip
-    ran = set(json.loads(done.stdout)) - {"heatproof.cli", "heatproof.data"}
-    assert ran == modules(source_files("data.command", "data.phantom"))
-    assert {"data.command"} | CHOICES == named("data")
+    assert done.returncode == 0, done.stderr
+    ran = set(json.loads(done.stdout.splitlines()[-1])) - {"heatproof.cli"} - FOLDERS
+    parts = [config["kind"], *([config["planted"]["kind"]] if config["kind"] == "planted" else [])]
+    parts += [key for key in ("contents", "shortcut") if config[key]]
+    own = [name for part in parts for name in SOURCES[part]]
+    assert ran == modules(source_files("data.command", *own))
+
+
+def test_every_kind_of_source_has_its_files():
+    kinds = set(get_args(Data.model_fields["kind"].annotation))
+    assert kinds | {"contents", "download", "shortcut"} == set(SOURCES)
+    assert {"data.command", *(name for names in SOURCES.values() for name in names)} == named("data")
 
 
 def test_what_a_file_imports_counts_with_what_that_imports(tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +12,31 @@ import numpy as np
 import pandas as pd
 
 from heatproof.errors import InputError
+from heatproof.tables import (  # noqa: F401 (other modules read them from here)
+    AUDIT,
+    AUDIT_PAIRS,
+    COMPARISON,
+    DEALT,
+    FACTS,
+    FLAG,
+    HEATMAPS,
+    HISTORY,
+    INTEGER,
+    MANIFEST,
+    METRICS_TABLE,
+    MISSING_TABLE,
+    MODELS_TABLE,
+    NUMBER,
+    OMNIBUS_TABLE,
+    PAIRS_TABLE,
+    PREDICTIONS,
+    QUARANTINE,
+    SCORES,
+    TEXT,
+)
 
 RESULTS = Path("results")
+FOLD = r"(fold|random)\d+"  # fold0, ...: explained and scored; random0, ...: trained and tested beside them
 STATE = Path(".heatproof")  # what a stopped job needs to go on; never a result
 
 
@@ -19,18 +44,18 @@ def data_dir(study: str) -> Path:
     return RESULTS / "data" / study
 
 
-def model_dir(study: str, model: str, seed: int | str) -> Path:
-    return RESULTS / "models" / study / model / str(seed)
+def model_dir(study: str, model: str, seed: int | str, fold: str) -> Path:
+    return RESULTS / "models" / study / model / str(seed) / fold
 
 
-def heatmap_dir(study: str, model: str, seed: int | str) -> Path:
-    return RESULTS / "heatmaps" / study / model / str(seed)
+def heatmap_dir(study: str, model: str, seed: int | str, fold: str) -> Path:
+    return RESULTS / "heatmaps" / study / model / str(seed) / fold
 
 
-def score_path(study: str, model: str, family: str, seed: int | str | None = None) -> Path:
+def score_path(study: str, model: str, family: str, fold: str, seed: int | str | None = None) -> Path:
     """Scores of one metric family; without a seed, of a family that looks across seeds."""
     folder = RESULTS / "scores" / study / model
-    return (folder if seed is None else folder / str(seed)) / f"{family}.parquet"
+    return (folder if seed is None else folder / str(seed)) / fold / f"{family}.parquet"
 
 
 def stats_dir(study: str) -> Path:
@@ -43,93 +68,6 @@ def report_path(study: str) -> Path:
 
 class ArtifactError(InputError):
     """A file below `results/` is missing, damaged or not of its format; the message says which and what to do."""
-
-
-TEXT, INTEGER, NUMBER, FLAG = "str", "Int64", "float64", "bool"
-
-MANIFEST = {
-    "image_id": TEXT,
-    "sha256": TEXT,
-    "source": TEXT,
-    "label": INTEGER,
-    "group": TEXT,
-    "split": TEXT,
-    "truth": TEXT,
-    "width": INTEGER,
-    "height": INTEGER,
-}
-HISTORY = {
-    "epoch": INTEGER,
-    "lr": NUMBER,
-    "train_loss": NUMBER,
-    "val_loss": NUMBER,
-    "val_balanced_accuracy": NUMBER,
-}
-PREDICTIONS = {"image_id": TEXT, "split": TEXT, "label": INTEGER, "predicted": INTEGER}  # and p_0, p_1, ...
-HEATMAPS = {
-    "image_id": TEXT,
-    "group": TEXT,
-    "method": TEXT,
-    "target": INTEGER,
-    "predicted": INTEGER,
-    "layer": TEXT,
-    "grid_height": INTEGER,
-    "grid_width": INTEGER,
-    "degenerate": TEXT,
-}
-SCORES = {
-    "image_id": TEXT,
-    "group": TEXT,
-    "model": TEXT,
-    "seed": INTEGER,
-    "method": TEXT,
-    "metric": TEXT,
-    "value": NUMBER,
-    "reason": TEXT,
-}
-MODELS_TABLE = {
-    "model": TEXT,
-    "seed": INTEGER,
-    "balanced_accuracy": NUMBER,
-    "low": NUMBER,
-    "high": NUMBER,
-    "f1_macro": NUMBER,
-    "competent": FLAG,
-}
-METRICS_TABLE = {
-    "family": TEXT,
-    "metric": TEXT,
-    "method": TEXT,
-    "model": TEXT,
-    "mean": NUMBER,
-    "low": NUMBER,
-    "high": NUMBER,
-    "groups": INTEGER,
-    "missing": INTEGER,
-    "random": NUMBER,
-    "center": NUMBER,
-}
-PAIRS_TABLE = {
-    "metric": TEXT,
-    "method": TEXT,
-    "a": TEXT,
-    "b": TEXT,
-    "difference": NUMBER,
-    "effect": NUMBER,
-    "p_corrected": NUMBER,
-}
-OMNIBUS_TABLE = {
-    "family": TEXT,
-    "metric": TEXT,
-    "method": TEXT,
-    "models": INTEGER,
-    "groups": INTEGER,
-    "statistic": NUMBER,
-    "df": NUMBER,
-    "kendall_w": NUMBER,
-    "p": NUMBER,
-}
-MISSING_TABLE = {"metric": TEXT, "method": TEXT, "model": TEXT, "reason": TEXT, "scores": INTEGER}
 
 
 @contextmanager
@@ -147,11 +85,16 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def _more(schema: dict[str, str]) -> str:
+    """Pattern of the columns that a table may have beside those of its schema."""
+    return r"p_\d+" if schema is PREDICTIONS else FOLD if schema is DEALT else "(?!)"
+
+
 def _checked(frame: pd.DataFrame, schema: dict[str, str], path: Path) -> pd.DataFrame:
     missing = [column for column in schema if column not in frame]
     if missing:
         raise ArtifactError(f"{path}: no column {', '.join(missing)}; delete the file and run again")
-    extra = [c for c in frame if c not in schema and not (schema is PREDICTIONS and c.startswith("p_"))]
+    extra = [c for c in frame if c not in schema and not re.fullmatch(_more(schema), str(c))]
     if extra:
         raise ArtifactError(f"{path}: unknown column {', '.join(extra)}; delete the file and run again")
     flags = {column: "boolean" for column, kind in schema.items() if kind == FLAG}  # bool takes any text for true
@@ -191,6 +134,30 @@ def read_table(path: Path, schema: dict[str, str]) -> pd.DataFrame:
     return _checked(frame, schema, path)
 
 
+def write_manifest(study: str, frame: pd.DataFrame) -> None:
+    """Write a manifest, `MANIFEST` with a column `fold0`, `fold1`, ..., `random0`, ... a fold in place of `split`."""
+    path = data_dir(study) / "manifest.parquet"
+    for fold in (column for column in frame if re.fullmatch(FOLD, str(column))):
+        _check_splits(frame[fold], path)
+    write_table(path, frame, DEALT)
+
+
+def read_manifest(study: str, fold: str = "fold0") -> pd.DataFrame:
+    """The manifest with the columns of `MANIFEST`: `split` is that of one fold."""
+    path = data_dir(study) / "manifest.parquet"
+    frame = read_table(path, DEALT)
+    if fold not in frame or fold in MANIFEST:
+        raise ArtifactError(f"{path}: no column {fold}; delete the file and run again")
+    _check_splits(frame[fold], path)
+    return frame.assign(split=frame[fold]).astype({"split": TEXT})[list(MANIFEST)]
+
+
+def _check_splits(column: pd.Series, path: Path) -> None:
+    other = column[~column.isin(["train", "val", "test"])]
+    if len(other):
+        raise _damaged(path, ValueError(f"{column.name} holds {other.iloc[0]!r}"))
+
+
 def write_array(path: Path, array: np.ndarray) -> None:
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
@@ -201,6 +168,8 @@ def writing_array(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[np
     """A memory-mapped array to fill row by row; in place once it is filled."""
     with replacing(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+        with temporary.open("r+b") as file:  # a full disk must be an error now, not a killed process later
+            os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
         yield array
         array.flush()
 

@@ -1,9 +1,11 @@
 """The command `heatproof`: it only dispatches."""
 
 import argparse
+import errno
 import importlib
 import os
 import sys
+from pathlib import Path
 
 from heatproof.errors import InputError
 
@@ -17,6 +19,7 @@ STAGES = {
 }
 TOOLS = {
     "check": "check params.yaml and studies/ without running anything",
+    "audit": "look for leaks and shortcuts in a folder or an archive of images",
     "plan": "say about how long a run will take here, and how much disk",
     "headline": "print what a finished study found, and where its report is",
 }
@@ -28,6 +31,8 @@ Most people never call these commands themselves. In the project's folder, run
 
     snakemake --cores all      everything that params.yaml asks for
     heatproof headline         what came out, and where the report is
+
+Before that, `heatproof audit PATH` tells what an accuracy measured on your images would be worth.
 """
 
 
@@ -58,7 +63,8 @@ def _version() -> str:
 
 
 def _module(command: str):
-    return importlib.import_module(f"heatproof.{command}" if command in TOOLS else f"heatproof.{command}.command")
+    places = {"audit": "data.audit.command"} | {name: f"{name}.command" for name in STAGES}
+    return importlib.import_module(f"heatproof.{places.get(command, command)}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -74,6 +80,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except BrokenPipeError:  # `| head` has seen enough; what is left must not fail again as Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = error.filename or Path.cwd()
+        print(
+            f"heatproof {parsed.command}: no room left on the disk of {where}: make some and run again", file=sys.stderr
+        )
         return 1
     except KeyboardInterrupt:
         print(f"heatproof {parsed.command}: stopped; run again to go on", file=sys.stderr)

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -130,6 +130,9 @@ def _study(layers: dict[str, dict]) -> Study:
         if recipe.epochs == 0 and len(study.seeds) > 1 and "{seed}" not in recipe.weights:
             mend = "one checkpoint is not several trainings: put {seed} into the path, or set seeds: [0]"
             raise InputError(_mistake(layers, ("train", "weights"), recipe.weights, mend))
+        if recipe.epochs == 0 and len(study.data.split.names + study.data.split.compared) > 1:
+            mend = "a checkpoint that was brought may have learnt what another fold tests: set folds: 1, compare: null"
+            raise InputError(_mistake(layers, ("train", "weights"), recipe.weights, mend))
     return study
 
 
@@ -140,7 +143,8 @@ def _explain(item: dict, layers: dict[str, dict], schema: type[BaseModel], skip:
         parent: Any = schema
         for key in location[skip:-1]:
             annotation = parent.model_fields[key].annotation if key in parent.model_fields else None
-            parent = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else parent
+            kinds = get_args(annotation) or (annotation,)  # `Download | None` is a section too
+            parent = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), parent)
         return _mistake(layers, location, value, f"unknown key; {_nearest(location[-1], parent.model_fields)}")
     if item["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'|\b(\d+)\b", item["ctx"]["expected"])

@@ -15,6 +15,7 @@ from heatproof import artifacts
 from heatproof.config import load
 from heatproof.errors import InputError
 from heatproof.schema import Recipe, Study
+from heatproof.schema_data import Split
 
 START_SECONDS = 7.0  # of a job: Python, torch and timm
 CONTROLS = 4  # scored beside each method
@@ -36,36 +37,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     for name, study in load(studies=args.studies).items():
-        missing = {
-            model: [seed for seed in study.seeds if not (artifacts.model_dir(name, model, seed) / "card.json").exists()]
-            for model in study.models
-        }
+        missing = untrained(name, study)
         todo = sum(map(len, missing.values()))
         if not todo and artifacts.report_path(name).exists():
             print(f"{name}: every model is trained and the report is there; only what changed will run")
             continue
-        images = count_images(study)
+        images = count_images(name, study)
+        if images is None:
+            print(f"{name}: {study.data.source} will be downloaded first; its images are not counted yet")
+            continue
         costs = {model: measure(model, study) for model in study.models}
         device = "GPU" if _on_gpu(study) else f"{args.cores} cores"
         minutes = estimate_seconds(study, costs, missing, images, args.cores) / 60
         disk = estimate_bytes(study, costs, images) / 1e9
         free = shutil.disk_usage(Path()).free / 1e9
         print(
-            f"{name}: {todo} of {len(study.models) * len(study.seeds)} models to train on about {images} images; "
+            f"{name}: {todo} of {_trainings(study) * len(study.models)} models to train on about {images} images; "
             f"about {max(1, round(minutes))} minutes on {device}, {disk:.1f} GB of disk ({free:.0f} GB are free)"
         )
         if disk > free:
             raise InputError(f"{name} needs about {disk:.1f} GB and {free:.1f} GB are free: make room first")
 
 
-def count_images(study: Study) -> int:
-    """Images of a study, without decoding any."""
-    if study.data.kind == "phantom":
-        return study.data.phantom.patients * study.data.phantom.slices
-    from heatproof.data.images import list_records
+def _trainings(study: Study) -> int:
+    """Of each model."""
+    return len(study.seeds) * len(study.data.split.names + study.data.split.compared)
 
-    options = study.data.model_dump(include={"masks", "patient", "size", "channels", "fit"})
-    return len(list_records(Path(study.data.source), study.data.kind, study.data.classes, **options))
+
+def untrained(name: str, study: Study) -> dict[str, list[tuple[int, str]]]:
+    """Model -> the (seed, fold) that are to be trained, those of a random split too."""
+    folds = study.data.split.names + study.data.split.compared
+    wanted = [(seed, fold) for seed in study.seeds for fold in folds]
+    return {
+        model: [one for one in wanted if not (artifacts.model_dir(name, model, *one) / "card.json").exists()]
+        for model in study.models
+    }
+
+
+def count_images(name: str, study: Study) -> int | None:
+    """Images of a study, without decoding any; None where they are still to be downloaded."""
+    data = study.data
+    if data.kind == "phantom":
+        return data.phantom.patients * data.phantom.slices
+    if data.download and not Path(data.source).expanduser().exists():
+        return None
+    from heatproof.data.reading.sources import list_records
+
+    resolved = {"class_names": data.class_names, "group_kind": data.group_kind}
+    return len(list_records(name, data.model_dump() | resolved)[1])
 
 
 def _on_gpu(study: Study) -> bool:
@@ -82,7 +101,7 @@ def measure(model: str, study: Study) -> Cost:
 
     prepare(study.compute.threads)
     device = pick_device(study.compute.device)
-    classifier = build(model, max(len(study.data.classes), 3), study.data.size)
+    classifier = build(model, len(study.data.class_names), study.data.size)
     classifier.to(device, memory_format=torch.channels_last)
     pixels = torch.rand(8, 1, study.data.size, study.data.size, device=device)
 
@@ -101,27 +120,34 @@ def measure(model: str, study: Study) -> Cost:
     return Cost(training, forward, 4 * sum(p.numel() for p in classifier.parameters()))
 
 
+def shares(split: Split) -> tuple[float, float, float]:
+    """Of train, val and test in each fold."""
+    folds = split.folds
+    return (split.train, split.val, split.test) if folds == 1 else (1 - 2 / folds, 1 / folds, 1 / folds)
+
+
 def explained(study: Study, images: int) -> int:
-    """Test images that get heatmaps, at most."""
-    test = images * study.data.split.test
+    """Test images of one fold that get heatmaps, at most."""
+    test = images * shares(study.data.split)[2]
     if study.data.kind == "phantom":
         return int(min(test, test / study.data.phantom.slices * study.explain.images_per_group))
     return int(test)
 
 
 def estimate_seconds(
-    study: Study, costs: dict[str, Cost], missing: dict[str, list[int]], images: int, cores: int
+    study: Study, costs: dict[str, Cost], missing: dict[str, list[tuple[int, str]]], images: int, cores: int
 ) -> float:
     """Wall time of what is not there yet, jobs side by side as far as cores and GPU allow."""
     faithful = min(study.score.faithfulness.images, explained(study, images))
     passes = faithful * (len(study.explain.methods) + CONTROLS) * (2 * study.score.faithfulness.steps + 1)
     total = 0.0
-    for model, seeds in missing.items():
+    train, val, _ = shares(study.data.split)
+    for model, jobs in missing.items():
         recipe: Recipe = study.train.recipe(model)
-        cost, split = costs[model], study.data.split
-        trained = recipe.epochs * images * (cost.train * split.train + cost.forward * split.val)
+        cost, heated = costs[model], sum(fold in study.data.split.names for _, fold in jobs)
+        trained = recipe.epochs * images * (cost.train * train + cost.forward * val)
         scored = cost.forward * passes + 3 * cost.train * explained(study, images)
-        total += len(seeds) * (trained + scored + 4 * START_SECONDS)
+        total += len(jobs) * (trained + START_SECONDS) + heated * (scored + 3 * START_SECONDS)
     side_by_side = 1 if _on_gpu(study) else max(1, cores // study.compute.threads)
     return total / min(side_by_side, max(1, sum(map(len, missing.values()))))
 
@@ -130,5 +156,6 @@ def estimate_bytes(study: Study, costs: dict[str, Cost], images: int) -> float:
     """Disk of everything a study leaves, and of the state of the trainings that run at a time."""
     pixels = images * study.data.size**2 * (study.data.channels + 1)
     maps = explained(study, images) * study.data.size**2 * 4 * len(study.explain.methods)
-    checkpoints = sum(cost.checkpoint + maps for cost in costs.values()) * len(study.seeds)
-    return pixels + checkpoints + 2 * 4 * max(cost.checkpoint for cost in costs.values())
+    checkpoints = sum(cost.checkpoint for cost in costs.values()) * _trainings(study)
+    heated = maps * len(costs) * len(study.seeds) * study.data.split.folds
+    return pixels + checkpoints + heated + 2 * 4 * max(cost.checkpoint for cost in costs.values())

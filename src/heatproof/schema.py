@@ -7,15 +7,14 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from heatproof.errors import InputError
 from heatproof.registry import registered
+from heatproof.schema_base import NonNegative, Positive, Section
+from heatproof.schema_data import Data
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(gt=0)]
-NonNegative = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -61,11 +60,6 @@ def _one_of(names: Callable[[], Collection[str]], part: Callable[[str], str] = s
     return AfterValidator(check)
 
 
-def _number(value: Any) -> Any:
-    """The command line gives texts, and pydantic does not read a literal number out of one."""
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
 def _metric(family: str) -> Any:
     return Annotated[str, _one_of(lambda: registered("score", "metric", f"{family}.py"))]
 
@@ -90,80 +84,12 @@ Method = Annotated[str, _one_of(lambda: registered("explain", "method"))]
 Distinct = AfterValidator(_distinct)
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
 class Compute(Section):
     """How jobs compute: part of every result's bytes, whatever `--cores` is."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Positive = 1
     batch_size: Positive = 64
-
-
-class Phantom(Section):
-    """How many synthetic patients, and slices of each."""
-
-    patients: Annotated[int, Field(ge=9)] = 240
-    slices: Positive = 3
-
-
-class Split(Section):
-    """Shares of the groups; whole groups only."""
-
-    train: Share = 0.6
-    val: Share = 0.2
-    test: Share = 0.2
-
-    @model_validator(mode="after")
-    def _sums(self):
-        if abs(self.train + self.val + self.test - 1) > 1e-6:
-            raise ValueError(f"train + val + test is {self.train + self.val + self.test:g}, not 1")
-        if min(self.train, self.val, self.test) <= 0:
-            raise ValueError("train, val and test must each be above 0")
-        return self
-
-
-class Data(Section):
-    """Where images come from and how they become one array."""
-
-    kind: Literal["phantom", "archive", "folder"] = "phantom"
-    source: str | None = None
-    classes: dict[str, str] = {}  # class name: folder name
-    masks: str | None = None  # folder inside the source with masks of the same names
-    patient: str | None = None  # regular expression whose first group, found in the file name, is the patient
-    size: Annotated[int, Field(ge=32)] = 64
-    channels: Annotated[Literal[1, 3], BeforeValidator(_number)] = 1
-    fit: Literal["crop", "pad", "squash"] = "crop"
-    split: Split = Split()
-    phantom: Phantom = Phantom()
-    seed: int = 0
-
-    @field_validator("patient")
-    @classmethod
-    def _pattern(cls, value):
-        if value is not None:
-            try:
-                groups = re.compile(value).groups
-            except re.error as error:
-                raise ValueError(f"not a regular expression: {error}") from None
-            if groups < 1:
-                raise ValueError("needs a group in parentheses around the patient's id")
-        return value
-
-    @model_validator(mode="after")
-    def _complete(self):
-        if self.kind == "phantom" and self.channels != 1:
-            raise ValueError("a phantom has one channel: set data.channels to 1")
-        if self.kind != "phantom":
-            if not self.source:
-                raise ValueError(f"data.kind {self.kind} needs data.source, the path of the {self.kind}")
-            if len(self.classes) < 2:
-                raise ValueError("data.classes must map at least two class names to folder names")
-            if len(set(self.classes.values())) < len(self.classes):
-                raise ValueError("data.classes maps two classes to one folder")
-        return self
 
 
 class Augment(Section):
@@ -283,5 +209,5 @@ class Study(Section):
 
     @property
     def group_kind(self) -> str:
-        """What a group is: a `patient`, or an `image` where no patient is known."""
-        return "patient" if self.data.kind == "phantom" or self.data.patient else "image"
+        """What a group is."""
+        return self.data.group_kind

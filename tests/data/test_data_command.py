@@ -5,24 +5,22 @@ import zipfile
 
 import numpy as np
 import pytest
+from data.configured import data_config
 from PIL import Image
 
 from heatproof import artifacts
 from heatproof.data import command
 from heatproof.errors import InputError
 
-SPLIT = {"train": 0.6, "val": 0.2, "test": 0.2}
-PHANTOM = {"kind": "phantom", "channels": 1, "size": 48, "seed": 0, "split": SPLIT}
 
-
-def run(study: str, config: dict) -> None:
-    command.run(argparse.Namespace(study=study, config=config))
+def run(study: str, config: dict, **more) -> None:
+    command.run(argparse.Namespace(study=study, config=data_config(**config) | more))
 
 
 def read(study: str):
     folder = artifacts.data_dir(study)
     return (
-        artifacts.read_table(folder / "manifest.parquet", artifacts.MANIFEST),
+        artifacts.read_manifest(study),
         artifacts.read_array(folder / "pixels.npy"),
         artifacts.read_array(folder / "masks.npy"),
         artifacts.read_json(folder / "digest.json"),
@@ -48,15 +46,14 @@ def source(tmp_path, monkeypatch):
         "source": "in",
         "classes": {"normal": "normal", "benign": "benign", "malignant": "malignant"},
         "masks": "masks",
-        "patient": None,
         "fit": "squash",
-        **{key: PHANTOM[key] for key in ("channels", "size", "seed", "split")},
+        "size": 48,
     }
 
 
 def test_a_phantom(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run("toy", PHANTOM | {"phantom": {"patients": 9, "slices": 2}})
+    run("toy", {"size": 48, "phantom": {"patients": 9, "slices": 2}})
     manifest, pixels, masks, digest = read("toy")
     assert len(manifest) == 18 and pixels.shape == (18, 1, 48, 48) and masks.shape == (18, 48, 48)
     assert manifest["image_id"].is_unique and manifest["group"].nunique() == 9
@@ -72,12 +69,12 @@ def test_a_phantom(tmp_path, monkeypatch):
         "sha256": {n: artifacts.digest(folder / n) for n in ("manifest.parquet", "pixels.npy", "masks.npy")},
     }
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    run("toy", PHANTOM | {"phantom": {"patients": 9, "slices": 2}})
+    run("toy", {"size": 48, "phantom": {"patients": 9, "slices": 2}})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_folder_and_archive_leave_the_same(source, tmp_path):
-    run("one", source | {"fingerprint": "x"})
+    run("one", source, fingerprint="x")
     with zipfile.ZipFile("in.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in (tmp_path / "in").rglob("*.png"):
             archive.write(path, path.relative_to(tmp_path / "in"))
@@ -99,16 +96,85 @@ def test_folder_and_archive_leave_the_same(source, tmp_path):
     np.testing.assert_array_equal(pixels[4, 0], np.asarray(drawn))
 
 
+def spoil(folder) -> list[str]:
+    """Three bad files, in the order in which they are read."""
+    (folder / "normal/normal1.png").write_bytes(b"junk")
+    (folder / "malignant/malignant0.png").write_bytes(b"")
+    Image.new("L", (8, 8)).save(folder / "masks/benign2.png")
+    return ["masks/benign2.png", "malignant/malignant0.png", "normal/normal1.png"]
+
+
 def test_all_bad_files_are_named_at_once_and_nothing_is_left(source, tmp_path):
-    (tmp_path / "in/normal/normal1.png").write_bytes(b"junk")
-    Image.new("I;16", (8, 8)).save(tmp_path / "in/malignant/malignant0.png")
-    Image.new("L", (8, 8)).save(tmp_path / "in/masks/benign2.png")
+    bad = spoil(tmp_path / "in")
     with pytest.raises(InputError) as caught:
         run("toy", source)
-    lines = str(caught.value).splitlines()
-    bad = ["masks/benign2.png", "malignant/malignant0.png", "normal/normal1.png"]
+    *lines, mend = str(caught.value).splitlines()
     assert [line.split(": ")[1] for line in lines] == bad
+    assert mend == "3 of 9 images are bad; mend them, or set data.on_bad: quarantine to go on without them"
     assert list(artifacts.data_dir("toy").iterdir()) == []
+
+
+def test_quarantine_goes_on_without_the_bad_files_and_lists_them(source, tmp_path):
+    rng = np.random.default_rng(1)
+    for name in ("normal", "benign", "malignant"):  # three good ones are needed in each class
+        for n in (3, 4):
+            Image.fromarray(rng.integers(0, 256, (40, 60), np.uint8)).save(tmp_path / "in" / name / f"{name}{n}.png")
+    run("whole", source)
+    bad = spoil(tmp_path / "in")
+    run("toy", source | {"on_bad": "quarantine"})
+    manifest, pixels, masks, digest = read("toy")
+    lost = ["benign/benign2.png", "malignant/malignant0.png", "normal/normal1.png"]
+    listed = artifacts.read_table(artifacts.data_dir("toy") / "quarantine.csv", artifacts.QUARANTINE)
+    assert listed["source"].tolist() == lost
+    assert [reason.split(": ")[1] for reason in listed["reason"]] == bad
+    all_images, all_pixels, all_masks, _ = read("whole")
+    kept = ~all_images["source"].isin(lost).to_numpy()
+    assert manifest["image_id"].tolist() == all_images.loc[kept, "image_id"].tolist()
+    assert digest["images"] == len(pixels) == len(masks) == 12
+    np.testing.assert_array_equal(pixels, all_pixels[kept])
+    np.testing.assert_array_equal(masks, all_masks[kept])
+    thumbnails = artifacts.read_array(artifacts.data_dir("toy") / "thumbnails.npy")
+    facts = artifacts.read_table(artifacts.data_dir("toy") / "facts.parquet", artifacts.FACTS)
+    assert len(thumbnails) == 12 and facts["image_id"].tolist() == manifest["image_id"].tolist()
+
+
+def test_when_every_image_is_bad_there_is_no_study(source, tmp_path):
+    for path in (tmp_path / "in").rglob("*.png"):
+        path.write_bytes(b"junk")
+    with pytest.raises(InputError) as caught:
+        run("toy", source | {"on_bad": "quarantine", "masks": None})
+    assert str(caught.value) == "in: no image can be used; quarantined are all 9"
+
+
+def test_what_a_file_tells_is_kept(source, tmp_path):
+    wide = Image.new("L", (80, 40))
+    wide.paste(200, (10, 4, 60, 40))
+    wide.save(tmp_path / "in/normal/normal0.png")
+    run("toy", source)
+    facts = artifacts.read_table(artifacts.data_dir("toy") / "facts.parquet", artifacts.FACTS).set_index("image_id")
+    row = facts.loc["normal/normal0"]
+    assert row[["top", "bottom", "left", "right"]].tolist() == [4, 0, 10, 20]
+    assert (row["mode"], row["format"], row["bytes"]) == (
+        "L",
+        "PNG",
+        (tmp_path / "in/normal/normal0.png").stat().st_size,
+    )
+
+
+def test_images_that_look_alike_stand_in_one_split(source, tmp_path):
+    for name in ("normal", "benign", "malignant"):
+        for n in range(3):
+            drawn = np.asarray(Image.open(tmp_path / "in" / name / f"{name}{n}.png")).astype(int)
+            for copy in range(3):  # brighter or darker, and with other noise
+                noisy = drawn // (copy + 2) + np.random.default_rng(copy).integers(0, 5, drawn.shape)
+                Image.fromarray(noisy.astype(np.uint8)).save(tmp_path / "in" / name / f"{name}{n}-{copy}.png")
+    run("toy", source | {"masks": None, "split": {"compare": "random"}})
+    manifest = read("toy")[0]
+    twins = manifest["image_id"].str.extract(r"(\w+\d)")[0]
+    assert manifest["group"].nunique() == 9 and (manifest["group"].groupby(twins).nunique() == 1).all()
+    assert (manifest["split"].groupby(twins).nunique() == 1).all()
+    random = artifacts.read_manifest("toy", "random0")["split"]
+    assert (random.groupby(twins).nunique() > 1).any()
 
 
 def test_patients_are_not_split(source, tmp_path):

@@ -1,345 +1,266 @@
-"""Images from zip archives and folders."""
+"""Archives and folders with one sub-folder a class."""
 
 import hashlib
-import io
-import zipfile
+import time
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
+from data.configured import data_config
+from data.making import deep, encoded, gray, message, npy, write_folder, write_tar, write_zip
 from PIL import Image
 
-from heatproof.data.images import list_records, resize
-from heatproof.data.listing import fingerprint
-from heatproof.errors import InputError
+from heatproof.data.reading import images, sources
+from heatproof.data.reading.contents import read_contents
+from heatproof.data.reading.trees import open_tree
 
 CLASSES = {"normal": "Normal cases", "malignant": "Malignant 肺"}
-OPTIONS = {"masks": None, "patient": None, "size": 32, "channels": 1, "fit": "squash"}
-ARCHIVE = Path(__file__).parents[3] / "shared" / "data" / "iq_oth_nccd.zip"
+FILES = {"Normal cases/a 1.png": gray(10), "Malignant 肺/b.png": gray(200)}
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
-def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
+def drawn(*box: int, size: tuple[int, int] = (40, 30), value: int = 255) -> Image.Image:
+    """A mask with a filled box: left, upper, right, lower."""
+    image = Image.new("L", size)
+    image.paste(value, box)
+    return image
 
 
-def gray(value: int = 100, size: tuple[int, int] = (40, 30)) -> bytes:
-    return encoded(Image.new("L", size, value))
+MASK = encoded(drawn(0, 0, 20, 15))
+
+
+def records(source: Path, **options) -> dict:
+    return {record.image_id: record for record in images.list_records(open_tree(source), CLASSES, **options)[0]}
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """Write files below a folder; two plain images are there already."""
-
-    def write(files: dict[str, bytes] | None = None) -> Path:
-        files = {"Normal cases/a 1.png": gray(10), "Malignant 肺/b.png": gray(200)} | (files or {})
-        for name, content in files.items():
-            path = tmp_path / "source" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        return tmp_path / "source"
-
-    return write
+def write(tmp_path):
+    return lambda files=None: write_folder(tmp_path / "source", FILES | (files or {}))
 
 
-def zipped(source: Path) -> Path:
-    path = source.with_suffix(".zip")
-    with zipfile.ZipFile(path, "w") as archive:
-        for item in sorted(source.rglob("*"), reverse=True):
-            archive.write(item, item.relative_to(source))
-    return path
+def test_every_source_is_the_same(tmp_path):
+    files = FILES | {"deep/er/Normal cases/c.JPG": encoded(Image.new("RGB", (50, 20), (9, 99, 199)), "JPEG")}
+    listings = [
+        records(write_folder(tmp_path / "source", files)),
+        records(write_zip(tmp_path / "a.zip", files)),
+        records(write_tar(tmp_path / "a.tgz", files, "w:gz")),
+        records(write_tar(tmp_path / "a.tar", {unicodedata.normalize("NFD", k): v for k, v in files.items()})),
+    ]
+    first = listings[0]
+    assert list(first) == ["Malignant 肺/b", "Normal cases/a 1", "Normal cases/c"]
+    record, image = first["Normal cases/c"], first["Normal cases/c"].read()
+    assert (record.source, record.label, record.patient) == ("deep/er/Normal cases/c.JPG", 0, None)
+    assert (image.pixels.shape, image.truth, image.mask, image.window) == ((20, 50, 3), "none", None, None)
+    assert image.sha256 == hashlib.sha256(files[record.source]).hexdigest()
+    assert (image.facts.width, image.facts.height, image.facts.bytes) == (50, 20, len(files[record.source]))
+    for other in listings[1:]:
+        assert list(other) == list(first)
+        for name, record in first.items():
+            twin = other[name]
+            assert (record.source, record.label, record.patient) == (twin.source, twin.label, twin.patient)
+            a, b = record.read(), twin.read()
+            assert a.sha256 == b.sha256 and str(a.facts) == str(b.facts)
+            np.testing.assert_array_equal(a.pixels, b.pixels)
 
 
-def records(source: Path, **changed):
-    kind = "archive" if source.suffix == ".zip" else "folder"
-    return {record.image_id: record for record in list_records(source, kind, CLASSES, **OPTIONS | changed)}
-
-
-def message(function, *args, **options) -> str:
-    with pytest.raises(InputError) as caught:
-        function(*args, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def test_folder_and_archive_are_the_same(folder):
-    source = folder({"deep/er/Normal cases/c.JPG": encoded(Image.new("RGB", (50, 20), (9, 99, 199)), "JPEG")})
-    one, two = records(source), records(zipped(source))
-    assert list(one) == list(two) == ["Malignant 肺/b", "Normal cases/a 1", "Normal cases/c"]
-    for name, record in one.items():
-        other = two[name]
-        assert (record.source, record.label, record.group) == (other.source, other.label, other.group)
-        a, b = record.read(), other.read()
-        assert (a.width, a.height, a.sha256) == (b.width, b.height, b.sha256)
-        assert a.pixels.tobytes() == b.pixels.tobytes() and a.mask is b.mask is None
-    record = one["Normal cases/c"]
-    assert (record.source, record.label, record.group) == ("deep/er/Normal cases/c.JPG", 0, "Normal cases/c")
-    image = record.read()
-    assert (image.width, image.height, image.pixels.shape) == (50, 20, (1, 32, 32))
-    assert image.sha256 == hashlib.sha256((source / record.source).read_bytes()).hexdigest()
-
-
-def test_what_is_not_an_image_of_a_class_is_left_out(folder):
-    source = folder(
-        {
-            "__MACOSX/Normal cases/._a 1.png": b"junk",
-            "Normal cases/.DS_Store": b"junk",
-            "Normal cases/.hidden.png": b"junk",
-            ".cache/Normal cases/x.png": b"junk",
-            "Normal cases/notes.txt": b"text",
-            "Others/d.png": gray(),
-            "e.png": gray(),
-        }
-    )
-    for place in (source, zipped(source)):
-        assert list(records(place)) == ["Malignant 肺/b", "Normal cases/a 1"]
+def test_what_belongs_to_no_class_is_left_out_and_said(write):
+    source = write({"Test cases/d.png": gray(), "Test cases/e.png": gray(), "f.png": gray(), "notes.txt": b"text"})
+    listing, notes = images.list_records(open_tree(source), CLASSES)
+    assert [record.image_id for record in listing] == ["Malignant 肺/b", "Normal cases/a 1"]
+    assert notes == [f"{source}: left out, as data.classes names no folder above them: . (1), Test cases (2)"]
+    assert images.list_records(open_tree(write_zip(source.with_suffix(".zip"), FILES)), CLASSES)[1] == []
 
 
 @pytest.mark.parametrize(
     "name",
-    ["masks/b.png", "masks/Malignant 肺/b.gif", "Malignant 肺/masks/b.png", "deep/masks/Malignant 肺/b.png"],
+    [
+        "masks/b.png",
+        "masks/Malignant 肺/b.gif",
+        "Malignant 肺/masks/b.png",
+        "deep/masks/Malignant 肺/b.tif",
+        "masks/b.npy",
+        "other/Malignant 肺/masks/b.NPY",
+    ],
 )
-def test_masks_by_name(folder, name):
-    drawn = Image.new("L", (40, 30))
-    drawn.paste(1, (0, 0, 20, 15))  # any value above 0 is lesion
-    source = folder({name: encoded(drawn, Path(name).suffix[1:].upper())})
-    for place in (source, zipped(source)):
+def test_masks_by_name(write, name):
+    image = drawn(0, 0, 20, 15)
+    suffix = Path(name).suffix.lower()
+    kind = {".gif": "GIF", ".tif": "TIFF"}.get(suffix, "PNG")
+    source = write({name: npy(np.asarray(image)) if suffix == ".npy" else encoded(image, kind)})
+    for place in (source, write_zip(source.with_suffix(".zip"), {**FILES, name: (source / name).read_bytes()})):
         listed = records(place, masks="masks")
         assert list(listed) == ["Malignant 肺/b", "Normal cases/a 1"]
-        mask = listed["Malignant 肺/b"].read().mask
-        assert mask.dtype == bool and mask[:16, :16].all() and mask.sum() == 256
+        image = listed["Malignant 肺/b"].read()
+        assert image.truth == "mask" and image.mask.dtype == bool
+        assert image.mask[:15, :20].all() and image.mask.sum() == 300
         assert listed["Normal cases/a 1"].read().mask is None
 
 
-def test_a_mask_belongs_to_one_image(folder):
-    source = folder({"Normal cases/b.png": gray(), "masks/b.png": gray()})
-    assert message(records, source, masks="masks") == (
-        f"{source}: masks/b.png is the mask of two images; put masks into a folder a class"
-    )
-    for_class = {"masks/Malignant 肺/b.png": gray(255), "masks/Normal cases/b.png": gray(0)}
-    source = folder(for_class)
-    listed = records(source, masks="masks")
-    assert listed["Malignant 肺/b"].read().mask.all() and not listed["Normal cases/b"].read().mask.any()
+def test_masks_of_one_name_beside_their_images(tmp_path):
+    """`<class>/images` and `<class>/masks`, the same names in every class."""
+    files = {}
+    for number, folder in enumerate(CLASSES.values(), 1):
+        files |= {f"{folder}/images/x.png": gray(), f"{folder}/masks/x.png": encoded(drawn(0, 0, number, 1))}
+    listed = records(write_folder(tmp_path / "source", files), masks="masks")
+    assert {name: record.read().mask.sum() for name, record in listed.items()} == {
+        "Malignant 肺/images/x": 2,
+        "Normal cases/images/x": 1,
+    }
 
 
-def test_an_image_has_one_mask(folder):
-    source = folder({"masks/b.png": gray(), "masks/b.gif": encoded(Image.new("L", (40, 30)), "GIF")})
-    assert message(records, zipped(source), masks="masks").endswith("are masks of one image; rename one of them")
+def test_a_mask_of_nothing_is_no_truth(write):
+    image = records(write({"masks/b.png": gray(0)}), masks="masks")["Malignant 肺/b"].read()
+    assert image.truth == "none" and image.mask is None
 
 
-@pytest.mark.parametrize(
-    ("masks", "what"),
-    [("maskz", "no image below a folder 'maskz'"), ("masks", "1 masks fit no image, such as masks/b_mask.png")],
-)
-def test_masks_that_fit_no_image(folder, masks, what):
-    source = folder({"masks/b_mask.png": gray(), "masks/b.png": gray()})
-    said = f"{source}: data.masks: {what}; a mask has the name of its image"
-    assert message(records, source, masks=masks) == said
+def test_masks_of_images_of_no_class_are_no_mistake(write):
+    source = write({"Other/c.png": gray(), "masks/c.png": MASK, "masks/b.png": MASK})
+    assert records(source, masks="masks")["Malignant 肺/b"].read().truth == "mask"
 
 
-def test_an_image_below_a_folder_a_patient_belongs_to_the_class_above(folder):
-    source = folder({"Normal cases/p1/x.png": gray(), "Normal cases/p2/x.png": gray()})
+def test_an_image_below_a_folder_a_patient_belongs_to_the_class_above(write):
+    source = write({"Normal cases/p1/x.png": gray(), "Normal cases/p2/x.png": gray()})
     listed = records(source)
     assert {"Normal cases/p1/x", "Normal cases/p2/x"} <= set(listed)
     assert listed["Normal cases/p1/x"].label == listed["Normal cases/a 1"].label
-    folder({"masks/Normal cases/p2/x.png": gray(255)})
+    write({"masks/Normal cases/p2/x.png": MASK})
     masked = records(source, masks="masks")
-    assert masked["Normal cases/p2/x"].read().mask.all()
-    assert masked["Normal cases/p1/x"].read().mask is None
+    assert masked["Normal cases/p2/x"].read().truth == "mask"
+    assert masked["Normal cases/p1/x"].read().truth == "none"
 
 
-def test_a_mask_of_another_size(folder):
-    source = folder({"masks/b.png": gray(255, (30, 40))})
-    assert message(records(source, masks="masks")["Malignant 肺/b"].read) == (
-        f"{source}: masks/b.png: 30x40 pixels, its image has 40x30"
-    )
+def test_the_nearest_class_folder_counts(write):
+    listed = records(write({"Normal cases/Malignant 肺/n.png": gray()}))
+    assert listed["Malignant 肺/n"].label == 1
+
+
+BOXES = "path,x,y,width,height\n{},0,0,20,15\n{},30,20,10,10\n"
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"not an image", gray()[:60], b"\x89PNG\r\n\x1a\n" + b"\0" * 40, b"GIF89a" + b"\xff" * 9, b"II*\0\x08"],
-    ids=["empty", "text", "truncated", "PNG", "GIF", "TIFF"],
+    ("name", "path"),
+    [
+        ("boxes.csv", "Malignant 肺/b.png"),
+        ("Malignant 肺/boxes.csv", "b.png"),
+        ("notes/boxes.csv", "Malignant 肺/b.png"),
+    ],
 )
-def test_a_broken_image_names_itself(folder, content):
-    source = folder({"Normal cases/bad.png": content})
-    said = message(records(source)["Normal cases/bad"].read)
-    assert said.startswith(f"{source}: Normal cases/bad.png: ")
-    assert "not an image" in said or "cannot be decoded (" in said
-    assert said.endswith("; mend or remove it") and "object at" not in said
+def test_boxes(write, name, path):
+    listed = records(write({name: BOXES.format(path, path).encode()}), boxes=name)
+    image = listed["Malignant 肺/b"].read()
+    expected = np.zeros((30, 40), bool)
+    expected[:15, :20] = expected[20:, 30:] = True
+    np.testing.assert_array_equal(image.mask, expected)
+    assert image.truth == "box" and listed["Normal cases/a 1"].read().truth == "none"
 
 
-def test_a_damaged_archive_names_the_image(folder):
-    source = zipped(folder())
-    content = source.read_bytes()
-    place = content.index(gray(10))
-    source.write_bytes(content[: place + 40] + b"\xff\xff" + content[place + 42 :])
-    assert message(records(source)["Normal cases/a 1"].read).startswith(
-        f"{source}: Normal cases/a 1.png: cannot be decoded (Bad CRC-32"
-    )
+def test_boxes_beside_an_archive(tmp_path):
+    source = write_zip(tmp_path / "a.zip", FILES)
+    (tmp_path / "boxes.csv").write_text(BOXES.format(*["Malignant 肺/b.png"] * 2), encoding="utf-8")
+    assert records(source, boxes="boxes.csv")["Malignant 肺/b"].read().mask.sum() == 400
 
 
-@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
-def test_more_than_8_bits_are_refused(folder, mode):
-    name = "Normal cases/deep.tif"
-    source = folder({name: encoded(Image.new(mode, (8, 8)), "TIFF")})
-    assert message(records(source)["Normal cases/deep"].read) == (
-        f"{source}: {name}: more than 8 bits a pixel ({mode}); convert it to 8 bits"
-    )
+def test_a_mask_goes_before_a_box(write):
+    source = write({"boxes.csv": BOXES.format(*["Malignant 肺/b.png"] * 2).encode(), "masks/b.png": MASK})
+    image = records(source, boxes="boxes.csv", masks="masks")["Malignant 肺/b"].read()
+    assert image.truth == "mask" and image.mask.sum() == 300
 
 
-def test_exif_turns_image_and_size(folder):
-    upright = Image.new("L", (40, 20))
-    upright.paste(255, (0, 0, 20, 20))  # left half white
-    turned = upright.transpose(Image.Transpose.ROTATE_90)
+def test_a_turned_image_has_its_truth_as_it_is_shown(write):
+    """An image stored on its side, its mask stored upright: they meet."""
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
-    source = folder({"Normal cases/turned.png": encoded(turned, exif=exif)})
-    image = records(source)["Normal cases/turned"].read()
-    assert (image.width, image.height) == (40, 20)
-    assert image.pixels[0, :, :14].min() == 255 and image.pixels[0, :, 18:].max() == 0
+    exif[0x0112] = 6
+    stored = drawn(0, 0, 20, 15).transpose(Image.Transpose.ROTATE_90)
+    source = write({"Malignant 肺/b.png": encoded(stored, exif=exif), "masks/b.png": MASK})
+    image = records(source, masks="masks")["Malignant 肺/b"].read()
+    assert image.pixels.shape == (30, 40)
+    np.testing.assert_array_equal(image.pixels > 0, image.mask)
 
 
-RED = (255, 0, 0)
+def test_patients_by_name(tmp_path):
+    files = {"Normal cases/p7_s1.png": gray(), "Malignant 肺/p8_s2.png": gray()}
+    listed = records(write_folder(tmp_path / "source", files), patient=r"(p\d+)_")
+    assert {name: record.patient for name, record in listed.items()} == {
+        "Malignant 肺/p8_s2": "p8",
+        "Normal cases/p7_s1": "p7",
+    }
 
 
-@pytest.mark.parametrize(
-    ("image", "kind"),
-    [
-        (Image.new("RGB", (8, 8), RED), "PNG"),
-        (Image.new("RGBA", (8, 8), (*RED, 80)), "PNG"),
-        (Image.new("RGB", (8, 8), RED).convert("P", palette=Image.Palette.ADAPTIVE), "PNG"),
-        (Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "TIFF"),
-    ],
-    ids=["RGB", "RGBA", "palette", "CMYK"],
-)
-def test_colours_are_converted(folder, image, kind):
-    suffix = ".tif" if kind == "TIFF" else ".png"
-    source = folder({f"Normal cases/c{suffix}": encoded(image, kind)})
-    one = records(source)["Normal cases/c"].read().pixels
-    three = records(source, channels=3)["Normal cases/c"].read().pixels
-    assert one.shape == (1, 32, 32) and three.shape == (3, 32, 32)
-    assert (three == np.array(RED)[:, None, None]).all()
-    assert (one == 76).all()  # 0.299 of 255, ITU-R 601-2
+def test_a_window_goes_with_every_image(write):
+    listed = records(write({"Normal cases/deep.png": deep(77)}), window=[0, 200])
+    one, two = listed["Normal cases/deep"].read(), listed["Normal cases/a 1"].read()
+    assert one.pixels.dtype == np.uint16 and (one.pixels == 77).all() and one.window == two.window == (0, 200)
 
 
-@pytest.mark.parametrize(
-    ("image", "value"),
-    [
-        (Image.new("L", (8, 8), 90), 90),
-        (Image.new("LA", (8, 8), (90, 7)), 90),
-        (Image.new("1", (8, 8), 1), 255),
-    ],
-    ids=["L", "LA", "1"],
-)
-def test_grays_are_converted(folder, image, value):
-    source = folder({"Normal cases/c.png": encoded(image)})
-    assert (records(source, channels=3)["Normal cases/c"].read().pixels == value).all()
-    assert (records(source)["Normal cases/c"].read().pixels == value).all()
+def test_50000_images_are_listed_at_once(tmp_path):
+    names = [f"top/{folder}/Bild {n}.png" for folder in CLASSES.values() for n in range(25_000)]
+    tree = open_tree(write_folder(tmp_path / "s", {"Normal cases/x.png": b""}))
+    tree.names, tree._opened = sorted(names), tree._opened._replace(members=dict.fromkeys(names))
+    start = time.process_time()
+    assert len(images.list_records(tree, CLASSES, masks=None, patient=r"(\d+)")[0]) == 50_000
+    assert time.process_time() - start < 5
 
 
-@pytest.mark.parametrize(
-    ("fit", "expected"),
-    [
-        ("crop", (slice(0, 32), slice(16, 32))),  # the middle 64x64 of 128x64, halved
-        ("pad", (slice(8, 24), slice(16, 24))),  # 32x16 in the middle
-        ("squash", (slice(0, 32), slice(16, 24))),
-    ],
-)
-def test_image_and_mask_are_fitted_alike(folder, fit, expected):
-    """A white box from 64 to 96 in an image of 128x64 pixels lands where geometry says, in both."""
-    drawn = Image.new("L", (128, 64))
-    drawn.paste(255, (64, 0, 96, 64))
-    source = folder({"Normal cases/box.png": encoded(drawn), "masks/box.png": encoded(drawn)})
-    image = records(source, fit=fit, masks="masks")["Normal cases/box"].read()
-    truth = np.zeros((32, 32), bool)
-    truth[expected] = True
-    np.testing.assert_array_equal(image.mask, truth)
-    np.testing.assert_array_equal(image.pixels[0] >= 128, truth)
-    assert (image.width, image.height) == (128, 64)
-
-
-def test_upright_images_are_fitted_as_well():
-    drawn = Image.new("L", (64, 128))
-    drawn.paste(255, (0, 64, 64, 96))
-    assert np.asarray(resize(drawn, 32, "pad"))[:, :8].max() == 0
-    assert np.asarray(resize(drawn, 32, "crop"))[17:].min() > 200
-    assert resize(drawn, 32, "squash").size == (32, 32)
-
-
-def test_two_images_of_one_id(folder):
-    source = folder({"Normal cases/a 1.jpg": encoded(Image.new("L", (8, 8)), "JPEG")})
-    assert message(records, source) == (
-        f"{source}: Normal cases/a 1.png and Normal cases/a 1.jpg have one id; rename one of them"
+def test_sources_list_what_the_configuration_says(write, capsys):
+    source = write(
+        {"Test cases/d.png": gray(), "masks/b.png": MASK, "boxes.csv": BOXES.format(*["f.png"] * 2).encode()}
     )
-
-
-def test_a_source_that_is_not_there(tmp_path):
-    gone = tmp_path / "gone"
-    said = f"{gone}: not a folder; set data.source to the folder with one sub-folder a class"
-    assert message(records, gone) == said
-    assert message(fingerprint, gone, "folder") == said
-    gone = tmp_path / "gone.zip"
-    said = f"{gone}: not there; set data.source to the path of the archive"
-    assert message(records, gone) == said
-    assert message(fingerprint, gone, "archive") == said
-    gone.write_bytes(b"not a zip")
-    assert message(records, gone) == f"{gone}: not a zip archive (File is not a zip file); set data.source to one"
-    gone.unlink()
-    gone.mkdir()
-    assert message(fingerprint, gone, "archive").startswith(f"{gone}: not a zip archive (")
-
-
-def test_a_class_without_images_lists_what_is_there(folder):
-    source = folder({"__MACOSX/x/y.png": b"", "Extra/z.png": gray()})
-    (source / "Normal cases/a 1.png").unlink()
-    assert message(records, source) == (
-        f"{source}: data.classes.normal: no image in a folder called 'Normal cases'; folders there: Extra, Malignant 肺"
+    write({"f.png": gray()})
+    config = data_config(kind="folder", source=str(source), classes=CLASSES, masks="masks", boxes="boxes.csv")
+    classes, listing = sources.list_records("toy", config)
+    assert classes == ["normal", "malignant"] and [record.label for record in listing] == [1, 0]
+    assert listing[0].read().truth == "mask"
+    assert capsys.readouterr().err == (
+        f"toy: {source}: left out, as data.classes names no folder above them: . (1), Test cases (1)\n"
     )
-    empty = source.parent / "empty"
-    empty.mkdir()
-    assert message(records, empty).endswith("; folders there: none")
+    archive = write_zip(source.with_suffix(".zip"), FILES)
+    planted = {"kind": "planted", "source": str(archive), "classes": {"normal": "Normal cases"}, "planted": {}}
+    classes, listing = sources.list_records("toy", data_config(**planted))
+    assert classes == ["normal"] and [record.image_id for record in listing] == ["Normal cases/a 1"]
 
 
-def test_patients_by_name(folder):
-    source = folder({"Normal cases/p7_s1.png": gray(), "Malignant 肺/p7_s2.png": gray()})
-    for name in ("Normal cases/a 1.png", "Malignant 肺/b.png"):
-        (source / name).unlink()
-    listed = records(source, patient=r"(p\d+)_")
-    assert [record.group for record in listed.values()] == ["p7", "p7"]
-    assert message(records, source, patient=r"q(\d+)").endswith(
-        "p7_s2.png: data.patient 'q(\\\\d+)' finds no patient in this file name"
-    )
-    assert message(records, source, patient=r"p7(x)?").endswith("finds no patient in this file name")
+def test_sources_list_phantoms():
+    classes, listing = sources.list_records("toy", data_config(phantom={"patients": 9, "slices": 2}))
+    assert classes == ["normal", "benign", "malignant"] and len(listing) == 18
 
 
-def test_a_fingerprint_follows_the_content(folder):
-    source = folder()
-    first, again = fingerprint(source, "folder"), fingerprint(source, "folder")
-    archive = fingerprint(zipped(source), "archive")
-    assert first == again and len(first) == 64
-    (source / "Normal cases/a 1.png").rename(source / "Normal cases/a 2.png")
-    renamed = fingerprint(source, "folder")
-    (source / "Normal cases/a 2.png").write_bytes(gray(10) + b"\0")
-    grown = fingerprint(source, "folder")
-    assert len({first, renamed, grown}) == 3
-    assert fingerprint(zipped(source), "archive") != archive
-    (source / "Thumbs.db").write_bytes(b"x")
-    (source / "Normal cases" / ".DS_Store").write_bytes(b"x")
-    assert fingerprint(source, "folder") == grown, "only images count"
+def test_sources_list_dicom(tmp_path):
+    """Told by the class folder, and named by pseudonyms."""
+    files = dict.fromkeys((f"{folder}/p 1.dcm" for folder in CLASSES.values()), bytes(128) + b"DICM")
+    source, key = write_folder(tmp_path / "source", files), tmp_path / "key"
+    key.write_bytes(bytes(range(32)))
+    config = data_config(kind="dicom", source=str(source), classes=CLASSES, key_file=str(key))
+    classes, listing = sources.list_records("toy", config)
+    assert classes == ["normal", "malignant"] and sorted(record.label for record in listing) == [0, 1]
+    assert not any("p 1" in record.image_id + record.source for record in listing)
 
 
-@pytest.mark.skipif(not ARCHIVE.exists(), reason=f"the IQ-OTH/NCCD archive is not at {ARCHIVE}")
+@pytest.mark.skipif(not (SHARED / "iq_oth_nccd.zip").exists(), reason=f"the IQ-OTH/NCCD archive is not in {SHARED}")
 def test_the_real_archive():
-    from heatproof.config import load
+    classes = {"normal": "Normal cases", "benign": "Bengin cases", "malignant": "Malignant cases"}
+    with open_tree(SHARED / "iq_oth_nccd.zip", "archive") as tree:
+        listing, notes = images.list_records(tree, classes)
+        counts = [sum(record.label == label for record in listing) for label in range(3)]
+        assert counts == [416, 120, 561] and notes == []
+        read = {record.source: record.read() for record in listing[::20]}
+    expected = dict(read_contents(SHARED / "iq_oth_nccd.sha256"))
+    for name, image in read.items():
+        assert image.sha256 == expected[name]
+        assert image.pixels.dtype == np.uint8 and image.pixels.std() > 10 and image.mask is None
+        assert image.facts.format == "JPEG" and 1 <= image.facts.quality <= 100
 
-    data = load(Path(__file__).parents[2], studies=["iq_oth_nccd"])["iq_oth_nccd"].data
-    options = data.model_dump(include={"masks", "patient", "size", "channels", "fit"})
-    listed = list_records(ARCHIVE, "archive", data.classes, **options)
-    counts = {name: sum(r.label == label for r in listed) for label, name in enumerate(data.classes)}
-    assert counts == {"normal": 416, "benign": 120, "malignant": 561} and len(listed) == 1097
-    for record in listed[::100]:
-        image = record.read()
-        assert image.pixels.shape == (1, 96, 96) and image.pixels.std() > 10 and image.mask is None
-        assert min(image.width, image.height) > 96
-    assert fingerprint(ARCHIVE, "archive") == fingerprint(ARCHIVE, "archive")
+
+@pytest.mark.skipif(not (SHARED / "covid_cxr.zip").exists(), reason=f"the chest X-rays are not in {SHARED}")
+def test_other_real_images():
+    """Each is an image, or its error is a line that names it."""
+    with open_tree(SHARED / "covid_cxr.zip", "archive") as tree:
+        classes = {"x-ray": "images"}
+        listing, _ = images.list_records(tree, classes)
+        assert len(listing) > 300
+        for record in listing[::3]:
+            try:
+                assert min(record.read().pixels.shape[:2]) > 100
+            except images.InputError:
+                said = message(record.read)
+                assert said.startswith(f"{tree.source}: {record.source}: ")

@@ -126,8 +126,9 @@ def test_slices_depend_on_nothing_but_their_names():
 def test_sizes(size):
     for record in phantom.list_records("toy", 0, patients=9, slices=1, size=size)[:3]:
         image = record.read()
-        assert image.pixels.shape == (1, size, size) and image.pixels.dtype == np.uint8
-        assert (image.width, image.height) == (size, size)
+        assert image.pixels.shape == (size, size) and image.pixels.dtype == np.uint8
+        assert (image.facts.width, image.facts.height) == (size, size)
+        assert image.truth == ("none" if record.label == 0 else "mask")
         assert (image.mask is None) == (record.label == 0)
         if image.mask is not None:
             assert image.mask.shape == (size, size) and image.mask.dtype == bool and image.mask.sum() >= 9
@@ -165,7 +166,7 @@ def test_the_default_study_can_find_a_difference():
     """Holm over ten pairs needs nine groups at the least; the issue asks for thirty with a lesion."""
     data = load(ROOT, studies=["phantom"])["phantom"].data
     records = phantom.list_records("phantom", data.seed, size=data.size, **data.phantom.model_dump())
-    frame = pd.DataFrame({"label": [r.label for r in records], "group": [r.group for r in records]})
+    frame = pd.DataFrame({"label": [r.label for r in records], "group": [r.patient for r in records]})
     frame["split"] = split_groups(
         frame["label"], frame["group"], data.split.model_dump(), list(phantom.CLASSES), "phantom", data.seed
     )

@@ -6,18 +6,12 @@ import pytest
 import torch
 
 from heatproof import artifacts, cli
-from heatproof.explain.command import degenerate, select
+from heatproof.explain.command import select
+from heatproof.maps import degeneracy
+from heatproof.train import command
 from heatproof.train.checkpoint import load_trained
 
 COMPUTE = {"device": "cpu", "threads": 1, "batch_size": 8}
-DATA = {
-    "kind": "phantom",
-    "size": 64,
-    "channels": 1,
-    "seed": 0,
-    "phantom": {"patients": 18, "slices": 2},
-    "split": {"train": 0.5, "val": 0.25, "test": 0.25},
-}
 RECIPE = {
     "weights": "scratch",
     "epochs": 1,
@@ -36,36 +30,67 @@ def heatproof(*arguments):
     return cli.main([a if isinstance(a, str) else json.dumps(a) for a in arguments])
 
 
-def train(seed, recipe, model="test_resnet"):
-    stage = ["train", "--study", "s", "--model", model, "--seed", str(seed)]
+def train(seed, recipe, fold="fold0", model="test_resnet"):
+    stage = ["train", "--study", "s", "--model", model, "--seed", str(seed), "--fold", fold]
     return heatproof(*stage, "--config", recipe, "--compute", COMPUTE)
 
 
-def explain(seed, config=EXPLAIN, model="test_resnet"):
-    stage = ["explain", "--study", "s", "--model", model, "--seed", str(seed)]
+def explain(seed, fold="fold0", config=EXPLAIN, model="test_resnet"):
+    stage = ["explain", "--study", "s", "--model", model, "--seed", str(seed), "--fold", fold]
     return heatproof(*stage, "--config", config, "--compute", COMPUTE)
+
+
+def write_data():
+    """36 images of 18 patients, dealt in two ways; class k has a bright square in a corner of its own."""
+    draw, count = np.random.default_rng(0), 36
+    patient = np.arange(count) // 2
+    label = patient % 3
+    pixels = draw.integers(0, 90, (count, 1, 64, 64), dtype=np.uint8)
+    for row, k in enumerate(label):
+        pixels[row, 0, 32 * (k // 2) :, 32 * (k % 2) :][:20, :20] += 120
+    dealt = np.array(["train", "train", "val", "test"])
+    manifest = pd.DataFrame(
+        {
+            "image_id": [f"i{row:02d}" for row in range(count)],
+            "sha256": "0",
+            "source": "made",
+            "label": label,
+            "group": [f"p{p:02d}" for p in patient],
+            "truth": "none",
+            "width": 64,
+            "height": 64,
+            "fold0": dealt[patient // 3 % 4],
+            "fold1": dealt[(patient // 3 + 1) % 4],
+            "random0": dealt[np.arange(count) // 2 % 4],
+        }
+    )
+    folder = artifacts.data_dir("s")
+    artifacts.write_manifest("s", manifest)
+    artifacts.write_array(folder / "pixels.npy", pixels)
+    facts = {"classes": ["normal", "benign", "malignant"], "size": 64, "sha256": {"pixels.npy": "0"}}
+    artifacts.write_json(folder / "digest.json", facts)
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """A study `s` with data and one trained model, made by the commands themselves."""
+    """A study `s` with data and one trained model."""
     folder = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        assert heatproof("data", "--study", "s", "--config", DATA) == 0
+        write_data()
         assert train(0, RECIPE) == 0
         yield folder
 
 
 def test_training_leaves_what_the_contract_says(study):
-    folder = artifacts.model_dir("s", "test_resnet", 0)
+    folder = artifacts.model_dir("s", "test_resnet", 0, "fold0")
     card = artifacts.read_json(folder / "card.json")
     assert card["classes"] == ["normal", "benign", "malignant"]
     assert card["sha256"] == artifacts.digest(folder / "model.safetensors")
     history = artifacts.read_table(folder / "history.csv", artifacts.HISTORY)
     assert history["epoch"].tolist() == [1]
     predictions = artifacts.read_table(folder / "predictions.parquet", artifacts.PREDICTIONS)
-    manifest = artifacts.read_table(artifacts.data_dir("s") / "manifest.parquet", artifacts.MANIFEST)
+    manifest = artifacts.read_manifest("s")
     held_out = manifest[manifest["split"] != "train"].set_index("image_id")
     assert set(predictions["image_id"]) == set(held_out.index)
     assert (held_out.loc[predictions["image_id"], "label"].to_numpy() == predictions["label"]).all()
@@ -76,10 +101,10 @@ def test_training_leaves_what_the_contract_says(study):
 
 
 def test_predictions_are_those_of_the_checkpoint(study):
-    model, _ = load_trained("s", "test_resnet", 0, torch.device("cpu"))
-    manifest = artifacts.read_table(artifacts.data_dir("s") / "manifest.parquet", artifacts.MANIFEST)
+    model, _ = load_trained("s", "test_resnet", 0, "fold0", torch.device("cpu"))
+    manifest = artifacts.read_manifest("s")
     pixels = artifacts.read_array(artifacts.data_dir("s") / "pixels.npy")
-    path = artifacts.model_dir("s", "test_resnet", 0) / "predictions.parquet"
+    path = artifacts.model_dir("s", "test_resnet", 0, "fold0") / "predictions.parquet"
     predictions = artifacts.read_table(path, artifacts.PREDICTIONS).set_index("image_id")
     row = int(np.flatnonzero(manifest["split"] == "test")[0])
     with torch.no_grad():
@@ -88,24 +113,63 @@ def test_predictions_are_those_of_the_checkpoint(study):
     np.testing.assert_allclose(stored, chances.numpy(), atol=1e-5)
 
 
+def test_another_fold_is_another_training(study):
+    assert train(0, RECIPE, "fold1") == 0
+    manifests = {fold: artifacts.read_manifest("s", fold) for fold in ("fold0", "fold1")}
+    tested = {}
+    for fold, manifest in manifests.items():
+        folder = artifacts.model_dir("s", "test_resnet", 0, fold)
+        predictions = artifacts.read_table(folder / "predictions.parquet", artifacts.PREDICTIONS)
+        tested[fold] = set(predictions.loc[predictions["split"] == "test", "image_id"])
+        assert tested[fold] == set(manifest.loc[manifest["split"] == "test", "image_id"])
+        assert set(predictions["image_id"]) == set(manifest.loc[manifest["split"] != "train", "image_id"])
+    assert tested["fold0"] and tested["fold1"] and not tested["fold0"] & tested["fold1"]
+    assert explain(0, "fold1") == 0
+    index = artifacts.heatmap_dir("s", "test_resnet", 0, "fold1") / "index.parquet"
+    assert set(artifacts.read_table(index, artifacts.HEATMAPS)["image_id"]) <= tested["fold1"]
+
+
+def test_a_fold_draws_its_own_numbers_and_the_first_those_of_a_study_without_folds(study, monkeypatch):
+    keys = []
+    monkeypatch.setattr(command, "train", lambda *args, key, resume, **kwargs: keys.append((key, resume.path)) or [])
+    for fold in ("fold0", "fold1", "random0"):
+        assert train(7, RECIPE, fold) == 0
+    assert [key for key, _ in keys] == [
+        ("s", "test_resnet", 7), ("s", "test_resnet", 7, "fold1"), ("s", "test_resnet", 7, "random0")
+    ]  # fmt: skip
+    assert len({path for _, path in keys}) == len({path.name for _, path in keys}) == 3
+    weights = {
+        fold: artifacts.digest(artifacts.model_dir("s", "test_resnet", 7, fold) / "model.safetensors")
+        for fold in ("fold0", "fold1")
+    }
+    assert weights["fold0"] != weights["fold1"]
+
+
+def test_a_fold_that_the_manifest_does_not_have(study, capsys):
+    assert train(0, RECIPE, "fold9") == 1
+    assert capsys.readouterr().err == (
+        "heatproof train: results/data/s/manifest.parquet: no column fold9; delete the file and run again\n"
+    )
+
+
 def test_test_images_do_not_touch_the_checkpoint(study, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert heatproof("data", "--study", "s", "--config", DATA) == 0
+    write_data()
     folder = artifacts.data_dir("s")
-    manifest = artifacts.read_table(folder / "manifest.parquet", artifacts.MANIFEST)
+    manifest = artifacts.read_manifest("s")
     pixels = np.array(artifacts.read_array(folder / "pixels.npy"))
     pixels[manifest["split"] == "test"] = 255 - pixels[manifest["split"] == "test"]
     artifacts.write_array(folder / "pixels.npy", pixels)
     assert train(0, RECIPE) == 0
-    path = artifacts.model_dir("s", "test_resnet", 0) / "model.safetensors"
+    path = artifacts.model_dir("s", "test_resnet", 0, "fold0") / "model.safetensors"
     assert artifacts.digest(path) == artifacts.digest(study / path)
 
 
 def test_a_trained_checkpoint_of_ones_own_is_used_as_it_is(study, capsys):
-    own = artifacts.model_dir("s", "test_resnet", 0) / "model.safetensors"
+    own = artifacts.model_dir("s", "test_resnet", 0, "fold0") / "model.safetensors"
     brought = RECIPE | {"weights": str(own), "epochs": 0}
     assert train(9, brought) == 0
-    left = artifacts.model_dir("s", "test_resnet", 9)
+    left = artifacts.model_dir("s", "test_resnet", 9, "fold0")
     assert artifacts.digest(left / "model.safetensors") == artifacts.digest(own)
     assert artifacts.read_json(left / "card.json")["best_epoch"] == 0
     assert artifacts.read_table(left / "history.csv", artifacts.HISTORY).empty
@@ -120,12 +184,12 @@ def test_weights_that_are_not_there_stop_in_one_line(study, capsys):
 
 def test_heatmaps_are_of_the_true_class_and_aligned_with_the_index(study):
     assert explain(0) == 0
-    folder = artifacts.heatmap_dir("s", "test_resnet", 0)
+    folder = artifacts.heatmap_dir("s", "test_resnet", 0, "fold0")
     maps, index = (
         artifacts.read_array(folder / "maps.npy"),
         artifacts.read_table(folder / "index.parquet", artifacts.HEATMAPS),
     )
-    manifest = artifacts.read_table(artifacts.data_dir("s") / "manifest.parquet", artifacts.MANIFEST)
+    manifest = artifacts.read_manifest("s")
     by_id = manifest.set_index("image_id")
     assert maps.shape == (len(index), 64, 64) and maps.dtype == np.float32
     assert index["image_id"].is_unique
@@ -133,16 +197,15 @@ def test_heatmaps_are_of_the_true_class_and_aligned_with_the_index(study):
     assert (by_id.loc[index["image_id"], "label"].to_numpy() == index["target"]).all()
     assert index["group"].is_unique, "images_per_group is 1"
     assert set(zip(index["grid_height"], index["grid_width"], strict=True)) == {(8, 8)}
-    path = artifacts.model_dir("s", "test_resnet", 0) / "predictions.parquet"
+    path = artifacts.model_dir("s", "test_resnet", 0, "fold0") / "predictions.parquet"
     predicted = artifacts.read_table(path, artifacts.PREDICTIONS).set_index("image_id")["predicted"]
     assert (predicted.loc[index["image_id"]].to_numpy() == index["predicted"]).all()
-    for row, reason in zip(maps, index["degenerate"], strict=True):
-        assert reason == degenerate(torch.from_numpy(np.array(row)))
+    assert index["degenerate"].tolist() == degeneracy(torch.from_numpy(np.array(maps)))
 
 
 def test_heatmaps_twice_are_the_same_bytes(study):
     assert explain(0) == 0
-    folder = artifacts.heatmap_dir("s", "test_resnet", 0)
+    folder = artifacts.heatmap_dir("s", "test_resnet", 0, "fold0")
     before = [artifacts.digest(folder / name) for name in ("maps.npy", "index.parquet")]
     assert explain(0) == 0
     assert before == [artifacts.digest(folder / name) for name in ("maps.npy", "index.parquet")]
@@ -150,26 +213,12 @@ def test_heatmaps_twice_are_the_same_bytes(study):
 
 def test_a_damaged_checkpoint_is_named(study, capsys):
     assert train(5, RECIPE) == 0
-    path = artifacts.model_dir("s", "test_resnet", 5) / "model.safetensors"
+    path = artifacts.model_dir("s", "test_resnet", 5, "fold0") / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert explain(5) == 1
     assert capsys.readouterr().err.endswith(
         f"heatproof explain: {path}: not the file that training wrote; delete {path.parent} and run again\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("relevance", "reason"),
-    [
-        (torch.zeros(2, 2), "all zero"),
-        (torch.full((2, 2), 0.5), "constant"),
-        (torch.tensor([[0.0, float("nan")]]), "not finite"),
-        (torch.tensor([[0.0, float("inf")]]), "not finite"),
-        (torch.tensor([[0.0, 1e-20]]), ""),
-    ],
-)
-def test_degenerate_maps_are_named(relevance, reason):
-    assert degenerate(relevance) == reason
 
 
 def test_select_caps_each_group_and_takes_only_test_images():

@@ -2,14 +2,17 @@
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from report import audits
 
 from heatproof import artifacts
+from heatproof.report import inputs
 
 METRICS = {
     "localization": ("relevance_rank_accuracy", "iou"),
@@ -41,18 +44,46 @@ class Made:
     degenerate: tuple[tuple[str, int], ...] = ()  # (model, number of the image)
     extra: tuple[str, ...] = ()  # more metrics of localization
     faithful: int | None = None  # images with a score of faithfulness, of different groups as far as there are
+    folds: int = 1
+    compare: bool = False  # whether the models were trained on a random split too
+    alarming: bool = False  # whether the audit found anything
+
+    @property
+    def fold_names(self) -> list[str]:
+        return [f"fold{index}" for index in range(self.folds)]
+
+    @property
+    def random_names(self) -> list[str]:
+        return [f"random{index}" for index in range(self.folds)] if self.compare else []
 
 
 def _manifest(made: Made) -> pd.DataFrame:
+    """Two images a group, with a column a fold; several folds test each image once."""
     rows = []
     for split, groups in (("train", 4), ("val", 2), ("test", made.groups)):
         for group in range(groups):
             for part in range(2):
                 image = f"{split}_{group:02d}_{part}"
                 rows.append((image, group % len(made.classes), f"{split}{group:02d}", split))
-    frame = pd.DataFrame(rows, columns=["image_id", "label", "group", "split"])
+    frame = pd.DataFrame(rows, columns=["image_id", "label", "group", "fold0"])
+    if made.folds > 1:
+        place = frame["group"].factorize()[0] // len(made.classes)
+        for index, fold in enumerate(made.fold_names):
+            frame[fold] = _dealt((place - index) % made.folds)
+    for index, fold in enumerate(made.random_names):
+        frame[fold] = _dealt((np.arange(len(frame)) - index) % (made.folds if made.folds > 1 else 5))
     frame["truth"] = np.where((frame["label"] > 0) & made.truth, "mask", "none")
     return frame.assign(sha256="0", source="made", width=made.size, height=made.size)
+
+
+def _dealt(place: np.ndarray) -> np.ndarray:
+    return np.where(place == 0, "test", np.where(place == 1, "val", "train"))
+
+
+def _audit(made: Made, manifest: pd.DataFrame) -> dict:
+    if made.alarming:
+        return audits.alarming(manifest, made.classes, made.fold_names)
+    return audits.calm(manifest, made.classes, made.fold_names, made.group_kind)
 
 
 def _write_data(made: Made, manifest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +96,8 @@ def _write_data(made: Made, manifest: pd.DataFrame) -> tuple[np.ndarray, np.ndar
     gray = body * 90.0 + 70 * np.exp(-((distance / 0.08) ** 2)) + rng.normal(0, 8, distance.shape)
     pixels = np.repeat(np.clip(gray, 0, 255).astype(np.uint8)[:, None], made.channels, axis=1)
     folder = artifacts.data_dir(made.name)
-    artifacts.write_table(folder / "manifest.parquet", manifest, artifacts.MANIFEST)
+    artifacts.write_manifest(made.name, manifest)
+    artifacts.write_json(folder / "audit.json", _audit(made, manifest))
     artifacts.write_array(folder / "pixels.npy", pixels)
     artifacts.write_array(folder / "masks.npy", masks)
     digest = {
@@ -78,8 +110,9 @@ def _write_data(made: Made, manifest: pd.DataFrame) -> tuple[np.ndarray, np.ndar
     return centers, distance
 
 
-def _predictions(made: Made, manifest: pd.DataFrame, model: str, seed: int) -> pd.DataFrame:
-    kept = manifest[manifest["split"] != "train"]
+def _predictions(made: Made, manifest: pd.DataFrame, model: str, seed: int, fold: str) -> pd.DataFrame:
+    kept = manifest.assign(split=manifest[fold])
+    kept = kept[kept["split"] != "train"]
     label = kept["label"].to_numpy()
     predicted = np.arange(len(label)) % len(made.classes) if model in made.wrong else label.copy()
     if model not in made.wrong:
@@ -115,7 +148,7 @@ def _spread(rows: pd.DataFrame, count: int | None) -> pd.DataFrame:
     return rows.loc[rows.groupby("group").cumcount().sort_values(kind="stable").index[:count]].sort_index()
 
 
-def _write_heatmaps(made, rows, model, seed, distance):
+def _write_heatmaps(made, rows, model, seed, fold, distance):
     skill, place = made.skill[made.models.index(model)], made.models.index(model)
     rng = np.random.default_rng([place, seed, 99])
     bad = {number for name, number in made.degenerate if name == model}
@@ -135,7 +168,7 @@ def _write_heatmaps(made, rows, model, seed, distance):
         table["degenerate"] = ["all zero" if i in bad else "" for i in range(len(rows))]
         tables.append(table)
         maps.append(heat)
-    folder = artifacts.heatmap_dir(made.name, model, seed)
+    folder = artifacts.heatmap_dir(made.name, model, seed, fold)
     artifacts.write_table(folder / "index.parquet", pd.concat(tables, ignore_index=True), artifacts.HEATMAPS)
     artifacts.write_array(folder / "maps.npy", np.concatenate(maps).astype(np.float32))
 
@@ -146,16 +179,19 @@ def write(made: Made) -> Made:
 
     manifest = _manifest(made)
     _, distance = _write_data(made, manifest)
-    rows = manifest[manifest["split"] == "test"]
-    for model in made.models:
+    for model, fold in product(made.models, made.fold_names + made.random_names):
         for seed in made.seeds:
-            frame = _predictions(made, manifest, model, seed)
-            schema = artifacts.PREDICTIONS
-            artifacts.write_table(artifacts.model_dir(made.name, model, seed) / "predictions.parquet", frame, schema)
-            _write_heatmaps(made, rows, model, seed, distance)
+            frame, schema = _predictions(made, manifest, model, seed, fold), artifacts.PREDICTIONS
+            folder = artifacts.model_dir(made.name, model, seed, fold)
+            artifacts.write_table(folder / "predictions.parquet", frame, schema)
+            artifacts.write_json(folder / "card.json", {"fold": fold})
+    for model, fold in product(made.models, made.fold_names):
+        rows = manifest[manifest[fold] == "test"]
+        for seed in made.seeds:
+            _write_heatmaps(made, rows, model, seed, fold, distance)
         for family in made.families:
             for seed in [None] if family == "consistency" else made.seeds:
-                path = artifacts.score_path(made.name, model, family, seed)
+                path = artifacts.score_path(made.name, model, family, fold, seed)
                 scored = rows if family != "faithfulness" else _spread(rows, made.faithful)
                 artifacts.write_table(path, _scores(made, scored, model, seed, family), artifacts.SCORES)
     score = {"families": list(made.families), "primary": PRIMARY}
@@ -165,6 +201,8 @@ def write(made: Made) -> Made:
         "models": list(made.models),
         "seeds": list(made.seeds),
         "methods": list(made.methods),
+        "folds": made.fold_names,
+        "random": made.random_names,
     }
     stats.run(argparse.Namespace(**names, config=settings, score=score))
     return made
@@ -178,6 +216,7 @@ def write_report(made: Made, **config) -> str:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     listed = ["--models", *made.models, "--seeds", *map(str, made.seeds), "--methods", *made.methods]
+    listed += ["--folds", *made.fold_names]
     jsons = [
         "--config",
         json.dumps(section),
@@ -211,7 +250,38 @@ def made(studies, monkeypatch):
     return make
 
 
+@pytest.fixture(scope="session")
+def pages():
+    return {}
+
+
 @pytest.fixture
-def report():
-    """Runs the stage on a study and returns the page."""
+def data(made):
+    """A study in which the audit found nothing; `replace(data, audit=...)` has another audit."""
+    study = made()
+    return inputs.read(study.name, study.models, study.seeds, study.methods, study.fold_names)
+
+
+@pytest.fixture
+def bad(data):
+    """One in which it found everything."""
+    return replace(data, audit=audits.alarming(data.manifest, data.classes, data.folds))
+
+
+@pytest.fixture
+def report(pages):
+    """The page of a study, written by the stage once for all tests."""
+
+    def page(study: Made, **config) -> str:
+        key = (study, *config.items())
+        if key not in pages:
+            pages[key] = write_report(study, **config)
+        return pages[key]
+
+    return page
+
+
+@pytest.fixture
+def rewrite():
+    """Runs the stage on a study, again if need be, and returns the page."""
     return write_report

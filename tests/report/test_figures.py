@@ -122,7 +122,7 @@ def test_long_names_keep_both_ends():
 
 def test_rows_come_from_the_tables(made):
     study = made(wrong=("gamma_net",))
-    read = inputs.read(study.name, study.models, study.seeds, study.methods)
+    read = inputs.read(study.name, study.models, study.seeds, study.methods, study.fold_names)
     rows = charts.dot_rows(read, "localization", "gradcam")
     table = read.metrics[read.metrics["metric"] == "relevance_rank_accuracy"].set_index(["method", "model"])
     for row, model in zip(rows, study.models, strict=True):

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from heatproof.report import gallery, inputs
+from heatproof.report import gallery, inputs, pictures
 
 
 def read(study):
-    return inputs.read(study.name, study.models, study.seeds, study.methods)
+    return inputs.read(study.name, study.models, study.seeds, study.methods, study.fold_names)
 
 
 def picture(uri: str) -> np.ndarray:
@@ -110,15 +110,15 @@ def test_overlay_is_hottest_where_the_map_is():
     heat = np.zeros((8, 8))
     heat[2, 5] = -1.0
     heat[6, 1] = 3.0
-    drawn = gallery.overlay(np.full((8, 8, 3), 100, np.uint8), heat).astype(int)
+    drawn = pictures.overlay(np.full((8, 8, 3), 100, np.uint8), heat).astype(int)
     light = drawn.sum(-1)
     assert light.argmax() == 6 * 8 + 1 and light.argmin() == 2 * 8 + 5
-    assert np.array_equal(drawn, gallery.overlay(np.full((8, 8, 3), 100, np.uint8), heat * 1024 + 7))
+    assert np.array_equal(drawn, pictures.overlay(np.full((8, 8, 3), 100, np.uint8), heat * 1024 + 7))
 
 
 def test_large_images_are_reduced_and_tiny_regions_stay_visible():
     large = np.zeros((600, 300, 3), np.uint8)
-    assert gallery._enlarged(large).shape == (192, 96, 3)
+    assert pictures.enlarged(large).shape == (192, 96, 3)
     truth = np.zeros((600, 300), bool)
     truth[300, 150] = True
-    assert gallery._outlined(gallery._enlarged(large), truth).any()
+    assert pictures.outlined(pictures.enlarged(large), truth).any()

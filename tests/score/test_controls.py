@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from heatproof.maps import upsample
 from heatproof.score import controls
 from heatproof.score.localization import METRICS
-from heatproof.score.maps import upsample
 from heatproof.score.subset import spread
 
 KEYS = [("study", "a"), ("study", "b")]

@@ -13,12 +13,12 @@ import torch
 
 from heatproof import artifacts
 from heatproof.errors import InputError
+from heatproof.maps import upsample
 from heatproof.score import command, controls, heatmaps
 from heatproof.score.consistency import METRICS as CONSISTENCY
 from heatproof.score.faithfulness import METRICS as FAITHFULNESS
 from heatproof.score.faithfulness import responses
 from heatproof.score.localization import METRICS as LOCALIZATION
-from heatproof.score.maps import upsample
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.model import build, save
 
@@ -30,6 +30,7 @@ METHODS = ["gradcam", "other"]
 CONTROLS = ["random", "lowres_noise", "center", "other_image"]
 OPTIONS = {"faithfulness": {"images": 3, "steps": 3, "baseline": "mean", "batch_size": 8}}
 NO_TRUTH, EMPTY, ZERO, FLAGGED, NEGATIVE = "image2", "image3", "image4", "image5", "image6"
+BOXED = "image9"
 UNSTEADY = "image8"  # flagged in the second seed alone
 
 
@@ -45,19 +46,20 @@ def _write_data(rng):
             "source": "made",
             "label": [n % 3 for n in range(10)],
             "group": GROUPS,
-            "split": "test",
-            "truth": ["none" if image == NO_TRUTH else "mask" for image in IDS],
+            "fold0": "test",
+            "fold1": "test",
+            "truth": [{NO_TRUTH: "none", BOXED: "box"}.get(image, "mask") for image in IDS],
             "width": SIZE,
             "height": SIZE,
         }
     )
-    artifacts.write_table(folder / "manifest.parquet", manifest, artifacts.MANIFEST)
+    artifacts.write_manifest("tiny", manifest)
     artifacts.write_array(folder / "pixels.npy", rng.integers(0, 256, (10, 1, SIZE, SIZE), dtype=np.uint8))
     artifacts.write_array(folder / "masks.npy", masks)
 
 
 def _write_checkpoint(model, seed, rng):
-    folder = artifacts.model_dir("tiny", model, seed)
+    folder = artifacts.model_dir("tiny", model, seed, "fold0")
     folder.mkdir(parents=True)
     torch.manual_seed(seed)
     if model == "test_resnet":
@@ -90,7 +92,7 @@ def _write_checkpoint(model, seed, rng):
             "degenerate": flags,
         }
     )
-    folder = artifacts.heatmap_dir("tiny", model, seed)
+    folder = artifacts.heatmap_dir("tiny", model, seed, "fold0")
     artifacts.write_array(folder / "maps.npy", maps)
     artifacts.write_table(folder / "index.parquet", index, artifacts.HEATMAPS)
 
@@ -113,14 +115,14 @@ def study(place, monkeypatch):
     monkeypatch.chdir(place)
 
 
-def score(family, *options, model="test_resnet"):
+def score(family, *options, model="test_resnet", fold="fold0"):
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    shared = ["--study", "tiny", "--model", model, "--config", json.dumps(OPTIONS)]
+    shared = ["--study", "tiny", "--model", model, "--fold", fold, "--config", json.dumps(OPTIONS)]
     shared += ["--compute", json.dumps({"device": "cpu", "threads": 1, "batch_size": 4})]
     args = parser.parse_args([family, *shared, *map(str, options)])
     command.run(args)
-    path = artifacts.score_path("tiny", model, family, args.seed)
+    path = artifacts.score_path("tiny", model, family, fold, args.seed)
     frame = artifacts.read_table(path, artifacts.SCORES)
     assert (frame.value.isna() == (frame.reason != "")).all()
     assert not frame.duplicated(["image_id", "method", "metric"]).any()
@@ -137,7 +139,7 @@ def reason(frame, image, method, metric):
 
 
 def stored(method, image, seed, model="test_resnet"):
-    folder = artifacts.heatmap_dir("tiny", model, seed)
+    folder = artifacts.heatmap_dir("tiny", model, seed, "fold0")
     index = artifacts.read_table(folder / "index.parquet", artifacts.HEATMAPS)
     (row,) = index.index[(index.method == method) & (index.image_id == image)]
     return torch.from_numpy(artifacts.read_array(folder / "maps.npy")[row].copy())[None]
@@ -207,7 +209,7 @@ def test_faithfulness(study):
     assert list(again.image_id) == list(frame.image_id)
     assert len(frame) == 3 * 6 * len(FAITHFULNESS)
     assert not values(frame, "random").equals(values(again, "random"))  # the same map, another model
-    model, _ = load_trained("tiny", "test_resnet", 0, torch.device("cpu"))
+    model, _ = load_trained("tiny", "test_resnet", 0, "fold0", torch.device("cpu"))
     pixels = artifacts.read_array(artifacts.data_dir("tiny") / "pixels.npy")
     for image in frame.image_id.unique():
         n = IDS.index(image)
@@ -255,7 +257,7 @@ def test_consistency_of_one_seed_has_no_number(study):
 
 
 def test_a_lone_image_has_no_other_image(study):
-    source = heatmaps.read("tiny", artifacts.heatmap_dir("tiny", "test_resnet", 0))
+    source = heatmaps.read("tiny", artifacts.heatmap_dir("tiny", "test_resnet", 0, "fold0"))
     lone = heatmaps.Heatmaps(
         "tiny",
         source.images[:1],
@@ -275,13 +277,34 @@ def test_bad_input_says_what_to_mend(study, tmp_path):
         score("localization", "--seeds", 0, 1)
     with pytest.raises(InputError, match="consistency: --seeds is missing"):
         score("consistency", "--seed", 0)
-    with pytest.raises(artifacts.ArtifactError, match=r"heatmaps/tiny/test_resnet/7/index.parquet: not there"):
+    with pytest.raises(artifacts.ArtifactError, match=r"heatmaps/tiny/test_resnet/7/fold0/index.parquet: not there"):
         score("localization", "--seed", 7)
+
+
+def test_every_fold_has_its_own_heatmaps_checkpoint_and_scores(study):
+    first, path = score("localization", "--seed", 0)
+    before = path.read_bytes()
+    own, other = (artifacts.heatmap_dir("tiny", "test_resnet", 0, fold) for fold in ("fold0", "fold1"))
+    artifacts.write_array(other / "maps.npy", artifacts.read_array(own / "maps.npy")[::-1])
+    artifacts.write_table(
+        other / "index.parquet", artifacts.read_table(own / "index.parquet", artifacts.HEATMAPS), artifacts.HEATMAPS
+    )
+    second, beside = score("localization", "--seed", 0, fold="fold1")
+    assert str(beside) == "results/scores/tiny/test_resnet/0/fold1/localization.parquet"
+    assert path.read_bytes() == before
+    assert not values(first, "gradcam").equals(values(second, "gradcam"))
+    pd.testing.assert_frame_equal(values(first, "random"), values(second, "random"))
+    _, across = score("consistency", "--seeds", 0, fold="fold1")
+    assert str(across) == "results/scores/tiny/test_resnet/fold1/consistency.parquet"
+    with pytest.raises(artifacts.ArtifactError, match=r"models/tiny/test_resnet/0/fold1/card.json: not there"):
+        score("faithfulness", "--seed", 0, fold="fold1")
+    with pytest.raises(artifacts.ArtifactError, match=r"heatmaps/tiny/test_resnet/0/fold2/index.parquet: not there"):
+        score("localization", "--seed", 0, fold="fold2")
 
 
 def _damage(source, target, change):
     """A copy of one checkpoint's heatmaps with another index."""
-    source, target = (artifacts.heatmap_dir("tiny", "test_resnet", seed) for seed in (source, target))
+    source, target = (artifacts.heatmap_dir("tiny", "test_resnet", seed, "fold0") for seed in (source, target))
     artifacts.write_array(target / "maps.npy", artifacts.read_array(source / "maps.npy"))
     index = change(artifacts.read_table(source / "index.parquet", artifacts.HEATMAPS))
     artifacts.write_table(target / "index.parquet", index, artifacts.HEATMAPS)
@@ -289,7 +312,7 @@ def _damage(source, target, change):
 
 def test_damaged_heatmaps_are_refused(study):
     _damage(0, 90, lambda index: index[:-1])
-    with pytest.raises(artifacts.ArtifactError, match=r"90/index.parquet: 15 rows, and maps.npy of shape \(16,"):
+    with pytest.raises(artifacts.ArtifactError, match=r"90/fold0/index.parquet: 15 rows, and maps.npy of shape \(16,"):
         score("localization", "--seed", 90)
     _damage(0, 91, lambda index: index.assign(method="gradcam"))
     with pytest.raises(artifacts.ArtifactError, match="not one map for each image and method"):
@@ -297,7 +320,7 @@ def test_damaged_heatmaps_are_refused(study):
     _damage(0, 92, lambda index: index.assign(image_id="x" + index.image_id))
     with pytest.raises(artifacts.ArtifactError, match=r"manifest.parquet: no image 'ximage9'"):
         score("localization", "--seed", 92)
-    with pytest.raises(artifacts.ArtifactError, match="test_resnet/92: other images or methods than seed 0"):
+    with pytest.raises(artifacts.ArtifactError, match="test_resnet/92/fold0: other images or methods than seed 0"):
         score("consistency", "--seeds", 0, 92)
 
 
@@ -313,7 +336,7 @@ def test_the_command_imports_nothing_heavy():
 
 
 def test_localization_imports_no_model(study):
-    run = "from heatproof.cli import main; main('score localization --study tiny --model test_vit --seed 0'.split())"
-    imported = _imported(run)
+    job = "score localization --study tiny --model test_vit --fold fold0 --seed 0"
+    imported = _imported(f"from heatproof.cli import main; main('{job}'.split())")
     assert "heatproof.score.localization" in imported
     assert not {"timm", "torchvision", "heatproof.score.faithfulness", "heatproof.train"} & imported

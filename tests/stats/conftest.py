@@ -34,20 +34,25 @@ def _write(
     degenerate: dict[tuple[str, int], set[int]] | None = None,
     noise: float = 0.05,
     study: str = "toy",
+    folds: int = 1,
+    random: dict[str, float] | None = None,
 ) -> argparse.Namespace:
     """Write manifest, predictions and scores, and return the arguments of `stats.command.run`.
 
     `levels` is the mean score of each model, `accuracy` its share of right answers (1 where not named),
     `degenerate` the images (by number) without a map of a (model, seed). Every third patient is normal, so
-    it has no truth.
+    it has no truth. Patients are dealt in turn to the folds that test them; with one fold all are tested. With
+    `random`, each model's share of right answers there, images are dealt in turn to as many random folds.
     """
     rng = np.random.default_rng(7)
     rows = [(p, p % 3, f"i{p:02d}_{i}") for p in range(patients) for i in range(images)]
     patient, label, image_id = (np.array(column) for column in zip(*rows, strict=True))
     group = np.array([f"p{p:02d}" for p in patient])
     masked = (label > 0) & truth
-    artifacts.write_table(
-        artifacts.data_dir(study) / "manifest.parquet",
+    tests = {f"fold{f}": patient % folds == f for f in range(folds)}
+    drawn = {f"random{f}": np.arange(len(rows)) % folds == f for f in range(folds)} if random else {}
+    artifacts.write_manifest(
+        study,
         pd.DataFrame(
             {
                 "image_id": image_id,
@@ -55,13 +60,12 @@ def _write(
                 "source": "made",
                 "label": label,
                 "group": group,
-                "split": "test",
                 "truth": np.where(masked, "mask", "none"),
                 "width": 8,
                 "height": 8,
             }
+            | {fold: np.where(chosen, "test", "train") for fold, chosen in (tests | drawn).items()}
         ),
-        artifacts.MANIFEST,
     )
     artifacts.write_json(artifacts.data_dir(study) / "digest.json", {"classes": CLASSES})
     easy = rng.normal(0, noise, patients)[patient]
@@ -70,8 +74,11 @@ def _write(
             right = rng.random(len(rows)) < (accuracy or {}).get(model, 1.0)
             table = {"image_id": image_id, "split": "test", "label": label}
             table["predicted"] = np.where(right, label, (label + 1) % 3)
-            path = artifacts.model_dir(study, model, seed) / "predictions.parquet"
-            artifacts.write_table(path, pd.DataFrame(table), artifacts.PREDICTIONS)
+            _write_predictions(study, model, seed, pd.DataFrame(table), tests)
+            if random:
+                right = rng.random(len(rows)) < random[model]
+                table["predicted"] = np.where(right, label, (label + 1) % 3)
+                _write_predictions(study, model, seed, pd.DataFrame(table), drawn)
         for family in families:
             for seed in [pd.NA] if family == "consistency" else seeds:
                 named = dict.fromkeys(methods, level) | CONTROLS
@@ -90,17 +97,27 @@ def _write(
                         reason[:] = "one seed"
                     part = {"image_id": image_id, "group": group, "method": method, "metric": PRIMARY[family]}
                     parts.append(pd.DataFrame(part).assign(value=np.where(reason == "", value, np.nan), reason=reason))
-                path = artifacts.score_path(study, model, family, None if family == "consistency" else seed)
-                table = pd.concat(parts).assign(model=model, seed=seed)
-                artifacts.write_table(path, table[list(artifacts.SCORES)], artifacts.SCORES)
+                table = pd.concat(parts).assign(model=model, seed=seed)[list(artifacts.SCORES)]
+                for fold, chosen in tests.items():
+                    path = artifacts.score_path(study, model, family, fold, None if family == "consistency" else seed)
+                    of_fold = table[table["image_id"].isin(image_id[chosen])]
+                    artifacts.write_table(path, of_fold, artifacts.SCORES)
     return argparse.Namespace(
         study=study,
         models=list(levels),
         seeds=list(seeds),
+        folds=list(tests),
+        random=list(drawn),
         methods=list(methods),
         config=dict(SETTINGS),
         score={"families": list(families), "primary": {family: PRIMARY[family] for family in families}},
     )
+
+
+def _write_predictions(study: str, model: str, seed: int, table: pd.DataFrame, folds: dict[str, np.ndarray]) -> None:
+    for fold, chosen in folds.items():
+        path = artifacts.model_dir(study, model, seed, fold) / "predictions.parquet"
+        artifacts.write_table(path, table[chosen], artifacts.PREDICTIONS)
 
 
 @pytest.fixture

@@ -4,15 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
+from heatproof.bootstrap import balanced_accuracy, confusion_by_group, percentile_interval, resample
 from heatproof.seeds import generator
-from heatproof.stats.competence import (
-    balanced_accuracy,
-    confusion_by_group,
-    f1_macro,
-    judge,
-    percentile_interval,
-    resample,
-)
+from heatproof.stats.competence import f1_macro, judge
 
 OPTIONS = {"draws": 500, "level": 0.95, "margin": 0.1}
 

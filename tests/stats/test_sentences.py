@@ -4,7 +4,15 @@ import pytest
 
 from heatproof.stats.differences import between_models, verdict
 from heatproof.stats.headline import headline
-from heatproof.stats.sentences import cautions, left_out_sentence, seeds_sentence, sentences, unjudged
+from heatproof.stats.sentences import (
+    cautions,
+    comparison_sentence,
+    groups_sentence,
+    left_out_sentence,
+    seeds_sentence,
+    sentences,
+    unjudged,
+)
 from heatproof.stats.words import joined, shown, shown_p, span
 
 
@@ -12,8 +20,10 @@ def summary(**changes):
     row = {"verdict": "better", "smallest_p": 0.001}
     return {
         "alpha": 0.05,
-        "groups": {"kind": "patient"},
+        "groups": {"kind": "patient", "split_by": "auto", "patients_known": True},
         "groups_test": 30,
+        "folds": 1,
+        "comparison": None,
         "seeds": {"count": 2},
         "methods": ["gradcam"],
         "competence": {"floor": 0.6, "chance": 0.5},
@@ -152,6 +162,69 @@ def test_without_controls_nothing_is_claimed():
 def test_seeds(count, words):
     text = seeds_sentence(summary(seeds={"count": count}))
     assert words in text and ("not of architectures" in text) == (count < 5)
+
+
+CLUSTERS = (
+    "Look-alike clusters are not patients: the tests are on means of clusters of look-alike images (30 in the test "
+    "split), and images of one patient may lie in several of them, so p values may be too small, and may stand in "
+    "training and test, so accuracies may be too high."
+)
+IMAGES = (
+    "Patients are not known, and the split is random: the tests are on single images (30 in the test split), and "
+    "images of one patient may count several times, so p values may be too small, and may stand in training and test, "
+    "so accuracies may be too high."
+)
+PATIENTS = "All tests are on means per patient (30 patients in the test split)."
+WHOLE = "All tests are on means of clusters of look-alike images, each of whole patients (30 in the test split)."
+IGNORED = " The split ignores patients: images of one stand in training and test, so accuracies are too high."
+
+
+@pytest.mark.parametrize(
+    ("kind", "by", "known", "text"),
+    [
+        ("patient", "auto", True, PATIENTS),
+        ("patient", "random", True, PATIENTS + IGNORED),
+        ("lookalike", "lookalike", False, CLUSTERS),
+        ("lookalike", "lookalike", True, WHOLE),
+        ("image", "random", False, IMAGES),
+    ],
+)
+def test_what_the_groups_are(kind, by, known, text):
+    assert groups_sentence(summary(groups={"kind": kind, "split_by": by, "patients_known": known})) == text
+
+
+def test_groups_of_folds():
+    text = groups_sentence(summary(folds=5, groups_test=1))
+    assert text == "All tests are on means per patient (1 patient tested once each, over 5 folds)."
+
+
+BEGIN = "Under a random split the same models reach a balanced accuracy of 0.95 to 0.99, with look-alike images kept "
+
+
+@pytest.mark.parametrize(
+    ("clear", "end"),
+    [
+        ("ab", "together 0.41 to 0.65: the difference, 0.34 to 0.54, is what a random split hides."),
+        (
+            "b",
+            "together 0.41 to 0.65: the difference for b, 0.34, is what a random split hides; "
+            "for a it could be chance.",
+        ),
+        ("", "together 0.41 to 0.65: the difference could be chance."),
+    ],
+)
+def test_random_beside_grouped(clear, end):
+    found = {"random": {"a": 0.95, "b": 0.99}, "grouped": {"a": 0.41, "b": 0.65}, "fall": {"a": 0.54, "b": 0.34}}
+    of = summary(groups={"kind": "lookalike", "split_by": "auto"}, comparison=found | {"clear": list(clear)})
+    assert comparison_sentence(of) == BEGIN + end
+
+
+def test_random_beside_grouped_of_one_model():
+    found = {"random": {"a": 0.95}, "grouped": {"a": 0.41}, "fall": {"a": 0.54}, "clear": ["a"]}
+    assert comparison_sentence(summary(comparison=found)) == (
+        "Under a random split the same model reaches a balanced accuracy of 0.95, with each patient's images kept "
+        "together 0.41: the difference, 0.54, is what a random split hides."
+    )
 
 
 def test_every_sentence_has_a_family():

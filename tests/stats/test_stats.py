@@ -18,6 +18,7 @@ SCHEMAS = {
     "pairs": artifacts.PAIRS_TABLE,
     "omnibus": artifacts.OMNIBUS_TABLE,
     "missing": artifacts.MISSING_TABLE,
+    "comparison": artifacts.COMPARISON,
 }
 
 
@@ -77,7 +78,7 @@ def test_an_incompetent_model_is_shown_and_left_out_of_verdicts(write_study):
 
 def test_one_bad_seed_makes_a_model_incompetent(write_study):
     args = write_study(LEVELS)
-    path = artifacts.model_dir("toy", "weak", 1) / "predictions.parquet"
+    path = artifacts.model_dir("toy", "weak", 1, "fold0") / "predictions.parquet"
     table = artifacts.read_table(path, artifacts.PREDICTIONS)
     artifacts.write_table(path, table.assign(predicted=0), artifacts.PREDICTIONS)
     summary, tables = result(args)
@@ -177,13 +178,103 @@ def test_a_model_without_any_map_takes_nobody_with_it(write_study):
     assert "no comparison includes it" in said(summary, "faithfulness")
 
 
-@pytest.mark.parametrize(("kind", "word"), [("lookalike", "clusters of look-alike images"), ("image", "images")])
-def test_groups_that_are_not_patients_are_named(write_study, kind, word):
+@pytest.mark.parametrize("kind", ["lookalike", "image"])
+def test_groups_that_are_not_patients_are_named(write_study, kind):
     args = write_study({"a": 0.5, "b": 0.5})
     args.config["group_kind"] = kind
     summary, _ = result(args)
-    assert "p values may be too small" in said(summary, "general") and word in said(summary, "general")
+    assert "p values may be too small" in said(summary, "general")
+    assert ("Look-alike clusters are not patients" in said(summary, "general")) == (kind == "lookalike")
     assert "p values may be too small" not in said(result(write_study({"a": 0.5}))[0])
+
+
+def plain_tables(tables):
+    return {name: table.to_csv() for name, table in tables.items()}
+
+
+def test_folds_are_judged_as_one_test_split(write_study):
+    """The same predictions and scores in one file or dealt over three folds."""
+    options = {"accuracy": {"weak": 0.8, "middle": 0.9}, "degenerate": {("weak", 0): {3}}}
+    whole, in_one = result(write_study(LEVELS, **options))
+    pooled, in_three = result(write_study(LEVELS, **options, folds=3))
+    assert pooled["images_test"] == 24 and pooled["groups_test"] == 12 and pooled["folds"] == 3 and whole["folds"] == 1
+    assert "(12 patients tested once each, over 3 folds)" in said(pooled, "general")
+    assert "(12 patients in the test split)" in said(whole, "general")
+    for name, table in in_one.items():
+        numeric = table.select_dtypes("number").columns
+        keys = table.columns.drop(numeric)
+        pd.testing.assert_frame_equal(in_three[name][keys], table[keys])
+        np.testing.assert_allclose(in_three[name][numeric].astype(float), table[numeric].astype(float), atol=1e-9)
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_random_split_beside_the_grouped_one(write_study, folds):
+    wrong = {"weak": 0.5, "middle": 0.5, "strong": 0.5}
+    args = write_study(LEVELS, patients=30, accuracy=wrong, random=dict.fromkeys(LEVELS, 1.0), folds=folds)
+    args.config["group_kind"] = "lookalike"
+    summary, tables = result(args)
+    comparison, found = tables["comparison"], summary["comparison"]
+    assert comparison[["model", "seed", "split"]].values.tolist() == [
+        [model, seed, split] for model in LEVELS for seed in (0, 1) for split in ("random", "lookalike")
+    ]
+    random, grouped = (comparison[(comparison["split"] == "random") == chosen] for chosen in (True, False))
+    for column in ("balanced_accuracy", "low", "high", "f1_macro"):
+        assert (random[column] == 1).all()
+    assert (comparison["images"] == 60).all() and (comparison["groups"] == 30).all()
+    shared = ["model", "seed", "balanced_accuracy", "low", "high", "f1_macro"]
+    pd.testing.assert_frame_equal(grouped[shared].reset_index(drop=True), tables["models"][shared])
+    for model in LEVELS:
+        mean = tables["models"].query("model == @model")["balanced_accuracy"].mean()
+        assert found["grouped"][model] == pytest.approx(mean) and found["random"][model] == 1
+        assert found["fall"][model] == pytest.approx(1 - mean)
+    assert found["clear"] == list(LEVELS)
+    assert said(summary, "general").count(found["sentence"]) == 1
+    assert found["sentence"].startswith("Under a random split the same models reach a balanced accuracy of 1.00, with ")
+    assert found["sentence"].endswith("is what a random split hides.")
+
+
+def test_a_random_split_changes_nothing_else(write_study):
+    args = write_study(LEVELS, random=dict.fromkeys(LEVELS, 0.9))
+    beside, tables = result(args)
+    args.random = []
+    alone, others = result(args)
+    assert len(tables["comparison"]) == 12
+    text = (artifacts.stats_dir("toy") / "comparison.csv").read_text()
+    assert text == "model,seed,split,balanced_accuracy,low,high,f1_macro,images,groups\n"
+    assert alone.pop("comparison") is None
+    sentence = {"family": "general", "text": beside.pop("comparison")["sentence"]}
+    beside["sentences"].remove(sentence)
+    assert beside == alone
+    for name in SCHEMAS.keys() - {"comparison"}:
+        pd.testing.assert_frame_equal(tables[name], others[name])
+
+
+def test_each_image_is_tested_once(write_study):
+    args = write_study({"a": 0.5}, folds=3)
+    path = artifacts.data_dir("toy") / "manifest.parquet"
+    frame = artifacts.read_table(path, artifacts.DEALT)
+    tested = frame["fold1"] == "test"
+    artifacts.write_manifest("toy", frame.assign(fold2=frame["fold1"]))
+    with pytest.raises(artifacts.ArtifactError) as caught:
+        run(args)
+    first = frame.loc[tested, "image_id"].iloc[0]
+    end = "; delete the file and run again"
+    assert str(caught.value) == f"{path}: {first} is tested in fold1 and in fold2{end}"
+    artifacts.write_manifest("toy", frame.assign(fold2="train"))
+    left = frame.loc[frame["fold2"] == "test", "image_id"].iloc[0]
+    with pytest.raises(artifacts.ArtifactError) as caught:
+        run(args)
+    assert str(caught.value) == f"{path}: {left} is tested in none of fold0, fold1, fold2{end}"
+
+
+def test_an_image_that_two_folds_score_is_refused(write_study):
+    args = write_study({"a": 0.5}, families=("faithfulness",), folds=3)
+    paths = [artifacts.score_path("toy", "a", "faithfulness", fold, 0) for fold in args.folds]
+    tables = [artifacts.read_table(path, artifacts.SCORES) for path in paths]
+    artifacts.write_table(paths[2], pd.concat([tables[2], tables[0].head(1)]), artifacts.SCORES)
+    with pytest.raises(artifacts.ArtifactError) as caught:
+        run(args)
+    assert str(caught.value) == f"{paths[2]}: an image is scored twice; delete the file and run again"
 
 
 def test_several_methods_are_judged_apart(write_study):
@@ -196,7 +287,7 @@ def test_same_input_same_bytes(write_study):
     args = write_study(LEVELS, accuracy={"weak": 0.7})
     first = {p.name: p.read_bytes() for _ in [run(args)] for p in artifacts.stats_dir("toy").iterdir()}
     second = {p.name: p.read_bytes() for _ in [run(args)] for p in artifacts.stats_dir("toy").iterdir()}
-    assert first == second and len(first) == 6
+    assert first == second and len(first) == 7
 
 
 def test_summary_is_strict_json(write_study):
@@ -220,7 +311,7 @@ def test_bad_input_is_refused_by_name(write_study):
 @pytest.mark.parametrize("spoil", ["twice", "no reason", "infinite"])
 def test_scores_that_would_spoil_a_mean_are_refused(write_study, spoil):
     args = write_study({"a": 0.5}, families=("faithfulness",))
-    path = artifacts.score_path("toy", "a", "faithfulness", 0)
+    path = artifacts.score_path("toy", "a", "faithfulness", "fold0", 0)
     table = artifacts.read_table(path, artifacts.SCORES)
     if spoil == "twice":
         table = pd.concat([table, table.head(1)])
@@ -233,7 +324,7 @@ def test_scores_that_would_spoil_a_mean_are_refused(write_study, spoil):
 
 def test_predictions_of_other_images_are_refused(write_study):
     args = write_study({"a": 0.5})
-    path = artifacts.model_dir("toy", "a", 0) / "predictions.parquet"
+    path = artifacts.model_dir("toy", "a", 0, "fold0") / "predictions.parquet"
     artifacts.write_table(path, artifacts.read_table(path, artifacts.PREDICTIONS).iloc[1:], artifacts.PREDICTIONS)
     with pytest.raises(artifacts.ArtifactError, match="not those of the manifest"):
         run(args)

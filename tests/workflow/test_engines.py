@@ -8,12 +8,14 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from workflow.project import Project, create, jobs
 
 pytestmark = pytest.mark.slow
 
-EVERY_STAGE = {"data": 1, "train": 4, "explain": 4, "score": 8, "score_seeds": 2, "stats": 1, "report": 1}
+EVERY_STAGE = {"data": 1, "audit": 1, "train": 4, "explain": 4, "score": 8, "score_seeds": 2, "stats": 1, "report": 1}
+AFTER_DATA = {rule: count for rule, count in EVERY_STAGE.items() if rule not in ("data", "audit")}
 
 
 def test_a_run_leaves_every_result_and_a_second_runs_nothing(finished):
@@ -29,21 +31,22 @@ def test_a_run_leaves_every_result_and_a_second_runs_nothing(finished):
     ("file", "old", "new", "expected"),
     [
         ("studies/tiny.yaml", "bootstrap: 200", "bootstrap: 201", {"stats": 1, "report": 1}),
+        ("studies/tiny.yaml", "draws: 10", "draws: 11", {"audit": 1, "report": 1}),
         ("studies/tiny.yaml", "gallery: 2", "gallery: 3", {"report": 1}),
-        ("studies/tiny.yaml", "epochs: 2", "epochs: 3", {k: n for k, n in EVERY_STAGE.items() if k != "data"}),
+        ("studies/tiny.yaml", "epochs: 2", "epochs: 3", AFTER_DATA),
         ("studies/tiny.yaml", "steps: 4", "steps: 5", {"score": 4, "stats": 1, "report": 1}),
         (
             "studies/tiny.yaml",
             "threads: 1}",
             "threads: 1, batch_size: 32}",
-            {k: n for k, n in EVERY_STAGE.items() if k != "data"},
+            AFTER_DATA,
         ),
         ("studies/tiny.yaml", "patients: 45", "patients: 48", EVERY_STAGE),
         (
             "studies/tiny.yaml",
             "images_per_group: 1",
             "images_per_group: 2",
-            {k: n for k, n in EVERY_STAGE.items() if k not in ("data", "train")},
+            {k: n for k, n in AFTER_DATA.items() if k != "train"},
         ),
         (
             "studies/tiny.yaml",
@@ -53,6 +56,7 @@ def test_a_run_leaves_every_result_and_a_second_runs_nothing(finished):
         ),
         ("src/heatproof/score/localization.py", '"""', '"""Edited. ', {"score": 4, "stats": 1, "report": 1}),
         ("src/heatproof/stats/compare.py", '"""', '"""Edited. ', {"stats": 1, "report": 1}),
+        ("src/heatproof/data/audit/command.py", '"""', '"""Edited. ', {"audit": 1, "report": 1}),
         ("src/heatproof/report/page.py", '"""', '"""Edited. ', {"report": 1}),
         ("src/heatproof/cli.py", '"""', '"""Edited. ', {}),
     ],
@@ -66,6 +70,58 @@ def test_an_edit_runs_what_depends_on_it_and_no_more(project, file, old, new, ex
     assert planned.keys() == expected.keys(), planned
     if "edited" not in new.lower():  # what an edit of code will change is only known once it has run
         assert planned | {"report": 1} == expected | {"report": 1}
+
+
+@pytest.fixture(scope="session")
+def crossed(tmp_path_factory) -> tuple[Project, str]:
+    """Three folds beside a random split, run once; and what the run said."""
+    project = create(tmp_path_factory.mktemp("crossed"))
+    project.edit("studies/tiny.yaml", "models: [test_resnet, test_vit]", "models: [test_resnet]")
+    project.edit("studies/tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
+    project.edit("studies/tiny.yaml", "test: 0.3}", "test: 0.3, folds: 3, compare: random}")
+    project.edit("studies/tiny.yaml", "epochs: 2", "epochs: 1")
+    project.edit("studies/tiny.yaml", "score:\n", "score:\n  families: [localization]\n")
+    return project, project.snakemake()
+
+
+def test_folds_are_trained_explained_and_scored_and_random_splits_only_trained(crossed):
+    project, said = crossed
+    expected = {"data": 1, "audit": 1, "train": 6, "explain": 3, "score": 3, "stats": 1, "report": 1}
+    assert jobs(said) == expected
+    assert project.planned() == {}
+    for stage, folds in {"models": ["fold", "random"], "heatmaps": ["fold"], "scores": ["fold"]}.items():
+        found = {path.name for path in (project.folder / "results" / stage / "tiny/test_resnet/0").iterdir()}
+        assert found == {f"{fold}{index}" for fold in folds for index in range(3)}
+    asked = "results/heatmaps/tiny/test_resnet/0/random0/maps.npy"
+    assert "MissingRuleException" in project.snakemake("-n", asked, check=False)
+
+
+def test_every_image_is_tested_once_over_the_folds(crossed):
+    project, _ = crossed
+    manifest = pd.read_parquet(project.folder / "results/data/tiny/manifest.parquet")
+    group = manifest.set_index("image_id")["group"]
+    for kind in ("fold", "random"):
+        models = project.folder / "results/models/tiny/test_resnet/0"
+        parts = [pd.read_parquet(models / f"{kind}{index}/predictions.parquet") for index in range(3)]
+        tested = [part.loc[part["split"] == "test", "image_id"] for part in parts]
+        assert sorted(pd.concat(tested)) == sorted(manifest["image_id"])
+        patients = [set(group[images]) for images in tested]
+        alone = len(set.union(*patients)) == sum(map(len, patients))
+        assert alone == (kind == "fold"), "a patient is tested in one fold alone, unless the split is random"
+    folder = project.folder / "results/stats/tiny"
+    comparison = pd.read_csv(folder / "comparison.csv")
+    assert comparison["split"].tolist() == ["random", "patient"]
+    assert comparison["images"].tolist() == [len(manifest)] * 2
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["images_test"] == len(manifest) and summary["comparison"]["sentence"]
+
+
+def test_a_study_that_is_to_be_downloaded_can_be_planned(tmp_path):
+    project = create(tmp_path)
+    download = f"{{url: https://example.org/a.zip, sha256: {'a' * 64}}}"
+    source = f"  kind: archive\n  source: mine.zip\n  classes: {{a: a, b: b}}\n  download: {download}"
+    project.edit("studies/tiny.yaml", "  kind: phantom", source)
+    assert project.planned() == EVERY_STAGE
 
 
 def test_dvc_records_a_run_and_runs_no_more_than_snakemake(project):
@@ -159,7 +215,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(undisturbed, tmp_path, how
 
 def test_the_number_of_cores_changes_no_byte(finished, tmp_path):
     project = create(tmp_path)
-    project.run("snakemake", "--cores", "1", "--until", "score", "score_seeds")
+    project.run("snakemake", "--cores", "1", "--until", "score", "score_seeds", "audit")
     stages = ("data", "models", "heatmaps", "scores")
     assert project.files(*stages) == finished.files(*stages)
 

@@ -1,17 +1,21 @@
-"""`heatproof data`: manifest, pixels and masks of one study."""
+"""`heatproof data`: from the images of a study to its manifest, pixels and masks."""
 
 import argparse
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from heatproof import artifacts
-from heatproof.data.records import Image, Record
-from heatproof.data.split import split_groups
+from heatproof.data.grouping import check_apart, group_images
+from heatproof.data.preprocess import THUMBNAIL, margins, preprocess, thumbnail, to_uint8
+from heatproof.data.reading.sources import list_records
+from heatproof.data.records import Record
+from heatproof.data.split import arrange
 from heatproof.errors import InputError
-from heatproof.progress import steps
+from heatproof.progress import line, steps
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,31 +24,116 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    config, folder = args.config, artifacts.data_dir(args.study)
-    classes, records = _records(args.study, config)
+    study, config, folder = args.study, args.config, artifacts.data_dir(args.study)
+    if config.get("download"):
+        from heatproof.data.download.fetch import fetch
+
+        fetch(Path(config["source"]).expanduser(), config["download"], artifacts.STATE / "downloads")
+    classes, (_, records) = config["class_names"], list_records(study, config)
     size, count = config["size"], len(records)
-    shape = (count, config["channels"], size, size)
-    images: list[Image] = []
-    mistakes: list[str] = []
-    pixels_path, masks_path = folder / "pixels.npy", folder / "masks.npy"
-    with (
-        artifacts.writing_array(pixels_path, shape, "uint8") as pixels,
-        artifacts.writing_array(masks_path, (count, size, size), "bool") as masks,
-    ):
-        for row, record in enumerate(steps(records, count, f"{args.study}: images")):
-            try:
-                image = record.read()
-            except InputError as error:
-                mistakes.append(str(error))
-                continue
-            pixels[row] = image.pixels
-            if image.mask is not None:
-                masks[row] = image.mask
-            images.append(Image(np.empty(0), np.array(masks[row].any()), image.width, image.height, image.sha256))
-        if mistakes:
-            raise InputError("\n".join(mistakes))
-    manifest = _manifest(args.study, config, classes, records, images)
-    artifacts.write_table(folder / "manifest.parquet", manifest, artifacts.MANIFEST)
+    arrays = {
+        folder / "pixels.npy": ((count, config["channels"], size, size), "uint8"),
+        folder / "masks.npy": ((count, size, size), "bool"),
+        folder / "thumbnails.npy": ((count, THUMBNAIL, THUMBNAIL), "uint8"),
+    }
+    if config["kind"] == "planted":
+        arrays[folder / "seams.npy"] = ((count, size, size), "bool")
+    with ExitStack() as stack:
+        pixels, masks, thumbnails, *seams = (
+            stack.enter_context(artifacts.writing_array(p, *a)) for p, a in arrays.items()
+        )
+        frame, bad = _read_all(study, config, records, pixels, masks, thumbnails)
+        images = len(frame)
+        if config["contents"]:
+            from heatproof.data.reading.contents import check_contents, read_contents
+
+            folders = set(config["classes"].values())  # a study may take some of the classes that are listed
+            listed = read_contents(Path(config["contents"]))
+            found = list(zip(frame["source"], frame["sha256"], strict=True))
+            wanted = [entry for entry in listed if folders & set(entry[0].split("/")[:-1])] or listed
+            check_contents(wanted, found, config["source"])
+        frame["group"], pairs = group_images(frame, thumbnails[:images], config["group_kind"], config["lookalike"])
+        if config["kind"] == "planted":
+            from heatproof.data.planted import plant_all
+
+            plant_all(study, config, frame, pixels, masks, *seams)
+        if config["shortcut"]:
+            from heatproof.data.shortcut import mark_all
+
+            mark_all(study, config, classes, frame, pixels)
+        splits = arrange(frame, config["split"], classes, study, config["seed"])
+        if pairs is not None:
+            check_apart(splits, pairs)
+    if bad:  # rows are filled from the first on
+        for path in arrays:
+            artifacts.write_array(path, artifacts.read_array(path)[:images])
+    _write(study, config, classes, pd.concat([frame, splits], axis=1), bad)
+
+
+def _read_all(
+    study: str, config: dict, records: list[Record], pixels: np.ndarray, masks: np.ndarray, thumbnails: np.ndarray
+) -> tuple[pd.DataFrame, list[dict]]:
+    """Fill the arrays, and list what is known of each image, and the images that are bad."""
+    options = {key: config[key] for key in ("size", "channels", "crop", "fit")}
+    rows, bad = [], []
+    for record in steps(records, len(records), f"{study}: images"):
+        row = len(rows)
+        try:
+            image = record.read()
+            raw = to_uint8(image, config["window"])
+            pixels[row], mask = preprocess(raw, image.mask, **options)
+            if config["kind"] == "planted":
+                from heatproof.data.planted import check
+
+                check(f"{config['source']}: {record.source}", pixels[row], config["planted"])
+        except InputError as error:
+            bad.append({"source": record.source, "reason": str(error)})
+            continue
+        masks[row] = False if mask is None else mask
+        thumbnails[row] = thumbnail(raw)
+        edges = dict(zip(("top", "bottom", "left", "right"), margins(raw), strict=True))
+        facts = image.facts
+        rows.append(
+            {
+                "image_id": record.image_id,
+                "sha256": image.sha256,
+                "source": record.source,
+                "label": record.label,
+                "patient": record.patient or image.patient,
+                "truth": image.truth if masks[row].any() else "none",
+                "width": facts.width,
+                "height": facts.height,
+                "mode": facts.mode,
+                "format": facts.format,
+                "quality": facts.quality,
+                "bytes": facts.bytes,
+                **edges,
+            }
+        )
+    if bad and "dicom" in (config["kind"], config["planted"]["kind"]):
+        from heatproof.data.reading.pseudonyms import HINT
+
+        line(HINT)
+    if bad and config["on_bad"] == "error":
+        lines = "\n".join(item["reason"] for item in bad)
+        raise InputError(
+            f"{lines}\n{len(bad)} of {len(records)} images are bad; mend them, or set data.on_bad: quarantine to go on "
+            f"without them"
+        )
+    if not rows:
+        raise InputError(f"{config['source']}: no image can be used; quarantined are all {len(bad)}")
+    if bad:
+        line(f"{study}: {len(bad)} of {len(records)} images are bad and left out; quarantine.csv lists them")
+    return pd.DataFrame(rows), bad
+
+
+def _write(study: str, config: dict, classes: list[str], frame: pd.DataFrame, bad: list[dict]) -> None:
+    folder = artifacts.data_dir(study)
+    artifacts.write_manifest(study, frame.drop(columns=[*set(artifacts.FACTS) - {"image_id"}, "patient"]))
+    artifacts.write_table(folder / "facts.parquet", frame[list(artifacts.FACTS)], artifacts.FACTS)
+    artifacts.write_table(
+        folder / "quarantine.csv", pd.DataFrame(bad, columns=list(artifacts.QUARANTINE)), artifacts.QUARANTINE
+    )
     # not in digest.json: what changes the source but not its images re-runs nothing else
     artifacts.write_json(folder / "source.json", {"fingerprint": config.get("fingerprint")})
     artifacts.write_json(
@@ -52,42 +141,10 @@ def run(args: argparse.Namespace) -> None:
         {
             "classes": classes,
             "channels": config["channels"],
-            "size": size,
-            "images": count,
+            "size": config["size"],
+            "images": len(frame),
             "sha256": {
-                path.name: artifacts.digest(path) for path in (folder / "manifest.parquet", pixels_path, masks_path)
+                name: artifacts.digest(folder / name) for name in ("manifest.parquet", "pixels.npy", "masks.npy")
             },
         },
     )
-
-
-def _records(study: str, config: dict) -> tuple[list[str], list[Record]]:
-    if config["kind"] == "phantom":
-        from heatproof.data import phantom
-
-        return list(phantom.CLASSES), phantom.list_records(
-            study, config["seed"], size=config["size"], **config["phantom"]
-        )
-    from heatproof.data import images
-
-    options = {key: config[key] for key in ("masks", "patient", "size", "channels", "fit")}
-    return list(config["classes"]), images.list_records(
-        Path(config["source"]), config["kind"], config["classes"], **options
-    )
-
-
-def _manifest(study: str, config: dict, classes: list[str], records: list[Record], images: list[Image]) -> pd.DataFrame:
-    frame = pd.DataFrame(
-        {
-            "image_id": [record.image_id for record in records],
-            "sha256": [image.sha256 for image in images],
-            "source": [record.source for record in records],
-            "label": [record.label for record in records],
-            "group": [record.group for record in records],
-            "truth": ["mask" if image.mask else "none" for image in images],
-            "width": [image.width for image in images],
-            "height": [image.height for image in images],
-        }
-    )
-    frame["split"] = split_groups(frame["label"], frame["group"], config["split"], classes, study, config["seed"])
-    return frame[list(artifacts.MANIFEST)]

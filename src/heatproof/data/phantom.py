@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from heatproof.data.records import Image, Record
+from heatproof.data.records import Facts, Image, Record
 from heatproof.seeds import generator
 
 CLASSES = ("normal", "benign", "malignant")
@@ -216,7 +216,7 @@ def list_records(study: str, seed: int, patients: int, slices: int, size: int) -
                     image_id=f"p{patient:04d}_s{index:02d}",
                     source=f"phantom:{seed}:{patient}:{index}",
                     label=label,
-                    group=f"p{patient:04d}",
+                    patient=f"p{patient:04d}",
                     read=lambda p=patient, i=index, z=z, k=label: _read(study, seed, p, i, float(z), size, CLASSES[k]),
                 )
             )
@@ -236,4 +236,5 @@ def _read(study: str, seed: int, patient: int, index: int, z: float, size: int, 
     noise = generator("phantom", study, seed, "noise", patient, index)
     pixels, mask = render(anatomy, lesion, z, size, noise)
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
-    return Image(pixels[None], mask if lesion is not None else None, size, size, digest)
+    facts = Facts(size, size, "L", "phantom")
+    return Image(pixels, None, facts, digest) if lesion is None else Image(pixels, mask, facts, digest, "mask")

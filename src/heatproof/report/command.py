@@ -9,6 +9,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", nargs="+", required=True, help="timm names, in the order of the report")
     parser.add_argument("--seeds", nargs="+", type=int, required=True, help="training seeds")
     parser.add_argument("--methods", nargs="+", required=True, help="explanation methods under study")
+    parser.add_argument("--folds", nargs="+", required=True, help="folds that were explained, fold0 first")
     parser.add_argument("--config", type=json.loads, required=True, metavar="JSON", help="section `report`")
     parser.add_argument(
         "--study-config",
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace) -> None:
     from heatproof.report.inputs import read
     from heatproof.report.page import render
 
-    inputs = read(args.study, args.models, args.seeds, args.methods)
+    inputs = read(args.study, args.models, args.seeds, args.methods, args.folds)
     path = artifacts.report_path(args.study)
     with artifacts.replacing(path) as temporary:
         temporary.write_text(render(inputs, args.config, args.study_config), encoding="utf-8")

@@ -4,17 +4,15 @@ import math
 from collections.abc import Sequence
 
 import matplotlib
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from heatproof.report import words
+from heatproof.report.canvas import MARGIN, ROW, WIDTH, canvas, legend, row_label, short
 from heatproof.report.charts import Checkpoint, Pair, Row
 from heatproof.report.svg import ACCENT, INK, LINE, MUTED, PAPER, STYLE, to_svg
 
-_WIDTH, _MARGIN = 4.2, 0.08  # inches; narrow, so that it stays readable on a phone
-_ROW = 0.45
 _MARKS = {
     "random": {"marker": "x", "markersize": 5, "markeredgewidth": 1.1},
     "center": {"marker": "+", "markersize": 6.5, "markeredgewidth": 1.1},
@@ -29,15 +27,15 @@ def accuracy(name: str, rows: Sequence[Checkpoint], chance: float, floor: float,
     """Balanced accuracy of each training with its interval, chance, and the floor that competence asks for."""
     models = list(dict.fromkeys(row.model for row in rows))
     seeds = {model: [row for row in rows if row.model == model] for model in models}
-    heights = [_ROW + 0.13 * (len(seeds[model]) - 1) for model in models]
-    figure, axes = _canvas(sum(heights), legend=1)
+    heights = [ROW + 0.13 * (len(seeds[model]) - 1) for model in models]
+    figure, axes = canvas(sum(heights), legend=1)
     axes.set_xlim(0, 1.02)
     lines = {"guessing": (chance, MUTED, (0, (1, 2))), "floor of competence": (floor, INK, (0, (4, 2)))}
     top = 0.0
     for model, height in zip(models, heights, strict=True):
         means = sorted(row.accuracy for row in seeds[model])
         span = " to ".join(dict.fromkeys((words.number(means[0]), words.number(means[-1]))))
-        _label(axes, top, model, span, all(row.competent for row in seeds[model]))
+        row_label(axes, top, model, span, all(row.competent for row in seeds[model]))
         for label, (x, tone, dash) in lines.items():
             axes.plot(
                 [x, x],
@@ -64,7 +62,7 @@ def accuracy(name: str, rows: Sequence[Checkpoint], chance: float, floor: float,
         Line2D([], [], color=tone, linewidth=0.9, linestyle=dash, label=label)
         for label, (_, tone, dash) in lines.items()
     ]
-    _legend(figure, keys, columns=2)
+    legend(figure, keys, columns=2)
     return to_svg(figure, name, alt)
 
 
@@ -78,11 +76,11 @@ def dots(name: str, rows: Sequence[Row], label: str, alt: str) -> str:
         key.set(**{"color": MUTED, **_MARKS[mark]})
     if single:
         keys.insert(0, Line2D([], [], color=MUTED, linestyle="", marker="o", markersize=2.2, label="single training"))
-    figure, axes = _canvas(_ROW * len(rows), legend=math.ceil(len(keys) / 3))
+    figure, axes = canvas(ROW * len(rows), legend=math.ceil(len(keys) / 3))
     axes.set_xlim(*_limits(rows))
     for i, row in enumerate(rows):
-        y = i * _ROW + 0.31
-        _label(axes, i * _ROW, row.model, words.interval(row.mean, row.low, row.high), row.competent)
+        y = i * ROW + 0.31
+        row_label(axes, i * ROW, row.model, words.interval(row.mean, row.low, row.high), row.competent)
         axes.plot(
             [row.low, row.high],
             [y, y],
@@ -106,7 +104,7 @@ def dots(name: str, rows: Sequence[Row], label: str, alt: str) -> str:
                 gid=f"seeds-{row.model}",
             )
     axes.set_xlabel(label, loc="left")
-    _legend(figure, keys, columns=3)
+    legend(figure, keys, columns=3)
     return to_svg(figure, name, alt)
 
 
@@ -116,7 +114,7 @@ def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alpha: float,
     present = [model for model in models if any(model in (cell.row, cell.column) for cell in cells)]
     columns, rows = present[:-1], present[1:]
     left, side, height, head = 1.35, 0.8, 0.4, 0.24
-    width = max(_WIDTH, left + side * len(columns) + _MARGIN)
+    width = max(WIDTH, left + side * len(columns) + MARGIN)
     total = head + height * len(rows)
     figure = Figure(figsize=(width, total))
     axes = figure.add_axes((0, 0, 1, 1))
@@ -126,14 +124,14 @@ def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alpha: float,
         axes.text(
             left + side * (i + 0.5),
             head / 2,
-            _short(model, 13),
+            short(model, 13),
             ha="center",
             va="center",
             color=MUTED,
             fontsize=7,
         )
     for i, model in enumerate(rows):
-        axes.text(0.02, head + height * (i + 0.5), _short(model, 20), va="center", fontsize=8)
+        axes.text(0.02, head + height * (i + 0.5), short(model, 20), va="center", fontsize=8)
     for cell in cells:
         x, y = left + side * columns.index(cell.column), head + height * rows.index(cell.row)
         real = cell.p <= alpha
@@ -162,59 +160,9 @@ def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alpha: float,
     return to_svg(figure, name, alt)
 
 
-def _canvas(rows: float, legend: int) -> tuple[Figure, Axes]:
-    """A figure whose y axis counts inches downwards from the top of the rows."""
-    below = 0.4 + 0.165 * legend
-    height = rows + below + 0.05
-    figure = Figure(figsize=(_WIDTH, height))
-    axes = figure.add_axes((_MARGIN / _WIDTH, below / height, 1 - 2 * _MARGIN / _WIDTH, rows / height))
-    axes.set_ylim(rows, 0)
-    axes.set_yticks([])
-    axes.spines[["left", "right", "top"]].set_visible(False)
-    axes.tick_params(axis="x", length=0, labelsize=8)
-    axes.grid(axis="x", color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
-def _label(axes: Axes, top: float, model: str, value: str, competent: bool) -> None:
-    text = _short(model, 30) if competent else f"{_short(model, 21)} (left out)"
-    across = axes.get_yaxis_transform()
-    shown = {"va": "center", "transform": across, "color": INK if competent else MUTED}
-    axes.text(0, top + 0.13, text, weight="bold" if competent else "normal", **shown)
-    axes.text(1, top + 0.13, value if value != "–" else "no score", ha="right", **shown)
-
-
 def _limits(rows: Sequence[Row]) -> tuple[float, float]:
     values = [v for row in rows for v in (row.mean, row.low, row.high, *row.seeds, *row.marks.values(), 0.0)]
     values = [value for value in values if math.isfinite(value)]
     low, high = min(values), max(values)
     room = 0.03 * (high - low) or 0.5
     return low - room, high + room
-
-
-def _legend(figure: Figure, keys: Sequence[Line2D], columns: int) -> None:
-    if keys:
-        figure.legend(
-            handles=keys,
-            loc="lower left",
-            bbox_to_anchor=(0.0, 0.0),
-            ncols=columns,
-            frameon=False,
-            fontsize=8,
-            labelcolor=MUTED,
-            borderaxespad=0.1,
-            borderpad=0.1,
-            handlelength=1.6,
-            handletextpad=0.5,
-            columnspacing=1.3,
-            labelspacing=0.35,
-        )
-
-
-def _short(text: str, length: int) -> str:
-    """A long name with its middle left out: timm's names differ at both ends."""
-    if len(text) <= length:
-        return text
-    head = (length - 1) * 2 // 3
-    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"

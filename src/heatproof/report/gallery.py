@@ -1,23 +1,15 @@
 """Heatmaps to look at: the best and the worst cases, every model side by side."""
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import matplotlib
 import numpy as np
 import pandas as pd
-from PIL import Image
-from scipy import ndimage
 
 from heatproof.report import words
 from heatproof.report.inputs import Inputs
+from heatproof.report.pictures import enlarged, outlined, overlay, picture, uri
 
-COLORMAP = "inferno"  # perceptually uniform: equal steps of heat look equal
-_LEAST, _MOST = 128, 192  # pixels a side: small images are enlarged by whole steps, large ones reduced
-_HEAT = 0.6  # opacity of the heat
-_OUTLINE = (86, 180, 233)
 TRUE_REGION = "True region"
 
 
@@ -100,16 +92,15 @@ def _pick(ordered: pd.Series, count: int, taken: Sequence[str]) -> list[str]:
 def _case(inputs: Inputs, kind: str, image: str, method: str, means: pd.Series, scores: pd.DataFrame) -> Case:
     place = int(np.flatnonzero(inputs.manifest["image_id"] == image)[0])
     row = inputs.manifest.iloc[place]
-    picture = np.moveaxis(np.asarray(inputs.pixels[place]), 0, -1)
-    picture = np.repeat(picture, 3, axis=-1) if picture.shape[-1] == 1 else picture
-    truth = np.asarray(inputs.masks[place]) if row["truth"] != "none" else np.zeros(picture.shape[:2], bool)
+    shown = picture(inputs.pixels[place])
+    truth = np.asarray(inputs.masks[place]) if row["truth"] != "none" else np.zeros(shown.shape[:2], bool)
     label = inputs.classes[row["label"]]
-    cells = [Cell("Image", _uri(_enlarged(picture)), f"Image {image}, true class {label}", "")]
+    cells = [Cell("Image", uri(enlarged(shown)), f"Image {image}, true class {label}", "")]
     if truth.any():
-        outlined = _outlined(_enlarged(picture), truth)
-        cells.append(Cell(TRUE_REGION, _uri(outlined), f"Image {image} with the true region outlined", ""))
+        marked = outlined(enlarged(shown), truth)
+        cells.append(Cell(TRUE_REGION, uri(marked), f"Image {image} with the true region outlined", ""))
     for model in inputs.models:
-        cells.append(_heat_cell(inputs, model, image, method, picture, truth, scores))
+        cells.append(_heat_cell(inputs, model, image, method, shown, truth, scores))
     return Case(kind, image, row["group"], label, float(means.get(image, float("nan"))), tuple(cells))
 
 
@@ -118,7 +109,7 @@ def _heat_cell(
     model: str,
     image: str,
     method: str,
-    picture: np.ndarray,
+    shown: np.ndarray,
     truth: np.ndarray,
     scores: pd.DataFrame,
 ) -> Cell:
@@ -130,61 +121,13 @@ def _heat_cell(
     seen_as = "" if row["predicted"] == row["target"] else inputs.classes[row["predicted"]]
     if row["degenerate"]:
         return Cell(model, "", "", f"no heatmap to show: {words.reason(row['degenerate'])}", seen_as)
-    heated = overlay(picture, np.asarray(inputs.maps[model][found[0]]))
+    heated = overlay(shown, inputs.heat(model, found[0]))
     score = scores.loc[(model, image), "value"] if (model, image) in scores.index else float("nan")
-    shown = words.number(float(score)) if np.isfinite(score) else "no score"
+    note = words.number(float(score)) if np.isfinite(score) else "no score"
     return Cell(
         model,
-        _uri(_outlined(_enlarged(heated), truth)),
+        uri(outlined(enlarged(heated), truth)),
         f"Heatmap of {model} on image {image}",
-        shown,
+        note,
         seen_as,
     )
-
-
-def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lay a heatmap over a picture, its range in this image stretched from 0 to 1.
-
-    Args:
-        picture: uint8 [height, width, 3].
-        heat: float [height, width], finite and not constant.
-    """
-    low, high = float(heat.min()), float(heat.max())
-    unit = (heat.astype(np.float64) - low) / (high - low)
-    colors = matplotlib.colormaps[COLORMAP](unit)[..., :3] * 255
-    return np.round((1 - _HEAT) * picture + _HEAT * colors).astype(np.uint8)
-
-
-def _enlarged(picture: np.ndarray) -> np.ndarray:
-    """Whole steps up until the picture can be seen, or down until it is light enough to carry."""
-    side = max(picture.shape[:2])
-    if side > _MOST:
-        height, width = (max(1, round(length * _MOST / side)) for length in picture.shape[:2])
-        return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
-    return np.kron(picture, np.ones((-(-_LEAST // side),) * 2 + (1,), np.uint8))
-
-
-def _outlined(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The true region's outline, drawn just outside it so that it hides nothing of it."""
-    if not truth.any():
-        return picture
-    height, width = picture.shape[:2]
-    resized = Image.fromarray(truth.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
-    inside = np.asarray(resized) >= 0.5
-    inside = inside if inside.any() else np.asarray(resized) > 0  # a region smaller than a pixel
-    picture = picture.copy()
-    picture[ndimage.binary_dilation(inside, np.ones((3, 3))) & ~inside] = _OUTLINE
-    return picture
-
-
-def _uri(picture: np.ndarray) -> str:
-    """PNG of at most 256 colours (a third of the bytes) as a data URI."""
-    image = Image.fromarray(picture).quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def scale() -> str:
-    """The colours of heat from least to most, as a data URI."""
-    return _uri(overlay(np.full((6, 256, 3), 128, np.uint8), np.tile(np.arange(256.0), (6, 1))))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,14 +14,15 @@ ACROSS_SEEDS = ("consistency",)  # families whose scores belong to no single tra
 
 @dataclass(frozen=True)
 class Inputs:
-    """Tables and arrays of one study; `index` and `maps` are those of each model's first seed."""
+    """Tables and arrays of one study, of all its folds; `index` and `maps` are those of each model's first seed."""
 
     study: str
     models: Sequence[str]
     seeds: Sequence[int]
     methods: Sequence[str]
+    folds: Sequence[str]
     classes: Sequence[str]
-    manifest: pd.DataFrame
+    manifests: dict[str, pd.DataFrame]  # by fold; they differ in `split` alone
     pixels: np.ndarray  # uint8 [images, channels, height, width]
     masks: np.ndarray  # bool [images, height, width]
     metrics: pd.DataFrame
@@ -28,11 +30,29 @@ class Inputs:
     omnibus: pd.DataFrame
     missing: pd.DataFrame
     summary: dict
+    comparison: pd.DataFrame | None  # accuracy of every training, on the split in use and on a random one
+    audit: dict
     scores: pd.DataFrame  # with column family; of the first seed, where a family is scored for each seed
-    predictions: pd.DataFrame  # test images of every checkpoint, with columns model and seed
-    index: dict[str, pd.DataFrame]
-    maps: dict[str, np.ndarray]  # float32 [rows, height, width]
+    predictions: pd.DataFrame  # test images of every training, with columns model and seed
+    index: dict[str, pd.DataFrame]  # fold after fold, with columns fold and row
+    maps: dict[tuple[str, str], np.ndarray]  # (model, fold) -> float32 [rows, height, width]
     digest: dict
+
+    @property
+    def manifest(self) -> pd.DataFrame:
+        """All images; `split` is that of the first fold."""
+        return self.manifests[self.folds[0]]
+
+    @property
+    def tested(self) -> pd.DataFrame:
+        """The rows of the test images of all folds."""
+        parts = [manifest[manifest["split"] == "test"] for manifest in self.manifests.values()]
+        return pd.concat(parts, ignore_index=True)
+
+    def heat(self, model: str, place: int) -> np.ndarray:
+        """The map of the row `place` of the model's index."""
+        row = self.index[model].loc[place]
+        return np.asarray(self.maps[model, row["fold"]][row["row"]])
 
     @property
     def competent(self) -> list[str]:
@@ -52,7 +72,9 @@ class Inputs:
         return bool(rows.loc[rows["method"].isin(self.methods), "mean"].notna().any())
 
 
-def read(study: str, models: Sequence[str], seeds: Sequence[int], methods: Sequence[str]) -> Inputs:
+def read(
+    study: str, models: Sequence[str], seeds: Sequence[int], methods: Sequence[str], folds: Sequence[str]
+) -> Inputs:
     """Read what the stages before left.
 
     Raises:
@@ -60,43 +82,62 @@ def read(study: str, models: Sequence[str], seeds: Sequence[int], methods: Seque
     """
     data, tables = artifacts.data_dir(study), artifacts.stats_dir(study)
     metrics = artifacts.read_table(tables / "metrics.csv", artifacts.METRICS_TABLE)
+    summary = artifacts.read_json(tables / "summary.json")
     digest = artifacts.read_json(data / "digest.json")
     scores = [
-        _scores(study, model, family, None if family in ACROSS_SEEDS else seeds[0])
+        _scores(study, model, family, fold, None if family in ACROSS_SEEDS else seeds[0])
         for model in models
         for family in dict.fromkeys(metrics["family"])
+        for fold in folds
     ]
-    first = {model: artifacts.heatmap_dir(study, model, seeds[0]) for model in models}
+    predictions = [_predictions(study, m, s, fold) for m in models for s in seeds for fold in folds]
     return Inputs(
         study=study,
         models=models,
         seeds=seeds,
         methods=methods,
+        folds=folds,
         classes=digest["classes"],
-        manifest=artifacts.read_table(data / "manifest.parquet", artifacts.MANIFEST),
+        manifests={fold: artifacts.read_manifest(study, fold) for fold in folds},
         pixels=artifacts.read_array(data / "pixels.npy"),
         masks=artifacts.read_array(data / "masks.npy"),
         metrics=metrics,
         pairs=artifacts.read_table(tables / "pairs.csv", artifacts.PAIRS_TABLE),
         omnibus=artifacts.read_table(tables / "omnibus.csv", artifacts.OMNIBUS_TABLE),
         missing=artifacts.read_table(tables / "missing.csv", artifacts.MISSING_TABLE),
-        summary=artifacts.read_json(tables / "summary.json"),
+        summary=summary,
+        comparison=_comparison(tables) if summary.get("comparison") else None,
+        audit=artifacts.read_json(data / "audit.json"),
         scores=pd.concat(scores, ignore_index=True),
-        predictions=pd.concat([_predictions(study, m, s) for m in models for s in seeds], ignore_index=True),
-        index={
-            model: artifacts.read_table(path / "index.parquet", artifacts.HEATMAPS) for model, path in first.items()
+        predictions=pd.concat(predictions, ignore_index=True),
+        index={model: _index(study, model, seeds[0], folds) for model in models},
+        maps={
+            (model, fold): artifacts.read_array(artifacts.heatmap_dir(study, model, seeds[0], fold) / "maps.npy")
+            for model in models
+            for fold in folds
         },
-        maps={model: artifacts.read_array(path / "maps.npy") for model, path in first.items()},
         digest=digest,
     )
 
 
-def _scores(study: str, model: str, family: str, seed: int | None) -> pd.DataFrame:
-    path = artifacts.score_path(study, model, family, seed)
+def _scores(study: str, model: str, family: str, fold: str, seed: int | None) -> pd.DataFrame:
+    path = artifacts.score_path(study, model, family, fold, seed)
     return artifacts.read_table(path, artifacts.SCORES).assign(family=family)
 
 
-def _predictions(study: str, model: str, seed: int) -> pd.DataFrame:
-    path = artifacts.model_dir(study, model, seed) / "predictions.parquet"
+def _comparison(tables: Path) -> pd.DataFrame:
+    return artifacts.read_table(tables / "comparison.csv", artifacts.COMPARISON)
+
+
+def _predictions(study: str, model: str, seed: int, fold: str) -> pd.DataFrame:
+    path = artifacts.model_dir(study, model, seed, fold) / "predictions.parquet"
     frame = artifacts.read_table(path, artifacts.PREDICTIONS)
     return frame.loc[frame["split"] == "test", list(artifacts.PREDICTIONS)].assign(model=model, seed=seed)
+
+
+def _index(study: str, model: str, seed: int, folds: Sequence[str]) -> pd.DataFrame:
+    """Every row of a model's heatmaps, with the fold and the row of its map in that fold's array."""
+    paths = {fold: artifacts.heatmap_dir(study, model, seed, fold) / "index.parquet" for fold in folds}
+    tables = {fold: artifacts.read_table(path, artifacts.HEATMAPS) for fold, path in paths.items()}
+    parts = [table.assign(fold=fold, row=range(len(table))) for fold, table in tables.items()]
+    return pd.concat(parts, ignore_index=True)

@@ -1,23 +1,29 @@
 """The page: which figures and tables stand where, and the words between them."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from heatproof.report import charts, figures, gallery, provenance, tables, words
+from heatproof.report import (
+    charts,
+    comparison,
+    data_section,
+    data_words,
+    figures,
+    findings,
+    gallery,
+    left_out,
+    pictures,
+    provenance,
+    tables,
+    words,
+)
+from heatproof.report.figure import Figure
 from heatproof.report.inputs import Inputs
 
 KEY_CONTROLS = ("random", "center", "ceiling")
-
-
-@dataclass(frozen=True)
-class Figure:
-    svg: Markup
-    caption: str
-    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,28 +64,42 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
     )
     environment.filters["breakable"] = breakable
     shown = gallery.make(inputs, config["gallery"])
+    kind = inputs.summary["groups"]["kind"]
+    alarms, more = findings.alarms(inputs.audit)
+    cautions = [text for text in sentences(inputs, "general") if text not in inputs.summary["headline"]]
+    key = key_figure(inputs)
     return environment.get_template("report.html.j2").render(
         study=inputs.study,
         title=config["title"] or f"Study {inputs.study}",
         question=config["question"],
+        alarms=alarms,
+        more_alarms=more,
+        notes=findings.notes(inputs.audit),
         headline=inputs.summary["headline"],
-        cautions=[text for text in sentences(inputs, "general") if text not in inputs.summary["headline"]],
-        key=key_figure(inputs),
+        cautions=cautions,
+        scores=explained(alarms, inputs.summary["headline"], cautions, [key.caption, key.title]),
+        key=key,
+        data=data_section.make(inputs),
+        data_title=data_words.TITLE,
+        scores_words=data_words.SCORES,
+        comparison=comparison.make(inputs),
         accuracy=accuracy_figure(inputs, "accuracy"),
         models=tables.models(inputs),
         recall=tables.recall(inputs),
         families=[family(inputs, key) for key in inputs.families],
         gallery=shown,
         gallery_metric=words.metric(inputs.primary(shown.family)) if shown.family else None,
-        scale=gallery.scale(),
-        left_out=left_out(inputs),
+        scale=pictures.scale(),
+        left_out=left_out.models(inputs),
         missing=tables.missing(inputs),
-        coverage=coverage(inputs),
-        images=tables.images(inputs),
+        coverage=left_out.coverage(inputs),
+        folds=len(inputs.folds),
+        dealt=data_words.DEALT["image" if inputs.summary["groups"].get("split_by") == "random" else kind],
+        grouped=data_words.GROUPED[kind],
         controls=controls(inputs),
         ceiling=words.CONTROLS["ceiling"],
         accuracy_title=words.ACCURACY,
-        groups=words.GROUPS[inputs.summary["groups"]["kind"]],
+        groups=words.GROUPS[kind],
         interval=f"{inputs.summary['interval']:.0%}",
         alpha=f"{inputs.summary['alpha']:g}",
         number=words.number,
@@ -90,6 +110,12 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
         cards=provenance.cards(inputs),
         parameters=provenance.parameters(study_config),
     )
+
+
+def explained(*texts: Sequence[str]) -> str:
+    """What the scores are, if any of the texts speaks of balanced accuracy or of chance."""
+    spoken = " ".join(text.lower() for part in texts for text in part)
+    return data_words.SCORES if "balanced accuracy" in spoken or "chance 0." in spoken else ""
 
 
 def breakable(name: str) -> Markup:
@@ -119,7 +145,8 @@ def accuracy_figure(inputs: Inputs, name: str) -> Figure:
         name, rows, competence["chance"], competence["floor"], f"Balanced accuracy: {', '.join(means)}"
     )
     caption = (
-        f"How well the models tell the classes apart on images they never saw. A dot is one training, its line the "
+        f"How well the models tell the classes apart on images they never saw, in balanced accuracy. A dot is one "
+        f"{'seed, its trainings on all folds together' if len(inputs.folds) > 1 else 'training'}, its line the "
         f"{inputs.summary['interval']:.0%} interval. A model is competent, and takes part in verdicts, if the lower "
         f"end of every one of its intervals lies above {words.number(competence['floor'])}; guessing scores "
         f"{words.number(competence['chance'])}."
@@ -184,53 +211,3 @@ def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparis
         tables.others(inputs, family, method),
         tables.pairs(inputs, family, method) if cells else None,
     )
-
-
-def left_out(inputs: Inputs) -> list[str]:
-    """Why each model without competence is left out: its weakest training against the floor."""
-    floor, chance = (inputs.summary["competence"][key] for key in ("floor", "chance"))
-    texts = []
-    for model in inputs.models:
-        if model in inputs.competent:
-            continue
-        rows = [row for row in charts.checkpoints(inputs) if row.model == model and not row.competent]
-        weak = min(rows, key=lambda row: row.low if math.isfinite(row.low) else -math.inf)
-        why = (
-            f"the interval of its balanced accuracy (seed {weak.seed}) starts at {words.number(weak.low)}, not above "
-            f"the floor of {words.number(floor)}: too near to guessing, which scores {words.number(chance)}, to judge "
-            f"its heatmaps."
-            if math.isfinite(weak.low)
-            else f"its balanced accuracy (seed {weak.seed}) has no interval, because some class has too few "
-            f"{tables.groups_name(inputs)} in the test part. How well it classifies cannot be told."
-        )
-        texts.append(f"{model}: {why}")
-    return texts
-
-
-def coverage(inputs: Inputs) -> list[str]:
-    """How many test images were explained, how many of those have a true region, and how many each family scored."""
-    test = inputs.manifest[inputs.manifest["split"] == "test"]
-    explained = test[test["image_id"].isin(inputs.index[inputs.models[0]]["image_id"])]
-    marked = int((explained["truth"] != "none").sum())
-    texts = [f"Heatmaps were made for {len(explained):,} of {words.count(len(test), 'test image')}."]
-    if not marked:
-        texts.append("None of these images has a mask of the true region: localization cannot be judged.")
-    elif marked < len(explained):
-        rest = len(explained) - marked
-        texts.append(f"{rest:,} of these have no mask of a true region and do not enter localization.")
-    return texts + [text for family in inputs.families for text in _scored_on(inputs, family, len(explained))]
-
-
-def _scored_on(inputs: Inputs, family: str, explained: int) -> list[str]:
-    """The images of a family with any score; nothing where none has one."""
-    asked = inputs.scores[(inputs.scores["family"] == family) & inputs.scores["method"].isin(inputs.methods)]
-    scored = asked[asked["value"].notna()]
-    if scored.empty:
-        return []
-    images, groups = scored["image_id"].nunique(), words.GROUPS[inputs.summary["groups"]["kind"]]
-    of = "" if groups[0] == "image" else f" of {words.count(scored['group'].nunique(), *groups)}"
-    text = f"{family.capitalize()} was scored on {words.count(images, 'image')}{of}"
-    if asked["image_id"].nunique() < explained:
-        spread = "" if groups[0] == "image" else f" and spread over the {groups[1]}"
-        text += f": a part of them, drawn at random{spread}, the same for every model"
-    return [f"{text}."]

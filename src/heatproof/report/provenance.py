@@ -6,6 +6,7 @@ import platform
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 
 import psutil
 
@@ -83,12 +84,13 @@ def cards(inputs: Inputs) -> Table | None:
     """What each training wrote down of itself."""
     rows = []
     for model in inputs.models:
-        for seed in inputs.seeds:
-            path = artifacts.model_dir(inputs.study, model, seed) / "card.json"
+        for seed, fold in product(inputs.seeds, inputs.folds):
+            path = artifacts.model_dir(inputs.study, model, seed, fold) / "card.json"
             card = artifacts.read_json(path) if path.exists() else {}
             plain = {key: value for key, value in card.items() if isinstance(value, (str, int, float, bool))}
             if plain:
-                rows.append([f"{model}, seed {seed}", "; ".join(f"{key}: {value}" for key, value in plain.items())])
+                name = f"{model}, seed {seed}" + (f", {fold}" if len(inputs.folds) > 1 else "")
+                rows.append([name, "; ".join(f"{key}: {value}" for key, value in plain.items())])
     return Table("Trainings", ["training", "its card"], rows) if rows else None
 
 

@@ -9,13 +9,14 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 # Placeholders that become the page's own colours, so that a figure follows the reader's light or dark mode.
-INK, MUTED, LINE, PAPER, ACCENT = "#010203", "#010204", "#010205", "#010206", "#010207"
+INK, MUTED, LINE, PAPER, ACCENT, WARN = "#010203", "#010204", "#010205", "#010206", "#010207", "#010208"
 _THEME = {
     INK: "currentColor",
     MUTED: "var(--muted)",
     LINE: "var(--line)",
     PAPER: "var(--paper)",
     ACCENT: "var(--accent)",
+    WARN: "var(--warn)",
 }
 STYLE = {
     "svg.fonttype": "none",

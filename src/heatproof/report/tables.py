@@ -24,20 +24,8 @@ def groups_name(inputs: Inputs) -> str:
     return words.GROUPS[inputs.summary["groups"]["kind"]][1]
 
 
-def images(inputs: Inputs) -> Table:
-    """Images and groups by split and class."""
-    manifest, kind = inputs.manifest, groups_name(inputs)
-    by_group = inputs.summary["groups"]["kind"] != "image"
-    rows = []
-    for split in ("train", "val", "test"):
-        part = manifest[manifest["split"] == split]
-        counts = [f"{(part['label'] == label).sum():,}" for label in range(len(inputs.classes))]
-        rows.append([split, f"{len(part):,}", *([f"{part['group'].nunique():,}"] if by_group else []), *counts])
-    return Table("Images by split and class", ["split", "images", *([kind] if by_group else []), *inputs.classes], rows)
-
-
 def models(inputs: Inputs) -> Table:
-    """Every training with accuracy and F1, each with its interval, and competence."""
+    """Every training (of all folds together) with accuracy and F1, each with its interval, and competence."""
     rows = [
         [
             row.model,
@@ -49,7 +37,8 @@ def models(inputs: Inputs) -> Table:
         for row in charts.checkpoints(inputs)
     ]
     head = ["model", "seed", "balanced accuracy", "macro F1", "competent"]
-    return Table("Every training", head, rows)
+    several = len(inputs.folds) > 1
+    return Table("Every seed, its trainings on all folds together" if several else "Every training", head, rows)
 
 
 def recall(inputs: Inputs) -> Table:

@@ -107,7 +107,7 @@ CONTROLS_EXPLAINED = {
 
 GROUPS = {
     "patient": ("patient", "patients"),
-    "lookalike": ("group of look-alike images", "groups of look-alike images"),
+    "lookalike": ("cluster of look-alike images", "clusters of look-alike images"),
     "image": ("image", "images"),
 }
 
@@ -154,6 +154,15 @@ def number(value: float | None, *, sign: bool = False, form: str | None = None) 
         return "–"
     text = format(value, ("+" if sign else "") + (form or precision(value)))
     return "0.00" if float(text) == 0 else text.replace("-", "−")
+
+
+def share(value: float | None) -> str:
+    """A share as a percentage that is 0% or 100% only where it is exactly that."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if 0 < value < 0.005:
+        return "under 1%"
+    return "over 99%" if 0.995 <= value < 1 else f"{value:.0%}"
 
 
 def p_value(p: float | None) -> str:

@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("family", choices=list(FAMILIES), help="which metrics to compute")
     parser.add_argument("--study", required=True)
     parser.add_argument("--model", required=True)
+    parser.add_argument("--fold", required=True, help="which split: a column of the manifest")
     parser.add_argument("--seed", type=int, help="the checkpoint (localization and faithfulness)")
     parser.add_argument(
         "--seeds", type=int, nargs="+", help="the checkpoints to compare, the reference first (consistency)"
@@ -45,30 +46,31 @@ def _write(args: argparse.Namespace, parts: list) -> None:
 
     seed = pd.NA if args.family == "consistency" else args.seed
     frame = pd.concat(parts, ignore_index=True).assign(model=args.model, seed=seed)[list(artifacts.SCORES)]
-    path = artifacts.score_path(
-        args.study, args.model, args.family, None if args.family == "consistency" else args.seed
-    )
+    of_seed = None if args.family == "consistency" else args.seed
+    path = artifacts.score_path(args.study, args.model, args.family, args.fold, of_seed)
     artifacts.write_table(path, frame, artifacts.SCORES)
+
+
+def _name(args: argparse.Namespace) -> str:
+    return f"{args.study}/{args.model}/{args.seed}/{args.fold}"
 
 
 def _heatmaps(args: argparse.Namespace, seed: int):
     from heatproof import artifacts
     from heatproof.score import heatmaps
 
-    return heatmaps.read(args.study, artifacts.heatmap_dir(args.study, args.model, seed))
+    return heatmaps.read(args.study, artifacts.heatmap_dir(args.study, args.model, seed, args.fold))
 
 
 def _manifest_rows(args: argparse.Namespace, image_ids):
     """The manifest's rows of some images, in their order, indexed by their place in the pixel array."""
     from heatproof import artifacts
 
-    path = artifacts.data_dir(args.study) / "manifest.parquet"
-    manifest = artifacts.read_table(path, artifacts.MANIFEST)
+    manifest = artifacts.read_manifest(args.study, args.fold)
     places = manifest.reset_index().set_index("image_id")["index"].reindex(image_ids)
     if places.isna().any():
-        raise artifacts.ArtifactError(
-            f"{path}: no image {places.index[places.isna()][0]!r}, which has heatmaps; run snakemake again"
-        )
+        path, first = artifacts.data_dir(args.study) / "manifest.parquet", places.index[places.isna()][0]
+        raise artifacts.ArtifactError(f"{path}: no image {first!r}, which has heatmaps; run snakemake again")
     return manifest.loc[places.astype(int)]
 
 
@@ -87,9 +89,9 @@ def _localization(args: argparse.Namespace) -> None:
     for chunk in progress.steps(
         source.chunks(),
         -(-len(source) // heatmaps.CHUNK),
-        f"{args.study}/{args.model}/{args.seed}: localization, parts",
+        f"{_name(args)}: localization, parts",
     ):
-        truth = rows.iloc[chunk].truth.to_numpy() == "mask"
+        truth = rows.iloc[chunk].truth.to_numpy() != "none"  # a box is a mask by now
         masks = torch.from_numpy(all_masks[rows.index[chunk]] & truth[:, None, None])
         covered = masks.flatten(1).any(1).numpy()
         untrue = np.where(truth, np.where(covered, "", "empty truth mask"), "no truth")
@@ -114,7 +116,7 @@ def _faithfulness(args: argparse.Namespace) -> None:
 
     options = args.config["faithfulness"]
     prepare(args.compute["threads"])
-    model, _ = load_trained(args.study, args.model, args.seed, pick_device(args.compute["device"]))
+    model, _ = load_trained(args.study, args.model, args.seed, args.fold, pick_device(args.compute["device"]))
     device = model.mean.device
     source = _heatmaps(args, args.seed)
     chosen = spread(args.study, list(source.images.image_id), list(source.images.group), options["images"])
@@ -137,9 +139,7 @@ def _faithfulness(args: argparse.Namespace) -> None:
     )
     by_image = [
         torch.stack([metric(response) for metric in faithfulness.METRICS.values()])
-        for response in progress.steps(
-            responses, len(chosen), f"{args.study}/{args.model}/{args.seed}: faithfulness, images"
-        )
+        for response in progress.steps(responses, len(chosen), f"{_name(args)}: faithfulness, images")
     ]
     parts = []
     for method, values in zip(reasons, torch.stack(by_image, dim=-1).unbind(1), strict=True):
@@ -161,12 +161,12 @@ def _consistency(args: argparse.Namespace) -> None:
     for seed, source in zip(args.seeds, sources, strict=True):
         if not source.images.equals(first.images) or source.methods != first.methods:
             raise artifacts.ArtifactError(
-                f"{artifacts.heatmap_dir(args.study, args.model, seed)}: other images or methods than seed "
+                f"{artifacts.heatmap_dir(args.study, args.model, seed, args.fold)}: other images or methods than seed "
                 f"{args.seeds[0]} has; delete the folder and run again"
             )
     parts = []
     for chunk in progress.steps(
-        first.chunks(), -(-len(first) // heatmaps.CHUNK), f"{args.study}/{args.model}: consistency, parts"
+        first.chunks(), -(-len(first) // heatmaps.CHUNK), f"{args.study}/{args.model}/{args.fold}: consistency, parts"
     ):
         by_seed = [source.stacks(chunk, seed) for seed, source in zip(args.seeds, sources, strict=True)]
         for method in by_seed[0]:

@@ -1,4 +1,4 @@
-"""Maps that know nothing of the image, or of the model: what a score has to beat; and the best a grid allows.
+"""Maps that know nothing of the image or of the model, which a score has to beat, and a yardstick for a grid's cost.
 
 Every control is fixed by the study and the image, so that all models meet the same one:
 `random`, `center` and the choice of `other_image` are equal for all models, `lowres_noise` for all
@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heatproof.score.maps import pool, upsample
+from heatproof.maps import upsample
+from heatproof.score.maps import pool
 from heatproof.seeds import derive, generator
 
 RANDOM, LOWRES_NOISE, CENTER, OTHER_IMAGE, CEILING = (

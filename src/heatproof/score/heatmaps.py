@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from heatproof import artifacts
+from heatproof.maps import degeneracy
 from heatproof.score import controls
-from heatproof.score.maps import degeneracy
 
 CHUNK = 64  # images read at a time
 

@@ -1,4 +1,4 @@
-"""How a heatmap is read: one definition of scale, sign, order and degeneracy for every metric.
+"""How a heatmap is read: one definition of scale, sign and order for every metric.
 
 Maps are relevance, float [images, height, width], raw: of any scale, and of both signs where the
 method is signed.
@@ -8,17 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def degeneracy(maps: Tensor) -> list[str]:
-    """Why each map [images, height, width] cannot be scored: not finite, all zero, constant, or "" if it can."""
-    flat = maps.flatten(1)
-    finite = flat.isfinite().all(1).tolist()
-    zero = (flat == 0).all(1).tolist()
-    constant = (flat == flat[:, :1]).all(1).tolist()
-    return [
-        "not finite" if not f else "all zero" if z else "constant" if c else ""
-        for f, z, c in zip(finite, zero, constant, strict=True)
-    ]
+from heatproof.maps import degeneracy
 
 
 def scorable(maps: Tensor) -> Tensor:
@@ -47,11 +37,6 @@ def ranks(maps: Tensor) -> Tensor:
     order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
     places = torch.arange(order.shape[1], device=order.device).expand_as(order)
     return torch.empty_like(order).scatter_(1, order, places).view(maps.shape)
-
-
-def upsample(grids: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring maps [images, rows, columns] to image size, bilinear, corners not aligned."""
-    return F.interpolate(grids[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
 
 
 def pool(masks: Tensor, grid: tuple[int, int]) -> Tensor:

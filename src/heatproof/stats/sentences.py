@@ -1,7 +1,18 @@
 """The rules that turn the numbers of `summary.json` into plain sentences, all in one place."""
 
 from heatproof.stats.differences import between_models
-from heatproof.stats.words import CLAIMS, CONTROL_NAMES, REASONS, counted, joined, plain, shown, unit
+from heatproof.stats.words import (
+    CLAIMS,
+    CONTROL_NAMES,
+    KEPT_TOGETHER,
+    REASONS,
+    counted,
+    joined,
+    plain,
+    shown,
+    span,
+    unit,
+)
 
 MIN_SEEDS = 5  # below it a verdict speaks of the checkpoints at hand, not of architectures
 MANY_MISSING = 0.05  # share of scores without a value from which a mean needs a warning
@@ -126,13 +137,46 @@ def seeds_sentence(summary: dict) -> str:
 
 def groups_sentence(summary: dict) -> str:
     """Whether the groups that the tests rest on are independent."""
-    if summary["groups"]["kind"] == "patient":
-        return f"All tests are on means per patient ({summary['groups_test']} patients in the test split)."
+    count, kind = summary["groups_test"], summary["groups"]["kind"]
+    where = "in the test split" if summary["folds"] == 1 else f"tested once each, over {summary['folds']} folds"
+    if kind == "patient":
+        text = f"All tests are on means per patient ({counted(count, 'patient')} {where})."
+        if summary["groups"]["split_by"] == "random":
+            text += " The split ignores patients: images of one stand in training and test, so accuracies are too high."
+        return text
+    if kind == "lookalike" and summary["groups"]["patients_known"]:
+        return f"All tests are on means of {unit(summary)}, each of whole patients ({count} {where})."
+    if kind == "lookalike":
+        text = f"Look-alike clusters are not patients: the tests are on means of {unit(summary)} ({count} {where})"
+        again = "may lie in several of them"
+    else:
+        text = f"Patients are not known, and the split is random: the tests are on single images ({count} {where})"
+        again = "may count several times"
     return (
-        f"Patients are not known, and the tests are on means of {unit(summary)} instead "
-        f"({summary['groups_test']} in the test split): images of one patient may count several times, "
-        f"so p values may be too small, and may stand in training and test, so accuracies may be too high."
+        f"{text}, and images of one patient {again}, so p values may be too small, "
+        f"and may stand in training and test, so accuracies may be too high."
     )
+
+
+def comparison_sentence(summary: dict) -> str:
+    """What the same models score on a random split, on the split of the study, and what the difference means."""
+    found = summary["comparison"]
+    random, grouped, clear = found["random"], found["grouped"], found["clear"]
+    kept = KEPT_TOGETHER[summary["groups"]["kind"]]
+    text = (
+        f"Under a random split the same {'models reach' if len(random) > 1 else 'model reaches'} a balanced accuracy "
+        f"of {span(list(random.values()))}, with {kept} kept together {span(list(grouped.values()))}: "
+    )
+    fall = span([found["fall"][model] for model in clear or random])
+    if len(clear) == len(random):
+        return f"{text}the difference, {fall}, is what a random split hides."
+    others = [model for model in random if model not in clear]
+    if clear:
+        return (
+            f"{text}the difference for {joined(clear)}, {fall}, is what a random split hides; for {joined(others)} "
+            f"it could be chance."
+        )
+    return f"{text}the difference could be chance."
 
 
 def left_out_sentence(summary: dict) -> str | None:
@@ -159,7 +203,8 @@ def family_sentences(summary: dict, family: str, method: str) -> list[str]:
 
 def sentences(summary: dict) -> list[dict[str, str]]:
     """All sentences, as {family, text}; family is `general` where they hold for every one."""
-    general = [left_out_sentence(summary), groups_sentence(summary), seeds_sentence(summary)]
+    comparison = (summary["comparison"] or {}).get("sentence")
+    general = [left_out_sentence(summary), comparison, groups_sentence(summary), seeds_sentence(summary)]
     texts = [{"family": "general", "text": text} for text in general if text]
     many = len(summary["methods"]) > 1
     for family in summary["primary"]:

@@ -8,12 +8,15 @@ import pandas as pd
 
 from heatproof.seeds import generator
 from heatproof.stats import summary as numbers
+from heatproof.stats.comparison import comparison_numbers, comparison_table
 from heatproof.stats.competence import judge
 from heatproof.stats.groups import count_missing, group_means, seed_group_means
 from heatproof.stats.headline import headline
-from heatproof.stats.sentences import seeds_sentence, sentences
+from heatproof.stats.sentences import comparison_sentence, seeds_sentence, sentences
 from heatproof.stats.tables import in_order, metrics_table
 
+# (model, seed) -> test predictions of one checkpoint, or of those of all its folds: columns label, predicted, group
+Predictions = dict[tuple[str, int], pd.DataFrame]
 OMNIBUS = ["family", "metric", "method", "models", "groups", "statistic", "df", "kendall_w", "p"]
 
 
@@ -26,13 +29,18 @@ class Statistics:
     pairs: pd.DataFrame
     omnibus: pd.DataFrame
     missing: pd.DataFrame
+    comparison: pd.DataFrame
     summary: dict
 
 
 def judge_checkpoints(
-    study: str, predictions: dict[tuple[str, int], pd.DataFrame], classes: int, settings: dict
+    study: str, predictions: Predictions, classes: int, settings: dict, purpose: str = "competence"
 ) -> pd.DataFrame:
-    """Competence of every (model, seed), from test predictions with columns label, predicted, group."""
+    """Competence of every (model, seed), with the images and groups that it rests on.
+
+    Args:
+        purpose: what the bootstrap draws are for, so that no two purposes share them.
+    """
     rows = []
     for (model, seed), table in predictions.items():
         result = judge(
@@ -43,17 +51,20 @@ def judge_checkpoints(
             draws=settings["bootstrap"],
             level=settings["interval"],
             margin=settings["competence_margin"],
-            rng=generator(study, model, seed, "competence", settings["seed"]),
+            rng=generator(study, model, seed, purpose, settings["seed"]),
         )
-        rows.append({"model": model, "seed": seed, **result})
+        size = {"images": len(table), "groups": table["group"].nunique()}
+        rows.append({"model": model, "seed": seed, **result, **size})
     return pd.DataFrame(rows)
 
 
 def evaluate(
     study: str,
-    predictions: dict[tuple[str, int], pd.DataFrame],
+    predictions: Predictions,
     scores: pd.DataFrame,
     *,
+    compared: Predictions,
+    folds: int,
     classes: int,
     methods: Sequence[str],
     primary: dict[str, str],
@@ -63,8 +74,10 @@ def evaluate(
 
     Args:
         study: its name.
-        predictions: (model, seed) -> test predictions with columns label, predicted, group; models in order.
+        predictions: models in order.
         scores: scores of all images, columns as in `artifacts.SCORES` and family.
+        compared: the same models trained and tested on a random split; empty where the study does not compare.
+        folds: how many folds the test images come from.
         classes: number of classes.
         methods: the methods under study; all others in `scores` are controls or the ceiling.
         primary: family -> its primary metric, the only one that is tested.
@@ -83,6 +96,8 @@ def evaluate(
 
     per_seed, missing = seed_group_means(scores), count_missing(scores)
     means = group_means(per_seed)
+    random = judge_checkpoints(study, compared, classes, settings, "comparison") if compared else checkpoints[:0]
+    comparison = comparison_table(checkpoints if compared else checkpoints[:0], random, settings["group_kind"])
     order = [*methods, *numbers.CONTROLS, numbers.CEILING]
     metrics = metrics_table(means, missing, settings["interval"], order, models)
 
@@ -93,7 +108,8 @@ def evaluate(
         "classes": classes,
         "images_test": len(first),
         "groups_test": int(first["group"].nunique()),
-        "groups": {"kind": settings["group_kind"]},
+        "folds": folds,
+        "groups": {"kind": settings["group_kind"]} | {key: settings.get(key) for key in ("split_by", "patients_known")},
         "methods": list(methods),
         "seeds": {"count": len(seeds), "values": seeds},
         "alpha": settings["alpha"],
@@ -102,6 +118,7 @@ def evaluate(
         "checkpoints": numbers.checkpoint_numbers(checkpoints),
         "models": competence,
         "left_out": [model for model in models if model not in competent],
+        "comparison": comparison_numbers(comparison, models),
     } | {key: {} for key in ("primary", "seed_means", "missing", "controls", "omnibus", "pairs")}
 
     tables: dict[str, list] = {"pairs": [], "omnibus": []}
@@ -123,6 +140,8 @@ def evaluate(
             if found["omnibus"]["p"] is not None:
                 tables["omnibus"].append({"family": family, "metric": metric, "method": method, **found["omnibus"]})
 
+    if summary["comparison"]:
+        summary["comparison"]["sentence"] = comparison_sentence(summary)
     summary["seeds"]["sentence"] = seeds_sentence(summary)
     summary["headline"], summary["sentences"] = headline(summary), sentences(summary)
     return Statistics(
@@ -131,6 +150,7 @@ def evaluate(
         pairs=pd.concat(tables["pairs"], ignore_index=True),
         omnibus=pd.DataFrame(tables["omnibus"], columns=OMNIBUS),
         missing=in_order(missing, order, models).drop(columns="family"),
+        comparison=comparison,
         summary=summary,
     )
 

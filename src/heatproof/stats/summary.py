@@ -26,7 +26,7 @@ def number(value: float | None) -> float | None:
 
 def checkpoint_numbers(checkpoints: pd.DataFrame) -> list[dict]:
     """Every checkpoint with its accuracies and intervals, as judged."""
-    named = ("model", "seed", "competent")
+    named = ("model", "seed", "competent", "images", "groups")
     return [
         {key: value if key in named else number(value) for key, value in row.items()}
         for row in checkpoints.to_dict("records")

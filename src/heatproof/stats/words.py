@@ -1,6 +1,7 @@
 """The vocabulary of the sentences: units, controls, claims, reasons, and how numbers are written."""
 
 UNITS = {"patient": "patients", "lookalike": "clusters of look-alike images", "image": "images"}
+KEPT_TOGETHER = {"patient": "each patient's images", "lookalike": "look-alike images"}
 CONTROL_NAMES = {
     "random": "a random map",
     "center": "a blob in the centre",

@@ -6,13 +6,13 @@ from heatproof import artifacts
 from heatproof.train.model import Classifier, load
 
 
-def load_trained(study: str, model: str, seed: int | str, device: torch.device) -> tuple[Classifier, dict]:
-    """Load the checkpoint of one (study, model, seed), in evaluation mode, with its card.
+def load_trained(study: str, model: str, seed: int | str, fold: str, device: torch.device) -> tuple[Classifier, dict]:
+    """Load the checkpoint of one (study, model, seed, fold), in evaluation mode, with its card.
 
     Raises:
         ArtifactError: the checkpoint is not there, or its bytes are not those that were written.
     """
-    folder = artifacts.model_dir(study, model, seed)
+    folder = artifacts.model_dir(study, model, seed, fold)
     card = artifacts.read_json(folder / "card.json")
     path = folder / "model.safetensors"
     if not path.exists() or artifacts.digest(path) != card["sha256"]:

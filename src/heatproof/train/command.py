@@ -22,19 +22,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--study", required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--seed", required=True, type=int)
+    parser.add_argument("--fold", required=True, help="which split: a column of the manifest")
     parser.add_argument("--config", required=True, type=json.loads, help="section train of this model, as JSON")
     parser.add_argument("--compute", required=True, type=json.loads, help="section compute, as JSON")
 
 
 def run(args: argparse.Namespace) -> None:
     recipe, compute = args.config, args.compute
-    key = (args.study, args.model, args.seed)
-    name = f"{args.study}/{args.model}/{args.seed}"
+    # a study of one fold draws the same numbers as it does beside others
+    key = (args.study, args.model, args.seed, *([] if args.fold == "fold0" else [args.fold]))
+    name = f"{args.study}/{args.model}/{args.seed}/{args.fold}"
     prepare(compute["threads"])
     device = pick_device(compute["device"])
     source = artifacts.data_dir(args.study)
     facts = artifacts.read_json(source / "digest.json")
-    manifest = artifacts.read_table(source / "manifest.parquet", artifacts.MANIFEST)
+    manifest = artifacts.read_manifest(args.study, args.fold)
     pixels = artifacts.read_array(source / "pixels.npy")
     labels = torch.tensor(manifest["label"].to_numpy("int64"))
 
@@ -47,9 +49,10 @@ def run(args: argparse.Namespace) -> None:
     model = _start(args.model, brought, recipe, facts, images("train"))
     find_target_layer(model.eval(), facts["size"], 1)  # what cannot be explained is not trained
     resume = Resume(
-        artifacts.STATE / "train" / args.study / f"{args.model}-{args.seed}",
+        artifacts.STATE / "train" / args.study / f"{args.model}-{args.seed}-{args.fold}",
         json.dumps(
-            [recipe, compute, str(device), facts["sha256"], brought and artifacts.digest(brought)], sort_keys=True
+            [recipe, compute, str(device), args.fold, facts["sha256"], brought and artifacts.digest(brought)],
+            sort_keys=True,
         ),
     )
     history = train(
@@ -63,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
         resume=resume,
         tell=lambda text: line(f"{name}: {text}"),
     )
-    folder = artifacts.model_dir(*key)
+    folder = artifacts.model_dir(args.study, args.model, args.seed, args.fold)
     held_out = images("val", "test")
     logits = predict(model.to(device), held_out, compute["batch_size"], device)
     _write_predictions(folder / "predictions.parquet", manifest.iloc[held_out.rows], logits)

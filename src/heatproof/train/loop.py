@@ -38,7 +38,7 @@ def train(
     Args:
         images, validation: what is trained on, and what chooses the epoch.
         recipe: section `train` of the configuration, resolved for this model.
-        key: what the seeds are derived from: study, model, seed.
+        key: what the seeds are derived from: study, model, seed, and the fold unless it is the first.
         resume: where the state of a stopped training lies.
         tell: is given a line of progress an epoch.
 

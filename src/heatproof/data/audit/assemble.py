@@ -1,0 +1,168 @@
+"""The audit of a study's images: what makes an accuracy on them mean less than it seems.
+
+Duplicates, label conflicts, leaks between splits, and shortcuts; `audit` gives the content of `audit.json`.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from heatproof.data.audit.duplicates import conflicts, count_duplicates, count_pairs, list_pairs, pair_kinds
+from heatproof.data.audit.leaks import TEST, TRAIN, VAL, Neighbours, leak_rate, neighbours, random_leaks
+from heatproof.data.audit.material import Material, Settings
+from heatproof.data.audit.probes import (
+    deal_both,
+    measure,
+    missing,
+    neighbour_labels,
+    predict,
+    probe_stage,
+    shape_features,
+)
+from heatproof.data.audit.sweep import sweep_row
+from heatproof.data.lookalikes import Pairs, clusters, pairs_down_to, too_many
+from heatproof.progress import line
+from heatproof.seeds import generator
+
+_CODES = {"train": TRAIN, "val": VAL, "test": TEST}
+
+
+def audit(material: Material, settings: Settings, key: tuple[str | int, ...]) -> tuple[dict, pd.DataFrame]:
+    """Look into the images of a study.
+
+    Args:
+        key: what random numbers are keyed by.
+
+    Returns:
+        The content of `audit.json` without what it does not know (quarantined files, seams, the planted cue, and the
+        sentences), and the pairs that look alike, columns of `AUDIT_PAIRS`, those across classes first.
+
+    Raises:
+        InputError: more pairs look alike at the threshold than can be held.
+    """
+    labels, threshold = material.labels, settings.threshold
+    line("audit: comparing all images with each other")
+    floor, every = pairs_down_to(material.raw.thumbnails, [threshold, *settings.sweep], limit=settings.limit)
+    if floor is None or floor > threshold:
+        raise too_many(threshold, settings.limit, settings.option)
+    pairs = every.above(threshold)
+    kinds = pair_kinds(material, pairs)
+    linked = clusters(len(labels), pairs.a, pairs.b)
+    if material.groups is None:
+        material = replace(material, groups=linked)
+    groups = linked if material.group_kind == "image" else material.groups  # shows what a random split hides
+    line("audit: random splits, and trivial classifiers")
+    found = neighbours(len(labels), every)
+    rng = generator("leaks", *key)
+    drawn = random_leaks(labels, settings.three_shares, found, [threshold, *settings.sweep], settings.draws, rng)
+    probes, sweep = _probes_and_sweep(material, groups, every, floor, drawn[:, 1:], settings, key)
+    counts = np.bincount(labels, minlength=len(material.classes)).tolist()
+    result = {
+        "images": len(labels),
+        "groups": len(pd.unique(material.groups)),
+        "group_kind": material.group_kind,
+        "threshold": threshold,
+        "classes": list(material.classes),
+        "counts": dict(zip(material.classes, counts, strict=True)),
+        "duplicates": {
+            "bytes": count_duplicates(material.sha256, labels),
+            "pixels": count_duplicates(material.digests, labels),
+            "lookalikes": count_pairs(pairs, material),
+        },
+        "conflicts": conflicts(material, pairs, kinds),
+        "leak": {
+            "split": {fold: _leak(split, found, threshold) for fold, split in material.splits.items()},
+            "random": _spread(drawn[:, 0]),
+        },
+        "sweep": sweep,
+        "probes": probes,
+        "nonsquare": nonsquare(material, groups, settings, key),
+    }
+    return result, list_pairs(material, pairs, kinds)
+
+
+def _probes_and_sweep(
+    material: Material,
+    groups: np.ndarray,
+    every: Pairs,
+    floor: float,
+    leaks: np.ndarray,
+    settings: Settings,
+    key: tuple[str | int, ...],
+) -> tuple[list[dict], list[dict]]:
+    """Both at once: the nearest neighbours of all their folds are found in one pass over the thumbnails.
+
+    leaks: of random splits [draws, thresholds of the sweep].
+    """
+    labels = material.labels
+    dealt = deal_both(labels, groups, material.classes, settings.folds, *key)
+    swept = [sweep_row(material, every, each, floor, settings, key) for each in settings.sweep]
+    every_folds = [*dealt.values(), *(folds for _, folds in swept)]
+    predicted = neighbour_labels(material.raw.thumbnails, labels, every_folds)
+    nearest = {"raw": predicted[: len(dealt)]}
+    nearest["preprocessed"] = neighbour_labels(material.fitted.thumbnails, labels, list(dealt.values()))
+    probes = []
+    for stage, view in {"raw": material.raw, "preprocessed": material.fitted}.items():
+        by_split = dict(zip(dealt, nearest[stage], strict=True))
+        probes += probe_stage(stage, view, by_split, dealt, labels, groups, draws=settings.bootstrap, key=key)
+    sweep = [
+        row
+        | {
+            "leak_random": None if row["reason"] else _mean(leak),
+            "neighbour": None if isinstance(guesses, str) else _accuracy(labels, guesses),
+        }
+        for (row, _), leak, guesses in zip(swept, leaks.T, predicted[len(dealt) :], strict=True)
+    ]
+    return probes, sweep
+
+
+def _leak(split: np.ndarray, found: Neighbours, threshold: float) -> float | None:
+    codes = pd.Series(split).map(_CODES).to_numpy()
+    return _mean(leak_rate(codes, found, [threshold]))
+
+
+def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: tuple) -> dict | None:
+    """Whether a linear model tells by shape and margins which images were not square, before and after preprocessing.
+
+    It is asked about the images of the classes that have such images, so that what else tells these classes from
+    others does not count. None where every image is square.
+    """
+    odd = (material.raw.facts["width"] != material.raw.facts["height"]).to_numpy()
+    if not odd.any():
+        return None
+    names = np.array(material.classes, object)[material.labels[odd]]
+    asked = np.isin(material.labels, np.unique(material.labels[odd]))
+    labels, units = odd[asked].astype(int), groups[asked]
+    dealt = deal_both(labels, units, ["square", "not square"], settings.folds, *key, "nonsquare")
+    result = {
+        "images": int(odd.sum()),
+        "by_class": {name: int((names == name).sum()) for name in material.classes},
+    }
+    for stage, view in {"raw": material.raw, "preprocessed": material.fitted}.items():
+        folds = dealt["grouped"]
+        name = {"probe": "shape", "stage": stage, "split": "grouped"}
+        if isinstance(folds, str):
+            result[f"probe_{stage}"] = name | missing(folds, labels, units)
+            continue
+        predicted = predict(shape_features(view)[asked], labels, folds)
+        rng = generator("nonsquare", *key, stage)
+        result[f"probe_{stage}"] = name | measure(labels, predicted, units, settings.bootstrap, rng)
+    return result
+
+
+def _accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
+    return float(np.mean([(predicted[labels == label] == label).mean() for label in np.unique(labels)]))
+
+
+def _mean(values: np.ndarray) -> float | None:
+    mean = float(np.mean(values))
+    return None if np.isnan(mean) else mean
+
+
+def _spread(values: np.ndarray) -> dict:
+    """Mean, and the percentiles that 95 % of the draws lie between."""
+    if np.isnan(values).any():
+        return {"mean": None, "low": None, "high": None, "draws": len(values)}
+    low, high = np.quantile(values, [0.025, 0.975])
+    return {"mean": float(values.mean()), "low": float(low), "high": float(high), "draws": len(values)}

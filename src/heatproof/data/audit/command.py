@@ -1,0 +1,132 @@
+"""`heatproof audit`: of a study, as a job of the pipeline; or of any folder or archive of images, by itself."""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+from heatproof import artifacts
+from heatproof.data.audit.assemble import audit
+from heatproof.data.audit.material import Material, Settings
+from heatproof.data.audit.sources import read_path, read_study
+from heatproof.data.audit.summary import summary
+from heatproof.data.audit.words import sentences
+from heatproof.errors import InputError
+from heatproof.progress import line
+
+SWEEP = (0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", nargs="?", metavar="PATH", help="folder or archive (zip, tar); or a study that has run")
+    parser.add_argument("--patient", metavar="REGEX", help="its first group, found in a file name, is the patient")
+    parser.add_argument("--threshold", type=float, default=0.95, help="similarity of look-alikes (default: 0.95)")
+    parser.add_argument("--json", metavar="FILE", help="write all that was found to this file too")
+    parser.add_argument("--up", type=int, default=1, help="how many folders up the class is (default: 1)")
+    parser.add_argument(
+        "--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help="values shown as black and white"
+    )
+    parser.add_argument("--size", type=int, default=224, help="side after preprocessing, in pixels (default: 224)")
+    parser.add_argument("--crop", choices=("none", "body"), default="none", help="before it is made square")
+    parser.add_argument("--fit", choices=("crop", "pad", "squash"), default="crop", help="how it is made square")
+    parser.add_argument("--study", help="audit what the data job of this study left; needs --config")
+    parser.add_argument("--config", type=json.loads, metavar="JSON", help="how to; a job's own")
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.study is not None:
+        if args.path is not None or args.config is None:
+            raise InputError("--study stands with --config, and without PATH")
+        _audit_study(args.study, args.config)
+    elif args.path is None:
+        raise InputError("give a folder or an archive of images")
+    elif not Path(args.path).exists() and artifacts.data_dir(args.path).is_dir():
+        found = artifacts.read_json(artifacts.data_dir(args.path) / "audit.json")
+        print(summary(found, f"study {args.path}"))
+    elif not Path(args.path).exists():
+        raise InputError(f"{args.path}: not there; give a folder or an archive of images, or a study that has run")
+    else:
+        _audit_path(Path(args.path), args)
+
+
+def _audit_study(study: str, config: dict) -> None:
+    folder, split = artifacts.data_dir(study), config["split"]
+    bad = artifacts.read_table(folder / "quarantine.csv", artifacts.QUARANTINE)
+    folds = split["folds"]
+    settings = Settings(
+        threshold=config["lookalike"],
+        sweep=tuple(config["audit"]["sweep"]),
+        draws=config["audit"]["draws"],
+        bootstrap=config["audit"]["bootstrap"],
+        folds=config["audit"]["folds"],
+        shares=tuple(split[name] for name in ("train", "val", "test")) if folds == 1 else (1 / folds,) * folds,
+        tolerance=split["tolerance"],
+        cross_validated=folds > 1,
+    )
+    key = (study, config["seed"])
+    material = read_study(study, config["group_kind"])
+    seams = _seams(folder, material, settings, key) if config["kind"] == "planted" else None
+    found, pairs = audit(material, settings, key)
+    found |= {"quarantined": bad.to_dict("records"), "seams": seams, "shortcut": config["shortcut"]}
+    found |= {"kind": config["kind"]}
+    found["sentences"] = sentences(found)
+    artifacts.write_json(folder / "audit.json", found)
+    artifacts.write_table(folder / "audit.csv", _table(found), artifacts.AUDIT)
+    artifacts.write_table(folder / "audit_pairs.csv", pairs, artifacts.AUDIT_PAIRS)
+    print("\n".join(f"{row['level']}: {row['text']}" for row in found["sentences"]))
+
+
+def _table(found: dict):
+    import pandas as pd
+
+    return pd.DataFrame(found["probes"], columns=list(artifacts.AUDIT))
+
+
+def _seams(folder: Path, material: Material, settings: Settings, key: tuple) -> dict:
+    from heatproof.data.seams import seam_probe
+
+    pixels, seams = (artifacts.read_array(folder / name) for name in ("pixels.npy", "seams.npy"))
+    options = {"folds": settings.folds, "draws": settings.bootstrap, "key": key}
+    return seam_probe(pixels, seams, material.labels, material.groups, **options)
+
+
+def _audit_path(path: Path, args: argparse.Namespace) -> None:
+    _check(args)
+    window = None if args.window is None else tuple(args.window)
+    options = {"patient": args.patient, "window": window, "up": args.up}
+    options |= {"size": args.size, "crop": args.crop, "fit": args.fit}
+    material, bad, others = read_path(path, **options)
+    settings = Settings(threshold=args.threshold, sweep=tuple(sorted({*SWEEP, args.threshold})), option="--threshold")
+    found, _ = audit(material, settings, ("audit",))
+    found |= {"quarantined": bad, "seams": None, "shortcut": None, "kind": "path"}
+    found["sentences"] = sentences(found)
+    if args.json is not None:
+        _write(Path(args.json), found)
+    if others:
+        line(f"{len(others)} other files are no images and left aside, such as {others[0]}")
+    print(summary(found, str(path)))
+
+
+def _check(args: argparse.Namespace) -> None:
+    if not 0.3 < args.threshold <= 1:
+        raise InputError(f"--threshold: {args.threshold:g} is not above 0.3 and at most 1")
+    if args.size < 32:
+        raise InputError(f"--size: {args.size} is below 32")
+    if args.up < 1:
+        raise InputError(f"--up: {args.up} is below 1")
+    if args.window is not None and not args.window[0] < args.window[1]:
+        raise InputError("--window: the first value must be below the second")
+    if args.patient is not None:
+        try:
+            groups = re.compile(args.patient).groups
+        except re.error as error:
+            raise InputError(f"--patient: not a regular expression: {error}") from None
+        if not groups:
+            raise InputError("--patient: needs a group in parentheses around the patient's id")
+
+
+def _write(path: Path, found: dict) -> None:
+    try:
+        artifacts.write_json(path, found)
+    except OSError as error:
+        raise InputError(f"--json: {path}: cannot be written ({error.strerror})") from None

@@ -1,0 +1,62 @@
+"""What an audit looks at, and how."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from heatproof.data.audit.probes import View
+from heatproof.data.lookalikes import LIMIT
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the audit looks at; every array has one entry an image.
+
+    labels: int; sha256: of the files; digests: of thumbnail and pixels after
+    preprocessing; groups: any, or None for the clusters that the audit finds; group_kind: patient,
+    lookalike or image; splits: train, val or test by fold (`fold0`, ...; `random0`, ...); raw, fitted: the images as
+    they came and after preprocessing.
+    """
+
+    image_ids: np.ndarray
+    labels: np.ndarray
+    classes: list[str]
+    sha256: np.ndarray
+    digests: np.ndarray
+    groups: np.ndarray | None
+    group_kind: str
+    raw: View
+    fitted: View
+    splits: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def used(self) -> dict[str, np.ndarray]:
+        """The splits in use, without those that are only compared."""
+        return {fold: split for fold, split in self.splits.items() if fold.startswith("fold")}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to look: `draws` random splits, `bootstrap` draws, `folds` of the probes, thresholds to `sweep`.
+
+    shares: of train, val and test, or of each part of a cross-validation; tolerance: how far they may be missed.
+    """
+
+    threshold: float
+    sweep: tuple[float, ...]
+    draws: int = 200
+    bootstrap: int = 1000
+    folds: int = 5
+    shares: tuple[float, ...] = (0.6, 0.2, 0.2)
+    tolerance: float = 0.1
+    cross_validated: bool = False
+    limit: int = LIMIT  # pairs of look-alikes
+    option: str = "data.lookalike"  # what a user sets the threshold with
+
+    @property
+    def three_shares(self) -> tuple[float, float, float]:
+        """Of train, val and test, in a cross-validation too."""
+        if not self.cross_validated:
+            return self.shares
+        one = self.shares[0]
+        return 1 - 2 * one, one, one

@@ -1,0 +1,38 @@
+"""Numbers of an audit as words."""
+
+from collections.abc import Sequence
+
+
+def share(value: float) -> str:
+    """A share as a percentage that is 0% or 100% only where it is exactly that."""
+    if 0 < value < 0.005:
+        return "under 1%"
+    return "over 99%" if 0.995 <= value < 1 else f"{value:.0%}"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """`1 pair`, `2 pairs`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def scored(row: dict) -> str:
+    """`0.53 [0.46 to 0.60]`, without brackets where there is no interval."""
+    if row["low"] is None:
+        return f"{row['balanced_accuracy']:.2f} (no interval: {row['reason']})"
+    return f"{row['balanced_accuracy']:.2f} [{row['low']:.2f} to {row['high']:.2f}]"
+
+
+def surely_above(row: dict) -> bool:
+    """Whether the whole interval lies above chance."""
+    return row["low"] is not None and row["low"] > row["chance"]
+
+
+def find(audit: dict, probe: str, stage: str, split: str = "grouped") -> dict | None:
+    """A probe that has a number, or None."""
+    rows = (r for r in audit["probes"] if (r["probe"], r["stage"], r["split"]) == (probe, stage, split))
+    return next((row for row in rows if row["balanced_accuracy"] is not None), None)

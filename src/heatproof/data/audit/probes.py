@@ -1,0 +1,189 @@
+"""Probes: how well classifiers that cannot see disease tell the classes apart.
+
+- neighbour: nearest neighbour on thumbnails;
+- facts: a linear model on size, shape, mode, format, JPEG quality, bytes, mean and the thumbnail's outer ring;
+- shape: a linear model on width, height, aspect and the constant margins alone;
+- border: a linear model on the thumbnail's outer ring;
+- outside: a linear model on the thumbnail without its middle half (16 x 16 of 32 x 32).
+
+Each is cross-validated over images (split `random`) and over whole groups (`grouped`). The interval is that of a
+bootstrap over groups under both, since images of one group are no independent evidence. It does not know that the
+models of a cross-validation share training images: without any cue about 1 probe in 20 lies surely above chance
+(simulated; 1 in 40 by the level of the interval).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from heatproof.bootstrap import balanced_accuracy, confusion_by_group, percentile_interval, resample
+from heatproof.data.audit.trivial import TooFewGroups, deal_folds, linear_predictions, nearest_rows
+from heatproof.seeds import generator
+
+LEVEL = 0.95
+_SIZES = 20  # the most frequent sizes of images that a linear model sees as such
+
+
+@dataclass(frozen=True)
+class View:
+    """What one stage shows of the images.
+
+    thumbnails: uint8 [images, 32, 32]; margins: int [images, 4], constant lines at the top, bottom, left and right;
+    facts: width, height, mode, format, quality and bytes, one row an image; None where all images share them.
+    """
+
+    thumbnails: np.ndarray
+    margins: np.ndarray
+    facts: pd.DataFrame | None = None
+
+
+def deal_both(
+    labels: np.ndarray, groups: np.ndarray, classes: Sequence[str], folds: int, *key: str | int
+) -> dict[str, np.ndarray | str]:
+    """Folds of images (`random`) and of whole groups (`grouped`), or why there are none; see `deal_folds`."""
+    units = {"random": np.arange(len(labels)), "grouped": groups}
+    return {split: folds_or_why(labels, each, classes, folds, *key, split) for split, each in units.items()}
+
+
+def folds_or_why(
+    labels: np.ndarray, groups: np.ndarray, classes: Sequence[str], folds: int, *key: str | int
+) -> np.ndarray | str:
+    """Folds of whole groups, or in words why there are none."""
+    try:
+        return deal_folds(labels, groups, folds, classes, *key)
+    except TooFewGroups as error:
+        return str(error)
+
+
+def neighbour_labels(
+    thumbnails: np.ndarray, labels: np.ndarray, dealt: Sequence[np.ndarray | str]
+) -> list[np.ndarray | str]:
+    """Predictions of the nearest neighbour for several dealings, or why there are none; compared only once."""
+    possible = [folds for folds in dealt if not isinstance(folds, str)]
+    found = iter(labels[nearest_rows(thumbnails, possible)] if possible else [])
+    return [folds if isinstance(folds, str) else next(found) for folds in dealt]
+
+
+def probe_stage(
+    stage: str,
+    view: View,
+    nearest: dict[str, np.ndarray | str],
+    dealt: dict[str, np.ndarray | str],
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    draws: int,
+    key: tuple[str | int, ...],
+) -> list[dict]:
+    """All probes of one stage, under both splits.
+
+    Args:
+        stage: raw or preprocessed.
+        nearest: by split, what `neighbour_labels` gives.
+        dealt: by split, folds or why there are none.
+        labels, groups: int and any [images].
+        draws: of the bootstrap.
+        key: what random numbers are keyed by.
+
+    Returns:
+        For each: probe, stage, split, balanced_accuracy, low, high, chance, groups, reason. The numbers that cannot
+        be had are None, and `reason` says why; else it is empty.
+    """
+    found = []
+    for probe in ("neighbour", *LINEAR):
+        features = None if probe == "neighbour" else LINEAR[probe](view)
+        for split, folds in dealt.items():
+            name = {"probe": probe, "stage": stage, "split": split}
+            if isinstance(folds, str):
+                found.append(name | missing(folds, labels, groups))
+                continue
+            predicted = nearest[split] if features is None else predict(features, labels, folds)
+            rng = generator("probe", *key, probe, stage, split)
+            found.append(name | measure(labels, predicted, groups, draws, rng))
+    return found
+
+
+def predict(features: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Predictions of the linear model; its penalty, the number of features, serves 30 as well as 768 of them."""
+    return linear_predictions(features, labels, folds, alpha=float(max(1, features.shape[1])))
+
+
+def measure(
+    labels: np.ndarray, predicted: np.ndarray, groups: np.ndarray, draws: int, rng: np.random.Generator
+) -> dict:
+    """Balanced accuracy with the interval of a bootstrap over groups, chance, and the number of groups."""
+    present = np.unique(labels)
+    codes, guesses = np.searchsorted(present, labels), np.searchsorted(present, predicted)
+    counts = confusion_by_group(codes, guesses, groups, len(present))
+    every = np.ones(len(present), bool)
+    drawn = resample(counts, every, draws, rng)
+    low, high = percentile_interval(balanced_accuracy(drawn, every), LEVEL)
+    return {
+        "balanced_accuracy": float(balanced_accuracy(counts.sum(0), every)),
+        "low": None if np.isnan(low) else low,
+        "high": None if np.isnan(high) else high,
+        "chance": 1 / len(present),
+        "groups": len(counts),
+        "reason": "" if len(drawn) else "too few groups for an interval",
+    }
+
+
+def missing(reason: str, labels: np.ndarray, groups: np.ndarray) -> dict:
+    """What `measure` gives where nothing can be measured."""
+    none = dict.fromkeys(("balanced_accuracy", "low", "high"))
+    return none | {"chance": 1 / len(np.unique(labels)), "groups": len(pd.unique(groups)), "reason": reason}
+
+
+def shape_features(view: View) -> np.ndarray:
+    """float64 [images, features]: margins, and width, height, aspect and the frequent sizes where they differ."""
+    columns = [view.margins.astype(float)]
+    if view.facts is not None:
+        width, height = (view.facts[name].to_numpy(float) for name in ("width", "height"))
+        columns += [np.stack([width, height, np.log(width / height), width != height], 1)]
+        sizes = view.facts["width"].astype(str) + "x" + view.facts["height"].astype(str)
+        columns += [_indicators(sizes, _SIZES)]
+    return np.concatenate(columns, 1)
+
+
+def facts_features(view: View) -> np.ndarray:
+    """float64 [images, features]: those of the shape and the border, mean, mode, format, JPEG quality and bytes."""
+    mean = view.thumbnails.reshape(len(view.thumbnails), -1).mean(1)
+    columns = [shape_features(view), mean[:, None], border_features(view).astype(float)]
+    if view.facts is not None:
+        quality = view.facts["quality"].to_numpy(float)
+        weight = np.log1p(view.facts["bytes"].to_numpy(float))
+        columns += [np.stack([np.nan_to_num(quality), np.isnan(quality), weight], 1)]
+        columns += [_indicators(view.facts[name].astype(str), _SIZES) for name in ("mode", "format")]
+    return np.concatenate(columns, 1)
+
+
+def border_features(view: View) -> np.ndarray:
+    """uint8 [images, 124]: the outer ring of the thumbnail."""
+    ring = np.ones(view.thumbnails.shape[1:], bool)
+    ring[1:-1, 1:-1] = False
+    return view.thumbnails[:, ring]
+
+
+def outside_features(view: View) -> np.ndarray:
+    """uint8 [images, 768]: the thumbnail without its middle half."""
+    height, width = view.thumbnails.shape[1:]
+    kept = np.ones((height, width), bool)
+    kept[height // 4 : height - height // 4, width // 4 : width - width // 4] = False
+    return view.thumbnails[:, kept]
+
+
+LINEAR = {
+    "facts": facts_features,
+    "shape": shape_features,
+    "border": border_features,
+    "outside": outside_features,
+}
+
+
+def _indicators(values: pd.Series, most: int) -> np.ndarray:
+    """A column of 0 and 1 for each of the most frequent values (ties: in order of the values)."""
+    counts = values.value_counts().rename_axis("value").reset_index(name="count")
+    kept = counts.sort_values(["count", "value"], ascending=[False, True])["value"].head(most)
+    return np.stack([values.to_numpy() == value for value in kept], 1).astype(float)

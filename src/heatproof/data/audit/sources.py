@@ -1,0 +1,171 @@
+"""What an audit looks at, from a study's artifacts or straight from a folder or an archive."""
+
+import hashlib
+import re
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from heatproof import artifacts
+from heatproof.data.audit.material import Material
+from heatproof.data.audit.probes import View
+from heatproof.data.preprocess import margins, preprocess, thumbnail, to_uint8
+from heatproof.errors import InputError
+from heatproof.progress import steps
+
+EDGES = ("top", "bottom", "left", "right")
+FACTS = ("width", "height", "mode", "format", "quality", "bytes")
+_PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
+_PARTS |= {"test": "test", "testing": "test"}
+MOST = 50  # classes
+TOP = "(no folder)"  # the class of images that lie in none
+
+
+def read_study(study: str, group_kind: str) -> Material:
+    """The images of a study, from what its data job left."""
+    folder = artifacts.data_dir(study)
+    manifest = artifacts.read_table(folder / "manifest.parquet", artifacts.DEALT)
+    facts = artifacts.read_table(folder / "facts.parquet", artifacts.FACTS)
+    thumbnails, pixels = (artifacts.read_array(folder / name) for name in ("thumbnails.npy", "pixels.npy"))
+    counts = {"facts.parquet": len(facts), "thumbnails.npy": len(thumbnails), "pixels.npy": len(pixels)}
+    for name, count in counts.items():
+        if count != len(manifest):
+            raise artifacts.ArtifactError(
+                f"{folder / name}: {count} images, and the manifest has {len(manifest)}; delete the file and run again"
+            )
+    fitted = _Fitted(len(manifest))
+    for row, image in enumerate(steps(pixels, len(pixels), f"{study}: preprocessed images")):
+        fitted.add(row, image, thumbnails[row])
+    known = pd.concat([manifest[["width", "height"]], facts.drop(columns="image_id")], axis=1)
+    return Material(
+        image_ids=manifest["image_id"].to_numpy(object),
+        labels=manifest["label"].to_numpy(np.int64),
+        classes=artifacts.read_json(folder / "digest.json")["classes"],
+        sha256=manifest["sha256"].to_numpy(object),
+        digests=fitted.digests,
+        groups=manifest["group"].to_numpy(object),
+        group_kind=group_kind,
+        raw=View(np.asarray(thumbnails), known[list(EDGES)].to_numpy(np.int64), known[list(FACTS)]),
+        fitted=fitted.view(),
+        splits={name: manifest[name].to_numpy(object) for name in manifest if re.fullmatch(artifacts.FOLD, name)},
+    )
+
+
+class _Fitted:
+    """What is kept of images after preprocessing, one by one: the pixels themselves are not."""
+
+    def __init__(self, count: int):
+        self.thumbnails, self.margins = np.empty((count, 32, 32), np.uint8), np.empty((count, 4), np.int64)
+        self.digests = np.empty(count, object)
+
+    def add(self, row: int, pixels: np.ndarray, raw: np.ndarray) -> None:
+        """pixels: uint8 [channels, size, size]; raw: the thumbnail of the image as it came."""
+        image = pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
+        self.thumbnails[row], self.margins[row] = thumbnail(image), margins(image)
+        self.digests[row] = hashlib.blake2b(raw.tobytes() + pixels.tobytes(), digest_size=16).hexdigest()
+
+    def view(self, rows: slice = slice(None)) -> View:
+        return View(self.thumbnails[rows], self.margins[rows])
+
+
+def read_path(
+    path: Path,
+    *,
+    patient: str | None,
+    window: tuple[float, float] | None,
+    size: int,
+    crop: str,
+    fit: str,
+    up: int = 1,
+) -> tuple[Material, list[dict], list[str]]:
+    """The images of a folder or an archive, each in the class that a folder above it is named after.
+
+    Where folders called train and test (and val) stand above all of them, that is the split in use.
+
+    Args:
+        patient: pattern whose first group, found in a file's name, is the patient; groups are then patients, else
+            clusters of look-alikes, which the audit finds.
+        window: the values that become black and white.
+        size, crop, fit: of preprocessing.
+        up: how many folders up the class is: 1 is the folder directly above.
+
+    Returns:
+        the images; the bad files, source and reason of each; the names of files that are not images by their suffix.
+
+    Raises:
+        InputError: no image can be read, there are more than `MOST` classes, or a file's name holds no patient.
+    """
+    from heatproof.data.reading.decode import SUFFIXES
+    from heatproof.data.reading.images import read_image
+    from heatproof.data.reading.trees import open_tree
+
+    rows, bad = [], []
+    with open_tree(path) as tree:
+        names = [name for name in tree.names if PurePosixPath(name).suffix.lower() in SUFFIXES]
+        others = [name for name in tree.names if PurePosixPath(name).suffix.lower() not in SUFFIXES]
+        if not names:
+            raise InputError(f"{path}: none of {len(others)} files is an image ({', '.join(sorted(SUFFIXES))})")
+        _check_classes(path, names, up)
+        persons = None if patient is None else [_patient(path, patient, name) for name in names]
+        fitted = _Fitted(len(names))
+        for index, name in enumerate(steps(names, len(names), "audit: images")):
+            try:
+                image = read_image(tree, name, window=window)
+            except InputError as error:
+                bad.append({"source": name, "reason": str(error).replace("data.window", "--window")})
+                continue
+            pixels = to_uint8(image, window)
+            small = thumbnail(pixels)
+            fitted.add(len(rows), preprocess(pixels, None, size=size, channels=1, crop=crop, fit=fit)[0], small)
+            facts = {key: getattr(image.facts, key) for key in FACTS}
+            edges = dict(zip(EDGES, margins(pixels), strict=True))
+            rows.append({"name": name, "index": index, "sha256": image.sha256, "small": small, **facts, **edges})
+    if not rows:
+        raise InputError(f"{path}: none of {len(names)} images can be used; the first: {bad[0]['reason']}")
+    frame = pd.DataFrame(rows)
+    folders = frame["name"].map(lambda name: _folder(name, up))
+    labels, classes = pd.factorize(folders, sort=True)
+    material = Material(
+        image_ids=frame["name"].to_numpy(object),
+        labels=labels.astype(np.int64),
+        classes=list(classes),
+        sha256=frame["sha256"].to_numpy(object),
+        digests=fitted.digests[: len(rows)],
+        groups=None if persons is None else np.array(persons, object)[frame["index"]],
+        group_kind="lookalike" if persons is None else "patient",
+        raw=View(np.stack(frame["small"].to_list()), frame[list(EDGES)].to_numpy(np.int64), frame[list(FACTS)]),
+        fitted=fitted.view(slice(len(rows))),
+        splits=_parts(frame["name"]),
+    )
+    return material, bad, others
+
+
+def _folder(name: str, up: int) -> str:
+    folders = PurePosixPath(name).parent.parts
+    return folders[-up] if len(folders) >= up else TOP
+
+
+def _check_classes(path: Path, names: list[str], up: int) -> None:
+    count = len({_folder(name, up) for name in names})
+    if count > MOST:
+        raise InputError(
+            f"{path}: {count} folders with images, and {MOST} classes are the most; if each is a patient, --up "
+            f"{up + 1} takes the folder above it for the class"
+        )
+
+
+def _patient(path: Path, pattern: str, name: str) -> str:
+    match = re.search(pattern, PurePosixPath(name).name)
+    if not match or not match[1]:
+        raise InputError(f"{path}: {name}: --patient {pattern!r} finds no patient in this file name")
+    return match[1]
+
+
+def _parts(names: pd.Series) -> dict[str, np.ndarray]:
+    """The split that folders called train, val and test tell, where they stand above every image."""
+    found = [
+        next((_PARTS[part.lower()] for part in PurePosixPath(name).parent.parts if part.lower() in _PARTS), None)
+        for name in names
+    ]
+    return {"fold0": np.array(found, object)} if None not in found and {"train", "test"} <= set(found) else {}

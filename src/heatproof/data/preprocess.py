@@ -1,0 +1,125 @@
+"""From an image as it came to the square of grey levels that a model sees."""
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageOps
+from scipy import ndimage
+
+from heatproof.data.records import Image
+
+THUMBNAIL = 32
+_BODY_SIDE = 192  # a body is looked for at no more than this side
+_SMALLEST_BODY = 0.1  # of the image
+_FLAT = 2  # grey levels that a line of a margin may differ by
+
+
+def to_uint8(image: Image, window: tuple[float, float] | None = None) -> np.ndarray:
+    """Pixels [height, width] or [height, width, 3] in 0 to 255: by the window asked for, else by the image's own.
+
+    The window's lower end and all below become 0, its upper end and all above 255.
+    """
+    low, high = window or image.window or (0, 255)
+    if image.pixels.dtype == np.uint8 and (low, high) == (0, 255):
+        return image.pixels
+    scaled = (image.pixels.astype(np.float32) - low) * np.float32(255 / (high - low))
+    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+
+
+def grey(pixels: np.ndarray) -> np.ndarray:
+    """uint8 [height, width] of pixels with one channel or three (ITU-R 601 luma, as Pillow has it)."""
+    return pixels if pixels.ndim == 2 else np.asarray(Pillow.fromarray(pixels).convert("L"))
+
+
+def thumbnail(pixels: np.ndarray) -> np.ndarray:
+    """uint8 [32, 32]: the whole image, grey, averaged over boxes; its shape is lost."""
+    image = Pillow.fromarray(np.ascontiguousarray(grey(pixels)))
+    return np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Pillow.Resampling.BOX))
+
+
+def margins(pixels: np.ndarray) -> tuple[int, int, int, int]:
+    """Constant rows at the top and bottom and columns at the left and right edge, counted inwards.
+
+    A line is constant if its grey levels differ by at most 2.
+    """
+    image = grey(pixels)
+    rows, columns = (np.ptp(image, axis=axis) > _FLAT for axis in (1, 0))
+    counts = [
+        int(lines.argmax()) if lines.any() else len(lines) for lines in (rows, rows[::-1], columns, columns[::-1])
+    ]
+    return tuple(counts)
+
+
+def find_body(image: np.ndarray) -> np.ndarray | None:
+    """Mask bool [height, width] of the body in a slice: what is brighter than the air around it, lungs included.
+
+    Otsu's threshold (Otsu 1979), thin things such as the table opened away, the largest piece, its holes filled.
+
+    Returns:
+        None where the largest piece is less than a tenth of the image.
+    """
+    height, width = image.shape
+    factor = max(1.0, max(height, width) / _BODY_SIDE)
+    small = Pillow.fromarray(image).resize((round(width / factor), round(height / factor)), Pillow.Resampling.BOX)
+    bright = np.asarray(small) > _otsu(np.asarray(small))
+    # the edge is replicated, so that a body which touches it is not eaten from there
+    solid = ndimage.binary_opening(np.pad(bright, 4, mode="edge"), iterations=2)[4:-4, 4:-4]
+    pieces, count = ndimage.label(solid)
+    if not count:
+        return None
+    largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+    body = ndimage.binary_fill_holes(ndimage.binary_dilation(largest, iterations=1))
+    if body.mean() < _SMALLEST_BODY:
+        return None
+    return np.asarray(Pillow.fromarray(body).resize((width, height), Pillow.Resampling.NEAREST))
+
+
+def _otsu(image: np.ndarray) -> int:
+    """The grey level that splits an image into the two classes with the largest variance between them."""
+    counts = np.bincount(image.ravel(), minlength=256).astype(float)
+    below = counts.cumsum()
+    above = below[-1] - below
+    weighted = (counts * np.arange(256)).cumsum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (weighted / below - (weighted[-1] - weighted) / above) ** 2
+    return int(np.nanargmax(np.where(np.isfinite(between), between, -1)))
+
+
+def preprocess(
+    pixels: np.ndarray, mask: np.ndarray | None, *, size: int, channels: int, crop: str, fit: str
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Crop an image to the body and make it square; its mask the same way.
+
+    Args:
+        pixels: uint8 [height, width] or [height, width, 3].
+        mask: bool [height, width], or None.
+        crop: `body`: cut to the body's bounding box, what is not body made black, so that neither air nor padding
+            tells where the image's edge was (an image without a body stays whole); or `none`.
+        fit: `crop` the middle, `pad` with black, or `squash` (its shape is lost).
+
+    Returns:
+        pixels: uint8 [channels, size, size]; mask: bool [size, size], or None.
+    """
+    image = (
+        grey(pixels)
+        if channels == 1
+        else np.broadcast_to(pixels.reshape(*pixels.shape[:2], -1), (*pixels.shape[:2], 3))
+    )
+    body = find_body(grey(pixels)) if crop == "body" else None
+    if body is not None:
+        box = ndimage.find_objects(body.astype(np.uint8))[0]
+        image = np.where(body if image.ndim == 2 else body[..., None], image, 0)[box]
+        mask = None if mask is None else mask[box]
+    squared = np.asarray(resize(Pillow.fromarray(np.ascontiguousarray(image)), size, fit))
+    if mask is not None:
+        mask = np.asarray(resize(Pillow.fromarray(mask.astype(np.uint8) * 255), size, fit)) >= 128
+    return squared.reshape(size, size, channels).transpose(2, 0, 1), mask
+
+
+def resize(image: Pillow.Image, size: int, fit: str) -> Pillow.Image:
+    """Make an image square: `crop` its middle, `pad` it with black, or `squash` it."""
+    method = Pillow.Resampling.BILINEAR
+    if fit == "crop":
+        return ImageOps.fit(image, (size, size), method)
+    if fit == "pad":
+        return ImageOps.pad(image, (size, size), method, color=0)
+    return image.resize((size, size), method)

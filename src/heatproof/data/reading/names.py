@@ -1,0 +1,44 @@
+"""Names of files: how heatproof shows and compares them, and how it speaks of several."""
+
+import unicodedata
+from collections.abc import Iterable
+
+_JUNK = {"thumbs.db", "desktop.ini"}
+
+
+def listed(names: Iterable[str], most: int = 3) -> str:
+    """The first few of many names: `a, b, c and 7 more`."""
+    names = [clean(name) if len(name) < 200 else f"{clean(name[:200])}..." for name in names]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, in one short line."""
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    text = getattr(error, "strerror", None) or str(error)  # of the system's errors without the path
+    return clean(" ".join(text.split())[:160]) or type(error).__name__
+
+
+def clean(name: str) -> str:
+    """A name as heatproof shows and compares it: composed (NFC; macOS decomposes), and on one line.
+
+    Bytes that are not UTF-8, and control characters, become escapes such as `\\xe9`.
+    """
+    if name.isascii() and name.isprintable():
+        return name
+    shown = "".join(_escaped(c) if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in name)
+    return unicodedata.normalize("NFC", shown)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    code -= 0xDC00 if 0xDC80 <= code <= 0xDCFF else 0  # how Python carries a byte that is not UTF-8
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file is hidden, or one that macOS or Windows leaves beside others."""
+    parts = name.split("/")
+    return parts[-1].lower() in _JUNK or any(part.startswith(".") or part == "__MACOSX" for part in parts)

@@ -1,0 +1,134 @@
+"""Does the seam of a plant tell its class? Classifiers that see nothing of it but the seam."""
+
+import numpy as np
+from scipy import ndimage
+
+from heatproof.data.audit.probes import measure, missing, predict
+from heatproof.data.audit.trivial import TooFewGroups, deal_folds
+from heatproof.data.lungs import dilate
+from heatproof.progress import steps
+from heatproof.seeds import derive, generator
+
+_STEPS = (0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0)  # rows, columns between two pixels that are compared
+_TREES = 300
+_BANDS = 4  # across the ring, from the plant outwards
+
+
+def seam_probe(
+    pixels: np.ndarray,
+    seams: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    folds: int,
+    draws: int,
+    key: tuple[str | int, ...],
+) -> dict:
+    """Balanced accuracy of classifiers that see seams alone, each group predicted by one that never saw it.
+
+    They see the ring where the plant was blended in, and as wide a strip of the untouched image around it; never
+    what the ring encloses.
+
+    Args:
+        pixels: uint8 [images, 1, size, size].
+        seams: bool [images, size, size], closed rings.
+        labels, groups: int, 0 normal and 1 planted, and any [images].
+        folds: of the cross-validation; fewer where a class has fewer groups.
+        draws: of the bootstrap over groups that gives the interval.
+        key: what random numbers are keyed by.
+
+    Returns:
+        A row as those of `probes.run_probes`, of a random forest; and under `linear` that of a linear model.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+
+    labels, groups = np.asarray(labels), np.asarray(groups)
+    name = {"probe": "seams", "stage": "preprocessed", "split": "grouped"}
+    try:
+        dealt = deal_folds(labels, groups, folds, ("normal", "planted"), *key, "seams")
+    except TooFewGroups as error:
+        row = name | missing(str(error), labels, groups)
+        return row | {"linear": dict(row)}
+    images = steps(zip(pixels, seams, strict=True), len(labels), "seams")
+    seen = np.stack([seam_features(image[0], seam) for image, seam in images])
+    guesses = np.zeros(len(labels), int)
+    for fold in np.unique(dealt):
+        train, test = dealt != fold, dealt == fold
+        forest = RandomForestClassifier(
+            _TREES,
+            min_samples_leaf=3,
+            class_weight="balanced",
+            random_state=derive("seams", *key, int(fold)) % 2**32,
+        )
+        guesses[test] = forest.fit(seen[train], labels[train]).predict(seen[test])
+    forest, linear = (
+        name | measure(labels, predicted, groups, draws, generator("seams", *key, kind))
+        for kind, predicted in (("forest", guesses), ("linear", predict(seen, labels, dealt)))
+    )
+    return forest | {"linear": linear}
+
+
+def seam_features(image: np.ndarray, seam: np.ndarray) -> np.ndarray:
+    """What a seam shows: levels and their histogram, fine differences, local variance, and the profile across it.
+
+    Each is of the ring, of the strip around it, or of the two compared.
+
+    Args:
+        image: uint8 [size, size].
+        seam: bool [size, size], a closed ring; what it encloses is not looked at.
+
+    Returns:
+        float [features].
+    """
+    values = image.astype(float)
+    hole = ndimage.binary_fill_holes(seam) & ~seam
+    depth = ndimage.distance_transform_edt(~hole)
+    width = depth[seam].max()
+    strip = dilate(seam, width) & ~seam & ~hole
+    ring, around = values[seam], values[strip]
+    base, spread = np.median(around), around.std() + 1
+    bands = np.minimum((depth / (width + 1) * _BANDS).astype(int), _BANDS - 1)
+    parts = [seam & (bands == band) for band in range(_BANDS)]
+    return np.array(
+        [
+            *_levels(ring),
+            *_levels(around),
+            ring.mean() - around.mean(),
+            *(
+                np.histogram(ring, base + spread * np.array([-np.inf, -2, -1, -0.5, 0, 0.5, 1, 2, np.inf]))[0]
+                / len(ring)
+            ),
+            *(value for step in _STEPS for value in _differences(values, seam, strip, step)),
+            *_levels(_local_variance(values, seam)),
+            *_levels(_local_variance(values, strip)),
+            *(values[part].mean() - base if part.any() else 0.0 for part in parts),
+            *(_local_variance(values, part).mean() if part.any() else 0.0 for part in parts),
+        ]
+    )
+
+
+def _levels(values: np.ndarray) -> list[float]:
+    return [values.mean(), values.std(), *np.quantile(values, [0.1, 0.25, 0.5, 0.75, 0.9])]
+
+
+def _differences(values: np.ndarray, seam: np.ndarray, strip: np.ndarray, step: tuple[int, int]) -> list[float]:
+    """Root mean squares of the differences of pixels a step apart: in the ring, in the strip, from one to the other."""
+    down, right = step
+    here = np.s_[: len(values) - down, max(0, -right) : values.shape[1] - max(0, right)]
+    there = np.s_[down:, max(0, right) : values.shape[1] + min(0, right)]
+    squares = (values[here] - values[there]) ** 2
+    pairs = (
+        seam[here] & seam[there],
+        strip[here] & strip[there],
+        (seam[here] & strip[there]) | (strip[here] & seam[there]),
+    )
+    inside, outside, across = (np.sqrt(squares[pair].mean()) if pair.any() else 0.0 for pair in pairs)
+    return [inside, outside, across, np.log((inside + 1) / (outside + 1)), np.log((across + 1) / (outside + 1))]
+
+
+def _local_variance(values: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Variances of the 3x3 surroundings of each pixel of a region, of its own pixels alone."""
+    count = ndimage.uniform_filter(region.astype(float), 3, mode="constant") * 9
+    mean = ndimage.uniform_filter(np.where(region, values, 0), 3, mode="constant") * 9 / np.maximum(count, 1)
+    square = ndimage.uniform_filter(np.where(region, values**2, 0), 3, mode="constant") * 9 / np.maximum(count, 1)
+    return np.maximum(square - mean**2, 0)[region]

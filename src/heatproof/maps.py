@@ -1,0 +1,26 @@
+"""What `explain` and `score` hold true of a heatmap alike: when it is degenerate, how a grid reaches image size."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def degeneracy(maps: Tensor) -> list[str]:
+    """Why each map [images, height, width] cannot be scored: not finite, all zero, constant, or "" if it can."""
+    flat = maps.flatten(1)
+    finite = flat.isfinite().all(1).tolist()
+    zero = (flat == 0).all(1).tolist()
+    constant = (flat == flat[:, :1]).all(1).tolist()
+    return [
+        "not finite" if not f else "all zero" if z else "constant" if c else ""
+        for f, z, c in zip(finite, zero, constant, strict=True)
+    ]
+
+
+def upsample(grids: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps [images, rows, columns] at image size (height, width), float32: bilinear between the cells' centres.
+
+    What has that size stays as it is.
+    """
+    if tuple(grids.shape[1:]) == tuple(size):
+        return grids.float()
+    return F.interpolate(grids[:, None].float(), size=size, mode="bilinear", align_corners=False)[:, 0]

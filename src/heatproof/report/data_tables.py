@@ -1,0 +1,166 @@
+"""Tables of the data section, as text."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from heatproof.report import data_words, words
+from heatproof.report.inputs import Inputs
+from heatproof.report.tables import Table, groups_name
+
+NONE = "–"
+_WIDE = 5  # classes that a wide table has room for
+
+
+def images(inputs: Inputs) -> Table:
+    """Images and groups by class: of train, val and test, or of the test part of each of several folds."""
+    kind = groups_name(inputs)
+    by_group = inputs.summary["groups"]["kind"] != "image"
+    whole = inputs.manifest
+    if len(inputs.folds) > 1:
+        caption = (
+            "Images by fold and class. Every fold is the test part once; the next one then chooses the best moment of "
+            "training (val), and the rest train."
+        )
+        parts = {fold: manifest[manifest["split"] == "test"] for fold, manifest in inputs.manifests.items()}
+    else:
+        caption = "Images by split and class"
+        parts = {split: whole[whole["split"] == split] for split in ("train", "val", "test")}
+    rows = [
+        [
+            name,
+            f"{len(part):,}",
+            *([f"{part['group'].nunique():,}"] if by_group else []),
+            *(f"{(part['label'] == label).sum():,}" for label in range(len(inputs.classes))),
+        ]
+        for name, part in {**parts, "all": whole}.items()
+    ]
+    head = ["fold" if len(inputs.folds) > 1 else "split", "images", *([kind] if by_group else []), *inputs.classes]
+    return Table(caption, head, rows)
+
+
+def copies(audit: dict) -> Table | None:
+    """Pairs of the same file, the same picture, and look-alikes; nothing where there is no pair."""
+    found = audit["duplicates"]
+    if not any(found.get(kind, {}).get("pairs") for kind in data_words.COPIES):
+        return None
+    patients = ("across_groups",) if audit["group_kind"] == "patient" else ()
+    keys = ("pairs", "images", "across_classes", *patients, "across_splits")
+    shown = [key for key in keys if any(key in kinds for kinds in found.values())]
+    rows = [
+        [text.format(threshold=f"{audit['threshold']:g}"), *(_amount(found.get(kind, {}).get(key)) for key in shown)]
+        for kind, text in data_words.COPIES.items()
+    ]
+    names = {
+        "pairs": "pairs",
+        "images": "images in them",
+        "across_classes": "pairs across classes",
+        "across_groups": "pairs across patients",
+        "across_splits": "pairs across splits",
+    }
+    caption = "Copies and look-alikes among all images (the same file is also the same picture, and looks alike)"
+    return Table(caption, ["what", *(names[key] for key in shown)], rows)
+
+
+def _amount(value: int | None) -> str:
+    return NONE if value is None else f"{value:,}"
+
+
+def probe_rows(audit: dict) -> dict[str, dict[str, dict]]:
+    """Simple classifier -> split-stage -> its row: those of every study, and of images not square and of plants."""
+    odd, seams = audit["nonsquare"], audit["seams"]
+    rows = list(audit["probes"])
+    rows += [odd[key] | {"probe": "nonsquare"} for key in ("probe_raw", "probe_preprocessed") if odd and odd[key]]
+    rows += [seams | {"probe": "seams"}] if seams else []
+    rows += [seams["linear"] | {"probe": "seams_linear"}] if seams and seams.get("linear") else []
+    found: dict[str, dict[str, dict]] = {}
+    for row in rows:
+        found.setdefault(row["probe"], {})[f"{row['split']}-{row['stage']}"] = row
+    return found
+
+
+def probe_kinds(audit: dict) -> dict[str, str]:
+    """Split and stage of the simple classifiers, in order, and their words."""
+    found = {kind for rows in probe_rows(audit).values() for kind in rows}
+    return {kind: text for kind, text in data_words.KINDS.items() if kind in found}
+
+
+def probes(audit: dict) -> Table:
+    """Every simple classifier, on either split and before and after preprocessing."""
+    found, kinds = probe_rows(audit), probe_kinds(audit)
+    rows = [
+        [
+            data_words.probe(name).name,
+            *(scored(of[kind]) if kind in of else NONE for kind in kinds),
+            words.number(next(iter(of.values()))["chance"]),
+        ]
+        for name, of in found.items()
+    ]
+    caption = "Balanced accuracy of simple classifiers, with its 95% interval"
+    return Table(caption, ["classifier", *kinds.values(), "guessing"], rows)
+
+
+def scored(row: dict) -> str:
+    """A probe's accuracy with its interval, or why it has none."""
+    if row["balanced_accuracy"] is None:
+        return row.get("reason") or NONE
+    numbers = (float("nan") if row[key] is None else row[key] for key in ("balanced_accuracy", "low", "high"))
+    return words.interval(*numbers)
+
+
+def sweep(audit: dict) -> Table:
+    """What the threshold decides, step by step."""
+    names = list(audit["counts"]) if len(audit["counts"]) <= _WIDE else []
+    rows = [
+        [
+            f"{row['threshold']:g}" + (" (in use)" if row["threshold"] == audit["threshold"] else ""),
+            _amount(row["pairs"]),
+            _amount(row["clusters"]),
+            _amount(row["largest"]),
+            *(_amount((row.get("clusters_by_class") or {}).get(name)) for name in names),
+            words.share(row["leak_random"]),
+            words.number(row["neighbour"]),
+            row.get("reason") or {True: "yes", False: "no"}.get(row["split"], NONE),
+            words.share(row["worst_share"]),
+        ]
+        for row in audit["sweep"]
+    ]
+    head = [
+        "similarity",
+        "pairs",
+        "clusters",
+        "images in the largest",
+        *(f"clusters of {name}" for name in names),
+        "leak of a random split",
+        "nearest thumbnail, grouped split",
+        "can be split as asked",
+        "largest miss of a part's share",
+    ]
+    return Table("Similarity by similarity", head, rows)
+
+
+def quarantined(audit: dict) -> Table | None:
+    """Files that could not be used."""
+    rows = [[row["source"], row["reason"]] for row in audit["quarantined"]]
+    return Table("Files that could not be used", ["file", "why"], rows) if rows else None
+
+
+def compared(table: pd.DataFrame, models: Sequence[str]) -> Table:
+    """Every training under the random and the grouped split."""
+    by = table.set_index(["model", "seed", "split"])
+    seeds = sorted(table["seed"].unique())
+    grouped = next(split for split in table["split"] if split != "random")
+    rows = []
+    for model in models:
+        for seed in seeds:
+            pair = [by.loc[(model, seed, split)] for split in ("random", grouped) if (model, seed, split) in by.index]
+            if len(pair) == 2:
+                before, after = pair
+                change = float(after["balanced_accuracy"] - before["balanced_accuracy"])
+                rows.append([model, str(seed), *map(_scored, pair), words.number(change, sign=True)])
+    head = ["model", "seed", "random split", data_words.SPLITS.get(grouped, grouped), "change"]
+    return Table("Balanced accuracy of every training under both splits, with its interval", head, rows)
+
+
+def _scored(row: pd.Series) -> str:
+    return words.interval(*(float(row[key]) for key in ("balanced_accuracy", "low", "high")))

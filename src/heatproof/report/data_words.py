@@ -1,0 +1,81 @@
+"""What the audit of the data is told with, for a reader who never heard of it."""
+
+from typing import NamedTuple
+
+TITLE = "Can these data be believed?"
+BALANCED = (
+    "Balanced accuracy is the share of images recognized, averaged over the classes so that a rare class counts as "
+    "much as a common one."
+)
+SCORES = f"{BALANCED} Brackets hold its 95% interval; chance is what guessing scores."
+
+
+class Probe(NamedTuple):
+    """A simple classifier, and what it goes by."""
+
+    name: str
+    sees: str
+
+
+PROBES = {
+    "neighbour": Probe(
+        "Nearest thumbnail",
+        "gives each image the class of the most similar training image, both shrunk to 32 by 32 pixels; it does well "
+        "where look-alikes of test images are in training",
+    ),
+    "facts": Probe(
+        "Facts of the file",
+        "sees width, height, empty margins, colour mode, format, JPEG quality, file size, mean brightness and the "
+        "outermost pixels of the thumbnail",
+    ),
+    "shape": Probe("Shape and margins", "sees width, height and how many rows and columns at each edge are empty"),
+    "border": Probe("Outer edge", "sees the outermost ring of pixels of the thumbnail"),
+    "outside": Probe("Middle blanked out", "sees the thumbnail without its middle half in both directions"),
+    "nonsquare": Probe(
+        "What was not square",
+        "sees shape and margins, and tells images that were not square from the others of their class",
+    ),
+    "seams": Probe(
+        "Seams of plants",
+        "sees only where something was blended in, a lesion or nothing; it combines what it sees in any way",
+    ),
+    "seams_linear": Probe("Seams, weighed", "sees the same, and adds it up with weights"),
+}
+BLIND = ("facts", "shape", "border")  # what they see has nothing to do with disease
+
+COPIES = {
+    "bytes": "the same file, byte for byte",
+    "pixels": "the same picture, pixel by pixel",
+    "lookalikes": "look-alikes (similarity {threshold} or more)",
+}
+KINDS = {
+    "random-raw": "random, as they came",
+    "random-preprocessed": "random, as models see them",
+    "grouped-raw": "grouped, as they came",
+    "grouped-preprocessed": "grouped, as models see them",
+}
+SAME = {"bytes": "the same file", "pixels": "the same picture", "lookalike": "look-alikes"}
+
+GROUPED = {
+    "patient": "all images of a patient on one side",
+    "lookalike": "images that look alike on one side",
+    "image": "images that look alike on one side",
+}
+SPLITS = {"random": "random split", "patient": "patients kept together", "lookalike": "look-alikes kept together"}
+
+DEALT = {
+    "patient": "All images of a patient are in the same part.",
+    "lookalike": "Images that look alike are in the same part. Such clusters are not patients: images of one person "
+    "that do not look alike may be in two parts.",
+    "image": "Images were dealt one by one, so images of one patient may be in two parts.",
+}
+CUES = {"corner_mark": "a mark in the corner"}
+
+
+def probe(name: str) -> Probe:
+    """A probe's words; one that is not known here goes by its own name."""
+    return PROBES.get(name, Probe(name.replace("_", " ").capitalize(), ""))
+
+
+def cue(kind: str) -> str:
+    return CUES.get(kind, kind.replace("_", " "))

@@ -1,0 +1,56 @@
+"""What was left out, and why: models without competence, images without heatmaps, truth or scores."""
+
+import math
+
+from heatproof.report import charts, tables, words
+from heatproof.report.inputs import Inputs
+
+
+def models(inputs: Inputs) -> list[str]:
+    """Why each model without competence is left out: its weakest training against the floor."""
+    floor, chance = (inputs.summary["competence"][key] for key in ("floor", "chance"))
+    texts = []
+    for model in inputs.models:
+        if model in inputs.competent:
+            continue
+        rows = [row for row in charts.checkpoints(inputs) if row.model == model and not row.competent]
+        weak = min(rows, key=lambda row: row.low if math.isfinite(row.low) else -math.inf)
+        why = (
+            f"the interval of its balanced accuracy (seed {weak.seed}) starts at {words.number(weak.low)}, not above "
+            f"the floor of {words.number(floor)}: too near to guessing, which scores {words.number(chance)}, to judge "
+            f"its heatmaps."
+            if math.isfinite(weak.low)
+            else f"its balanced accuracy (seed {weak.seed}) has no interval, because some class has too few "
+            f"{tables.groups_name(inputs)} in the test part. How well it classifies cannot be told."
+        )
+        texts.append(f"{model}: {why}")
+    return texts
+
+
+def coverage(inputs: Inputs) -> list[str]:
+    """How many test images were explained, how many of those have a true region, and how many each family scored."""
+    test = inputs.tested
+    explained = test[test["image_id"].isin(inputs.index[inputs.models[0]]["image_id"])]
+    marked = int((explained["truth"] != "none").sum())
+    texts = [f"Heatmaps were made for {len(explained):,} of {words.count(len(test), 'test image')}."]
+    if not marked:
+        texts.append("None of these images has a mask of the true region: localization cannot be judged.")
+    elif marked < len(explained):
+        rest = len(explained) - marked
+        texts.append(f"{rest:,} of these have no mask of a true region and do not enter localization.")
+    return texts + [text for family in inputs.families for text in _scored_on(inputs, family, len(explained))]
+
+
+def _scored_on(inputs: Inputs, family: str, explained: int) -> list[str]:
+    """The images of a family with any score; nothing where none has one."""
+    asked = inputs.scores[(inputs.scores["family"] == family) & inputs.scores["method"].isin(inputs.methods)]
+    scored = asked[asked["value"].notna()]
+    if scored.empty:
+        return []
+    images, groups = scored["image_id"].nunique(), words.GROUPS[inputs.summary["groups"]["kind"]]
+    of = "" if groups[0] == "image" else f" of {words.count(scored['group'].nunique(), *groups)}"
+    text = f"{family.capitalize()} was scored on {words.count(images, 'image')}{of}"
+    if asked["image_id"].nunique() < explained:
+        spread = "" if groups[0] == "image" else f" and spread over the {groups[1]}"
+        text += f": a part of them, drawn at random{spread}, the same for every model"
+    return [f"{text}."]

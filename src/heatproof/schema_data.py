@@ -1,0 +1,212 @@
+"""The section `data` of the configuration."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from heatproof.schema_base import Positive, Section, Share, number
+
+
+class Phantom(Section):
+    """How many synthetic patients, and slices of each."""
+
+    patients: Annotated[int, Field(ge=9)] = 240
+    slices: Positive = 3
+
+
+class Split(Section):
+    """How images are dealt to train, val and test: whole groups, each class in the same shares."""
+
+    by: Literal["auto", "patient", "lookalike", "random"] = "auto"  # auto: patient where known, else lookalike
+    train: Share = 0.6
+    val: Share = 0.2
+    test: Share = 0.2
+    tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.1  # of a split's share of a class's images
+    folds: Positive = 1  # from 3: cross-validation, each group tested once
+    compare: Literal["random"] | None = None  # also train on this split, to show what it hides
+
+    @field_validator("folds")
+    @classmethod
+    def _enough(cls, value):
+        if value == 2:
+            raise ValueError("cross-validation needs at least 3 folds: one tests, one validates, the rest train")
+        return value
+
+    @model_validator(mode="after")
+    def _sums(self):
+        if abs(self.train + self.val + self.test - 1) > 1e-6:
+            raise ValueError(f"train + val + test is {self.train + self.val + self.test:g}, not 1")
+        if min(self.train, self.val, self.test) <= 0:
+            raise ValueError("train, val and test must each be above 0")
+        if self.compare == self.by:
+            raise ValueError("compare: random beside by: random compares a split with itself")
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """Every way the images are dealt: `fold0`, ..., those that are explained and scored."""
+        return [f"fold{index}" for index in range(self.folds)]
+
+    @property
+    def compared(self) -> list[str]:
+        """`random0`, ...: trained on and tested only, to stand beside."""
+        return [f"{self.compare}{index}" for index in range(self.folds)] if self.compare else []
+
+
+class Download(Section):
+    """Where the source comes from if it is not there yet: one of an address, a Kaggle data set, a Mendeley data set."""
+
+    url: str | None = None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of the file that the address serves
+    kaggle: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None  # owner/name
+    mendeley: Annotated[str, Field(pattern=r"^\w+(/\d+)?$")] | None = None  # id, or id/version
+
+    @model_validator(mode="after")
+    def _one(self):
+        if sum(value is not None for value in (self.url, self.kaggle, self.mendeley)) != 1:
+            raise ValueError("needs one of url, kaggle and mendeley")
+        if self.url and not re.match(r"https?://[^/]", self.url):
+            raise ValueError("url must start with http:// or https://")
+        if self.sha256 and not self.url:
+            raise ValueError("sha256 belongs to url; set data.contents to check single files")
+        return self
+
+
+class Columns(Section):
+    """Names of a table's columns; path is relative to the table."""
+
+    path: str = "path"
+    label: str = "label"
+    patient: str | None = None
+    mask: str | None = None
+    box: str | None = None  # x y width height, in pixels; several separated by ;
+
+
+class Shortcut(Section):
+    """A cue that is not disease, drawn into `rate` of the images of one class and 1 - `rate` of all others."""
+
+    kind: Literal["corner_mark"] = "corner_mark"
+    rate: Annotated[float, Field(ge=0.5, le=1)] = 0.95
+    label: str | None = None  # the class that has it; without one the last
+
+
+class Planted(Section):
+    """Nodules planted into images without lesions, and sham plants into the others."""
+
+    kind: Literal["archive", "folder", "table", "dicom"] = "archive"  # of data.source
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.5  # of the images that get a nodule
+    radius: tuple[float, float] = (0.03, 0.08)  # of the image's side
+    contrast: tuple[float, float] = (90, 150)  # grey levels above the lung
+
+    @model_validator(mode="after")
+    def _ordered(self):
+        if not 0.01 <= self.radius[0] <= self.radius[1] <= 0.2:
+            raise ValueError("radius must be [low, high] between 0.01 and 0.2 of the side")
+        if not 1 <= self.contrast[0] <= self.contrast[1] <= 255:
+            raise ValueError("contrast must be [low, high] between 1 and 255 grey levels")
+        return self
+
+
+Similarity = Annotated[float, Field(gt=0.3, le=1)]
+
+
+class Audit(Section):
+    """How the data are looked into."""
+
+    draws: Annotated[int, Field(ge=10)] = 200  # random splits that the leak rate is taken over
+    bootstrap: Annotated[int, Field(ge=100)] = 1000
+    folds: Annotated[int, Field(ge=2)] = 5  # of the trivial classifiers
+    sweep: list[Similarity] = [0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99]
+
+
+class Data(Section):
+    """Where images come from and how they become one array."""
+
+    kind: Literal["phantom", "archive", "folder", "table", "dicom", "planted"] = "phantom"
+    source: str | None = None
+    download: Download | None = None
+    contents: str | None = None  # file with a line `sha256  path` for each image that the source must hold
+    classes: dict[str, str] = {}  # class name: folder name, or value of the table's label column
+    masks: str | None = None  # folder inside the source with masks of the same names
+    boxes: str | None = None  # CSV inside the source: path, x, y, width, height
+    patient: str | None = None  # regular expression whose first group, found in the file name, is the patient
+    columns: Columns = Columns()
+    key_file: str | None = None  # DICOM: the file whose bytes key the pseudonyms
+    size: Annotated[int, Field(ge=32)] = 64
+    channels: Annotated[Literal[1, 3], BeforeValidator(number)] = 1
+    window: tuple[float, float] | None = None  # the values that become black and white
+    crop: Literal["none", "body"] = "none"
+    fit: Literal["crop", "pad", "squash"] = "crop"
+    lookalike: Similarity = 0.95  # correlation of thumbnails from which two images look alike
+    on_bad: Literal["error", "quarantine"] = "error"
+    split: Split = Split()
+    shortcut: Shortcut | None = None
+    planted: Planted = Planted()
+    phantom: Phantom = Phantom()
+    audit: Audit = Audit()
+    seed: int = 0
+
+    @field_validator("patient")
+    @classmethod
+    def _pattern(cls, value):
+        if value is not None:
+            try:
+                groups = re.compile(value).groups
+            except re.error as error:
+                raise ValueError(f"not a regular expression: {error}") from None
+            if groups < 1:
+                raise ValueError("needs a group in parentheses around the patient's id")
+        return value
+
+    @field_validator("window")
+    @classmethod
+    def _window(cls, value):
+        if value is not None and not value[0] < value[1]:
+            raise ValueError("must be [low, high] with low below high")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self):
+        if self.kind in ("phantom", "planted") and self.channels != 1:
+            raise ValueError(f"a {self.kind} study has one channel: set data.channels to 1")
+        if self.shortcut and self.shortcut.label and self.shortcut.label not in self.class_names:
+            raise ValueError(f"data.shortcut.label must be one of {', '.join(self.class_names)}")
+        if self.split.by == "patient" and not self.patients_known:
+            raise ValueError("data.split.by: patient needs patients: data.patient, a column of the table, or DICOM")
+        if self.kind == "phantom":
+            return self
+        if not self.source:
+            raise ValueError(f"data.kind {self.kind} needs data.source, the path of the images")
+        if self.download and not (self.download.sha256 or self.contents):
+            raise ValueError("data.download needs data.download.sha256 or data.contents, to check what came")
+        if "dicom" in (self.kind, self.kind == "planted" and self.planted.kind) and not self.key_file:
+            raise ValueError("DICOM needs data.key_file, a file with a secret of yours that keys the pseudonyms")
+        if "dicom" in (self.kind, self.kind == "planted" and self.planted.kind) and self.contents:
+            raise ValueError("data.contents cannot check DICOM, whose digests are pseudonyms; use download.sha256")
+        needed = 1 if self.kind == "planted" else 2
+        if len(self.classes) < needed:
+            count = "one class name" if needed == 1 else "two class names"
+            raise ValueError(f"data.classes must map at least {count} to folder names")
+        if len(set(self.classes.values())) < len(self.classes):
+            raise ValueError("data.classes maps two classes to one folder")
+        return self
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes of the study, in the order of their labels."""
+        made = {"phantom": ["normal", "benign", "malignant"], "planted": ["normal", "planted"]}
+        return made.get(self.kind, list(self.classes))
+
+    @property
+    def patients_known(self) -> bool:
+        kind = self.planted.kind if self.kind == "planted" else self.kind
+        in_table = kind == "table" and self.columns.patient
+        return bool(self.patient or in_table or kind in ("phantom", "dicom"))
+
+    @property
+    def group_kind(self) -> str:
+        """What a group is: a `patient`, a cluster of images that look alike, or an `image`."""
+        if self.patients_known and self.split.by != "lookalike":
+            return "patient"
+        return "image" if self.split.by == "random" else "lookalike"

@@ -1,0 +1,333 @@
+"""`heatproof audit`: the job on what a data job left, and alone on a folder or an archive."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from argparse import ArgumentParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from heatproof import artifacts
+from heatproof.cli import main
+from heatproof.data.audit import command as audit_command
+from heatproof.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+REAL = ROOT.parent / "shared/data/iq_oth_nccd.zip"
+SUFFIXES = ".bmp, .gif, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp"
+AUDIT = {"draws": 20, "bootstrap": 100, "folds": 3, "sweep": [0.9, 0.95]}
+SPLIT = {"by": "lookalike", "train": 0.5, "val": 0.25, "test": 0.25, "tolerance": 0.2, "folds": 1, "compare": None}
+CONFIG = {"audit": AUDIT, "lookalike": 0.95, "split": SPLIT, "group_kind": "lookalike", "seed": 0}
+CONFIG |= {"shortcut": None, "kind": "folder"}
+
+
+def pictures(count: int, size: int = 40, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    fields = ndimage.gaussian_filter(rng.normal(size=(count, size, size)), (0, 3, 3))
+    return np.clip(128 + 40 * fields / fields.std(), 0, 255).astype(np.uint8)
+
+
+def run(*arguments: str) -> None:
+    parser = ArgumentParser()
+    audit_command.add_arguments(parser)
+    audit_command.run(parser.parse_args(list(arguments)))
+
+
+def message(*arguments: str) -> str:
+    with pytest.raises(InputError) as caught:
+        run(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """Thirty images a class; those of class b have a mark in the corner, and two are twins."""
+    monkeypatch.chdir(tmp_path)
+    images = pictures(60)
+    images[30:, :3, :3] = 255
+    images[31] = images[30]
+    for row, image in enumerate(images):
+        path = tmp_path / "in" / "ab"[row // 30] / f"p{row // 2:02d}_{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch) -> Path:
+    """What a data job leaves: 40 images of 64 x 48 pixels, cropped to 48 x 48, in colour."""
+    monkeypatch.chdir(tmp_path)
+    from heatproof.data.preprocess import thumbnail
+
+    raw = pictures(40, 64)[:, :48]
+    raw[21] = raw[20]
+    raw[:, :, :4] = 0  # a margin that cropping takes away
+    count, labels = len(raw), np.arange(40) // 20
+    ids = [f"i{row}" for row in range(count)]
+    split = np.array(["train", "train", "val", "test"] * 10, object)
+    split[[20, 21]] = "train", "test"
+    manifest = pd.DataFrame(
+        {
+            "image_id": ids,
+            "sha256": [str(row) for row in range(count)],
+            "source": ids,
+            "label": labels,
+            "group": [f"look-{row:04d}" for row in [*range(21), 20, *range(22, 40)]],
+            "truth": "none",
+            "width": 64,
+            "height": 48,
+            "fold0": split,
+            "random0": "train",
+        }
+    )
+    edges = {"top": 0, "bottom": 0, "left": 4, "right": 0}
+    facts = pd.DataFrame({"image_id": ids, "mode": "RGB", "format": "JPEG", "quality": 90.0, "bytes": 9, **edges})
+    path = artifacts.data_dir("toy")
+    artifacts.write_manifest("toy", manifest)
+    artifacts.write_table(path / "facts.parquet", facts, artifacts.FACTS)
+    artifacts.write_array(path / "thumbnails.npy", np.stack([thumbnail(image) for image in raw]))
+    cropped = raw[:, :, 8:56].copy()
+    cropped[20:, :4, :4] = 255  # and a mark for the second class
+    artifacts.write_array(path / "pixels.npy", np.repeat(cropped[:, None], 3, axis=1))
+    artifacts.write_json(path / "digest.json", {"classes": ["normal", "ill"]})
+    bad = pd.DataFrame([{"source": "x.png", "reason": "in: x.png: an empty file"}])
+    artifacts.write_table(path / "quarantine.csv", bad, artifacts.QUARANTINE)
+    return path
+
+
+def test_a_study(study, capsys):
+    run("--study", "toy", "--config", json.dumps(CONFIG))
+    found = artifacts.read_json(study / "audit.json")
+    assert (found["images"], found["groups"], found["counts"]) == (40, 39, {"normal": 20, "ill": 20})
+    assert found["quarantined"] == [{"source": "x.png", "reason": "in: x.png: an empty file"}]
+    assert found["seams"] is None and found["shortcut"] is None and found["nonsquare"]["images"] == 40
+    assert found["leak"]["split"] == {"fold0": 1 / 11, "random0": None} and found["leak"]["random"]["draws"] == 20
+    assert found["duplicates"]["pixels"]["pairs"] == 1 and found["duplicates"]["bytes"]["pairs"] == 0
+    scores = {(row["probe"], row["stage"]): row["low"] for row in found["probes"] if row["split"] == "grouped"}
+    assert scores["border", "raw"] < 0.5 < scores["border", "preprocessed"]  # the mark came after
+    table = artifacts.read_table(study / "audit.csv", artifacts.AUDIT)
+    assert table["low"].tolist() == pytest.approx([row["low"] for row in found["probes"]], nan_ok=True)
+    listed = artifacts.read_table(study / "audit_pairs.csv", artifacts.AUDIT_PAIRS)
+    assert listed.to_numpy().tolist() == [["i20", "i21", 1.0, "pixels", "ill", "ill", "train", "test"]]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [f"{row['level']}: {row['text']}" for row in found["sentences"]]
+    assert printed[0].startswith("alarm: In the split in use 9% of the test images have a look-alike in training")
+    before = {path.name: path.read_bytes() for path in study.iterdir()}
+    run("--study", "toy", "--config", json.dumps(CONFIG))
+    assert {path.name: path.read_bytes() for path in study.iterdir()} == before
+
+
+def test_margins_are_those_of_each_stage(study):
+    from heatproof.data.audit.sources import read_study
+
+    material = read_study("toy", "lookalike")
+    assert material.raw.margins.tolist() == [[0, 0, 4, 0]] * 40 and not material.fitted.margins.any()
+    assert material.fitted.thumbnails.shape == (40, 32, 32) and material.fitted.facts is None
+    assert sorted(material.splits) == ["fold0", "random0"] and sorted(material.used) == ["fold0"]
+
+
+def test_a_finished_study_is_shown_by_its_name(study, capsys):
+    run("--study", "toy", "--config", json.dumps(CONFIG))
+    capsys.readouterr()
+    run("toy")
+    printed = capsys.readouterr().out
+    assert printed.startswith("Audit of study toy\n40 images in 2 classes: normal 20, ill 20\n")
+    (study / "audit.json").unlink()
+    assert message("toy") == "results/data/toy/audit.json: not there; run snakemake to make it"
+
+
+def test_a_study_in_folds_asks_for_their_shares(study):
+    run("--study", "toy", "--config", json.dumps(CONFIG | {"split": SPLIT | {"folds": 4}}))
+    sweep = artifacts.read_json(study / "audit.json")["sweep"]
+    assert [row["split"] for row in sweep] == [True, True] and sweep[0]["worst_share"] < 0.1
+
+
+def test_a_planted_study_has_its_seams_looked_at(study):
+    pixels = artifacts.read_array(study / "pixels.npy")[:, :1].copy()
+    artifacts.write_array(study / "pixels.npy", pixels)
+    rows, columns = np.ogrid[:48, :48]
+    distance = np.hypot(rows - 24, columns - 24)
+    artifacts.write_array(study / "seams.npy", np.repeat(((distance > 6) & (distance < 9))[None], 40, axis=0))
+    run("--study", "toy", "--config", json.dumps(CONFIG | {"kind": "planted"}))
+    found = artifacts.read_json(study / "audit.json")
+    assert found["seams"]["groups"] == 39 and found["seams"]["low"] < found["seams"]["balanced_accuracy"]
+    assert any("from the seam alone" in row["text"] for row in found["sentences"])
+
+
+def test_artifacts_that_do_not_fit_each_other_are_refused(study):
+    artifacts.write_array(study / "thumbnails.npy", np.zeros((3, 32, 32), np.uint8))
+    assert message("--study", "toy", "--config", json.dumps(CONFIG)) == (
+        "results/data/toy/thumbnails.npy: 3 images, and the manifest has 40; delete the file and run again"
+    )
+
+
+def test_a_folder(folder, capsys):
+    (folder / "a/broken.png").write_bytes(b"junk")
+    (folder / "a/readme.txt").write_text("hello")
+    run(str(folder), "--json", "found.json", "--size", "40")
+    out, err = capsys.readouterr()
+    found = json.loads(Path("found.json").read_text())
+    assert (found["images"], found["counts"], found["groups"]) == (60, {"a": 30, "b": 30}, 59)
+    assert found["group_kind"] == "lookalike" and found["leak"]["split"] == {}
+    reason = f"{folder}: a/broken.png: not an image (BMP, GIF, JPEG, PNG, PNM, TIFF or WebP); mend or remove it"
+    assert found["quarantined"] == [{"source": "a/broken.png", "reason": reason}]
+    assert found["duplicates"]["bytes"] == {"pairs": 1, "images": 2, "across_classes": 0}
+    lines = out.splitlines()
+    assert lines[:3] == [
+        f"Audit of {folder}",
+        "60 images in 2 classes: a 30, b 30",
+        "59 groups: clusters of look-alikes",
+    ]
+    assert lines[4].startswith("!! Image facts alone (size, shape, mode, JPEG quality, bytes, mean, border")
+    assert "!! The outermost pixels alone tell the classes apart" in out
+    assert " - 1 bad file left out." in out and "\nLEFT OUT\n" in out
+    assert max(map(len, lines[1:])) <= 80
+    assert "1 other files are no images and left aside, such as a/readme.txt" in err.splitlines()
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_an_archive_is_told_as_its_folder(folder, kind):
+    import shutil
+
+    shutil.make_archive("packed", kind, folder)
+    for path, name in ((str(folder), "one.json"), (f"packed.{kind}", "two.json")):
+        run(path, "--json", name, "--size", "40")
+    assert Path("one.json").read_bytes() == Path("two.json").read_bytes()
+
+
+def test_patients_come_from_names(folder):
+    run(str(folder), "--json", "found.json", "--size", "40", "--patient", r"^(p\d+)_", "--threshold", "0.9")
+    found = json.loads(Path("found.json").read_text())
+    assert (found["groups"], found["group_kind"], found["threshold"]) == (30, "patient", 0.9)
+    assert [row["threshold"] for row in found["sweep"]][:3] == [0.85, 0.9, 0.92]
+
+
+def test_folders_called_train_and_test_are_the_split_in_use(folder, tmp_path, capsys):
+    for part, rows in {"Train": range(0, 60, 2), "test": range(1, 60, 2)}.items():
+        for row in rows:
+            image = next(folder.glob(f"*/*_{row}.png"))
+            path = tmp_path / "out" / part / image.parent.name / image.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(image.read_bytes())
+    run("out", "--json", "found.json", "--size", "40")
+    found = json.loads(Path("found.json").read_text())
+    assert found["leak"]["split"] == {"fold0": 1 / 30} and found["classes"] == ["a", "b"]
+    assert "In the split in use 3% of the test images have a look-alike" in capsys.readouterr().out
+
+
+def test_one_class_and_no_folder_still_get_copies_and_look_alikes(folder, capsys):
+    run(str(folder / "b"), "--size", "40", "--json", "found.json")
+    found = json.loads(Path("found.json").read_text())
+    assert found["classes"] == ["(no folder)"] and found["duplicates"]["bytes"]["pairs"] == 1
+    out = capsys.readouterr().out
+    assert "None of 5 trivial classifiers can be tested" in out and "TRIVIAL CLASSIFIERS" not in out
+
+
+def test_sixteen_bits_need_a_window(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for row, image in enumerate(pictures(4)):
+        Path(f"in/{row % 2}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.astype(np.uint16) * 16).save(f"in/{row % 2}/{row}.png")
+    assert message("in").endswith(
+        "0/0.png: more than 8 bits a pixel (mode I;16); set --window to the values that become black and white, or "
+        "convert it to 8 bits"
+    )
+    run("in", "--window", "0", "4095", "--json", "found.json")
+    assert json.loads(Path("found.json").read_text())["images"] == 4
+
+
+def test_folders_of_patients_are_no_classes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for row, image in enumerate(pictures(51, 32)):
+        Path(f"in/{'ab'[row % 2]}/p{row}").mkdir(parents=True)
+        Image.fromarray(image).save(f"in/{'ab'[row % 2]}/p{row}/x.png")
+    assert message("in") == (
+        "in: 51 folders with images, and 50 classes are the most; if each is a patient, --up 2 takes the folder above "
+        "it for the class"
+    )
+    run("in", "--up", "2", "--size", "32", "--json", "found.json")
+    assert json.loads(Path("found.json").read_text())["counts"] == {"a": 26, "b": 25}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ([], "give a folder or an archive of images"),
+        (["--study", "x"], "--study stands with --config, and without PATH"),
+        (["in", "--study", "x", "--config", "{}"], "--study stands with --config, and without PATH"),
+        (["nowhere"], "nowhere: not there; give a folder or an archive of images, or a study that has run"),
+        (["in", "--threshold", "0.3"], "--threshold: 0.3 is not above 0.3 and at most 1"),
+        (["in", "--threshold", "nan"], "--threshold: nan is not above 0.3 and at most 1"),
+        (["in", "--size", "8"], "--size: 8 is below 32"),
+        (["in", "--up", "0"], "--up: 0 is below 1"),
+        (["in", "--window", "5", "5"], "--window: the first value must be below the second"),
+        (
+            ["in", "--patient", "("],
+            "--patient: not a regular expression: missing ), unterminated subpattern at position 0",
+        ),
+        (["in", "--patient", "p"], "--patient: needs a group in parentheses around the patient's id"),
+        (["in", "--patient", "(q)"], "in: a/p00_0.png: --patient '(q)' finds no patient in this file name"),
+        (["in/a/p00_0.png"], None),
+        (
+            ["empty"],
+            "empty: none of 1 files is an image (.bmp, .gif, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp)",
+        ),
+        (["bad"], "bad: none of 1 images can be used; the first: bad: x.png: an empty file; mend or remove it"),
+        (["in", "--json", "in"], "--json: in: cannot be written (Is a directory)"),
+    ],
+)
+def test_wrong_use_is_told_in_one_line(folder, arguments, what):
+    Path("empty").mkdir()
+    Path("empty/x.txt").write_text("x")
+    Path("bad").mkdir()
+    Path("bad/x.png").touch()
+    told = message(*arguments)
+    assert what is None or told == what
+
+
+def test_without_torch(folder):
+    """As a user calls it, in a Python that cannot import what only other stages need."""
+    blocked = "import sys\nfor name in ('torch', 'timm', 'sklearn', 'pydantic', 'pydicom', 'matplotlib'): "
+    blocked += "sys.modules[name] = None\n"
+    code = f"{blocked}from heatproof.cli import main\nsys.exit(main(['audit', 'in', '--size', '32']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Audit of in\n60 images in 2 classes: a 30, b 30\n")
+
+
+def test_the_command_line_says_one_line_and_fails(folder, capsys):
+    assert main(["audit", "nowhere"]) == 1
+    told = capsys.readouterr().err
+    assert (
+        told == "heatproof audit: nowhere: not there; give a folder or an archive of images, or a study that has run\n"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL.is_file(), reason=f"{REAL.name} is not there")
+def test_the_real_archive_in_a_minute(tmp_path, monkeypatch, capsys):
+    import time
+
+    monkeypatch.chdir(tmp_path)
+    started = time.monotonic()
+    run(str(REAL), "--json", "found.json")
+    assert time.monotonic() - started < 60
+    found = json.loads(Path("found.json").read_text())
+    assert found["duplicates"]["lookalikes"]["pairs"] == 3981 and found["groups"] == 136
+    assert found["leak"]["random"]["mean"] > 0.9
+    random, grouped = (row for row in found["probes"][:2])
+    assert random["low"] > 0.9 and grouped["high"] < 0.7
+    assert found["nonsquare"]["images"] == 61 and found["nonsquare"]["probe_preprocessed"]["low"] <= 0.5
+    assert max(map(len, capsys.readouterr().out.splitlines()[1:])) <= 80
+    with zipfile.ZipFile(REAL) as archive:
+        assert found["images"] == sum(name.endswith(".jpg") for name in archive.namelist())

@@ -1,0 +1,431 @@
+"""What is said about what was found, word by word, and what is not said."""
+
+import copy
+
+import pytest
+
+from heatproof.data.audit.summary import WIDTH, summary
+from heatproof.data.audit.words import sentences
+
+PROBES = ("neighbour", "facts", "shape", "border", "outside")
+NOTHING = (
+    "Not shown to tell the classes apart after preprocessing: facts 0.52 [0.45 to 0.59], shape 0.52 [0.45 to 0.59] "
+)
+NOTHING += "and border 0.52 [0.45 to 0.59] (chance 0.50). That is no proof that there is no shortcut."
+
+
+def probe(name: str, stage: str, split: str, value=0.52, low=0.45, high=0.59) -> dict:
+    numbers = {"balanced_accuracy": value, "low": low, "high": high, "chance": 0.5, "groups": 40, "reason": ""}
+    return {"probe": name, "stage": stage, "split": split, **numbers}
+
+
+def clean() -> dict:
+    """An audit that found nothing, of a study by patient."""
+    none = {"pairs": 0, "images": 0, "across_classes": 0}
+    return {
+        "images": 100,
+        "groups": 40,
+        "group_kind": "patient",
+        "threshold": 0.95,
+        "classes": ["normal", "ill"],
+        "counts": {"normal": 60, "ill": 40},
+        "duplicates": {
+            "bytes": dict(none),
+            "pixels": dict(none),
+            "lookalikes": none | {"across_groups": 0, "across_splits": 0},
+        },
+        "conflicts": [],
+        "leak": {
+            "split": {"fold0": 0.0, "random0": 0.3},
+            "random": {"mean": 0.0, "low": 0.0, "high": 0.0, "draws": 200},
+        },
+        "sweep": [],
+        "probes": [
+            probe(name, stage, split)
+            for stage in ("raw", "preprocessed")
+            for name in PROBES
+            for split in ("random", "grouped")
+        ],
+        "nonsquare": None,
+        "quarantined": [],
+        "seams": None,
+        "shortcut": None,
+        "kind": "folder",
+    }
+
+
+def find(audit: dict, name: str, stage: str, split: str = "grouped") -> dict:
+    return next(r for r in audit["probes"] if (r["probe"], r["stage"], r["split"]) == (name, stage, split))
+
+
+def said(change) -> list[tuple[str, str]]:
+    """What is said after a change and is not of a clean audit."""
+    audit = clean()
+    before = [tuple(row.values()) for row in sentences(copy.deepcopy(audit))]
+    change(audit)
+    return [row for row in (tuple(row.values()) for row in sentences(audit)) if row not in before]
+
+
+def test_a_clean_study_has_no_alarm():
+    assert sentences(clean()) == [
+        {
+            "level": "note",
+            "text": "Nearest neighbour on 32 x 32 thumbnails scores 0.52 [0.45 to 0.59] under a random split (balanced "
+            "accuracy; chance 0.50) and 0.52 [0.45 to 0.59] under the grouped one: that grouping makes a difference "
+            "is not shown.",
+        },
+        {
+            "level": "fine",
+            "text": "In the split in use 0% of the test images have a look-alike in training (similarity 0.95 or "
+            "more).",
+        },
+        {
+            "level": "fine",
+            "text": "In a random split 0% of the test images have a look-alike in training (0% to 0% in 95% of 200 "
+            "splits).",
+        },
+        {"level": "fine", "text": NOTHING},
+        {"level": "fine", "text": "0 of 100 files are the same byte for byte as another."},
+    ]
+
+
+def conflicting(audit):
+    audit["duplicates"]["bytes"] = {"pairs": 3, "images": 6, "across_classes": 1}
+    audit["duplicates"]["pixels"] = {"pairs": 5, "images": 10, "across_classes": 3}
+    audit["duplicates"]["lookalikes"] |= {"pairs": 9, "images": 12, "across_classes": 4}
+
+
+def leaking(audit):
+    audit["leak"]["split"] = {"fold0": 0.104, "fold1": 0.02, "random0": 0.9}
+    audit["group_kind"] = "image"
+
+
+def leaking_patients(audit):
+    audit["leak"]["split"] = {"fold0": 0.002}
+    audit["duplicates"]["lookalikes"]["across_groups"] = 1
+
+
+def leaking_random(audit):
+    audit["leak"] = {"split": {}, "random": {"mean": 0.93, "low": 0.897, "high": 0.9634, "draws": 200}}
+    audit["group_kind"] = "lookalike"
+
+
+def remembered(audit):
+    find(audit, "neighbour", "raw", "random").update(balanced_accuracy=0.978, low=0.95, high=0.996)
+
+
+def cue_gone(audit):
+    find(audit, "shape", "raw").update(balanced_accuracy=0.7, low=0.51, high=0.8)
+
+
+def cue_stays(audit):
+    cue_gone(audit)
+    find(audit, "shape", "preprocessed").update(balanced_accuracy=0.6, low=0.51, high=0.7)
+
+
+def cue_drawn(audit):
+    find(audit, "border", "preprocessed").update(balanced_accuracy=0.95, low=0.9, high=0.99)
+    audit["shortcut"] = {"kind": "corner_mark", "rate": 0.95, "label": None}
+
+
+def cue_missed(audit):
+    audit["shortcut"] = {"kind": "corner_mark", "rate": 0.6, "label": "normal"}
+
+
+def outer(audit):
+    find(audit, "outside", "preprocessed").update(balanced_accuracy=0.6, low=0.55, high=0.7)
+
+
+def odd(audit):
+    after = probe("shape", "preprocessed", "grouped", 0.5, 0.5, 0.5)
+    audit["nonsquare"] = {"images": 20, "by_class": {"normal": 0, "ill": 20}, "probe_preprocessed": after}
+
+
+def odd_and_known(audit):
+    after = probe("shape", "preprocessed", "grouped", 0.9, 0.8, 1.0)
+    audit["nonsquare"] = {"images": 21, "by_class": {"normal": 1, "ill": 20}, "probe_preprocessed": after}
+
+
+def odd_and_few(audit):
+    after = probe("shape", "preprocessed", "grouped", None, None, None) | {
+        "reason": "class 'not square' has 1 group(s)"
+    }
+    audit["nonsquare"] = {"images": 1, "by_class": {"normal": 1, "ill": 0}, "probe_preprocessed": after}
+
+
+def seams(audit):
+    audit["seams"] = probe("seams", "preprocessed", "grouped")
+
+
+def seams_tell(audit):
+    audit["seams"] = probe("seams", "preprocessed", "grouped", 0.7, 0.6, 0.8)
+
+
+def clustered(audit):
+    audit["group_kind"] = "lookalike"
+    row = {"threshold": 0.9, "clusters": 9, "largest": 80, "split": False, "neighbour": None}
+    middle = row | {"threshold": 0.95, "split": True, "neighbour": 0.51}
+    audit["sweep"] = [row, middle, middle | {"threshold": 0.99, "clusters": 90, "largest": 3, "neighbour": 0.876}]
+
+
+def untested(audit):
+    for row in audit["probes"]:
+        row.update(balanced_accuracy=None, low=None, high=None, reason="there is but one class")
+
+
+def one_bad(audit):
+    audit["quarantined"] = [{"source": "a.png", "reason": "a.png: not an image"}]
+
+
+SAID = {
+    conflicting: [
+        (
+            "alarm",
+            "1 pair of files that are the same byte for byte stand in different classes: a label of each pair is "
+            "wrong. Mend or remove them.",
+        ),
+        (
+            "alarm",
+            "2 pairs of files that hold the same picture stand in different classes: a label of each pair is wrong. "
+            "Mend or remove them.",
+        ),
+        (
+            "note",
+            "1 pair of images that look alike (similarity 0.95 or more) stands in different classes. Look at them: "
+            "either a label is wrong, or these classes can look the same.",
+        ),
+        ("note", "3 pairs of the same file, in 6 images."),
+        ("note", "2 more pairs of files that differ but hold the same picture."),
+    ],
+    leaking: [
+        (
+            "alarm",
+            "In the split in use 2% to 10% of the test images have a look-alike in training (similarity 0.95 or more): "
+            "a model can answer them from memory. Keep look-alikes together: data.split.by: lookalike.",
+        )
+    ],
+    leaking_patients: [
+        (
+            "note",
+            "In the split in use under 1% of the test images have a look-alike in training (similarity 0.95 or more): "
+            "a model can answer them from memory. Patients are kept apart, yet some may have two ids: look at the "
+            "pairs.",
+        ),
+        (
+            "note",
+            "1 pair of images of different patients looks alike (similarity 0.95 or more). Look at some: they may be "
+            "one person under two ids.",
+        ),
+    ],
+    leaking_random: [
+        (
+            "alarm",
+            "In a random split 93% of the test images have a look-alike in training (90% to 96% in 95% of 200 splits): "
+            "an accuracy measured on one says little. Split by patient; without ids, keep look-alikes together.",
+        ),
+        (
+            "note",
+            "The 40 groups are clusters of look-alikes, not patients: they bound the leak, and one person may be in "
+            "several. p-values and intervals that rest on them may be too small.",
+        ),
+    ],
+    remembered: [
+        (
+            "note",
+            "Nearest neighbour on 32 x 32 thumbnails scores 0.98 [0.95 to 1.00] under a random split (balanced "
+            "accuracy; chance 0.50) and 0.52 [0.45 to 0.59] under the grouped one: the difference is what look-alikes "
+            "on both sides give away.",
+        )
+    ],
+    cue_gone: [
+        (
+            "note",
+            "Size, shape and empty margins alone tell the classes apart: 0.70 [0.51 to 0.80] (chance 0.50) with whole "
+            "groups apart. That is a shortcut. After preprocessing it scores 0.52 [0.45 to 0.59] and is gone as far as "
+            "this shows.",
+        ),
+        ("fine", NOTHING.replace(", shape 0.52 [0.45 to 0.59]", "")),
+    ],
+    cue_stays: [
+        (
+            "alarm",
+            "Size, shape and empty margins alone tell the classes apart: 0.70 [0.51 to 0.80] (chance 0.50) with whole "
+            "groups apart. That is a shortcut. After preprocessing it scores 0.60 [0.51 to 0.70] and is not gone: a "
+            "model can use it. Try data.crop: body or another data.fit, and audit again.",
+        ),
+        ("fine", NOTHING.replace(", shape 0.52 [0.45 to 0.59]", "")),
+    ],
+    cue_drawn: [
+        (
+            "alarm",
+            "The outermost pixels alone tell the classes apart after preprocessing, 0.95 [0.90 to 0.99] (chance 0.50), "
+            "and not surely before, 0.52 [0.45 to 0.59]: a cue that a model can use came in. This study draws one in: "
+            "corner mark in 95% of class ill and 5% of the others.",
+        ),
+        ("fine", NOTHING.replace(", shape", " and shape").replace(" and border 0.52 [0.45 to 0.59]", "")),
+    ],
+    cue_missed: [
+        (
+            "note",
+            "This study draws a cue in, corner mark in 60% of class normal and 40% of the others; that a trivial "
+            "classifier finds it is not shown.",
+        )
+    ],
+    outer: [
+        (
+            "note",
+            "Without its middle half the image still tells the classes apart: 0.52 [0.45 to 0.59] as it came, 0.60 "
+            "[0.55 to 0.70] after preprocessing (chance 0.50). Where disease does not reach that far, that is a "
+            "shortcut.",
+        )
+    ],
+    odd: [
+        (
+            "note",
+            "All 20 images that are not square belong to class ill: their shape alone tells it. After preprocessing a "
+            "linear model on the margins tells them from the other images of their class with 0.50 [0.50 to 0.50] "
+            "(chance 0.50): that they are still known is not shown.",
+        )
+    ],
+    odd_and_known: [
+        (
+            "alarm",
+            "21 images are not square: 1 of 60 in normal and 20 of 40 in ill. After preprocessing a linear model on "
+            "the margins tells them from the other images of their class with 0.90 [0.80 to 1.00] (chance 0.50): they "
+            "are still known by them.",
+        )
+    ],
+    odd_and_few: [
+        (
+            "note",
+            "The 1 image that is not square belongs to class normal: its shape alone tells it. Whether preprocessing "
+            "hides it cannot be tested: class 'not square' has 1 group(s).",
+        )
+    ],
+    seams: [
+        (
+            "fine",
+            "That the plants leave a cue is not shown: from the seam alone a classifier tells planted from sham with "
+            "0.52 [0.45 to 0.59] (chance 0.50).",
+        )
+    ],
+    seams_tell: [
+        (
+            "alarm",
+            "The plants leave a cue: from the seam alone a classifier tells planted from sham with 0.70 [0.60 to 0.80] "
+            "(chance 0.50).",
+        )
+    ],
+    clustered: [
+        (
+            "note",
+            "The 40 groups are clusters of look-alikes, not patients: they bound the leak, and one person may be in "
+            "several. p-values and intervals that rest on them may be too small.",
+        ),
+        (
+            "note",
+            "Clusters of 100 images move with the threshold (0.95 is used): 9 at 0.9, the largest of 80; 90 at 0.99, "
+            "the largest of 3; a split in the shares asked for exists from 0.95 on. Nearest neighbour with clusters "
+            "apart: 0.51 at 0.95 and 0.88 at 0.99.",
+        ),
+    ],
+    untested: [
+        ("note", "None of 5 trivial classifiers can be tested with whole groups apart: there is but one class.")
+    ],
+    one_bad: [
+        ("note", "1 bad file left out. Mend them and audit again: they may not be spread evenly over the classes.")
+    ],
+}
+
+
+@pytest.mark.parametrize("change", SAID, ids=lambda change: change.__name__)
+def test_what_is_said(change):
+    assert said(change) == SAID[change]
+
+
+def test_an_interval_that_touches_chance_is_no_shortcut():
+    audit = clean()
+    find(audit, "facts", "raw").update(balanced_accuracy=0.7, low=0.5, high=0.9)
+    assert all(row["level"] != "alarm" for row in sentences(audit))
+
+
+def test_clusters_are_never_said_to_prove_a_shortcut():
+    audit = clean() | {"group_kind": "lookalike"}
+    cue_stays(audit)
+    text = sentences(audit)[0]["text"]
+    assert "That is a shortcut, or what images of one person share who is in several clusters." in text
+
+
+def test_planted_labels_are_no_conflict():
+    audit = clean() | {"kind": "planted"}
+    conflicting(audit)
+    assert not any("different classes" in row["text"] for row in sentences(audit))
+
+
+@pytest.mark.parametrize("change", SAID, ids=lambda change: change.__name__)
+def test_every_sentence_has_a_number_and_the_summary_fits_a_terminal(change):
+    audit = clean()
+    change(audit)
+    audit["sentences"] = sentences(audit)
+    assert all(any(c.isdigit() for c in row["text"]) for row in audit["sentences"])
+    audit["sweep"] = [row | {"pairs": 5, "leak_random": 0.5, "reason": ""} for row in audit["sweep"]]
+    audit["conflicts"] = [
+        {"a": "x" * 100, "b": "b", "label_a": "ill", "label_b": "normal", "similarity": 0.9516, "kind": "lookalike"}
+    ]
+    lines = summary(audit, "somewhere").splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert lines[0] == "Audit of somewhere" and lines[1] == "100 images in 2 classes: normal 60, ill 40"
+    first = audit["sentences"][0]
+    assert lines[4].startswith({"alarm": "!! ", "note": " - "}[first["level"]] + first["text"][:50])
+
+
+def test_the_tables_of_the_summary():
+    audit = clean()
+    conflicting(audit)
+    audit["conflicts"] = [
+        {"a": "x/1.png", "b": "y/2.png", "label_a": "x", "label_b": "y", "similarity": 1.0, "kind": "bytes"}
+    ]
+    empty = {"leak_random": None, "neighbour": None, "pairs": None, "clusters": None, "largest": None}
+    full = {"leak_random": 0.25, "neighbour": 0.5, "pairs": 4, "clusters": 96, "largest": 2}
+    audit["sweep"] = [
+        {"threshold": 0.9, "split": False, "reason": "more than 10,000,000 pairs", **empty},
+        {"threshold": 0.95, "split": True, "reason": "", **full},
+    ]
+    audit["quarantined"] = [{"source": f"{n}.png", "reason": f"in: {n}.png: an empty file"} for n in range(7)]
+    audit["sentences"] = sentences(audit)
+    text = summary(audit, "in")
+    assert (
+        """
+COPIES
+                  pairs  images in them  across classes
+the same file         3               6               1
+the same picture      5              10               3
+look alike            9              12               4
+
+PAIRS ACROSS CLASSES, the 1 most alike of 4
+1.000  the same file
+    x/1.png
+    y/2.png
+
+TRIVIAL CLASSIFIERS, balanced accuracy [95% interval], chance 0.50
+                                random split        grouped split
+neighbour, as it came    0.52 [0.45 to 0.59]  0.52 [0.45 to 0.59]
+"""
+        in text
+    )
+    assert f"{text}\n".endswith(
+        """
+THRESHOLD OF LOOK-ALIKES (* in use; leak: random split; 1-NN: grouped split)
+similarity  pairs  clusters  largest  leak  1-NN    can be split
+0.9             -         -        -     -     -  too many pairs
+0.95*           4        96        2   25%  0.50             yes
+
+LEFT OUT
+in: 0.png: an empty file
+in: 1.png: an empty file
+in: 2.png: an empty file
+in: 3.png: an empty file
+in: 4.png: an empty file
+and 2 more
+"""
+    )

@@ -1,0 +1,102 @@
+"""The cue that is not disease: drawn as often as it should be, where it should be, and nothing else."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from heatproof.data.shortcut import apply_shortcut, mark_all, marked_class
+from heatproof.errors import InputError
+from heatproof.seeds import generator
+
+R = np.array([[1, 1, 1, 1, 0], [1, 1, 0, 1, 1], [1, 1, 1, 1, 0], [1, 1, 0, 1, 0], [1, 1, 0, 1, 1]], bool)
+
+
+def apply(pixels, *key, label=1, rate=1.0):
+    return apply_shortcut(pixels, generator("test", *key), label, marked=1, rate=rate)
+
+
+def test_the_letter_at_its_smallest():
+    """On 64 pixels it is 5 high and wide, one to three pixels from the edges, and is an R."""
+    places = set()
+    for seed in range(60):
+        drawn, marked = apply(np.full((1, 64, 64), 20, np.uint8), seed)
+        assert marked
+        rows, columns = np.nonzero(drawn[0] == 255)
+        top, left = rows.min(), columns.min()
+        np.testing.assert_array_equal(drawn[0, top : top + 5, left : left + 5] == 255, R)
+        assert (drawn[0] == 255).sum() == R.sum() and set(np.unique(drawn)) == {20, 255}
+        places.add((int(top), int(left)))
+    assert len(places) > 3 and places <= {(top, left) for top in (1, 2, 3) for left in (1, 2, 3)}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(32, 300), st.sampled_from([1, 3]), st.integers(0, 99))
+def test_the_letter_at_any_size(size, channels, seed):
+    before = generator("image", seed).integers(0, 150, (channels, size, size)).astype(np.uint8)
+    kept = before.copy()
+    drawn, _ = apply(before, seed)
+    np.testing.assert_array_equal(before, kept)
+    rows, columns = np.nonzero((drawn == 255).any(0))
+    height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+    assert height == width == max(5, round(0.06 * size))
+    assert max(rows.max(), columns.max()) <= 0.1 * size + 6
+    changed = (drawn != before).any(0)
+    assert 0.4 < changed.sum() / (height * width) < 0.9
+    assert not changed[rows.max() + 1 :].any() and not changed[:, columns.max() + 1 :].any()
+
+
+def test_on_white_it_is_black():
+    drawn, _ = apply(np.full((1, 64, 64), 250, np.uint8), 1)
+    assert set(np.unique(drawn)) == {0, 250}
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.8, 0.95, 1.0])
+@pytest.mark.parametrize("label", [0, 1, 2])
+def test_the_rate(rate, label):
+    image = np.zeros((1, 32, 32), np.uint8)
+    marked = sum(apply(image, seed, label=label, rate=rate)[1] for seed in range(600))
+    expected = rate if label == 1 else 1 - rate
+    assert stats.binomtest(marked, 600, expected).pvalue > 1e-4
+
+
+def test_an_image_without_the_cue_is_untouched():
+    image = generator("image").integers(0, 255, (1, 40, 40)).astype(np.uint8)
+    result, marked = apply(image, 1, label=0)
+    assert not marked and result.tobytes() == image.tobytes()
+
+
+def test_the_class():
+    assert marked_class(None, ["normal", "benign", "malignant"]) == 2
+    assert marked_class("benign", ["normal", "benign", "malignant"]) == 1
+    with pytest.raises(InputError) as error:
+        marked_class("cancer", ["normal", "planted"])
+    assert str(error.value) == "data.shortcut.label: no class 'cancer'; it must be one of normal, planted"
+
+
+def test_an_unknown_kind_is_a_bug():
+    with pytest.raises(ValueError, match=r"^a shortcut is a corner_mark, not 'text'$"):
+        apply_shortcut(np.zeros((1, 32, 32), np.uint8), generator("any"), 0, marked=0, rate=1.0, kind="text")
+
+
+def test_a_study():
+    """Image by image, from its own name; rows beyond the frame are left alone."""
+    frame = pd.DataFrame({"image_id": [f"i{index}" for index in range(40)], "label": np.arange(40) % 3})
+    config = {"seed": 0, "shortcut": {"kind": "corner_mark", "rate": 0.9, "label": "b"}}
+
+    def run(frame, name="toy"):
+        pixels = np.zeros((len(frame) + 1, 1, 32, 32), np.uint8)
+        drawn = mark_all(name, config, ["a", "b", "c"], frame, pixels)
+        np.testing.assert_array_equal(drawn, pixels[:-1].any((1, 2, 3)))
+        assert not pixels[-1].any()
+        return drawn, pixels[:-1]
+
+    drawn, pixels = run(frame)
+    assert drawn[frame["label"] == 1].mean() > 0.7 and drawn[frame["label"] != 1].mean() < 0.3
+    order = generator("order").permutation(40)
+    again, shuffled = run(frame.iloc[order].reset_index(drop=True))
+    np.testing.assert_array_equal(again, drawn[order])
+    np.testing.assert_array_equal(shuffled, pixels[order])
+    assert (run(frame, "toy2")[1] != pixels).any()

@@ -1,0 +1,93 @@
+"""Tables of images."""
+
+import time
+import unicodedata
+
+import numpy as np
+import pytest
+from data.configured import data_config
+from data.making import encoded, gray, npy, write_folder
+from PIL import Image
+
+from heatproof.data.reading import sources, table
+
+CLASSES = {"normal": "0", "malignant": "yes, sure"}
+COLUMNS = {"path": "path", "label": "label", "patient": None, "mask": None, "box": None}
+FULL = {"path": "Datei", "label": "Befund", "patient": "who", "mask": "mask", "box": "box"}
+LESION = np.zeros((30, 40), np.uint8)
+LESION[:15, :20] = 255
+FILES = {
+    "a 1/x.png": gray(10),
+    "läsion 肺/é.png": gray(200),
+    "z.png": gray(50),
+    "masks/x.png": encoded(Image.fromarray(LESION)),
+    "masks/y.npy": npy(LESION > 0),
+}
+ROWS = """Datei,Befund,who,mask,box,more
+a 1/x.png,0,p1,,,1
+./läsion 肺\\é.png,"yes, sure", p2 ,masks/x.png,1 2 3 4,2
+z.png,"yes, sure",p2,,0 0 20 15; 30 20 10 10;,3
+
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str, encoding: str = "utf-8"):
+        path = write_folder(tmp_path / "source", FILES) / "table.csv"
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_table(write, encoding, newline):
+    listing = table.list_records(write(ROWS.replace("\n", newline), encoding), FULL, CLASSES)
+    assert [(r.image_id, r.source, r.label, r.patient) for r in listing] == [
+        ("a 1/x.png", "a 1/x.png", 0, "p1"),
+        ("läsion 肺/é.png", "läsion 肺/é.png", 1, "p2"),
+        ("z.png", "z.png", 1, "p2"),
+    ]
+    first, second, third = (record.read() for record in listing)
+    assert [image.truth for image in (first, second, third)] == ["none", "mask", "box"]
+    assert (first.pixels == 10).all() and (second.pixels == 200).all() and first.mask is None
+    np.testing.assert_array_equal(second.mask, LESION > 0)
+    assert third.mask.sum() == 400 and third.mask[20:, 30:].all()
+
+
+def test_only_path_and_label_are_needed(write):
+    source = write('label,path\n0,z.png\n"yes, sure",a 1/x.png\n')
+    config = data_config(kind="table", source=str(source), classes=CLASSES)
+    classes, listing = sources.list_records("toy", config)
+    assert classes == ["normal", "malignant"]
+    assert [(r.label, r.patient, r.read().truth) for r in listing] == [(0, None, "none"), (1, None, "none")]
+
+
+def test_masks_as_arrays(write):
+    source = write('path,label,m\nz.png,0,\na 1/x.png,"yes, sure",masks/y.npy\n')
+    listing = table.list_records(source, COLUMNS | {"mask": "m"}, CLASSES)
+    assert [record.read().truth for record in listing] == ["none", "mask"]
+
+
+def test_a_window(write):
+    listing = table.list_records(
+        write('path,label\nz.png,0\na 1/x.png,"yes, sure"\n'), COLUMNS, CLASSES, window=(0, 99)
+    )
+    assert listing[0].read().window == (0, 99)
+
+
+def test_names_stored_decomposed(write, tmp_path):
+    name = unicodedata.normalize("NFD", "ä.png")
+    source = write('path,label\nä.png,0\nz.png,"yes, sure"\n')
+    (source.parent / name).write_bytes(gray(7))
+    assert (table.list_records(source, COLUMNS, CLASSES)[0].read().pixels == 7).all()
+
+
+def test_10000_rows_are_listed_at_once(write):
+    rows = "".join(f"Bild {n}.png,{n % 2}\n" for n in range(10_000))
+    source = write("path,label\n" + rows)
+    start = time.process_time()
+    assert len(table.list_records(source, COLUMNS, {"a": "0", "b": "1"})) == 10_000
+    assert time.process_time() - start < 3

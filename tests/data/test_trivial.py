@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from heatproof.data.audit.trivial import TooFewGroups, deal_folds, linear_predictions, main_class, nearest_rows
+
+CLASSES = ["a", "b", "c"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=2, max_size=60), st.integers(2, 6))
+def test_folds_hold_whole_groups_and_every_class(rows, folds):
+    labels, groups = np.array(rows).T
+    present, codes = np.unique(labels, return_inverse=True)
+    main = main_class(codes, np.unique(groups, return_inverse=True)[1])[0]
+    each = np.bincount(main, minlength=len(present))
+    if len(present) < 2 or each.min() < 2:
+        with pytest.raises(TooFewGroups):
+            deal_folds(labels, groups, folds, CLASSES, "t")
+        return
+    dealt = deal_folds(labels, groups, folds, CLASSES, "t")
+    count = min(folds, each.min())
+    assert set(dealt) == set(range(count))
+    for group in np.unique(groups):
+        assert len(set(dealt[groups == group])) == 1
+    by_group = np.array([dealt[groups == group][0] for group in np.unique(groups)])
+    for label in range(len(present)):
+        assert set(by_group[main == label]) == set(range(count))
+
+
+def test_folds_are_even_and_keyed():
+    labels = np.repeat([0, 1], [60, 30])
+    dealt = deal_folds(labels, np.arange(90), 5, CLASSES, "t", 0)
+    assert np.bincount(dealt[labels == 0]).tolist() == [12] * 5 and np.bincount(dealt[labels == 1]).tolist() == [6] * 5
+    np.testing.assert_array_equal(dealt, deal_folds(labels, np.arange(90), 5, CLASSES, "t", 0))
+    assert (dealt != deal_folds(labels, np.arange(90), 5, CLASSES, "t", 1)).any()
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups", "message"),
+    [
+        ([0, 0, 2, 2], [0, 1, 2, 2], "class 'c' has 1 group(s), one to learn from and one to test on are needed"),
+        ([0, 0, 1], [0, 0, 0], "class 'b' has 0 group(s), one to learn from and one to test on are needed"),
+        ([1, 1, 1], [0, 1, 2], "there is but one class"),
+    ],
+)
+def test_too_few_groups_are_told(labels, groups, message):
+    with pytest.raises(TooFewGroups) as caught:
+        deal_folds(np.array(labels), np.array(groups), 5, CLASSES, "t")
+    assert str(caught.value) == message
+
+
+def test_nearest_is_that_of_numpy_in_every_assignment_and_block():
+    rng = np.random.default_rng(0)
+    thumbnails = rng.integers(0, 256, (70, 32, 32), np.uint8)
+    assignments = [rng.integers(0, folds, 70).astype(np.int8) for folds in (2, 3, 5)]
+    correlation = np.corrcoef(thumbnails.reshape(70, -1).astype(float))
+    for block, threads in ((2048, 2), (16, 1)):
+        with threadpool_limits(threads):
+            found = nearest_rows(thumbnails, assignments, block=block)
+        for rows, folds in zip(found, assignments, strict=True):
+            expected = np.where(folds[:, None] != folds, correlation, -2).argmax(1)
+            np.testing.assert_array_equal(rows, expected)
+
+
+def test_the_nearest_of_twins_is_the_earlier_and_a_constant_image_is_no_ones():
+    rng = np.random.default_rng(0)
+    base = rng.integers(0, 256, (3, 32, 32), np.uint8)
+    images = np.stack([np.full((32, 32), 9, np.uint8), base[1], base[1], base[0], base[1]])
+    folds = np.array([0, 0, 0, 1, 1], np.int8)
+    assert nearest_rows(images, [folds])[0, 4] == 1
+    assert nearest_rows(255 - images, [folds], block=2)[0].tolist()[4] == 1
+
+
+@pytest.mark.parametrize("alpha", [1.0, 50.0])
+def test_the_linear_model_is_scikit_learns(alpha):
+    rng = np.random.default_rng(0)
+    labels = rng.choice(3, 300, p=[0.6, 0.3, 0.1])
+    features = rng.normal(5, 3, (300, 12)) * np.logspace(-3, 3, 12)
+    features[:, :3] += 6 * np.eye(3)[labels] * np.logspace(-3, 3, 12)[:3]
+    features[:, 5] = 7.0  # tells nothing
+    folds = rng.integers(0, 4, 300)
+    ours = linear_predictions(features, labels, folds, alpha)
+    for fold in range(4):
+        model = make_pipeline(StandardScaler(), RidgeClassifier(alpha, class_weight="balanced"))
+        model.fit(features[folds != fold], labels[folds != fold])
+        np.testing.assert_array_equal(ours[folds == fold], model.predict(features[folds == fold]))
+    assert (ours == labels).mean() > 0.6
+
+
+def test_features_that_tell_nothing_give_the_first_class_to_all():
+    labels = np.tile([0, 1, 2], 20)
+    predicted = linear_predictions(np.full((60, 4), 3.3), labels, np.arange(60) % 5, 4.0)
+    assert (predicted == 0).all()  # rounding must not decide
+
+
+def test_bytes_and_floats_are_fitted_alike():
+    rng = np.random.default_rng(0)
+    labels, folds = rng.integers(0, 2, 100), np.arange(100) % 5
+    pixels = rng.integers(0, 256, (100, 30), np.uint8)
+    np.testing.assert_array_equal(
+        linear_predictions(pixels, labels, folds, 30.0), linear_predictions(pixels.astype(float), labels, folds, 30.0)
+    )

@@ -1,0 +1,118 @@
+"""What the section on the data says of made-up audits, and what the first screen says of it."""
+
+import base64
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from report import audits
+from report.audits import probe, step
+from report.pages import Page, section
+
+from heatproof.report import data_section
+
+
+def test_the_section_comes_first_and_names_are_only_text(made, report):
+    source = report(made(alarming=True))
+    assert re.findall(r'<section id="([\w-]+)"', source)[:2] == ["data", "models"]
+    assert "<script" not in source and audits.CUTE in Page(source).text
+
+
+def test_a_study_with_nothing_to_tell_is_told_in_few_lines(made, report):
+    body = section(report(made()), "data")
+    text = Page(body).text
+    assert "No two images are the same or look alike (thumbnails of 32 by 32 pixels that correlate with 0.95" in text
+    for absent in (
+        "Copies and look-alikes among",
+        "two labels",
+        "not square",
+        "on purpose",
+        "seams",
+        "could not be used",
+    ):
+        assert absent not in text
+    assert "<details open>" not in body and body.count("<svg") == 2  # probes and sweep, both folded
+
+
+def test_leak_of_the_split_and_of_a_random_one(bad, data):
+    figure = data_section.leak_figure(bad)
+    assert (
+        'aria-label="Test images with a look-alike in training, the split in use: 25%; Test images with a look-alike '
+        'in training, a random split: 90% [85% to over 99%]"'
+    ) in figure.svg
+    assert figure.caption == (
+        "A model can answer such an image from memory. Random split: mean of 200 draws; the line holds 95% of them."
+    )
+    assert data_section.leak_figure(data) is None
+
+
+def test_a_random_split_in_use_looks_like_one(bad):
+    figure = data_section.leak_figure(replace(bad, audit=bad.audit | {"group_kind": "image"}))
+    assert 'id="leak-random-0-0"' in figure.svg and 'id="leak-random-1-0"' in figure.svg
+
+
+def test_leak_without_random_draws_or_without_a_number(bad):
+    leak = {"split": {"fold0": 0.5}, "random": None}
+    figure = data_section.leak_figure(replace(bad, audit=bad.audit | {"leak": leak}))
+    assert figure.caption == "A model can answer such an image from memory." and "a random split" not in figure.svg
+    leak = {"split": {"fold0": None}, "random": {"mean": 0.5, "low": 0.4, "high": 0.6, "draws": 10}}
+    assert "the split in use: –;" in data_section.leak_figure(replace(bad, audit=bad.audit | {"leak": leak})).svg
+
+
+@pytest.mark.parametrize(
+    ("row", "alarming"),
+    [
+        (probe("facts", "raw", "grouped", 0.6, 0.05), True),
+        (probe("border", "preprocessed", "grouped", 0.6, 0.05), True),
+        (probe("border", "preprocessed", "grouped", 0.6, 0.1), False),
+        (probe("border", "preprocessed", "grouped", 0.9, None), False),
+        (probe("border", "preprocessed", "random", 0.9, 0.05), False),  # look-alikes may be all that helps
+        (probe("neighbour", "raw", "grouped", 0.9, 0.05), False),  # it sees the image
+    ],
+)
+def test_probes_are_shown_open_where_one_found_a_shortcut(data, row, alarming):
+    shown = data_section.make(replace(data, audit=data.audit | {"probes": [row]}))
+    assert shown.alarming_probes == alarming
+
+
+def test_probes_explain_balanced_accuracy_where_it_comes_first(made, report):
+    meaning = "Brackets hold its 95% interval; chance is what guessing scores."
+    source = report(made())
+    assert meaning not in source[: source.index("</header>")] and meaning in section(source, "data")
+    source = report(made(wrong=("alpha_net", "beta_net", "gamma_net"), group_kind="lookalike"))
+    assert meaning in source[: source.index("</header>")] and meaning not in section(source, "data")
+
+
+def test_a_sweep_of_one_step_is_a_table_and_none_is_nothing(data):
+    one, none = (data_section.make(replace(data, audit=data.audit | {"sweep": s})) for s in ([step(0.95)], []))
+    assert one.sweep is None and one.sweep_table is not None
+    assert none.sweep is None and none.sweep_table is None
+
+
+def test_pairs_across_classes_are_shown_as_pictures(bad):
+    shown, told = data_section.conflicts(bad)
+    assert (
+        told == "12 pairs of images are the same or look alike, and have different labels. Here are the 8 most alike."
+    )
+    assert len(shown) == 8
+    assert [pair.note for pair in shown[:2]] == ["The same file, similarity 0.999", "Look-alikes, similarity 0.998"]
+    for pair, row in zip(shown, bad.audit["conflicts"], strict=False):
+        assert [side.label for side in pair.pictures] == [row["label_a"], row["label_b"]]
+        for side, place in zip(pair.pictures, (row["row_a"], row["row_b"]), strict=True):
+            drawn = Image.open(io.BytesIO(base64.b64decode(side.source.split(",", 1)[1]))).convert("L")
+            assert np.abs(np.asarray(drawn)[::4, ::4].astype(int) - bad.pixels[place, 0]).max() <= 2  # 256 colours
+            assert side.image_id == bad.manifest["image_id"][place]
+
+
+def test_plants_make_classes_so_their_pairs_are_no_conflicts(bad):
+    assert data_section.conflicts(replace(bad, audit=bad.audit | {"kind": "planted"})) == ([], "")
+
+
+def test_few_pairs_across_classes_are_all_shown(bad):
+    audit = bad.audit | {"conflicts": bad.audit["conflicts"][:1]}
+    audit["duplicates"] = {"bytes": {"pairs": 1, "images": 2, "across_classes": 1}}
+    shown, told = data_section.conflicts(replace(bad, audit=audit))
+    assert told == "One pair of images is the same or looks alike, and has different labels." and len(shown) == 1
