@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from bench import audit_bench
 from heatproof.explain.cam import gradcam
 from heatproof.progress import line
 from heatproof.score import faithfulness
@@ -29,6 +30,7 @@ WHAT = {
     "deletion_insertion_over_model": f"deletion and insertion, {STEPS} steps: wall time / time inside the model",
     "gradcam_over_model": "Grad-CAM: wall time / one plain forward and backward pass of the same batch",
     "training_over_model": "training at 64 px: wall time / its plain steps without data, augmentation and validation",
+    **audit_bench.WHAT,
 }
 
 
@@ -111,7 +113,7 @@ def main() -> int:
     for name in WHAT:
         runs = []
         for number in range(RUNS + 1):
-            runs.append(globals()[name]())
+            runs.append((globals().get(name) or getattr(audit_bench, name))())
             line(f"{name}: run {number} of {RUNS}{' (to warm up)' if not number else ''}: {runs[-1]:.3f}")
         results[name] = {"median": statistics.median(runs[1:]), "runs": runs[1:]}
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")

@@ -77,7 +77,7 @@ def test_structure_is_not_noise():
     plain = np.s_[80:, 40:]
     assert smooth[plain].mean() > 0.95
     assert (taken != 0).sum() <= smooth.sum()
-    fine = pixels - ndimage.gaussian_filter(pixels.astype(float), 1.0)
+    fine = pixels - ndimage.gaussian_filter(pixels.astype(float), 1.5)
     assert (np.abs(taken - fine)[plain][smooth[plain] == 1] < 1).mean() > 0.97
     assert set(np.unique(smooth)) == {0.0, 1.0}
 

@@ -114,7 +114,7 @@ def test_too_few_groups(phantoms):
 
 @pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"the archive of IQ-OTH/NCCD is not at {ARCHIVE}")
 def test_sham_and_planted_are_at_chance_on_real_slices():
-    """Every third normal slice at 64 px; a blurred ring is found in the same images."""
+    """Every third normal slice at 64 px, planted four times; a blurred ring is found in the same images."""
     with zipfile.ZipFile(ARCHIVE) as archive:
         names = sorted(name for name in archive.namelist() if "Normal cases" in name and name.endswith(".jpg"))
         raw = [np.asarray(Pillow.open(io.BytesIO(archive.read(name))).convert("L")) for name in names[::3]]
@@ -123,10 +123,12 @@ def test_sham_and_planted_are_at_chance_on_real_slices():
     groups = [f"look-{label}" for label in clusters(len(raw), found.a, found.b)]
     before = np.stack([preprocess(image, None, size=64, channels=1, crop="body", fit="pad")[0] for image in raw])
     frame = pd.DataFrame({"image_id": names[::3], "source": names[::3], "group": groups})
-    labels, groups, pixels, seams = planted_study(frame, before)
-    result = probe(labels, groups, pixels, seams)
-    for row in (result, result["linear"]):
-        assert row["low"] <= 0.5 <= row["high"]
+    scores = []
+    for seed in range(4):  # which groups get nodules matters more than how they are blended in
+        labels, groups, pixels, seams = planted_study(frame, before, seed=seed)
+        result = probe(labels, groups, pixels, seams)
+        scores.append([result["balanced_accuracy"], result["linear"]["balanced_accuracy"]])
+    assert (np.abs(np.mean(scores, axis=0) - 0.5) < 0.08).all()
     for row in np.flatnonzero(labels):
         blurred = ndimage.gaussian_filter(before[row, 0].astype(float), 1)
         before[row, 0][seams[row]] = blurred[seams[row]]
