@@ -161,7 +161,8 @@ def audited_files(wildcards):
 def audit_section(wildcards):
     study = STUDIES[wildcards.study]
     keys = {"audit", "lookalike", "split", "seed", "shortcut", "kind"}
-    return section(study.data.model_dump(include=keys), {"group_kind": study.group_kind})
+    resolved = {"group_kind": study.group_kind, "patients_known": study.data.patients_known}
+    return section(study.data.model_dump(include=keys), resolved)
 
 
 # what a data job imports as it runs: by the kind of its source, and by what else its section asks for

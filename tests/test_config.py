@@ -146,6 +146,18 @@ def test_sections_are_merged_and_lists_and_values_replaced():
             "studies/toy.yaml: data: data.classes maps two classes to one folder",
         ),
         (
+            {"data": {"kind": "table", "source": "x", "columns": {"label": ""}, "classes": {"a": "0", "b": "1"}}},
+            "studies/toy.yaml: data.columns.label: '': needs the name of a column",
+        ),
+        (
+            {"data": {"kind": "table", "source": "x", "classes": {"a": 0, "b": True}}},
+            "studies/toy.yaml: data.classes.b: True: input should be a valid string",
+        ),
+        (
+            {"data": {"kind": "dicom", "source": "x", "classes": {"a": "0", "b": "1"}}},
+            "studies/toy.yaml: data: DICOM needs data.key_file, a file with a secret of yours that keys the pseudonyms",
+        ),
+        (
             {"data": {"patient": "p(\\d+"}},
             "studies/toy.yaml: data.patient: 'p(\\\\d+': not a regular expression: missing ), unterminated "
             "subpattern at position 1",
@@ -215,6 +227,60 @@ def test_sections_are_merged_and_lists_and_values_replaced():
 )  # fmt: skip
 def test_a_mistake_is_one_line_with_file_key_value_and_mend(project, toy, expected):
     assert message(project, SMALL, toy) == expected
+
+
+LESIONS = "leave it out: nodules are planted into images without lesions"
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "key", "mend"),
+    [
+        ("table", {"masks": "m"}, "masks", "set data.columns.mask"),
+        ("table", {"boxes": "b.csv"}, "boxes", "set data.columns.box"),
+        ("table", {"patient": "(p)"}, "patient", "set data.columns.patient"),
+        ("dicom", {"boxes": "b.csv"}, "boxes", "draw them as masks and set data.masks"),
+        ("dicom", {"patient": "(p)"}, "patient", "leave it out: DICOM files name their patients"),
+        ("folder", {"columns": {"mask": "m"}}, "columns", "leave it out: only a table has columns"),
+        ("phantom", {"columns": {"mask": "m"}}, "columns", "leave it out: only a table has columns"),
+        ("planted", {"columns": {"patient": "who"}}, "columns", "leave it out: only a table has columns"),
+        ("planted", {"masks": "m"}, "masks", LESIONS),
+        ("planted", {"boxes": "b.csv"}, "boxes", LESIONS),
+        ("planted", {"planted": {"kind": "table"}, "columns": {"box": "b"}}, "columns.box", LESIONS),
+        ("planted", {"planted": {"kind": "table"}, "patient": "(p)"}, "patient", "set data.columns.patient"),
+    ],
+)
+def test_a_key_that_is_not_read(project, kind, data, key, mend):
+    toy = {"kind": kind, "source": "x", "key_file": "k", "classes": {"a": "0", "b": "1"}} | data
+    said = f"studies/toy.yaml: data: data.{key} is not read where data.kind is {kind}; {mend}"
+    assert message(project, SMALL, {"data": toy}) == said
+
+
+@pytest.mark.parametrize("download", [{"kaggle": "a/b"}, {"mendeley": "a/1"}, {"url": "http://x/a.zip"}])
+def test_dicom_that_is_downloaded_is_checked_by_its_sum(project, download):
+    toy = {"kind": "dicom", "source": "x", "key_file": "k", "classes": {"a": "0", "b": "1"}, "download": download}
+    said = "studies/toy.yaml: data: only url downloads can be checked for DICOM: set data.download.url and its sha256"
+    assert message(project, SMALL, {"data": toy}) == said
+    checked = {"download": {"url": "http://x/a.zip", "sha256": "0" * 64}}
+    assert project(SMALL, {"data": toy | checked})["toy"].data.download.sha256 == "0" * 64
+
+
+def test_labels_that_are_numbers_are_texts(project):
+    toy = {"kind": "table", "source": "x", "classes": {"normal": 0, 1: 1.5}}
+    assert project(SMALL, {"data": toy})["toy"].data.classes == {"normal": "0", "1": "1.5"}
+
+
+@pytest.mark.parametrize("nothing", ["null", "~", "NULL", "none", None])
+def test_null_of_the_command_line_is_nothing(project, nothing):
+    toy = {
+        "kind": "folder", "source": "x", "classes": {"a": "0", "b": "1"}, "download": {"kaggle": "a/b"},
+        "contents": "x.sha256", "shortcut": {}, "window": [0, 1], "masks": "m", "split": {"compare": "random"},
+    }  # fmt: skip
+    off = dict.fromkeys(("download", "contents", "shortcut", "window", "masks"), nothing)
+    overrides = {"data": off | {"split": {"compare": nothing}, "key_file": nothing}}
+    data = project(SMALL, {"data": toy}, overrides=overrides)["toy"].data
+    assert not any(getattr(data, key) for key in (*off, "key_file")) and data.split.compare is None
+    other = {"data": {"download": {"kaggle": nothing, "url": "http://x/a", "sha256": "0" * 64}}}
+    assert project(SMALL, {"data": toy}, overrides=other)["toy"].data.download.kaggle is None
 
 
 def test_the_file_named_is_the_one_that_sets_the_key(project):

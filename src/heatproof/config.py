@@ -152,7 +152,8 @@ def _explain(item: dict, layers: dict[str, dict], schema: type[BaseModel], skip:
     if item["type"] == "unknown_name":
         return _mistake(layers, location, value, _nearest(value, item["ctx"]["allowed"]))
     message = item["msg"].removeprefix("Value error, ")
-    return _mistake(layers, location, value, message[0].lower() + message[1:])
+    acronym = message[1:2].isupper()
+    return _mistake(layers, location, value, message if acronym else message[0].lower() + message[1:])
 
 
 def _mistake(layers: dict[str, dict], location: tuple, value: Any, mend: str) -> str:

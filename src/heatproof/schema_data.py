@@ -1,11 +1,18 @@
 """The section `data` of the configuration."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from heatproof.schema_base import Positive, Section, Share, number
+
+Text = Annotated[str, Field(coerce_numbers_to_str=True)]  # labels often are numbers
+
+
+def nothing(value: Any) -> Any:
+    """The command line gives texts, null's too."""
+    return None if isinstance(value, str) and value.lower() in ("null", "~", "none") else value
 
 
 class Phantom(Section):
@@ -25,6 +32,8 @@ class Split(Section):
     tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.1  # of a split's share of a class's images
     folds: Positive = 1  # from 3: cross-validation, each group tested once
     compare: Literal["random"] | None = None  # also train on this split, to show what it hides
+
+    _no_compare = field_validator("compare", mode="before")(nothing)
 
     @field_validator("folds")
     @classmethod
@@ -62,6 +71,8 @@ class Download(Section):
     kaggle: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None  # owner/name
     mendeley: Annotated[str, Field(pattern=r"^\w+(/\d+)?$")] | None = None  # id, or id/version
 
+    _nothing = field_validator("*", mode="before")(nothing)
+
     @model_validator(mode="after")
     def _one(self):
         if sum(value is not None for value in (self.url, self.kaggle, self.mendeley)) != 1:
@@ -81,6 +92,15 @@ class Columns(Section):
     patient: str | None = None
     mask: str | None = None
     box: str | None = None  # x y width height, in pixels; several separated by ;
+
+    _nothing = field_validator("patient", "mask", "box", mode="before")(nothing)
+
+    @field_validator("*")
+    @classmethod
+    def _named(cls, value):
+        if value is not None and not value.strip():
+            raise ValueError("needs the name of a column")
+        return value
 
 
 class Shortcut(Section):
@@ -127,7 +147,7 @@ class Data(Section):
     source: str | None = None
     download: Download | None = None
     contents: str | None = None  # file with a line `sha256  path` for each image that the source must hold
-    classes: dict[str, str] = {}  # class name: folder name, or value of the table's label column
+    classes: dict[Text, Text] = {}  # class name: folder name, or value of the table's label column
     masks: str | None = None  # folder inside the source with masks of the same names
     boxes: str | None = None  # CSV inside the source: path, x, y, width, height
     patient: str | None = None  # regular expression whose first group, found in the file name, is the patient
@@ -146,6 +166,10 @@ class Data(Section):
     phantom: Phantom = Phantom()
     audit: Audit = Audit()
     seed: int = 0
+
+    _nothing = field_validator(
+        "source", "download", "contents", "masks", "boxes", "patient", "key_file", "window", "shortcut", mode="before"
+    )(nothing)
 
     @field_validator("patient")
     @classmethod
@@ -174,15 +198,18 @@ class Data(Section):
             raise ValueError(f"data.shortcut.label must be one of {', '.join(self.class_names)}")
         if self.split.by == "patient" and not self.patients_known:
             raise ValueError("data.split.by: patient needs patients: data.patient, a column of the table, or DICOM")
+        self._check_unread()
         if self.kind == "phantom":
             return self
         if not self.source:
             raise ValueError(f"data.kind {self.kind} needs data.source, the path of the images")
+        if self.download and self.base == "dicom" and not self.download.sha256:
+            raise ValueError("only url downloads can be checked for DICOM: set data.download.url and its sha256")
         if self.download and not (self.download.sha256 or self.contents):
             raise ValueError("data.download needs data.download.sha256 or data.contents, to check what came")
-        if "dicom" in (self.kind, self.kind == "planted" and self.planted.kind) and not self.key_file:
+        if self.base == "dicom" and not self.key_file:
             raise ValueError("DICOM needs data.key_file, a file with a secret of yours that keys the pseudonyms")
-        if "dicom" in (self.kind, self.kind == "planted" and self.planted.kind) and self.contents:
+        if self.base == "dicom" and self.contents:
             raise ValueError("data.contents cannot check DICOM, whose digests are pseudonyms; use download.sha256")
         needed = 1 if self.kind == "planted" else 2
         if len(self.classes) < needed:
@@ -192,6 +219,30 @@ class Data(Section):
             raise ValueError("data.classes maps two classes to one folder")
         return self
 
+    def _check_unread(self) -> None:
+        """A key that is not read must not look as if it were."""
+        planted, base = self.kind == "planted", self.base
+        none = "leave it out: nodules are planted into images without lesions"
+        for key, unread, mend in (
+            ("masks", self.masks and planted, none),
+            ("boxes", self.boxes and planted, none),
+            ("columns.mask", self.columns.mask and planted, none),
+            ("columns.box", self.columns.box and planted, none),
+            ("masks", self.masks and base == "table", "set data.columns.mask"),
+            ("boxes", self.boxes and base == "table", "set data.columns.box"),
+            ("boxes", self.boxes and base == "dicom", "draw them as masks and set data.masks"),
+            ("patient", self.patient and base == "table", "set data.columns.patient"),
+            ("patient", self.patient and base == "dicom", "leave it out: DICOM files name their patients"),
+            ("columns", self.columns != Columns() and base != "table", "leave it out: only a table has columns"),
+        ):
+            if unread:
+                raise ValueError(f"data.{key} is not read where data.kind is {self.kind}; {mend}")
+
+    @property
+    def base(self) -> str:
+        """The kind of the source itself, of which a planted study is made too."""
+        return self.planted.kind if self.kind == "planted" else self.kind
+
     @property
     def class_names(self) -> list[str]:
         """The classes of the study, in the order of their labels."""
@@ -200,9 +251,8 @@ class Data(Section):
 
     @property
     def patients_known(self) -> bool:
-        kind = self.planted.kind if self.kind == "planted" else self.kind
-        in_table = kind == "table" and self.columns.patient
-        return bool(self.patient or in_table or kind in ("phantom", "dicom"))
+        in_table = self.base == "table" and self.columns.patient
+        return bool(self.patient or in_table or self.base in ("phantom", "dicom"))
 
     @property
     def group_kind(self) -> str:

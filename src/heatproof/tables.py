@@ -25,6 +25,9 @@ FACTS = {
     "bottom": INTEGER,
     "left": INTEGER,
     "right": INTEGER,
+    "same_pixels": INTEGER,  # row of the first image with equal decoded pixels; no digest, which one could look up
+    "truth_kept": NUMBER,  # share of the truth's area that preprocessing left; NaN without truth
+    "cue": FLAG,  # whether `data.shortcut` was drawn in
 }
 QUARANTINE = {"source": TEXT, "reason": TEXT}
 AUDIT = {

@@ -131,7 +131,7 @@ ARCHIVES = {
     "an empty file": (opened(bytes_of(b"")), "{at}: an empty file; get the archive again"),
     "no archive": (
         opened(bytes_of(b"<html>Not found</html>" * 99)),
-        "{at}: not a zip or tar archive; pack the images as one, or unpack it and set data.kind",
+        "{at}: not a zip or tar archive; set data.source to one or a folder of images",
     ),
     "no file in a zip": (opened(zipped()), "{at}: an archive without files; get it again"),
     "no file in a tar": (opened(tarred()), "{at}: an archive without files; get it again"),

@@ -54,14 +54,6 @@ LISTINGS = {
         listing(FILES | {"Malignant/a 1.png": gray(), "masks/a 1.png": gray()}, masks="masks"),
         "{at}: masks/a 1.png is the mask of two images; put masks into a folder a class",
     ),
-    "no patient in names": (
-        listing(FILES | {"Normal cases/p3.png": gray()}, patient=r"p(\d+)"),
-        "{at}: data.patient 'p(\\\\d+)' finds no patient in 2 file names: Malignant/肺.png, Normal cases/a 1.png",
-    ),
-    "an empty patient": (
-        listing({"Normal cases/p.png": gray(), "Malignant/p3.png": gray()}, patient=r"p(\d*)"),
-        "{at}: data.patient 'p(\\\\d*)' finds no patient in 1 file names: Normal cases/p.png",
-    ),
     "no file of boxes": (
         listing(FILES, boxes="boxes.csv"),
         "{at}: boxes.csv: neither in it nor beside it (No such file or directory); mend the name",
@@ -78,7 +70,7 @@ def tabled(text: str | bytes, read: int | None = None, **columns: str) -> Case:
         source.write_bytes(text.encode() if isinstance(text, str) else text)
         (source.parent / "out.png").symlink_to("/etc/passwd")
         run = partial(table.list_records, source, COLUMNS | columns, {"normal": "0", "malignant": "1"})
-        return source, run if read is None else lambda: run()[read].read()
+        return source, run if read is None else lambda: run()[0][read].read()
 
     return case
 
@@ -110,7 +102,6 @@ TABLES = {
     ),
     "empty label": (tabled(ROWS + "a.png, ,\nb.png,,\n"), "{at}: no label: line 4, line 5; fill the cells"),
     "empty path": (tabled(ROWS + ",1,\n"), "{at}: no path: line 4; fill the cells"),
-    "empty patient": (tabled(ROWS, patient="mask"), "{at}: no patient: line 2, line 3; fill the cells"),
     "unknown labels": (
         tabled(ROWS + "a.png,2,\nb.png,2,\nc.png,normal,\n"),
         "{at}" + LABELS + "'2' (line 4), 'normal' (line 6)" + ADD,

@@ -8,11 +8,13 @@ import pytest
 from scipy import ndimage
 
 from heatproof import artifacts
-from heatproof.data.audit.assemble import audit, nonsquare
+from heatproof.data.audit import sweep
+from heatproof.data.audit.assemble import audit, nonsquare, truth_lost
 from heatproof.data.audit.duplicates import count_duplicates
 from heatproof.data.audit.material import Material, Settings
 from heatproof.data.audit.probes import View
 from heatproof.data.lookalikes import clusters, pairs
+from heatproof.data.split import nearest_deal
 from heatproof.errors import InputError
 
 CLASSES = ["normal", "ill"]
@@ -34,7 +36,7 @@ def material(images: np.ndarray, labels, groups, kind="lookalike", sizes=None, *
         "labels": np.asarray(labels),
         "classes": CLASSES,
         "sha256": np.array([f"f{row}" for row in range(count)], object),
-        "digests": np.array([f"d{row}" for row in range(count)], object),
+        "pictures": np.array([f"d{row}" for row in range(count)], object),
         "groups": None if groups is None else np.asarray(groups),
         "group_kind": kind,
         "raw": View(images, np.zeros((count, 4), int), known),
@@ -59,7 +61,7 @@ def case() -> tuple[Material, dict, pd.DataFrame]:
     labels[[2, 3]] = 1, 1
     labels[[4, 5, 6]] = 0, 0, 1  # two look-alike conflicts
     made = material(images, labels, None)
-    made.sha256[1], made.digests[1], made.digests[3] = made.sha256[0], made.digests[0], made.digests[2]
+    made.sha256[1], made.pictures[1], made.pictures[3] = made.sha256[0], made.pictures[0], made.pictures[2]
     split = np.array(["train", "val", "test", "train"] * 6, object)
     split[[0, 1, 2, 3, 4, 5, 6]] = "train", "test", "train", "train", "val", "test", "test"
     made = replace(made, splits={"fold0": split, "random0": np.full(24, "train", object)})
@@ -184,6 +186,18 @@ def test_a_split_that_is_not_possible_is_said():
     assert (two["split"], two["worst_share"]) == (False, None)  # a class has fewer groups than there are parts
 
 
+def test_a_threshold_that_is_not_in_use_is_not_tried_as_hard(monkeypatch):
+    tried = []
+
+    def deal(*arguments, attempts, **options):
+        tried.append(attempts)
+        return nearest_deal(*arguments, attempts=attempts, **options)
+
+    monkeypatch.setattr(sweep, "nearest_deal", deal)
+    audit(material(thumbnails(24), np.arange(24) % 2, None), SETTINGS, ("t",))
+    assert tried == [50, 200, 50]  # at 0.95 as hard as a data job
+
+
 def test_images_dealt_one_by_one_are_probed_by_clusters():
     images = np.repeat(thumbnails(20), 2, axis=0)
     labels = np.repeat(np.arange(20) % 2, 2)
@@ -217,29 +231,67 @@ def test_cross_validation_takes_its_shares_from_the_folds():
     assert found["sweep"][0]["split"] and found["sweep"][0]["worst_share"] < 0.1
 
 
-@pytest.mark.parametrize("fitted_tells", [False, True])
-def test_images_that_are_not_square(fitted_tells):
-    count = 120
-    labels = np.arange(count) // 60
-    odd = (labels == 1) & (np.arange(count) % 3 == 0)
+def odd_shapes() -> tuple[Material, np.ndarray]:
+    """Of the ill, 20 images that are not square, and which these are."""
+    labels = np.arange(120) // 60
+    odd = (labels == 1) & (np.arange(120) % 3 == 0)
     sizes = [(801, 512) if each else (512, 512) for each in odd]
-    made = material(thumbnails(count), labels, np.arange(count), sizes=sizes)
-    margins = np.zeros((count, 4), int)
-    margins[:, 0] = 40 * odd * fitted_tells  # the bars of padding
+    return material(thumbnails(120), labels, np.arange(120), sizes=sizes), odd
+
+
+def test_images_that_are_not_square():
+    made, odd = odd_shapes()
+    margins = np.zeros((120, 4), int)
+    margins[:, 0] = 40 * odd  # the bars of padding
     margins[:60, 1] = 99  # in the class without such images, which is not asked about
     found = nonsquare(replace(made, fitted=View(made.fitted.thumbnails, margins)), made.groups, SETTINGS, ("t",))
-    assert (found["images"], found["by_class"]) == (20, {"normal": 0, "ill": 20})
+    assert (found["images"], found["by_class"], found["groups"]) == (20, {"normal": 0, "ill": 20}, 20)
     assert found["probe_raw"]["balanced_accuracy"] == 1 and found["probe_raw"]["groups"] == 60
     after = found["probe_preprocessed"]
-    assert (after["low"] > 0.5) == fitted_tells and (after["balanced_accuracy"] == 0.5) != fitted_tells
-    assert (after["stage"], after["split"], after["chance"]) == ("preprocessed", "grouped", 0.5)
+    assert after["low"] > 0.5 and (after["stage"], after["split"], after["chance"]) == ("preprocessed", "grouped", 0.5)
+    for name in ("border", "outside"):
+        row = found[f"probe_{name}"]
+        assert (row["probe"], row["stage"], row["split"]) == (name, "preprocessed", "grouped") and row["low"] < 0.5
+
+
+def test_without_a_margin_no_number_stands_for_images_that_are_not_square():
+    """Squashed images have no margins: 0.50 would be there by construction."""
+    made, _ = odd_shapes()
+    after = nonsquare(made, made.groups, SETTINGS, ("t",))["probe_preprocessed"]
+    assert after["balanced_accuracy"] is None and after["low"] is None
+    assert after["reason"] == "no margin is left: nothing there to tell them by"
+
+
+@pytest.mark.parametrize("place", [(0, slice(None)), (slice(3, 6), slice(3, 6))])
+def test_what_squashing_leaves_of_an_odd_shape_is_found(place):
+    made, odd = odd_shapes()
+    left = made.fitted.thumbnails.copy()
+    left[(odd, *place)] = 255
+    found = nonsquare(replace(made, fitted=View(left, made.fitted.margins)), made.groups, SETTINGS, ("t",))
+    assert found["probe_outside"]["low"] > 0.5
+    assert (found["probe_border"]["low"] > 0.5) == (place[0] == 0)
+
+
+def test_odd_shapes_in_few_groups_have_a_wide_interval():
+    made, odd = odd_shapes()
+    groups = np.where(odd, 1000 + np.cumsum(odd) % 3, np.arange(120))
+    found = nonsquare(made, groups, SETTINGS, ("t",))
+    row = found["probe_border"]
+    assert found["groups"] == 3 and row["high"] - row["low"] > 0.1
+
+
+def test_truth_that_preprocessing_takes_away_is_counted():
+    made = material(thumbnails(5), [0, 0, 1, 1, 1], None)
+    kept = np.array([np.nan, 0.9, 0.89, 0.0, 1.0])
+    assert truth_lost(replace(made, truth_kept=kept)) == {"images": 2, "all": 1, "of": 4}
+    assert truth_lost(replace(made, truth_kept=kept[:1])) is None and truth_lost(made) is None
 
 
 def test_one_image_that_is_not_square_cannot_be_probed():
     made = material(thumbnails(6), [0, 0, 0, 1, 1, 1], np.arange(6), sizes=[(9, 8), *[(8, 8)] * 5])
     found = nonsquare(made, made.groups, SETTINGS, ("t",))
-    reason = "class 'not square' has 1 group(s), one to learn from and one to test on are needed"
-    assert found["probe_raw"]["reason"] == reason and found["probe_preprocessed"]["balanced_accuracy"] is None
+    assert found["probe_raw"]["reason"].startswith("class 'not square' ")
+    assert found["probe_preprocessed"]["balanced_accuracy"] is None
 
 
 def test_one_class_is_no_error():

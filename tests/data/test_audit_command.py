@@ -17,6 +17,7 @@ from scipy import ndimage
 from heatproof import artifacts
 from heatproof.cli import main
 from heatproof.data.audit import command as audit_command
+from heatproof.data.audit.sources import reworded
 from heatproof.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -24,8 +25,9 @@ REAL = ROOT.parent / "shared/data/iq_oth_nccd.zip"
 SUFFIXES = ".bmp, .gif, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp"
 AUDIT = {"draws": 20, "bootstrap": 100, "folds": 3, "sweep": [0.9, 0.95]}
 SPLIT = {"by": "lookalike", "train": 0.5, "val": 0.25, "test": 0.25, "tolerance": 0.2, "folds": 1, "compare": None}
+KEYS = "audit, group_kind, kind, lookalike, patients_known, seed, shortcut, split"
 CONFIG = {"audit": AUDIT, "lookalike": 0.95, "split": SPLIT, "group_kind": "lookalike", "seed": 0}
-CONFIG |= {"shortcut": None, "kind": "folder"}
+CONFIG |= {"shortcut": None, "kind": "folder", "patients_known": False}
 
 
 def pictures(count: int, size: int = 40, seed: int = 0) -> np.ndarray:
@@ -89,7 +91,10 @@ def study(tmp_path, monkeypatch) -> Path:
         }
     )
     edges = {"top": 0, "bottom": 0, "left": 4, "right": 0}
-    facts = pd.DataFrame({"image_id": ids, "mode": "RGB", "format": "JPEG", "quality": 90.0, "bytes": 9, **edges})
+    same = [*range(21), 20, *range(22, 40)]
+    more = {"same_pixels": same, "truth_kept": [0.5, 0.0, *[np.nan] * 38], "cue": False}
+    plain = {"mode": "RGB", "format": "JPEG", "quality": 90.0, "bytes": 9}
+    facts = pd.DataFrame({"image_id": ids, **plain, **edges, **more})
     path = artifacts.data_dir("toy")
     artifacts.write_manifest("toy", manifest)
     artifacts.write_table(path / "facts.parquet", facts, artifacts.FACTS)
@@ -108,6 +113,8 @@ def test_a_study(study, capsys):
     found = artifacts.read_json(study / "audit.json")
     assert (found["images"], found["groups"], found["counts"]) == (40, 39, {"normal": 20, "ill": 20})
     assert found["quarantined"] == [{"source": "x.png", "reason": "in: x.png: an empty file"}]
+    assert (found["split_by"], found["patients_known"]) == ("lookalike", False)
+    assert found["truth_lost"] == {"images": 2, "all": 1, "of": 2}
     assert found["seams"] is None and found["shortcut"] is None and found["nonsquare"]["images"] == 40
     assert found["leak"]["split"] == {"fold0": 1 / 11, "random0": None} and found["leak"]["random"]["draws"] == 20
     assert found["duplicates"]["pixels"]["pairs"] == 1 and found["duplicates"]["bytes"]["pairs"] == 0
@@ -123,6 +130,14 @@ def test_a_study(study, capsys):
     before = {path.name: path.read_bytes() for path in study.iterdir()}
     run("--study", "toy", "--config", json.dumps(CONFIG))
     assert {path.name: path.read_bytes() for path in study.iterdir()} == before
+
+
+@pytest.mark.parametrize(("by", "kind", "expected"), [("auto", "patient", "patient"), ("random", "patient", "random")])
+def test_what_the_split_keeps_together_is_resolved(study, by, kind, expected):
+    more = {"split": SPLIT | {"by": by}, "group_kind": kind, "patients_known": True}
+    run("--study", "toy", "--config", json.dumps(CONFIG | more))
+    found = artifacts.read_json(study / "audit.json")
+    assert (found["split_by"], found["group_kind"], found["patients_known"]) == (expected, kind, True)
 
 
 def test_margins_are_those_of_each_stage(study):
@@ -188,9 +203,9 @@ def test_a_folder(folder, capsys):
     ]
     assert lines[4].startswith("!! Image facts alone (size, shape, mode, JPEG quality, bytes, mean, border")
     assert "!! The outermost pixels alone tell the classes apart" in out
-    assert " - 1 bad file left out." in out and "\nLEFT OUT\n" in out
+    assert " - 1 bad file left out." in out and found["truth_lost"] is None and "\nLEFT OUT\n" in out
     assert max(map(len, lines[1:])) <= 80
-    assert "1 other files are no images and left aside, such as a/readme.txt" in err.splitlines()
+    assert "1 other file is no image and left aside: a/readme.txt" in err.splitlines()
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
@@ -262,6 +277,22 @@ def test_folders_of_patients_are_no_classes(tmp_path, monkeypatch):
     [
         ([], "give a folder or an archive of images"),
         (["--study", "x"], "--study stands with --config, and without PATH"),
+        ([""], "give a folder or an archive of images"),
+        (["a" * 5000], f"{'a' * 200}...: cannot be looked at (File name too long); give another path"),
+        (["--study", "x", "--config", "5"], f"--config: not that of a job: it lacks {KEYS}; snakemake gives it"),
+        (["--study", "x", "--config", "{}"], f"--config: not that of a job: it lacks {KEYS}; snakemake gives it"),
+        (
+            ["--study", "x", "--config", json.dumps(CONFIG | {"split": 5})],
+            "--config: not that of a job (split: 5); snakemake gives it",
+        ),
+        (["--study", "x", "--config", json.dumps(CONFIG)], "--study: x: its data job has not run; run snakemake"),
+        (["in", "--size", "9" * 30], f"--size: {'9' * 30} is above 2048"),
+        (["in", "--window", "0", "inf"], "--window: needs two finite values"),
+        (["in", "--json", ""], "--json: give the name of a file"),
+        (
+            ["in", "--json", "in/a/p00_0.png/x.json"],
+            "--json: in/a/p00_0.png/x.json: cannot be written (in/a/p00_0.png is no folder)",
+        ),
         (["in", "--study", "x", "--config", "{}"], "--study stands with --config, and without PATH"),
         (["nowhere"], "nowhere: not there; give a folder or an archive of images, or a study that has run"),
         (["in", "--threshold", "0.3"], "--threshold: 0.3 is not above 0.3 and at most 1"),
@@ -278,10 +309,10 @@ def test_folders_of_patients_are_no_classes(tmp_path, monkeypatch):
         (["in/a/p00_0.png"], None),
         (
             ["empty"],
-            "empty: none of 1 files is an image (.bmp, .gif, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp)",
+            "empty: no image among 1 file (.bmp, .gif, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp)",
         ),
-        (["bad"], "bad: none of 1 images can be used; the first: bad: x.png: an empty file; mend or remove it"),
-        (["in", "--json", "in"], "--json: in: cannot be written (Is a directory)"),
+        (["bad"], "bad: 1 image, and none can be used; the first: bad: x.png: an empty file; mend or remove it"),
+        (["in", "--json", "in"], "--json: in: cannot be written (it is no regular file)"),
     ],
 )
 def test_wrong_use_is_told_in_one_line(folder, arguments, what):
@@ -291,6 +322,57 @@ def test_wrong_use_is_told_in_one_line(folder, arguments, what):
     Path("bad/x.png").touch()
     told = message(*arguments)
     assert what is None or told == what
+
+
+def test_a_file_that_cannot_be_written_is_found_out_before_the_work(folder, monkeypatch):
+    monkeypatch.setattr(audit_command, "read_path", lambda *_, **__: pytest.fail("work was done"))
+    for name in ("", "in", "in/a/p00_0.png/x.json", "x" * 300, "/dev/null"):
+        assert message("in", "--json", name).startswith("--json: ")
+    assert not Path(".x.json.part").exists()
+
+
+def test_the_summary_comes_even_where_the_file_fails_in_the_end(folder, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(artifacts, "write_json", full)
+    assert message("in", "--size", "32", "--json", "x.json") == (
+        "--json: x.json: cannot be written (No space left on device)"
+    )
+    assert capsys.readouterr().out.startswith("Audit of in\n60 images")
+
+
+def test_pictures_are_the_same_by_their_decoded_pixels_alone(folder):
+    """Not by what preprocessing leaves: one grey level of one pixel makes another picture."""
+    first = np.asarray(Image.open(folder / "a/p00_0.png"))
+    Image.fromarray(first).save(folder / "a/copy.bmp")
+    other = first.copy()
+    other[0, 0] ^= 1
+    Image.fromarray(other).save(folder / "a/other.png")
+    run("in", "--json", "found.json", "--size", "32")
+    found = json.loads(Path("found.json").read_text())["duplicates"]
+    assert (found["bytes"]["pairs"], found["pixels"]["pairs"], found["lookalikes"]["pairs"]) == (1, 2, 4)
+
+
+@pytest.mark.parametrize("suffix", [".dcm", ""])
+def test_dicom_is_hinted_at(folder, suffix):
+    Path("scans").mkdir()
+    for name in ("README", f"slice{suffix}"):
+        Path(f"scans/{name}").write_bytes(bytes(128) + b"DICM" if name != "README" else b"hello")
+    hint = "; it holds DICOM, which a study with kind: dicom reads"
+    assert message("scans").startswith("scans: no image among 2 files (.bmp, ") and message("scans").endswith(hint)
+    assert message(f"scans/slice{suffix}").endswith(hint)
+
+
+def test_a_lone_user_is_told_of_options_and_not_of_studies(folder):
+    Path("none").mkdir()
+    Path("junk.zip").write_bytes(b"junk")
+    told = [message("none"), message("junk.zip"), message("in", "--window", "0", "4095")]
+    assert not any("data." in text for text in told), told
+    assert told[0] == "none: a folder without files; give the folder of the images"
+    assert told[1].startswith("junk.zip: not a zip or tar archive")
+    unknown = "x: odd; mend it, or see data.source"
+    assert reworded(InputError(unknown)) == "x: odd"
 
 
 def test_without_torch(folder):
@@ -327,7 +409,7 @@ def test_the_real_archive_in_a_minute(tmp_path, monkeypatch, capsys):
     assert found["leak"]["random"]["mean"] > 0.9
     random, grouped = (row for row in found["probes"][:2])
     assert random["low"] > 0.9 and grouped["high"] < 0.7
-    assert found["nonsquare"]["images"] == 61 and found["nonsquare"]["probe_preprocessed"]["low"] <= 0.5
+    assert found["nonsquare"]["images"] == 61 and (found["nonsquare"]["probe_preprocessed"]["low"] or 0) <= 0.5
     assert max(map(len, capsys.readouterr().out.splitlines()[1:])) <= 80
     with zipfile.ZipFile(REAL) as archive:
         assert found["images"] == sum(name.endswith(".jpg") for name in archive.namelist())

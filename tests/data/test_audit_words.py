@@ -9,9 +9,14 @@ from heatproof.data.audit.words import sentences
 
 PROBES = ("neighbour", "facts", "shape", "border", "outside")
 NOTHING = (
-    "Not shown to tell the classes apart after preprocessing: facts 0.52 [0.45 to 0.59], shape 0.52 [0.45 to 0.59] "
+    "Not shown to tell the classes apart after preprocessing: what is left of the facts 0.52 [0.45 to 0.59], margins "
 )
-NOTHING += "and border 0.52 [0.45 to 0.59] (chance 0.50). That is no proof that there is no shortcut."
+NOTHING += (
+    "0.52 [0.45 to 0.59] and border 0.52 [0.45 to 0.59] (chance 0.50). That is no proof that there is no shortcut."
+)
+
+TRY = "After preprocessing linear models try to tell them from the other images of their class by margins"
+NO_MARGIN = "no margin is left: nothing there to tell them by"
 
 
 def probe(name: str, stage: str, split: str, value=0.52, low=0.45, high=0.59) -> dict:
@@ -26,6 +31,8 @@ def clean() -> dict:
         "images": 100,
         "groups": 40,
         "group_kind": "patient",
+        "split_by": "patient",
+        "patients_known": True,
         "threshold": 0.95,
         "classes": ["normal", "ill"],
         "counts": {"normal": 60, "ill": 40},
@@ -47,6 +54,7 @@ def clean() -> dict:
             for split in ("random", "grouped")
         ],
         "nonsquare": None,
+        "truth_lost": None,
         "quarantined": [],
         "seams": None,
         "shortcut": None,
@@ -85,7 +93,7 @@ def test_a_clean_study_has_no_alarm():
             "splits).",
         },
         {"level": "fine", "text": NOTHING},
-        {"level": "fine", "text": "0 of 100 files are the same byte for byte as another."},
+        {"level": "fine", "text": "Of 100 files 0 are the same byte for byte as another."},
     ]
 
 
@@ -97,7 +105,20 @@ def conflicting(audit):
 
 def leaking(audit):
     audit["leak"]["split"] = {"fold0": 0.104, "fold1": 0.02, "random0": 0.9}
-    audit["group_kind"] = "image"
+    audit |= {"group_kind": "image", "split_by": "random", "patients_known": False}
+
+
+def leaking_known_patients(audit):
+    """Patients are known, and the split ignores them."""
+    audit["leak"] = {"split": {"fold0": 0.5}, "random": {"mean": 0.5, "low": 0.4, "high": 0.6, "draws": 200}}
+    audit["split_by"] = "random"
+    remembered(audit)
+
+
+def leaking_but_kept_apart(audit):
+    """Whole patients are, and those with look-alikes united: what a random split leaks is not in use."""
+    audit["leak"]["random"] = {"mean": 0.5, "low": 0.4, "high": 0.6, "draws": 200}
+    audit |= {"group_kind": "lookalike", "split_by": "lookalike"}
 
 
 def leaking_patients(audit):
@@ -107,7 +128,7 @@ def leaking_patients(audit):
 
 def leaking_random(audit):
     audit["leak"] = {"split": {}, "random": {"mean": 0.93, "low": 0.897, "high": 0.9634, "draws": 200}}
-    audit["group_kind"] = "lookalike"
+    audit |= {"group_kind": "lookalike", "split_by": None, "patients_known": False, "kind": "path"}
 
 
 def remembered(audit):
@@ -136,21 +157,50 @@ def outer(audit):
     find(audit, "outside", "preprocessed").update(balanced_accuracy=0.6, low=0.55, high=0.7)
 
 
+def not_square(by_class: dict, groups: int, **rows) -> dict:
+    """No margin is left, and the rest tells nothing, unless `rows` say otherwise."""
+    none = {"low": None, "high": None, "reason": "no margin is left: nothing there to tell them by"}
+    found = {
+        "preprocessed": probe("shape", "preprocessed", "grouped", None) | none,
+        "border": probe("border", "preprocessed", "grouped"),
+        "outside": probe("outside", "preprocessed", "grouped"),
+    }
+    probes = {f"probe_{key}": row for key, row in (found | rows).items()}
+    return {"images": sum(by_class.values()), "by_class": by_class, "groups": groups} | probes
+
+
 def odd(audit):
-    after = probe("shape", "preprocessed", "grouped", 0.5, 0.5, 0.5)
-    audit["nonsquare"] = {"images": 20, "by_class": {"normal": 0, "ill": 20}, "probe_preprocessed": after}
+    audit["nonsquare"] = not_square({"normal": 0, "ill": 20}, 18)
+
+
+def odd_in_few_groups(audit):
+    border = probe("border", "preprocessed", "grouped", 0.5, 0.2, 0.8)
+    audit["nonsquare"] = not_square({"normal": 0, "ill": 20}, 3, border=border)
 
 
 def odd_and_known(audit):
     after = probe("shape", "preprocessed", "grouped", 0.9, 0.8, 1.0)
-    audit["nonsquare"] = {"images": 21, "by_class": {"normal": 1, "ill": 20}, "probe_preprocessed": after}
+    audit["nonsquare"] = not_square({"normal": 1, "ill": 20}, 21, preprocessed=after)
+
+
+def odd_and_perhaps_known(audit):
+    after = probe("outside", "preprocessed", "grouped", 0.9, 0.8, 1.0)
+    below = probe("border", "preprocessed", "grouped", 0.4, 0.3, 0.49)
+    audit["nonsquare"] = not_square({"normal": 1, "ill": 20}, 21, outside=after, border=below)
 
 
 def odd_and_few(audit):
-    after = probe("shape", "preprocessed", "grouped", None, None, None) | {
-        "reason": "class 'not square' has 1 group(s)"
-    }
-    audit["nonsquare"] = {"images": 1, "by_class": {"normal": 1, "ill": 0}, "probe_preprocessed": after}
+    why = {"low": None, "high": None, "reason": "class 'not square' has 1 group"}
+    few = {key: probe("x", "preprocessed", "grouped", None) | why for key in ("preprocessed", "border", "outside")}
+    audit["nonsquare"] = not_square({"normal": 1, "ill": 0}, 1, **few)
+
+
+def truth_cut(audit):
+    audit["truth_lost"] = {"images": 3, "all": 1, "of": 30}
+
+
+def below_chance(audit):
+    find(audit, "border", "preprocessed").update(balanced_accuracy=0.4, low=0.3, high=0.49)
 
 
 def seams(audit):
@@ -162,7 +212,7 @@ def seams_tell(audit):
 
 
 def clustered(audit):
-    audit["group_kind"] = "lookalike"
+    audit |= {"group_kind": "lookalike", "split_by": "lookalike", "patients_known": False}
     row = {"threshold": 0.9, "clusters": 9, "largest": 80, "split": False, "neighbour": None}
     middle = row | {"threshold": 0.95, "split": True, "neighbour": 0.51}
     audit["sweep"] = [row, middle, middle | {"threshold": 0.99, "clusters": 90, "largest": 3, "neighbour": 0.876}]
@@ -181,7 +231,7 @@ SAID = {
     conflicting: [
         (
             "alarm",
-            "1 pair of files that are the same byte for byte stand in different classes: a label of each pair is "
+            "1 pair of files that are the same byte for byte stands in different classes: a label of each pair is "
             "wrong. Mend or remove them.",
         ),
         (
@@ -225,8 +275,8 @@ SAID = {
         ),
         (
             "note",
-            "The 40 groups are clusters of look-alikes, not patients: they bound the leak, and one person may be in "
-            "several. p-values and intervals that rest on them may be too small.",
+            "Groups (40 in all) are clusters of look-alikes, not patients: they bound the leak, and one person may be "
+            "in several. p-values and intervals that rest on them may be too small.",
         ),
     ],
     remembered: [
@@ -241,19 +291,20 @@ SAID = {
         (
             "note",
             "Size, shape and empty margins alone tell the classes apart: 0.70 [0.51 to 0.80] (chance 0.50) with whole "
-            "groups apart. That is a shortcut. After preprocessing it scores 0.52 [0.45 to 0.59] and is gone as far as "
-            "this shows.",
+            "groups apart. That is a shortcut. After preprocessing what is left of them (margins) scores 0.52 [0.45 "
+            "to 0.59], and the cue is gone as far as this shows.",
         ),
-        ("fine", NOTHING.replace(", shape 0.52 [0.45 to 0.59]", "")),
+        ("fine", NOTHING.replace(", margins 0.52 [0.45 to 0.59]", "")),
     ],
     cue_stays: [
         (
             "alarm",
             "Size, shape and empty margins alone tell the classes apart: 0.70 [0.51 to 0.80] (chance 0.50) with whole "
-            "groups apart. That is a shortcut. After preprocessing it scores 0.60 [0.51 to 0.70] and is not gone: a "
-            "model can use it. Try data.crop: body or another data.fit, and audit again.",
+            "groups apart. That is a shortcut. After preprocessing what is left of them (margins) scores 0.60 [0.51 to "
+            "0.70], and the cue is not gone: a model can use it. Try data.crop: body or another data.fit, and audit "
+            "again.",
         ),
-        ("fine", NOTHING.replace(", shape 0.52 [0.45 to 0.59]", "")),
+        ("fine", NOTHING.replace(", margins 0.52 [0.45 to 0.59]", "")),
     ],
     cue_drawn: [
         (
@@ -262,7 +313,7 @@ SAID = {
             "and not surely before, 0.52 [0.45 to 0.59]: a cue that a model can use came in. This study draws one in: "
             "corner mark in 95% of class ill and 5% of the others.",
         ),
-        ("fine", NOTHING.replace(", shape", " and shape").replace(" and border 0.52 [0.45 to 0.59]", "")),
+        ("fine", NOTHING.replace(", margins", " and margins").replace(" and border 0.52 [0.45 to 0.59]", "")),
     ],
     cue_missed: [
         (
@@ -282,25 +333,84 @@ SAID = {
     odd: [
         (
             "note",
-            "All 20 images that are not square belong to class ill: their shape alone tells it. After preprocessing a "
-            "linear model on the margins tells them from the other images of their class with 0.50 [0.50 to 0.50] "
-            "(chance 0.50): that they are still known is not shown.",
+            "All 20 images that are not square belong to class ill: their shape alone tells it. They are in 18 groups. "
+            f"{TRY} ({NO_MARGIN}), the outermost pixels (0.52 [0.45 to 0.59]) and all but the middle half (0.52 [0.45 "
+            "to 0.59]), chance 0.50: that they are still known is not shown.",
+        )
+    ],
+    odd_in_few_groups: [
+        (
+            "note",
+            "All 20 images that are not square belong to class ill: their shape alone tells it. They are in 3 groups. "
+            f"{TRY} ({NO_MARGIN}), the outermost pixels (0.50 [0.20 to 0.80]) and all but the middle half (0.52 [0.45 "
+            "to 0.59]), chance 0.50: whether they are still known cannot be told from so few.",
         )
     ],
     odd_and_known: [
         (
             "alarm",
-            "21 images are not square: 1 of 60 in normal and 20 of 40 in ill. After preprocessing a linear model on "
-            "the margins tells them from the other images of their class with 0.90 [0.80 to 1.00] (chance 0.50): they "
-            "are still known by them.",
+            "21 images are not square: 1 of 60 in normal and 20 of 40 in ill. They are in 21 groups. "
+            f"{TRY} (0.90 [0.80 to 1.00]), the outermost pixels (0.52 [0.45 to 0.59]) and all but the middle half "
+            "(0.52 [0.45 to 0.59]), chance 0.50: they are still known by margins.",
+        )
+    ],
+    odd_and_perhaps_known: [
+        (
+            "note",
+            "21 images are not square: 1 of 60 in normal and 20 of 40 in ill. They are in 21 groups. "
+            f"{TRY} ({NO_MARGIN}), the outermost pixels (0.40 [0.30 to 0.49]) and all but the middle half (0.90 [0.80 "
+            "to 1.00]), chance 0.50: they are still known by all but the middle half. Below chance (the outermost "
+            "pixels) is what few groups of mixed classes make of it.",
         )
     ],
     odd_and_few: [
         (
             "note",
             "The 1 image that is not square belongs to class normal: its shape alone tells it. Whether preprocessing "
-            "hides it cannot be tested: class 'not square' has 1 group(s).",
+            "hides it cannot be tested: class 'not square' has 1 group.",
         )
+    ],
+    truth_cut: [
+        (
+            "alarm",
+            "Preprocessing leaves less than 90% of what is marked in 3 of 30 images with truth, nothing of 1: lesions "
+            "are cut away or too small at this size. Try data.fit: pad or a larger data.size.",
+        )
+    ],
+    below_chance: [
+        (
+            "fine",
+            NOTHING.replace("border 0.52 [0.45 to 0.59]", "border 0.40 [0.30 to 0.49]")
+            + " Below chance (border) is what few groups of mixed classes make of it.",
+        )
+    ],
+    leaking_known_patients: [
+        (
+            "alarm",
+            "In the split in use 50% of the test images have a look-alike in training (similarity 0.95 or more): a "
+            "model can answer them from memory. The split ignores the patients that are known. Keep them together: "
+            "data.split.by: patient.",
+        ),
+        (
+            "alarm",
+            "In a random split 50% of the test images have a look-alike in training (40% to 60% in 95% of 200 splits): "
+            "an accuracy measured on one says little. The split ignores the patients that are known. Keep them "
+            "together: data.split.by: patient.",
+        ),
+        (
+            "alarm",
+            "Nearest neighbour on 32 x 32 thumbnails scores 0.98 [0.95 to 1.00] under a random split (balanced "
+            "accuracy; chance 0.50) and 0.52 [0.45 to 0.59] under the grouped one: the difference is what look-alikes "
+            "on both sides give away.",
+        ),
+    ],
+    leaking_but_kept_apart: [
+        (
+            "note",
+            "In a random split 50% of the test images have a look-alike in training (40% to 60% in 95% of 200 splits): "
+            "an accuracy measured on one says little.",
+        ),
+        ("note", "Groups (40 in all) are whole patients, those united of whom images look alike."),
     ],
     seams: [
         (
@@ -319,8 +429,8 @@ SAID = {
     clustered: [
         (
             "note",
-            "The 40 groups are clusters of look-alikes, not patients: they bound the leak, and one person may be in "
-            "several. p-values and intervals that rest on them may be too small.",
+            "Groups (40 in all) are clusters of look-alikes, not patients: they bound the leak, and one person may be "
+            "in several. p-values and intervals that rest on them may be too small.",
         ),
         (
             "note",
@@ -333,7 +443,10 @@ SAID = {
         ("note", "None of 5 trivial classifiers can be tested with whole groups apart: there is but one class.")
     ],
     one_bad: [
-        ("note", "1 bad file left out. Mend them and audit again: they may not be spread evenly over the classes.")
+        (
+            "note",
+            "1 bad file left out. Mend it and audit again: what is left out may not be spread evenly over the classes.",
+        )
     ],
 }
 
@@ -350,7 +463,7 @@ def test_an_interval_that_touches_chance_is_no_shortcut():
 
 
 def test_clusters_are_never_said_to_prove_a_shortcut():
-    audit = clean() | {"group_kind": "lookalike"}
+    audit = clean() | {"group_kind": "lookalike", "patients_known": False}
     cue_stays(audit)
     text = sentences(audit)[0]["text"]
     assert "That is a shortcut, or what images of one person share who is in several clusters." in text
@@ -429,3 +542,29 @@ in: 4.png: an empty file
 and 2 more
 """
     )
+
+
+def test_whoever_audits_a_path_is_told_options():
+    audit = clean() | {"kind": "path", "split_by": None}
+    cue_stays(audit)
+    text = sentences(audit)[0]["text"]
+    assert text.endswith("Try --crop body or another --fit, and audit again.") and "data." not in text
+
+
+def test_one_of_each_is_said_in_the_singular():
+    audit = clean() | {"images": 1, "groups": 1, "group_kind": "lookalike", "patients_known": False}
+    clustered(audit)
+    said = " ".join(row["text"] for row in sentences(audit))
+    assert "Clusters of 1 image move" in said and "Of 1 file 0 are" in said and "1 groups" not in said
+    audit["sentences"] = []
+    assert "\n1 group: clusters of look-alikes" in summary(audit | {"sweep": []}, "x")
+
+
+def test_groups_of_whole_patients_are_called_so():
+    audit = clean() | {"group_kind": "lookalike", "sentences": []}
+    assert "40 groups: whole patients, those united of whom images look alike" in summary(audit, "x")
+
+
+def test_one_class_has_nothing_that_a_shape_could_tell():
+    audit = clean() | {"classes": ["ill"], "nonsquare": not_square({"ill": 1}, 1)}
+    assert {"level": "note", "text": "1 of 100 images is not square."} in sentences(audit)

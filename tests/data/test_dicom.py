@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from data.configured import data_config
 from PIL import Image as Pillow
 from pydicom import uid
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
@@ -20,11 +21,11 @@ from pydicom.pixels import apply_windowing, get_decoder
 from pydicom.sequence import Sequence
 
 from heatproof.data.preprocess import to_uint8
-from heatproof.data.reading import dicom_pixels
+from heatproof.data.reading import dicom_pixels, sources
 from heatproof.data.reading.dicom import list_records
 from heatproof.data.reading.dicom_pixels import decode_dicom
 from heatproof.data.reading.pseudonyms import Pseudonyms, locate, main, read_key
-from heatproof.data.reading.trees import open_tree
+from heatproof.data.reading.trees import fingerprint, open_tree
 from heatproof.data.records import Facts, Image
 from heatproof.errors import InputError
 
@@ -244,6 +245,15 @@ def test_without_a_window_the_full_range(folder, capsys):
     assert decode_dicom(make(eight, RescaleSlope=-2, RescaleIntercept=10)).window == (-500, 10)
     for window in ({"WindowCenter": 5, "WindowWidth": 0}, {"WindowCenter": 5}, {"WindowCenter": "", "WindowWidth": ""}):
         assert decode_dicom(make(**window)).window == (0, 3835)
+    for padding, window in (
+        ({"PixelPaddingValue": 0}, (5, 3835)),
+        ({"PixelPaddingValue": 3835, "PixelPaddingRangeLimit": 3000}, (0, 2995)),
+        ({"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 9999}, (0, 3835)),  # nothing else: padding is shown
+        ({"PixelPaddingValue": 0, "RescaleIntercept": -1024}, (-1019, 2811)),
+    ):
+        assert decode_dicom(make(**padding)).window == window
+    padded = np.where(RAMP == 0, -2000, RAMP).astype(np.int16)
+    assert decode_dicom(make(padded, PixelPaddingValue=-2000)).window == (5, 3835)
     source = folder()
     for record in listed(source).values():
         record.read()
@@ -558,12 +568,12 @@ def test_bad_masks(folder):
         (source / "masks" / f"{PATIENT}.png").write_bytes(content)
         assert message(record.read).startswith(f"{start}: mask: ")
     (source / "masks" / f"{PATIENT}.tif").write_bytes(picture(DRAWN, "TIFF"))
-    both = f"{hidden(f'masks/{PATIENT}.png')}, {hidden(f'masks/{PATIENT}.tif')}"
-    assert message(listed, source, masks="masks") == f"{source}: two masks for one file: {both}; remove one of them"
+    both = f"{hidden(f'masks/{PATIENT}.png')} and {hidden(f'masks/{PATIENT}.tif')}"
+    assert message(listed, source, masks="masks") == f"{source}: {both} are masks of one image; rename one of them"
     (source / "masks" / f"{PATIENT}.tif").unlink()
     (source / "Malignant 肺" / f"{PATIENT}.dcm").write_bytes(make())
-    assert message(listed, source, masks="masks").endswith(
-        ": its mask is another file's, too; put masks into class folders"
+    assert message(listed, source, masks="masks") == (
+        f"{source}: {hidden(f'masks/{PATIENT}.png')} is the mask of two images; put masks into a folder a class"
     )
 
 
@@ -571,10 +581,10 @@ def test_masks_that_fit_no_file(folder):
     source = folder({f"masks/{PATIENT}.png": picture(DRAWN)})
     hidden = Pseudonyms(KEY).file(f"masks/{PATIENT}.png")
     assert message(listed, source, masks="masks") == (
-        f"{source}: data.masks: 1 masks fit no file: {hidden}; a mask has the name of its file"
+        f"{source}: data.masks: 1 masks fit no image: {hidden}; a mask has the name of its image"
     )
     assert message(listed, source, masks="maskz") == (
-        f"{source}: data.masks: no mask below a folder 'maskz'; a mask has the name of its file"
+        f"{source}: data.masks: no image below a folder 'maskz'; a mask has the name of its image"
     )
 
 
@@ -694,6 +704,51 @@ def test_nothing_tells_who_the_patients_are(folder, capfd, caplog, recwarn):
     given = given.replace(str(source).encode(), b"")
     found = [secret for secret in secrets if secret.encode() in given or secret.encode("utf-16-le") in given]
     assert found == []
+
+
+def zip_of(path: Path, *names: str, mode: int = 0o100644) -> Path:
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
+        warnings.simplefilter("ignore")
+        for name in names:
+            info = zipfile.ZipInfo(name)
+            info.create_system, info.external_attr = 3, mode << 16
+            archive.writestr(info, b"x")
+    return path
+
+
+def test_a_source_that_cannot_be_opened_tells_no_name(folder, tmp_path, monkeypatch):
+    """Nor does its fingerprint, which is taken before any job runs."""
+    key, source = tmp_path / "key", tmp_path / "a.zip"
+    key.write_bytes(KEY)
+    listing = {"kind": "dicom", "classes": CLASSES, "key_file": str(key)}
+
+    def said(source: Path) -> str:
+        one = message(sources.list_source, "toy", data_config(**listing, source=str(source)))
+        assert message(fingerprint, source, "dicom") == one
+        return one.removeprefix(f"{source}: ")
+
+    for names, mode, expected in (
+        ([f"{NAME}/1", f"{NAME}/2"], 0o120777,
+         "links in an archive (2); pack what they point to (tar --dereference --hard-dereference)"),
+        ([f"../{PATIENT}"], 0o100644, "names that lead out of the archive (1); pack it again without them"),
+        ([PATIENT, PATIENT], 0o100644, "two files of one name (1); pack it again with one of them"),
+    ):  # fmt: skip
+        zip_of(source, *names, mode=mode)
+        assert (
+            message(sources.list_source, "toy", data_config(**listing, source=str(source))) == f"{source}: {expected}"
+        )
+    source.write_bytes(source.read_bytes()[:-30])
+    assert said(source) == "a truncated or damaged zip archive; get it again"
+    files = folder()
+    (files / f"{NAME}.dcm").symlink_to("/etc/passwd")
+    astray = "links that lead out of the folder, to nothing or in a circle (1); put what they point to in their place"
+    assert said(files) == astray
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    assert said(files) == "a folder in it cannot be read (Permission denied); mend its permissions"
 
 
 def test_who_has_the_key_finds_a_file(folder, tmp_path, capsys):

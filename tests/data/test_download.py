@@ -88,12 +88,13 @@ def test_what_is_there_is_not_asked_for(tmp_path):
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["cut off", "reset"])
-def test_a_dropped_connection_is_resumed(server, get, capsys, reset):
+def test_a_dropped_connection_is_resumed(server, get, tmp_path, capsys, reset):
     url = server.answer(file(CONTENT, cut=30_000, reset=reset), file(CONTENT, cut=50_000), file(CONTENT))
     assert get(url).read_bytes() == CONTENT
     assert server.ranges() == [None, "bytes=30000-", "bytes=80000-"]
     assert [headers.get("If-Range") for _, headers, _ in server.asked] == [None, '"one"', '"one"']
-    said = capsys.readouterr().err.splitlines()
+    begun, *said = capsys.readouterr().err.splitlines()
+    assert begun == f"{tmp_path}/data/a.zip: not there; downloading {url} to it"
     assert (
         said[0] == f"{url}: the connection broke off; attempt 2 of 4 in 0 s" and "a.zip: 102.4 kB of 102.4 kB" in said
     )

@@ -220,6 +220,24 @@ def test_sources_list_what_the_configuration_says(write, capsys):
     assert classes == ["normal"] and [record.image_id for record in listing] == ["Normal cases/a 1"]
 
 
+def test_patients_that_are_not_known(write, capsys):
+    source = write({"Normal cases/p3.png": gray(), "Normal cases/p.png": gray()})
+    folder = {"kind": "folder", "source": str(source), "classes": CLASSES, "patient": r"p(\d*)"}
+    _, listing = sources.list_records("toy", data_config(**folder, split={"by": "lookalike"}))
+    assert {record.source: record.patient for record in listing} == {
+        "Malignant 肺/b.png": None,
+        "Normal cases/a 1.png": None,
+        "Normal cases/p.png": None,
+        "Normal cases/p3.png": "3",
+    }
+    names = "Malignant 肺/b.png, Normal cases/a 1.png, Normal cases/p.png"
+    said = f"{source}: data.patient 'p(\\\\d*)' finds no patient in 3 file names: {names}"
+    assert capsys.readouterr().err == f"toy: {said}\n"
+    for by in ("auto", "patient"):
+        config = data_config(**folder, split={"by": by})
+        assert message(sources.list_records, "toy", config) == f"{said}; mend them, or set data.split.by: lookalike"
+
+
 def test_sources_list_phantoms():
     classes, listing = sources.list_records("toy", data_config(phantom={"patients": 9, "slices": 2}))
     assert classes == ["normal", "benign", "malignant"] and len(listing) == 18

@@ -113,7 +113,7 @@ def test_how_much_air_an_image_had_cannot_be_seen_after_the_crop(fit):
 
 def test_what_is_not_body_is_black():
     pixels, _ = slice_of(air=60)
-    seen, _ = preprocess(pixels, None, **OPTIONS)
+    seen = preprocess(pixels, None, **OPTIONS)[0]
     assert seen[0][:3, :3].max() == 0 and seen[0][-3:, -3:].max() == 0
 
 
@@ -130,7 +130,7 @@ def test_the_mask_goes_where_the_lesion_goes():
     pixels[mask] = 255
     for crop in ("none", "body"):
         for fit in ("crop", "pad", "squash"):
-            seen, moved = preprocess(pixels, mask, size=128, channels=1, crop=crop, fit=fit)
+            seen, moved = preprocess(pixels, mask, size=128, channels=1, crop=crop, fit=fit)[:2]
             bright = np.array(ndimage.center_of_mass(seen[0] >= 240))
             assert np.abs(bright - ndimage.center_of_mass(moved)).max() < 1, (crop, fit)
 
@@ -149,7 +149,7 @@ def test_a_box_lands_where_geometry_says_in_image_and_mask(fit, expected):
     drawn[:, 64:96] = 255
     truth = np.zeros((32, 32), bool)
     truth[expected] = True
-    seen, mask = preprocess(drawn, drawn > 0, size=32, channels=1, crop="none", fit=fit)
+    seen, mask, _ = preprocess(drawn, drawn > 0, size=32, channels=1, crop="none", fit=fit)
     np.testing.assert_array_equal(mask, truth)
     np.testing.assert_array_equal(seen[0] >= 128, truth)
 
@@ -170,3 +170,35 @@ def test_channels():
     assert preprocess(colour, None, channels=3, **options)[0][:, 0, 0].tolist() == [200, 0, 0]
     assert preprocess(colour, None, channels=1, **options)[0][:, 0, 0].tolist() == [60]  # .299 * 200
     assert preprocess(grey, None, channels=3, **options)[0][:, 0, 0].tolist() == [77, 77, 77]
+
+
+def test_how_much_of_the_truth_is_left():
+    """A lesion of 20x20 pixels in an image of 100x200: in the middle, half out of the square, and at the edge."""
+    drawn = np.full((100, 200), 100, np.uint8)
+
+    def kept(left: int, fit: str = "crop", size: int = 50) -> float:
+        mask = np.zeros(drawn.shape, bool)
+        mask[40:60, left : left + 20] = True
+        return preprocess(drawn, mask, size=size, channels=1, crop="none", fit=fit)[2]
+
+    assert (kept(90), kept(40), kept(0)) == (1, 0.5, 0)
+    assert kept(0, "pad") == kept(0, "squash") == 1
+    assert np.isnan(preprocess(drawn, None, size=32, channels=1, crop="none", fit="pad")[2])
+    speck = np.zeros((1000, 1000), bool)
+    speck[500:503, 500:503] = True  # a third of a pixel at 32 px
+    assert preprocess(speck.astype(np.uint8), speck, size=32, channels=1, crop="none", fit="pad")[2] == 0
+
+
+def test_truth_outside_of_the_body_is_lost_with_what_it_marks():
+    pixels, body = slice_of(noise=0)
+    mask = np.zeros(pixels.shape, bool)
+    mask[214:217, 20:300] = True  # the table
+    _, moved, kept = preprocess(pixels, mask, size=64, channels=1, crop="body", fit="pad")
+    assert kept == 0 and not moved.any()
+    kept = preprocess(pixels, body, size=64, channels=1, crop="body", fit="pad")[2]
+    assert 0.97 < kept <= 1
+
+
+def test_a_long_thin_image_is_no_crash():
+    seen = preprocess(np.zeros((16, 7000), np.uint8), None, size=32, channels=1, crop="body", fit="pad")[0]
+    assert seen.shape == (1, 32, 32)

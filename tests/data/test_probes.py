@@ -92,7 +92,7 @@ def test_a_planted_cue_is_found_by_the_probes_that_see_it_and_by_no_other(cue):
         above = {probe for probe in LINEAR if found[probe, split]["low"] > 0.5}
         assert above == finders, split
     for probe in finders:
-        assert found[probe, "grouped"]["balanced_accuracy"] > 0.6
+        assert found[probe, "grouped"]["balanced_accuracy"] > 0.55
 
 
 @pytest.mark.parametrize("cue", ["a mark in the corner", "a wide image"])
@@ -159,7 +159,7 @@ def test_what_cannot_be_measured_has_a_reason():
         "high": None,
         "chance": 0.5,
         "groups": 4,
-        "reason": "class 'ill' has 1 group(s), one to learn from and one to test on are needed",
+        "reason": "class 'ill' is in 1 group, one to learn from and one to test on are needed",
     }
     lost = measure(np.arange(3), np.arange(3), np.arange(3), 300, generator("t"))  # most draws lose a class
     assert (lost["balanced_accuracy"], lost["low"], lost["high"]) == (1.0, None, None)

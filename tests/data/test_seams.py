@@ -109,7 +109,7 @@ def test_too_few_groups(phantoms):
     found = probe(labels[few], groups[few], pixels[few], seams[few])
     assert found["balanced_accuracy"] is None and found["linear"]["balanced_accuracy"] is None
     name = ("normal", "planted")[labels[0]]
-    assert found["reason"] == f"class {name!r} has 1 group(s), one to learn from and one to test on are needed"
+    assert found["reason"] == f"class {name!r} is in 1 group, one to learn from and one to test on are needed"
 
 
 @pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"the archive of IQ-OTH/NCCD is not at {ARCHIVE}")

@@ -91,7 +91,7 @@ def test_too_few_groups(counts, name, there):
     with pytest.raises(InputError) as caught:
         split(images(counts, 4))
     assert str(caught.value) == (
-        f"data.classes: class '{name}' has {there} group(s); 3 parts need one each, so at least 3"
+        f"data.split: class '{name}' has {there} group{'' if there == 1 else 's'}; 3 parts need one each, so at least 3"
     )
 
 
@@ -119,9 +119,38 @@ def test_a_group_too_large_for_any_split_is_refused_in_one_line():
     with pytest.raises(InputError) as caught:
         split_groups(frame["label"], frame["group"], SHARES, CLASSES[:2], "toy", 0, tolerance=0.1)
     assert str(caught.value) == (
-        "data.split: class 'normal': 84 images in 5 groups, the largest of 80: shares of 0.6 / 0.2 / 0.2 are missed by "
-        "0.35 at best; raise data.split.tolerance (0.1), or data.lookalike where groups are look-alikes"
+        "data.split: class 'normal': 84 images in 5 groups, the largest with 80 of them: shares of 0.6 / 0.2 / "
+        "0.2 are missed by 0.35 at best; raise data.split.tolerance (0.1), or data.lookalike where groups are "
+        "look-alikes"
     )
+
+
+def test_groups_that_hold_several_classes_are_dealt_by_all_of_them():
+    """Twelve patients with three normal slices and one with a lesion: no patient is mainly of the second class."""
+    frame = pd.DataFrame([(label, f"p{p}") for p in range(12) for label in (0, 0, 0, 1)], columns=["label", "group"])
+    parts = deal(frame["label"], frame["group"], [0.5, 0.25, 0.25], CLASSES[:2], "toy", tolerance=0.01)
+    assert (pd.Series(parts).groupby(frame["group"]).nunique() == 1).all()
+    assert np.bincount(parts[frame["label"] == 0]).tolist() == [18, 9, 9]
+    assert np.bincount(parts[frame["label"] == 1]).tolist() == [6, 3, 3]
+
+
+def test_classes_that_are_the_main_one_of_too_few_groups_are_dealt_together():
+    frame = pd.DataFrame({"label": [0, 0, 1, 0, 1, 1], "group": list("aaabbb")})
+    parts = deal(frame["label"], frame["group"], [0.5, 0.5], CLASSES[:2], "toy", tolerance=0.2)
+    assert sorted(parts.tolist()) == [0, 0, 0, 1, 1, 1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_tolerance_holds_for_the_images_of_every_class(seed):
+    """Patients with lesions in some of their slices: a class is not what most slices of its patients are."""
+    rng = np.random.default_rng(seed)
+    rows = [(int(rng.random() < 0.15 * (p % 4)), f"p{p}") for p in range(60) for _ in range(8)]
+    frame = pd.DataFrame(rows, columns=["label", "group"])
+    parts = deal(frame["label"], frame["group"], [0.6, 0.2, 0.2], CLASSES[:2], seed, tolerance=0.05)
+    for label in (0, 1):
+        got = np.bincount(parts[frame["label"] == label], minlength=3) / (frame["label"] == label).sum()
+        assert np.abs(got - [0.6, 0.2, 0.2]).max() <= 0.05 + 1e-12
 
 
 def test_large_groups_are_tested_as_often_as_small_ones():

@@ -6,7 +6,7 @@ import unicodedata
 import numpy as np
 import pytest
 from data.configured import data_config
-from data.making import encoded, gray, npy, write_folder
+from data.making import encoded, gray, message, npy, write_folder
 from PIL import Image
 
 from heatproof.data.reading import sources, table
@@ -44,7 +44,7 @@ def write(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_a_table(write, encoding, newline):
-    listing = table.list_records(write(ROWS.replace("\n", newline), encoding), FULL, CLASSES)
+    listing, _ = table.list_records(write(ROWS.replace("\n", newline), encoding), FULL, CLASSES)
     assert [(r.image_id, r.source, r.label, r.patient) for r in listing] == [
         ("a 1/x.png", "a 1/x.png", 0, "p1"),
         ("läsion 肺/é.png", "läsion 肺/é.png", 1, "p2"),
@@ -65,14 +65,39 @@ def test_only_path_and_label_are_needed(write):
     assert [(r.label, r.patient, r.read().truth) for r in listing] == [(0, None, "none"), (1, None, "none")]
 
 
+def test_patients_that_are_not_known(write, capsys):
+    source = write('path,label,who\nz.png,0,\na 1/x.png,"yes, sure",p\nläsion 肺/é.png,0,\n')
+    table_of = {"kind": "table", "source": str(source), "classes": CLASSES, "columns": {"patient": "who"}}
+    _, listing = sources.list_records("toy", data_config(**table_of, split={"by": "lookalike"}))
+    assert [record.patient for record in listing] == [None, "p", None]
+    said = f"{source}: column 'who' holds no patient in 2 rows: z.png, läsion 肺/é.png"
+    assert capsys.readouterr().err == f"toy: {said}\n"
+    for by in ("auto", "patient"):
+        config = data_config(**table_of, split={"by": by})
+        assert message(sources.list_records, "toy", config) == f"{said}; mend them, or set data.split.by: lookalike"
+
+
+def test_a_planted_study_leaves_out_rows_of_other_labels(write, capsys):
+    source = write("path,label\nz.png,0\na 1/x.png,B\n../b.png,A\nc.png,A\n")
+    config = data_config(kind="planted", source=str(source), classes={"normal": "0"}, planted={"kind": "table"})
+    classes, listing = sources.list_records("toy", config)
+    assert classes == ["normal"] and [(r.image_id, r.label) for r in listing] == [("z.png", 0)]
+    said = f"toy: {source}: left out, as data.classes does not list their labels: A (2), B (1)\n"
+    assert capsys.readouterr().err == said
+    source.write_text("path,label\na.png,1\nz.png,\n")
+    assert message(sources.list_records, "toy", config | {"classes": {"normal": "1"}}) == (
+        f"{source}: no label: line 3; fill the cells"
+    )
+
+
 def test_masks_as_arrays(write):
     source = write('path,label,m\nz.png,0,\na 1/x.png,"yes, sure",masks/y.npy\n')
-    listing = table.list_records(source, COLUMNS | {"mask": "m"}, CLASSES)
+    listing, _ = table.list_records(source, COLUMNS | {"mask": "m"}, CLASSES)
     assert [record.read().truth for record in listing] == ["none", "mask"]
 
 
 def test_a_window(write):
-    listing = table.list_records(
+    listing, _ = table.list_records(
         write('path,label\nz.png,0\na 1/x.png,"yes, sure"\n'), COLUMNS, CLASSES, window=(0, 99)
     )
     assert listing[0].read().window == (0, 99)
@@ -82,12 +107,12 @@ def test_names_stored_decomposed(write, tmp_path):
     name = unicodedata.normalize("NFD", "ä.png")
     source = write('path,label\nä.png,0\nz.png,"yes, sure"\n')
     (source.parent / name).write_bytes(gray(7))
-    assert (table.list_records(source, COLUMNS, CLASSES)[0].read().pixels == 7).all()
+    assert (table.list_records(source, COLUMNS, CLASSES)[0][0].read().pixels == 7).all()
 
 
 def test_10000_rows_are_listed_at_once(write):
     rows = "".join(f"Bild {n}.png,{n % 2}\n" for n in range(10_000))
     source = write("path,label\n" + rows)
     start = time.process_time()
-    assert len(table.list_records(source, COLUMNS, {"a": "0", "b": "1"})) == 10_000
+    assert len(table.list_records(source, COLUMNS, {"a": "0", "b": "1"})[0]) == 10_000
     assert time.process_time() - start < 3

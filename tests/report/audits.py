@@ -22,6 +22,8 @@ def calm(manifest: pd.DataFrame, classes: Sequence[str], folds: Sequence[str], k
         "images": len(manifest),
         "groups": int(manifest["group"].nunique()),
         "group_kind": kind,
+        "split_by": "random" if kind == "image" else kind,
+        "patients_known": kind == "patient",
         "threshold": 0.95,
         "classes": list(classes),
         "counts": {name: int((manifest["label"] == label).sum()) for label, name in enumerate(classes)},
@@ -38,6 +40,7 @@ def calm(manifest: pd.DataFrame, classes: Sequence[str], folds: Sequence[str], k
         "sweep": [step(threshold) for threshold in (0.9, 0.95, 0.99)],
         "probes": [probe(name, stage, split, 0.5) for name in NAMES for stage, split in ways],
         "nonsquare": None,
+        "truth_lost": None,
         "quarantined": [],
         "seams": None,
         "shortcut": None,
@@ -86,7 +89,10 @@ def alarming(manifest: pd.DataFrame, classes: Sequence[str], folds: Sequence[str
         "images": 3,
         "by_class": {classes[0]: 0, classes[-1]: 3},
         "probe_raw": probe("shape", "raw", "grouped", 1.0, 0.0),
-        "probe_preprocessed": probe("shape", "preprocessed", "grouped", 0.5, 0.125),
+        "groups": 2,
+        "probe_preprocessed": probe("shape", "preprocessed", "grouped", None, reason="no margin is left"),
+        "probe_border": probe("border", "preprocessed", "grouped", 0.5, 0.125),
+        "probe_outside": probe("outside", "preprocessed", "grouped", 0.5, 0.125),
     }
     found["quarantined"] = [{"source": CUTE, "reason": "truncated; get it again"}]
     linear = probe("seams", "preprocessed", "grouped", 0.625, 0.125)

@@ -12,7 +12,10 @@ from report import audits
 from report.audits import probe, step
 from report.pages import Page, section
 
-from heatproof.report import data_section
+from heatproof.report import data_section, provenance
+from heatproof.report.page import render
+
+CONFIG = {"title": None, "question": "May anyone believe it?", "gallery": 4}
 
 
 def test_the_section_comes_first_and_names_are_only_text(made, report):
@@ -50,7 +53,7 @@ def test_leak_of_the_split_and_of_a_random_one(bad, data):
 
 
 def test_a_random_split_in_use_looks_like_one(bad):
-    figure = data_section.leak_figure(replace(bad, audit=bad.audit | {"group_kind": "image"}))
+    figure = data_section.leak_figure(replace(bad, audit=bad.audit | {"group_kind": "patient", "split_by": "random"}))
     assert 'id="leak-random-0-0"' in figure.svg and 'id="leak-random-1-0"' in figure.svg
 
 
@@ -116,3 +119,28 @@ def test_few_pairs_across_classes_are_all_shown(bad):
     audit["duplicates"] = {"bytes": {"pairs": 1, "images": 2, "across_classes": 1}}
     shown, told = data_section.conflicts(replace(bad, audit=audit))
     assert told == "One pair of images is the same or looks alike, and has different labels." and len(shown) == 1
+
+
+def test_patients_that_are_known_are_told_by_what_the_split_does_with_them(data):
+    """A split of whole patients with their look-alikes, and one that ignores patients, are neither of clusters."""
+    united = data.audit | {"group_kind": "lookalike", "split_by": "lookalike", "patients_known": True}
+    text = Page(render(replace(data, audit=united), CONFIG, {})).text
+    assert "All images of a patient, and images that look alike, are in the same part." in text
+    assert "(all images of a patient, and images that look alike, on one side)" in text
+    assert "not patients" not in text
+    text = Page(render(replace(data, audit=data.audit | {"split_by": "random"}), CONFIG, {})).text
+    assert "Images were dealt one by one, so images of one patient may be in two parts." in text
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:secret@host.org:8/a/b.zip?sig=secret#secret", "https://host.org:8/a/b.zip"),
+        ("https://[secret/x", "(not an address)"),
+    ],
+)
+def test_the_configuration_keeps_the_secrets_of_an_address(url, shown):
+    config = {"data": {"download": {"url": url, "sha256": "0"}, "kind": "archive"}}
+    text = provenance.parameters(config)
+    assert shown in text and "secret" not in text and config["data"]["download"]["url"] == url
+    assert provenance.parameters({"data": {"download": None}}).count("null") == 1

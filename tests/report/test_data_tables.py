@@ -9,7 +9,9 @@ from heatproof.report import data_section, data_tables
 
 def test_images_not_square_and_plants_have_probes_of_their_own(bad):
     rows = {row[0]: row[1:] for row in data_tables.probes(bad.audit).rows}
-    assert rows["What was not square"] == ["–", "–", "1.00 [1.00 to 1.00]", "0.50 [0.38 to 0.62]", "0.50"]
+    assert rows["What was not square"] == ["–", "–", "1.00 [1.00 to 1.00]", "no margin is left", "0.50"]
+    for more in ("outer edge", "middle blanked out"):
+        assert rows[f"What was not square, {more}"] == ["–", "–", "–", "0.50 [0.38 to 0.62]", "0.50"]
     assert rows["Seams of plants"] == ["–", "–", "–", "0.50 [0.44 to 0.56]", "0.50"]
     assert rows["Seams, weighed"] == ["–", "–", "–", "0.62 [0.50 to 0.75]", "0.50"]
     svg = data_section.probe_figure(bad.audit).svg

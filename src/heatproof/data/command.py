@@ -1,9 +1,9 @@
 """`heatproof data`: from the images of a study to its manifest, pixels and masks."""
 
 import argparse
+import hashlib
 import json
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from heatproof import artifacts
 from heatproof.data.grouping import check_apart, group_images
 from heatproof.data.preprocess import THUMBNAIL, margins, preprocess, thumbnail, to_uint8
 from heatproof.data.reading.sources import list_records
+from heatproof.data.reading.trees import place
 from heatproof.data.records import Record
 from heatproof.data.split import arrange
 from heatproof.errors import InputError
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
     if config.get("download"):
         from heatproof.data.download.fetch import fetch
 
-        fetch(Path(config["source"]).expanduser(), config["download"], artifacts.STATE / "downloads")
+        fetch(place(config["source"]), config["download"], artifacts.STATE / "downloads")
     classes, (_, records) = config["class_names"], list_records(study, config)
     size, count = config["size"], len(records)
     arrays = {
@@ -42,16 +43,15 @@ def run(args: argparse.Namespace) -> None:
         pixels, masks, thumbnails, *seams = (
             stack.enter_context(artifacts.writing_array(p, *a)) for p, a in arrays.items()
         )
-        frame, bad = _read_all(study, config, records, pixels, masks, thumbnails)
+        frame, bad, contents = _read_all(study, config, records, pixels, masks, thumbnails)
         images = len(frame)
         if config["contents"]:
             from heatproof.data.reading.contents import check_contents, read_contents
 
             folders = set(config["classes"].values())  # a study may take some of the classes that are listed
-            listed = read_contents(Path(config["contents"]))
-            found = list(zip(frame["source"], frame["sha256"], strict=True))
+            listed = read_contents(place(config["contents"]))
             wanted = [entry for entry in listed if folders & set(entry[0].split("/")[:-1])] or listed
-            check_contents(wanted, found, config["source"])
+            check_contents(wanted, contents, config["source"])
         frame["group"], pairs = group_images(frame, thumbnails[:images], config["group_kind"], config["lookalike"])
         if config["kind"] == "planted":
             from heatproof.data.planted import plant_all
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
         if config["shortcut"]:
             from heatproof.data.shortcut import mark_all
 
-            mark_all(study, config, classes, frame, pixels)
+            frame["cue"] = mark_all(study, config, classes, frame, pixels)
         splits = arrange(frame, config["split"], classes, study, config["seed"])
         if pairs is not None:
             check_apart(splits, pairs)
@@ -72,23 +72,28 @@ def run(args: argparse.Namespace) -> None:
 
 def _read_all(
     study: str, config: dict, records: list[Record], pixels: np.ndarray, masks: np.ndarray, thumbnails: np.ndarray
-) -> tuple[pd.DataFrame, list[dict]]:
-    """Fill the arrays, and list what is known of each image, and the images that are bad."""
+) -> tuple[pd.DataFrame, list[dict], list[tuple[str, str]]]:
+    """Fill the arrays; list what is known of each image, the images that are bad, and name and digest of all read."""
     options = {key: config[key] for key in ("size", "channels", "crop", "fit")}
-    rows, bad = [], []
+    rows, bad, contents = [], [], []
+    seen: dict[bytes, int] = {}  # decoded pixels, and the first row that has them
     for record in steps(records, len(records), f"{study}: images"):
-        row = len(rows)
+        row, image = len(rows), None
         try:
             image = record.read()
             raw = to_uint8(image, config["window"])
-            pixels[row], mask = preprocess(raw, image.mask, **options)
+            pixels[row], mask, kept = preprocess(raw, image.mask, **options)
             if config["kind"] == "planted":
                 from heatproof.data.planted import check
 
                 check(f"{config['source']}: {record.source}", pixels[row], config["planted"])
         except InputError as error:
             bad.append({"source": record.source, "reason": str(error)})
+            if image is not None:  # read, but of no use to this study
+                contents.append((record.source, image.sha256))
             continue
+        contents.append((record.source, image.sha256))
+        same = hashlib.sha256(f"{image.pixels.dtype}{image.pixels.shape}".encode() + image.pixels.tobytes()).digest()
         masks[row] = False if mask is None else mask
         thumbnails[row] = thumbnail(raw)
         edges = dict(zip(("top", "bottom", "left", "right"), margins(raw), strict=True))
@@ -108,6 +113,9 @@ def _read_all(
                 "quality": facts.quality,
                 "bytes": facts.bytes,
                 **edges,
+                "same_pixels": seen.setdefault(same, row),
+                "truth_kept": kept,
+                "cue": False,
             }
         )
     if bad and "dicom" in (config["kind"], config["planted"]["kind"]):
@@ -124,7 +132,17 @@ def _read_all(
         raise InputError(f"{config['source']}: no image can be used; quarantined are all {len(bad)}")
     if bad:
         line(f"{study}: {len(bad)} of {len(records)} images are bad and left out; quarantine.csv lists them")
-    return pd.DataFrame(rows), bad
+    _tell_lost_truth(study, [row["truth_kept"] for row in rows])
+    return pd.DataFrame(rows), bad, contents
+
+
+def _tell_lost_truth(study: str, kept: list[float]) -> None:
+    lost = [share for share in kept if share < 0.9]
+    if lost:
+        line(
+            f"{study}: crop and fit cut away more than a tenth of the truth of {len(lost)} images, all of it of "
+            f"{lost.count(0)}; data.fit: pad cuts nothing, a larger data.size keeps small lesions"
+        )
 
 
 def _write(study: str, config: dict, classes: list[str], frame: pd.DataFrame, bad: list[dict]) -> None:

@@ -90,8 +90,12 @@ def survey(pixels: np.ndarray, radius: tuple[float, float]) -> Ground:
     lungs[within] = find_lungs(pixels)[within]
     room = largest_radius(lungs)
     if room < radius[0]:
-        found = f"a lung has room for a radius of {room:.3f} of the side at most" if room else "no lung found"
-        raise InputError(f"{found}, data.planted.radius starts at {radius[0]:g}; lower it or leave the image out")
+        if not room:
+            raise InputError("no lung found; leave the image out")
+        raise InputError(
+            f"a lung has room for a radius of {room:.3f} of the side at most, data.planted.radius starts at "
+            f"{radius[0]:g}; lower it or leave the image out"
+        )
     noise, smooth = split_noise(pixels, lungs)
     structure = pixels - noise
     around = dilate(lungs, size / 12) & ~dilate(lungs, size / 40)

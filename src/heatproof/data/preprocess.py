@@ -59,7 +59,8 @@ def find_body(image: np.ndarray) -> np.ndarray | None:
     """
     height, width = image.shape
     factor = max(1.0, max(height, width) / _BODY_SIDE)
-    small = Pillow.fromarray(image).resize((round(width / factor), round(height / factor)), Pillow.Resampling.BOX)
+    shape = (max(1, round(width / factor)), max(1, round(height / factor)))
+    small = Pillow.fromarray(image).resize(shape, Pillow.Resampling.BOX)
     bright = np.asarray(small) > _otsu(np.asarray(small))
     # the edge is replicated, so that a body which touches it is not eaten from there
     solid = ndimage.binary_opening(np.pad(bright, 4, mode="edge"), iterations=2)[4:-4, 4:-4]
@@ -86,7 +87,7 @@ def _otsu(image: np.ndarray) -> int:
 
 def preprocess(
     pixels: np.ndarray, mask: np.ndarray | None, *, size: int, channels: int, crop: str, fit: str
-) -> tuple[np.ndarray, np.ndarray | None]:
+) -> tuple[np.ndarray, np.ndarray | None, float]:
     """Crop an image to the body and make it square; its mask the same way.
 
     Args:
@@ -97,7 +98,8 @@ def preprocess(
         fit: `crop` the middle, `pad` with black, or `squash` (its shape is lost).
 
     Returns:
-        pixels: uint8 [channels, size, size]; mask: bool [size, size], or None.
+        pixels: uint8 [channels, size, size]; mask: bool [size, size], or None; and the share of the mask's area that is
+        still there: 0 where it is cut off or too small to be seen at this size, NaN without a mask.
     """
     image = (
         grey(pixels)
@@ -105,14 +107,25 @@ def preprocess(
         else np.broadcast_to(pixels.reshape(*pixels.shape[:2], -1), (*pixels.shape[:2], 3))
     )
     body = find_body(grey(pixels)) if crop == "body" else None
+    area = 0 if mask is None else mask.sum()
     if body is not None:
         box = ndimage.find_objects(body.astype(np.uint8))[0]
         image = np.where(body if image.ndim == 2 else body[..., None], image, 0)[box]
-        mask = None if mask is None else mask[box]
+        mask = None if mask is None else (mask & body)[box]
     squared = np.asarray(resize(Pillow.fromarray(np.ascontiguousarray(image)), size, fit))
-    if mask is not None:
-        mask = np.asarray(resize(Pillow.fromarray(mask.astype(np.uint8) * 255), size, fit)) >= 128
-    return squared.reshape(size, size, channels).transpose(2, 0, 1), mask
+    squared = squared.reshape(size, size, channels).transpose(2, 0, 1)
+    if not area:
+        return squared, mask if mask is None else np.zeros((size, size), bool), float("nan")
+    left = mask if fit != "crop" else _middle(mask)
+    mask = np.asarray(resize(Pillow.fromarray(mask.astype(np.uint8) * 255), size, fit)) >= 128
+    return squared, mask, float(left.sum() / area) if mask.any() else 0.0
+
+
+def _middle(mask: np.ndarray) -> np.ndarray:
+    """The square in the middle that the fit `crop` keeps."""
+    side = min(mask.shape)
+    top, left = ((length - side) // 2 for length in mask.shape)
+    return mask[top : top + side, left : left + side]
 
 
 def resize(image: Pillow.Image, size: int, fit: str) -> Pillow.Image:

@@ -1,6 +1,5 @@
 """Train, validation and test: whole groups, the same shares of every class."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +9,7 @@ from heatproof.errors import InputError
 from heatproof.seeds import generator
 
 SPLITS = ("train", "val", "test")
-_ATTEMPTS = 200
+ATTEMPTS = 200
 
 
 def arrange(frame: pd.DataFrame, config: dict, classes: list[str], study: str, seed: int) -> pd.DataFrame:
@@ -66,64 +65,90 @@ def deal(
     *seed: str | int,
     tolerance: float,
 ) -> np.ndarray:
-    """Deal whole groups into parts that hold the same shares of every class.
+    """Deal whole groups into parts that hold the same shares of every class, as `nearest_deal` does.
 
-    A group counts for the class that most of its images have (ties: the lower index). The groups of a class are
-    shuffled and dealt one by one to the part that is furthest below its share of the class's images. The first of
-    200 shuffles that is near enough is taken, so that large groups are in no part more often than their size asks.
+    Raises:
+        InputError: a class is in fewer groups than there are parts, or no shuffle comes near enough.
+    """
+    parts, missed = nearest_deal(labels, groups, shares, classes, *seed, tolerance=tolerance)
+    worst = int(np.argmax(missed))
+    if missed[worst] > tolerance:
+        held = groups[labels == worst]
+        asked = " / ".join(f"{share:g}" for share in shares)
+        raise InputError(
+            f"data.split: class {classes[worst]!r}: {len(held)} images in {held.nunique()} groups, the largest with "
+            f"{held.value_counts().max()} of them: shares of {asked} are missed by {min(missed[worst], 1):.2f} at "
+            f"best; raise data.split.tolerance ({tolerance:g}), or data.lookalike where groups are look-alikes"
+        )
+    return parts
+
+
+def nearest_deal(
+    labels: pd.Series | np.ndarray,
+    groups: pd.Series | np.ndarray,
+    shares: Sequence[float],
+    classes: Sequence[str],
+    *seed: str | int,
+    tolerance: float,
+    attempts: int = ATTEMPTS,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Deal whole groups into parts that hold about the same shares of every class.
+
+    Groups are taken by the class that most of their images have (ties: the lower index; classes with fewer groups than
+    parts together), shuffled, and dealt one by one to the part that is furthest below its share. The first shuffle that
+    is near enough for the images of every class is taken, so that large groups are in no part more often than their
+    size asks; else the nearest of all.
 
     Args:
         labels, groups: one value an image.
         shares: of the parts, with sum 1.
-        seed: what the shuffle is keyed by.
+        classes: names of the labels.
+        seed: what the shuffles are keyed by.
         tolerance: how far a part's share of a class's images may lie from what is asked.
 
     Returns:
-        The part's index for each image.
+        parts: int [images], the part of each image; missed: float [classes], by how much the share of a class is missed
+        in the worst part, infinite where a part has none of its images.
 
     Raises:
-        InputError: a class has fewer groups than there are parts, or no shuffle comes near enough.
+        InputError: a class is in fewer groups than there are parts.
     """
-    main = labels.groupby(groups).agg(lambda values: min(Counter(values).items(), key=lambda it: (-it[1], it[0]))[0])
-    sizes = groups.value_counts()
-    assigned: dict[str, int] = {}
-    for label, name in enumerate(classes):
-        members = sorted(main.index[main == label])
-        if len(members) < len(shares):
+    names, codes = np.unique(np.asarray(groups), return_inverse=True)
+    counts = np.zeros((len(names), len(classes)), int)
+    np.add.at(counts, (codes, np.asarray(labels, int)), 1)
+    for name, held in zip(classes, (counts > 0).sum(0), strict=True):
+        if held < len(shares):
             raise InputError(
-                f"data.classes: class {name!r} has {len(members)} group(s); {len(shares)} parts need one each, so at "
-                f"least {len(shares)}"
+                f"data.split: class {name!r} has {held} group{'' if held == 1 else 's'}; {len(shares)} parts need one "
+                f"each, so at least {len(shares)}"
             )
-        images = sizes[members].to_numpy()
-        rng, best, least = generator("split", *seed, label), None, np.inf
-        for _ in range(_ATTEMPTS):
-            parts = _fill(images, rng.permutation(len(members)), shares)
-            missed = np.abs(np.bincount(parts, images, len(shares)) / images.sum() - shares).max()
-            if missed < least:
-                best, least = parts, missed
-            if least <= tolerance:
-                break
-        else:
-            asked = " / ".join(f"{share:g}" for share in shares)
-            raise InputError(
-                f"data.split: class {name!r}: {images.sum()} images in {len(members)} groups, the largest of "
-                f"{images.max()}: shares of {asked} are missed by {least:.2f} at best; raise data.split.tolerance "
-                f"({tolerance:g}), or data.lookalike where groups are look-alikes"
-            )
-        assigned.update(zip(members, best.tolist(), strict=True))
-    return groups.map(assigned).to_numpy()
+    main, sizes, total = counts.argmax(1), counts.sum(1), counts.sum(0)
+    few = np.bincount(main, minlength=len(classes)) < len(shares)  # classes that are the main one of too few groups
+    strata = [np.flatnonzero(main == label) for label in np.flatnonzero(~few)] + [np.flatnonzero(few[main])]
+    draws = [generator("split", *seed, label) for label in [*np.flatnonzero(~few).tolist(), len(classes)]]
+    best, least = None, np.full(len(classes), np.inf)
+    for _ in range(attempts):
+        parts = np.empty(len(names), int)
+        for members, rng in zip(strata, draws, strict=True):
+            parts[members] = _fill(sizes[members], rng.permutation(len(members)), shares)
+        dealt = np.zeros((len(shares), len(classes)), int)
+        np.add.at(dealt, parts, counts)
+        missed = np.where((dealt > 0).all(0), np.abs(dealt / total - np.asarray(shares)[:, None]).max(0), np.inf)
+        if best is None or missed.max() < least.max():
+            best, least = parts, missed
+        if least.max() <= tolerance:
+            break
+    return best[codes], least
 
 
 def _fill(images: np.ndarray, order: np.ndarray, shares: Sequence[float]) -> np.ndarray:
     """The part of each group: in this order, each to the part that is furthest below its share; none stays empty."""
-    parts, room = np.empty(len(images), int), np.asarray(shares) * images.sum()
-    left = len(order)
-    for group in order:
-        empty = [part for part in range(len(shares)) if room[part] == shares[part] * images.sum()]
-        candidates = np.array(empty if len(empty) == left else range(len(shares)))
-        parts[group] = candidates[np.argmax(room[candidates])]
+    parts, room, empty = np.empty(len(images), int), np.asarray(shares) * images.sum(), set(range(len(shares)))
+    for left, group in zip(range(len(order), 0, -1), order, strict=True):
+        candidates = sorted(empty) if len(empty) == left else range(len(shares))
+        parts[group] = max(candidates, key=lambda part: room[part])
         room[parts[group]] -= images[group]
-        left -= 1
+        empty.discard(parts[group])
     return parts
 
 

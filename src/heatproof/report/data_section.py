@@ -100,7 +100,7 @@ def leak_figure(inputs: Inputs) -> Figure | None:
         return None
     span = " to ".join(dict.fromkeys(words.share(value) for value in (min(rates), max(rates))))
     mean, low, high = (_number(random[key]) for key in ("mean", "low", "high"))
-    kind = "random" if inputs.audit["group_kind"] == "image" else "grouped"
+    kind = "random" if inputs.audit["split_by"] == "random" else "grouped"
     used = DotRow("the split in use", [Dot(kind, rate) for rate in rates], text=span)
     rows = [used]
     if math.isfinite(mean):

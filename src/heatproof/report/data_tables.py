@@ -9,6 +9,8 @@ from heatproof.report.inputs import Inputs
 from heatproof.report.tables import Table, groups_name
 
 NONE = "–"
+ODD = {"raw": "nonsquare", "preprocessed": "nonsquare"}
+ODD |= {"border": "nonsquare_border", "outside": "nonsquare_outside"}
 _WIDE = 5  # classes that a wide table has room for
 
 
@@ -70,7 +72,7 @@ def probe_rows(audit: dict) -> dict[str, dict[str, dict]]:
     """Simple classifier -> split-stage -> its row: those of every study, and of images not square and of plants."""
     odd, seams = audit["nonsquare"], audit["seams"]
     rows = list(audit["probes"])
-    rows += [odd[key] | {"probe": "nonsquare"} for key in ("probe_raw", "probe_preprocessed") if odd and odd[key]]
+    rows += [odd[f"probe_{key}"] | {"probe": name} for key, name in ODD.items() if odd]
     rows += [seams | {"probe": "seams"}] if seams else []
     rows += [seams["linear"] | {"probe": "seams_linear"}] if seams and seams.get("linear") else []
     found: dict[str, dict[str, dict]] = {}

@@ -35,6 +35,8 @@ PROBES = {
         "What was not square",
         "sees shape and margins, and tells images that were not square from the others of their class",
     ),
+    "nonsquare_border": Probe("What was not square, outer edge", "tries the same by the outermost ring of pixels"),
+    "nonsquare_outside": Probe("What was not square, middle blanked out", "tries the same without the middle half"),
     "seams": Probe(
         "Seams of plants",
         "sees only where something was blended in, a lesion or nothing; it combines what it sees in any way",
@@ -60,6 +62,7 @@ GROUPED = {
     "patient": "all images of a patient on one side",
     "lookalike": "images that look alike on one side",
     "image": "images that look alike on one side",
+    "united": "all images of a patient, and images that look alike, on one side",
 }
 SPLITS = {"random": "random split", "patient": "patients kept together", "lookalike": "look-alikes kept together"}
 
@@ -68,8 +71,15 @@ DEALT = {
     "lookalike": "Images that look alike are in the same part. Such clusters are not patients: images of one person "
     "that do not look alike may be in two parts.",
     "image": "Images were dealt one by one, so images of one patient may be in two parts.",
+    "united": "All images of a patient, and images that look alike, are in the same part.",
 }
 CUES = {"corner_mark": "a mark in the corner"}
+
+
+def kept(audit: dict) -> str:
+    """What stays on one side where whole groups do: a key of `GROUPED` and `DEALT`."""
+    united = audit["group_kind"] == "lookalike" and audit["patients_known"]
+    return "united" if united else audit["group_kind"]
 
 
 def probe(name: str) -> Probe:

@@ -7,6 +7,7 @@ import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
+from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 
@@ -67,6 +68,15 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def _address(url: str) -> str:
+    """An address without user, password, query and fragment."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(not an address)"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 def _version(package: str) -> str:
     try:
         return version(package)
@@ -95,4 +105,10 @@ def cards(inputs: Inputs) -> Table | None:
 
 
 def parameters(study_config: dict) -> str:
+    """The configuration as it is, but for what an address may hold of user names, passwords and signatures."""
+    data = study_config.get("data") or {}
+    download = data.get("download") or {}
+    if download.get("url"):
+        data = data | {"download": download | {"url": _address(download["url"])}}
+        study_config = study_config | {"data": data}
     return json.dumps(study_config, indent=2, sort_keys=True, ensure_ascii=False)

@@ -12,10 +12,12 @@ from heatproof.data.audit.duplicates import conflicts, count_duplicates, count_p
 from heatproof.data.audit.leaks import TEST, TRAIN, VAL, Neighbours, leak_rate, neighbours, random_leaks
 from heatproof.data.audit.material import Material, Settings
 from heatproof.data.audit.probes import (
+    border_features,
     deal_both,
     measure,
     missing,
     neighbour_labels,
+    outside_features,
     predict,
     probe_stage,
     shape_features,
@@ -25,6 +27,9 @@ from heatproof.data.lookalikes import Pairs, clusters, pairs_down_to, too_many
 from heatproof.progress import line
 from heatproof.seeds import generator
 
+KEPT = 0.9  # of the truth's area: below it preprocessing has cut into what is marked
+CONSTANT = dict.fromkeys(("border", "outside"), "these pixels are the same in all images")
+CONSTANT |= {"shape": "no margin is left: nothing there to tell them by"}
 _CODES = {"train": TRAIN, "val": VAL, "test": TEST}
 
 
@@ -62,12 +67,14 @@ def audit(material: Material, settings: Settings, key: tuple[str | int, ...]) ->
         "images": len(labels),
         "groups": len(pd.unique(material.groups)),
         "group_kind": material.group_kind,
+        "split_by": material.split_by,
+        "patients_known": material.patients_known,
         "threshold": threshold,
         "classes": list(material.classes),
         "counts": dict(zip(material.classes, counts, strict=True)),
         "duplicates": {
             "bytes": count_duplicates(material.sha256, labels),
-            "pixels": count_duplicates(material.digests, labels),
+            "pixels": count_duplicates(material.pictures, labels),
             "lookalikes": count_pairs(pairs, material),
         },
         "conflicts": conflicts(material, pairs, kinds),
@@ -78,6 +85,7 @@ def audit(material: Material, settings: Settings, key: tuple[str | int, ...]) ->
         "sweep": sweep,
         "probes": probes,
         "nonsquare": nonsquare(material, groups, settings, key),
+        "truth_lost": truth_lost(material),
     }
     return result, list_pairs(material, pairs, kinds)
 
@@ -122,11 +130,20 @@ def _leak(split: np.ndarray, found: Neighbours, threshold: float) -> float | Non
     return _mean(leak_rate(codes, found, [threshold]))
 
 
-def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: tuple) -> dict | None:
-    """Whether a linear model tells by shape and margins which images were not square, before and after preprocessing.
+def truth_lost(material: Material) -> dict | None:
+    """Images whose truth preprocessing cut into or took away, of those with truth; None without truth."""
+    kept = np.array([]) if material.truth_kept is None else material.truth_kept[~np.isnan(material.truth_kept)]
+    if not len(kept):
+        return None
+    return {"images": int((kept < KEPT).sum()), "all": int((kept == 0).sum()), "of": len(kept)}
 
-    It is asked about the images of the classes that have such images, so that what else tells these classes from
-    others does not count. None where every image is square.
+
+def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: tuple) -> dict | None:
+    """Whether linear models tell which images were not square.
+
+    By shape and margins before preprocessing; after it by the margins that are left, by the outermost pixels, and by
+    all but the middle half. They are asked about the images of the classes that have such images, so that what else
+    tells these classes from others does not count. None where every image is square.
     """
     odd = (material.raw.facts["width"] != material.raw.facts["height"]).to_numpy()
     if not odd.any():
@@ -138,16 +155,23 @@ def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: t
     result = {
         "images": int(odd.sum()),
         "by_class": {name: int((names == name).sum()) for name in material.classes},
+        "groups": len(pd.unique(groups[odd])),
     }
-    for stage, view in {"raw": material.raw, "preprocessed": material.fitted}.items():
-        folds = dealt["grouped"]
-        name = {"probe": "shape", "stage": stage, "split": "grouped"}
-        if isinstance(folds, str):
-            result[f"probe_{stage}"] = name | missing(folds, labels, units)
+    folds = dealt["grouped"]
+    for which, (probe, stage, features) in {
+        "raw": ("shape", "raw", shape_features(material.raw)),
+        "preprocessed": ("shape", "preprocessed", shape_features(material.fitted)),
+        "border": ("border", "preprocessed", border_features(material.fitted)),
+        "outside": ("outside", "preprocessed", outside_features(material.fitted)),
+    }.items():
+        name = {"probe": probe, "stage": stage, "split": "grouped"}
+        why = folds if isinstance(folds, str) else "" if np.ptp(features[asked], axis=0).any() else CONSTANT[probe]
+        if why:
+            result[f"probe_{which}"] = name | missing(why, labels, units)
             continue
-        predicted = predict(shape_features(view)[asked], labels, folds)
-        rng = generator("nonsquare", *key, stage)
-        result[f"probe_{stage}"] = name | measure(labels, predicted, units, settings.bootstrap, rng)
+        rng = generator("nonsquare", *key, which)
+        predicted = predict(features[asked], labels, folds)
+        result[f"probe_{which}"] = name | measure(labels, predicted, units, settings.bootstrap, rng)
     return result
 
 

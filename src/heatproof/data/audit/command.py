@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import math
 import re
 from pathlib import Path
 
 from heatproof import artifacts
 from heatproof.data.audit.assemble import audit
 from heatproof.data.audit.material import Material, Settings
+from heatproof.data.audit.numbers import counted
 from heatproof.data.audit.sources import read_path, read_study
 from heatproof.data.audit.summary import summary
 from heatproof.data.audit.words import sentences
@@ -15,6 +17,9 @@ from heatproof.errors import InputError
 from heatproof.progress import line
 
 SWEEP = (0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
+
+LARGEST = 2048  # side after preprocessing
+LONGEST = 200  # characters of a path in a message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,18 +43,34 @@ def run(args: argparse.Namespace) -> None:
         if args.path is not None or args.config is None:
             raise InputError("--study stands with --config, and without PATH")
         _audit_study(args.study, args.config)
-    elif args.path is None:
+    elif not args.path:
         raise InputError("give a folder or an archive of images")
-    elif not Path(args.path).exists() and artifacts.data_dir(args.path).is_dir():
+    elif _there(Path(args.path)):
+        _audit_path(Path(args.path), args)
+    elif _there(artifacts.data_dir(args.path)):
         found = artifacts.read_json(artifacts.data_dir(args.path) / "audit.json")
         print(summary(found, f"study {args.path}"))
-    elif not Path(args.path).exists():
-        raise InputError(f"{args.path}: not there; give a folder or an archive of images, or a study that has run")
     else:
-        _audit_path(Path(args.path), args)
+        raise InputError(f"{args.path}: not there; give a folder or an archive of images, or a study that has run")
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be looked into
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{_short(path)}: cannot be looked at ({why}); give another path") from None
+
+
+def _short(path: Path) -> str:
+    name = str(path)
+    return name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
 
 
 def _audit_study(study: str, config: dict) -> None:
+    _check_config(config)
+    if not _there(artifacts.data_dir(study)):
+        raise InputError(f"--study: {_short(Path(study))}: its data job has not run; run snakemake")
     folder, split = artifacts.data_dir(study), config["split"]
     bad = artifacts.read_table(folder / "quarantine.csv", artifacts.QUARANTINE)
     folds = split["folds"]
@@ -64,7 +85,8 @@ def _audit_study(study: str, config: dict) -> None:
         cross_validated=folds > 1,
     )
     key = (study, config["seed"])
-    material = read_study(study, config["group_kind"])
+    kind = config["group_kind"]
+    material = read_study(study, kind, kind if split["by"] == "auto" else split["by"], config["patients_known"])
     seams = _seams(folder, material, settings, key) if config["kind"] == "planted" else None
     found, pairs = audit(material, settings, key)
     found |= {"quarantined": bad.to_dict("records"), "seams": seams, "shortcut": config["shortcut"]}
@@ -94,17 +116,20 @@ def _audit_path(path: Path, args: argparse.Namespace) -> None:
     _check(args)
     window = None if args.window is None else tuple(args.window)
     options = {"patient": args.patient, "window": window, "up": args.up}
+    if args.json is not None:
+        _check_json(Path(args.json))
     options |= {"size": args.size, "crop": args.crop, "fit": args.fit}
     material, bad, others = read_path(path, **options)
     settings = Settings(threshold=args.threshold, sweep=tuple(sorted({*SWEEP, args.threshold})), option="--threshold")
     found, _ = audit(material, settings, ("audit",))
     found |= {"quarantined": bad, "seams": None, "shortcut": None, "kind": "path"}
     found["sentences"] = sentences(found)
+    if others:
+        left = counted(len(others), "other file is no image and", "other files are no images and")
+        line(f"{left} left aside{', such as' if len(others) > 1 else ':'} {others[0]}")
+    print(summary(found, str(path)))
     if args.json is not None:
         _write(Path(args.json), found)
-    if others:
-        line(f"{len(others)} other files are no images and left aside, such as {others[0]}")
-    print(summary(found, str(path)))
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -112,8 +137,12 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(f"--threshold: {args.threshold:g} is not above 0.3 and at most 1")
     if args.size < 32:
         raise InputError(f"--size: {args.size} is below 32")
+    if args.size > LARGEST:
+        raise InputError(f"--size: {args.size} is above {LARGEST}")
     if args.up < 1:
         raise InputError(f"--up: {args.up} is below 1")
+    if args.window is not None and not all(map(math.isfinite, args.window)):
+        raise InputError("--window: needs two finite values")
     if args.window is not None and not args.window[0] < args.window[1]:
         raise InputError("--window: the first value must be below the second")
     if args.patient is not None:
@@ -125,8 +154,39 @@ def _check(args: argparse.Namespace) -> None:
             raise InputError("--patient: needs a group in parentheses around the patient's id")
 
 
+def _check_config(config: object) -> None:
+    keys = {"audit", "group_kind", "kind", "lookalike", "patients_known", "seed", "shortcut", "split"}
+    lost = keys - set(config) if isinstance(config, dict) else keys
+    if lost:
+        raise InputError(f"--config: not that of a job: it lacks {', '.join(sorted(lost))}; snakemake gives it")
+    for key in ("audit", "split"):
+        if not isinstance(config[key], dict):
+            raise InputError(f"--config: not that of a job ({key}: {config[key]}); snakemake gives it")
+
+
+def _check_json(path: Path) -> None:
+    """Find out that a file cannot be written before the work, not after it."""
+    if not path.name:
+        raise InputError("--json: give the name of a file")
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"--json: {path}: cannot be written (it is no regular file)")
+        if path.parent.exists() and not path.parent.is_dir():
+            raise InputError(f"--json: {path}: cannot be written ({path.parent} is no folder)")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trial = path.with_name(f".{path.name}.part")  # as `artifacts.replacing` calls it
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
 def _write(path: Path, found: dict) -> None:
     try:
         artifacts.write_json(path, found)
     except OSError as error:
-        raise InputError(f"--json: {path}: cannot be written ({error.strerror})") from None
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"--json: {_short(path)}: cannot be written ({error.strerror})")

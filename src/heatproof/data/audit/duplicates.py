@@ -36,7 +36,7 @@ def count_pairs(pairs: Pairs, material: Material) -> dict[str, int | None]:
 
 def pair_kinds(material: Material, pairs: Pairs) -> np.ndarray:
     """For each pair the strongest that holds: `bytes` (one file), `pixels` (one picture) or `lookalike`."""
-    files, pictures = pd.factorize(material.sha256)[0], pd.factorize(material.digests)[0]
+    files, pictures = pd.factorize(material.sha256)[0], pd.factorize(material.pictures)[0]
     return np.select(
         [files[pairs.a] == files[pairs.b], pictures[pairs.a] == pictures[pairs.b]], ["bytes", "pixels"], "lookalike"
     )

@@ -12,21 +12,26 @@ from heatproof.data.lookalikes import LIMIT
 class Material:
     """What the audit looks at; every array has one entry an image.
 
-    labels: int; sha256: of the files; digests: of thumbnail and pixels after
-    preprocessing; groups: any, or None for the clusters that the audit finds; group_kind: patient,
-    lookalike or image; splits: train, val or test by fold (`fold0`, ...; `random0`, ...); raw, fitted: the images as
-    they came and after preprocessing.
+    labels: int; sha256: of the files; pictures: the same for images whose decoded pixels are equal; groups: any, or
+    None for the clusters that the audit finds; group_kind: patient, lookalike or image; split_by: what the split in
+    use keeps together, patient, lookalike or random, None where that is not known; patients_known: look-alikes are
+    then clustered as whole patients; truth_kept: share of the truth's area that preprocessing left, NaN without truth,
+    None where no truth is read; splits: train, val or test by fold (`fold0`, ...; `random0`, ...); raw, fitted: the
+    images as they came and after preprocessing.
     """
 
     image_ids: np.ndarray
     labels: np.ndarray
     classes: list[str]
     sha256: np.ndarray
-    digests: np.ndarray
+    pictures: np.ndarray
     groups: np.ndarray | None
     group_kind: str
     raw: View
     fitted: View
+    split_by: str | None = None
+    patients_known: bool = False
+    truth_kept: np.ndarray | None = None
     splits: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property

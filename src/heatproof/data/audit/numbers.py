@@ -32,6 +32,11 @@ def surely_above(row: dict) -> bool:
     return row["low"] is not None and row["low"] > row["chance"]
 
 
+def surely_below(row: dict) -> bool:
+    """Whether the whole interval lies below chance."""
+    return row["high"] is not None and row["high"] < row["chance"]
+
+
 def find(audit: dict, probe: str, stage: str, split: str = "grouped") -> dict | None:
     """A probe that has a number, or None."""
     rows = (r for r in audit["probes"] if (r["probe"], r["stage"], r["split"]) == (probe, stage, split))

@@ -2,7 +2,8 @@
 
 - neighbour: nearest neighbour on thumbnails;
 - facts: a linear model on size, shape, mode, format, JPEG quality, bytes, mean and the thumbnail's outer ring;
-- shape: a linear model on width, height, aspect and the constant margins alone;
+- shape: a linear model on width, height, aspect and the constant margins alone (after preprocessing all images share
+  size, mode, format and file: of the facts only margins, mean and outer ring are left, of the shape only margins);
 - border: a linear model on the thumbnail's outer ring;
 - outside: a linear model on the thumbnail without its middle half (16 x 16 of 32 x 32).
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from heatproof import artifacts
 from heatproof.data.audit.material import Material
+from heatproof.data.audit.numbers import counted
 from heatproof.data.audit.probes import View
 from heatproof.data.preprocess import margins, preprocess, thumbnail, to_uint8
 from heatproof.errors import InputError
@@ -19,11 +20,13 @@ FACTS = ("width", "height", "mode", "format", "quality", "bytes")
 _PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
 _PARTS |= {"test": "test", "testing": "test"}
 MOST = 50  # classes
+DICOM = "; it holds DICOM, which a study with kind: dicom reads"
+TRIED = 5  # files of which the first bytes are looked at, where none is an image by its name
 TOP = "(no folder)"  # the class of images that lie in none
 
 
-def read_study(study: str, group_kind: str) -> Material:
-    """The images of a study, from what its data job left."""
+def read_study(study: str, group_kind: str, split_by: str | None = None, patients_known: bool = False) -> Material:
+    """The images of a study, from what its data job left; see `Material` for the rest."""
     folder = artifacts.data_dir(study)
     manifest = artifacts.read_table(folder / "manifest.parquet", artifacts.DEALT)
     facts = artifacts.read_table(folder / "facts.parquet", artifacts.FACTS)
@@ -36,16 +39,19 @@ def read_study(study: str, group_kind: str) -> Material:
             )
     fitted = _Fitted(len(manifest))
     for row, image in enumerate(steps(pixels, len(pixels), f"{study}: preprocessed images")):
-        fitted.add(row, image, thumbnails[row])
+        fitted.add(row, image)
     known = pd.concat([manifest[["width", "height"]], facts.drop(columns="image_id")], axis=1)
     return Material(
         image_ids=manifest["image_id"].to_numpy(object),
         labels=manifest["label"].to_numpy(np.int64),
         classes=artifacts.read_json(folder / "digest.json")["classes"],
         sha256=manifest["sha256"].to_numpy(object),
-        digests=fitted.digests,
+        pictures=facts["same_pixels"].to_numpy(np.int64),
         groups=manifest["group"].to_numpy(object),
         group_kind=group_kind,
+        split_by=split_by,
+        patients_known=patients_known,
+        truth_kept=facts["truth_kept"].to_numpy(float),
         raw=View(np.asarray(thumbnails), known[list(EDGES)].to_numpy(np.int64), known[list(FACTS)]),
         fitted=fitted.view(),
         splits={name: manifest[name].to_numpy(object) for name in manifest if re.fullmatch(artifacts.FOLD, name)},
@@ -57,13 +63,11 @@ class _Fitted:
 
     def __init__(self, count: int):
         self.thumbnails, self.margins = np.empty((count, 32, 32), np.uint8), np.empty((count, 4), np.int64)
-        self.digests = np.empty(count, object)
 
-    def add(self, row: int, pixels: np.ndarray, raw: np.ndarray) -> None:
-        """pixels: uint8 [channels, size, size]; raw: the thumbnail of the image as it came."""
+    def add(self, row: int, pixels: np.ndarray) -> None:
+        """pixels: uint8 [channels, size, size]."""
         image = pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
         self.thumbnails[row], self.margins[row] = thumbnail(image), margins(image)
-        self.digests[row] = hashlib.blake2b(raw.tobytes() + pixels.tobytes(), digest_size=16).hexdigest()
 
     def view(self, rows: slice = slice(None)) -> View:
         return View(self.thumbnails[rows], self.margins[rows])
@@ -98,14 +102,16 @@ def read_path(
     """
     from heatproof.data.reading.decode import SUFFIXES
     from heatproof.data.reading.images import read_image
-    from heatproof.data.reading.trees import open_tree
 
     rows, bad = [], []
-    with open_tree(path) as tree:
+    with _open(path) as tree:
         names = [name for name in tree.names if PurePosixPath(name).suffix.lower() in SUFFIXES]
         others = [name for name in tree.names if PurePosixPath(name).suffix.lower() not in SUFFIXES]
         if not names:
-            raise InputError(f"{path}: none of {len(others)} files is an image ({', '.join(sorted(SUFFIXES))})")
+            raise InputError(
+                f"{path}: no image among {counted(len(others), 'file')} ({', '.join(sorted(SUFFIXES))})"
+                f"{DICOM if any(_is_dicom(tree.read(name)) for name in others[:TRIED]) else ''}"
+            )
         _check_classes(path, names, up)
         persons = None if patient is None else [_patient(path, patient, name) for name in names]
         fitted = _Fitted(len(names))
@@ -113,16 +119,17 @@ def read_path(
             try:
                 image = read_image(tree, name, window=window)
             except InputError as error:
-                bad.append({"source": name, "reason": str(error).replace("data.window", "--window")})
+                bad.append({"source": name, "reason": reworded(error)})
                 continue
             pixels = to_uint8(image, window)
             small = thumbnail(pixels)
-            fitted.add(len(rows), preprocess(pixels, None, size=size, channels=1, crop=crop, fit=fit)[0], small)
+            fitted.add(len(rows), preprocess(pixels, None, size=size, channels=1, crop=crop, fit=fit)[0])
             facts = {key: getattr(image.facts, key) for key in FACTS}
             edges = dict(zip(EDGES, margins(pixels), strict=True))
-            rows.append({"name": name, "index": index, "sha256": image.sha256, "small": small, **facts, **edges})
+            same = {"sha256": image.sha256, "picture": _picture(image.pixels)}
+            rows.append({"name": name, "index": index, "small": small, **same, **facts, **edges})
     if not rows:
-        raise InputError(f"{path}: none of {len(names)} images can be used; the first: {bad[0]['reason']}")
+        raise InputError(f"{path}: {counted(len(names), 'image')}, and none can be used; the first: {bad[0]['reason']}")
     frame = pd.DataFrame(rows)
     folders = frame["name"].map(lambda name: _folder(name, up))
     labels, classes = pd.factorize(folders, sort=True)
@@ -131,14 +138,56 @@ def read_path(
         labels=labels.astype(np.int64),
         classes=list(classes),
         sha256=frame["sha256"].to_numpy(object),
-        digests=fitted.digests[: len(rows)],
+        pictures=frame["picture"].to_numpy(object),
         groups=None if persons is None else np.array(persons, object)[frame["index"]],
         group_kind="lookalike" if persons is None else "patient",
+        patients_known=persons is not None,
         raw=View(np.stack(frame["small"].to_list()), frame[list(EDGES)].to_numpy(np.int64), frame[list(FACTS)]),
         fitted=fitted.view(slice(len(rows))),
         splits=_parts(frame["name"]),
     )
     return material, bad, others
+
+
+def _open(path: Path):
+    from heatproof.data.reading.trees import open_tree
+
+    try:
+        return open_tree(path)
+    except InputError as error:
+        raise InputError(reworded(error) + (DICOM if _begins_as_dicom(path) else "")) from None
+
+
+def reworded(error: InputError) -> str:
+    """An error in the words of somebody who has a path and options, and no study."""
+    text = str(error)
+    for key, option in {
+        "set data.source to": "give",
+        "set data.kind to folder": "give its folder",
+        "set data.kind": "give its folder",
+        "data.window": "--window",
+        "data.patient": "--patient",
+    }.items():
+        text = text.replace(key, option)
+    return text.rpartition("; ")[0] if re.search(r"\bdata\.(source|kind)\b", text) else text
+
+
+def _begins_as_dicom(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _is_dicom(file.read(132))
+    except OSError:
+        return False
+
+
+def _is_dicom(content: bytes) -> bool:
+    return content[128:132] == b"DICM"
+
+
+def _picture(pixels: np.ndarray) -> str:
+    """The same for two images only if their decoded pixels are equal; it leaves the memory of the job as a count."""
+    kind = f"{pixels.dtype.str} {pixels.shape}".encode()
+    return hashlib.blake2b(kind + np.ascontiguousarray(pixels).tobytes(), digest_size=16).hexdigest()
 
 
 def _folder(name: str, up: int) -> str:

@@ -10,6 +10,7 @@ MARKS = {"alarm": "!!", "note": " -", "fine": "ok"}
 SHOWN = 5  # of each list
 _STAGES = {"raw": "as it came", "preprocessed": "preprocessed"}
 _KINDS = {"patient": "patients", "lookalike": "clusters of look-alikes", "image": "images, each by itself"}
+_KINDS |= {"united": "whole patients, those united of whom images look alike"}
 _COPIES = {"bytes": "the same file", "pixels": "the same picture", "lookalikes": "look alike"}
 _KIND = _COPIES | {"lookalike": "look alike"}
 
@@ -23,7 +24,8 @@ def summary(audit: dict, title: str) -> str:
 def _head(audit: dict, title: str) -> str:
     counts = ", ".join(f"{name} {audit['counts'][name]:,}".replace(" ", "\0") for name in audit["classes"])
     text = f"{counted(audit['images'], 'image')} in {counted(len(audit['classes']), 'class', 'classes')}: {counts}"
-    groups = f"{audit['groups']:,} groups: {_KINDS[audit['group_kind']]}"
+    kind = "united" if audit["group_kind"] == "lookalike" and audit.get("patients_known") else audit["group_kind"]
+    groups = f"{counted(audit['groups'], 'group')}: {_KINDS[kind]}"
     lines = textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
     return "\n".join([f"Audit of {title}", *(line.replace("\0", " ") for line in lines), groups])
 

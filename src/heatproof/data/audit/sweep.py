@@ -1,18 +1,15 @@
 """How clusters of look-alikes, leaks and the nearest neighbour change with the threshold."""
 
-from collections.abc import Sequence
-
 import numpy as np
-import pandas as pd
 
 from heatproof.data.audit.material import Material, Settings
 from heatproof.data.audit.probes import folds_or_why
 from heatproof.data.audit.trivial import main_class
 from heatproof.data.lookalikes import Pairs, clusters
-from heatproof.data.split import deal
+from heatproof.data.split import ATTEMPTS, nearest_deal
 from heatproof.errors import InputError
 
-SHUFFLES = 20
+FEWER = 50  # shuffles that are tried at a threshold that is not the one in use, where a data job tries `ATTEMPTS`
 
 
 def sweep_row(
@@ -27,7 +24,8 @@ def sweep_row(
     groups = clusters(len(labels), pairs.a, pairs.b)
     main, sizes = main_class(labels, groups)
     by_class = np.bincount(main, minlength=len(material.classes))
-    possible, worst = try_split(labels, groups, material.classes, settings, key)
+    attempts = ATTEMPTS if threshold == settings.threshold else FEWER
+    possible, worst = try_split(labels, groups, material.classes, settings, key, attempts)
     row = {
         "threshold": threshold,
         "clusters": len(sizes),
@@ -42,24 +40,15 @@ def sweep_row(
 
 
 def try_split(
-    labels: np.ndarray, groups: np.ndarray, classes: list[str], settings: Settings, key: tuple
+    labels: np.ndarray, groups: np.ndarray, classes: list[str], settings: Settings, key: tuple, attempts: int = ATTEMPTS
 ) -> tuple[bool, float | None]:
     """Whether whole groups can be split in the shares asked for, and how far a part's share of a class is off.
 
-    Where no split is near enough that is the least of `SHUFFLES`; None where a class has too few groups.
+    Where no split is near enough that is the least of all attempts; None where a class has too few groups.
     """
-    shares, series = settings.shares, (pd.Series(labels), pd.Series(groups))
+    options = {"tolerance": settings.tolerance, "attempts": attempts}
     try:
-        return True, _missed(labels, deal(*series, shares, classes, *key, tolerance=settings.tolerance), shares)
-    except InputError:
-        pass
-    try:
-        drawn = [deal(*series, shares, classes, *key, index, tolerance=1.0) for index in range(SHUFFLES)]
+        worst = nearest_deal(labels, groups, settings.shares, classes, *key, **options)[1].max()
     except InputError:
         return False, None
-    return False, min(_missed(labels, parts, shares) for parts in drawn)
-
-
-def _missed(labels: np.ndarray, parts: np.ndarray, shares: Sequence[float]) -> float:
-    each = pd.crosstab(labels, parts, normalize="index").reindex(columns=range(len(shares)), fill_value=0)
-    return float(np.abs(each.to_numpy() - shares).max())
+    return bool(worst <= settings.tolerance), float(worst) if np.isfinite(worst) else None

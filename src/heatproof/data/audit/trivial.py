@@ -11,7 +11,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from heatproof.data.lookalikes import centre
-from heatproof.seeds import generator
+from heatproof.data.split import nearest_deal
 
 _BLOCK = 2048  # images
 _DECIMALS = 6  # of a score: what differs by rounding is a tie, and the first class wins it
@@ -24,14 +24,11 @@ class TooFewGroups(ValueError):
 def deal_folds(
     labels: np.ndarray, groups: np.ndarray, folds: int, classes: Sequence[str], *seed: str | int
 ) -> np.ndarray:
-    """Deal whole groups into folds that hold about as many images of every class.
-
-    A group counts for the class that most of its images have (ties: the lower). The groups of a class, shuffled and
-    then the largest first, each go to the fold with the fewest images of that class, so that no fold goes without.
+    """Deal whole groups into folds that hold about as many images of every class; see `nearest_deal`.
 
     Args:
         labels, groups: int and any [images].
-        folds: the most folds; fewer where a class has fewer groups.
+        folds: the most folds; fewer where a class is in fewer groups, so that every class is in every fold.
         classes: names of the labels.
         seed: what the shuffle is keyed by.
 
@@ -39,28 +36,23 @@ def deal_folds(
         int8 [images], the fold of each image.
 
     Raises:
-        TooFewGroups: a class that has images has fewer than two groups, or all images are of one class.
+        TooFewGroups: a class that has images is in fewer than two groups, or all images are of one class.
     """
-    codes, names = pd.factorize(groups)
-    present = np.unique(labels)
+    present, found = np.unique(labels, return_inverse=True)
     if len(present) < 2:
         raise TooFewGroups("there is but one class")
-    main, sizes = main_class(np.searchsorted(present, labels), codes)
-    each = np.bincount(main, minlength=len(present))
-    if each.min() < 2:
-        name = classes[present[each.argmin()]]
-        raise TooFewGroups(f"class {name!r} has {each.min()} group(s), one to learn from and one to test on are needed")
-    folds = min(folds, int(each.min()), 127)
-    dealt, total = np.empty(len(names), np.int8), np.zeros(folds)
-    for label in range(len(present)):
-        members = generator("folds", *seed, label).permutation(np.flatnonzero(main == label))
-        held = np.zeros(folds)
-        for group in members[np.argsort(-sizes[members], kind="stable")]:
-            fold = min(range(folds), key=lambda index: (held[index], total[index]))
-            dealt[group] = fold
-            held[fold] += sizes[group]
-            total[fold] += sizes[group]
-    return dealt[codes]
+    names = [classes[label] for label in present]
+    held = pd.DataFrame({"label": found, "group": pd.factorize(groups)[0]}).drop_duplicates()["label"].value_counts()
+    for count in range(min(folds, held.min(), 127), 1, -1):
+        shares = [1 / count] * count
+        parts, missed = nearest_deal(found, groups, shares, names, "folds", *seed, tolerance=0.02, attempts=20)
+        if np.isfinite(missed).all():
+            return parts.astype(np.int8)
+    few = names[held.idxmin()]
+    raise TooFewGroups(
+        f"class {few!r} is in {held.min()} group{'' if held.min() == 1 else 's'}, one to learn from and one to test on "
+        f"are needed"
+    )
 
 
 def main_class(labels: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """What an audit found, in sentences that one can act on: each with its numbers, none beyond them."""
 
-from heatproof.data.audit.numbers import counted, find, listed, scored, share, surely_above
+from heatproof.data.audit.numbers import counted, find, listed, scored, share, surely_above, surely_below
 
 LEVELS = ("alarm", "note", "fine")
 LITTLE = 0.2  # from this share of test images with a look-alike in training, an accuracy says little
@@ -10,6 +10,15 @@ PROBES = {
     "shape": "Size, shape and empty margins alone",
     "border": "The outermost pixels alone",
 }
+
+LEFT = {  # after preprocessing fewer of the features are there
+    "facts": "what is left of them (margins, mean, border pixels) scores",
+    "shape": "what is left of them (margins) scores",
+    "border": "they score",
+}
+SHORT = {"facts": "what is left of the facts", "shape": "margins", "border": "border"}
+ODD = {"preprocessed": "margins", "border": "the outermost pixels", "outside": "all but the middle half"}
+WIDE = 0.1  # above chance: an interval that reaches so far tells neither that a cue is left nor that it is gone
 
 
 def sentences(audit: dict) -> list[dict]:
@@ -21,8 +30,11 @@ def sentences(audit: dict) -> list[dict]:
     Returns:
         level (alarm, note or fine) and text of each.
     """
-    parts = (conflicts, leaks, neighbour, shortcuts, outside, nonsquare, seams, copies, patients, clusters, left_out)
-    found = [{"level": level, "text": text} for part in parts for level, text in part(audit)]
+    parts = (conflicts, leaks, neighbour, shortcuts, outside, nonsquare, truth, seams, copies, patients, clusters)
+    found = [{"level": level, "text": text} for part in (*parts, left_out) for level, text in part(audit)]
+    if audit["kind"] == "path":  # whoever audits a path has options, and no study
+        for row in found:
+            row["text"] = row["text"].replace("data.crop: ", "--crop ").replace("another data.fit", "another --fit")
     return sorted(found, key=lambda sentence: LEVELS.index(sentence["level"]))
 
 
@@ -34,23 +46,28 @@ def conflicts(audit: dict):
     if across["bytes"]:
         yield (
             "alarm",
-            f"{counted(across['bytes'], 'pair')} of files that are the same byte for byte stand in different classes: "
-            f"a label of each pair is wrong. Mend or remove them.",
+            f"{counted(across['bytes'], 'pair')} of files that are the same byte for byte "
+            f"{_stand(across['bytes'])} in different classes: a label of each pair is wrong. Mend or remove them.",
         )
     if across["pixels"] > across["bytes"]:
+        more = across["pixels"] - across["bytes"]
         yield (
             "alarm",
-            f"{counted(across['pixels'] - across['bytes'], 'pair')} of files that hold the same picture stand in "
-            f"different classes: a label of each pair is wrong. Mend or remove them.",
+            f"{counted(more, 'pair')} of files that hold the same picture {_stand(more)} in different classes: a label "
+            f"of each pair is wrong. Mend or remove them.",
         )
     alike = across["lookalikes"] - max(across["bytes"], across["pixels"])
     if alike > 0:
         yield (
             "note",
             f"{counted(alike, 'pair')} of images that look alike (similarity {audit['threshold']:g} or more) "
-            f"{'stands' if alike == 1 else 'stand'} in different classes. Look at them: either a label is wrong, or "
-            f"these classes can look the same.",
+            f"{_stand(alike)} in different classes. Look at them: either a label is wrong, or these classes can look "
+            f"the same.",
         )
+
+
+def _stand(number: int) -> str:
+    return "stands" if number == 1 else "stand"
 
 
 def leaks(audit: dict):
@@ -62,8 +79,8 @@ def leaks(audit: dict):
         if max(rates) > 0:
             advice = (
                 "Patients are kept apart, yet some may have two ids: look at the pairs."
-                if audit["group_kind"] == "patient"
-                else "Keep look-alikes together: data.split.by: lookalike."
+                if audit["split_by"] == "patient"
+                else _advice(audit)
             )
             yield (
                 "alarm" if max(rates) >= SOME else "note",
@@ -85,15 +102,23 @@ def leaks(audit: dict):
         yield "note", f"{text}: an accuracy measured on one may be a little too high."
     else:
         worth = "says little" if random["mean"] >= LITTLE else "may be too high"
-        advice = "" if _kept_apart(audit) else " Split by patient; without ids, keep look-alikes together."
+        advice = "" if _kept_apart(audit) else f" {_advice(audit)}"
         # where no patients are known, that is what everybody else's accuracies on these images rest on
-        calm = _kept_apart(audit) and audit["group_kind"] == "patient"
+        calm = _kept_apart(audit) and audit["patients_known"]
         yield "note" if calm else "alarm", f"{text}: an accuracy measured on one {worth}.{advice}"
 
 
 def _kept_apart(audit: dict) -> bool:
-    """Whether a split is in use that is not a random one."""
-    return bool(audit["leak"]["split"]) and audit["group_kind"] != "image"
+    """Whether a split is in use that keeps whole patients or look-alikes together."""
+    return audit["split_by"] in ("patient", "lookalike")
+
+
+def _advice(audit: dict) -> str:
+    if audit["split_by"] is None:
+        return "Split by patient; without ids, keep look-alikes together."
+    if audit["patients_known"]:
+        return "The split ignores the patients that are known. Keep them together: data.split.by: patient."
+    return "Keep look-alikes together: data.split.by: lookalike."
 
 
 def neighbour(audit: dict):
@@ -118,23 +143,23 @@ def neighbour(audit: dict):
 
 def shortcuts(audit: dict):
     """Cues that are not disease, before and after preprocessing, under the grouped split."""
-    unseen = []
+    unseen, below = [], []
     verdict = "That is a shortcut."
-    if audit["group_kind"] != "patient":
+    if not audit["patients_known"]:
         verdict = "That is a shortcut, or what images of one person share who is in several clusters."
     for probe, name in PROBES.items():
         before, after = (find(audit, probe, stage) for stage in ("raw", "preprocessed"))
         if before is None or after is None:
             continue
         chance = f"chance {before['chance']:.2f}"
-        gone = "is gone as far as this shows."
+        gone = "the cue is gone as far as this shows."
         if surely_above(after):
-            gone = "is not gone: a model can use it. Try data.crop: body or another data.fit, and audit again."
+            gone = "the cue is not gone: a model can use it. Try data.crop: body or another data.fit, and audit again."
         if surely_above(before):
             yield (
                 "alarm" if surely_above(after) or not audit["leak"]["split"] else "note",
                 f"{name} tell the classes apart: {scored(before)} ({chance}) with whole groups apart. {verdict} After "
-                f"preprocessing it scores {scored(after)} and {gone}",
+                f"preprocessing {LEFT[probe]} {scored(after)}, and {gone}",
             )
         elif surely_above(after):
             cause = f" This study draws one in: {_cue(audit)}." if audit["shortcut"] else ""
@@ -144,7 +169,8 @@ def shortcuts(audit: dict):
                 f"before, {scored(before)}: a cue that a model can use came in.{cause}",
             )
         else:
-            unseen.append(f"{probe} {scored(after)}")
+            unseen.append(f"{SHORT[probe]} {scored(after)}")
+            below += [SHORT[probe]] if surely_below(after) else []
     if audit["shortcut"] and not any(surely_above(row) for row in audit["probes"] if row["stage"] == "preprocessed"):
         yield "note", f"This study draws a cue in, {_cue(audit)}; that a trivial classifier finds it is not shown."
     if unseen:
@@ -152,11 +178,16 @@ def shortcuts(audit: dict):
         yield (
             "fine",
             f"Not shown to tell the classes apart after preprocessing: {listed(unseen)} (chance {chance:.2f}). That is "
-            f"no proof that there is no shortcut.",
+            f"no proof that there is no shortcut." + _below(below),
         )
     why = {row["reason"] for row in audit["probes"] if row["split"] == "grouped" and row["balanced_accuracy"] is None}
     for reason in sorted(why):
         yield "note", f"None of {len(PROBES) + 2} trivial classifiers can be tested with whole groups apart: {reason}."
+
+
+def _below(names: list[str]) -> str:
+    """What an interval wholly below chance means."""
+    return f" Below chance ({listed(names)}) is what few groups of mixed classes make of it." if names else ""
 
 
 def _cue(audit: dict) -> str:
@@ -187,7 +218,8 @@ def nonsquare(audit: dict):
         return
     by_class = {name: count for name, count in found["by_class"].items() if count}
     if len(audit["classes"]) == 1:
-        yield "note", f"{found['images']:,} of {audit['images']:,} images are not square."
+        are = "is" if found["images"] == 1 else "are"
+        yield "note", f"{found['images']:,} of {counted(audit['images'], 'image')} {are} not square."
         return
     if len(by_class) == 1:
         name, count = next(iter(by_class.items()))
@@ -197,15 +229,40 @@ def nonsquare(audit: dict):
     else:
         held = listed([f"{count:,} of {audit['counts'][name]:,} in {name}" for name, count in by_class.items()])
         text = f"{counted(found['images'], 'image is', 'images are')} not square: {held}."
-    after = found["probe_preprocessed"]
-    if after["balanced_accuracy"] is None:
-        yield "note", f"{text} Whether preprocessing hides it cannot be tested: {after['reason']}."
+    rows = [(name, found[f"probe_{key}"]) for key, name in ODD.items()]
+    tested = [(name, row) for name, row in rows if row["balanced_accuracy"] is not None]
+    if not tested:
+        yield "note", f"{text} Whether preprocessing hides it cannot be tested: {rows[-1][1]['reason']}."
         return
-    hidden = "they are still known by them" if surely_above(after) else "that they are still known is not shown"
+    said = listed(
+        [f"{name} ({row['reason'] if row['balanced_accuracy'] is None else scored(row)})" for name, row in rows]
+    )
+    known = [name for name, row in tested if surely_above(row)]
+    if known:
+        verdict = f"they are still known by {listed(known)}"
+    elif any(row["high"] is None or row["high"] >= row["chance"] + WIDE for _, row in tested):
+        verdict = "whether they are still known cannot be told from so few"
+    else:
+        verdict = "that they are still known is not shown"
     yield (
-        "alarm" if surely_above(after) else "note",
-        f"{text} After preprocessing a linear model on the margins tells them from the other images of their "
-        f"class with {scored(after)} (chance {after['chance']:.2f}): {hidden}.",
+        "alarm" if {ODD["preprocessed"], ODD["border"]} & set(known) else "note",
+        f"{text} They are in {counted(found['groups'], 'group')}. After preprocessing linear models try to tell them "
+        f"from the other images of their class by {said}, chance {tested[0][1]['chance']:.2f}: {verdict}."
+        + _below([name for name, row in tested if surely_below(row)]),
+    )
+
+
+def truth(audit: dict):
+    """Lesions that preprocessing cut into or took away."""
+    lost = audit["truth_lost"]
+    if not lost or not lost["images"]:
+        return
+    gone = f", nothing of {lost['all']:,}" if lost["all"] else ""
+    yield (
+        "alarm",
+        f"Preprocessing leaves less than 90% of what is marked in {lost['images']:,} of "
+        f"{counted(lost['of'], 'image')} with truth{gone}: lesions are cut away or too small at this size. Try "
+        f"data.fit: pad or a larger data.size.",
     )
 
 
@@ -228,7 +285,7 @@ def copies(audit: dict):
     if same["pairs"]:
         yield "note", f"{counted(same['pairs'], 'pair')} of the same file, in {same['images']:,} images."
     else:
-        yield "fine", f"0 of {audit['images']:,} files are the same byte for byte as another."
+        yield "fine", f"Of {counted(audit['images'], 'file')} 0 are the same byte for byte as another."
     if pictures["pairs"] > same["pairs"]:
         more = pictures["pairs"] - same["pairs"]
         yield "note", f"{counted(more, 'more pair')} of files that differ but hold the same picture."
@@ -249,11 +306,16 @@ def clusters(audit: dict):
     """What clusters of look-alikes are not, and how they move with the threshold."""
     if audit["group_kind"] == "patient":
         return
-    if audit["group_kind"] == "lookalike":
+    if audit["group_kind"] == "lookalike" and audit["patients_known"]:
         yield (
             "note",
-            f"The {audit['groups']:,} groups are clusters of look-alikes, not patients: they bound the leak, and one "
-            f"person may be in several. p-values and intervals that rest on them may be too small.",
+            f"Groups ({audit['groups']:,} in all) are whole patients, those united of whom images look alike.",
+        )
+    elif audit["group_kind"] == "lookalike":
+        yield (
+            "note",
+            f"Groups ({audit['groups']:,} in all) are clusters of look-alikes, not patients: they bound the leak, and "
+            f"one person may be in several. p-values and intervals that rest on them may be too small.",
         )
     rows = [row for row in sorted(audit["sweep"], key=lambda row: row["threshold"]) if row["clusters"]]
     if len(rows) < 2:
@@ -272,7 +334,8 @@ def clusters(audit: dict):
     )
     yield (
         "note",
-        f"Clusters of {audit['images']:,} images move with the threshold ({audit['threshold']:g} is used): "
+        f"Clusters of {counted(audit['images'], 'image')}{', patients aside,' if audit['patients_known'] else ''} move "
+        f"with the threshold ({audit['threshold']:g} is used): "
         f"{'; '.join(ends)}; {split}.{memory}",
     )
 
@@ -283,6 +346,6 @@ def left_out(audit: dict):
     if bad:
         yield (
             "note",
-            f"{counted(len(bad), 'bad file', 'bad files')} left out. Mend them and audit again: they may not be spread "
-            f"evenly over the classes.",
+            f"{counted(len(bad), 'bad file')} left out. Mend {'it' if len(bad) == 1 else 'them'} and audit again: what "
+            f"is left out may not be spread evenly over the classes.",
         )

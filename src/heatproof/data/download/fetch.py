@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from heatproof.data.download.disk import is_full, no_disk
-from heatproof.data.download.web import Patience, get_json
+from heatproof.data.download.web import Patience, get_json, shown
 from heatproof.errors import InputError
 from heatproof.progress import line
 
@@ -40,6 +40,8 @@ def fetch(source: Path, download: dict, state: Path, *, patience: Patience | Non
         with part.with_suffix(".lock").open("w") as lock:
             _wait_for(lock, source)
             if not source.exists():
+                origin = shown(download["url"]) if download.get("url") else where
+                line(f"{source}: not there; downloading {origin} to it")
                 _bring(source, download, part, patience)
     except OSError as error:
         if is_full(error):

@@ -36,4 +36,4 @@ def _is_zip(source: Path) -> bool:
             return True
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({reason(error)}); mend its permissions or get it again") from None
-    raise InputError(f"{source}: not a zip or tar archive; pack the images as one, or unpack it and set data.kind")
+    raise InputError(f"{source}: not a zip or tar archive; set data.source to one or a folder of images")

@@ -5,10 +5,9 @@ pseudonyms. Who has the files and the key finds a file again with `python -m hea
 The path of the source stands in errors as the configuration gives it: it must not name a patient.
 """
 
-from pathlib import Path
-
 from heatproof.data.reading.dicom_pixels import Decoded, Unusable, decode_dicom, is_dicom
-from heatproof.data.reading.names import clean, listed
+from heatproof.data.reading.names import clean
+from heatproof.data.reading.places import Masks, class_depth, stem, suffix
 from heatproof.data.reading.pseudonyms import Pseudonyms
 from heatproof.data.reading.trees import Tree
 from heatproof.data.reading.truth import read_mask
@@ -49,33 +48,25 @@ def list_records(
     """
     names = Pseudonyms(key)
     folders = {clean(folder): label for label, folder in enumerate(classes.values())}
-    masks = clean(masks) if masks else None
-    drawn = _masks(tree, folders, masks, names)
+    drawn = Masks(tree, clean(masks) if masks else None, folders, _PICTURES, names.file)
     said: set[str] = set()
-    records, used, stems = {}, set(), set()
+    records, stems = {}, set()
     elsewhere = left_out = 0
     for name in tree.names:
         parts = name.split("/")
-        if masks in parts[:-1]:
+        if drawn.hold(parts):
             continue
         if not _is_listed(tree, name):
             left_out += 1
             continue
         stems.add(_stem(parts[-1]))
-        depth = _class_depth(parts, folders)
+        depth = class_depth(parts, folders)
         if depth is None:
             elsewhere += 1
             continue
         label = folders[parts[depth]]
         image_id = f"{list(classes)[label]}/{names.file(name)}"
-        below = [*parts[depth + 1 : -1], _stem(parts[-1])]
-        places = ("/".join([parts[depth], *below]), "/".join(below), "/".join([*parts[:-2], "*", below[-1]]))
-        mask = next((drawn[place] for place in places if place in drawn), None)
-        if mask in used:
-            raise InputError(
-                f"{tree.source}: {image_id}: its mask is another file's, too; put masks into class folders"
-            )
-        used.update([mask] if mask else [])
+        mask = drawn.take(parts, depth, _stem(parts[-1]))
         records[image_id] = Record(
             image_id=image_id,
             source=image_id,
@@ -84,7 +75,7 @@ def list_records(
             read=lambda name=name, image_id=image_id, mask=mask: _read(tree, name, image_id, mask, names, window, said),
         )
     _check_classes(tree, classes, {record.label for record in records.values()}, elsewhere)
-    _check_masks(tree, masks, drawn, used, stems, names)
+    drawn.check(stems)
     return [records[image_id] for image_id in sorted(records)], _notes(tree, left_out, elsewhere)
 
 
@@ -142,10 +133,10 @@ def _say(said: set[str], text: str) -> None:
 
 def _is_listed(tree: Tree, name: str) -> bool:
     last = name.rpartition("/")[2]
-    suffix = _suffix(last)
-    if suffix in SUFFIXES:
+    end = suffix(last)
+    if end in SUFFIXES:
         return True
-    if last.upper() == "DICOMDIR" or not (suffix in ("", ".ima") or suffix[1:].isdigit()):
+    if last.upper() == "DICOMDIR" or not (end in ("", ".ima") or end[1:].isdigit()):
         return False
     try:
         return is_dicom(tree.read(name))
@@ -153,37 +144,9 @@ def _is_listed(tree: Tree, name: str) -> bool:
         return True
 
 
-def _suffix(name: str) -> str:
-    return name[name.rfind(".") :].lower() if "." in name[1:] else ""
-
-
 def _stem(name: str) -> str:
     """The last part of a file's name without its suffix, if it has one and not the end of a UID."""
-    return name[: -len(_suffix(name))] if _suffix(name) in {*SUFFIXES, ".ima"} else name
-
-
-def _class_depth(parts: list[str], folders: dict[str, int]) -> int | None:
-    """Index of the nearest folder above that is a class's."""
-    return next((index for index in range(len(parts) - 2, -1, -1) if parts[index] in folders), None)
-
-
-def _masks(tree: Tree, folders: dict[str, int], masks: str | None, names: Pseudonyms) -> dict[str, str]:
-    """Mask files by the places of the files that they fit: from the class on, below it, or with * for a folder."""
-    found: dict[str, str] = {}
-    for name in tree.names:
-        parts = name.split("/")
-        if masks not in parts[:-1] or _suffix(parts[-1]) not in _PICTURES:
-            continue
-        at = parts.index(masks)
-        before, after = parts[:at], [*parts[at + 1 : -1], parts[-1][: parts[-1].rfind(".")]]
-        above = _class_depth([*before, ""], folders)
-        named = above is not None and _class_depth(after, folders) is None
-        place = "/".join([*before[above:], *after] if named else after)
-        if found.setdefault(place, name) != name:
-            both = listed(names.file(mask) for mask in (found[place], name))
-            raise InputError(f"{tree.source}: two masks for one file: {both}; remove one of them")
-        found.setdefault("/".join([*before, "*", *after]), name)
-    return found
+    return stem(name) if suffix(name) in {*SUFFIXES, ".ima"} else name
 
 
 def _check_classes(tree: Tree, classes: dict[str, str], seen: set[int], elsewhere: int) -> None:
@@ -193,19 +156,6 @@ def _check_classes(tree: Tree, classes: dict[str, str], seen: set[int], elsewher
                 f"{tree.source}: data.classes.{name}: no DICOM file in a folder called {folder!r}; below no class's "
                 f"folder there are {elsewhere}"
             )
-
-
-def _check_masks(
-    tree: Tree, masks: str | None, drawn: dict[str, str], used: set[str], stems: set[str], names: Pseudonyms
-) -> None:
-    """Masks of files that belong to no class are no mistake."""
-    if masks is None:
-        return
-    lost = sorted({name for name in set(drawn.values()) - used if Path(name).name.rpartition(".")[0] not in stems})
-    if lost or not drawn:
-        what = f"{len(lost)} masks fit no file: {listed(map(names.file, lost))}" if lost else "no mask"
-        where = "" if lost else f" below a folder {masks!r}"
-        raise InputError(f"{tree.source}: data.masks: {what}{where}; a mask has the name of its file")
 
 
 def _notes(tree: Tree, left_out: int, elsewhere: int) -> list[str]:

@@ -57,8 +57,8 @@ def decode_dicom(content: bytes, window: tuple[float, float] | None = None) -> D
 
     Stored values become modality values (Rescale or Modality LUT), which `window` is in; without one, the file's own
     window holds: the first of WindowCenter and WindowWidth (PS3.3, C.11.2.1.2), else its VOI LUT, else the full range:
-    of what its bits can hold up to 8 bits, of the values in this image above. MONOCHROME1 is turned, so that the
-    window's upper end is white always.
+    of what its bits can hold up to 8 bits, of the values in this image (padding aside) above. MONOCHROME1 is turned,
+    so that the window's upper end is white always.
 
     Raises:
         Unusable: damaged, no image, several frames, names burned into the pixels, or a compression without decoder.
@@ -216,8 +216,18 @@ def _scale(dataset: pydicom.Dataset, stored: np.ndarray, window: tuple[float, fl
         signed = int(dataset.get("PixelRepresentation") or 0)
         ends = np.array([0, 2 ** int(dataset.BitsStored) - 1]) - signed * 2 ** (int(dataset.BitsStored) - 1)
         return values, sorted(_modality(dataset, ends)), "range"
-    low, high = values.min(), values.max()
+    shown = values[_is_shown(dataset, stored)]
+    low, high = (shown.min(), shown.max()) if shown.size else (values.min(), values.max())
     return values, (low, max(high, low + 1)), "range"
+
+
+def _is_shown(dataset: pydicom.Dataset, stored: np.ndarray) -> np.ndarray:
+    """False where pixels pad the image (PS3.3, C.7.5.1.1.2)."""
+    padding, limit = (_first(dataset.get(k)) for k in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
+    if padding is None:
+        return np.ones(stored.shape, bool)
+    ends = (padding, padding if limit is None else limit)
+    return (stored < min(ends)) | (stored > max(ends))
 
 
 def _modality(dataset: pydicom.Dataset, stored: np.ndarray) -> np.ndarray:

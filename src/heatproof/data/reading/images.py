@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from heatproof.data.reading.decode import SUFFIXES, decode
 from heatproof.data.reading.names import clean, listed
+from heatproof.data.reading.places import Masks, class_depth, stem, suffix
 from heatproof.data.reading.trees import Tree, read_beside
 from heatproof.data.reading.truth import Box, draw_boxes, read_boxes, read_mask
 from heatproof.data.records import Image, Record
@@ -34,61 +35,44 @@ def list_records(
         masks: name of the folder of masks.
         boxes: CSV of boxes (see `truth.read_boxes`) in the tree, or beside it on disk; its paths start where it
             lies, or at the top of the tree.
-        patient: pattern whose first group, found in an image's file name, is the patient.
+        patient: pattern whose first group, found in an image's file name, is the patient, who is unknown where it
+            finds nothing.
         window: see `decode`.
 
     Returns:
         records, by path; and a line for each thing that was left out.
 
     Raises:
-        InputError: a class has no image, two images have one id or one mask, a mask or box fits no image, or
-            a file name does not hold a patient.
+        InputError: a class has no image, two images have one id or one mask, or a mask or box fits no image.
     """
     folders = {clean(folder): label for label, folder in enumerate(classes.values())}
-    masks = clean(masks) if masks else None
-    pictures = [name for name in tree.names if _suffix(name) in SUFFIXES]
-    drawn = _masks(tree, folders, masks)
+    drawn = Masks(tree, clean(masks) if masks else None, folders, SUFFIXES | {".npy"})
+    pictures = [name for name in tree.names if suffix(name) in SUFFIXES and not drawn.hold(name.split("/"))]
     boxed = _boxes(tree, boxes)
-    used: set[str] = set()
     records: dict[str, Record] = {}
     others: dict[str, int] = {}
-    nameless = []
     for name in pictures:
         parts = name.split("/")
-        if masks in parts[:-1]:
-            continue
-        depth = _class_depth(parts, folders)
+        depth = class_depth(parts, folders)
         if depth is None:
             others["/".join(parts[:-1]) or "."] = others.get("/".join(parts[:-1]) or ".", 0) + 1
             continue
-        image_id = _stem("/".join(parts[depth:]))
+        image_id = stem("/".join(parts[depth:]))
         if image_id in records:
             raise InputError(
                 f"{tree.source}: {records[image_id].source} and {name} have one id, {image_id}; rename one of them"
             )
-        below = _stem("/".join(parts[depth + 1 :]))
-        keys = (image_id, below, _stem("/".join([*parts[:-2], "*", parts[-1]])))
-        mask = next((drawn[key] for key in keys if key in drawn), None)
-        if mask in used:
-            raise InputError(f"{tree.source}: {mask} is the mask of two images; put masks into a folder a class")
-        used.update([mask] if mask else [])
+        mask = drawn.take(parts, depth, stem(parts[-1]))
         match = re.search(patient, parts[-1]) if patient else None
-        if patient and not (match and match[1]):
-            nameless.append(name)
         records[image_id] = Record(
             image_id=image_id,
             source=name,
             label=folders[parts[depth]],
-            patient=match[1] if match else None,
+            patient=match[1] or None if match else None,
             read=lambda name=name, mask=mask: read_image(tree, name, mask, boxed.get(name), window),
         )
-    if nameless:
-        raise InputError(
-            f"{tree.source}: data.patient {patient!r} finds no patient in {len(nameless)} file "
-            f"names: {listed(nameless)}"
-        )
-    _check_classes(tree, pictures, classes, masks, {record.label for record in records.values()})
-    _check_masks(tree, pictures, masks, set(drawn.values()) - used, bool(drawn))
+    _check_classes(tree, pictures, classes, {record.label for record in records.values()})
+    drawn.check({stem(name.rpartition("/")[2]) for name in pictures})
     lost = [path for path in boxed if path not in tree]
     if lost:
         raise InputError(
@@ -123,41 +107,6 @@ def read_image(
     return Image(pixels, drawn, facts, digest, truth, None if window is None else tuple(window))
 
 
-def _suffix(name: str) -> str:
-    dot = name.rfind(".")
-    return name[dot:].lower() if dot > name.rfind("/") + 1 else ""
-
-
-def _stem(name: str) -> str:
-    """The name without its suffix."""
-    return name[: -len(suffix)] if (suffix := _suffix(name)) else name
-
-
-def _class_depth(parts: list[str], folders: dict[str, int]) -> int | None:
-    """Index of the nearest folder above that is a class's."""
-    return next((index for index in range(len(parts) - 2, -1, -1) if parts[index] in folders), None)
-
-
-def _masks(tree: Tree, folders: dict[str, int], masks: str | None) -> dict[str, str]:
-    """Mask files by the ids, places below a class, or paths (with * for the folder) of the images that they fit."""
-    found: dict[str, str] = {}
-    for name in tree.names:
-        if masks is None or _suffix(name) not in SUFFIXES | {".npy"}:
-            continue
-        parts = name.split("/")
-        if masks not in parts[:-1]:
-            continue
-        at = parts.index(masks)
-        before, after = parts[:at], parts[at + 1 :]
-        above = _class_depth([*before, ""], folders)
-        named = above is not None and _class_depth(after, folders) is None
-        key = _stem("/".join([*before[above:], *after] if named else after))
-        if found.setdefault(key, name) != name:
-            raise InputError(f"{tree.source}: {found[key]} and {name} are masks of one image; rename one of them")
-        found.setdefault(_stem("/".join([*before, "*", *after])), name)
-    return found
-
-
 def _boxes(tree: Tree, boxes: str | None) -> dict[str, list[Box]]:
     """Boxes by name in the tree; a path that is not there stands as it came."""
     if boxes is None:
@@ -172,27 +121,16 @@ def _boxes(tree: Tree, boxes: str | None) -> dict[str, list[Box]]:
     return found
 
 
-def _check_classes(tree: Tree, names: list[str], classes: dict[str, str], masks: str | None, seen: set[int]) -> None:
+def _check_classes(tree: Tree, names: list[str], classes: dict[str, str], seen: set[int]) -> None:
     empty = [(name, folder) for label, (name, folder) in enumerate(classes.items()) if label not in seen]
     if empty:
         parents = {name.rpartition("/")[0] for name in names}
-        there = sorted({Path(path).name for path in parents if path and masks not in path.split("/")})
+        there = sorted({Path(path).name for path in parents if path})
         name, folder = empty[0]
         raise InputError(
             f"{tree.source}: data.classes.{name}: no image in a folder called {folder!r}; folders with images there: "
             f"{listed(there, 8) or 'none'}"
         )
-
-
-def _check_masks(tree: Tree, names: list[str], masks: str | None, unused: set[str], any_drawn: bool) -> None:
-    """Masks of images that belong to no class are no mistake."""
-    if masks is None:
-        return
-    stems = {_stem(name.rpartition("/")[2]) for name in names if masks not in name.split("/")[:-1]}
-    lost = sorted(name for name in unused if _stem(name.rpartition("/")[2]) not in stems)
-    if lost or not any_drawn:
-        what = f"{len(lost)} masks fit no image: {listed(lost)}" if lost else f"no image below a folder {masks!r}"
-        raise InputError(f"{tree.source}: data.masks: {what}; a mask has the name of its image")
 
 
 def _notes(tree: Tree, others: dict[str, int]) -> list[str]:

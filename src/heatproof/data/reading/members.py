@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from heatproof.data.reading.names import clean, is_junk, listed
+from heatproof.data.reading.names import clean, is_junk, list_error
 from heatproof.errors import InputError
 
 RATIO = 200  # an archive may unpack to this many times its weight: images to 1-20 times, masks to 100
@@ -64,7 +64,7 @@ def safe_files(source: Path, members: list[Member]) -> dict[str, Any]:
         (large, f"more than {LARGEST // 10**9} GB in one file", "pack it again without"),
     ):
         if names:
-            raise InputError(f"{source}: {what}: {listed(names)}; {mend}")
+            raise list_error(f"{source}: {what}", names, mend)
     if not files:
         raise InputError(f"{source}: an archive without files; get it again")
     check_weight(source, sum(member.size for member in members))

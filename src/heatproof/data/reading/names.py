@@ -3,7 +3,23 @@
 import unicodedata
 from collections.abc import Iterable
 
+from heatproof.errors import InputError
+
 _JUNK = {"thumbs.db", "desktop.ini"}
+
+
+class NamedError(InputError):
+    """An error that repeats what a file or its name says; `discreet` is the same without, for names of patients."""
+
+    def __init__(self, message: str, discreet: str):
+        super().__init__(message)
+        self.discreet = discreet
+
+
+def list_error(what: str, names: Iterable[str], mend: str) -> NamedError:
+    """`what: a, b and 7 more; mend`, or discreetly `what (9); mend`."""
+    names = list(names)
+    return NamedError(f"{what}: {listed(names)}; {mend}", f"{what} ({len(names)}); {mend}")
 
 
 def listed(names: Iterable[str], most: int = 3) -> str:

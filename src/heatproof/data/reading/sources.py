@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
+from heatproof.data.reading.names import listed
 from heatproof.data.reading.trees import open_tree, place
 from heatproof.data.records import Record
+from heatproof.errors import InputError
 from heatproof.progress import line
 
 
@@ -45,13 +47,36 @@ def list_source(study: str, config: dict) -> Listing:
     if kind == "table":
         from heatproof.data.reading import table
 
-        return Listing(list(classes), table.list_records(source, config["columns"], classes, window=window), [])
+        others = "skip" if config["kind"] == "planted" else "refuse"
+        records, notes = table.list_records(source, config["columns"], classes, window=window, others=others)
+        column = config["columns"]["patient"]
+        lost = _without_patient(config, records, f"column {column!r} holds no patient", "rows") if column else []
+        return Listing(list(classes), records, notes + lost)
     if kind == "dicom":
         from heatproof.data.reading import dicom, pseudonyms
 
         options = {"key": pseudonyms.read_key(config["key_file"]), "masks": config["masks"], "window": window}
-        return Listing(list(classes), *dicom.list_records(open_tree(source), classes, **options))
+        return Listing(list(classes), *dicom.list_records(open_tree(source, kind), classes, **options))
     from heatproof.data.reading import images
 
     options = {key: config[key] for key in ("masks", "boxes", "patient")}
-    return Listing(list(classes), *images.list_records(open_tree(source, kind), classes, window=window, **options))
+    records, notes = images.list_records(open_tree(source, kind), classes, window=window, **options)
+    pattern = config["patient"]
+    what = f"data.patient {pattern!r} finds no patient"
+    lost = _without_patient(config, records, what, "file names") if pattern else []
+    return Listing(list(classes), records, notes + lost)
+
+
+def _without_patient(config: dict, records: list[Record], what: str, where: str) -> list[str]:
+    """A line on the images whose patients are not known, if there are any.
+
+    Raises:
+        InputError: there are, and the groups are patients.
+    """
+    lost = [record.source for record in records if record.patient is None]
+    if not lost:
+        return []
+    said = f"{config['source']}: {what} in {len(lost)} {where}: {listed(lost)}"
+    if config["group_kind"] == "patient":
+        raise InputError(f"{said}; mend them, or set data.split.by: lookalike")
+    return [said]

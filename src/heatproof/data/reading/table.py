@@ -3,6 +3,7 @@
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,16 +23,22 @@ def list_records(
     classes: dict[str, str],
     *,
     window: tuple[float, float] | None = None,
-) -> list[Record]:
+    others: str = "refuse",
+) -> tuple[list[Record], list[str]]:
     """List the images of a table, one a row. A file that is not there is missed when it is read.
 
     Args:
         source: the CSV (see `rows.read_rows`).
         columns: names of its columns: path and label; and patient, mask and box, or None. Paths are relative to its
-            folder and stay below it. An empty cell for mask or box: no truth of that image. A box is `x y width
-            height` in pixels, several separated by semicolons; where an image has both, the mask is taken.
+            folder and stay below it. An empty cell for mask or box: no truth of that image; for patient: unknown. A
+            box is `x y width height` in pixels, several separated by semicolons; where an image has both, the mask
+            is taken.
         classes: class name to the value of its label.
         window: see `decode.decode`.
+        others: refuse rows with labels of no class, or skip them.
+
+    Returns:
+        records, in the order of the rows; and a line for what was left out.
 
     Raises:
         InputError: with a line for each kind of mistake: not a CSV, no such column, empty cells, labels of no class,
@@ -39,6 +46,8 @@ def list_records(
     """
     rows = _read(source, {key: column for key, column in columns.items() if column})
     labels = {value: label for label, value in enumerate(classes.values())}
+    skipped = Counter(row["label"] for _, row in rows if others == "skip" and row["label"] not in {"", *labels})
+    rows = [(line, row) for line, row in rows if row["label"] not in skipped]
     files = {path: _find(source.parent, path) for _, row in rows for path in (row["path"], row.get("mask")) if path}
     found: dict[str, list[str]] = {}
     for what, place in _mistakes(rows, labels, files, os.path.realpath(source.parent)):
@@ -49,7 +58,7 @@ def list_records(
     if lines:
         raise InputError("\n".join(lines))
     tree = Tree(source, Opened(files, read_file, lambda: None))
-    return [_record(tree, row, labels[row["label"]], window) for _, row in rows]
+    return [_record(tree, row, labels[row["label"]], window) for _, row in rows], _notes(source, skipped)
 
 
 def _read(source: Path, columns: dict[str, str]) -> list[tuple[int, dict[str, str]]]:
@@ -67,7 +76,6 @@ def _read(source: Path, columns: dict[str, str]) -> list[tuple[int, dict[str, st
 _MENDS = {
     "no path": "fill the cells",
     "no label": "fill the cells",
-    "no patient": "fill the cells",
     "labels that data.classes does not list": "add them there or remove the rows",
     "paths that stand there twice": "keep one row an image",
     "paths that leave its folder": "put the files below it",
@@ -84,8 +92,8 @@ def _mistakes(
     unknown = {""}
     for line, row in rows:
         path, label = row["path"], row["label"]
-        for key in ("path", "label", "patient"):
-            if row.get(key) == "":
+        for key in ("path", "label"):
+            if not row[key]:
                 yield f"no {key}", f"line {line}"
         if label not in labels and label not in unknown:
             unknown.add(label)
@@ -107,7 +115,12 @@ def _boxes(row: dict[str, str]) -> list[Box | None]:
 
 def _record(tree: Tree, row: dict[str, str], label: int, window: tuple[float, float] | None) -> Record:
     path, mask, boxes = row["path"], row.get("mask") or None, _boxes(row)
-    return Record(path, path, label, row.get("patient"), lambda: read_image(tree, path, mask, boxes, window))
+    return Record(path, path, label, row.get("patient") or None, lambda: read_image(tree, path, mask, boxes, window))
+
+
+def _notes(source: Path, skipped: Counter[str]) -> list[str]:
+    shown = listed((f"{label} ({count})" for label, count in sorted(skipped.items())), 8)
+    return [f"{source}: left out, as data.classes does not list their labels: {shown}"] if skipped else []
 
 
 def _normal(path: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from heatproof.data.reading.members import Member, Opened, check_weight, safe_files, whole
-from heatproof.data.reading.names import reason
+from heatproof.data.reading.names import NamedError, reason
 from heatproof.errors import InputError
 
 _PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
@@ -114,5 +114,6 @@ def _members(source: Path, file: BinaryIO) -> list[Member]:
     return members
 
 
-def _damaged(source: Path, error: Exception) -> InputError:
-    return InputError(f"{source}: a truncated or damaged tar archive ({reason(error)}); get it again")
+def _damaged(source: Path, error: Exception) -> NamedError:
+    what, mend = f"{source}: a truncated or damaged tar archive", "get it again"
+    return NamedError(f"{what} ({reason(error)}); {mend}", f"{what}; {mend}")

@@ -4,11 +4,13 @@ import csv
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from heatproof.data.reading.archives import archive_facts, open_archive
 from heatproof.data.reading.members import LARGEST, Opened
-from heatproof.data.reading.names import clean, is_junk, listed, reason
+from heatproof.data.reading.names import NamedError, clean, is_junk, list_error, reason
 from heatproof.errors import InputError
 
 
@@ -65,7 +67,7 @@ def open_tree(source: Path, kind: str | None = None) -> Tree:
 
     Args:
         kind: archive or folder: what is missed where nothing is there. Either is taken for the other: a download may
-            leave a folder where somebody else has the archive.
+            leave a folder where somebody else has the archive. Of dicom, errors name no files.
 
     Raises:
         InputError: it is not there; an unsafe or damaged archive (see `open_archive`);
@@ -73,7 +75,8 @@ def open_tree(source: Path, kind: str | None = None) -> Tree:
     """
     source = place(source)
     _check_there(source, kind)
-    return Tree(source, _open_folder(source) if source.is_dir() else open_archive(source))
+    with _discretion(kind):
+        return Tree(source, _open_folder(source) if source.is_dir() else open_archive(source))
 
 
 def fingerprint(source: Path, kind: str) -> str:
@@ -88,10 +91,20 @@ def fingerprint(source: Path, kind: str) -> str:
     source = place(source)
     if kind == "table":
         return _table_fingerprint(source)
-    _check_there(source, kind if kind in ("archive", "folder") else None)
-    if source.is_dir():
-        return _digest(sorted(_fact(path, name) for name, path in _open_folder(source).members.items()))
-    return _digest(archive_facts(source))
+    _check_there(source, kind)
+    with _discretion(kind):
+        if source.is_dir():
+            return _digest(sorted(_fact(path, name) for name, path in _open_folder(source).members.items()))
+        return _digest(archive_facts(source))
+
+
+@contextmanager
+def _discretion(kind: str | None) -> Iterator[None]:
+    """Names of DICOM files often are those of patients: errors give counts instead."""
+    try:
+        yield
+    except NamedError as error:
+        raise (InputError(error.discreet) if kind == "dicom" else error) from None
 
 
 def read_beside(source: Path, name: str) -> bytes:
@@ -139,8 +152,7 @@ def _check_there(source: Path, kind: str | None) -> None:
     wanted = {
         "archive": "the path of the archive",
         "folder": "the folder with one sub-folder a class",
-        None: "an archive or a folder",
-    }[kind]
+    }.get(kind, "an archive or a folder")
     try:
         there = source.exists()
     except OSError as error:
@@ -159,9 +171,8 @@ def _open_folder(source: Path) -> Opened:
         try:
             entries = list(os.scandir(within[-1]))
         except OSError as error:
-            raise InputError(
-                f"{source}: {above or '.'}: cannot be read ({error.strerror}); mend its permissions"
-            ) from None
+            said = f"cannot be read ({error.strerror}); mend its permissions"
+            raise NamedError(f"{source}: {above or '.'}: {said}", f"{source}: a folder in it {said}") from None
         for entry in entries:
             if is_junk(entry.name):
                 continue
@@ -179,12 +190,10 @@ def _open_folder(source: Path) -> Opened:
                     twice.append(name)
                 members[name] = Path(real)
     if astray:
-        raise InputError(
-            f"{source}: links that lead out of the folder, to nothing or in a circle: {listed(sorted(astray))}; "
-            "put what they point to in their place"
-        )
+        what = f"{source}: links that lead out of the folder, to nothing or in a circle"
+        raise list_error(what, sorted(astray), "put what they point to in their place")
     if twice:
-        raise InputError(f"{source}: two files of one name: {listed(sorted(twice))}; rename one of them")
+        raise list_error(f"{source}: two files of one name", sorted(twice), "rename one of them")
     if not members:
         raise InputError(f"{source}: a folder without files; set data.source to the folder of the images")
     return Opened(members, read_file, lambda: None)

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 from heatproof.data.reading.members import Member, Opened, safe_files, whole
-from heatproof.data.reading.names import reason
+from heatproof.data.reading.names import NamedError, reason
 from heatproof.errors import InputError
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
@@ -40,7 +40,8 @@ def _zip_file(source: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(source)
     except Exception as error:  # of any kind: zipfile lets through whatever a damaged file causes
-        raise InputError(f"{source}: a truncated or damaged zip archive ({reason(error)}); get it again") from None
+        what, mend = f"{source}: a truncated or damaged zip archive", "get it again"
+        raise NamedError(f"{what} ({reason(error)}); {mend}", f"{what}; {mend}") from None
 
 
 def _name(info: zipfile.ZipInfo) -> str:
