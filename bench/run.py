@@ -16,8 +16,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bench import audit_bench
+from bench import audit_bench, cam_bench, memory_bench, road_bench, study_bench
 from heatproof.explain.cam import gradcam
+from heatproof.explain.methods import Batch
 from heatproof.progress import line
 from heatproof.score import faithfulness
 from heatproof.train.layers import find_target_layer
@@ -25,12 +26,13 @@ from heatproof.train.loop import train
 from heatproof.train.model import ImageSet, build, prepare
 
 HERE = Path(__file__).parent
+MODULES = (road_bench, cam_bench, memory_bench, audit_bench, study_bench)
 RUNS, MODEL, SIZE, IMAGES, STEPS = 5, "resnet50", 224, 8, 28
 WHAT = {
     "deletion_insertion_over_model": f"deletion and insertion, {STEPS} steps: wall time / time inside the model",
     "gradcam_over_model": "Grad-CAM: wall time / one plain forward and backward pass of the same batch",
     "training_over_model": "training at 64 px: wall time / its plain steps without data, augmentation and validation",
-    **audit_bench.WHAT,
+    **{name: text for module in MODULES for name, text in module.WHAT.items()},
 }
 
 
@@ -61,9 +63,9 @@ def deletion_insertion_over_model() -> float:
     cases = [(image, relevance, 0) for image, relevance in zip(pixels, maps, strict=True)]
 
     def work():
-        for response in faithfulness.responses(model, iter(cases), steps=STEPS, baseline="mean", batch_size=32):
-            faithfulness.METRICS["deletion_auc"](response)
-            faithfulness.METRICS["insertion_auc"](response)
+        for response in faithfulness.responses(model, iter(cases), steps=STEPS, baselines=["mean"], batch_size=32):
+            faithfulness.METRICS["deletion_auc"](response.curves["mean"])
+            faithfulness.METRICS["insertion_auc"](response.curves["mean"])
 
     total = wall(work)
     return total / model.seconds
@@ -72,9 +74,9 @@ def deletion_insertion_over_model() -> float:
 def gradcam_over_model() -> float:
     model = build(MODEL, 3, SIZE).eval().requires_grad_(False)
     layer = find_target_layer(model, SIZE, 7)
-    pixels = torch.rand(IMAGES, 1, SIZE, SIZE).requires_grad_()
-    targets = torch.zeros(IMAGES, dtype=torch.long)
-    ours = wall(lambda: gradcam(model, layer, pixels, targets))
+    pixels, targets = torch.rand(IMAGES, 1, SIZE, SIZE), torch.zeros(IMAGES, dtype=torch.long)
+    ours = wall(lambda: gradcam(Batch(model, layer, pixels, targets)))
+    pixels.requires_grad_()
     return ours / wall(lambda: model(pixels)[:, 0].sum().backward())
 
 
@@ -107,23 +109,31 @@ def table(results: dict) -> str:
     return "\n".join(["| what | name | median |", "| --- | --- | --- |", *rows])
 
 
-def main() -> int:
+def main(names: list[str]) -> int:
+    """Time what is named, or everything, and leave the rest of the table as it was."""
     prepare(2)
-    results = {}
-    for name in WHAT:
+    path = HERE / "results.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    for name in names or WHAT:
+        function = next(vars(module)[name] for module in (sys.modules[__name__], *MODULES) if name in vars(module))
+        count = study_bench.RUNS.get(name, RUNS)
+        warm = int(count > 1)
         runs = []
-        for number in range(RUNS + 1):
-            runs.append((globals().get(name) or getattr(audit_bench, name))())
-            line(f"{name}: run {number} of {RUNS}{' (to warm up)' if not number else ''}: {runs[-1]:.3f}")
-        results[name] = {"median": statistics.median(runs[1:]), "runs": runs[1:]}
-    (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+        for number in range(count + warm):
+            runs.append(function())
+            line(
+                f"{name}: run {number + 1 - warm} of {count}{'' if number >= warm else ' (to warm up)'}: {runs[-1]:.3f}"
+            )
+        results[name] = {"median": statistics.median(runs[warm:]), "runs": runs[warm:]}
+        ordered = {known: results[known] for known in WHAT if known in results}
+        path.write_text(json.dumps(ordered, indent=2) + "\n")  # what is timed stays, whatever comes
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     text = (HERE / "README.md").read_text()
-    block = f"<!-- table -->\n{table(results)}\n\nMeasured on {machine}.\n<!-- end -->"
+    block = f"<!-- table -->\n{table(ordered)}\n\nMeasured on {machine}.\n<!-- end -->"
     (HERE / "README.md").write_text(re.sub(r"<!-- table -->.*<!-- end -->", lambda _: block, text, flags=re.S))
-    print(table(results))
+    print(table(ordered))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

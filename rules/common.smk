@@ -13,7 +13,7 @@ from heatproof import artifacts
 from heatproof.config import load, section
 from heatproof.errors import InputError
 from heatproof.fingerprint import data_fingerprint
-from heatproof.registry import registered
+from heatproof.registry import families, registered
 from heatproof.sources import source_files
 
 
@@ -44,8 +44,16 @@ wildcard_constraints:
     study="[^/]+",
     model="[^/]+",
     seed=r"\d+",
-    fold=artifacts.FOLD,
+    fold=artifacts.TRAINED,
 
+
+# stats and report read names, signs and directions of methods and metrics from their sources
+REGISTERED = [
+    path.relative_to(ROOT)
+    for stage in ("explain", "score")
+    for path in sorted((ROOT / "src/heatproof" / stage).glob("*.py"))
+    if re.search(r"^@(method|metric)\(", path.read_text(encoding="utf-8"), re.M)
+]
 
 EXPLAINED = r"fold\d+"  # a random split is trained on and tested, to stand beside; nothing of it is explained
 
@@ -75,7 +83,8 @@ def gpus_of(wildcards):
 def data_files(study):
     folder = artifacts.data_dir(study)
     seams = ["seams.npy"] if study in PLANTED else []
-    return [folder / name for name in (*DATA_FILES, *seams, *AUDIT_FILES)]
+    regions = ["regions.npy"] if STUDIES[study].data.regions else []
+    return [folder / name for name in (*DATA_FILES, *seams, *regions, *AUDIT_FILES)]
 
 
 DATA_FILES = (
@@ -133,6 +142,12 @@ def results(study):
             for name in ("card.json", "model.safetensors", "predictions.parquet", "history.csv")
         ),
         *(folder / name for folder in maps for name in ("index.parquet", "maps.npy")),
+        *(
+            folder / "variants" / name
+            for folder in maps
+            for name in ("index.parquet", "maps.npy")
+            if set(VARIED) & set(STUDIES[study].score.families)
+        ),
         *score_files(study),
         *stats_files(study),
         artifacts.report_path(study),
@@ -148,7 +163,7 @@ def data_section(wildcards):
         resolved["fingerprint"] = data_fingerprint(study.data, recorded)
     except InputError as error:
         stop(error)
-    return section(study.data.model_dump(exclude={"audit"}), resolved)
+    return section(study.data.model_dump(exclude={"audit", "regions"}), resolved)
 
 
 def audited_files(wildcards):
@@ -201,10 +216,55 @@ def weights_file(wildcards):
     return path
 
 
-def explain_code(wildcards):
+def explain_code(wildcards, *modules):
     methods = registered("explain", "method")
-    modules = {methods[name].removeprefix("heatproof.") for name in STUDIES[wildcards.study].explain.methods}
-    return code("explain.command", *modules)
+    used = {methods[name].removeprefix("heatproof.") for name in STUDIES[wildcards.study].explain.methods}
+    return code("explain.command", *modules, *used)
 
 
-SCORE_MODULES = ("artifacts", "score.command", "score.heatmaps", "score.controls")
+def external_files(wildcards):
+    """Heatmaps that a user made elsewhere; the files of a folder one by one."""
+    found = []
+    for name, path in STUDIES[wildcards.study].explain.external.items():
+        path = Path(path.format(model=wildcards.model, seed=wildcards.seed))
+        if not path.exists():
+            stop(f"{path}: not there; explain.external.{name} names an .npz file or a folder of .npy files")
+        found += sorted(path.rglob("*.npy")) if path.is_dir() else [path]
+    return found
+
+
+def shuffled_card(wildcards):
+    """The model of shuffled labels, where a study asks for it: of the first seed alone."""
+    study = STUDIES[wildcards.study]
+    if not study.explain.variants.random_labels or int(wildcards.seed) != study.seeds[0]:
+        return []
+    fold = wildcards.fold.replace("fold", artifacts.SHUFFLED)
+    return artifacts.model_dir(wildcards.study, wildcards.model, wildcards.seed, fold) / "card.json"
+
+
+def family_code(wildcards):
+    return code("score.command", f"score.jobs.{wildcards.family}")
+
+
+VARIED = ("robustness", "sanity")  # families that compare heatmaps with those of changed images or models
+ON_MODEL = ("faithfulness",)  # families that ask the model
+
+
+def scored_files(wildcards):
+    """What a family reads beside the heatmaps themselves."""
+    folder = artifacts.data_dir(wildcards.study)
+    found = []
+    if wildcards.family in VARIED:
+        variants = artifacts.variants_dir(wildcards.study, wildcards.model, wildcards.seed, wildcards.fold)
+        found += [variants / "maps.npy", variants / "index.parquet"]
+    if wildcards.family == "localization" and STUDIES[wildcards.study].data.regions:
+        found += [folder / "regions.npy"]
+    return found
+
+
+def family_section(wildcards):
+    """The part of section `score` that a family reads, with the names of the regions where it reads those."""
+    study = STUDIES[wildcards.study]
+    options = getattr(study.score, wildcards.family, None)
+    regions = {"regions": study.data.regions} if wildcards.family == "localization" else {}
+    return section((options.model_dump() if options else {}) | regions)

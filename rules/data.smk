@@ -31,6 +31,29 @@ if PLANTED:
             study="|".join(map(re.escape, PLANTED)),
 
 
+rule data_regions:
+    input:
+        data=artifacts.data_dir("{study}") / "digest.json",
+        code=code("artifacts", "data.regions"),
+    output:
+        artifacts.data_dir("{study}") / "regions.npy",
+    log:
+        "logs/{study}/regions.log",
+    benchmark:
+        "benchmarks/{study}/regions.tsv"
+    conda:
+        "../envs/heatproof.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        config=lambda wc: section({"regions": STUDIES[wc.study].data.regions}),
+    message:
+        "regions of {wildcards.study}: where body and lungs are"
+    shell:
+        "python -m heatproof regions --study {wildcards.study} --config {params.config:q} 2>&1 | tee {log}"
+
+
 rule audit:
     input:
         data=audited_files,

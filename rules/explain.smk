@@ -2,6 +2,7 @@ rule explain:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
         model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
+        external=external_files,
         code=explain_code,
     output:
         maps=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy",
@@ -19,10 +20,43 @@ rule explain:
         gpu=gpus_of,
         mem_mb=4000,
     params:
-        config=lambda wc: section(STUDIES[wc.study].explain),
+        config=lambda wc: section(STUDIES[wc.study].explain.model_dump(exclude={"variants"})),
         compute=lambda wc: section(STUDIES[wc.study].compute),
     message:
         "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
         "python -m heatproof explain --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
         " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} 2>&1 | tee {log}"
+
+
+rule explain_variants:
+    input:
+        data=artifacts.data_dir("{study}") / "digest.json",
+        model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
+        shuffled=shuffled_card,
+        code=lambda wc: explain_code(wc, "explain.variants"),
+    output:
+        maps=artifacts.variants_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy",
+        index=artifacts.variants_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
+    log:
+        "logs/{study}/{model}/{seed}/{fold}/explain-variants.log",
+    benchmark:
+        "benchmarks/{study}/{model}/{seed}/{fold}/explain-variants.tsv"
+    wildcard_constraints:
+        fold=EXPLAINED,
+    conda:
+        "../envs/heatproof.yaml"
+    threads: threads_of
+    resources:
+        gpu=gpus_of,
+        mem_mb=4000,
+    params:
+        config=lambda wc: section(STUDIES[wc.study].explain.model_dump(exclude={"external"})),
+        compute=lambda wc: section(STUDIES[wc.study].compute),
+        shuffled=lambda wc: "--random-labels" if shuffled_card(wc) else "",
+    message:
+        "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, with images and weights changed"
+    shell:
+        "python -m heatproof explain --variants {params.shuffled} --study {wildcards.study} --model {wildcards.model}"
+        " --seed {wildcards.seed} --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q}"
+        " 2>&1 | tee {log}"

@@ -13,6 +13,8 @@ rule report:
             for fold in STUDIES[wc.study].data.split.names
             for name in ("maps.npy", "index.parquet")
         ],
+        registered=REGISTERED,
+        separation="src/heatproof/report/separation.csv",
         code=code("artifacts", "report.command", "report.inputs", "report.page"),
         template=[path.relative_to(ROOT) for path in sorted((ROOT / "src/heatproof/report/templates").iterdir())],
     output:
@@ -30,7 +32,7 @@ rule report:
         models=lambda wc: STUDIES[wc.study].models,
         seeds=lambda wc: STUDIES[wc.study].seeds,
         folds=lambda wc: STUDIES[wc.study].data.split.names,
-        methods=lambda wc: STUDIES[wc.study].explain.methods,
+        methods=lambda wc: STUDIES[wc.study].explain.names,
         config=lambda wc: section(STUDIES[wc.study].report),
         study=lambda wc: section(STUDIES[wc.study]),
     message:

@@ -4,11 +4,8 @@ rule score:
         model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
         maps=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy",
         index=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
-        code=lambda wc: code(
-            *SCORE_MODULES,
-            f"score.{wc.family}",
-            *(["score.subset", "train.checkpoint", "train.model"] if wc.family == "faithfulness" else []),
-        ),
+        others=scored_files,
+        code=family_code,
     output:
         artifacts.score_path("{study}", "{model}", "{family}", "{fold}", "{seed}"),
     log:
@@ -16,24 +13,18 @@ rule score:
     benchmark:
         "benchmarks/{study}/{model}/{seed}/{fold}/score-{family}.tsv"
     wildcard_constraints:
-        family="localization|faithfulness",
+        family="|".join(family for family in families() if family != "consistency"),
         fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
     threads: threads_of
     resources:
-        gpu=lambda wc: gpus_of(wc) if wc.family == "faithfulness" else 0,
+        gpu=lambda wc: gpus_of(wc) if wc.family in ON_MODEL else 0,
         mem_mb=4000,
     params:
-        config=lambda wc: section(
-            {wc.family: getattr(STUDIES[wc.study].score, wc.family).model_dump()}
-            if wc.family == "faithfulness"
-            else {}
-        ),
+        config=family_section,
         compute=lambda wc: section(
-            STUDIES[wc.study].compute
-            if wc.family == "faithfulness"
-            else {"threads": STUDIES[wc.study].compute.threads}
+            STUDIES[wc.study].compute if wc.family in ON_MODEL else {"threads": STUDIES[wc.study].compute.threads}
         ),
     message:
         "score {wildcards.family} of {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
@@ -47,11 +38,12 @@ rule score_seeds:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
         maps=lambda wc: [
-            artifacts.heatmap_dir(wc.study, wc.model, seed, wc.fold) / name
+            artifacts.heatmap_dir(wc.study, model, seed, wc.fold) / name
+            for model in STUDIES[wc.study].models
             for seed in STUDIES[wc.study].seeds
             for name in ("maps.npy", "index.parquet")
         ],
-        code=code(*SCORE_MODULES, "score.consistency"),
+        code=code("score.command", "score.jobs.consistency"),
     output:
         artifacts.score_path("{study}", "{model}", "consistency", "{fold}"),
     log:
@@ -67,9 +59,10 @@ rule score_seeds:
         mem_mb=4000,
     params:
         seeds=lambda wc: STUDIES[wc.study].seeds,
+        models=lambda wc: STUDIES[wc.study].models,
         compute=lambda wc: section({"threads": STUDIES[wc.study].compute.threads}),
     message:
         "score consistency of {wildcards.model}, {wildcards.fold}, on {wildcards.study}"
     shell:
         "python -m heatproof score consistency --study {wildcards.study} --model {wildcards.model}"
-        " --fold {wildcards.fold} --seeds {params.seeds} --compute {params.compute:q} 2>&1 | tee {log}"
+        " --fold {wildcards.fold} --seeds {params.seeds} --models {params.models} --compute {params.compute:q} 2>&1 | tee {log}"

@@ -5,6 +5,7 @@ rule stats:
             artifacts.model_dir(wc.study, *one) / "predictions.parquet" for one in checkpoints(wc.study, compared=True)
         ],
         scores=lambda wc: score_files(wc.study),
+        registered=REGISTERED,
         code=code("artifacts", "stats.command", "stats.study"),
     output:
         [artifacts.stats_dir("{study}") / name for name in STATS_TABLES],
@@ -22,7 +23,7 @@ rule stats:
         seeds=lambda wc: STUDIES[wc.study].seeds,
         folds=lambda wc: STUDIES[wc.study].data.split.names,
         random=lambda wc: STUDIES[wc.study].data.split.compared,
-        methods=lambda wc: STUDIES[wc.study].explain.methods,
+        methods=lambda wc: STUDIES[wc.study].explain.names,
         config=lambda wc: section(
             STUDIES[wc.study].stats,
             {

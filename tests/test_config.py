@@ -105,9 +105,48 @@ def test_sections_are_merged_and_lists_and_values_replaced():
          "there twice"),
         ({"models": ["resnet5O"]}, "studies/toy.yaml: models: 'resnet5O': did you mean resnet50 or resnet51q or "
          "resnet50t?"),
-        ({"explain": {"methods": ["gradcm"]}}, "studies/toy.yaml: explain.methods: 'gradcm': did you mean gradcam?"),
+        ({"explain": {"methods": ["gradcm"]}}, "studies/toy.yaml: explain.methods: 'gradcm': did you mean gradcam "
+         "or xgradcam or eigengradcam?"),
         ({"explain": {"methods": ["gradcam.x"]}}, "studies/toy.yaml: explain.methods: 'gradcam.x': did you mean "
-         "gradcam?"),
+         "gradcam or xgradcam or eigengradcam?"),
+        (
+            {"explain": {"options": {"integrated_gradients": {"step": 3}}}},
+            "studies/toy.yaml: explain.options.integrated_gradients.step: 3: unknown key; did you mean steps?",
+        ),
+        (
+            {"explain": {"options": {"integrated_gradients": {"steps": 2.5}}}},
+            "studies/toy.yaml: explain.options.integrated_gradients.steps: 2.5: input should be a valid integer, got a "
+            "number with a fractional part",
+        ),
+        (
+            {"explain": {"options": {"gradcam": {"images": 0}}}},
+            "studies/toy.yaml: explain.options.gradcam.images: 0: input should be greater than 0",
+        ),
+        (
+            {"explain": {"external": {"edges": "x.npz"}}},
+            "studies/toy.yaml: explain.external: edges is a name of heatproof's own; give your maps another one",
+        ),
+        (
+            {"explain": {"external": {"mine": "{study}.npz"}}},
+            "studies/toy.yaml: explain.external: mine: only {model} and {seed} may stand in braces",
+        ),
+        (
+            {"explain": {"variants": {"transforms": ["flop"]}}},
+            "studies/toy.yaml: explain.variants.transforms: 'flop': did you mean flip?",
+        ),
+        (
+            {"score": {"faithfulness": {"baselines": ["mean", "mean"]}}},
+            "studies/toy.yaml: score.faithfulness.baselines: ['mean', 'mean']: mean stands there twice",
+        ),
+        (
+            {"score": {"faithfulness": {"naopc": {"beam": 4}}}},
+            "studies/toy.yaml: score.faithfulness.naopc.beam: 4: input should be less than or equal to 3",
+        ),
+        (
+            {"score": {"primary": {"complexity": "entropy"}}},
+            "studies/toy.yaml: score.primary.complexity: 'entropy': unknown key; allowed: consistency, faithfulness, "
+            "localization, robustness, sanity",
+        ),
         (
             {"score": {"primary": {"faithfulness": "insertion_acu"}}},
             "studies/toy.yaml: score.primary.faithfulness: 'insertion_acu': did you mean insertion_auc or "
@@ -408,6 +447,12 @@ def test_architectures_are_those_of_timm():
     import timm
 
     assert architectures() == set(timm.list_models())
+
+
+def test_only_options_that_are_set_of_methods_that_run_reach_a_job():
+    options = {"integrated_gradients": {"steps": 4}, "scorecam": {"channels": 8}}
+    explain = Study(models=["test_vit"], explain={"methods": ["gradcam", "integrated_gradients"], "options": options})
+    assert json.loads(section(explain.explain))["options"] == {"integrated_gradients": {"steps": 4}}
 
 
 def test_a_section_is_sorted_json_whatever_the_order(project):

@@ -23,7 +23,7 @@ BASE = {
     },
     "train": {"epochs": 10, "models": {"test_vit": {"epochs": 1}}},
     "explain": {"images_per_group": 2},
-    "score": {"faithfulness": {"images": 20, "steps": 5}},
+    "score": {"families": ["localization", "faithfulness", "consistency"], "faithfulness": {"images": 20, "steps": 5}},
 }
 COSTS = {"test_resnet": Cost(0.02, 0.01, 1000), "test_vit": Cost(0.2, 0.1, 3000)}
 
@@ -62,9 +62,9 @@ def test_images_that_are_explained():
 
 
 def test_seconds_by_hand():
-    passes = 20 * (1 + 4) * 11
-    resnet = 10 * 400 * (0.02 * 0.5 + 0.01 * 0.25) + 0.01 * passes + 3 * 0.02 * 50 + 28
-    vit = 1 * 400 * (0.2 * 0.5 + 0.1 * 0.25) + 0.1 * passes + 3 * 0.2 * 50 + 28
+    passes = 20 * (1 + 7) * 11
+    resnet = 10 * 400 * (0.02 * 0.5 + 0.01 * 0.25) + 0.01 * passes + 16 * 0.02 * 50 + 42
+    vit = 1 * 400 * (0.2 * 0.5 + 0.1 * 0.25) + 0.1 * passes + 16 * 0.2 * 50 + 42
     both = {model: [(0, "fold0"), (1, "fold0")] for model in COSTS}
     assert estimate_seconds(study(), COSTS, both, 400, 1) == pytest.approx(2 * resnet + 2 * vit)
     assert estimate_seconds(study(), COSTS, both, 400, 2) == pytest.approx(resnet + vit)
@@ -75,10 +75,33 @@ def test_seconds_by_hand():
     assert estimate_seconds(study(), COSTS, {model: [] for model in both}, 400, 2) == 0
 
 
+def test_passes_by_hand():
+    options = {"images": 20, "steps": 5, "baselines": ["mean", "blur"]}
+    options |= {"road": {"images": 10, "percentiles": [20, 50]}, "infidelity": {"images": 4, "samples": 6}}
+    options |= {"naopc": {"images": 2, "beam": 3, "cells": 2}}
+    asked = study(score={"faithfulness": options}, explain={"external": {"mine": "mine.npz"}})
+    maps = 1 + 1 + 7
+    order = 2 * 3 * (4 + 3 + 2 + 1)  # best and worst, three beams, a cell less each time
+    curves = 2 * 4
+    by_hand = 20 * maps * 21 + 10 * maps * 2 * 2 + 4 * maps * 6 + 2 * (order + maps * curves)
+    assert plan.faithfulness_passes(asked, 400) == by_hand
+    assert plan.faithfulness_passes(study(score={"families": ["localization"]}), 400) == 0
+
+
+def test_maps_by_hand():
+    variants = {"images": 8, "transforms": ["flip", "noise"], "sensitivity": {"draws": 3}, "random_labels": True}
+    variants |= {"randomize": {"layers": 4, "cascade": True, "independent": False}, "random_target": False}
+    asked = {"methods": ["gradcam", "saliency"], "variants": variants}
+    assert plan.explained_maps(study(explain=asked), 400) == 50 * 2
+    varied = study(explain=asked, score={"families": ["sanity"]})
+    assert plan.explained_maps(varied, 400) == 50 * 2 + 8 * (2 + 3 + 4 + 1) * 2
+    assert plan.trainings(varied) == [(0, "fold0"), (1, "fold0"), (0, "shuffled0")]
+
+
 def test_seconds_of_folds_by_hand():
     folds = study(data={"split": {"folds": 5, "compare": "random"}})
     trained = 10 * 400 * (0.02 * 0.6 + 0.01 * 0.2) + 7
-    scored = 0.01 * 20 * (1 + 4) * 11 + 3 * 0.02 * 40 + 21
+    scored = 0.01 * 20 * (1 + 7) * 11 + 16 * 0.02 * 40 + 35
     jobs = {"test_resnet": [(0, "fold0"), (0, "fold4"), (0, "random1")]}
     assert estimate_seconds(folds, COSTS, jobs, 400, 1) == pytest.approx(3 * trained + 2 * scored)
 
@@ -114,11 +137,11 @@ def project(tmp_path, monkeypatch):
 def test_plan_says_what_a_run_will_take(project, capsys):
     plan.run(project)
     assert capsys.readouterr().out == (
-        "toy: 4 of 4 models to train on about 400 images; about 5 minutes on 2 cores, 0.0 GB of disk (50 GB are free)\n"
+        "toy: 4 of 4 models to train on about 400 images; about 9 minutes on 2 cores, 0.0 GB of disk (50 GB are free)\n"
     )
     artifacts.write_json(artifacts.model_dir("toy", "test_vit", 1, "fold0") / "card.json", {})
     plan.run(project)
-    assert capsys.readouterr().out.startswith("toy: 3 of 4 models to train on about 400 images; about 3 minutes")
+    assert capsys.readouterr().out.startswith("toy: 3 of 4 models to train on about 400 images; about 6 minutes")
 
 
 def test_plan_counts_folds_and_random_splits(project, tmp_path, capsys):

@@ -17,13 +17,13 @@ from PIL import Image
 
 from heatproof import artifacts
 from heatproof.data import phantom
-from heatproof.registry import explanation_methods, registered
+from heatproof.registry import explanation_methods, families, registered
 from heatproof.schema_data import Data
 from heatproof.sources import PACKAGE, source_files
 
 ROOT = Path(__file__).parents[1]
-JOBS = ("data", "audit", "train", "explain", "score", "stats", "report")
-COMMANDS = {job: f"{job}.command" for job in JOBS} | {"audit": "data.audit.command"}
+JOBS = ("data", "regions", "audit", "train", "explain", "score", "stats", "report")
+COMMANDS = {job: f"{job}.command" for job in JOBS} | {"audit": "data.audit.command", "regions": "data.regions"}
 # what `heatproof audit PATH` imports as it runs, and no job does
 FOLDERS = {".".join(("heatproof", *path.parent.relative_to(PACKAGE).parts)) for path in PACKAGE.rglob("__init__.py")}
 BY_HAND = {"audit": {"heatproof.data.reading.decode", "heatproof.data.reading.images", "heatproof.data.reading.trees"}}
@@ -33,15 +33,16 @@ SOURCES = ast.literal_eval(re.search(r"^SOURCE_MODULES = ({.*?^})", COMMON, re.M
 
 def named(job: str) -> set[str]:
     """Modules that a job's rules name: those in `code(...)`, and those of the lists that it is given."""
-    text = (ROOT / "rules" / ("data.smk" if job == "audit" else f"{job}.smk")).read_text()
-    if job in ("data", "audit"):
-        text = re.search(rf"^rule {job}:.*?(?=^rule |\Z)", text, re.M | re.S)[0]
+    text = (ROOT / "rules" / ("data.smk" if job in ("regions", "audit") else f"{job}.smk")).read_text()
+    if job in ("data", "regions", "audit"):
+        rule = "data_regions" if job == "regions" else job
+        text = re.search(rf"^rule {rule}:.*?(?=^rule |\Z)", text, re.M | re.S)[0]
     if job == "data":
         text += COMMON.partition("def data_code")[2].partition("\n\n\n")[0]
         text += " ".join(f'"{name}"' for names in SOURCES.values() for name in names)
     if job == "score":
-        text += COMMON.partition("SCORE_MODULES")[2]
-        text += '"score.localization" "score.faithfulness" "score.consistency"'
+        text += COMMON.partition("def family_code")[2].partition("\n\n\n")[0]
+        text += " ".join(f'"score.jobs.{family}"' for family in families())
     if job == "explain":
         text += COMMON.partition("def explain_code")[2].partition("\n\n\n")[0]
         text += " ".join(f'"{name}"' for name in registered("explain", "method").values()).replace("heatproof.", "")
@@ -83,7 +84,7 @@ def test_a_rule_names_all_that_its_command_imports(job):
     files = {name for name in loaded if name.startswith("heatproof.")} - FOLDERS
     assert files <= modules(static)
     assert not {"heatproof.config", "heatproof.schema"} & (loaded | modules(static))  # jobs never read params.yaml
-    if job in ("data", "audit", "stats", "report"):
+    if job in ("data", "regions", "audit", "stats", "report"):
         assert "torch" not in loaded
 
 

@@ -4,12 +4,14 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from heatproof.errors import InputError
 from heatproof.tables import (  # noqa: F401 (other modules read them from here)
@@ -37,6 +39,8 @@ from heatproof.tables import (  # noqa: F401 (other modules read them from here)
 
 RESULTS = Path("results")
 FOLD = r"(fold|random)\d+"  # fold0, ...: explained and scored; random0, ...: trained and tested beside them
+SHUFFLED = "shuffled"  # shuffled0, ...: trained on the images of fold0, ... under shuffled labels, to be explained
+TRAINED = rf"(?:{FOLD}|{SHUFFLED}\d+)"
 STATE = Path(".heatproof")  # what a stopped job needs to go on; never a result
 
 
@@ -50,6 +54,11 @@ def model_dir(study: str, model: str, seed: int | str, fold: str) -> Path:
 
 def heatmap_dir(study: str, model: str, seed: int | str, fold: str) -> Path:
     return RESULTS / "heatmaps" / study / model / str(seed) / fold
+
+
+def variants_dir(study: str, model: str, seed: int | str, fold: str) -> Path:
+    """Heatmaps of changed images and of changed models."""
+    return heatmap_dir(study, model, seed, fold) / "variants"
 
 
 def score_path(study: str, model: str, family: str, fold: str, seed: int | str | None = None) -> Path:
@@ -118,6 +127,20 @@ def write_table(path: Path, frame: pd.DataFrame, schema: dict[str, str]) -> None
             frame.to_parquet(temporary, index=False)
 
 
+@contextmanager
+def writing_table(path: Path, schema: dict[str, str]) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """A parquet table written part by part, so that it never lies in memory whole; in place once it is closed."""
+    with replacing(path) as temporary:
+        empty = pa.Table.from_pandas(_checked(pd.DataFrame(columns=list(schema)), schema, path), preserve_index=False)
+        with pq.ParquetWriter(temporary, empty.schema) as writer:
+
+            def write(frame: pd.DataFrame) -> None:
+                part = _checked(frame, schema, path)[list(schema)]
+                writer.write_table(pa.Table.from_pandas(part, schema=empty.schema, preserve_index=False))
+
+            yield write
+
+
 def read_table(path: Path, schema: dict[str, str]) -> pd.DataFrame:
     """Read a table that `write_table` wrote."""
     try:
@@ -144,7 +167,7 @@ def write_manifest(study: str, frame: pd.DataFrame) -> None:
 
 def read_manifest(study: str, fold: str = "fold0") -> pd.DataFrame:
     """The manifest with the columns of `MANIFEST`: `split` is that of one fold."""
-    path = data_dir(study) / "manifest.parquet"
+    path, fold = data_dir(study) / "manifest.parquet", fold.replace(SHUFFLED, "fold")
     frame = read_table(path, DEALT)
     if fold not in frame or fold in MANIFEST:
         raise ArtifactError(f"{path}: no column {fold}; delete the file and run again")

@@ -20,6 +20,7 @@ STAGES = {
 TOOLS = {
     "check": "check params.yaml and studies/ without running anything",
     "audit": "look for leaks and shortcuts in a folder or an archive of images",
+    "regions": "find body and lungs in the images of a study",
     "plan": "say about how long a run will take here, and how much disk",
     "headline": "print what a finished study found, and where its report is",
 }
@@ -63,7 +64,7 @@ def _version() -> str:
 
 
 def _module(command: str):
-    places = {"audit": "data.audit.command"} | {name: f"{name}.command" for name in STAGES}
+    places = {"audit": "data.audit.command", "regions": "data.regions"} | {name: f"{name}.command" for name in STAGES}
     return importlib.import_module(f"heatproof.{places.get(command, command)}")
 
 

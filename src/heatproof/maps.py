@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+DEGENERATE = ("not finite", "all zero", "constant")
+
 
 def degeneracy(maps: Tensor) -> list[str]:
     """Why each map [images, height, width] cannot be scored: not finite, all zero, constant, or "" if it can."""

@@ -14,11 +14,12 @@ from pathlib import Path
 from heatproof import artifacts
 from heatproof.config import load
 from heatproof.errors import InputError
+from heatproof.registry import CONTROLS
 from heatproof.schema import Recipe, Study
 from heatproof.schema_data import Split
 
 START_SECONDS = 7.0  # of a job: Python, torch and timm
-CONTROLS = 4  # scored beside each method
+METHOD_PASSES = 16  # forward and backward passes of a method for one image: a guess between a CAM's and an integral's
 
 
 @dataclass(frozen=True)
@@ -52,24 +53,27 @@ def run(args: argparse.Namespace) -> None:
         disk = estimate_bytes(study, costs, images) / 1e9
         free = shutil.disk_usage(Path()).free / 1e9
         print(
-            f"{name}: {todo} of {_trainings(study) * len(study.models)} models to train on about {images} images; "
+            f"{name}: {todo} of {len(trainings(study)) * len(study.models)} models to train on about {images} images; "
             f"about {max(1, round(minutes))} minutes on {device}, {disk:.1f} GB of disk ({free:.0f} GB are free)"
         )
         if disk > free:
             raise InputError(f"{name} needs about {disk:.1f} GB and {free:.1f} GB are free: make room first")
 
 
-def _trainings(study: Study) -> int:
-    """Of each model."""
-    return len(study.seeds) * len(study.data.split.names + study.data.split.compared)
+def trainings(study: Study) -> list[tuple[int, str]]:
+    """(seed, fold) of every training of each model: those of a random split and of shuffled labels too."""
+    folds = study.data.split.names
+    wanted = [(seed, fold) for seed in study.seeds for fold in folds + study.data.split.compared]
+    varied = {"robustness", "sanity"} & set(study.score.families)
+    if study.explain.variants.random_labels and varied:
+        wanted += [(study.seeds[0], fold.replace("fold", artifacts.SHUFFLED)) for fold in folds]
+    return wanted
 
 
 def untrained(name: str, study: Study) -> dict[str, list[tuple[int, str]]]:
-    """Model -> the (seed, fold) that are to be trained, those of a random split too."""
-    folds = study.data.split.names + study.data.split.compared
-    wanted = [(seed, fold) for seed in study.seeds for fold in folds]
+    """Model -> the (seed, fold) that are to be trained."""
     return {
-        model: [one for one in wanted if not (artifacts.model_dir(name, model, *one) / "card.json").exists()]
+        model: [one for one in trainings(study) if not (artifacts.model_dir(name, model, *one) / "card.json").exists()]
         for model in study.models
     }
 
@@ -134,20 +138,50 @@ def explained(study: Study, images: int) -> int:
     return int(test)
 
 
+def faithfulness_passes(study: Study, images: int) -> int:
+    """Forward passes of the faithfulness job of one checkpoint."""
+    options, most = study.score.faithfulness, explained(study, images)
+    maps = len(study.explain.names) + len(CONTROLS) - 1  # the ceiling is a matter of localization
+    steps = 2 * options.steps * len(options.baselines) + 1
+    passes = min(options.images, most) * maps * steps
+    if options.road:
+        passes += min(options.road.images, most) * maps * 2 * len(options.road.percentiles)
+    if options.infidelity:
+        passes += min(options.infidelity.images, most) * maps * options.infidelity.samples
+    if options.naopc:
+        cells = options.naopc.cells**2
+        passes += min(options.naopc.images, most) * (options.naopc.beam * cells * (cells + 1) + maps * 2 * cells)
+    return passes if "faithfulness" in study.score.families else 0
+
+
+def explained_maps(study: Study, images: int) -> int:
+    """Heatmaps of one checkpoint, those of changed images and models among them."""
+    config, most = study.explain, explained(study, images)
+    count = most * len(config.methods)
+    if {"robustness", "sanity"} & set(study.score.families):
+        variants = config.variants
+        changes = len(variants.transforms) + (variants.sensitivity.draws if variants.sensitivity else 0)
+        changes += variants.randomize.layers * (variants.randomize.cascade + variants.randomize.independent)
+        changes += variants.random_target + variants.random_labels
+        count += min(variants.images, most) * changes * len(config.methods)
+    return count
+
+
 def estimate_seconds(
     study: Study, costs: dict[str, Cost], missing: dict[str, list[tuple[int, str]]], images: int, cores: int
 ) -> float:
     """Wall time of what is not there yet, jobs side by side as far as cores and GPU allow."""
-    faithful = min(study.score.faithfulness.images, explained(study, images))
-    passes = faithful * (len(study.explain.methods) + CONTROLS) * (2 * study.score.faithfulness.steps + 1)
+    passes, maps = faithfulness_passes(study, images), explained_maps(study, images)
     total = 0.0
     train, val, _ = shares(study.data.split)
     for model, jobs in missing.items():
         recipe: Recipe = study.train.recipe(model)
         cost, heated = costs[model], sum(fold in study.data.split.names for _, fold in jobs)
         trained = recipe.epochs * images * (cost.train * train + cost.forward * val)
-        scored = cost.forward * passes + 3 * cost.train * explained(study, images)
-        total += len(jobs) * (trained + START_SECONDS) + heated * (scored + 3 * START_SECONDS)
+        scored = cost.forward * passes + cost.train * METHOD_PASSES * maps
+        total += len(jobs) * (trained + START_SECONDS) + heated * (
+            scored + (len(study.score.families) + 2) * START_SECONDS
+        )
     side_by_side = 1 if _on_gpu(study) else max(1, cores // study.compute.threads)
     return total / min(side_by_side, max(1, sum(map(len, missing.values()))))
 
@@ -155,7 +189,8 @@ def estimate_seconds(
 def estimate_bytes(study: Study, costs: dict[str, Cost], images: int) -> float:
     """Disk of everything a study leaves, and of the state of the trainings that run at a time."""
     pixels = images * study.data.size**2 * (study.data.channels + 1)
-    maps = explained(study, images) * study.data.size**2 * 4 * len(study.explain.methods)
-    checkpoints = sum(cost.checkpoint for cost in costs.values()) * _trainings(study)
+    brought = explained(study, images) * len(study.explain.external)
+    maps = (explained_maps(study, images) + brought) * study.data.size**2 * 4
+    checkpoints = sum(cost.checkpoint for cost in costs.values()) * len(trainings(study))
     heated = maps * len(costs) * len(study.seeds) * study.data.split.folds
     return pixels + checkpoints + heated + 2 * 4 * max(cost.checkpoint for cost in costs.values())

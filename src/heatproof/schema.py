@@ -2,7 +2,6 @@
 
 import importlib.util
 import re
-from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,9 +10,10 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from heatproof.errors import InputError
-from heatproof.registry import registered
-from heatproof.schema_base import NonNegative, Positive, Section
+from heatproof.schema_base import Distinct, NonNegative, Positive, Section, one_of
 from heatproof.schema_data import Data
+from heatproof.schema_explain import Explain
+from heatproof.schema_score import Score
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -49,28 +49,6 @@ def tags(architecture: str) -> frozenset[str]:
     return frozenset(re.findall(rf"""['"]({architecture}\.\w+)['"]\s*:""", _timm_source()))
 
 
-def _one_of(names: Callable[[], Collection[str]], part: Callable[[str], str] = str) -> AfterValidator:
-    """A name of which `part` is registered somewhere."""
-
-    def check(value: str) -> str:
-        if part(value) not in names():
-            raise PydanticCustomError("unknown_name", "unknown name", {"allowed": sorted(names())})
-        return value
-
-    return AfterValidator(check)
-
-
-def _metric(family: str) -> Any:
-    return Annotated[str, _one_of(lambda: registered("score", "metric", f"{family}.py"))]
-
-
-def _distinct(values: list) -> list:
-    twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
-    if twice:
-        raise ValueError(f"{twice[0]} stands there twice")
-    return values
-
-
 def _tagged(name: str) -> str:
     """Accept resnet50 and resnet50.a1_in1k; refuse a tag that timm does not know."""
     known = tags(name.split(".")[0])
@@ -79,9 +57,7 @@ def _tagged(name: str) -> str:
     return name
 
 
-Architecture = Annotated[str, _one_of(architectures, lambda name: name.split(".")[0]), AfterValidator(_tagged)]
-Method = Annotated[str, _one_of(lambda: registered("explain", "method"))]
-Distinct = AfterValidator(_distinct)
+Architecture = Annotated[str, one_of(architectures, lambda name: name.split(".")[0]), AfterValidator(_tagged)]
 
 
 class Compute(Section):
@@ -139,37 +115,6 @@ class Train(Recipe):
     def recipe(self, model: str) -> Recipe:
         shared = self.model_dump(exclude={"models"})
         return Recipe.model_validate(merge(shared, self.models.get(model, {})))
-
-
-class Explain(Section):
-    methods: Annotated[list[Method], Field(min_length=1), Distinct] = ["gradcam"]
-    min_grid: Positive = 7
-    images_per_group: Positive = 2
-    batch_size: Positive = 32
-
-
-class Faithfulness(Section):
-    images: Positive = 30
-    steps: Annotated[int, Field(ge=2)] = 8
-    baseline: Literal["mean", "zero", "blur"] = "mean"
-    batch_size: Positive = 64
-
-
-class Primary(Section):
-    """The one metric of each family that is tested."""
-
-    localization: _metric("localization") = "relevance_rank_accuracy"
-    faithfulness: _metric("faithfulness") = "srg"
-    consistency: _metric("consistency") = "iou_seeds"
-
-
-Family = Literal["localization", "faithfulness", "consistency"]
-
-
-class Score(Section):
-    families: Annotated[list[Family], Field(min_length=1), Distinct] = ["localization", "faithfulness", "consistency"]
-    primary: Primary = Primary()
-    faithfulness: Faithfulness = Faithfulness()
 
 
 class Stats(Section):

@@ -1,8 +1,10 @@
 """What every section of the configuration is made of."""
 
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
@@ -16,3 +18,24 @@ class Section(BaseModel):
 def number(value: Any) -> Any:
     """The command line gives texts, and pydantic does not read a literal number out of one."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+def one_of(names: Callable[[], Collection[str]], part: Callable[[str], str] = str) -> AfterValidator:
+    """A name of which `part` is registered somewhere."""
+
+    def check(value: str) -> str:
+        if part(value) not in names():
+            raise PydanticCustomError("unknown_name", "unknown name", {"allowed": sorted(names())})
+        return value
+
+    return AfterValidator(check)
+
+
+def distinct(values: list) -> list:
+    twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} stands there twice")
+    return values
+
+
+Distinct = AfterValidator(distinct)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from heatproof.schema_base import Positive, Section, Share, number
+from heatproof.schema_base import Distinct, Positive, Section, Share, number
 
 Text = Annotated[str, Field(coerce_numbers_to_str=True)]  # labels often are numbers
 
@@ -159,6 +159,7 @@ class Data(Section):
     crop: Literal["none", "body"] = "none"
     fit: Literal["crop", "pad", "squash"] = "crop"
     lookalike: Similarity = 0.95  # correlation of thumbnails from which two images look alike
+    regions: Annotated[list[Literal["body", "lungs"]], Distinct] = []  # looked for in the pixels
     on_bad: Literal["error", "quarantine"] = "error"
     split: Split = Split()
     shortcut: Shortcut | None = None

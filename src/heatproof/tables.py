@@ -67,7 +67,11 @@ HEATMAPS = {
     "layer": TEXT,
     "grid_height": INTEGER,
     "grid_width": INTEGER,
-    "degenerate": TEXT,
+    "degenerate": TEXT,  # why a map cannot be scored, or ""
+    "variant": TEXT,  # "" for the map of the image itself; else what was changed
+    "row": INTEGER,  # of maps.npy; -1 where there is no map
+    "gap": NUMBER,  # of completeness, where the method promises it
+    "signed": FLAG,
 }
 SCORES = {
     "image_id": TEXT,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from heatproof import artifacts, cli
-from heatproof.explain.command import select
+from heatproof.explain.job import select
 from heatproof.maps import degeneracy
 from heatproof.train import command
 from heatproof.train.checkpoint import load_trained
@@ -23,7 +23,8 @@ RECIPE = {
     "balance": True,
     "augment": {"flip": True, "rotate": 0, "scale": 0, "shift": 0, "intensity": 0},
 }
-EXPLAIN = {"methods": ["gradcam"], "min_grid": 7, "images_per_group": 1, "batch_size": 4}
+EXPLAIN = {"methods": ["gradcam"], "external": {}, "options": {}, "target": "label"}
+EXPLAIN |= {"min_grid": 7, "images_per_group": 1, "batch_size": 4}
 
 
 def heatproof(*arguments):
@@ -235,3 +236,73 @@ def test_select_caps_each_group_and_takes_only_test_images():
     assert set(rows) <= set(select(manifest, "s", 3)), "a larger cap keeps those of a smaller one"
     shuffled = manifest.sample(frac=1, random_state=0).reset_index(drop=True)
     assert set(shuffled["image_id"].iloc[select(shuffled, "s", 2)]) == set(manifest["image_id"].iloc[rows])
+
+
+def explained(seed=0, model="test_resnet", **config):
+    """Maps and index after explaining with a changed configuration."""
+    assert explain(seed, config=EXPLAIN | config, model=model) == 0
+    folder = artifacts.heatmap_dir("s", model, seed, "fold0")
+    index = artifacts.read_table(folder / "index.parquet", artifacts.HEATMAPS)
+    return np.array(artifacts.read_array(folder / "maps.npy")), index
+
+
+def test_several_methods_lie_one_after_the_other_and_each_row_says_where_its_map_is(study):
+    alone = {name: explained(methods=[name]) for name in ("gradcam", "saliency", "input_x_gradient")}
+    maps, index = explained(methods=list(alone))
+    assert index["method"].tolist() == [name for name in alone for _ in range(len(index) // 3)]
+    assert index["row"].is_unique and (index["variant"] == "").all()
+    for name, (own, of) in alone.items():
+        rows = index[index["method"] == name]
+        np.testing.assert_array_equal(maps[rows["row"]], own[of["row"]])
+    assert index.groupby("method")["signed"].first().to_dict() == {
+        "gradcam": False, "saliency": False, "input_x_gradient": True
+    }  # fmt: skip
+
+
+def test_a_method_that_the_network_cannot_carry_is_left_out_with_its_reason(study, capsys):
+    assert train(0, RECIPE, model="test_vit") == 0
+    _, index = explained(methods=["guided_backprop", "gradcam"], model="test_vit")
+    refused = index[index["method"] == "guided_backprop"]
+    assert (refused["row"] == -1).all() and refused["degenerate"].str.startswith("not supported: ").all()
+    assert refused["degenerate"].nunique() == 1 and (index.loc[index["method"] == "gradcam", "row"] >= 0).all()
+    said = [line for line in capsys.readouterr().err.splitlines() if "is left out" in line]
+    assert len(said) == 1 and said[0].endswith(refused["degenerate"].iloc[0].removeprefix("not supported: "))
+
+
+def test_a_method_explains_as_many_images_as_it_may(study):
+    maps, index = explained(methods=["gradcam", "saliency"], options={"saliency": {"images": 2}})
+    few = index[index["method"] == "saliency"]
+    made = few["row"] >= 0
+    assert made.sum() == 2 and len(maps) == len(index) - (~made).sum()
+    assert (few.loc[~made, "degenerate"] == "one of the images left out: 2 are explained").all()
+    whole, all_of = explained(methods=["saliency"])
+    rows = all_of.set_index("image_id").loc[few.loc[made, "image_id"], "row"]
+    np.testing.assert_allclose(maps[few.loc[made, "row"]], whole[rows], rtol=1e-4, atol=1e-7)
+
+
+def test_options_reach_the_method(study):
+    one, _ = explained(methods=["integrated_gradients"], options={"integrated_gradients": {"steps": 2}})
+    other, index = explained(methods=["integrated_gradients"], options={"integrated_gradients": {"steps": 16}})
+    assert not np.allclose(one, other)
+    assert index["gap"].notna().all()
+
+
+def test_the_predicted_class_is_explained_where_a_study_asks(study):
+    _, index = explained(target="predicted")
+    assert (index["target"] == index["predicted"]).all()
+
+
+def test_maps_made_elsewhere_are_stored_like_any_method(study):
+    maps, index = explained()
+    mine = {image: maps[row][::2, ::2] for image, row in zip(index["image_id"], index["row"], strict=True)}
+    first, second, *_ = mine
+    mine[second] = np.zeros((64, 64))
+    path = study / "mine-test_resnet-0.npz"
+    np.savez(path, **{name: mine[name] for name in list(mine)[:2]})
+    stored, index = explained(external={"mine": str(study / "mine-{model}-{seed}.npz")})
+    of = index[index["method"] == "mine"].set_index("image_id")
+    assert of.loc[first, "degenerate"] == "" and of.loc[second, "degenerate"] == "all zero"
+    assert (of["degenerate"].drop([first, second]) == "external map: none for this image").all()
+    assert (of["row"].drop([first, second]) == -1).all() and not of["signed"].any()
+    up = torch.nn.functional.interpolate(torch.tensor(mine[first])[None, None], (64, 64), mode="bilinear")[0, 0]
+    np.testing.assert_allclose(stored[of.loc[first, "row"]], up, rtol=1e-6)

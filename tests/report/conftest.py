@@ -18,9 +18,15 @@ METRICS = {
     "localization": ("relevance_rank_accuracy", "iou"),
     "faithfulness": ("srg", "deletion_auc"),
     "consistency": ("iou_seeds",),
+    "robustness": ("rank_correlation_transforms", "max_sensitivity"),
+    "sanity": ("rank_correlation_cascade", "ssim_cascade"),
+    "complexity": ("sparseness", "entropy"),
 }
-PRIMARY = {family: names[0] for family, names in METRICS.items()}
+ALL = tuple(METRICS)
+PRIMARY = {family: names[0] for family, names in METRICS.items() if family != "complexity"}
 CONTROLS = {"random": 0.1, "lowres_noise": 0.12, "center": 0.25, "other_image": 0.2}
+PART = 8  # images that a costly method explains
+LEFT_OUT = "one of the images left out: costly, 8 explained"
 STATS = {"alpha": 0.05, "interval": 0.95, "bootstrap": 100, "competence_margin": 0.1, "seed": 0}
 
 
@@ -33,7 +39,7 @@ class Made:
     seeds: tuple[int, ...] = (0, 1)
     methods: tuple[str, ...] = ("gradcam",)
     classes: tuple[str, ...] = ("clear", "<script>alert(1)</script>", "dark & dense")
-    families: tuple[str, ...] = tuple(METRICS)
+    families: tuple[str, ...] = ALL[:3]
     skill: tuple[float, ...] = (0.7, 0.5, 0.35, 0.6, 0.3)
     wrong: tuple[str, ...] = ()
     truth: bool = True
@@ -47,6 +53,9 @@ class Made:
     folds: int = 1
     compare: bool = False  # whether the models were trained on a random split too
     alarming: bool = False  # whether the audit found anything
+    refused: tuple[tuple[str, str], ...] = ()  # (method, model)
+    partly: tuple[str, ...] = ()  # methods that explain `PART` images
+    merit: tuple[tuple[str, float], ...] = ()  # what is added to the scores of a method
 
     @property
     def fold_names(self) -> list[str]:
@@ -124,7 +133,7 @@ def _predictions(made: Made, manifest: pd.DataFrame, model: str, seed: int, fold
 def _scores(made: Made, rows: pd.DataFrame, model: str, seed: int | None, family: str) -> pd.DataFrame:
     skill, place = made.skill[made.models.index(model)], made.models.index(model)
     rng = np.random.default_rng([place, 0 if seed is None else seed + 1, len(family)])
-    levels = dict.fromkeys(made.methods, skill) | CONTROLS
+    levels = {name: skill + dict(made.merit).get(name, 0) for name in made.methods} | CONTROLS
     levels |= {"ceiling": 0.8 + 0.02 * place} if family == "localization" else {}
     reasons = pd.Series("", index=rows.index)
     if family == "localization":
@@ -138,6 +147,10 @@ def _scores(made: Made, rows: pd.DataFrame, model: str, seed: int | None, family
             why = reasons.copy()
             if method in made.methods:
                 why.iloc[bad] = why.iloc[bad].where(why.iloc[bad] != "", "degenerate map: all zero")
+            if (method, model) in made.refused:
+                why[:] = "not supported: it needs ReLU"
+            elif method in made.partly:
+                why.iloc[PART:] = LEFT_OUT
             value = np.where(why == "", level + rng.normal(0, 0.08, len(rows)), np.nan)
             part = rows[["image_id", "group"]].assign(model=model, seed=seed, method=method, metric=metric)
             parts.append(part.assign(value=value, reason=why))
@@ -166,6 +179,16 @@ def _write_heatmaps(made, rows, model, seed, fold, distance):
             grid_width=4,
         )
         table["degenerate"] = ["all zero" if i in bad else "" for i in range(len(rows))]
+        table = table.assign(variant="", gap=np.nan, signed=False)
+        table["row"] = np.arange(len(rows)) + sum(map(len, maps))
+        if (method, model) in made.refused:
+            table = table.assign(degenerate="not supported: it needs ReLU", row=-1)
+            heat = heat[:0]
+        elif method in made.partly:
+            kept = np.arange(len(rows)) < PART
+            table.loc[~kept, "degenerate"] = LEFT_OUT
+            table["row"] = np.where(kept, table["row"], -1)
+            heat = heat[:PART]
         tables.append(table)
         maps.append(heat)
     folder = artifacts.heatmap_dir(made.name, model, seed, fold)
@@ -194,7 +217,8 @@ def write(made: Made) -> Made:
                 path = artifacts.score_path(made.name, model, family, fold, seed)
                 scored = rows if family != "faithfulness" else _spread(rows, made.faithful)
                 artifacts.write_table(path, _scores(made, scored, model, seed, family), artifacts.SCORES)
-    score = {"families": list(made.families), "primary": PRIMARY}
+    primary = {family: metric for family, metric in PRIMARY.items() if family in made.families}
+    score = {"families": list(made.families), "primary": primary}
     settings = STATS | {"group_kind": made.group_kind}
     names = {
         "study": made.name,

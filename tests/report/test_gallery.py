@@ -122,3 +122,44 @@ def test_large_images_are_reduced_and_tiny_regions_stay_visible():
     truth = np.zeros((600, 300), bool)
     truth[300, 150] = True
     assert pictures.outlined(pictures.enlarged(large), truth).any()
+
+
+def test_a_strip_shows_one_case_by_every_method(made, report):
+    study = made(
+        methods=("gradcam", "lrp", "part_cam", "none_cam"),
+        refused=tuple(("none_cam", model) for model in ("alpha_net", "beta_net", "gamma_net")),
+        partly=("part_cam",),
+    )
+    data = read(study)
+    shown = gallery.make(data, 4)
+    assert [cell.title for cell in shown.strip.cells] == ["gradcam", "lrp", "part_cam"]
+    assert shown.strip_model == "alpha_net" and shown.strip.image_id in {case.image_id for case in shown.cases}
+    index = data.index["alpha_net"]
+    drawn = index[(index["image_id"] == shown.strip.image_id) & (index["row"] >= 0)].set_index("method")
+    for cell in shown.strip.cells:
+        assert bool(cell.source) == (cell.title in drawn.index)
+    place = data.manifest.index[data.manifest["image_id"] == shown.strip.image_id][0]
+    row = index.index[(index["image_id"] == shown.strip.image_id) & (index["method"] == "lrp")][0]
+    heated = pictures.overlay(pictures.picture(data.pixels[place]), data.maps["alpha_net", "fold0"][index["row"][row]])
+    expected = pictures.uri(pictures.outlined(pictures.enlarged(heated), np.asarray(data.masks[place])))
+    assert shown.strip.cells[1].source == expected
+    assert "One image by every method" in report(study)
+
+
+def test_no_strip_of_one_method(made):
+    assert gallery.make(read(made()), 4).strip is None
+
+
+def test_a_map_that_was_not_made_is_not_drawn(made):
+    study = made(methods=("part_cam",), partly=("part_cam",))
+    data = read(study)
+    rows = data.index["alpha_net"]
+    assert (rows["row"] < 0).sum() == len(rows) - 8
+    data.index["alpha_net"].loc[0, ["row", "degenerate"]] = [-1, ""]
+    shown, truth = gallery._pixels(data, rows["image_id"][0])
+    scores = data.scores.set_index(["model", "image_id"])
+    cell = gallery._heat_cell(data, "alpha_net", rows["image_id"][0], "part_cam", shown, truth, scores)
+    assert (cell.source, cell.note) == ("", "no heatmap to show: none was made")
+    last = rows["image_id"].iloc[-1]
+    cell = gallery._heat_cell(data, "alpha_net", last, "part_cam", shown, truth, scores)
+    assert cell.note.startswith("no heatmap to show: the method was asked to explain a part of the images only")

@@ -6,7 +6,8 @@ import sys
 from itertools import pairwise
 
 import pytest
-from report.pages import Page, table
+from report.conftest import ALL
+from report.pages import Page, section, table
 
 
 def outside_provenance(page: str) -> str:
@@ -25,6 +26,18 @@ CASES = {
     "only consistency": {"families": ("consistency",)},
     "all that an audit can find": {"alarming": True, "group_kind": "lookalike", "compare": True},
     "three folds": {"folds": 3, "alarming": True, "group_kind": "lookalike", "compare": True},
+    "many methods, all families": {
+        "methods": ("gradcam", "lrp", "part_cam", "mine", "none_cam"),
+        "families": ALL,
+        "refused": (("lrp", "alpha_net"), *(("none_cam", m) for m in ("alpha_net", "beta_net", "gamma_net"))),
+        "partly": ("part_cam",),
+        "merit": (("lrp", -0.2), ("mine", -0.5)),
+        "groups": 14,
+    },
+    "the first method refuses every model": {
+        "methods": ("none_cam", "gradcam"),
+        "refused": tuple(("none_cam", model) for model in ("alpha_net", "beta_net", "gamma_net")),
+    },
     "all heatmaps of a model degenerate": {"degenerate": tuple(("alpha_net", i) for i in range(18))},
 }
 
@@ -197,3 +210,77 @@ def test_imports_no_torch():
         "import heatproof.report.page; assert light and 'torch' not in sys.modules and 'pingouin' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_many_methods_are_folded_away_below_the_first(made, report):
+    study = made(**CASES["many methods, all families"])
+    source = report(study)
+    assert source.count("<svg") < 20
+    header = Page(source[: source.index("</header>")]).text
+    assert header.count("gradcam: ") == 3  # verdict, difference, sanity check
+    assert "Of 3 other methods, the heatmaps find the marked region better than" in header
+    for family in ("localization", "faithfulness", "consistency", "robustness", "sanity"):
+        body = section(source, family)
+        folded = re.findall(r'<details class="method">.*?<b>(.*?)</b>', body, re.DOTALL)
+        assert [Page(name).text for name in folded] == ["lrp", "part_cam", "mine"]
+        assert body.count("<svg") == 2
+    assert "<svg" not in section(source, "complexity") and "<details" not in section(source, "complexity")
+
+
+def test_a_refused_model_is_a_line_and_never_an_empty_row(made, report):
+    study = made(**CASES["many methods, all families"])
+    source = report(study)
+    for part in ("overview", "left-out"):
+        text = Page(section(source, part)).text
+        assert "lrp: No heatmaps of alpha_net: it needs ReLU." in text
+        assert "none_cam: No heatmaps of any model: it needs ReLU." in text
+    body = section(source, "localization")
+    of_lrp = body[body.index("<b>lrp</b>") :]
+    rows = table(of_lrp, "Relevance rank accuracy")
+    assert [row[0] for row in rows[1:]] == ["beta_net", "gamma_net"]
+    assert table(of_lrp, "Other metrics, described and not tested: means")[0] == ["metric", "beta_net", "gamma_net"]
+    left = table(section(source, "left-out"), "Scores that cannot be had")
+    assert not any("ReLU" in cell for row in left for cell in row)
+    told = [row for row in left if "asked to explain a part of the images" in row[0]]
+    assert [row[1] for row in told] == ["part_cam"] and told[0][3] == "all models"
+    assert told[0][2].startswith("all of localization") and "all of sanity" in told[0][2]
+
+
+def test_means_of_the_other_methods_are_those_of_the_table(made, report):
+    from heatproof import artifacts
+
+    study = made(**CASES["many methods, all families"])
+    body = section(report(study), "faithfulness")
+    (head, row) = table(body[body.index("<b>mine</b>") :], "Other metrics, described and not tested: means")
+    known = artifacts.read_table(artifacts.stats_dir(study.name) / "metrics.csv", artifacts.METRICS_TABLE)
+    known = known[(known["metric"] == "deletion_auc") & (known["method"] == "mine")].set_index("model")["mean"]
+    assert row[0] == "Deletion area (lower is better)"
+    for model, cell in zip(head[1:], row[1:], strict=True):
+        assert float(cell.replace("−", "-")) == pytest.approx(known[model], abs=0.006)
+
+
+def test_a_family_without_a_primary_metric_is_described(made, report):
+    from heatproof import artifacts
+
+    study = made(**CASES["many methods, all families"])
+    body = section(report(study), "complexity")
+    assert "nothing is tested" in Page(body).text
+    head, *rows = table(body, "Described, not tested")
+    assert head == ["heatmaps", "Sparseness (Gini)", "Entropy"]
+    names = ["gradcam", "lrp", "part_cam", "mine", "random noise", "centre blob", "coarse noise", "another image's map"]
+    assert [row[0] for row in rows] == names
+    known = artifacts.read_table(artifacts.stats_dir(study.name) / "metrics.csv", artifacts.METRICS_TABLE)
+    known = known[(known["metric"] == "sparseness") & (known["method"] == "gradcam")]["mean"]
+    assert numbers(rows[0][1]) == pytest.approx([known.min(), known.max()], abs=0.006)
+
+
+def test_the_other_images_map_is_said_to_be_of_the_first_method(made, report):
+    assert "(of gradcam, for all methods)" in report(made(**CASES["many methods, all families"]))
+    assert "for all methods)" not in report(made())
+
+
+@pytest.mark.slow
+def test_the_page_stays_bounded_with_fifteen_methods(made, report):
+    methods = tuple(f"method_{i}" for i in range(15))
+    study = made(methods=methods, families=ALL, models=("alpha_net", "beta_net"), size=64)
+    assert len(report(study, gallery=6)) < 2_000_000

@@ -1,4 +1,4 @@
-"""Consistency across seeds against plain twins, and what must hold for any maps."""
+"""Consistency across seeds and architectures against plain twins, and what must hold for any maps."""
 
 import math
 from itertools import combinations
@@ -9,9 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
-from heatproof.score.consistency import METRICS
+from heatproof.score.consistency import METRICS, average_ranks, rank_correlation
 
 SHAPE = (3, 4)
 stacks = arrays(np.float32, (3, 1, *SHAPE), elements=st.integers(-2, 3)).filter(
@@ -49,8 +49,58 @@ TWINS = {
 }
 
 
+MODELS = {
+    "iou_models": plain_iou,
+    "rank_correlation_models": lambda a, b: spearmanr(a.flat, b.flat).statistic,
+}
+
+
 def test_every_metric_has_a_twin():
-    assert set(METRICS) == set(TWINS)
+    assert set(METRICS) == {*TWINS, *MODELS}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@settings(max_examples=40, deadline=None)
+@given(maps=stacks, others=arrays(np.float32, (2, 3, 1, *SHAPE), elements=st.integers(-2, 3)))
+def test_over_models_twin_agrees(name, maps, others):
+    if (others.min((3, 4)) == others.max((3, 4))).any():
+        return
+    expected = np.mean([MODELS[name](maps[seed, 0], other[seed, 0]) for other in others for seed in range(3)])
+    assert score(name, maps, others) == pytest.approx([expected])
+    # a model at a time, as the job has them in memory
+    assert np.mean([score(name, maps, other[None]) for other in others]) == pytest.approx(expected)
+
+
+def test_over_models_by_hand():
+    maps = torch.tensor([[4.0, 3, 0, 0], [4.0, 3, 0, 0]]).view(2, 1, 2, 2)
+    others = torch.tensor([[[4.0, 3, 0, 0], [4.0, 0, 3, 0]], [[0.0, 0, 0, 4], [0.0, 0, 0, 4]]]).view(2, 2, 1, 2, 2)
+    assert score("iou_models", maps, others) == pytest.approx([(1 + 1 / 3 + 0 + 0) / 4])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_over_models_one_model_or_a_degenerate_map_has_no_number(name):
+    maps = torch.rand(2, 3, *SHAPE, generator=torch.Generator().manual_seed(2))
+    others = torch.rand(2, 2, 3, *SHAPE, generator=torch.Generator().manual_seed(3))
+    others[1, 0, 1], maps[1, 2] = 0, torch.nan
+    assert [math.isnan(value) for value in score(name, maps, others)] == [False, True, True]
+    assert all(map(math.isnan, score(name, maps, others[:0])))
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays(np.float32, (3, 7), elements=st.sampled_from([-1.0, 0, 0, 2, 5, np.inf])))
+def test_ranks_are_scipys(rows):
+    ranks = average_ranks(torch.from_numpy(rows)).numpy()
+    np.testing.assert_array_equal(ranks + 1, np.stack([rankdata(row) for row in rows]))
+
+
+def test_rank_correlation_over_some_pixels_alone():
+    a, b = torch.rand(2, 1, 6, 6, generator=torch.Generator().manual_seed(4))
+    inside = torch.rand(1, 6, 6, generator=torch.Generator().manual_seed(5)) > 0.4
+    expected = spearmanr(a[inside], b[inside]).statistic
+    assert rank_correlation(a, b, inside).tolist() == pytest.approx([expected])
+    changed = b.masked_fill(~inside, -3)
+    assert rank_correlation(a, changed, inside).tolist() == pytest.approx([expected])
+    assert rank_correlation(a, b, torch.zeros_like(inside)).isnan().all()
 
 
 @pytest.mark.parametrize("name", TWINS)

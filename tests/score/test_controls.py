@@ -7,11 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from heatproof.maps import upsample
+from heatproof.registry import CONTROLS
 from heatproof.score import controls
 from heatproof.score.localization import METRICS
-from heatproof.score.subset import spread
+from heatproof.subset import spread
 
 KEYS = [("study", "a"), ("study", "b")]
 
@@ -94,3 +96,38 @@ def test_subset_spreads_over_groups_first():
     assert set(chosen) < set(spread("study", ids, groups, 5))
     flipped = spread("study", ids[::-1], groups[::-1], 3)
     assert {ids[::-1][i] for i in flipped} == {ids[i] for i in chosen}
+
+
+def test_mean_mask_is_that_of_the_training_images():
+    masks = np.random.default_rng(0).random((600, 5, 4)) < 0.3
+    rows = np.arange(0, 600, 2)
+    found = controls.mean_mask(masks, rows)
+    assert found.dtype == torch.float32
+    np.testing.assert_allclose(found, masks[rows].mean(0), atol=1e-6)
+    assert not controls.mean_mask(masks, rows[:0]).any()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_edges_are_sobels(channels):
+    pixels = np.random.default_rng(1).integers(0, 256, (2, channels, 9, 7), dtype=np.uint8)
+    found = controls.edges(torch.from_numpy(pixels))
+    for image, edges in zip(pixels.astype(float).mean(1), found, strict=True):
+        along = [ndimage.sobel(image, axis=axis, mode="nearest") for axis in (0, 1)]
+        np.testing.assert_allclose(edges, np.hypot(*along), rtol=1e-5, atol=1e-3)
+
+
+def test_the_frame_is_no_edge():
+    assert not controls.edges(torch.full((1, 1, 6, 6), 200, dtype=torch.uint8)).any()
+
+
+def test_truth_is_the_mask_and_has_the_best_score_of_all():
+    masks = torch.zeros(1, 12, 12, dtype=torch.bool)
+    masks[0, 3:6, 4:8] = True
+    found = controls.truth(masks)
+    assert found.dtype == torch.float32 and torch.equal(found > 0, masks)
+    assert METRICS["iou"](found, masks).item() == 1
+
+
+def test_every_control_has_a_name_in_the_registry():
+    names = (controls.RANDOM, controls.LOWRES_NOISE, controls.CENTER, controls.OTHER_IMAGE)
+    assert set(CONTROLS) == {*names, controls.MEAN_MASK, controls.EDGES, controls.CEILING, controls.TRUTH}

@@ -5,7 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import rankdata
 
+from heatproof.maps import degeneracy
 from heatproof.score import maps as reading
 
 few = arrays(np.float32, (2, 3, 4), elements=st.integers(-3, 3))
@@ -44,3 +46,22 @@ def test_pool_is_the_covered_share_of_a_cell():
     mask = torch.zeros(1, 4, 4, dtype=torch.bool)
     mask[0, 0, :3] = True
     assert reading.pool(mask, (2, 2)).tolist() == [[[0.5, 0.25], [0, 0]]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays(np.float32, (1, 2, 3), elements=st.sampled_from([0, -1, 2, 1e-40, 3e38, -3e38, np.inf, -np.inf, np.nan])))
+def test_scorable_is_what_has_no_reason(values):
+    maps = torch.from_numpy(values)
+    assert reading.scorable(maps).tolist() == [not reason for reason in degeneracy(maps)]
+
+
+def test_magnitude_forgets_the_sign():
+    assert reading.magnitude(torch.tensor([[[-1.0, 2]]])).tolist() == [[[1, 2]]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(few)
+def test_midranks_are_scipys(values):
+    found = reading.midranks(torch.from_numpy(values))
+    for image, places in zip(values, found, strict=True):
+        assert places.tolist() == rankdata(image.ravel()).tolist()

@@ -14,11 +14,14 @@ import torch
 from heatproof import artifacts
 from heatproof.errors import InputError
 from heatproof.maps import upsample
-from heatproof.score import command, controls, heatmaps
+from heatproof.registry import metrics_of
+from heatproof.score import command, controls, heatmaps, infidelity, naopc, road
+from heatproof.score.confidence import METRICS as CONFIDENCE
 from heatproof.score.consistency import METRICS as CONSISTENCY
 from heatproof.score.faithfulness import METRICS as FAITHFULNESS
 from heatproof.score.faithfulness import responses
 from heatproof.score.localization import METRICS as LOCALIZATION
+from heatproof.score.localization import REGIONS
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.model import build, save
 
@@ -28,7 +31,14 @@ IDS = [f"image{n}" for n in range(10)]
 TEST = [9, 2, 4, 3, 7, 5, 6, 8]  # places in the manifest of the explained images; 0 and 1 are not test images
 METHODS = ["gradcam", "other"]
 CONTROLS = ["random", "lowres_noise", "center", "other_image"]
-OPTIONS = {"faithfulness": {"images": 3, "steps": 3, "baseline": "mean", "batch_size": 8}}
+BESIDE = ["edges", "mean_mask", "truth"]  # controls that look at images and masks
+OPTIONS = {"faithfulness": {"images": 3, "steps": 3, "baselines": ["mean"], "batch_size": 8}}
+EVERYTHING = {
+    "baselines": ["mean", "zero", "imputation"],
+    "road": {"images": 2, "percentiles": [30, 60, 90], "noise": 0.01},
+    "naopc": {"images": 1, "beam": 2, "cells": 3},
+    "infidelity": {"images": 2, "samples": 6},
+}
 NO_TRUTH, EMPTY, ZERO, FLAGGED, NEGATIVE = "image2", "image3", "image4", "image5", "image6"
 BOXED = "image9"
 UNSTEADY = "image8"  # flagged in the second seed alone
@@ -90,6 +100,10 @@ def _write_checkpoint(model, seed, rng):
             "grid_height": grid,
             "grid_width": grid,
             "degenerate": flags,
+            "variant": "",
+            "row": range(len(rows)),
+            "gap": np.nan,
+            "signed": False,
         }
     )
     folder = artifacts.heatmap_dir("tiny", model, seed, "fold0")
@@ -118,7 +132,7 @@ def study(place, monkeypatch):
 def score(family, *options, model="test_resnet", fold="fold0"):
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    shared = ["--study", "tiny", "--model", model, "--fold", fold, "--config", json.dumps(OPTIONS)]
+    shared = ["--study", "tiny", "--model", model, "--fold", fold, "--config", json.dumps(OPTIONS.get(family, {}))]
     shared += ["--compute", json.dumps({"device": "cpu", "threads": 1, "batch_size": 4})]
     args = parser.parse_args([family, *shared, *map(str, options)])
     command.run(args)
@@ -158,19 +172,22 @@ def partner(image):
 
 def test_localization(study):
     frame, path = score("localization", "--seed", 0)
-    assert set(frame.method) == {*METHODS, *CONTROLS, "ceiling"}
-    assert set(frame.metric) == set(LOCALIZATION)
-    assert len(frame) == len(TEST) * 7 * len(LOCALIZATION)
+    assert set(frame.method) == {*METHODS, *CONTROLS, *BESIDE, "ceiling"}
+    metrics = {name: metric for name, metric in LOCALIZATION.items() if name not in REGIONS}  # no region is looked for
+    assert set(frame.metric) == set(metrics)
+    assert len(frame) == len(TEST) * 10 * len(metrics)
     assert (frame.seed == 0).all() and (frame.model == "test_resnet").all()
     assert dict(zip(frame.image_id, frame.group, strict=True)) == {IDS[n]: GROUPS[n] for n in TEST}
-    for name, metric in LOCALIZATION.items():
+    for name, metric in metrics.items():
         for image in ("image9", "image7"):
             expected = metric(stored("other", image, 0), truth(image)).item()
-            assert values(frame, "other").loc[image, name] == expected
+            assert values(frame, "other").loc[image, name] == pytest.approx(expected, nan_ok=True)
+            expected = metric(controls.truth(truth(image)), truth(image)).item()
+            assert values(frame, "truth").loc[image, name] == pytest.approx(expected, nan_ok=True)
             expected = metric(stored("gradcam", partner(image), 0), truth(image)).item()
             assert values(frame, "other_image").loc[image, name] == pytest.approx(expected, nan_ok=True)
             expected = metric(controls.ceiling(truth(image), (4, 4)), truth(image)).item()
-            assert values(frame, "ceiling").loc[image, name] == expected
+            assert values(frame, "ceiling").loc[image, name] == pytest.approx(expected, nan_ok=True)
     before = path.read_bytes()
     score("localization", "--seed", 0)
     assert path.read_bytes() == before
@@ -182,7 +199,7 @@ def test_localization_reasons(study):
     assert set(frame[frame.image_id == EMPTY].reason) == {"empty truth mask"}
     assert reason(frame, ZERO, "gradcam", "iou") == "degenerate map: all zero"
     assert reason(frame, ZERO, "other", "iou") == ""
-    assert reason(frame, FLAGGED, "other", "iou") == "degenerate map: completeness gap"
+    assert reason(frame, FLAGGED, "other", "iou") == "completeness gap"
     assert reason(frame, NEGATIVE, "gradcam", "relevance_mass_accuracy") == "no positive relevance"
     assert reason(frame, NEGATIVE, "gradcam", "relevance_rank_accuracy") == ""
     borrower = next(IDS[n] for n in TEST if partner(IDS[n]) == ZERO)
@@ -207,17 +224,62 @@ def test_faithfulness(study):
     again, _ = score("faithfulness", "--seed", 1)
     assert frame.image_id.nunique() == 3 and frame.group.nunique() == 3  # spread over patients
     assert list(again.image_id) == list(frame.image_id)
-    assert len(frame) == 3 * 6 * len(FAITHFULNESS)
+    assert set(frame.metric) == {*FAITHFULNESS, *CONFIDENCE}
+    assert set(frame.method) == {*METHODS, *CONTROLS, "mean_mask", "edges", "truth"}
+    assert len(frame) == 3 * frame.method.nunique() * frame.metric.nunique()
     assert not values(frame, "random").equals(values(again, "random"))  # the same map, another model
     model, _ = load_trained("tiny", "test_resnet", 0, "fold0", torch.device("cpu"))
-    pixels = artifacts.read_array(artifacts.data_dir("tiny") / "pixels.npy")
     for image in frame.image_id.unique():
-        n = IDS.index(image)
-        maps = stored("gradcam", image, 0)
-        case = (torch.from_numpy(pixels[n].copy()).float() / 255, maps, n % 3)
-        (response,) = responses(model, [case], steps=3, baseline="mean", batch_size=8)
-        for name, metric in FAITHFULNESS.items():
-            assert values(frame, "gradcam").loc[image, name] == pytest.approx(metric(response).item(), abs=1e-6)
+        (response,) = responses(model, [_case(image)], steps=3, baselines=["mean"], batch_size=8)
+        expected = {name: metric(response.curves["mean"]).item() for name, metric in FAITHFULNESS.items()}
+        expected |= {name: metric(response).item() for name, metric in CONFIDENCE.items()}
+        assert values(frame, "gradcam").loc[image].to_dict() == pytest.approx(expected, abs=1e-6)
+
+
+def _case(image):
+    n = IDS.index(image)
+    pixels = artifacts.read_array(artifacts.data_dir("tiny") / "pixels.npy")[n].copy()
+    return torch.from_numpy(pixels).float() / 255, stored("gradcam", image, 0), n % 3
+
+
+def test_faithfulness_by_every_way_of_asking(study, monkeypatch):
+    plain, _ = score("faithfulness", "--seed", 0)
+    monkeypatch.setitem(OPTIONS, "faithfulness", OPTIONS["faithfulness"] | EVERYTHING)
+    frame, path = score("faithfulness", "--seed", 0)
+    based = {f"{name}_{baseline}" for name in FAITHFULNESS for baseline in ("zero", "imputation")}
+    assert set(frame.metric) == {*metrics_of("faithfulness"), *based}
+    counts = frame.groupby("metric").image_id.nunique()
+    assert counts[["srg", "srg_zero", "average_drop", "road", "naopc", "infidelity"]].tolist() == [3, 3, 3, 2, 1, 2]
+    scored = {metric: set(frame[frame.metric == metric].image_id) for metric in ("srg", "road", "naopc")}
+    assert scored["naopc"] < scored["road"] < scored["srg"]
+    for method in ("gradcam", "random"):  # the first baseline's values are what they are alone
+        both = values(frame, method)[values(plain, method).columns]
+        pd.testing.assert_frame_equal(both, values(plain, method), atol=1e-6)
+    model, _ = load_trained("tiny", "test_resnet", 0, "fold0", torch.device("cpu"))
+    (image,) = scored["naopc"]
+    key, found = ("tiny", image), values(frame, "gradcam").loc[image]
+    (of_zero,) = responses(model, [_case(image)], steps=3, baselines=["zero"], batch_size=8)
+    (of_cells,) = naopc.orders(model, [_case(image)], cells=3, beam=2, baseline="mean", batch_size=8)
+    (of_squares,) = infidelity.perturbed(model, [_case(image)], keys=[key], samples=6, baseline="mean", batch_size=8)
+    (of_road,) = road.road_responses(
+        model, [_case(image)], percentiles=[30, 60, 90], noise=0.01, keys=[key], batch_size=8
+    )
+    expected = {f"{name}_zero": metric(of_zero.curves["zero"]).item() for name, metric in FAITHFULNESS.items()}
+    expected |= {name: metric(of_road).item() for name, metric in road.METRICS.items()}
+    expected |= {"infidelity": infidelity.infidelity(of_squares).item(), "naopc": naopc.naopc(of_cells).item()}
+    assert found[list(expected)].to_dict() == pytest.approx(expected, abs=1e-5, nan_ok=True)
+    before = path.read_bytes()
+    score("faithfulness", "--seed", 0)
+    assert path.read_bytes() == before
+
+
+def test_why_a_sound_map_has_no_naopc(study, monkeypatch):
+    monkeypatch.setattr(naopc, "RESOLUTION", 2)  # no order of cells moves a probability by so much
+    monkeypatch.setitem(OPTIONS, "faithfulness", OPTIONS["faithfulness"] | {"naopc": EVERYTHING["naopc"]})
+    frame, _ = score("faithfulness", "--seed", 0)
+    (image,) = frame[frame.metric == "naopc"].image_id.unique()
+    assert reason(frame, image, "random", "naopc") == naopc.EQUAL
+    assert reason(frame, image, "random", "srg") == ""
 
 
 def test_faithfulness_of_every_image(study, monkeypatch):
@@ -225,8 +287,9 @@ def test_faithfulness_of_every_image(study, monkeypatch):
     frame, path = score("faithfulness", "--seed", 0)
     assert set(frame.image_id) == {IDS[n] for n in TEST}
     assert reason(frame, ZERO, "gradcam", "srg") == "degenerate map: all zero"
-    assert reason(frame, FLAGGED, "other", "deletion_auc") == "degenerate map: completeness gap"
+    assert reason(frame, FLAGGED, "other", "deletion_auc") == "completeness gap"
     assert reason(frame, NO_TRUTH, "gradcam", "srg") == ""
+    assert reason(frame, NO_TRUTH, "truth", "srg") == "no truth"
     before = path.read_bytes()
     torch.set_num_threads(2)
     score("faithfulness", "--seed", 0)
@@ -235,25 +298,31 @@ def test_faithfulness_of_every_image(study, monkeypatch):
 
 
 def test_consistency(study):
-    frame, _ = score("consistency", "--seeds", 0, 1)
-    assert set(frame.method) == {*METHODS, *CONTROLS} and frame.seed.isna().all()
-    assert len(frame) == len(TEST) * 6 * len(CONSISTENCY)
+    frame, _ = score("consistency", "--seeds", 0, 1, "--models", *MODELS)
+    assert set(frame.method) == {*METHODS, *CONTROLS, "other_image:other"} and frame.seed.isna().all()
+    assert len(frame) == len(TEST) * 7 * len(CONSISTENCY)
     own = [stored("gradcam", "image9", seed) for seed in SEEDS]
     others = [stored("gradcam", partner("image9"), seed) for seed in SEEDS]
+    rival = [stored("gradcam", "image9", seed, "test_vit") for seed in SEEDS]
+    rivals = [stored("gradcam", partner("image9"), seed, "test_vit") for seed in SEEDS]
     for name, metric in CONSISTENCY.items():
-        assert values(frame, "gradcam").loc["image9", name] == metric(torch.stack(own), torch.stack(own)).item()
-        expected = metric(torch.stack(own), torch.stack(others)).item()
+        across = name.endswith("_models")
+        compared = torch.stack(rival)[None] if across else torch.stack(own)
+        assert values(frame, "gradcam").loc["image9", name] == metric(torch.stack(own), compared).item()
+        compared = torch.stack(rivals)[None] if across else torch.stack(others)
+        expected = metric(torch.stack(own), compared).item()
         assert values(frame, "other_image").loc["image9", name] == pytest.approx(expected, nan_ok=True)
     assert (values(frame, "center") - 1).abs().max(axis=None) < 1e-12
     assert values(frame, "random").rank_correlation_seeds.abs().max() < 0.2
     assert reason(frame, ZERO, "gradcam", "iou_seeds") == "degenerate map: all zero"
-    assert reason(frame, UNSTEADY, "other", "iou_reference") == "degenerate map: completeness gap"
+    assert reason(frame, UNSTEADY, "other", "iou_reference") == "completeness gap"
     assert reason(frame, UNSTEADY, "gradcam", "iou_seeds") == ""
 
 
 def test_consistency_of_one_seed_has_no_number(study):
-    frame, _ = score("consistency", "--seeds", 1)
-    assert set(frame.reason) == {"one seed"} and frame.value.isna().all()
+    frame, _ = score("consistency", "--seeds", 1, "--models", "test_resnet")
+    assert set(frame[frame.metric.str.endswith("_models")].reason) >= {"one model"} and frame.value.isna().all()
+    assert set(frame[~frame.metric.str.endswith("_models")].reason) == {"one seed"}
 
 
 def test_a_lone_image_has_no_other_image(study):
@@ -294,7 +363,7 @@ def test_every_fold_has_its_own_heatmaps_checkpoint_and_scores(study):
     assert path.read_bytes() == before
     assert not values(first, "gradcam").equals(values(second, "gradcam"))
     pd.testing.assert_frame_equal(values(first, "random"), values(second, "random"))
-    _, across = score("consistency", "--seeds", 0, fold="fold1")
+    _, across = score("consistency", "--seeds", 0, "--models", "test_resnet", fold="fold1")
     assert str(across) == "results/scores/tiny/test_resnet/fold1/consistency.parquet"
     with pytest.raises(artifacts.ArtifactError, match=r"models/tiny/test_resnet/0/fold1/card.json: not there"):
         score("faithfulness", "--seed", 0, fold="fold1")
@@ -312,8 +381,14 @@ def _damage(source, target, change):
 
 def test_damaged_heatmaps_are_refused(study):
     _damage(0, 90, lambda index: index[:-1])
-    with pytest.raises(artifacts.ArtifactError, match=r"90/fold0/index.parquet: 15 rows, and maps.npy of shape \(16,"):
+    with pytest.raises(artifacts.ArtifactError, match="not one map for each image and method"):
         score("localization", "--seed", 90)
+    _damage(0, 93, lambda index: index.assign(row=index.row + 1))
+    with pytest.raises(artifacts.ArtifactError, match=r"93/fold0/index.parquet: 16 rows, and maps.npy of shape \(16,"):
+        score("localization", "--seed", 93)
+    _damage(0, 94, lambda index: index.assign(row=-1))
+    with pytest.raises(artifacts.ArtifactError, match=r"94/fold0/index.parquet: a map is missing without a reason"):
+        score("localization", "--seed", 94)
     _damage(0, 91, lambda index: index.assign(method="gradcam"))
     with pytest.raises(artifacts.ArtifactError, match="not one map for each image and method"):
         score("localization", "--seed", 91)
@@ -321,7 +396,7 @@ def test_damaged_heatmaps_are_refused(study):
     with pytest.raises(artifacts.ArtifactError, match=r"manifest.parquet: no image 'ximage9'"):
         score("localization", "--seed", 92)
     with pytest.raises(artifacts.ArtifactError, match="test_resnet/92/fold0: other images or methods than seed 0"):
-        score("consistency", "--seeds", 0, 92)
+        score("consistency", "--seeds", 0, 92, "--models", "test_resnet")
 
 
 def _imported(code):

@@ -17,6 +17,11 @@ SETTINGS = {
     "group_kind": "patient",
 }
 PRIMARY = {"localization": "relevance_rank_accuracy", "faithfulness": "srg", "consistency": "iou_seeds"}
+METRICS = PRIMARY | {
+    "robustness": "rank_correlation_transforms",
+    "sanity": "rank_correlation_cascade",
+    "complexity": "sparseness",  # described, never tested
+}
 CONTROLS = {"random": 0.1, "lowres_noise": 0.12, "center": 0.2, "other_image": 0.15}
 CLASSES = ["normal", "benign", "malignant"]
 
@@ -36,13 +41,18 @@ def _write(
     study: str = "toy",
     folds: int = 1,
     random: dict[str, float] | None = None,
+    refused: dict[tuple[str, str], str] | None = None,
+    left_out: dict[str, set[int]] | None = None,
+    over: dict[str, float] | None = None,
 ) -> argparse.Namespace:
     """Write manifest, predictions and scores, and return the arguments of `stats.command.run`.
 
     `levels` is the mean score of each model, `accuracy` its share of right answers (1 where not named),
     `degenerate` the images (by number) without a map of a (model, seed). Every third patient is normal, so
     it has no truth. Patients are dealt in turn to the folds that test them; with one fold all are tested. With
-    `random`, each model's share of right answers there, images are dealt in turn to as many random folds.
+    `random`, each model's share of right answers there, images are dealt in turn to as many random folds. `refused` is
+    why a (method, model) has no maps, `left_out` names the images (by number) that a method leaves out, `over` is a
+    family's score of every model instead of `levels`.
     """
     rng = np.random.default_rng(7)
     rows = [(p, p % 3, f"i{p:02d}_{i}") for p in range(patients) for i in range(images)]
@@ -81,7 +91,7 @@ def _write(
                 _write_predictions(study, model, seed, pd.DataFrame(table), drawn)
         for family in families:
             for seed in [pd.NA] if family == "consistency" else seeds:
-                named = dict.fromkeys(methods, level) | CONTROLS
+                named = dict.fromkeys(methods, (over or {}).get(family, level)) | CONTROLS
                 if family == "localization":
                     named["ceiling"] = 0.9
                 parts = []
@@ -93,9 +103,13 @@ def _write(
                         reason[list(lost)] = "degenerate map: all zero"
                     if family == "localization":
                         reason[~masked] = "no truth"
+                    if method in (left_out or {}):
+                        reason[list(left_out[method])] = "one of the images left out: a part is explained"
+                    if (method, model) in (refused or {}):
+                        reason[:] = f"not supported: {refused[method, model]}"
                     if family == "consistency" and len(seeds) == 1:
                         reason[:] = "one seed"
-                    part = {"image_id": image_id, "group": group, "method": method, "metric": PRIMARY[family]}
+                    part = {"image_id": image_id, "group": group, "method": method, "metric": METRICS[family]}
                     parts.append(pd.DataFrame(part).assign(value=np.where(reason == "", value, np.nan), reason=reason))
                 table = pd.concat(parts).assign(model=model, seed=seed)[list(artifacts.SCORES)]
                 for fold, chosen in tests.items():
@@ -110,7 +124,7 @@ def _write(
         random=list(drawn),
         methods=list(methods),
         config=dict(SETTINGS),
-        score={"families": list(families), "primary": {family: PRIMARY[family] for family in families}},
+        score={"families": list(families), "primary": {f: METRICS[f] for f in families if f != "complexity"}},
     )
 
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from heatproof.stats.groups import count_missing, describe, group_means, seed_group_means
+from heatproof.stats.groups import compact, count_missing, describe, group_means, seed_group_means
 
 
 def scores(rows, **columns):
@@ -68,3 +68,19 @@ def test_missing_scores_are_counted_by_reason():
     table.loc[0, "reason"] = "degenerate map: all zero"
     found = count_missing(table).set_index(["model", "reason"])["scores"].to_dict()
     assert found == {("a", "degenerate map: all zero"): 1, ("a", "no truth"): 2, ("b", "no truth"): 1}
+
+
+def test_categories_change_nothing_but_time():
+    rng = np.random.default_rng(1)
+    rows = [(m, s, f"p{g}", v) for m in "ba" for s in (0, 1) for g in range(4) for v in rng.normal(size=3)]
+    table = scores(rows).assign(image_id=[f"i{i}" for i in range(len(rows))])
+    table.loc[::5, ["value", "reason"]] = [np.nan, "no truth"]
+    for function in (lambda t: describe(group_means(seed_group_means(t)), 0.9), count_missing):
+        pd.testing.assert_frame_equal(function(compact(table)), function(table), check_dtype=False)
+
+
+def test_gaps_are_counted_as_one_reason():
+    table = scores([("a", 0, "p", np.nan)] * 4).assign(image_id="i")
+    table["reason"] = ["completeness gap 1.2 %", "completeness gap 480 %", "no truth", "completeness gap 480 %"]
+    found = count_missing(compact(table)).set_index("reason")["scores"].to_dict()
+    assert found == {"completeness gap above 1 %": 3, "no truth": 1}

@@ -23,6 +23,7 @@ def summary(**changes):
         "groups": {"kind": "patient", "split_by": "auto", "patients_known": True},
         "groups_test": 30,
         "folds": 1,
+        "refused": {},
         "comparison": None,
         "seeds": {"count": 2},
         "methods": ["gradcam"],
@@ -228,7 +229,7 @@ def test_random_beside_grouped_of_one_model():
 
 
 def test_every_sentence_has_a_family():
-    assert {s["family"] for s in sentences(summary())} == {"general", "localization"}
+    assert {(s["family"], s["method"]) for s in sentences(summary())} == {("general", ""), ("localization", "gradcam")}
 
 
 def test_words():
@@ -238,3 +239,53 @@ def test_words():
     assert [shown_p(p) for p in (0.0004, 0.04, 1)] == ["p < 0.001", "p = 0.040", "p = 1.000"]
     assert span([0.3, 0.301]) == "0.30" and span([0.5, 0.2]) == "0.20 to 0.50"
     assert span([0.099, 0.101]) == "0.10" and span([0.001, 0.002]) == "0.001 to 0.002"
+
+
+def test_ranks_that_point_the_other_way_are_told():
+    found = compared(0.01, 1)
+    top = found["pairs"]["localization"]["gradcam"]["largest"]
+    assert "by ranks" not in verdict(found, "localization", "gradcam")
+    top["effect"] = 0.4
+    assert verdict(found, "localization", "gradcam").endswith(
+        "the largest difference is b over a by 0.12 in the mean, which a few large differences carry: by ranks, which "
+        "the test uses, a is ahead"
+    )
+    assert any("has rank-biserial -0.40" in text for text in between_models(found, "localization", "gradcam"))
+
+
+def test_a_refused_model_has_one_line_and_no_warning():
+    found = summary(refused={"gradcam": {"b": "no ReLU"}})
+    found["primary"]["localization"]["methods"]["gradcam"]["b"] = None
+    found["missing"]["localization"]["gradcam"]["b"] = {"scores": 60, "reasons": {"not supported: no ReLU": 60}}
+    texts = sentences(found)
+    assert [row["text"] for row in texts if row["family"] == "methods"] == ["No heatmaps of b: no ReLU."]
+    assert not any("% of the heatmaps of b" in row["text"] for row in texts)
+
+
+def test_a_method_that_refuses_every_model_is_told_once():
+    found = summary(refused={"gradcam": {"a": "no ReLU", "b": "no ReLU"}})
+    found["primary"]["localization"]["methods"]["gradcam"] = {"a": None, "b": None}
+    texts = [row for row in sentences(found) if row["method"] == "gradcam"]
+    assert texts == [{"family": "methods", "method": "gradcam", "text": "No heatmaps of any model: no ReLU."}]
+
+
+def test_images_left_out_on_purpose_need_no_warning_and_gaps_do():
+    found = summary()
+    rows = found["missing"]["localization"]["gradcam"]
+    rows["a"] = {"scores": 60, "reasons": {"one of the images left out: 32 of 60": 28}}
+    assert not any("flatter" in text for text in cautions(found, "localization", "gradcam"))
+    rows["a"]["reasons"]["completeness gap above 1 %"] = 8
+    (text,) = [text for text in cautions(found, "localization", "gradcam") if "flatter" in text]
+    assert text.startswith("25% of the heatmaps of a have no IoU (mostly: completeness gap above 1 %)")
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, False), (3, True)])
+def test_several_methods_are_a_caution(count, said):
+    texts = [row["text"] for row in sentences(summary(methods=["gradcam"] * count)) if row["family"] == "general"]
+    assert any("explanation methods were tested, each by itself" in text for text in texts) == said
+
+
+def test_models_that_fall_behind_the_same_controls_share_a_sentence():
+    worse = {"verdict": "worse", "smallest_p": 0.001}
+    found = summary(controls={"localization": {"gradcam": {"random": {"a": worse, "b": worse}}}})
+    assert headline(found)[0] == "The heatmaps of a and b do worse than a random map."

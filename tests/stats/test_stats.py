@@ -242,7 +242,7 @@ def test_a_random_split_changes_nothing_else(write_study):
     text = (artifacts.stats_dir("toy") / "comparison.csv").read_text()
     assert text == "model,seed,split,balanced_accuracy,low,high,f1_macro,images,groups\n"
     assert alone.pop("comparison") is None
-    sentence = {"family": "general", "text": beside.pop("comparison")["sentence"]}
+    sentence = {"family": "general", "method": "", "text": beside.pop("comparison")["sentence"]}
     beside["sentences"].remove(sentence)
     assert beside == alone
     for name in SCHEMAS.keys() - {"comparison"}:
@@ -280,7 +280,116 @@ def test_an_image_that_two_folds_score_is_refused(write_study):
 def test_several_methods_are_judged_apart(write_study):
     summary, tables = result(write_study(LEVELS, methods=("gradcam", "lrp")))
     assert tables["pairs"].groupby(["metric", "method"]).size().tolist() == [3] * 6
-    assert [text.split(":")[0] for text in summary["headline"]] == ["gradcam", "gradcam", "lrp", "lrp"]
+    assert [text.split(":")[0] for text in summary["headline"][:2]] == ["gradcam", "gradcam"]
+    assert summary["headline"][2:] == [
+        "Of 1 other method, the heatmaps find the marked region better than a random map and a blob in the centre: "
+        "1 for every model judged (lrp)."
+    ]
+    assert {row["method"] for row in summary["sentences"]} == {"", "gradcam", "lrp"}
+
+
+ALL = ("localization", "faithfulness", "consistency", "robustness", "sanity", "complexity")
+
+
+def test_every_family_in_one_study(write_study):
+    summary, tables = result(write_study(LEVELS, families=ALL, over={"sanity": 0.0}))
+    assert set(summary["primary"]) == set(ALL) - {"complexity"}
+    described = tables["metrics"].query("family == 'complexity' and method == 'gradcam'")
+    assert described["mean"].notna().all() and len(described) == 3
+    assert "sparseness" not in set(tables["pairs"]["metric"]) | set(tables["omnibus"]["metric"])
+    assert said(summary, "complexity") == ""
+    assert summary["better"]["sanity"]["rank_correlation_cascade"] == "lower"
+    assert summary["better"]["complexity"]["sparseness"] == "none"
+    assert summary["overview"]["sanity"]["gradcam"]["better"] == list(LEVELS)
+    assert said(summary, "sanity").startswith(
+        "The heatmaps of weak, middle and strong change when the model's weights are randomized: they end up less like "
+        "the originals than the heatmaps of two different images."
+    )
+    assert "agree between an image and its changed copies more closely than the heatmaps of two different images" in (
+        said(summary, "robustness")
+    )
+
+
+def test_maps_that_stay_when_weights_are_randomized_fail(write_study):
+    summary, _ = result(write_study(LEVELS, families=("localization", "sanity"), over={"sanity": 0.9}))
+    assert summary["overview"]["sanity"]["gradcam"]["worse"] == list(LEVELS)
+    assert "gradcam" not in summary["headline"][0] and "fail the sanity check" in summary["headline"][2]
+
+
+def test_a_refused_model_is_told_in_a_line_and_compared_with_nobody(write_study):
+    why = {("lrp", "weak"): "it needs ReLU"} | {("rollout", model): "it has no attention" for model in LEVELS}
+    summary, tables = result(write_study(LEVELS, methods=("gradcam", "lrp", "rollout"), refused=why))
+    assert summary["refused"] == {
+        "lrp": {"weak": "it needs ReLU"},
+        "rollout": dict.fromkeys(LEVELS, "it has no attention"),
+    }
+    told = [(row["family"], row["text"]) for row in summary["sentences"] if row["method"] == "rollout"]
+    assert told == [("methods", "No heatmaps of any model: it has no attention.")]
+    assert [row["text"] for row in summary["sentences"] if row["family"] == "methods" and row["method"] == "lrp"] == [
+        "No heatmaps of weak: it needs ReLU."
+    ]
+    assert "weak" not in set(tables["pairs"].query("method == 'lrp'")["a"])
+    assert summary["pairs"]["faithfulness"]["lrp"]["tested"] == 1
+    assert "rollout" not in set(tables["pairs"]["method"]) | set(tables["omnibus"]["method"])
+    assert summary["overview"]["localization"]["rollout"]["refused"] == list(LEVELS)
+
+
+def test_the_first_method_may_refuse_every_model(write_study):
+    why = {("gradcam", model): "no layer" for model in LEVELS}
+    summary, _ = result(write_study(LEVELS, methods=("gradcam", "lrp"), refused=why))
+    assert summary["lead"] == "lrp" and summary["headline"][0].startswith("lrp: The heatmaps of weak")
+
+
+def test_a_method_is_held_against_the_controls_of_its_own_images(write_study):
+    """A control that is far better on the images that a method leaves out must not count against it."""
+    left = {i for i in range(24) if i % 2}
+    args = write_study(
+        {"a": 0.5}, families=("faithfulness", "consistency"), methods=("gradcam", "part"), left_out={"part": left}
+    )
+    for family, seed in (("faithfulness", 0), ("faithfulness", 1), ("consistency", None)):
+        path = artifacts.score_path("toy", "a", family, "fold0", seed)
+        table = artifacts.read_table(path, artifacts.SCORES)
+        names = sorted(table["image_id"].unique())
+        high = table["image_id"].isin([names[i] for i in left]) & ~table["method"].isin(["gradcam", "part"])
+        artifacts.write_table(path, table.assign(value=table["value"].mask(high, 5.0)), artifacts.SCORES)
+    summary, _ = result(args)
+    for family, control in (("faithfulness", "random"), ("faithfulness", "center"), ("consistency", "other_image")):
+        rows = summary["controls"][family]
+        assert rows["gradcam"][control]["a"]["verdict"] == "worse"
+        assert rows["part"][control]["a"]["verdict"] == "better" and rows["part"][control]["a"]["groups"] == 12
+        assert rows["part"][control]["a"]["difference"] == pytest.approx(0.35, abs=0.1)
+    assert "flatter" not in said(summary)
+
+
+def test_a_control_of_the_methods_own_stands_in_for_the_shared_one(write_study):
+    args = write_study({"a": 0.5}, families=("faithfulness",), methods=("gradcam", "lrp"))
+    for seed in (0, 1):
+        path = artifacts.score_path("toy", "a", "faithfulness", "fold0", seed)
+        table = artifacts.read_table(path, artifacts.SCORES)
+        own = table[table["method"] == "random"].assign(method="random:lrp", value=lambda rows: rows["value"] + 2)
+        artifacts.write_table(path, pd.concat([table, own]), artifacts.SCORES)
+    rows = result(args)[0]["controls"]["faithfulness"]
+    assert [rows[method]["random"]["a"]["verdict"] for method in ("gradcam", "lrp")] == ["better", "worse"]
+
+
+def test_gaps_of_completeness_are_one_reason(write_study):
+    args = write_study({"a": 0.5}, families=("faithfulness",), degenerate={("a", 0): {1, 2}})
+    path = artifacts.score_path("toy", "a", "faithfulness", "fold0", 0)
+    table = artifacts.read_table(path, artifacts.SCORES)
+    lost = table["value"].isna()
+    table.loc[lost, "reason"] = ["completeness gap 1.5 %", "completeness gap 480 %"]
+    artifacts.write_table(path, table, artifacts.SCORES)
+    summary, tables = result(args)
+    assert tables["missing"][["reason", "scores"]].values.tolist() == [["completeness gap above 1 %", 2]]
+    reasons = summary["missing"]["faithfulness"]["gradcam"]["a"]["reasons"]
+    assert reasons == {"completeness gap above 1 %": 2}
+
+
+def test_agreement_stands_in_the_summary(write_study):
+    summary, _ = result(write_study(LEVELS))
+    found = summary["agreement"]["primary"]
+    assert found["metrics"] == ["relevance_rank_accuracy", "srg"] and found["blocks"] == 6
+    assert found["correlation"][0][1] > 0  # both follow what makes a patient easy
 
 
 def test_same_input_same_bytes(write_study):

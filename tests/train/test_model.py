@@ -40,6 +40,44 @@ def test_a_new_head_starts_near_chance(name):
     assert F.cross_entropy(untouched(pixels.expand(-1, 3, -1, -1)), labels) > 1.5, "timm no longer needs this"
 
 
+@pytest.mark.parametrize(
+    "name", ["sequencer2d_s", "deit_tiny_distilled_patch16_224", "crossvit_tiny_240", "levit_128s"]
+)
+def test_heads_of_any_kind_start_near_zero_and_not_at_it(name):
+    """Inside another module, two of them, a list of them, behind a norm."""
+    model = build(name, 7, timm.get_pretrained_cfg(name).input_size[-1])
+    heads = [m for m in model.net.modules() if isinstance(m, torch.nn.Linear) and m.out_features == 7]
+    assert heads
+    for head in heads:
+        assert 0.005 < head.weight.std() < 0.02 and not head.bias.any()
+
+
+def test_calming_draws_what_it_drew_before():
+    """The bytes of the heads of networks that were trained before heads of other kinds were known."""
+    torch.manual_seed(0)
+    model = build("test_resnet", 3, 64)
+    torch.manual_seed(0)
+    net = timm.create_model("test_resnet", num_classes=3)
+    torch.nn.init.trunc_normal_(net.fc.weight, std=0.01)
+    assert torch.equal(model.net.fc.weight, net.fc.weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "message"),
+    [
+        ("xcit_nano_12_p8_224", 90, r"`patch_size` should divide image dimensions evenly\): set data.size to 224"),
+        ("twins_svt_small", 90, r"img_size .* should be divided by patch_size .*\): set data.size to 224"),
+        ("resnet_of_no_one", 64, r"Unknown model \(resnet_of_no_one\)\)"),
+    ],
+)
+def test_what_timm_cannot_build_is_one_line(name, size, message):
+    with pytest.raises(
+        InputError, match=rf"^'{name}' cannot be built for images of {size} pixels \({message}$"
+    ) as error:
+        build(name, 3, size)
+    assert "\n" not in str(error.value)
+
+
 def test_saved_and_loaded_model_predicts_the_same(tmp_path):
     model = build("test_vit", 3, 64).eval()
     model.mean.fill_(0.3)

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from workflow.project import Project, create, jobs
@@ -52,7 +53,7 @@ def test_a_run_leaves_every_result_and_a_second_runs_nothing(finished):
             "studies/tiny.yaml",
             "[test_resnet, test_vit]",
             "[test_resnet, test_vit, test_efficientnet]",
-            {"train": 2, "explain": 2, "score": 4, "score_seeds": 1, "stats": 1, "report": 1},
+            {"train": 2, "explain": 2, "score": 4, "score_seeds": 3, "stats": 1, "report": 1},
         ),
         ("src/heatproof/score/localization.py", '"""', '"""Edited. ', {"score": 4, "stats": 1, "report": 1}),
         ("src/heatproof/stats/compare.py", '"""', '"""Edited. ', {"stats": 1, "report": 1}),
@@ -80,7 +81,7 @@ def crossed(tmp_path_factory) -> tuple[Project, str]:
     project.edit("studies/tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
     project.edit("studies/tiny.yaml", "test: 0.3}", "test: 0.3, folds: 3, compare: random}")
     project.edit("studies/tiny.yaml", "epochs: 2", "epochs: 1")
-    project.edit("studies/tiny.yaml", "score:\n", "score:\n  families: [localization]\n")
+    project.edit("studies/tiny.yaml", "[localization, faithfulness, consistency]", "[localization]")
     return project, project.snakemake()
 
 
@@ -114,6 +115,85 @@ def test_every_image_is_tested_once_over_the_folds(crossed):
     assert comparison["images"].tolist() == [len(manifest)] * 2
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["images_test"] == len(manifest) and summary["comparison"]["sentence"]
+
+
+FAMILIES = "[localization, faithfulness, consistency, robustness, sanity, complexity]"
+
+
+@pytest.fixture(scope="session")
+def broad(tmp_path_factory) -> tuple[Project, str]:
+    """Every family of metrics and a model of shuffled labels, with a method that one network refuses and with maps made
+    elsewhere; and what the run said."""
+    project = create(tmp_path_factory.mktemp("broad"))
+    project.edit("studies/tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
+    project.edit("studies/tiny.yaml", "[localization, faithfulness, consistency]", FAMILIES)
+    project.edit("studies/tiny.yaml", "[gradcam]", "[gradcam, guided_backprop, integrated_gradients]")
+    project.edit(
+        "studies/tiny.yaml", "  images_per_group", "  options: {integrated_gradients: {steps: 2}}\n  images_per_group"
+    )
+    project.edit("studies/tiny.yaml", "  size: 64", "  size: 64\n  regions: [body, lungs]")
+    project.snakemake("--until", "data")
+    manifest = pd.read_parquet(project.folder / "results/data/tiny/manifest.parquet")
+    draw = np.random.default_rng(0)
+    maps = {image_id: draw.random((16, 16)) for image_id in manifest["image_id"]}
+    for model in ("test_resnet", "test_vit"):
+        np.savez(project.folder / f"mine-{model}.npz", **maps)
+    project.edit(
+        "studies/tiny.yaml", "  images_per_group", "  external: {mine: 'mine-{model}.npz'}\n  images_per_group"
+    )
+    return project, project.snakemake()
+
+
+def test_every_family_of_metrics_and_what_a_network_refuses(broad):
+    project, said = broad
+    expected = {"data_regions": 1, "audit": 1, "train": 4, "explain": 2, "explain_variants": 2, "score": 10}
+    assert jobs(said) == expected | {"score_seeds": 2, "stats": 1, "report": 1}
+    refusals = [line for line in said.splitlines() if "guided_backprop is left out" in line]
+    assert len(refusals) == 3  # of the heatmaps, of their variants, and of the model of shuffled labels
+    scores = {
+        path.stem: pd.read_parquet(path)
+        for path in (project.folder / "results/scores/tiny/test_vit/0/fold0").glob("*.parquet")
+    }
+    assert set(scores) == set(FAMILIES.strip("[]").split(", ")) - {"consistency"}
+    for family, table in scores.items():
+        refused = table[table["method"] == "guided_backprop"]
+        assert refused["value"].isna().all() and refused["reason"].str.startswith(("not supported", "no truth")).all()
+        made = table[(table["method"] == "integrated_gradients") & (table["reason"] == "")]
+        assert len(made) and made["value"].notna().all(), family
+    assert {"ssim_random_labels", "rank_correlation_cascade"} <= set(scores["sanity"]["metric"])
+    assert {"road", "naopc", "infidelity"} <= set(scores["faithfulness"]["metric"])
+    assert {"outside_body", "outside_lungs"} <= set(scores["localization"]["metric"])
+    mine = scores["robustness"][scores["robustness"]["method"] == "mine"]
+    assert set(mine["reason"]) == {"external map: cannot be made again"}
+    report = (project.folder / "results/report/tiny.html").read_text()
+    assert "guided_backprop" in report and "mine" in report and "integrated_gradients" in report
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "images: 3, sensitivity",
+            "images: 2, sensitivity",
+            {"explain_variants": 2, "score": 4, "stats": 1, "report": 1},
+        ),
+        ("random_labels: true", "random_labels: false", {"explain_variants": 2, "score": 4, "stats": 1, "report": 1}),
+        ("regions: [body, lungs]", "regions: [body]", {"data_regions": 1, "score": 2, "stats": 1, "report": 1}),
+        ("cells: 3", "cells: 4", {"score": 2, "stats": 1, "report": 1}),
+        (
+            "steps: 2}",
+            "steps: 3}",
+            {"explain": 2, "explain_variants": 2, "score": 10, "score_seeds": 2, "stats": 1, "report": 1},
+        ),
+    ],
+)
+def test_an_option_runs_what_depends_on_it_and_no_more(broad, old, new, expected):
+    project, _ = broad
+    assert project.planned() == {}
+    project.edit("studies/tiny.yaml", old, new)
+    planned = project.planned()
+    project.edit("studies/tiny.yaml", new, old)
+    assert planned | {"report": 1} == expected | {"report": 1}
 
 
 def test_a_study_that_is_to_be_downloaded_can_be_planned(tmp_path):

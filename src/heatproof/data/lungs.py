@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
+from heatproof.data.otsu import split
+
 _LEAST = 0.01  # of the image: lungs that are smaller are none
 _SMALLEST = 0.005  # of the image: what is smaller is a windpipe, or gas in the stomach
 _FAT = 0.85  # of the way from air to muscle: there fat is no less
@@ -51,22 +53,11 @@ def _inside(smooth: np.ndarray, solid: np.ndarray, gap: float) -> np.ndarray:
 
 
 def otsu(values: np.ndarray) -> float:
-    """The threshold that parts values into two classes with the least variance within them.
-
-    Source: N. Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 9 (1979) 62.
-    """
+    """The threshold that parts values into two classes, see `split`: the end of a bin of 256, and the highest value
+    where all are equal."""
     counts, edges = np.histogram(values, bins=256)
-    centres = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)[:-1]
-    above = counts.sum() - below
-    sums = np.cumsum(counts * centres)
-    parted = (below > 0) & (above > 0)
-    if not parted.any():
-        return float(edges[-1])
-    between = np.zeros(len(below))
-    apart = sums[:-1][parted] / below[parted] - (sums[-1] - sums[:-1][parted]) / above[parted]
-    between[parted] = below[parted] * above[parted] * apart**2
-    return float(edges[1 + np.argmax(between)])
+    place = split(counts, (edges[:-1] + edges[1:]) / 2)
+    return float(edges[-1 if place is None else place + 1])
 
 
 def dilate(region: np.ndarray, radius: float) -> np.ndarray:

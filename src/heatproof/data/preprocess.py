@@ -5,6 +5,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps
 from scipy import ndimage
 
+from heatproof.data.otsu import split
 from heatproof.data.records import Image
 
 THUMBNAIL = 32
@@ -75,14 +76,8 @@ def find_body(image: np.ndarray) -> np.ndarray | None:
 
 
 def _otsu(image: np.ndarray) -> int:
-    """The grey level that splits an image into the two classes with the largest variance between them."""
-    counts = np.bincount(image.ravel(), minlength=256).astype(float)
-    below = counts.cumsum()
-    above = below[-1] - below
-    weighted = (counts * np.arange(256)).cumsum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = below * above * (weighted / below - (weighted[-1] - weighted) / above) ** 2
-    return int(np.nanargmax(np.where(np.isfinite(between), between, -1)))
+    """The highest grey level of the darker class of pixels, see `split`; 0 where all are equal."""
+    return split(np.bincount(image.ravel(), minlength=256), np.arange(256)) or 0
 
 
 def preprocess(

@@ -5,16 +5,12 @@ import json
 
 import numpy as np
 import pandas as pd
-import torch
 
 from heatproof import artifacts
-from heatproof.maps import degeneracy, upsample
-from heatproof.progress import line, steps
-from heatproof.registry import explanation_methods
-from heatproof.seeds import derive
-from heatproof.train.checkpoint import load_trained
-from heatproof.train.layers import find_target_layer
-from heatproof.train.model import pick_device, prepare
+from heatproof.explain.external import NONE, Read, read_external
+from heatproof.explain.job import Job, open_job
+from heatproof.explain.methods import Batch
+from heatproof.progress import steps
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,56 +20,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fold", required=True, help="which split: a column of the manifest")
     parser.add_argument("--config", required=True, type=json.loads, help="section explain, as JSON")
     parser.add_argument("--compute", required=True, type=json.loads, help="section compute, as JSON")
+    parser.add_argument("--variants", action="store_true", help="maps of changed images and of changed models instead")
+    parser.add_argument(
+        "--random-labels", action="store_true", help="with --variants: of a model of shuffled labels too"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    config = args.config
-    prepare(args.compute["threads"])
-    device = pick_device(args.compute["device"])
-    model, card = load_trained(args.study, args.model, args.seed, args.fold, device)
-    model.requires_grad_(False)
-    layer = find_target_layer(model, card["size"], config["min_grid"])
-    what = f"{args.study}/{args.model}/{args.seed}/{args.fold}"
-    line(f"{what}: explains {layer.name}, grid {layer.grid[0]}x{layer.grid[1]}")
-    manifest = artifacts.read_manifest(args.study, args.fold)
-    pixels = artifacts.read_array(artifacts.data_dir(args.study) / "pixels.npy")
-    rows = select(manifest, args.study, config["images_per_group"])
-    methods = explanation_methods(config["methods"])
-    size = config["batch_size"]
-    batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+    if args.variants:
+        from heatproof.explain import variants
+
+        variants.run(args)
+        return
+    job = open_job(args)
+    size, external = args.config["batch_size"], args.config["external"]
     folder = artifacts.heatmap_dir(args.study, args.model, args.seed, args.fold)
-    parts = []
-    with artifacts.writing_array(
-        folder / "maps.npy", (len(methods) * len(rows), card["size"], card["size"]), "float32"
-    ) as maps:
-        filled = 0
-        for name, method in methods.items():
-            for batch in steps(batches, len(batches), f"{what}: {name}, batches"):
-                inputs = (torch.from_numpy(pixels[batch]).to(device).float() / 255).requires_grad_()
-                targets = torch.tensor(manifest["label"].to_numpy("int64")[batch], device=device)
-                relevance = upsample(method(model, layer, inputs, targets), maps.shape[1:]).detach().cpu()
-                with torch.no_grad():
-                    predicted = model(inputs).argmax(1).tolist()
-                maps[filled : filled + len(batch)] = relevance.numpy()
-                filled += len(batch)
-                part = manifest.iloc[batch][["image_id", "group"]].assign(
-                    method=name,
-                    target=targets.tolist(),
-                    predicted=predicted,
-                    layer=layer.name,
-                    grid_height=layer.grid[0],
-                    grid_width=layer.grid[1],
-                    degenerate=degeneracy(relevance),
-                )
-                parts.append(part)
+    count = sum(int(chosen.sum()) for chosen in job.chosen.values()) + len(external) * len(job.rows)
+    brought = {
+        name: read_external(
+            path.format(model=args.model, seed=args.seed), list(job.manifest["image_id"].iloc[job.rows])
+        )
+        for name, path in external.items()
+    }
+    every = np.arange(len(job.rows))
+    batches = [every[start : start + size] for start in range(0, len(every), size)]
+    parts, filled = [], 0
+    with artifacts.writing_array(folder / "maps.npy", (count, job.size, job.size), "float32") as array:
+        for places in steps(batches, len(batches), f"{job.name}: batches"):
+            batch = job.batch(job.rows[places])
+            made = [job.part(name, places, batch) for name in job.methods]
+            made += [_brought(job, name, read, places, batch) for name, read in brought.items()]
+            for part, maps in made:
+                parts.append(part.assign(row=part["row"].where(part["row"] < 0, part["row"] + filled)))
+                array[filled : filled + len(maps)] = maps
+                filled += len(maps)
+    order = {name: place for place, name in enumerate([*job.methods, *external])}
     frame = pd.concat(parts, ignore_index=True)
+    frame = frame.sort_values("method", key=lambda names: names.map(order), kind="stable")
     artifacts.write_table(folder / "index.parquet", frame, artifacts.HEATMAPS)
 
 
-def select(manifest: pd.DataFrame, study: str, per_group: int) -> np.ndarray:
-    """Rows of the test images to explain, in the manifest's order: at most `per_group` a group, drawn from
-    the study's name and the image's id alone, so that every model explains the same ones."""
-    test = manifest[manifest["split"] == "test"]
-    keys = test["image_id"].map(lambda image_id: derive("explain", study, image_id))
-    order = keys.groupby(test["group"]).rank(method="first")
-    return np.flatnonzero((manifest["split"] == "test") & (order.reindex(manifest.index) <= per_group))
+def _brought(job: Job, name: str, read: Read, places: np.ndarray, batch: Batch) -> tuple[pd.DataFrame, np.ndarray]:
+    """Index and maps of some images, made elsewhere."""
+    maps, reasons = read(slice(places[0], places[-1] + 1), job.size)
+    here = np.array([reason != NONE for reason in reasons])
+    found = {"degenerate": reasons, "gap": np.nan, "row": np.where(here, here.cumsum() - 1, -1), "variant": ""}
+    return job.index(name, job.rows[places], batch, **found), maps

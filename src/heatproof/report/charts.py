@@ -34,7 +34,7 @@ def dot_rows(inputs: Inputs, family: str, method: str, metric: str | None = None
 
     Single trainings are there for the primary metric only.
     """
-    marks = words.family(family).controls
+    marks = {name: f"{name}:{method}" for name in words.family(family).controls}  # one made for the method goes first
     metric = metric or inputs.primary(family)
     table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["metric"] == metric)]
     table = table.set_index(["method", "model"])
@@ -42,7 +42,12 @@ def dot_rows(inputs: Inputs, family: str, method: str, metric: str | None = None
     for model in inputs.models:
         found = table.loc[(method, model)] if (method, model) in table.index else None
         mean, low, high = (float("nan"),) * 3 if found is None else (found["mean"], found["low"], found["high"])
-        beside = {name: table.loc[(name, model), "mean"] for name in marks if (name, model) in table.index}
+        beside = {
+            name: table.loc[(called, model), "mean"]
+            for name, own in marks.items()
+            for called in [own if (own, model) in table.index else name]
+            if (called, model) in table.index
+        }
         rows.append(
             Row(
                 model,

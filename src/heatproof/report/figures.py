@@ -17,8 +17,11 @@ _MARKS = {
     "random": {"marker": "x", "markersize": 5, "markeredgewidth": 1.1},
     "center": {"marker": "+", "markersize": 6.5, "markeredgewidth": 1.1},
     "lowres_noise": {"marker": "^", "markersize": 4.2, "markerfacecolor": PAPER},
+    "mean_mask": {"marker": "v", "markersize": 4.2, "markerfacecolor": PAPER},
+    "edges": {"marker": "d", "markersize": 4.2, "markerfacecolor": PAPER},
     "other_image": {"marker": "s", "markersize": 3.6, "markerfacecolor": PAPER},
     "ceiling": {"marker": "|", "markersize": 11, "markeredgewidth": 1.8, "color": INK},
+    "truth": {"marker": "|", "markersize": 11, "markeredgewidth": 1.8, "color": INK},
 }
 
 

@@ -1,7 +1,7 @@
 """Heatmaps to look at: the best and the worst cases, every model side by side."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,8 @@ class Gallery:
     ranked_by: tuple[str, ...]  # the models that the order is averaged over
     method: str
     seed: int
+    strip: Case | None = None  # one of the cases by the other methods, of one model
+    strip_model: str = ""
 
     @property
     def outlined(self) -> bool:
@@ -54,24 +56,42 @@ def make(inputs: Inputs, count: int) -> Gallery:
 
     Localization orders them, or faithfulness where there is no truth.
     """
-    method, seed = inputs.methods[0], inputs.seeds[0]
+    method, seed = inputs.lead, inputs.seeds[0]
     ranked_by = tuple(inputs.competent or inputs.models)
     family = next((f for f in ("localization", "faithfulness") if f in inputs.families and inputs.judged(f)), None)
     scores = _scores(inputs, family, method)
     means = scores[scores["model"].isin(ranked_by)].groupby("image_id")["value"].mean()
-    rows = inputs.index[inputs.models[0]]
+    rows = pd.concat(inputs.index.values(), ignore_index=True)
     images = rows[rows["method"] == method].drop_duplicates("image_id").set_index("image_id")["group"]
     if family is None:
         chosen = [("", image) for image in _pick(images, count, ())]
     else:
-        lower = words.metric(inputs.primary(family)).better == "lower"
+        lower = inputs.metric(inputs.primary(family)).better == "lower"
         order = means.sort_index().sort_values(ascending=lower, kind="stable")
         best = _pick(images[order.index], count - count // 2, ())
         worst = _pick(images[order.index[::-1]], count // 2, best)
         chosen = [("Best", image) for image in best] + [("Worst", image) for image in reversed(worst)]
     by_cell = scores.set_index(["model", "image_id"])
     cases = tuple(_case(inputs, kind, image, method, means, by_cell) for kind, image in chosen)
-    return Gallery(cases, family, ranked_by, method, seed)
+    strip = _strip(inputs, cases, family, ranked_by[0])
+    return Gallery(cases, family, ranked_by, method, seed, strip, ranked_by[0])
+
+
+def _strip(inputs: Inputs, cases: Sequence[Case], family: str | None, model: str) -> Case | None:
+    """The case that most methods have a map of, the first of equals: the maps of one model by every method."""
+    methods = [m for m in inputs.methods if m != inputs.lead and model not in inputs.refused.get(m, {})]
+    if not cases or not methods:
+        return None
+    index = inputs.index[model]
+    drawn = index[index["method"].isin(methods) & (index["row"] >= 0) & (index["degenerate"] == "")]
+    case = max(cases, key=lambda case: (drawn["image_id"] == case.image_id).sum())
+    shown, truth = _pixels(inputs, case.image_id)
+    cells = [replace(next(cell for cell in case.cells if cell.title == model), title=inputs.lead)]
+    for method in methods:
+        by_cell = _scores(inputs, family, method).set_index(["model", "image_id"])
+        cell = _heat_cell(inputs, model, case.image_id, method, shown, truth, by_cell)
+        cells.append(replace(cell, title=method, alt=f"{cell.alt} by {method}" if cell.alt else "", seen_as=""))
+    return replace(case, cells=tuple(cells))
 
 
 def _scores(inputs: Inputs, family: str | None, method: str) -> pd.DataFrame:
@@ -90,10 +110,8 @@ def _pick(ordered: pd.Series, count: int, taken: Sequence[str]) -> list[str]:
 
 
 def _case(inputs: Inputs, kind: str, image: str, method: str, means: pd.Series, scores: pd.DataFrame) -> Case:
-    place = int(np.flatnonzero(inputs.manifest["image_id"] == image)[0])
-    row = inputs.manifest.iloc[place]
-    shown = picture(inputs.pixels[place])
-    truth = np.asarray(inputs.masks[place]) if row["truth"] != "none" else np.zeros(shown.shape[:2], bool)
+    row = inputs.manifest.iloc[_place(inputs, image)]
+    shown, truth = _pixels(inputs, image)
     label = inputs.classes[row["label"]]
     cells = [Cell("Image", uri(enlarged(shown)), f"Image {image}, true class {label}", "")]
     if truth.any():
@@ -102,6 +120,18 @@ def _case(inputs: Inputs, kind: str, image: str, method: str, means: pd.Series, 
     for model in inputs.models:
         cells.append(_heat_cell(inputs, model, image, method, shown, truth, scores))
     return Case(kind, image, row["group"], label, float(means.get(image, float("nan"))), tuple(cells))
+
+
+def _place(inputs: Inputs, image: str) -> int:
+    return int(np.flatnonzero(inputs.manifest["image_id"] == image)[0])
+
+
+def _pixels(inputs: Inputs, image: str) -> tuple[np.ndarray, np.ndarray]:
+    """An image as a picture, and its true region (empty where there is none)."""
+    place = _place(inputs, image)
+    shown = picture(inputs.pixels[place])
+    known = inputs.manifest["truth"].iloc[place] != "none"
+    return shown, np.asarray(inputs.masks[place]) if known else np.zeros(shown.shape[:2], bool)
 
 
 def _heat_cell(
@@ -119,8 +149,9 @@ def _heat_cell(
         return Cell(model, "", "", "no heatmap was made")
     row = index.loc[found[0]]
     seen_as = "" if row["predicted"] == row["target"] else inputs.classes[row["predicted"]]
-    if row["degenerate"]:
-        return Cell(model, "", "", f"no heatmap to show: {words.reason(row['degenerate'])}", seen_as)
+    if row["degenerate"] or row["row"] < 0:
+        why = words.reason(row["degenerate"]) if row["degenerate"] else "none was made"
+        return Cell(model, "", "", f"no heatmap to show: {why}", seen_as)
     heated = overlay(shown, inputs.heat(model, found[0]))
     score = scores.loc[(model, image), "value"] if (model, image) in scores.index else float("nan")
     note = words.number(float(score)) if np.isfinite(score) else "no score"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from heatproof import artifacts
+from heatproof.report import separation, words
 
 ACROSS_SEEDS = ("consistency",)  # families whose scores belong to no single training
 
@@ -34,9 +35,10 @@ class Inputs:
     audit: dict
     scores: pd.DataFrame  # with column family; of the first seed, where a family is scored for each seed
     predictions: pd.DataFrame  # test images of every training, with columns model and seed
-    index: dict[str, pd.DataFrame]  # fold after fold, with columns fold and row
+    index: dict[str, pd.DataFrame]  # fold after fold, with a column fold
     maps: dict[tuple[str, str], np.ndarray]  # (model, fold) -> float32 [rows, height, width]
     digest: dict
+    separation: pd.DataFrame | None = None  # of every metric, on images whose truth is known
 
     @property
     def manifest(self) -> pd.DataFrame:
@@ -55,6 +57,19 @@ class Inputs:
         return np.asarray(self.maps[model, row["fold"]][row["row"]])
 
     @property
+    def lead(self) -> str:
+        """The method that the first screen speaks of."""
+        return self.summary["lead"]
+
+    @property
+    def refused(self) -> dict[str, dict[str, str]]:
+        """Method -> model -> why that method has no maps of it."""
+        return self.summary["refused"]
+
+    def refuses_all(self, method: str) -> bool:
+        return set(self.models) <= set(self.refused.get(method, {}))
+
+    @property
     def competent(self) -> list[str]:
         """Models that take part in verdicts."""
         return [model for model in self.models if self.summary["models"][model]["competent"]]
@@ -63,13 +78,23 @@ class Inputs:
     def families(self) -> list[str]:
         return list(dict.fromkeys(self.metrics["family"]))
 
-    def primary(self, family: str) -> str:
-        return self.summary["primary"][family]["metric"]
+    def primary(self, family: str) -> str | None:
+        """The metric that is tested; None of a family that is described only."""
+        return self.summary["primary"].get(family, {}).get("metric")
 
-    def judged(self, family: str) -> bool:
-        """Whether the family's primary metric has a value for any model."""
+    def metric(self, name: str) -> words.Metric:
+        """A metric's words, its name marked where it was not shown to tell truth from noise."""
+        family = next((family for family, found in self.summary["better"].items() if name in found), "")
+        found = words.metric(name, self.summary["better"].get(family, {}).get(name, "higher"))
+        if found.better == "none" or not separation.doubtful(self.separation, family, name):
+            return found
+        return found._replace(name=found.name + separation.MARK)
+
+    def judged(self, family: str, method: str | None = None) -> bool:
+        """Whether the family's primary metric has a value for any model, of a method or of any."""
+        methods = self.methods if method is None else [method]
         rows = self.metrics[(self.metrics["family"] == family) & (self.metrics["metric"] == self.primary(family))]
-        return bool(rows.loc[rows["method"].isin(self.methods), "mean"].notna().any())
+        return bool(rows.loc[rows["method"].isin(methods), "mean"].notna().any())
 
 
 def read(
@@ -117,6 +142,7 @@ def read(
             for fold in folds
         },
         digest=digest,
+        separation=separation.read(),
     )
 
 
@@ -136,8 +162,8 @@ def _predictions(study: str, model: str, seed: int, fold: str) -> pd.DataFrame:
 
 
 def _index(study: str, model: str, seed: int, folds: Sequence[str]) -> pd.DataFrame:
-    """Every row of a model's heatmaps, with the fold and the row of its map in that fold's array."""
+    """Every row of a model's heatmaps, with its fold; `row` is that of its map in that fold's array, or -1."""
     paths = {fold: artifacts.heatmap_dir(study, model, seed, fold) / "index.parquet" for fold in folds}
     tables = {fold: artifacts.read_table(path, artifacts.HEATMAPS) for fold, path in paths.items()}
-    parts = [table.assign(fold=fold, row=range(len(table))) for fold, table in tables.items()]
+    parts = [table[table["variant"] == ""].assign(fold=fold) for fold, table in tables.items()]
     return pd.concat(parts, ignore_index=True)

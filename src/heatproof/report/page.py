@@ -1,5 +1,6 @@
 """The page: which figures and tables stand where, and the words between them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -7,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from heatproof.report import (
+    agreement,
     charts,
     comparison,
     data_section,
@@ -15,8 +17,10 @@ from heatproof.report import (
     findings,
     gallery,
     left_out,
+    overview,
     pictures,
     provenance,
+    separation,
     tables,
     words,
 )
@@ -28,10 +32,12 @@ KEY_CONTROLS = ("random", "center", "ceiling")
 
 @dataclass(frozen=True)
 class Comparison:
-    """One method's scores in one family."""
+    """One method's scores in one family; figures of the first method alone, which keeps the page light."""
 
     method: str
-    dots: Figure
+    summary: str
+    sentences: list[str]
+    dots: Figure | None
     pairs: Figure | None
     primary: tables.Table
     others: tables.Table | None
@@ -40,11 +46,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Family:
+    """`sentences` are those of the first method; without comparisons there is nothing to show."""
+
     key: str
     words: words.Family
-    metric: words.Metric
+    metric: words.Metric | None
     sentences: list[str]
-    comparisons: list[Comparison]  # none where there is nothing to show
+    comparisons: list[Comparison]
+    described: tables.Table | None
 
 
 def render(inputs: Inputs, config: dict, study_config: dict) -> str:
@@ -66,8 +75,15 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
     shown = gallery.make(inputs, config["gallery"])
     kind = inputs.summary["groups"]["kind"]
     alarms, more = findings.alarms(inputs.audit)
-    cautions = [text for text in sentences(inputs, "general") if text not in inputs.summary["headline"]]
-    key = key_figure(inputs)
+    cautions = [
+        marked(inputs, row["text"])
+        for row in inputs.summary["sentences"]
+        if row["family"] == "general" and row["text"] not in inputs.summary["headline"]
+    ]
+    key, headline = key_figure(inputs), [marked(inputs, text) for text in inputs.summary["headline"]]
+    glance = overview.make(inputs)
+    doubtful = [inputs.metric(name).name for names in inputs.summary["better"].values() for name in names]
+    first = [*headline, *cautions, key.svg, key.caption]
     return environment.get_template("report.html.j2").render(
         study=inputs.study,
         title=config["title"] or f"Study {inputs.study}",
@@ -75,8 +91,16 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
         alarms=alarms,
         more_alarms=more,
         notes=findings.notes(inputs.audit),
-        headline=inputs.summary["headline"],
+        headline=headline,
         cautions=cautions,
+        mark=separation.MEANING,
+        mark_first=any(separation.MARK in text for text in first),
+        mark_anywhere=any(separation.MARK in name for name in doubtful),
+        overview=glance,
+        refused=overview.refusals(inputs),
+        methods=overview.methods(inputs),
+        lead=inputs.lead,
+        agreement=agreement.make(inputs),
         scores=explained(alarms, inputs.summary["headline"], cautions, [key.caption, key.title]),
         key=key,
         data=data_section.make(inputs),
@@ -88,7 +112,7 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
         recall=tables.recall(inputs),
         families=[family(inputs, key) for key in inputs.families],
         gallery=shown,
-        gallery_metric=words.metric(inputs.primary(shown.family)) if shown.family else None,
+        gallery_metric=inputs.metric(inputs.primary(shown.family)) if shown.family else None,
         scale=pictures.scale(),
         left_out=left_out.models(inputs),
         missing=tables.missing(inputs),
@@ -123,18 +147,32 @@ def breakable(name: str) -> Markup:
     return escape(name).replace("_", Markup("_<wbr>"))
 
 
-def sentences(inputs: Inputs, family: str) -> list[str]:
-    return [item["text"] for item in inputs.summary["sentences"] if item["family"] == family]
+def sentences(inputs: Inputs, family: str, method: str) -> list[str]:
+    rows = inputs.summary["sentences"]
+    return [marked(inputs, row["text"]) for row in rows if (row["family"], row["method"]) == (family, method)]
+
+
+def marked(inputs: Inputs, text: str) -> str:
+    """A sentence of the stage before, with the mark at each metric that is to be doubted."""
+    names = {row["called"]: inputs.metric(row["metric"]).name for row in inputs.summary["primary"].values()}
+    if not any(name.endswith(separation.MARK) for name in names.values()):
+        return text
+    longest_first = "|".join(re.escape(called) for called in sorted(names, key=len, reverse=True))
+
+    def mark(found: re.Match) -> str:
+        return found[0] + (separation.MARK if names[found[0]].endswith(separation.MARK) else "")
+
+    return re.sub(rf"\b(?:{longest_first})\b", mark, text)
 
 
 def key_figure(inputs: Inputs) -> Figure:
     """The figure of the first screen: the first family that can be judged, or accuracy where none can."""
-    judged = [family for family in inputs.families if inputs.judged(family)]
+    judged = [family for family in inputs.families if inputs.judged(family, inputs.lead)]
     if not inputs.competent or not judged:
         return replace(accuracy_figure(inputs, "key"), title=words.ACCURACY)
     fair = words.family(judged[0]).controls
     marks = [mark for mark in KEY_CONTROLS if mark in fair] or fair
-    figure = dots_figure(inputs, judged[0], inputs.methods[0], "key", marks)
+    figure = dots_figure(inputs, judged[0], inputs.lead, "key", marks)
     return replace(figure, title=words.family(judged[0]).title)
 
 
@@ -156,7 +194,7 @@ def accuracy_figure(inputs: Inputs, name: str) -> Figure:
 
 def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequence[str] | None = None) -> Figure:
     """One family and method; `marks` are the controls to draw, explained in the caption, instead of all unexplained."""
-    metric, rows = words.metric(inputs.primary(family)), charts.dot_rows(inputs, family, method)
+    metric, rows = inputs.metric(inputs.primary(family)), charts.dot_rows(inputs, family, method)
     if marks is not None:
         rows = [replace(row, marks={mark: row.marks[mark] for mark in marks if mark in row.marks}) for row in rows]
     means = [f"{row.model} {words.interval(row.mean, row.low, row.high)}" for row in rows]
@@ -166,7 +204,7 @@ def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequ
         span = dict.fromkeys((words.number(min(values)), words.number(max(values))))
         means.append(f"{words.CONTROLS[mark]} {' to '.join(span)}")
     alt = f"{metric.name} of {method}: {'; '.join(means)}"
-    svg = figures.dots(name, rows, f"{words.inline(metric.name)} ({metric.better} is better)", alt)
+    svg = figures.dots(name, rows, f"{words.inline(metric.name)} ({metric.direction})", alt)
     level = f"{inputs.summary['interval']:.0%}"
     caption = f"{metric.asks} Large dot: mean over {tables.groups_name(inputs)}; line: its {level} interval."
     if marks is not None and drawn:
@@ -178,36 +216,55 @@ def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequ
 def controls(inputs: Inputs) -> dict[str, str]:
     """Name and explanation of each control that has a score in this study."""
     scored = set(inputs.metrics.loc[inputs.metrics["mean"].notna(), "method"])
-    return {words.CONTROLS[name]: text for name, text in words.CONTROLS_EXPLAINED.items() if name in scored}
+    told = {words.CONTROLS[name]: text for name, text in words.CONTROLS_EXPLAINED.items() if name in scored}
+    shared = words.CONTROLS["other_image"]
+    if shared in told and len(inputs.methods) > 1 and not any(name.startswith("other_image:") for name in scored):
+        told[shared] += f" (of {inputs.lead}, for all methods)"
+    return told
 
 
 def family(inputs: Inputs, key: str) -> Family:
-    """A family's section, without figures where its primary metric has no value at all."""
-    methods = inputs.methods if inputs.judged(key) else ()
+    """A family's section, the first method before the others; without figures where its primary metric has no value."""
+    order = [inputs.lead, *(method for method in inputs.methods if method != inputs.lead)]
+    tested = inputs.primary(key) is not None
+    methods = [method for method in order if tested and inputs.judged(key, method)]
     comparisons = [_comparison(inputs, key, method, f"{key}-{i}") for i, method in enumerate(methods)]
-    return Family(key, words.family(key), words.metric(inputs.primary(key)), sentences(inputs, key), comparisons)
+    told = sentences(inputs, key, inputs.lead) if inputs.lead not in methods else []
+    metric = inputs.metric(inputs.primary(key)) if tested else None
+    return Family(key, words.family(key), metric, told, comparisons, None if tested else tables.described(inputs, key))
 
 
 def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparison:
-    dots = dots_figure(inputs, family, method, f"{name}-dots")
-    cells, matrix, alpha = charts.pair_cells(inputs, family, method), None, inputs.summary["alpha"]
-    if cells:
-        real = [
-            f"{cell.row} minus {cell.column} {words.number(cell.difference, sign=True)}"
-            for cell in cells
-            if cell.p <= alpha
-        ]
-        alt = f"Differences between models: {'; '.join(real) if real else 'none could be shown'}"
-        caption = (
-            f"Row minus column, with p after Holm's correction for testing {words.count(len(cells), 'pair')}. Coloured "
-            f"and bold: a difference larger than chance explains (p at most {alpha:g})."
-        )
-        matrix = Figure(Markup(figures.pairs(f"{name}-pairs", cells, inputs.models, alpha, alt)), caption)
+    first = method == inputs.lead
+    cells = charts.pair_cells(inputs, family, method)
     return Comparison(
         method,
-        dots,
-        matrix,
+        _verdict(inputs, family, method),
+        sentences(inputs, family, method),
+        dots_figure(inputs, family, method, f"{name}-dots") if first else None,
+        _pairs_figure(inputs, cells, name) if first and cells else None,
         tables.primary(inputs, family, method),
-        tables.others(inputs, family, method),
+        (tables.others if first else tables.means)(inputs, family, method),
         tables.pairs(inputs, family, method) if cells else None,
     )
+
+
+def _pairs_figure(inputs: Inputs, cells: Sequence[charts.Pair], name: str) -> Figure:
+    alpha = inputs.summary["alpha"]
+    real = [
+        f"{cell.row} minus {cell.column} {words.number(cell.difference, sign=True)}"
+        for cell in cells
+        if cell.p <= alpha
+    ]
+    alt = f"Differences between models: {'; '.join(real) if real else 'none could be shown'}"
+    caption = (
+        f"Row minus column, with p after Holm's correction for testing {words.count(len(cells), 'pair')}. Coloured "
+        f"and bold: a difference larger than chance explains (p at most {alpha:g})."
+    )
+    return Figure(Markup(figures.pairs(f"{name}-pairs", cells, inputs.models, alpha, alt)), caption)
+
+
+def _verdict(inputs: Inputs, family: str, method: str) -> str:
+    """What stands beside a method's name while it is folded."""
+    cell = overview.cell(inputs.summary["overview"][family][method])
+    return f"{words.family(family).beaten}: {cell.verdict}; mean {cell.means}" if cell.means else cell.verdict

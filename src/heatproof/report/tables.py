@@ -1,7 +1,9 @@
 """The report's tables, as text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from heatproof.report import charts, words
 from heatproof.report.inputs import Inputs
@@ -62,23 +64,73 @@ def recall(inputs: Inputs) -> Table:
 
 
 def primary(inputs: Inputs, family: str, method: str) -> Table:
-    """The primary metric with all controls."""
+    """The primary metric with all controls; models that the method refuses are no row."""
     metric = inputs.primary(family)
     head, body = _scored(inputs, family, method, [metric])
-    return Table(words.metric(metric).name, head, body)
+    return Table(inputs.metric(metric).name, head, body)
 
 
 def others(inputs: Inputs, family: str, method: str) -> Table | None:
     """The family's other metrics, described and not tested: a row for each metric and model, with all controls."""
-    table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["metric"] != inputs.primary(family))]
-    names = list(dict.fromkeys(table["metric"]))
-    if table.loc[table["method"] == method, "mean"].isna().all():
+    names = _others(inputs, family, method)
+    if not names:
         return None
     head, body = _scored(inputs, family, method, names)
-    named = [f"{words.metric(name).name} ({words.metric(name).better} is better)" for name in names]
-    models = len(inputs.models)
+    named = [f"{inputs.metric(name).name} ({inputs.metric(name).direction})" for name in names]
+    models = len(body) // len(names)
     rows = [[named[i // models], *row] for i, row in enumerate(body)]
     return Table("Other metrics, described and not tested", ["metric", *head], rows)
+
+
+def means(inputs: Inputs, family: str, method: str) -> Table | None:
+    """The family's other metrics, means alone: a row a metric, a column a model."""
+    names, models = _others(inputs, family, method), _asked(inputs, method)
+    if not names:
+        return None
+    table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["method"] == method)]
+    found = table.set_index(["metric", "model"])["mean"]
+    rows = [
+        [
+            f"{inputs.metric(name).name} ({inputs.metric(name).direction})",
+            *(words.number(found.get((name, model))) for model in models),
+        ]
+        for name in names
+    ]
+    return Table("Other metrics, described and not tested: means", ["metric", *models], rows)
+
+
+def described(inputs: Inputs, family: str) -> Table | None:
+    """A family of which nothing is tested: a row a method or control, a column a metric, means over the models."""
+    table = inputs.metrics[(inputs.metrics["family"] == family) & inputs.metrics["mean"].notna()]
+    names = list(dict.fromkeys(table["metric"]))
+    titles = {name: name for name in inputs.methods} | words.CONTROLS
+    rows = []
+    for name, title in titles.items():
+        of = table[table["method"] == name]
+        spans = [_span(of.loc[of["metric"] == metric, "mean"].tolist()) for metric in names]
+        if len(of):
+            rows.append([title, *spans])
+    several = ", lowest to highest mean of a model" if len(inputs.models) > 1 else ""
+    head = ["heatmaps", *(inputs.metric(name).name for name in names)]
+    return Table(f"Described, not tested{several}", head, rows) if rows else None
+
+
+def _span(values: list[float]) -> str:
+    if not values:
+        return "–"
+    form = words.precision(*values)
+    return " to ".join(dict.fromkeys(words.number(value, form=form) for value in (min(values), max(values))))
+
+
+def _others(inputs: Inputs, family: str, method: str) -> list[str]:
+    """The metrics of a family that have a value of the method, less the primary one."""
+    table = inputs.metrics
+    of = table[(table["family"] == family) & (table["method"] == method) & table["mean"].notna()]
+    return [name for name in dict.fromkeys(of["metric"]) if name != inputs.primary(family)]
+
+
+def _asked(inputs: Inputs, method: str) -> list[str]:
+    return [model for model in inputs.models if model not in inputs.refused.get(method, {})]
 
 
 def _scored(inputs: Inputs, family: str, method: str, metrics: Sequence[str]) -> tuple[list[str], list[list[str]]]:
@@ -86,6 +138,7 @@ def _scored(inputs: Inputs, family: str, method: str, metrics: Sequence[str]) ->
     table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["method"] == method)]
     counts = table.set_index(["metric", "model"])[["groups", "missing"]]
     rows = [(metric, row) for metric in metrics for row in charts.dot_rows(inputs, family, method, metric)]
+    rows = [(metric, row) for metric, row in rows if row.model in _asked(inputs, method)]
     marks = [mark for mark in words.CONTROLS if any(mark in row.marks for _, row in rows)]
     single = any(row.seeds for _, row in rows)
     body = []
@@ -115,7 +168,7 @@ def pairs(inputs: Inputs, family: str, method: str) -> Table:
             words.number(cell.difference, sign=True),
             words.number(cell.effect, sign=True),
             words.p_value(cell.p),
-            "yes" if cell.p <= alpha else "not shown",
+            _different(cell, alpha),
         ]
         for cell in charts.pair_cells(inputs, family, method)
     ]
@@ -123,15 +176,40 @@ def pairs(inputs: Inputs, family: str, method: str) -> Table:
     return Table("Every pair of models", head, rows)
 
 
+def _different(cell: charts.Pair, alpha: float) -> str:
+    if cell.p > alpha:
+        return "not shown"
+    return "yes" if cell.effect * cell.difference >= 0 else "yes, but by ranks the other way"
+
+
 def missing(inputs: Inputs) -> Table | None:
-    """Scores of heatmaps (not of controls) without a value, by reason."""
+    """Scores of heatmaps (not of controls) without a value, by reason; not those of models that a method refuses."""
     table = inputs.missing[inputs.missing["method"].isin(inputs.methods)]
+    refused = [
+        model in inputs.refused.get(method, {}) for method, model in zip(table["method"], table["model"], strict=True)
+    ]
+    table = table[~np.array(refused, bool)]
     rows = []
     for text, found in table.groupby("reason", sort=False):
-        absent = set(found["model"])
-        names = [model for model in inputs.models if model in absent]
-        everyone = len(names) == len(inputs.models) > 1
-        metrics = [words.metric(name).name for name in dict.fromkeys(found["metric"])]
-        who = "all models" if everyone else words.listed(names)
-        rows.append([words.reason(text), words.listed(metrics), who, f"{found['scores'].sum():,}"])
-    return Table("Scores that cannot be had", ["why", "metrics", "models", "scores"], rows) if rows else None
+        cells = [words.reason(text), _metrics(inputs, found["metric"]), _some(found["model"], inputs.models, "models")]
+        if len(inputs.methods) > 1:
+            cells.insert(1, _some(found["method"], inputs.methods, "methods"))
+        rows.append([*cells, f"{found['scores'].sum():,}"])
+    head = ["why", *(["methods"] if len(inputs.methods) > 1 else []), "metrics", "models", "scores"]
+    return Table("Scores that cannot be had", head, rows) if rows else None
+
+
+def _some(present: Iterable[str], names: Sequence[str], many: str) -> str:
+    found = [name for name in names if name in set(present)]
+    return f"all {many}" if len(found) == len(names) > 1 else words.listed(found)
+
+
+def _metrics(inputs: Inputs, present: Iterable[str]) -> str:
+    """Names of metrics, or of their family where none of it is missing."""
+    present, parts = set(present), []
+    for family in inputs.families:
+        of = dict.fromkeys(inputs.metrics.loc[inputs.metrics["family"] == family, "metric"])
+        found = [name for name in of if name in present]
+        whole = len(found) == len(of) > 1
+        parts += [f"all of {family}"] if whole else [inputs.metric(name).name for name in found]
+    return words.listed(parts)

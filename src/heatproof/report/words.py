@@ -1,8 +1,20 @@
-"""What metrics, controls and reasons are called on the page, for a reader who never heard of them."""
+"""How numbers and reasons are written on the page, and the words for a metric, a method or a family by its name."""
 
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from heatproof.registry import attributes
+from heatproof.report.metric_words import METRICS, VARIANTS
+from heatproof.report.vocabulary import (  # noqa: F401 (other modules read them from here)
+    ACCURACY,
+    CONTROLS,
+    CONTROLS_EXPLAINED,
+    FAMILIES,
+    METHODS,
+    YARDSTICKS,
+    Family,
+)
 
 
 class Metric(NamedTuple):
@@ -12,98 +24,10 @@ class Metric(NamedTuple):
     asks: str
     better: str = "higher"
 
+    @property
+    def direction(self) -> str:
+        return f"{self.better} is better" if self.better != "none" else "no direction is better"
 
-class Family(NamedTuple):
-    """`controls` are those that are fair to its metrics, and the ceiling, a yardstick, where there is one."""
-
-    title: str
-    asks: str
-    controls: tuple[str, ...] = ("random", "center", "lowres_noise", "other_image", "ceiling")
-
-
-ACCURACY = "Do the models know what they are looking at?"
-FAMILIES = {
-    "localization": Family(
-        "Do the heatmaps mark the right place?",
-        "Localization compares the hot area of a heatmap with the region that the image's truth mask marks.",
-    ),
-    "faithfulness": Family(
-        "Do the models use what the heatmaps mark?",
-        "Faithfulness covers parts of the image in the order of the heatmap and asks the model again: if the hot "
-        "parts matter to the model, its certainty must fall.",
-    ),
-    "consistency": Family(
-        "Does training again give the same heatmaps?",
-        "Consistency compares the heatmaps of one architecture that was trained several times from different "
-        "random starts, image by image.",
-        ("other_image",),  # a blob agrees with itself, and two noises by how much of the image they cover
-    ),
-}
-
-METRICS = {
-    "localization_accuracy": Metric(
-        "Localization accuracy",
-        "How much of the marked region is at least half hot? A map that is hot everywhere scores 1, so read it "
-        "only beside the others.",
-    ),
-    "iou": Metric("Overlap (IoU)", "How large is the overlap of the half-hot area and the marked region, of 1?"),
-    "pointing_game": Metric("Pointing game", "How often is the hottest point inside the marked region?"),
-    "relevance_mass_accuracy": Metric(
-        "Relevance mass accuracy", "Which share of all heat lies inside the marked region?"
-    ),
-    "relevance_rank_accuracy": Metric(
-        "Relevance rank accuracy",
-        "Take as many of the hottest pixels as the marked region has: which share of them lies inside it?",
-    ),
-    "faithfulness_probability": Metric(
-        "Drop in probability",
-        "How far does the probability of the true class fall when the hot parts are dimmed?",
-    ),
-    "faithfulness_logit": Metric(
-        "Drop in logit",
-        "How far does the model's raw output for the true class fall when the hot parts are dimmed?",
-    ),
-    "deletion_auc": Metric(
-        "Deletion area",
-        "How certain does the model stay while the hottest pixels are covered first?",
-        "lower",
-    ),
-    "insertion_auc": Metric(
-        "Insertion area", "How certain does the model become while the hottest pixels are uncovered first?"
-    ),
-    "srg": Metric(
-        "Symmetric relevance gain",
-        "How much more does the model lose when the hottest pixels are covered first than when the coldest are? "
-        "A map without meaning gets about 0.",
-    ),
-    "iou_seeds": Metric(
-        "Overlap between trainings", "How large is the overlap of the half-hot areas of two trainings, of 1?"
-    ),
-    "iou_reference": Metric(
-        "Overlap with the first training",
-        "How large is the overlap of the half-hot areas with the first training's?",
-    ),
-    "rank_correlation_seeds": Metric(
-        "Rank correlation between trainings",
-        "Do two trainings rank the pixels of an image in the same order? 1 is the same order, 0 is no relation.",
-    ),
-}
-
-CONTROLS = {
-    "random": "random noise",
-    "center": "centre blob",
-    "lowres_noise": "coarse noise",
-    "other_image": "another image's map",
-    "ceiling": "the truth at this grid",
-}
-CONTROLS_EXPLAINED = {
-    "random": "a heatmap of pure noise",
-    "center": "one blob in the middle of every image",
-    "lowres_noise": "noise as coarse as the model's own heatmaps",
-    "other_image": "the model's heatmap of a different image",
-    "ceiling": "the true region itself, blurred to the coarse grid on which the model's heatmaps are computed (a "
-    "yardstick for what the grid costs; a sharper map can pass it)",
-}
 
 GROUPS = {
     "patient": ("patient", "patients"),
@@ -119,17 +43,44 @@ _REASONS = {
     "all zero": "it is zero everywhere",
     "constant": "it has the same value everywhere",
     "not finite": "it holds values that are not numbers",
+    "not supported": "the method refuses this model",
+    "one of the images left out": "the method was asked to explain a part of the images only",
+    "no other image": "there is no other image to take a map from",
 }
 
 
-def metric(name: str) -> Metric:
-    """A metric's words; one that is not known here goes by its own name."""
-    return METRICS.get(name, Metric(name.replace("_", " ").capitalize(), ""))
+def metric(name: str, better: str = "higher") -> Metric:
+    """A metric's words. A variant (another baseline) is named after its metric; one that is not known here goes by
+    its own name, and what it asks is the first line of its function's docstring."""
+    if name in METRICS:
+        return Metric(*METRICS[name], better)
+    base = max((known for known in METRICS if name.startswith(f"{known}_")), key=len, default=None)
+    found = attributes("score", "metric").get(name)
+    if base and not found:
+        variant = name.removeprefix(f"{base}_")
+        title, asks = METRICS[base]
+        return Metric(f"{title} ({VARIANTS.get(variant, variant.replace('_', ' '))})", asks, better)
+    return Metric(name.replace("_", " ").capitalize(), first_sentence(found["doc"]) if found else "", better)
+
+
+def method(name: str) -> str:
+    """What a method does, with its sign convention."""
+    if name in METHODS:
+        return METHODS[name]
+    found = attributes("explain", "method").get(name)
+    if found is None:
+        return "heatmaps made elsewhere"
+    signed = "signed: below zero speaks against the class" if found.get("signed") else "never below zero"
+    return "; ".join(filter(None, [inline(first_sentence(found["doc"])).removesuffix("."), signed]))
+
+
+def first_sentence(text: str) -> str:
+    return text.split(". ")[0].removesuffix(".") + "." if text else ""
 
 
 def family(name: str) -> Family:
     """A family's words; one that is not known here goes by its own name."""
-    return FAMILIES.get(name, Family(name.replace("_", " ").capitalize(), ""))
+    return FAMILIES.get(name, Family(name.replace("_", " ").capitalize(), "", tuple(CONTROLS), name.replace("_", " ")))
 
 
 def reason(text: str) -> str:

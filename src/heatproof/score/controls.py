@@ -1,8 +1,8 @@
 """Maps that know nothing of the image or of the model, which a score has to beat, and a yardstick for a grid's cost.
 
 Every control is fixed by the study and the image, so that all models meet the same one:
-`random`, `center` and the choice of `other_image` are equal for all models, `lowres_noise` for all
-models of one grid.
+`random`, `center`, `mean_mask`, `edges` and the choice of `other_image` are equal for all models, `lowres_noise` for
+all models of one grid. `truth` need not be beaten: it is the ceiling of localization.
 """
 
 from collections import Counter
@@ -10,19 +10,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from heatproof.maps import upsample
 from heatproof.score.maps import pool
 from heatproof.seeds import derive, generator
 
-RANDOM, LOWRES_NOISE, CENTER, OTHER_IMAGE, CEILING = (
-    "random",
-    "lowres_noise",
-    "center",
-    "other_image",
-    "ceiling",
-)
+RANDOM, LOWRES_NOISE, CENTER, OTHER_IMAGE = "random", "lowres_noise", "center", "other_image"
+MEAN_MASK, EDGES, CEILING, TRUTH = "mean_mask", "edges", "ceiling", "truth"
+
+_BATCH = 256  # masks that are read at a time
 
 Key = tuple[str | int, ...]  # what a draw is for: study, image_id, and the seed where draws must differ by it
 
@@ -83,3 +81,37 @@ def ceiling(masks: Tensor, grid: tuple[int, int]) -> Tensor:
         float32 [images, height, width].
     """
     return upsample(pool(masks, grid), masks.shape[-2:])
+
+
+def mean_mask(masks: np.ndarray, rows: np.ndarray) -> Tensor:
+    """Where lesions are in the training images: the mean of their masks, float32 [height, width].
+
+    All zero, and so degenerate, where none of them has a mask.
+
+    Args:
+        masks: bool [all images, height, width], read a few at a time.
+        rows: which of them are training images of the fold with a truth, int [images].
+    """
+    total = np.zeros(masks.shape[1:])
+    for start in range(0, len(rows), _BATCH):
+        total += masks[rows[start : start + _BATCH]].sum(0)
+    return torch.from_numpy(total / max(len(rows), 1)).float()
+
+
+def edges(pixels: Tensor) -> Tensor:
+    """Edges of the images: the length of Sobel's gradient of the channels' mean, float32 [images, height, width].
+
+    Beyond the image its outermost pixels go on, so that the frame is no edge.
+
+    Args:
+        pixels: uint8 or float [images, channels, height, width].
+    """
+    grey = F.pad(pixels.float().mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    across = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    kernels = torch.stack([across, across.T])[:, None]
+    return F.conv2d(grey, kernels).square().sum(1).sqrt()
+
+
+def truth(masks: Tensor) -> Tensor:
+    """The mask itself as a map, float32 [images, height, width]: no localization metric may rate another map higher."""
+    return masks.float()

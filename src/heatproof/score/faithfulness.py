@@ -1,26 +1,39 @@
-"""Does the model use what the heatmap marks? Pixels are removed or inserted and the output is watched.
+"""Does the model use what the heatmap marks? Pixels are removed or inserted and the probability is watched.
 
-`responses` asks the model once for everything; a metric is a function of a `Response`, so that no
-forward pass is made twice. Metrics return float64 [maps].
+`responses` asks the model once for everything; a metric is a function of what it answered, so that no forward
+pass is made twice. Metrics here are functions of the `Curves` of one baseline, those of `confidence.py` of a
+`Response`. All return float64 [maps], NaN for degenerate maps and where an output is not finite.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
+from heatproof.score.asking import Case, Forward, on, outputs
+from heatproof.score.baselines import EMPTIED, baseline_image, remover
 from heatproof.score.maps import ranks, scorable, unit_scale
 from heatproof.score.registry import registry
 
 METRICS, metric = registry()
 UNDEFINED = "output not finite"  # the only reason left once the map is sound
-BLUR = 10 / 224  # standard deviation as a share of the shorter side (Fong and Vedaldi 2017: 10 of 224 pixels)
 
-Forward = Callable[[Tensor], Tensor]
-Case = tuple[Tensor, Tensor, int]  # pixels [channels, height, width], maps [maps, height, width], target
+
+@dataclass(frozen=True)
+class Curves:
+    """Probability of the target as pixels of one image make way for one baseline, float64 on the CPU.
+
+    Attributes:
+        share: [steps + 1], share of the pixels removed, or inserted, from 0 to 1.
+        deletion: [maps, steps + 1], with that share removed, most relevant first.
+        insertion: [maps, steps + 1], with that share inserted into the baseline, most relevant first.
+    """
+
+    share: Tensor
+    deletion: Tensor
+    insertion: Tensor
 
 
 @dataclass(frozen=True)
@@ -28,181 +41,154 @@ class Response:
     """What a model answers for the target of one image, float64 on the CPU; NaN for degenerate maps.
 
     Attributes:
-        share: [steps + 1], share of the pixels removed, or inserted, from 0 to 1.
-        deletion: [maps, steps + 1], probability with that share removed, most relevant first.
-        insertion: [maps, steps + 1], probability with that share inserted into the baseline,
-            most relevant first.
+        curves: by baseline.
         logit: [], of the whole image.
         logit_without: [maps], of the image times (1 - L), L being the map in [0, 1].
         probability: [], of the whole image.
         probability_without: [maps], of the image times (1 - L).
+        probability_within: [maps], of the image times L.
     """
 
-    share: Tensor
-    deletion: Tensor
-    insertion: Tensor
+    curves: dict[str, Curves]
     logit: Tensor
     logit_without: Tensor
     probability: Tensor
     probability_without: Tensor
+    probability_within: Tensor
 
 
-@metric("faithfulness_logit")
-def faithfulness_logit(response: Response) -> Tensor:
-    """`f(x)_y - f(x ⊙ (1 - L))_y` of the logit (arXiv 2601.12826, Eq. 5); larger is better."""
-    return response.logit - response.logit_without
-
-
-@metric("faithfulness_probability")
-def faithfulness_probability(response: Response) -> Tensor:
-    """`f(x)_y - f(x ⊙ (1 - L))_y` of the probability (arXiv 2601.12826, Eq. 5); larger is better."""
-    return response.probability - response.probability_without
-
-
-@metric("deletion_auc")
-def deletion_auc(response: Response) -> Tensor:
+@metric("deletion_auc", better="lower")
+def deletion_auc(curves: Curves) -> Tensor:
     """Area under the deletion curve by the trapezoid rule (Petsiuk et al. 2018); smaller is better."""
-    return torch.trapezoid(response.deletion, response.share)
+    return torch.trapezoid(curves.deletion, curves.share)
 
 
 @metric("insertion_auc")
-def insertion_auc(response: Response) -> Tensor:
+def insertion_auc(curves: Curves) -> Tensor:
     """Area under the insertion curve by the trapezoid rule (Petsiuk et al. 2018); larger is better."""
-    return torch.trapezoid(response.insertion, response.share)
+    return torch.trapezoid(curves.insertion, curves.share)
 
 
 @metric("srg")
-def srg(response: Response) -> Tensor:
+def srg(curves: Curves) -> Tensor:
     """Symmetric relevance gain (Blücher et al. 2024), in [-1, 1]; 0 for an order that tells nothing.
 
     To insert the most relevant pixels first is to remove the least relevant first, so the gain,
     least minus most relevant first, is insertion minus deletion area. Comparable between models,
     where raw areas are not.
     """
-    return insertion_auc(response) - deletion_auc(response)
+    return insertion_auc(curves) - deletion_auc(curves)
 
 
-def baseline_image(pixels: Tensor, baseline: str) -> Tensor:
-    """What stands where pixels were removed.
+@metric("aopc_morf")
+def aopc_morf(curves: Curves) -> Tensor:
+    """Mean drop of the probability, most relevant removed first (Samek et al. 2017); larger is better.
 
-    Args:
-        pixels: float [channels, height, width] in [0, 1].
-        baseline: `zero` (black), `mean` (each channel's mean over the image), or `blur` (the image
-            under a Gaussian of `BLUR`).
-
-    Returns:
-        float of the same shape.
-
-    Raises:
-        ValueError: the baseline has another name.
+    `1 / (L + 1) Σ_k f(x) - f(x_k)` over k = 0 to L steps. It reads the deletion curve: where the steps are equally
+    wide, `(L + 1) (f(x) - aopc_morf) = L deletion_auc + (f(x) + f(x_L)) / 2`.
     """
-    if baseline == "zero":
-        return torch.zeros_like(pixels)
-    if baseline == "mean":
-        return pixels.mean((1, 2), keepdim=True).expand_as(pixels)
-    if baseline == "blur":
-        sigma = BLUR * min(pixels.shape[1:])
-        return gaussian_blur(pixels, [2 * round(3 * sigma) + 1] * 2, [sigma] * 2)
-    raise ValueError(f"a baseline is zero, mean or blur, not {baseline!r}")
+    return (curves.deletion[:, :1] - curves.deletion).mean(1)
 
 
-def _variants(pixels: Tensor, maps: Tensor, counts: list[int], baseline: str) -> Tensor:
-    """The image, the fully removed image, then per map: deletions, insertions, and `x ⊙ (1 - L)`."""
-    inner = torch.tensor(counts[1:-1], device=maps.device).view(1, -1, 1, 1)
-    place = ranks(maps)[:, None]
-    keep = torch.cat([place >= inner, place < inner], dim=1)[:, :, None]
-    removed = baseline_image(pixels, baseline)
-    hard = torch.where(keep, pixels, removed)
-    soft = pixels * (1 - unit_scale(maps)).to(pixels.dtype)[:, None]
-    return torch.cat([pixels[None], removed[None], torch.cat([hard, soft[:, None]], dim=1).flatten(0, 1)])
+@metric("aopc_lerf", better="lower")
+def aopc_lerf(curves: Curves) -> Tensor:
+    """Mean drop of the probability, least relevant removed first (Samek et al. 2017); smaller is better.
+
+    It reads the insertion curve backwards: `(L + 1) (f(x) - aopc_lerf) = L insertion_auc + (f(x) + f(x_L)) / 2`
+    where the steps are equally wide.
+    """
+    return (curves.insertion[:, -1:] - curves.insertion).mean(1)
 
 
-def _response(logits: Tensor, target: int, usable: Tensor, counts: list[int]) -> Response:
+def _ends(baselines: Sequence[str]) -> list[str]:
+    """The baselines whose image with nothing left is asked: two that share it ask it once."""
+    return list(dict.fromkeys(EMPTIED.get(baseline, baseline) for baseline in baselines))
+
+
+def _variants(pixels: Tensor, maps: Tensor, counts: list[int], baselines: Sequence[str]) -> Iterator[Tensor]:
+    """The image, it with nothing left by each baseline, then per map: for each baseline deletions and insertions,
+    and once `x ⊙ (1 - L)` and `x ⊙ L`."""
+    yield pixels[None]
+    yield from (baseline_image(pixels, end)[None] for end in _ends(baselines))
+    removers = [remover(pixels, baseline) for baseline in baselines]
+    maps = on(pixels.device, maps)
+    inner = on(pixels.device, torch.tensor(counts[1:-1])).view(-1, 1, 1)
+    for place, scale in zip(ranks(maps), unit_scale(maps), strict=True):
+        keep = torch.cat([place >= inner, place < inner])
+        yield from (remove(keep) for remove in removers)
+        yield pixels * torch.stack([1 - scale, scale]).to(pixels.dtype)[:, None]
+
+
+def _response(logits: Tensor, target: int, usable: Tensor, counts: list[int], baselines: Sequence[str]) -> Response:
     """Sort the logits of `_variants` into curves; maps that are not usable get NaN."""
-    steps = len(counts) - 1
+    inner = len(counts) - 2
+    ends = _ends(baselines)
+    first, each = 1 + len(ends), 2 * inner * len(baselines) + 2
     logits = logits.masked_fill(~logits.isfinite(), torch.nan)
 
-    def parts(output: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        of_map = torch.full((len(usable), 2 * steps - 1), torch.nan, dtype=torch.float64)
-        of_map[usable] = output[2:].view(-1, 2 * steps - 1)
-        return output[0], output[1], of_map
+    def parts(output: Tensor) -> tuple[Tensor, Tensor]:
+        of_map = torch.full((len(usable), each), torch.nan, dtype=torch.float64)
+        of_map[usable] = output[first:].view(-1, each)
+        return output[:first], of_map
 
-    logit, _, logits_of_map = parts(logits[:, target])
-    whole, removed, curves = parts(logits.softmax(1)[:, target])
-    start, end = (torch.where(usable, value, torch.nan)[:, None] for value in (whole, removed))
+    logit, logits_of_map = parts(logits[:, target])
+    whole, of_map = parts(logits.softmax(1)[:, target])
+    share = torch.tensor(counts, dtype=torch.float64) / counts[-1]
+    start, *emptied = (torch.where(usable, value, torch.nan)[:, None] for value in whole)
+    curves = {}
+    for b, baseline in enumerate(baselines):
+        end = emptied[ends.index(EMPTIED.get(baseline, baseline))]
+        deletion, insertion = of_map[:, 2 * inner * b :][:, :inner], of_map[:, 2 * inner * b + inner :][:, :inner]
+        curves[baseline] = Curves(
+            share, torch.cat([start, deletion, end], dim=1), torch.cat([end, insertion, start], dim=1)
+        )
     return Response(
-        share=torch.tensor(counts, dtype=torch.float64) / counts[-1],
-        deletion=torch.cat([start, curves[:, : steps - 1], end], dim=1),
-        insertion=torch.cat([end, curves[:, steps - 1 : -1], start], dim=1),
-        logit=logit,
-        logit_without=logits_of_map[:, -1],
-        probability=whole,
-        probability_without=curves[:, -1],
+        curves=curves,
+        logit=logit[0],
+        logit_without=logits_of_map[:, -2],
+        probability=whole[0],
+        probability_without=of_map[:, -2],
+        probability_within=of_map[:, -1],
     )
 
 
-def _outputs(forward: Forward, stacks: Iterable[Tensor], batch_size: int) -> Iterator[Tensor]:
-    """Logits of each stack, float64 on the CPU, from batches of one size that are cut across stacks."""
-    sizes: deque[int] = deque()
-    waiting: list[Tensor] = []
-    done: list[Tensor] = []
-
-    def evaluate() -> None:
-        with torch.inference_mode():
-            done.extend(forward(torch.stack(waiting[:batch_size])).double().cpu())
-        del waiting[:batch_size]
-
-    def finished() -> Iterator[Tensor]:
-        while sizes and len(done) >= sizes[0]:
-            size = sizes.popleft()
-            yield torch.stack(done[:size])
-            del done[:size]
-
-    for stack in stacks:
-        sizes.append(len(stack))
-        waiting.extend(stack)
-        while len(waiting) >= batch_size:
-            evaluate()
-        yield from finished()
-    while waiting:
-        evaluate()
-    yield from finished()
-
-
 def responses(
-    forward: Forward, cases: Iterable[Case], *, steps: int, baseline: str, batch_size: int
+    forward: Forward, cases: Iterable[Case], *, steps: int, baselines: Sequence[str], batch_size: int
 ) -> Iterator[Response]:
     """Ask a model about each image with parts of it removed.
 
-    Pixels are removed by the order of the map alone, ties in raster order. The whole image and the
-    fully removed one are evaluated once an image, and a degenerate map not at all.
+    Pixels are removed by the order of the map alone, ties in raster order. The whole image is asked once, with
+    nothing left once a baseline (`imputation` shares that of `mean`), and a degenerate map not at all.
 
     Args:
         forward: pixels [batch, channels, height, width] in [0, 1] to logits [batch, classes].
-        cases: per image, all on the device of `forward`: float pixels [channels, height, width] in
-            [0, 1], raw relevance [maps, height, width], and the index of the target class. Read one
-            at a time: memory holds one image's `2 + maps * (2 * steps - 1)` variants and a batch.
+        cases: per image float pixels [channels, height, width] in [0, 1] on the device of `forward`, raw relevance
+            [maps, height, width] there or on the CPU (which a GPU need not wait for), and the index of the target
+            class. Read one at a time: memory holds one image, the variants of one of its maps, and a batch.
         steps: parts into which the pixels are divided.
-        baseline: see `baseline_image`.
+        baselines: what removed pixels become, see `baselines.remover`.
         batch_size: images in a forward pass, filled across maps and images.
 
     Yields:
-        One response an image, in order.
+        One response an image, in order. Forward passes, in images: at most `1 + baselines`, and for each
+        map `2 baselines (steps - 1) + 2`.
 
     Raises:
         ValueError: an option is out of range.
     """
     if steps < 1 or batch_size < 1:
         raise ValueError(f"steps ({steps}) and batch_size ({batch_size}) must be at least 1")
+    if not baselines or len(set(baselines)) < len(baselines):
+        raise ValueError(f"baselines must be at least one, each once, not {list(baselines)}")
     plan: deque[tuple[int, Tensor, list[int]]] = deque()
 
-    def stacks() -> Iterator[Tensor]:
+    def stacks() -> Iterator[Iterator[Tensor]]:
         for pixels, maps, target in cases:
-            usable = scorable(maps)
+            usable = scorable(maps).cpu()
             area = pixels[0].numel()
             counts = [round(step * area / steps) for step in range(steps + 1)]
-            plan.append((target, usable.cpu(), counts))
-            yield _variants(pixels, maps[usable], counts, baseline)
+            plan.append((target, usable, counts))
+            yield _variants(pixels, maps[usable.to(maps.device)], counts, baselines)
 
-    for logits in _outputs(forward, stacks(), batch_size):
-        yield _response(logits, *plan.popleft())
+    for logits in outputs(forward, stacks(), batch_size):
+        yield _response(logits, *plan.popleft(), baselines)

@@ -10,12 +10,47 @@ import torch
 from torch import Tensor
 
 from heatproof import artifacts
-from heatproof.maps import degeneracy
+from heatproof.maps import DEGENERATE, degeneracy
 from heatproof.score import controls
 
 CHUNK = 64  # images read at a time
 
 Stack = tuple[Tensor, list[str]]  # maps [images, height, width], and why each cannot be scored ("" if it can)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What some controls read of a study beside its heatmaps.
+
+    Attributes:
+        pixels: uint8 [all images, channels, height, width], mapped from disk.
+        masks: bool [all images, height, width], mapped from disk.
+        places: int [images], where in both the explained images lie.
+        true: bool [images], which of them have a truth.
+        mean_mask: float32 [height, width], the mean mask of the training images.
+    """
+
+    pixels: np.ndarray
+    masks: np.ndarray
+    places: np.ndarray
+    true: np.ndarray
+    mean_mask: Tensor
+
+    def controls(self, images: np.ndarray) -> dict[str, Stack]:
+        """Controls of some images that are the same for all models."""
+        places, true = self.places[images], self.true[images]
+        masks = torch.from_numpy(self.masks[places] & true[:, None, None])
+        made = {
+            controls.EDGES: controls.edges(torch.from_numpy(self.pixels[places])),
+            controls.MEAN_MASK: self.mean_mask.expand(len(images), *self.mean_mask.shape),
+            controls.TRUTH: controls.truth(masks),
+        }
+        stacks = {name: checked(maps) for name, maps in made.items()}
+        known = {controls.TRUTH: true, controls.MEAN_MASK: np.full(len(images), bool(self.mean_mask.any()))}
+        for name, has in known.items():
+            maps, reasons = stacks[name]
+            stacks[name] = maps, ["no truth" if not h else r for h, r in zip(has, reasons, strict=True)]
+        return stacks
 
 
 @dataclass(frozen=True)
@@ -27,10 +62,11 @@ class Heatmaps:
         images: one row an image: image_id, group, target.
         methods: in the study's order; controls that need a map or a grid take the first one's.
         grid: rows and columns of the layer that the first method explains.
-        rows: int [methods, images], where in `array` a map lies.
-        flags: str [methods, images], the explain stage's reason why a map is degenerate, or "".
+        rows: int [methods, images], where in `array` a map lies, or -1 where there is none.
+        flags: str [methods, images], the explain stage's reason why a map cannot be scored, or "".
         partners: int [images], whose map is the control `other_image`.
         array: float32 [rows, height, width], mapped from disk.
+        beside: for the controls that look at images and masks; without it they are left out.
     """
 
     study: str
@@ -41,17 +77,25 @@ class Heatmaps:
     flags: np.ndarray
     partners: np.ndarray
     array: np.ndarray
+    beside: Beside | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def leader(self) -> int:
+        """The first method that this network can carry: its maps stand in for another image's."""
+        made = (self.flags == "").any(1)
+        return int(made.argmax())
+
     def read(self, method: int, images: np.ndarray) -> Stack:
         """Maps of one method; one that its own stage has flagged is not read, and is NaN."""
-        maps = torch.from_numpy(self.array[self.rows[method, images]])
-        flags = self.flags[method, images]
-        maps[torch.from_numpy(flags != "")] = torch.nan
-        reasons = [flag or reason for flag, reason in zip(flags, degeneracy(maps), strict=True)]
-        return maps, [f"degenerate map: {reason}" if reason else "" for reason in reasons]
+        flags, rows = self.flags[method, images], self.rows[method, images]
+        maps = torch.full((len(images), *self.array.shape[1:]), torch.nan)
+        read = flags == ""
+        maps[torch.from_numpy(read)] = torch.from_numpy(self.array[rows[read]])
+        found = zip(flags, degeneracy(maps), strict=True)
+        return maps, [_reason(flag or reason) for flag, reason in found]
 
     def stacks(self, images: np.ndarray, *draw: int) -> dict[str, Stack]:
         """Maps of every method and control for some images; `draw` makes the random controls differ."""
@@ -64,14 +108,25 @@ class Heatmaps:
             controls.CENTER: controls.center_blob(size).expand(len(images), *size),
         }
         stacks |= {name: checked(maps) for name, maps in made.items()}
-        maps, reasons = self.read(0, self.partners[images])
+        stacks[controls.OTHER_IMAGE] = self._of_other_images(self.leader, images)
+        return stacks | (self.beside.controls(images) if self.beside else {})
+
+    def others(self, images: np.ndarray, leader: int) -> dict[str, tuple[str, Stack]]:
+        """For each method the maps of other images, as a control of comparisons between maps: `other_image` of the
+        leader, `other_image:<method>` of any other; with the method that each belongs to."""
+        return {
+            controls.OTHER_IMAGE if i == leader else f"{controls.OTHER_IMAGE}:{method}": (
+                method,
+                self._of_other_images(i, images),
+            )
+            for i, method in enumerate(self.methods)
+        }
+
+    def _of_other_images(self, method: int, images: np.ndarray) -> Stack:
+        maps, reasons = self.read(method, self.partners[images])
         alone = self.partners[images] == images
         maps[torch.from_numpy(alone)] = torch.nan
-        stacks[controls.OTHER_IMAGE] = (
-            maps,
-            ["no other image" if a else r for a, r in zip(alone, reasons, strict=True)],
-        )
-        return stacks
+        return maps, ["no other image" if a else r for a, r in zip(alone, reasons, strict=True)]
 
     def chunks(self) -> Iterator[np.ndarray]:
         """Indices of the images, a few at a time."""
@@ -81,7 +136,12 @@ class Heatmaps:
 
 def checked(maps: Tensor) -> Stack:
     """Maps made here, with the reason for each that is degenerate."""
-    return maps, [f"degenerate map: {reason}" if reason else "" for reason in degeneracy(maps)]
+    return maps, [_reason(reason) for reason in degeneracy(maps)]
+
+
+def _reason(flag: str) -> str:
+    """A flag as the reason of a score that is missing."""
+    return f"degenerate map: {flag}" if flag in DEGENERATE else flag
 
 
 def read(study: str, folder: Path) -> Heatmaps:
@@ -93,7 +153,8 @@ def read(study: str, folder: Path) -> Heatmaps:
     path = folder / "index.parquet"
     index = artifacts.read_table(path, artifacts.HEATMAPS)
     array = artifacts.read_array(folder / "maps.npy")
-    if array.ndim != 3 or len(array) != len(index) or not len(index):
+    maps = index["row"][index["row"] >= 0]
+    if array.ndim != 3 or not len(index) or maps.duplicated().any() or (len(maps) and maps.max() >= len(array)):
         raise artifacts.ArtifactError(
             f"{path}: {len(index)} rows, and maps.npy of shape {array.shape} beside it; delete both and run again"
         )
@@ -103,15 +164,18 @@ def read(study: str, folder: Path) -> Heatmaps:
     wanted = pd.MultiIndex.from_product([methods, images.image_id])
     if not order.is_unique or len(order) != len(wanted):
         raise artifacts.ArtifactError(f"{path}: not one map for each image and method; delete the file and run again")
-    rows = order.get_indexer(wanted).reshape(len(methods), len(images))
-    first = index.iloc[rows[0, 0]]
+    places = order.get_indexer(wanted).reshape(len(methods), len(images))
+    first, rows = index.iloc[places[0, 0]], index["row"].to_numpy("int64")[places]
+    flags = index["degenerate"].to_numpy(object)[places]
+    if ((rows < 0) & (flags == "")).any():
+        raise artifacts.ArtifactError(f"{path}: a map is missing without a reason; delete the file and run again")
     return Heatmaps(
         study=study,
         images=images,
         methods=methods,
         grid=(int(first.grid_height), int(first.grid_width)),
         rows=rows,
-        flags=index.degenerate.to_numpy(object)[rows],
+        flags=flags,
         partners=controls.other_images(study, list(images.image_id), list(images.group)),
         array=array,
     )

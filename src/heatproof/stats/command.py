@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
         folds=len(args.folds),
         classes=len(classes),
         methods=args.methods,
-        primary={family: args.score["primary"][family] for family in families},
+        primary={family: args.score["primary"][family] for family in families if family in args.score["primary"]},
         settings=args.config,
     )
     for name, schema in {

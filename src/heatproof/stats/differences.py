@@ -62,7 +62,13 @@ def between_models(summary: dict, family: str, method: str) -> list[str]:
 
 
 def _largest(pairs: dict) -> str:
-    """`b over a by 0.10`: the pair with the largest difference of those that can be told apart."""
+    """`b over a by 0.10`: the pair with the largest difference of those that can be told apart.
+
+    The test is on ranks: where they point the other way than the mean, that is said.
+    """
     top = pairs["largest"]
     high, low = (top["a"], top["b"]) if top["difference"] > 0 else (top["b"], top["a"])
-    return f"{high} over {low} by {shown(abs(top['difference']))}"
+    told = f"{high} over {low} by {shown(abs(top['difference']))}"
+    if top["effect"] * top["difference"] < 0:
+        told += f" in the mean, which a few large differences carry: by ranks, which the test uses, {low} is ahead"
+    return told

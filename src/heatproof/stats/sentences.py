@@ -4,9 +4,11 @@ from heatproof.stats.differences import between_models
 from heatproof.stats.words import (
     CLAIMS,
     CONTROL_NAMES,
+    FAILURES,
     KEPT_TOGETHER,
     REASONS,
     counted,
+    expected,
     joined,
     plain,
     shown,
@@ -31,7 +33,7 @@ def thresholds(summary: dict) -> tuple[str, str]:
 
 def verdicts(summary: dict, family: str, method: str) -> dict[str, list[str]]:
     """Models by their result: `better` all controls, `worse` any of them, else `unclear`."""
-    by_control = summary["controls"][family][method].values()
+    by_control = summary["controls"].get(family, {}).get(method, {}).values()
     results: dict[str, list[str]] = {"better": [], "worse": [], "unclear": []}
     for model in judged(summary):
         found = [rows[model]["verdict"] for rows in by_control if model in rows]
@@ -63,18 +65,21 @@ def unjudged(summary: dict, family: str, method: str) -> str | None:
 
 def against_controls(summary: dict, family: str, method: str) -> list[str]:
     """Which models' heatmaps beat the controls of a family."""
-    controls = summary["controls"][family][method]
+    controls = summary["controls"].get(family, {}).get(method)
     if not controls:
         return ["There is no control to hold these heatmaps against."]
     names, claim = joined([CONTROL_NAMES[name] for name in controls]), CLAIMS[family]
     found, texts = verdicts(summary, family, method), []
     if found["better"]:
         texts.append(f"The heatmaps of {joined(found['better'])} {claim} {names}.")
+    beaten_by: dict[str, list[str]] = {}
     for model in found["worse"]:
         worse = [
             CONTROL_NAMES[name] for name, rows in controls.items() if rows.get(model, {}).get("verdict") == "worse"
         ]
-        texts.append(f"The heatmaps of {model} do worse than {joined(worse)}.")
+        beaten_by.setdefault(joined(worse), []).append(model)
+    for worse, models in beaten_by.items():
+        texts.append(f"The heatmaps of {joined(models)} {FAILURES.get(family, 'do worse than')} {worse}.")
     if found["unclear"]:
         texts.append(f"That the heatmaps of {joined(found['unclear'])} {claim} {names} could not be shown.")
         rows = [rows[model] for rows in controls.values() for model in found["unclear"] if model in rows]
@@ -88,11 +93,12 @@ def cautions(summary: dict, family: str, method: str) -> list[str]:
     metric, texts = plain(summary["primary"][family]["metric"]), []
     means = values(summary, family, method)
     for model, row in summary["missing"][family].get(method, {}).items():
-        reasons = {reason: count for reason, count in row["reasons"].items() if reason not in REASONS}
-        lost, expected = sum(reasons.values()), sum(row["reasons"].get(reason, 0) for reason in REASONS)
-        if model not in judged(summary) or lost <= MANY_MISSING * (row["scores"] - expected):
+        reasons = {reason: count for reason, count in row["reasons"].items() if not expected(reason)}
+        lost = sum(reasons.values())
+        asked = row["scores"] - sum(row["reasons"].values()) + lost
+        if model not in judged(summary) or lost <= MANY_MISSING * asked:
             continue
-        share, why = lost / (row["scores"] - expected), max(reasons, key=reasons.get)
+        share, why = lost / asked, max(reasons, key=reasons.get)
         then = (
             "its mean is over the rest and may flatter it"
             if model in means
@@ -192,8 +198,33 @@ def left_out_sentence(summary: dict) -> str | None:
     )
 
 
+def refusal_sentences(summary: dict, method: str) -> list[str]:
+    """Which models a method refuses, a line a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for model, reason in summary["refused"].get(method, {}).items():
+        by_reason.setdefault(reason, []).append(model)
+    everyone = len(summary["models"]) if len(summary["models"]) > 1 else 0
+    return [
+        f"No heatmaps of {'any model' if len(models) == everyone else joined(models)}: {reason}."
+        for reason, models in by_reason.items()
+    ]
+
+
+def methods_sentence(summary: dict) -> str | None:
+    """What several methods do to the tests."""
+    count = len(summary["methods"])
+    if count < 2:
+        return None
+    return (
+        f"{count} explanation methods were tested, each by itself: p values are not corrected for their number, and "
+        f"differences between methods are described, not tested."
+    )
+
+
 def family_sentences(summary: dict, family: str, method: str) -> list[str]:
-    """Everything that is said about one family and method."""
+    """Everything that is said about one family and method; nothing where the method refuses every model."""
+    if set(judged(summary)) and set(judged(summary)) <= set(summary["refused"].get(method, {})):
+        return []
     reason = unjudged(summary, family, method)
     if reason:
         return [reason]
@@ -202,13 +233,17 @@ def family_sentences(summary: dict, family: str, method: str) -> list[str]:
 
 
 def sentences(summary: dict) -> list[dict[str, str]]:
-    """All sentences, as {family, text}; family is `general` where they hold for every one."""
+    """All sentences, as {family, method, text}.
+
+    Family is `general` and method "" where they hold for every one; family is `methods` for what holds for all
+    families of a method.
+    """
     comparison = (summary["comparison"] or {}).get("sentence")
     general = [left_out_sentence(summary), comparison, groups_sentence(summary), seeds_sentence(summary)]
-    texts = [{"family": "general", "text": text} for text in general if text]
-    many = len(summary["methods"]) > 1
-    for family in summary["primary"]:
-        for method in summary["methods"]:
-            found = family_sentences(summary, family, method)
-            texts += [{"family": family, "text": f"{method}: {text}" if many else text} for text in found]
+    general.append(methods_sentence(summary))
+    texts = [{"family": "general", "method": "", "text": text} for text in general if text]
+    for method in summary["methods"]:
+        found = {"methods": refusal_sentences(summary, method)}
+        found |= {family: family_sentences(summary, family, method) for family in summary["primary"]}
+        texts += [{"family": family, "method": method, "text": text} for family, told in found.items() for text in told]
     return texts

@@ -1,22 +1,14 @@
 """The numbers of a study that verdicts rest on, as one nested dictionary (DVC's metrics file)."""
 
 from collections.abc import Sequence
+from itertools import product
 
 import pandas as pd
 
+from heatproof.stats import families
 from heatproof.stats.compare import compare_control, compare_pairs, friedman, smallest_corrected_p, wide_table
 
-CONTROLS = ("random", "lowres_noise", "center", "other_image")
-CEILING = "ceiling"
-LOWER_IS_BETTER = {"deletion_auc"}
-
-# The controls that a verdict asks for. Centre blobs agree with themselves by construction, and the IoU of
-# noise depends on its area: only the map of another image is a fair control of consistency.
-JUDGED_CONTROLS = {
-    "localization": ("random", "center"),
-    "faithfulness": ("random", "center"),
-    "consistency": ("other_image",),
-}
+REFUSED = "not supported:"
 
 
 def number(value: float | None) -> float | None:
@@ -64,27 +56,36 @@ def compare_models(wide: pd.DataFrame, alpha: float) -> tuple[dict, dict, pd.Dat
 
 
 def judge_family(
-    means: pd.DataFrame, family: str, metric: str, method: str, models: Sequence[str], alpha: float
+    means: pd.DataFrame, controls: pd.DataFrame, family: str, method: str, models: Sequence[str], alpha: float
 ) -> tuple[dict, pd.DataFrame]:
     """What one method's primary metric says of the models that take part.
+
+    Args:
+        means: group means of the metric, as from `groups.group_means`.
+        controls: those of the controls over the images that have a value of the method.
 
     Returns:
         `controls` (control -> model -> `compare_control`), `omnibus` and `pairs`; and the table of pairs.
     """
-    means = means[means["family"] == family]
+    metric = means["metric"].iloc[0]
+    lower = families.better(family, metric) == "lower"
     wide = wide_table(means, metric, method, list(models))
     omnibus, counts, pairs = compare_models(wide, alpha)
-    controls = {
-        control: compare_control(
-            wide,
-            wide_table(means, metric, control, list(models)),
-            alpha,
-            lower_is_better=metric in LOWER_IS_BETTER,
-        )
-        for control in JUDGED_CONTROLS[family]
+    tables = {
+        control: wide_table(controls, metric, control, list(models)) for control in families.JUDGED_CONTROLS[family]
     }
-    controls = {control: rows for control, rows in controls.items() if rows}
-    return {"controls": controls, "omnibus": omnibus, "pairs": counts}, pairs
+    found = {control: compare_control(wide, table, alpha, lower_is_better=lower) for control, table in tables.items()}
+    found = {control: rows for control, rows in found.items() if rows}
+    return {"controls": found, "omnibus": omnibus, "pairs": counts}, pairs
+
+
+def directions(metrics: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Family -> metric -> `higher`, `lower` or `none`, of the metrics table."""
+    named = metrics[["family", "metric"]].drop_duplicates()
+    return {
+        family: {metric: families.better(family, metric) for metric in of["metric"]}
+        for family, of in named.groupby("family", sort=False)
+    }
 
 
 def model_means(metrics: pd.DataFrame, family: str, metric: str) -> dict[str, dict[str, float | None]]:
@@ -100,7 +101,8 @@ def seed_means(per_seed: pd.DataFrame, methods: Sequence[str]) -> dict[str, dict
     """Method -> model -> seed -> mean over groups, of one metric's rows; scores across seeds have none."""
     rows = per_seed[per_seed["method"].isin(methods) & per_seed["seed"].notna()]
     table: dict = {}
-    for (method, model, seed), mean in rows.groupby(["method", "model", "seed"])["value"].mean().items():
+    means = rows.groupby(["method", "model", "seed"], observed=True)["value"].mean()
+    for (method, model, seed), mean in means.items():
         table.setdefault(method, {}).setdefault(model, {})[str(seed)] = number(mean)
     return table
 
@@ -109,8 +111,20 @@ def missing_counts(scores: pd.DataFrame, methods: Sequence[str]) -> dict[str, di
     """Method -> model -> scores (asked for) and reasons (reason -> scores without a value), of one metric."""
     rows = scores[scores["method"].isin(methods)]
     table: dict = {}
-    for (method, model), of in rows.groupby(["method", "model"], sort=False):
-        reasons = of.loc[of["value"].isna(), "reason"].value_counts(sort=False).sort_index()
-        counts = {reason: int(count) for reason, count in reasons.items()}
+    for (method, model), of in rows.groupby(["method", "model"], sort=False, observed=True):
+        reasons = of.loc[of["value"].isna(), "reason"].value_counts(sort=False)
+        counts = {str(reason): int(count) for reason, count in sorted(reasons.items()) if count}
         table.setdefault(method, {})[model] = {"scores": len(of), "reasons": counts}
     return table
+
+
+def refusals(scores: pd.DataFrame, methods: Sequence[str], models: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Method -> model -> why, in a line, of the models that a method refuses: none of their maps was made."""
+    rows = scores[scores["method"].isin(methods)]
+    kept = rows.groupby(["method", "model"], observed=True)["value"].count()
+    asked = rows["reason"].cat.categories[rows["reason"].cat.categories.str.startswith(REFUSED)]
+    first = rows[rows["reason"].isin(asked)].groupby(["method", "model"], observed=True)["reason"].first()
+    found: dict = {}
+    for key in [key for key in product(methods, models) if key in first.index and kept[key] == 0]:
+        found.setdefault(key[0], {})[key[1]] = str(first[key]).removeprefix(REFUSED).strip()
+    return found

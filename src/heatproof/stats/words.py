@@ -6,19 +6,39 @@ CONTROL_NAMES = {
     "random": "a random map",
     "center": "a blob in the centre",
     "lowres_noise": "coarse noise",
+    "mean_mask": "the mean of the training masks",
+    "edges": "the edges of the image",
     "other_image": "the heatmaps of two different images",
 }
 CLAIMS = {
     "localization": "find the marked region better than",
     "faithfulness": "single out what the model uses better than",
     "consistency": "agree between training seeds more closely than",
+    "robustness": "agree between an image and its changed copies more closely than",
+    "sanity": "change when the model's weights are randomized: they end up less like the originals than",
 }
-METRIC_NAMES = {"srg": "symmetric relevance gain", "iou": "IoU", "iou_seeds": "IoU between seeds"}
+# what is said where a family's control does better; elsewhere that they `do worse than` it
+FAILURES = {
+    "sanity": "fail the sanity check: when the model's weights are randomized they stay more like the originals than",
+}
+METRIC_NAMES = {
+    "srg": "symmetric relevance gain",
+    "iou": "IoU",
+    "iou_seeds": "IoU between seeds",
+    "rank_correlation_transforms": "rank correlation between changed images",
+    "rank_correlation_cascade": "rank correlation with the maps of randomized weights",
+}
 ZERO = 1e-12  # below it a number is what rounding left of zero
 REASONS = {
     "no truth": "no image of this study has a marked region",
     "one seed": "that takes at least two training seeds",
 }
+LEFT_OUT, REFUSED = "one of the images left out", "not supported"  # how the reasons begin that were asked for
+
+
+def expected(reason: str) -> bool:
+    """Whether a score was never to be had, so that its absence says nothing about the heatmaps."""
+    return reason in REASONS or reason.startswith((LEFT_OUT, REFUSED))
 
 
 def joined(names: list[str]) -> str:

@@ -12,6 +12,7 @@ from heatproof import artifacts
 from heatproof.errors import InputError
 from heatproof.progress import line
 from heatproof.seeds import derive
+from heatproof.train.labels import shuffled
 from heatproof.train.layers import find_target_layer
 from heatproof.train.loop import best_epoch, train
 from heatproof.train.model import Classifier, ImageSet, build, load, pick_device, predict, prepare, save
@@ -39,6 +40,9 @@ def run(args: argparse.Namespace) -> None:
     manifest = artifacts.read_manifest(args.study, args.fold)
     pixels = artifacts.read_array(source / "pixels.npy")
     labels = torch.tensor(manifest["label"].to_numpy("int64"))
+    memorize = args.fold.startswith(artifacts.SHUFFLED)
+    if memorize:
+        labels = shuffled(labels, np.flatnonzero(manifest["split"] == "train"), *key)
 
     def images(*splits: str) -> ImageSet:
         rows = np.concatenate([np.flatnonzero(manifest["split"] == split) for split in splits])
@@ -58,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
     history = train(
         model,
         images("train"),
-        images("val"),
+        images("train" if memorize else "val"),  # shuffled labels can be learnt by heart, and nothing else of them
         recipe,
         key=key,
         device=device,

@@ -33,35 +33,41 @@ def build(name: str, classes: int, size: int, *, pretrained: bool = False) -> Cl
     """Create an architecture by its timm name for square images of `size` pixels.
 
     Raises:
-        InputError: pretrained weights were asked for and no hub answers.
+        InputError: timm cannot build it for that size, or pretrained weights were asked for and no hub answers.
     """
     config = timm.get_pretrained_cfg(name)
     options = {"img_size": size} if config is not None and config.fixed_input_size else {}
     try:
         net = timm.create_model(name, pretrained=pretrained, num_classes=classes, **options)
     except Exception as error:
-        if not pretrained or isinstance(error, (TypeError, AssertionError)):
-            raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        if not pretrained or isinstance(error, (TypeError, AssertionError)):
+            own = config.input_size[-1] if config is not None else None
+            mend = f": set data.size to {own}" if own and own != size else ""
+            raise InputError(f"{name!r} cannot be built for images of {size} pixels ({reason}){mend}") from error
         raise InputError(
             f"no pretrained weights for {name!r} could be had ({reason}): "
             f"set train.weights to scratch or to the path of a .safetensors file"
         ) from error
     if not pretrained or config.num_classes != classes:
-        _calm_head(net)
+        _calm_head(net, classes)
     mean, std = (config.mean, config.std) if config is not None else ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     return Classifier(net, torch.tensor(mean), torch.tensor(std))
 
 
-def _calm_head(net: nn.Module) -> None:
+def _calm_head(net: nn.Module, classes: int) -> None:
     """Start a new head near zero: timm scales some (EfficientNet's) by the number of classes, and with
-    three of them the first losses are five times chance and training from scratch does not recover."""
-    heads = net.get_classifier()
+    three of them the first losses are five times chance and training from scratch does not recover.
+    Not at zero, as some of timm's do: no layer below would get a gradient, and none could be found to explain."""
+    heads = net.get_classifier() if hasattr(net, "get_classifier") else ()
     for head in heads if isinstance(heads, (tuple, list)) else (heads,):
-        if isinstance(head, (nn.Linear, nn.Conv2d)):
-            nn.init.trunc_normal_(head.weight, std=0.01)
-            if head.bias is not None:
-                nn.init.zeros_(head.bias)
+        for last in head.modules() if isinstance(head, nn.Module) else ():
+            if classes == getattr(last, "out_features", getattr(last, "out_channels", None)) and isinstance(
+                last, (nn.Linear, nn.Conv2d)
+            ):
+                nn.init.trunc_normal_(last.weight, std=0.01)
+                if last.bias is not None:
+                    nn.init.zeros_(last.bias)
 
 
 def load(name: str, classes: int, size: int, weights: Path) -> Classifier:

@@ -1,0 +1,123 @@
+"""`heatproof regions`: where the body and the lungs are in each image of a study, for what needs no lesion's truth.
+
+A region is generous: what no right heatmap has reason to mark shall lie outside it, and no lesion shall. So both are
+made of convex hulls, which hold what is dense in a lung or lies at its wall (a tumour is as bright as the chest wall,
+and `find_lungs` alone leaves it out), and some of the heart.
+"""
+
+import argparse
+import json
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
+
+from heatproof import artifacts
+from heatproof.data.lungs import dilate, erode, find_lungs, otsu
+from heatproof.errors import InputError
+from heatproof.progress import steps
+
+REGIONS = ("body", "lungs")
+_LEAST = 0.1  # of the image: a body that is smaller is none
+_PART = 0.005  # of the image: what is smaller is no part of a lung, but a windpipe or gas
+_GAIN = 1.05  # with that much more lung, opening had taken the chest wall off, not a couch alone
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `run`."""
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--config", required=True, type=json.loads, help='regions to find, as {"regions": ["body"]}')
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write `results/data/<study>/regions.npy`, bool [regions, images, height, width], in the order of the config.
+
+    Raises:
+        InputError: a region has another name than those of `REGIONS`, or the study's pixels are missing.
+    """
+    names = args.config["regions"]
+    for name in names:
+        if name not in REGIONS:
+            raise InputError(f"data.regions: {name!r} is not known; allowed: {', '.join(REGIONS)}")
+    folder = artifacts.data_dir(args.study)
+    pixels = artifacts.read_array(folder / "pixels.npy")
+    shape = (len(names), len(pixels), *pixels.shape[2:])
+    with artifacts.writing_array(folder / "regions.npy", shape, "bool") as regions:
+        for i, image in enumerate(steps(pixels, len(pixels), f"{args.study}: regions, images")):
+            found = find_regions(grey(image))
+            for place, name in enumerate(names):
+                regions[place, i] = found[name]
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    """uint8 [height, width] of preprocessed pixels, uint8 [channels, height, width]: the channels' mean."""
+    return image[0] if len(image) == 1 else np.rint(image.mean(0)).astype(np.uint8)
+
+
+def find_regions(image: np.ndarray) -> dict[str, np.ndarray]:
+    """Body and lungs of an axial CT slice.
+
+    The body is the hull of the largest bright object (Otsu's threshold; thin things such as the couch opened away,
+    unless the chest wall goes with them and a lung with it). Where `find_lungs` finds lungs, once the wall is made
+    whole along the body's outline, they are the hulls of the air on its left and on its right.
+
+    Args:
+        image: uint8 [height, width], air darker than tissue.
+
+    Returns:
+        For each of `REGIONS` bool [height, width]; all False where the image has none.
+    """
+    side = min(image.shape)
+    smooth = ndimage.gaussian_filter(image.astype(float), side / 200)
+    bright = smooth > otsu(smooth)
+    best = {name: np.zeros(image.shape, bool) for name in REGIONS}
+    for solid in (_opened(bright, side / 100), bright):
+        tissue = _largest(solid)
+        body = hull(tissue)
+        if body.mean() < _LEAST:
+            continue
+        lungs = _lungs(image, body, int(np.median(image[tissue])))
+        if not best["body"].any() or lungs.sum() > _GAIN * best["lungs"].sum():
+            best = {"body": body, "lungs": lungs}
+    return best
+
+
+def _lungs(image: np.ndarray, body: np.ndarray, flesh: int) -> np.ndarray:
+    """Hulls of what is air on either side of a body whose wall may have gaps, if there are lungs in it."""
+    side, inner = min(image.shape), erode(body, min(image.shape) / 50)
+    wall = dilate(body, side / 20) & ~erode(body, side / 100)
+    found = find_lungs(np.where(wall, np.maximum(image, np.uint8(flesh)), image))
+    if not found.any():
+        return found
+    air = inner & (image <= (np.median(image[found]) + flesh) / 2)  # find_lungs has two parts; a tumour may make three
+    parts, _ = ndimage.label(dilate(found | _opened(air, side / 100), side / 100) & body)  # it leaves out the rim, too
+    areas = np.bincount(parts.ravel())
+    large = 1 + np.flatnonzero(areas[1:] >= _PART * image.size)
+    middle = np.argwhere(body)[:, 1].mean()
+    sides = [[], []]
+    for part, (_, column) in zip(large, ndimage.center_of_mass(parts > 0, parts, large), strict=True):
+        sides[int(column > middle)].append(part)
+    return np.any([hull(np.isin(parts, chosen)) for chosen in sides], axis=0) & body
+
+
+def hull(region: np.ndarray) -> np.ndarray:
+    """Bool [height, width]: the pixels whose centres lie in the convex hull of a region's pixels' centres."""
+    points = np.argwhere(region)
+    try:
+        equations = ConvexHull(points).equations
+    except (QhullError, ValueError):  # fewer than three pixels, or all of them on a line: a hull without area
+        return region
+    rows, columns = np.ogrid[: region.shape[0], : region.shape[1]]
+    inside = np.ones(region.shape, bool)
+    for a, b, c in equations:
+        inside &= a * rows + b * columns + c <= 1e-9
+    return inside
+
+
+def _opened(region: np.ndarray, radius: float) -> np.ndarray:
+    return dilate(erode(region, radius), radius)
+
+
+def _largest(region: np.ndarray) -> np.ndarray:
+    parts, count = ndimage.label(region)
+    return parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]) if count else region

@@ -1,0 +1,123 @@
+"""Maps from a transformer's own attention, on the grid of its patches.
+
+Both methods are defined where global self-attention, and nothing else, mixes one sequence of tokens;
+`attention_path` checks that and says in one line what is not so. Relevance is read where the classes are: in the
+class token's row; in the mean row of class and distillation token; in the mean row of the patches where the
+network averages them; by the weights of a latent query where one pools the tokens.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from heatproof.errors import Unsupported
+from heatproof.explain.attention_maps import capturing
+from heatproof.explain.attention_path import AttentionPath, Step, attention_path
+from heatproof.explain.methods import Batch, registry
+
+METHODS, method = registry()
+
+
+@method("attention_rollout")
+def attention_rollout(batch: Batch) -> Tensor:
+    """Attention rollout (Abnar and Zuidema, ACL 2020, Sec. 3): the product over the layers of (A + I) / 2, where
+    A are the attention weights averaged over the heads, and I stands for the residual connection.
+
+    **Not class-dependent, by definition**: it asks for no gradient, and all targets have one map. Never
+    negative. A pool with a latent query has no residual connection: its weights read the tokens as they are.
+
+    Returns:
+        Float [batch, rows, columns] on the grid of the patches.
+
+    Raises:
+        Unsupported: not attention alone mixes the tokens, or its weights are no distribution (heads mixed after
+            the softmax, as in CaiT, give negative ones).
+    """
+    path = attention_path(batch.model, batch.pixels)
+    if not all(step.distribution for step in path.steps):
+        raise Unsupported(
+            "attention rollout needs weights that are distributions: here heads are mixed after the softmax, "
+            "which makes some negative"
+        )
+    layers: list[Tensor] = []
+    with torch.no_grad(), capturing(batch.model, lambda _, weights: layers.append(weights.mean(1))):
+        batch.model(batch.pixels)
+    carried = _read(path, layers[-1])
+    for step, layer in _backwards(path, layers):
+        carried = _fit(carried, step.tokens)
+        halved = carried.clone()
+        halved[:, : layer.shape[1]] /= 2  # the tokens that ask: all, or the class token
+        carried = halved + _asked(halved, layer)
+    return path.to_grid(carried)
+
+
+@method("generic_attention")
+def generic_attention(batch: Batch) -> Tensor:
+    """Gradient-weighted attention (Chefer et al., ICCV 2021, "Generic attention-model explainability", Eq. 5
+    and 6, the rule for self-attention): R starts as the identity and becomes R + E_h[(dy/dA * A)^+] R with every
+    layer, where y is the target's logit, A the attention weights, and E_h the mean over the heads.
+
+    Class-dependent; never negative. The identity that R starts with is left out of the map: it is nothing in a
+    class token's row, and the same in every patch where rows of patches are averaged. A pool with a latent
+    query is the paper's Eq. 10 without its normalization: the pool's weighted attention times R.
+
+    Returns:
+        Float [batch, rows, columns] on the grid of the patches.
+
+    Raises:
+        Unsupported: not attention alone mixes the tokens.
+    """
+    path = attention_path(batch.model, batch.pixels)
+    layers = _weighted(batch)
+    start = _read(path, layers[-1])
+    carried = torch.zeros_like(start)  # the row of R without the identity's
+    if path.steps[-1].kind == "pool":
+        start, carried = carried, start
+    for step, layer in _backwards(path, layers):
+        start, carried = _fit(start, step.tokens), _fit(carried, step.tokens)
+        carried = carried + _asked(start + carried, layer)
+    return path.to_grid(carried)
+
+
+def _weighted(batch: Batch) -> list[Tensor]:
+    """Of each layer the mean over heads of the positive part of gradient times weights."""
+    weights: list[Tensor] = []
+
+    def keep(_, made: Tensor) -> None:
+        # the graph starts at the first weights: parameters and pixels ask for no gradient
+        weights.append(made if made.requires_grad else made.requires_grad_())
+
+    with torch.enable_grad(), capturing(batch.model, keep):
+        logits = batch.model(batch.pixels.detach())
+        chosen = logits.gather(1, batch.targets[:, None]).sum()
+        gradients = torch.autograd.grad(chosen, weights, allow_unused=True, materialize_grads=True)
+    pairs = zip(weights, gradients, strict=True)
+    return [(gradient * made.detach()).clamp(min=0).mean(1) for made, gradient in pairs]
+
+
+def _read(path: AttentionPath, last: Tensor) -> Tensor:
+    """How much each of the last step's tokens is read, [batch, tokens]."""
+    if path.steps[-1].kind == "pool":
+        return last.mean(1)
+    read = last.new_zeros(len(last), path.steps[-1].tokens)
+    read[:, list(path.read)] = 1 / len(path.read)
+    return read
+
+
+def _backwards(path: AttentionPath, layers: list[Tensor]) -> Iterator[tuple[Step, Tensor]]:
+    """The attentions within the sequence with their weights [batch, queries, tokens], last to first."""
+    for step, layer in reversed(list(zip(path.steps, layers, strict=True))):
+        if step.kind != "pool":
+            yield step, layer
+
+
+def _asked(carried: Tensor, layer: Tensor) -> Tensor:
+    """What the tokens that ask pass on: [batch, tokens] times [batch, queries, tokens], queries being first."""
+    return torch.einsum("bq,bqk->bk", carried[:, : layer.shape[1]], layer)
+
+
+def _fit(carried: Tensor, tokens: int) -> Tensor:
+    """To a step of more or fewer prefix tokens: patches are last. A token put in later comes from no patch."""
+    missing = tokens - carried.shape[1]
+    return torch.nn.functional.pad(carried, (missing, 0))  # a negative pad cuts

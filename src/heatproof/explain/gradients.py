@@ -1,0 +1,164 @@
+"""Methods that read the gradient at the pixels, through Captum.
+
+All explain the target's logit at the resolution of the image. A method that is signed keeps its sign and sums over
+channels; one that is not takes the largest absolute value over channels. The reference of what compares two images
+is the black one, zero in every channel.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from captum.attr import DeepLift, InputXGradient, IntegratedGradients, Saliency
+from torch import Tensor, nn
+
+from heatproof.explain.methods import Batch, Explanation, registry
+from heatproof.explain.rectifiers import Guided, check_rectifiers
+from heatproof.explain.rescale import Rescale
+from heatproof.seeds import generator
+
+METHODS, method = registry()
+ALLOWED_GAP = 0.01
+
+
+@method("saliency")
+def saliency(batch: Batch) -> Tensor:
+    """Saliency (Simonyan et al., ICLR workshops 2014, section 3.1): the gradient's absolute value, the largest over
+    channels.
+
+    Returns:
+        Float [batch, height, width], never negative.
+    """
+    with frozen(batch.model):
+        return Saliency(batch.model).attribute(_leaf(batch), batch.targets, abs=True).amax(1)
+
+
+@method("input_x_gradient", signed=True)
+def input_x_gradient(batch: Batch) -> Tensor:
+    """Input x gradient (Shrikumar et al., 2016, arXiv 1605.01713): the gradient times the pixel. Positive where more
+    brightness speaks for the target; black pixels have none.
+
+    Returns:
+        Float [batch, height, width], summed over channels.
+    """
+    with frozen(batch.model):
+        return InputXGradient(batch.model).attribute(_leaf(batch), batch.targets).detach().sum(1)
+
+
+@method("smoothgrad")
+def smoothgrad(batch: Batch, *, samples: int = 16, noise: float = 0.15) -> Tensor:
+    """SmoothGrad (Smilkov et al., 2017, arXiv 1706.03825): the mean gradient of noisy copies, then the absolute value,
+    the largest over channels.
+
+    Args:
+        samples: noisy copies of an image, as many forward and backward passes. Their noise comes from its key.
+        noise: its standard deviation, as a share of the image's range.
+
+    Returns:
+        Float [batch, height, width], never negative.
+    """
+    draws = [generator("smoothgrad", *key) for key in batch.keys]
+    scale = noise * (batch.pixels.amax((1, 2, 3), True) - batch.pixels.amin((1, 2, 3), True))
+    total = torch.zeros_like(batch.pixels)
+    with frozen(batch.model):
+        gradient = Saliency(batch.model)
+        for _ in range(samples):
+            normal = torch.stack([torch.from_numpy(draw.standard_normal(batch.pixels.shape[1:])) for draw in draws])
+            noisy = batch.pixels + scale * normal.to(batch.pixels)
+            total += gradient.attribute(noisy.requires_grad_(), batch.targets, abs=False)
+    return (total / samples).abs().amax(1)
+
+
+@method("guided_backprop", signed=True)
+def guided_backprop(batch: Batch) -> Tensor:
+    """Guided backpropagation (Springenberg et al., ICLR workshops 2015): the gradient, kept where it is positive at
+    every ReLU on its way back.
+
+    Returns:
+        Float [batch, height, width], summed over channels.
+
+    Raises:
+        Unsupported: the network has no ReLU, or other activations beside them: there the map would be the plain
+            gradient, in whole or in part.
+    """
+    check_rectifiers(batch.model, batch.pixels[:1])
+    with frozen(batch.model), Guided():
+        return Saliency(batch.model).attribute(_leaf(batch), batch.targets, abs=False).sum(1)
+
+
+@method("integrated_gradients", signed=True)
+def integrated_gradients(batch: Batch, *, steps: int = 32) -> Explanation:
+    """Integrated gradients (Sundararajan et al., ICML 2017, Eq. 1) from the black image, by Gauss-Legendre quadrature.
+
+    Args:
+        steps: points of the path, as many forward and backward passes.
+
+    Returns:
+        Maps, float [batch, height, width], summed over channels; and the completeness gap, which more steps make
+        smaller.
+    """
+    with frozen(batch.model):
+        maps = IntegratedGradients(batch.model).attribute(
+            _leaf(batch), 0.0, batch.targets, n_steps=steps, internal_batch_size=len(batch.pixels)
+        )
+    maps = maps.detach().sum(1)
+    return Explanation(maps, completeness_gap(batch, maps))
+
+
+@method("deeplift", signed=True)
+def deeplift(batch: Batch) -> Explanation:
+    """DeepLIFT (Shrikumar et al., ICML 2017) from the black image, with the rules of `rescale`.
+
+    Captum runs it, our rules stand in for those of its hooks. An image whose map is not complete, because something in
+    the network has no rule, gets a reason: it must not be scored.
+
+    Returns:
+        Maps, float [batch, height, width], summed over channels; the completeness gap; and the reasons.
+    """
+    with frozen(batch.model), warnings.catch_warnings(), Rescale(len(batch.pixels)):
+        warnings.filterwarnings("ignore", message="Setting forward, backward hooks")
+        maps = _DeepLift(batch.model).attribute(_leaf(batch), 0.0, batch.targets)
+    maps = maps.detach().sum(1)
+    gap = completeness_gap(batch, maps)
+    reasons = [
+        "" if share <= ALLOWED_GAP else f"completeness gap {share:.0%} of the output difference, above 1 %"
+        for share in gap.tolist()
+    ]
+    return Explanation(maps, gap, reasons)
+
+
+class _DeepLift(DeepLift):
+    """Captum's DeepLIFT without hooks on activations."""
+
+    def _can_register_hook(self, module: nn.Module) -> bool:
+        return False
+
+
+@torch.no_grad()
+def completeness_gap(batch: Batch, maps: Tensor) -> Tensor:
+    """|sum of the map - difference of the target's logit from the black image's| / |that difference|, float [batch].
+
+    Zero where both are zero, infinite where the difference alone is.
+    """
+    black = batch.model(torch.zeros_like(batch.pixels[:1]))
+    difference = (batch.logits - black).gather(1, batch.targets[:, None])[:, 0].double()
+    missing = (maps.double().sum((1, 2)) - difference).abs()
+    return torch.where(missing == 0, 0, missing / difference.abs())
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Parameters ask for no gradient, and do so again after: what then needs one depends on the pixels."""
+    asked = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in asked:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in asked:
+            parameter.requires_grad_(True)
+
+
+def _leaf(batch: Batch) -> Tensor:
+    return batch.pixels.detach().clone().requires_grad_()

@@ -1,0 +1,158 @@
+"""What the jobs of this stage share: an opened checkpoint, its images, and its methods with their options."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from heatproof import artifacts
+from heatproof.errors import Unsupported
+from heatproof.explain.methods import Batch, Explanation
+from heatproof.maps import degeneracy, upsample
+from heatproof.progress import line
+from heatproof.registry import attributes, explanation_methods
+from heatproof.seeds import derive
+from heatproof.subset import spread
+from heatproof.train.checkpoint import load_trained
+from heatproof.train.layers import TargetLayer, find_target_layer
+from heatproof.train.model import Classifier, pick_device, prepare
+
+
+@dataclass
+class Job:
+    """One checkpoint, ready to be explained.
+
+    Attributes:
+        name: study/model/seed/fold, for lines of progress.
+        rows: int64 [images], the images to explain, as places in the manifest and in `pixels`.
+        methods: by name, taking a `Batch`; options are bound.
+        chosen: for each method bool [images], which of `rows` it explains.
+        refused: methods that this network cannot carry, with the line that says why; filled as they are tried.
+    """
+
+    study: str
+    name: str
+    model: Classifier
+    layer: TargetLayer
+    device: torch.device
+    size: int
+    manifest: pd.DataFrame
+    pixels: np.ndarray
+    rows: np.ndarray
+    target: str
+    methods: dict[str, Callable[[Batch], Tensor | Explanation]]
+    chosen: dict[str, np.ndarray]
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """Some images of the study, at their places in the manifest, and the class that is explained of each."""
+        pixels = torch.from_numpy(self.pixels[rows]).to(self.device).float() / 255
+        if self.target == "predicted":
+            with torch.no_grad():
+                targets = self.model(pixels).argmax(1)
+        else:
+            targets = torch.tensor(self.manifest["label"].to_numpy("int64")[rows], device=self.device)
+        keys = [(self.study, image_id) for image_id in self.manifest["image_id"].iloc[rows]]
+        return Batch(self.model, self.layer, pixels, targets, keys)
+
+    def explain(self, name: str, batch: Batch) -> Explanation | None:
+        """Maps of one method at image size, on the CPU, with the reason why each cannot be scored, or ""; None where
+        the network cannot carry the method."""
+        if name in self.refused:
+            return None
+        try:
+            found = self.methods[name](batch)
+        except Unsupported as error:
+            self.refused[name] = str(error)
+            line(f"{self.name}: {name} is left out: {error}")
+            return None
+        maps, gap, reasons = found if isinstance(found, Explanation) else Explanation(found)
+        maps = upsample(maps, (self.size, self.size)).detach().cpu()
+        gap = torch.full((len(maps),), torch.nan) if gap is None else gap.detach().cpu()
+        why = [a or b for a, b in zip(degeneracy(maps), reasons or [""] * len(maps), strict=True)]
+        return Explanation(maps, gap.double(), why)
+
+    def part(self, name: str, places: np.ndarray, batch: Batch, variant: str = "") -> tuple[pd.DataFrame, np.ndarray]:
+        """Index and maps, float32 [maps, size, size], of one method for some images, the places of which among `rows`
+        are given. In the index `row` counts the maps from 0; it is -1 where there is none."""
+        wanted = self.chosen[name][places]
+        reasons = np.full(len(places), f"one of the images left out: {self.chosen[name].sum()} are explained", object)
+        gaps, rows = np.full(len(places), np.nan), np.full(len(places), -1)
+        maps = np.empty((0, self.size, self.size), np.float32)
+        if wanted.any():
+            found = self.explain(name, batch if wanted.all() else batch.part(np.flatnonzero(wanted)))
+            if found is None:
+                reasons[:] = f"not supported: {self.refused[name]}"
+            else:
+                maps, rows[wanted] = found.maps.numpy(), np.arange(wanted.sum())
+                reasons[wanted], gaps[wanted] = found.reasons, found.gap.numpy()
+        found = {"degenerate": reasons, "gap": gaps, "row": rows, "variant": variant}
+        return self.index(name, self.rows[places], batch, **found), maps
+
+    def index(self, name: str, rows: np.ndarray, batch: Batch, **columns) -> pd.DataFrame:
+        """Rows of the index for some images and one method; `columns` are those that only its caller knows."""
+        return self.manifest.iloc[rows][["image_id", "group"]].assign(
+            method=name,
+            target=batch.targets.tolist(),
+            predicted=batch.logits.argmax(1).tolist(),
+            layer=self.layer.name,
+            grid_height=self.layer.grid[0],
+            grid_width=self.layer.grid[1],
+            signed=signed(name),
+            **columns,
+        )
+
+
+def open_job(args: argparse.Namespace, *, fold: str | None = None) -> Job:
+    """Load a checkpoint and choose its images; `fold` names another checkpoint of the same images."""
+    config = args.config
+    prepare(args.compute["threads"])
+    device = pick_device(args.compute["device"])
+    model, card = load_trained(args.study, args.model, args.seed, fold or args.fold, device)
+    model.requires_grad_(False)
+    layer = find_target_layer(model, card["size"], config["min_grid"])
+    manifest = artifacts.read_manifest(args.study, args.fold)
+    rows = select(manifest, args.study, config["images_per_group"])
+    images = manifest.iloc[rows]
+    methods, chosen = {}, {}
+    for name, function in explanation_methods(config["methods"]).items():
+        options = dict(config["options"].get(name, {}))
+        count = options.pop("images", len(rows))
+        methods[name] = partial(function, **options)
+        chosen[name] = np.zeros(len(rows), bool)
+        chosen[name][spread(args.study, list(images["image_id"]), list(images["group"]), count)] = True
+    what = f"{args.study}/{args.model}/{args.seed}/{fold or args.fold}"
+    line(f"{what}: explains {layer.name}, grid {layer.grid[0]}x{layer.grid[1]}")
+    return Job(
+        study=args.study,
+        name=what,
+        model=model,
+        layer=layer,
+        device=device,
+        size=card["size"],
+        manifest=manifest,
+        pixels=artifacts.read_array(artifacts.data_dir(args.study) / "pixels.npy"),
+        rows=rows,
+        target=config["target"],
+        methods=methods,
+        chosen=chosen,
+    )
+
+
+def select(manifest: pd.DataFrame, study: str, per_group: int) -> np.ndarray:
+    """Rows of the test images to explain, in the manifest's order: at most `per_group` a group, drawn from
+    the study's name and the image's id alone, so that every model explains the same ones."""
+    test = manifest[manifest["split"] == "test"]
+    keys = test["image_id"].map(lambda image_id: derive("explain", study, image_id))
+    order = keys.groupby(test["group"]).rank(method="first")
+    return np.flatnonzero((manifest["split"] == "test") & (order.reindex(manifest.index) <= per_group))
+
+
+def signed(name: str) -> bool:
+    """Whether negative values of a method speak against the target; unknown of a map made elsewhere, so not assumed."""
+    return bool(attributes("explain", "method").get(name, {}).get("signed", False))

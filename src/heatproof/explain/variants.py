@@ -1,0 +1,129 @@
+"""`heatproof explain --variants`: heatmaps of changed images and of changed models, for robustness and sanity."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from heatproof import artifacts
+from heatproof.errors import InputError
+from heatproof.explain.job import Job, open_job
+from heatproof.explain.methods import Batch
+from heatproof.explain.randomize import depths, replaced, units, untrained
+from heatproof.explain.transforms import other_targets, perturbed, transformed
+from heatproof.geometry import Key
+from heatproof.progress import steps
+from heatproof.subset import spread
+
+
+class Variant(NamedTuple):
+    """One change: of the pixels, of the class that is explained, or of some of the model's tensors."""
+
+    name: str
+    pixels: Callable[[Tensor, Sequence[Key]], Tensor] | None = None
+    targets: Callable[[Tensor, Sequence[Key]], Tensor] | None = None
+    tensors: tuple[str, ...] = ()
+
+
+class Chosen(NamedTuple):
+    """Images of the job: their places among its rows, and the class explained of each, which no variant changes."""
+
+    places: np.ndarray
+    targets: Tensor
+
+
+def run(args: argparse.Namespace) -> None:
+    """Explain a seeded subset of the images under every variant and write `<heatmaps>/variants/`.
+
+    Maps are stored as the method gave them, in the frame of the changed image. Random draws of a method are those of
+    the plain map: what differs is the variant alone.
+
+    Raises:
+        InputError: no variant is asked for, or an artifact is missing or damaged.
+    """
+    job, config = open_job(args), args.config["variants"]
+    images = job.manifest.iloc[job.rows]
+    places = spread(args.study, list(images["image_id"]), list(images["group"]), config["images"])
+    size = args.config["batch_size"]
+    parts = [places[start : start + size] for start in range(0, len(places), size)]
+    chosen = [Chosen(part, job.batch(job.rows[part]).targets) for part in parts]
+    asked = _asked(job, config)
+    models = {variant.tensors for variant in asked if variant.tensors}
+    fresh = None
+    if models:
+        classes = job.model.net.num_classes
+        fresh = untrained(args.model, classes, job.size, args.study, args.model, args.seed, args.fold)
+    count = sum(not variant.tensors for variant in asked) + len(models) + args.random_labels
+    if not count:
+        raise InputError(
+            "explain.variants: no variant is asked for; name transforms, or leave out the families of scores"
+        )
+    folder = artifacts.variants_dir(args.study, args.model, args.seed, args.fold)
+    shape = (count * sum(int(job.chosen[name][places].sum()) for name in job.methods), job.size, job.size)
+    frames: list[pd.DataFrame] = []
+    made: dict[tuple[str, ...], pd.DataFrame] = {}  # the head alone ends the shortest cascade, too
+    with artifacts.writing_array(folder / "maps.npy", shape, "float32") as array:
+        for variant in steps(asked, len(asked), f"{job.name}: variants"):
+            if variant.tensors in made:
+                frames.append(made[variant.tensors].assign(variant=variant.name))
+                continue
+            with replaced(job.model, fresh, variant.tensors) if variant.tensors else nullcontext():
+                frames.append(_explained(job, variant, chosen, array, frames))
+            if variant.tensors:
+                made[variant.tensors] = frames[-1]
+        if args.random_labels:
+            job = open_job(args, fold=args.fold.replace("fold", artifacts.SHUFFLED))
+            frames.append(_explained(job, Variant("random_labels"), chosen, array, frames))
+    artifacts.write_table(folder / "index.parquet", pd.concat(frames, ignore_index=True), artifacts.HEATMAPS)
+
+
+def _asked(job: Job, config: dict) -> list[Variant]:
+    """The variants of one checkpoint, as `explain.variants` asks for them."""
+    found = [Variant(name, pixels=partial(transformed, name)) for name in config["transforms"]]
+    if sensitivity := config["sensitivity"]:
+        for draw in range(sensitivity["draws"]):
+            change = partial(perturbed, draw=draw, radius=sensitivity["radius"])
+            found.append(Variant(f"perturbed{draw}", pixels=change))
+    randomize = config["randomize"]
+    layers = units(job.model, job.batch(job.rows[:1]).pixels)
+    for depth in depths(len(layers), randomize["layers"]):
+        name, above = layers[depth].name, layers[: depth + 1]
+        if randomize["cascade"]:
+            found.append(Variant(f"cascade:{name}", tensors=tuple(t for unit in above for t in unit.tensors)))
+        if randomize["independent"]:
+            found.append(Variant(f"independent:{name}", tensors=layers[depth].tensors))
+    if config["random_target"]:
+        classes = job.model.net.num_classes
+        found.append(Variant("random_target", targets=lambda targets, keys: other_targets(targets, classes, keys)))
+    return found
+
+
+def _explained(
+    job: Job, variant: Variant, chosen: list[Chosen], array: np.ndarray, before: list[pd.DataFrame]
+) -> pd.DataFrame:
+    """Fill the array with the maps of one variant, behind those of `before`, and give their index."""
+    filled = 1 + max((frame["row"].max() for frame in before), default=-1)
+    parts = []
+    for places, targets in chosen:
+        batch = _batch(job, variant, places, targets)
+        for name in job.methods:
+            part, maps = job.part(name, places, batch, variant.name)
+            parts.append(part.assign(row=part["row"].where(part["row"] < 0, part["row"] + filled)))
+            array[filled : filled + len(maps)] = maps
+            filled += len(maps)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _batch(job: Job, variant: Variant, places: np.ndarray, targets: Tensor) -> Batch:
+    rows = job.rows[places]
+    keys = [(job.study, image_id) for image_id in job.manifest["image_id"].iloc[rows]]
+    pixels = torch.from_numpy(job.pixels[rows]).to(job.device).float() / 255
+    pixels = variant.pixels(pixels, keys) if variant.pixels else pixels
+    targets = variant.targets(targets, keys) if variant.targets else targets
+    return Batch(job.model, job.layer, pixels, targets, keys)

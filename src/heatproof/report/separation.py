@@ -1,0 +1,43 @@
+"""Which metrics were shown to tell the truth from noise, on images whose truth is known: a table of facts."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from heatproof import artifacts
+
+PATH = Path(__file__).with_name("separation.csv")
+SCHEMA = {
+    "metric": artifacts.TEXT,
+    "against": artifacts.TEXT,
+    "auroc": artifacts.NUMBER,
+    "low": artifacts.NUMBER,
+    "high": artifacts.NUMBER,
+    "images": artifacts.INTEGER,
+}
+GIVEN = ("localization", "faithfulness")  # families whose metrics score any map that they are given
+MARK = "†"
+MEANING = (
+    "a metric that was not shown to tell the true region from a random map on made-up images whose truth is known: "
+    "what it says here is no evidence"
+)
+
+
+def read() -> pd.DataFrame | None:
+    """The table that comes with the package, or None where there is none.
+
+    Raises:
+        ArtifactError: it is not of its format.
+    """
+    return artifacts.read_table(PATH, SCHEMA) if PATH.exists() else None
+
+
+def doubtful(table: pd.DataFrame | None, family: str, metric: str) -> bool:
+    """Whether a metric that scores a given map has not been shown to tell truth from random.
+
+    It has, if the interval of the AUROC of truth against random lies above one half.
+    """
+    if table is None or family not in GIVEN:
+        return False
+    rows = table[(table["metric"] == metric) & (table["against"] == "random")]
+    return not (rows["low"] > 0.5).any()

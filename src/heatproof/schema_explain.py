@@ -1,0 +1,88 @@
+"""Section `explain` of the configuration."""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, create_model, field_serializer, field_validator
+
+from heatproof.registry import CONTROLS, attributes, registered
+from heatproof.schema_base import Distinct, Positive, Section, one_of
+
+Method = Annotated[str, one_of(lambda: registered("explain", "method"))]
+Name = Annotated[str, Field(pattern=r"^\w+$")]
+Transform = Literal["flip", "shift", "rotate", "scale", "noise", "window"]
+
+
+_KINDS = {int: Positive, float: Annotated[float, Field(gt=0)], bool: bool, str: str}
+
+
+def _options() -> type[Section]:
+    """A section with a key a method, and in it a key for each keyword-only argument of the method's function, and
+    `images`: of the same type, unset by default, so that the number in the code stands."""
+    sections = {}
+    for name, found in attributes("explain", "method").items():
+        kinds = {key: _KINDS[type(value)] for key, value in found["options"].items()} | {"images": Positive}
+        section = create_model(name, __base__=Section, **{key: (kind | None, None) for key, kind in kinds.items()})
+        sections[name] = (section, section())
+    return create_model("Options", __base__=Section, **sections)
+
+
+Options = _options()
+
+
+class Sensitivity(Section):
+    """Max-sensitivity: draws within a box around the image, its half side `radius` in grey levels of [0, 1]."""
+
+    draws: Positive = 5
+    radius: Annotated[float, Field(gt=0, lt=1)] = 0.02
+
+
+class Randomize(Section):
+    """Weights drawn anew: from the top down, each layer alone, at so many depths."""
+
+    cascade: bool = True
+    independent: bool = True
+    layers: Positive = 4
+
+
+class Variants(Section):
+    """Heatmaps of changed images and of changed models, for the families robustness and sanity."""
+
+    images: Positive = 16
+    transforms: Annotated[list[Transform], Distinct] = list(get_args(Transform))
+    sensitivity: Sensitivity | None = Sensitivity()
+    randomize: Randomize = Randomize()
+    random_target: bool = True
+    random_labels: bool = False
+
+
+class Explain(Section):
+    methods: Annotated[list[Method], Field(min_length=1), Distinct] = ["gradcam"]
+    external: dict[Name, str] = {}
+    options: Options = Options()
+    target: Literal["label", "predicted"] = "label"
+    min_grid: Positive = 7
+    images_per_group: Positive = 2
+    batch_size: Positive = 32
+    variants: Variants = Variants()
+
+    @field_validator("external")
+    @classmethod
+    def _external(cls, external):
+        for name, path in external.items():
+            if name in attributes("explain", "method") or name in CONTROLS:
+                raise ValueError(f"{name} is a name of heatproof's own; give your maps another one")
+            try:
+                path.format(model="", seed=0)
+            except (AttributeError, IndexError, KeyError, ValueError):
+                raise ValueError(f"{name}: only {{model}} and {{seed}} may stand in braces") from None
+        return external
+
+    @field_serializer("options")
+    def _set(self, options):
+        """What is set of the methods that run: other numbers change no job."""
+        return {name: found for name in self.methods if (found := getattr(options, name).model_dump(exclude_none=True))}
+
+    @property
+    def names(self) -> list[str]:
+        """Methods and the names of maps made elsewhere, in the order of tables."""
+        return [*self.methods, *self.external]

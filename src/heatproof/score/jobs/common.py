@@ -1,0 +1,59 @@
+"""What the scoring jobs share: where their heatmaps and images lie, and a table that is written as it grows."""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from heatproof import artifacts
+from heatproof.score import controls, heatmaps
+
+
+def name(args: argparse.Namespace) -> str:
+    """Which checkpoint is scored, for lines of progress."""
+    return "/".join(str(part) for part in (args.study, args.model, args.seed, args.fold) if part is not None)
+
+
+def heatmaps_of(
+    args: argparse.Namespace, seed: int | None = None, model: str | None = None, *, beside: bool = False
+) -> heatmaps.Heatmaps:
+    """The heatmaps of the job's checkpoint, or of another seed or model; `beside` adds the controls that look at
+    images and masks."""
+    seed = args.seed if seed is None else seed
+    found = heatmaps.read(args.study, artifacts.heatmap_dir(args.study, model or args.model, seed, args.fold))
+    return replace(found, beside=_beside(args, found.images["image_id"])) if beside else found
+
+
+def _beside(args: argparse.Namespace, image_ids: Sequence[str]) -> heatmaps.Beside:
+    folder = artifacts.data_dir(args.study)
+    manifest = artifacts.read_manifest(args.study, args.fold)
+    rows = _rows(args, manifest, image_ids)
+    masks = artifacts.read_array(folder / "masks.npy")
+    learnt = np.flatnonzero((manifest["split"] == "train") & (manifest["truth"] != "none"))
+    return heatmaps.Beside(
+        pixels=artifacts.read_array(folder / "pixels.npy"),
+        masks=masks,
+        places=rows.index.to_numpy("int64"),
+        true=(rows["truth"] != "none").to_numpy(),
+        mean_mask=controls.mean_mask(masks, learnt),
+    )
+
+
+def _rows(args: argparse.Namespace, manifest: pd.DataFrame, image_ids: Sequence[str]) -> pd.DataFrame:
+    """The manifest's rows of some images, in their order, indexed by their place in the pixel array."""
+    places = manifest.reset_index().set_index("image_id")["index"].reindex(image_ids)
+    if places.isna().any():
+        path, first = artifacts.data_dir(args.study) / "manifest.parquet", places.index[places.isna()][0]
+        raise artifacts.ArtifactError(f"{path}: no image {first!r}, which has heatmaps; run snakemake again")
+    return manifest.loc[places.astype(int)]
+
+
+@contextmanager
+def writing_scores(args: argparse.Namespace) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Write the job's scores part by part: frames as `heatmaps.scores` makes them."""
+    path = artifacts.score_path(args.study, args.model, args.family, args.fold, args.seed)
+    with artifacts.writing_table(path, artifacts.SCORES) as write:
+        yield lambda frame: write(frame.assign(model=args.model, seed=pd.NA if args.seed is None else args.seed))

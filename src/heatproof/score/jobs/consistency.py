@@ -1,0 +1,114 @@
+"""Consistency of one model's heatmaps: over its seeds, and with the heatmaps of the other models."""
+
+import argparse
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from heatproof import artifacts, progress
+from heatproof.score import controls, heatmaps
+from heatproof.score.consistency import METRICS
+from heatproof.score.heatmaps import Heatmaps, Stack
+from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
+from heatproof.score.variants import first_reason
+
+OTHER_CLASS = "the checkpoints explain different classes"
+MODELS = ("iou_models", "rank_correlation_models")
+SEEDS = tuple(metric for metric in METRICS if metric not in MODELS)
+
+Stacks = dict[str, Stack]
+
+
+def run(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.compute["threads"])
+    first = heatmaps_of(args, args.seeds[0])
+    own = [_opened(args, first, args.model, seed) for seed in args.seeds]
+    rivals = [model for model in args.models if model != args.model]
+    others = {model: [_opened(args, first, model, seed) for seed in args.seeds] for model in rivals}
+    count = -(-len(first) // heatmaps.CHUNK)
+    with writing_scores(args) as write:
+        for chunk in progress.steps(first.chunks(), count, f"{name(args)}: consistency, parts"):
+            by_seed = [_stacks(source, first, chunk, seed) for seed, source in zip(args.seeds, own, strict=True)]
+            for frame in _across_seeds(first, chunk, by_seed):
+                write(frame)
+            # the random controls are those of a seed, equal for all models: another model draws its own here
+            theirs = (
+                [_stacks(source, first, chunk, seed, model) for seed, source in zip(args.seeds, sources, strict=True)]
+                for model, sources in others.items()
+            )
+            for frame in _across_models(first, chunk, by_seed, theirs):
+                write(frame)
+
+
+def _opened(args: argparse.Namespace, first: Heatmaps, model: str, seed: int) -> Heatmaps:
+    """The heatmaps of another checkpoint: of the same images, by the same methods.
+
+    Raises:
+        ArtifactError: they are of others.
+    """
+    source = heatmaps_of(args, seed, model)
+    if not source.images.image_id.equals(first.images.image_id) or source.methods != first.methods:
+        raise artifacts.ArtifactError(
+            f"{artifacts.heatmap_dir(args.study, model, seed, args.fold)}: other images or methods than "
+            f"seed {args.seeds[0]} of {args.model} has; delete the folder and run again"
+        )
+    return source
+
+
+def _stacks(source: Heatmaps, first: Heatmaps, chunk: np.ndarray, *draw: str | int) -> Stacks:
+    """Maps of one checkpoint; where it explains another class than the first one, the reason says so."""
+    same = (source.images.target.to_numpy() == first.images.target.to_numpy())[chunk]
+    others = source.others(chunk, first.leader)
+    stacks = source.stacks(chunk, *draw) | {control: stack for control, (_, stack) in others.items()}
+    return {
+        method: (maps, [why or ("" if equal else OTHER_CLASS) for why, equal in zip(reasons, same, strict=True)])
+        for method, (maps, reasons) in stacks.items()
+    }
+
+
+def _pairs(first: Heatmaps, by_seed: list[Stacks], others: list[Stacks]) -> Iterator[tuple[str, list, list]]:
+    """For each method and control the maps by every seed, and those that they are compared with.
+
+    The control `other_image` compares an image's own map with the map of the other image, method by method.
+    """
+    for method in by_seed[0]:
+        _, control, of = method.partition(controls.OTHER_IMAGE)
+        left = of.removeprefix(":") or first.methods[first.leader] if control else method
+        yield method, [stacks[left] for stacks in by_seed], [stacks[method] for stacks in others]
+
+
+def _maps(stacks: list[Stack]) -> Tensor:
+    return torch.stack([maps for maps, _ in stacks])
+
+
+def _reasons(stacks: list[Stack]) -> list[list[str]]:
+    return [reasons for _, reasons in stacks]
+
+
+def _across_seeds(first: Heatmaps, chunk: np.ndarray, by_seed: list[Stacks]) -> Iterator[pd.DataFrame]:
+    for method, own, others in _pairs(first, by_seed, by_seed):
+        values = {metric: METRICS[metric](_maps(own), _maps(others)) for metric in SEEDS}
+        compared = _reasons(own[:-1] + others[1:]) or [["one seed"] * len(chunk)]
+        yield heatmaps.scores(first.images.iloc[chunk], method, values, first_reason(*compared))
+
+
+def _across_models(
+    first: Heatmaps, chunk: np.ndarray, by_seed: list[Stacks], models: Iterator[list[Stacks]]
+) -> Iterator[pd.DataFrame]:
+    """One other model's maps are in memory at a time; one that cannot carry a method is left out of its mean."""
+    values: dict[str, list[Tensor]] = {method: [] for method in by_seed[0]}
+    reasons: dict[str, list[list[str]]] = {method: [] for method in by_seed[0]}
+    for theirs in models:
+        for method, own, others in _pairs(first, by_seed, theirs):
+            if not any(reason.startswith("not supported") for part in _reasons(others) for reason in part):
+                one = [METRICS[metric](_maps(own), _maps(others)[None]) for metric in MODELS]
+                values[method].append(torch.stack(one))
+                reasons[method].append(first_reason(*_reasons(own + others)))
+    for method, own, _ in _pairs(first, by_seed, by_seed):
+        none = torch.full((len(MODELS), len(chunk)), torch.nan, dtype=torch.float64)
+        mean = torch.stack(values[method] or [none]).mean(0)
+        why = first_reason(*(reasons[method] or [*_reasons(own), ["one model"] * len(chunk)]))
+        yield heatmaps.scores(first.images.iloc[chunk], method, dict(zip(MODELS, mean, strict=True)), why)

@@ -1,0 +1,53 @@
+"""Localization of one checkpoint's heatmaps."""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+import torch
+
+from heatproof import artifacts, progress
+from heatproof.score import controls, heatmaps
+from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
+from heatproof.score.localization import METRICS, REGIONS, undefined
+from heatproof.score.scene import TOLERANCE, Scene, Truth
+
+
+def run(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.compute["threads"])
+    source = heatmaps_of(args, beside=True)
+    folder, wanted = artifacts.data_dir(args.study), args.config.get("regions", [])
+    all_masks = artifacts.read_array(folder / "masks.npy")
+    all_regions = artifacts.read_array(folder / "regions.npy") if wanted else ()
+    groups = _groups(wanted)
+    count = -(-len(source) // heatmaps.CHUNK)
+    with writing_scores(args) as write:
+        for chunk in progress.steps(source.chunks(), count, f"{name(args)}: localization, parts"):
+            true, places = source.beside.true[chunk], source.beside.places[chunk]  # a box is a mask by now
+            masks = torch.from_numpy(all_masks[places] & true[:, None, None])
+            regions = {
+                region: torch.from_numpy(found[places]) for region, found in zip(wanted, all_regions, strict=True)
+            }
+            truth = Truth(masks, regions, args.config.get("tolerance", TOLERANCE))
+            missing = {"truth": np.where(true, np.where(truth.covered, "", "empty truth mask"), "no truth")}
+            missing |= {r: np.where(found.any((1, 2)), "", f"no {r} found") for r, found in truth.regions.items()}
+            stacks = source.stacks(chunk)
+            stacks[controls.CEILING] = heatmaps.checked(controls.ceiling(masks, source.grid))
+            parts = []  # written together: a table has its cost for each part
+            for method, (maps, reasons) in stacks.items():
+                scene = Scene(maps, truth)
+                for needed, without, metrics in groups:
+                    values = {metric: METRICS[metric](scene) for metric in metrics}
+                    why = [a or b for a, b in zip(missing[needed], reasons, strict=True)]
+                    parts.append(heatmaps.scores(source.images.iloc[chunk], method, values, why, without))
+            write(pd.concat(parts))
+
+
+def _groups(regions: list[str]) -> list[tuple[str, str, list[str]]]:
+    """Metrics by what they need and by why they may be undefined; those of regions that the study has not are left."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for metric in METRICS:
+        needed = REGIONS.get(metric, "truth")
+        if needed in ("truth", *regions):
+            groups.setdefault((needed, undefined(metric)), []).append(metric)
+    return [(*key, metrics) for key, metrics in groups.items()]

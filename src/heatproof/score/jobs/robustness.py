@@ -1,0 +1,72 @@
+"""Robustness of one checkpoint's heatmaps: under transformations of known effect, and under small noise."""
+
+import argparse
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+import torch
+
+from heatproof import artifacts, progress
+from heatproof.geometry import defined, draw_move, moved
+from heatproof.score import controls, heatmaps, variants
+from heatproof.score.heatmaps import Stack
+from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
+from heatproof.score.robustness import METRICS, UNDEFINED
+
+NEIGHBOUR = "perturbed"
+TRANSFORMS = ("flip", "shift", "rotate", "scale", "noise", "window")
+
+
+def run(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.compute["threads"])
+    source = variants.read(heatmaps_of(args), artifacts.variants_dir(args.study, args.model, args.seed, args.fold))
+    count = -(-len(source) // variants.CHUNK)
+    with writing_scores(args) as write:
+        for chunk in progress.steps(source.chunks(), count, f"{name(args)}: robustness, parts"):
+            images = source.images.iloc[chunk]
+            for method, plain, changed in source.pairs(chunk):
+                for rows in (_transforms, _sensitivity):
+                    for frame in rows(source, images, method, plain, changed):
+                        write(frame)
+
+
+def _transforms(
+    source: variants.Variants,
+    images: pd.DataFrame,
+    method: str,
+    plain: Stack,
+    changed: Callable[[str], Stack],
+) -> Iterator[pd.DataFrame]:
+    """Rows of one method: one correlation a transformation, and their mean."""
+    every, whys = [], []
+    for transform in (t for t in TRANSFORMS if t in source.stored):
+        maps, reasons = plain
+        others, other_reasons = changed(transform)
+        size = tuple(maps.shape[1:])
+        moves = [draw_move(transform, size, (source.plain.study, image_id)) for image_id in images.image_id]
+        metric = f"rank_correlation_{transform}"
+        if method.startswith(controls.OTHER_IMAGE):  # it stands in for a map that has moved
+            others = moved(others[:, None], moves)[:, 0]
+        value = METRICS[metric](moved(maps[:, None], moves)[:, 0], others, defined(moves, size))
+        why = variants.undefined(value, variants.first_reason(reasons, other_reasons), UNDEFINED)
+        yield heatmaps.scores(images, method, {metric: value}, why)
+        every.append(value)
+        whys.append(why)
+    if every:
+        mean = {"rank_correlation_transforms": METRICS["rank_correlation_transforms"](torch.stack(every))}
+        yield heatmaps.scores(images, method, mean, variants.first_reason(*whys))
+
+
+def _sensitivity(
+    source: variants.Variants,
+    images: pd.DataFrame,
+    method: str,
+    plain: Stack,
+    changed: Callable[[str], Stack],
+) -> Iterator[pd.DataFrame]:
+    """Rows of one method."""
+    stacks = [changed(neighbour) for neighbour in source.names(NEIGHBOUR)]
+    if stacks:
+        value = METRICS["max_sensitivity"](plain[0], torch.stack([maps for maps, _ in stacks]))
+        why = variants.first_reason(plain[1], *(reasons for _, reasons in stacks))
+        yield heatmaps.scores(images, method, {"max_sensitivity": value}, why)

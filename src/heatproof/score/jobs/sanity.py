@@ -1,0 +1,37 @@
+"""Sanity of one checkpoint's heatmaps: whether they follow the model's weights, its labels and the class asked for."""
+
+import argparse
+
+import torch
+
+from heatproof import artifacts, progress
+from heatproof.score import heatmaps, variants
+from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
+from heatproof.score.sanity import METRICS
+
+CHANGES = {  # which metrics read which variants
+    "cascade": "cascade:",
+    "independent": "independent:",
+    "random_labels": "random_labels",
+    "random_target": "random_target",
+}
+
+
+def run(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.compute["threads"])
+    source = variants.read(heatmaps_of(args), artifacts.variants_dir(args.study, args.model, args.seed, args.fold))
+    count = -(-len(source) // variants.CHUNK)
+    with writing_scores(args) as write:
+        for chunk in progress.steps(source.chunks(), count, f"{name(args)}: sanity, parts"):
+            for method, (maps, reasons), changed in source.pairs(chunk):
+                for change, prefix in CHANGES.items():
+                    stacks = [changed(variant) for variant in source.names(prefix)]
+                    if not stacks:
+                        continue
+                    others = torch.stack([other for other, _ in stacks])
+                    metrics = (f"ssim_{change}", f"rank_correlation_{change}")
+                    values = {metric: METRICS[metric](maps, others) for metric in metrics}
+                    # degenerate maps are left out of the mean: their reason counts where none is left
+                    found = zip(*(why for _, why in stacks), strict=True)
+                    why = variants.first_reason(reasons, [why[0] if all(why) else "" for why in found])
+                    write(heatmaps.scores(source.images.iloc[chunk], method, values, why))

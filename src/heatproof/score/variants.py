@@ -1,0 +1,117 @@
+"""The heatmaps of changed images and changed models beside those of the same images unchanged."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from heatproof import artifacts
+from heatproof.score import controls
+from heatproof.score.heatmaps import Heatmaps, Stack
+
+CHUNK = 16  # images read at a time, each with all its variants
+EXTERNAL = "external map: cannot be made again"
+
+
+@dataclass(frozen=True)
+class Variants:
+    """What the explain stage left for the variants of one checkpoint.
+
+    Attributes:
+        plain: the heatmaps of the images as they are.
+        places: int [images], which of the plain images have variants.
+        stored: by the variant's name, its heatmaps, the images in the order of `places`.
+    """
+
+    plain: Heatmaps
+    places: np.ndarray
+    stored: dict[str, Heatmaps]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def images(self) -> pd.DataFrame:
+        return self.plain.images.iloc[self.places]
+
+    def names(self, prefix: str) -> list[str]:
+        """Variants whose names start so, in the order in which they were made."""
+        return [name for name in self.stored if name.startswith(prefix)]
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Indices of the images, a few at a time."""
+        for start in range(0, len(self), CHUNK):
+            yield np.arange(start, min(start + CHUNK, len(self)))
+
+    def pairs(self, chunk: np.ndarray) -> Iterator[tuple[str, Stack, Callable[[str], Stack]]]:
+        """For each method and control its name, the maps of some images, and a function that gives those of a variant.
+
+        Controls stand for a variant by: `random` another draw; `center` the same blob, as a map that ignores image and
+        model does; `other_image` of each method its map of another image, still in that one's frame.
+        """
+        places = self.places[chunk]
+        plain = self.plain.stacks(places)
+        for method in self.plain.methods:
+            yield method, plain[method], lambda name, method=method: self._read(name, method, chunk)
+        size, keys = self.plain.array.shape[1:], [(self.plain.study, i) for i in self.images.image_id.iloc[chunk]]
+        sound = [""] * len(chunk)
+        yield (
+            controls.RANDOM,
+            plain[controls.RANDOM],
+            lambda name: (controls.random_maps([(*key, name) for key in keys], size), sound),
+        )
+        yield controls.CENTER, plain[controls.CENTER], lambda name: plain[controls.CENTER]
+        for control, (method, other) in self.plain.others(places, self.plain.leader).items():
+            yield control, plain[method], lambda name, other=other: other
+
+    def _read(self, name: str, method: str, chunk: np.ndarray) -> Stack:
+        stored = self.stored[name]
+        if method not in stored.methods:
+            return torch.full((len(chunk), *self.plain.array.shape[1:]), torch.nan), [EXTERNAL] * len(chunk)
+        maps, reasons = stored.read(stored.methods.index(method), chunk)
+        return maps, [f"{why} (changed)" if why.startswith("degenerate") else why for why in reasons]
+
+
+def read(plain: Heatmaps, folder: Path) -> Variants:
+    """Open the variants of one checkpoint, which lie beside its plain heatmaps.
+
+    Raises:
+        ArtifactError: a file is missing or damaged, or does not fit the other or the plain heatmaps.
+    """
+    path = folder / "index.parquet"
+    index = artifacts.read_table(path, artifacts.HEATMAPS)
+    array = artifacts.read_array(folder / "maps.npy")
+    mend = "delete the folder and run again"
+    names, methods, image_ids = (index[column].unique() for column in ("variant", "method", "image_id"))
+    wanted = pd.MultiIndex.from_product([names, methods, image_ids])
+    order = pd.MultiIndex.from_frame(index[["variant", "method", "image_id"]])
+    if not len(index) or not order.is_unique or len(order) != len(wanted):
+        raise artifacts.ArtifactError(f"{path}: not one row for each variant, method and image; {mend}")
+    shape = (len(names), len(methods), len(image_ids))
+    found = order.get_indexer(wanted).reshape(shape)
+    rows, flags = (index[column].to_numpy(kind)[found] for column, kind in (("row", "int64"), ("degenerate", object)))
+    if array.shape[1:] != plain.array.shape[1:] or rows.max() >= len(array) or ((rows < 0) & (flags == "")).any():
+        raise artifacts.ArtifactError(f"{path}: does not fit maps.npy beside it or the maps above it; {mend}")
+    places = pd.Index(plain.images.image_id).get_indexer(image_ids)
+    if (places < 0).any() or not set(methods) <= set(plain.methods):
+        raise artifacts.ArtifactError(f"{path}: an image or a method that has no plain heatmap; {mend}")
+    images = plain.images.iloc[places].reset_index(drop=True)
+    stored = {
+        name: replace(plain, images=images, methods=tuple(methods), rows=rows[i], flags=flags[i], array=array)
+        for i, name in enumerate(names)
+    }
+    return Variants(plain, places, stored)
+
+
+def first_reason(*reasons: list[str]) -> list[str]:
+    """For each image the first reason that is given, or ""."""
+    return [next(filter(None, found), "") for found in zip(*reasons, strict=True)]
+
+
+def undefined(values: Tensor, reasons: list[str], reason: str) -> list[str]:
+    """The reasons, with one for each image that has none and no value."""
+    return [why or (reason if missing else "") for why, missing in zip(reasons, values.isnan().tolist(), strict=True)]

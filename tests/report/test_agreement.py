@@ -1,0 +1,42 @@
+"""What is said of how metrics agree, and the matrix that it rests on."""
+
+from dataclasses import replace
+
+import pytest
+from report.pages import Page, section
+
+from heatproof.report import agreement
+
+
+def matrix(data, values):
+    names = ["iou", "pointing_game", "relevance_rank_accuracy"][: len(values)]
+    table = {"metrics": names, "correlation": values, "blocks": 3}
+    return agreement.make(replace(data, summary=data.summary | {"agreement": {"localization": table}}))[0]
+
+
+def test_the_ends_are_named_and_the_matrix_is_the_lower_half(data):
+    found = matrix(data, [[1, 0.2, -0.4], [0.2, 1, 0.9], [-0.4, 0.9, 1]])
+    assert found.sentence == (
+        "Rank correlations run from −0.40 (overlap (IoU); relevance rank accuracy) to 0.90 (pointing game; relevance "
+        "rank accuracy); the median of 3 pairs is 0.20."
+    )
+    assert [[text for text, _ in cells] for _, cells in found.rows] == [[], ["0.20"], ["−0.40", "0.90"]]
+    assert [strength for _, strength in found.rows[2][1]] == [0, 45]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ([[1, None], [None, 1]], "No pair of metrics has enough scores in common."),
+        ([[1, 0.5], [0.5, 1]], "The rank correlation is 0.50 (overlap (IoU); pointing game)."),
+    ],
+)
+def test_few_pairs(data, values, sentence):
+    assert matrix(data, values).sentence == sentence
+
+
+def test_the_page_has_a_section_of_it(made, report):
+    text = Page(section(report(made()), "agreement")).text
+    assert "Do the metrics agree?" in text and "Within localization" in text and "Within faithfulness" in text
+    assert "Between the metrics that are tested" in text
+    assert "agreement" not in report(made(families=("consistency",)))

@@ -1,0 +1,76 @@
+"""The overview of all methods says what the verdicts say."""
+
+import pytest
+from report.conftest import ALL
+
+from heatproof.report import inputs, overview, words
+
+
+@pytest.fixture
+def data(made):
+    study = made(
+        methods=("gradcam", "lrp", "none_cam"),
+        families=ALL,
+        refused=(("lrp", "alpha_net"), *(("none_cam", m) for m in ("alpha_net", "beta_net", "gamma_net"))),
+        merit=(("lrp", -0.5),),
+        groups=14,
+    )
+    return inputs.read(study.name, study.models, study.seeds, study.methods, study.fold_names)
+
+
+def row(**changes):
+    empty = {"better": [], "worse": [], "unclear": [], "refused": [], "low": None, "high": None, "few": False}
+    return empty | {"low": 0.2, "high": 0.5} | changes
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict", "means", "look"),
+    [
+        (row(better=["a", "b"]), "2 of 2", "0.20 to 0.50", "all"),
+        (row(better=["a"], unclear=["b"]), "1 of 2", "0.20 to 0.50", "some"),
+        (row(better=["a"], worse=["b"]), "1 of 2, 1 worse", "0.20 to 0.50", "worse"),
+        (row(unclear=["a"], high=0.201), "0 of 1", "0.20", "nobody"),
+        (row(unclear=["a"], few=True), "too few to tell", "0.20 to 0.50", "nobody"),
+        (row(better=["a"], low=0.001, high=0.02), "1 of 1", "0.001 to 0.020", "all"),
+        (row(low=None, high=None, refused=["a"]), "refused", "", "empty"),
+        (row(low=None, high=None), "no score", "", "empty"),
+    ],
+)
+def test_cell(given, verdict, means, look):
+    assert overview.cell(given) == (overview.Cell(verdict, means, look))
+
+
+def test_rows_are_methods_and_columns_families(data):
+    found = overview.make(data)
+    assert [name for name, _ in found.head] == [words.family(key).short for key in ALL[:-1]]
+    assert found.head[-1][1].endswith("lower is better")
+    assert [name for name, _ in found.rows] == ["gradcam", "lrp"]
+    for (_, cells), method in zip(found.rows, ("gradcam", "lrp"), strict=True):
+        for cell, family in zip(cells, ALL, strict=False):
+            told = data.summary["overview"][family][method]
+            means = [m for m in data.summary["primary"][family]["methods"][method].values() if m is not None]
+            assert (told["low"], told["high"]) == (min(means), max(means))
+            assert cell == overview.cell(told)
+    assert found.rows[1][1][0].verdict == "0 of 2, 2 worse"
+    assert [method for method, _ in found.refused] == ["lrp", "none_cam"]
+
+
+def test_controls_stand_below_for_scale(data):
+    found = dict(overview.make(data).controls)
+    assert list(found) == ["random noise", "centre blob", "another image's map", "the truth at this grid"]
+    assert [bool(cell.means) for cell in found["random noise"]] == [True, True, False, False, False]
+    assert [bool(cell.means) for cell in found["another image's map"]] == [True] * 5
+
+
+def test_no_overview_of_one_method_or_without_a_competent_model(made):
+    study = made()
+    read = inputs.read(study.name, study.models, study.seeds, study.methods, study.fold_names)
+    assert overview.make(read) is None
+    study = made(methods=("gradcam", "lrp"), wrong=("alpha_net", "beta_net", "gamma_net"))
+    read = inputs.read(study.name, study.models, study.seeds, study.methods, study.fold_names)
+    assert overview.make(read) is None
+
+
+def test_every_method_is_explained(data):
+    assert [told.name for told in overview.methods(data)] == ["gradcam", "lrp", "none_cam"]
+    assert all(told.text for told in overview.methods(data))
