@@ -19,7 +19,7 @@ WHAT = {
 RUNS = {"study_over_model": 1}  # it takes half an hour
 KEEP = "HEATPROOF_BENCH_FOLDER"  # a folder to run in, and to go on in, instead of a temporary one
 
-HOOK = '''
+HOOK = """
 import atexit, importlib.abc, importlib.util, os, sys, time
 
 inside, depth = [0.0], [0]
@@ -73,7 +73,7 @@ def leave():
 
 sys.meta_path.insert(0, Watch())
 atexit.register(leave)
-'''
+"""
 
 
 def copy_project(folder: Path) -> None:

@@ -23,13 +23,12 @@ from heatproof.explain.methods import Batch
 from heatproof.maps import degeneracy, upsample
 from heatproof.progress import line
 from heatproof.train.layers import TargetLayer, find_target_layer
-from heatproof.train.layout import agreement, probes
+from heatproof.train.layout import DIFFER, agreement, probes
 from heatproof.train.model import Classifier, build, prepare
 
 HERE = Path(__file__).parent
 CHOSEN, DOCUMENT = HERE / "architectures.json", HERE.parent / "docs" / "architectures.md"
 CLASSES, MIN_GRID, DEFAULT_SIZE, BEYOND_ROUNDING = 16, 7, 224, 1e-2
-EQUAL = 0.1  # places whose answers differ by less than this share of their mean all see the whole image
 # asked for by name; a module of timm may hold several kinds of network
 NAMED = (
     *("deit*distilled*", "mobilenetv3*", "mobilenetv4*", "maxvit*", "coatnet*", "mixer*", "resmlp*", "dm_nfnet*"),
@@ -150,7 +149,7 @@ def _places(model: Classifier, layer: TargetLayer, size: int) -> float:
         model(probes(size))
     hook.remove()
     agrees, differs = agreement(layer.to_grid(kept[-1]))
-    return agrees if differs >= EQUAL else float("nan")
+    return agrees if differs >= DIFFER else float("nan")
 
 
 def _judge(model: Classifier, layer: TargetLayer, size: int) -> tuple[float, str]:
@@ -185,13 +184,11 @@ def _judge(model: Classifier, layer: TargetLayer, size: int) -> tuple[float, str
 def page(rows: list[Row]) -> str:
     """The document."""
     working = [row for row in rows if row.result == "works"]
-    drawn = [f"`{row.architecture}`" for row in working if row.drawn]
     families = len({row.family for row in rows})
     text = (HERE / "architectures.in.md").read_text()
     return text.format(
         share=f"{len(working)} of {len(rows)} architectures from {families} families of timm {timm.__version__}",
         percent=f"{100 * len(working) / len(rows):.1f}",
-        drawn=", ".join(drawn) or "none",
         classes=CLASSES,
         min_grid=MIN_GRID,
         table="\n".join(map(_line, rows)),

@@ -65,7 +65,7 @@ def test_each_command_has_help(command, capsys):
     assert end.value.code == 0
     text = capsys.readouterr().out
     assert (TOOLS | STAGES)[command] in " ".join(text.split())
-    assert ("--study" in text) == (command in STAGES or command == "audit")  # which is a stage too
+    assert ("--study" in text) == (command in STAGES or command in ("audit", "regions"))  # jobs, too
 
 
 @pytest.mark.parametrize("arguments", [[], ["tarin"], ["data"], ["data", "--study", "x", "--config", "{"], ["--stduy"]])
@@ -103,10 +103,10 @@ def test_only_bad_input_loses_its_traceback(monkeypatch, capsys):
 def test_check_says_what_would_run():
     done = heatproof("check", "iq_oth_nccd", "phantom", cwd=ROOT)
     assert done.stdout.splitlines() == [
-        "iq_oth_nccd: 5 models x 1 seeds, 1 methods, localization, faithfulness, consistency; images of 64 px from "
-        "downloads/iq_oth_nccd",
-        "phantom: 5 models x 2 seeds, 1 methods, localization, faithfulness, consistency; images of 64 px from "
-        "a phantom",
+        "iq_oth_nccd: 5 models x 1 seeds, 3 methods, localization, faithfulness, consistency, robustness, sanity, "
+        "complexity; images of 64 px from downloads/iq_oth_nccd",
+        "phantom: 5 models x 2 seeds, 3 methods, localization, faithfulness, consistency, robustness, sanity, "
+        "complexity; images of 64 px from a phantom",
     ]
     wrong = heatproof("check", "phantm", cwd=ROOT)
     assert wrong.returncode == 1

@@ -143,6 +143,16 @@ def test_sections_are_merged_and_lists_and_values_replaced():
             "studies/toy.yaml: score.faithfulness.naopc.beam: 4: input should be less than or equal to 3",
         ),
         (
+            {"score": {"primary": {"faithfulness": "road"}}},
+            "params.yaml: the whole file: score.primary.faithfulness: road is not computed; turn road on, or name "
+            "another",
+        ),
+        (
+            {"score": {"families": ["sanity"]}, "explain": {"variants": {"randomize": {"cascade": False}}}},
+            "params.yaml: the whole file: score.primary.sanity: rank_correlation_cascade is not computed; turn cascade "
+            "on, or name another",
+        ),
+        (
             {"score": {"primary": {"complexity": "entropy"}}},
             "studies/toy.yaml: score.primary.complexity: 'entropy': unknown key; allowed: consistency, faithfulness, "
             "localization, robustness, sanity",

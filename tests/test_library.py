@@ -29,8 +29,11 @@ def test_the_lines_of_the_readme_run(capsys):
     lines = [line for line in block.splitlines() if line and not line.startswith(("import", "from"))]
     assert len(lines) <= 10
     names: dict = {}
+    torch.manual_seed(0)
     exec(block, names)
-    assert names["table"].shape[0] == 4 and names["table"]["srg"].notna().all()
+    scored = names["table"]["srg"].notna()  # of random weights a Grad-CAM may be all zero
+    assert len(scored) == 4 and scored.any()
+    assert (scored == names["maps"]["gradcam"].flatten(1).any(1).numpy()).all()
     assert capsys.readouterr().out.splitlines()[0].split() == ["relevance_rank_accuracy", "srg"]
 
 
@@ -87,6 +90,56 @@ def test_what_is_wrong_is_said(model, case):
     given, message = WRONG[case]
     with pytest.raises(InputError, match=f"^{message}"):
         explain.heatmaps(model, **({"images": IMAGES, "targets": TARGETS} | given))
+
+
+FAULTS = {
+    "few targets": (
+        {"targets": TARGETS[:2]},
+        r"targets: torch.int64 \(2,\); they must be an int64 tensor, one class for ",
+    ),
+    "float targets": ({"targets": TARGETS.float()}, r"targets: torch.float32 \(4,\); they must be an int64 tensor"),
+    "no such class": ({"targets": TARGETS + 5}, "targets: class 7 of a model of 3 classes, counted from 0"),
+    "negative class": ({"targets": TARGETS - 1}, "targets: class -1; classes are counted from 0"),
+    "grey levels": ({"images": IMAGES * 255}, r"images: values from .* to 25.*; pixels must lie in \[0, 1\]"),
+    "bytes": (
+        {"images": (IMAGES * 255).byte()},
+        r"images: torch.uint8 \(4, 3, 64, 64\); they must be a float32 tensor",
+    ),
+    "two channels": ({"images": IMAGES[:, :2]}, "images: 2 channels; they must have 1 or 3"),
+    "a text": ({"methods": "gradcam"}, "methods: 'gradcam' is a text; give a list of names"),
+    "another's options": ({"options": {"saliency": {}}}, "options: 'saliency' is not among the methods gradcam"),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_what_is_asked_wrongly_is_said(model, case):
+    given, message = FAULTS[case]
+    with pytest.raises(InputError, match=f"^{message}"):
+        explain.heatmaps(model, **({"images": IMAGES, "targets": TARGETS} | given))
+
+
+def test_a_network_that_normalizes_outside_is_refused(model):
+    with pytest.raises(InputError, match=r"takes normalized images: hand explain\.classifier\(model\) in its place$"):
+        explain.heatmaps(model.net, IMAGES, TARGETS)
+
+
+def test_a_map_that_must_not_be_scored_is_not_a_number(model, monkeypatch):
+    from heatproof.explain import gradients
+    from heatproof.explain.methods import Explanation
+
+    def wide(batch):
+        return Explanation(torch.rand(4, 8, 8), torch.ones(4), ["", "gap", "", "gap"])
+
+    monkeypatch.setitem(gradients.METHODS, "deeplift", wide)
+    maps = explain.heatmaps(model, IMAGES, TARGETS, ["deeplift"])["deeplift"]
+    assert maps.isnan().flatten(1).all(1).tolist() == [False, True, False, True]
+
+
+def test_a_model_in_training_mode_is_not_scored(model):
+    model.train()
+    with pytest.raises(ValueError, match=r"call model\.eval\(\)$"):
+        score.evaluate(torch.rand(4, 64, 64), model=model, images=IMAGES, targets=TARGETS)
+    model.eval()
 
 
 def test_a_layer_without_a_grid_is_refused(model):

@@ -1,9 +1,18 @@
 """Degenerate maps, and grids brought to image size."""
 
 import numpy as np
+import pytest
 import torch
 
 from heatproof.maps import degeneracy, upsample
+
+
+@pytest.mark.parametrize("value", [0.37, -1e-3, 3e5])
+def test_a_constant_grid_stays_constant(value):
+    """Interpolated, it would be noise of rounding, and be scored."""
+    grids = torch.stack([torch.full((5, 5), value), torch.rand(5, 5)])
+    large = upsample(grids, (64, 64))
+    assert degeneracy(large) == ["constant", ""] and (large[0] == value).all()
 
 
 def test_degeneracy_names_the_reason():

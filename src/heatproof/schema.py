@@ -4,7 +4,7 @@ import importlib.util
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from heatproof.errors import InputError
 from heatproof.schema_base import Distinct, NonNegative, Positive, Section, one_of
 from heatproof.schema_data import Data
-from heatproof.schema_explain import Explain
+from heatproof.schema_explain import Explain, Transform
 from heatproof.schema_score import Score
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -151,6 +151,35 @@ class Study(Section):
         if task == "multilabel":
             raise ValueError("multilabel is not built yet; multiclass is")
         return task
+
+    @model_validator(mode="after")
+    def _primaries(self):
+        """A primary metric that the study does not compute would stop it at its end."""
+        variants, faithfulness = self.explain.variants, self.score.faithfulness
+        made = {
+            "faithfulness": {
+                "road": faithfulness.road,
+                "naopc": faithfulness.naopc,
+                "infidelity": faithfulness.infidelity,
+            },
+            "localization": {f"outside_{region}": region in self.data.regions for region in ("body", "lungs")},
+            "sanity": {
+                "cascade": variants.randomize.cascade,
+                "independent": variants.randomize.independent,
+                "random_labels": variants.random_labels,
+                "random_target": variants.random_target,
+            },
+            "robustness": {"transforms": variants.transforms, "sensitivity": variants.sensitivity}
+            | {name: name in variants.transforms for name in get_args(Transform)},
+        }
+        for family in self.score.families:
+            metric = getattr(self.score.primary, family, "")
+            for part, asked in made.get(family, {}).items():
+                if part in metric and not asked:
+                    raise ValueError(
+                        f"score.primary.{family}: {metric} is not computed; turn {part} on, or name another"
+                    )
+        return self
 
     @property
     def group_kind(self) -> str:

@@ -12,7 +12,7 @@ Name = Annotated[str, Field(pattern=r"^\w+$")]
 Transform = Literal["flip", "shift", "rotate", "scale", "noise", "window"]
 
 
-_KINDS = {int: Positive, float: Annotated[float, Field(gt=0)], bool: bool, str: str}
+_KINDS = {int: Positive, float: Annotated[float, Field(ge=0)], bool: bool, str: str}
 
 
 def _options() -> type[Section]:

@@ -56,7 +56,7 @@ def write_no_array(path):
 
 
 WRONG = {
-    "nothing": (lambda path: None, f"not there; explain.external names {MEND}"),
+    "nothing": (lambda path: None, f"not there; it names {MEND}"),
     "text": (lambda path: path.write_text("hello"), f"cannot be read (.*); {MEND}"),
     "truncated": (write_truncated, f"cannot be read (.*); {MEND}"),
     "one array": (lambda path: np.save(path.open("wb"), np.zeros((4, 4))), f"a single array; {MEND}"),
@@ -81,7 +81,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, case):
     write, message = WRONG[case]
     path = tmp_path / "maps.npz"
     write(path)
-    pattern = f"^{path}: {message.replace('(.*)', chr(92) + '(.*' + chr(92) + ')')}$"
+    pattern = f"^explain.external: {path}: {message.replace('(.*)', chr(92) + '(.*' + chr(92) + ')')}$"
     with pytest.raises(InputError, match=pattern) as error:
         read_external(str(path), IDS)(slice(0, 3), 4)
     assert "\n" not in str(error.value)

@@ -334,7 +334,7 @@ def test_a_lone_image_has_no_other_image(study):
         (4, 4),
         source.rows[:, :1],
         source.flags[:, :1],
-        np.array([0]),
+        np.zeros((2, 1), int),
         source.array,
     )
     maps, reasons = lone.stacks(np.array([0]))["other_image"]
@@ -415,3 +415,20 @@ def test_localization_imports_no_model(study):
     imported = _imported(f"from heatproof.cli import main; main('{job}'.split())")
     assert "heatproof.score.localization" in imported
     assert not {"timm", "torchvision", "heatproof.score.faithfulness", "heatproof.train"} & imported
+
+
+def test_a_method_of_few_images_has_partners_among_those(study):
+    """Maps of other images exist only where the method made them."""
+    _damage(0, 95, lambda index: index.assign(
+        row=index.row.where((index.method == "gradcam") | index.image_id.isin(["image9", "image7"]), -1),
+        degenerate=index.degenerate.where(
+            (index.method == "gradcam") | index.image_id.isin(["image9", "image7"]), "one of the images left out"
+        ),
+    ))  # fmt: skip
+    source = heatmaps.read("tiny", artifacts.heatmap_dir("tiny", "test_resnet", 95, "fold0"))
+    assert source.methods[source.leader] == "gradcam"
+    ids = list(source.images.image_id)
+    few = np.array([ids.index("image9"), ids.index("image7")])
+    assert source.partners[list(source.methods).index("other"), few].tolist() == few[::-1].tolist()
+    maps, reasons = source.others(few, source.leader)["other_image:other"][1]
+    assert reasons == ["", ""] and maps.isfinite().all()

@@ -156,7 +156,7 @@ def ablationcam(batch: Batch, *, channels: int = 32) -> Tensor:
         Float [batch, rows, columns], never negative.
     """
     drawn = _draw("ablationcam", batch, channels)
-    axis = {"NCHW": 1, "NHWC": 3, "tokens": 2}[batch.layer.layout]
+    axis = batch.layer.channel_axis
 
     def ablated(rows: Tensor, chosen: Tensor) -> Tensor:
         def zero(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:

@@ -36,10 +36,9 @@ def run(args: argparse.Namespace) -> None:
     size, external = args.config["batch_size"], args.config["external"]
     folder = artifacts.heatmap_dir(args.study, args.model, args.seed, args.fold)
     count = sum(int(chosen.sum()) for chosen in job.chosen.values()) + len(external) * len(job.rows)
+    image_ids = list(job.manifest["image_id"].iloc[job.rows])
     brought = {
-        name: read_external(
-            path.format(model=args.model, seed=args.seed), list(job.manifest["image_id"].iloc[job.rows])
-        )
+        name: read_external(path.format(model=args.model, seed=args.seed), image_ids, f"explain.external.{name}")
         for name, path in external.items()
     }
     every = np.arange(len(job.rows))

@@ -17,7 +17,7 @@ NONE = "external map: none for this image"
 Read = Callable[[slice, int], tuple[np.ndarray, list[str]]]
 
 
-def read_external(path: str, image_ids: list[str]) -> Read:
+def read_external(path: str, image_ids: list[str], key: str = "explain.external") -> Read:
     """Open a user's maps of some images, in their order; one is in memory at a time.
 
     Returns:
@@ -31,22 +31,24 @@ def read_external(path: str, image_ids: list[str]) -> Read:
     where = Path(path)
     mend = "an .npz file with one 2-d array an image id, or a folder of <image id>.npy files"
     if not where.exists():
-        raise InputError(f"{path}: not there; explain.external names {mend}")
-    opened = _open(where, mend)
+        raise InputError(f"{key}: {path}: not there; it names {mend}")
+    opened = _open(where, mend, key)
     names = set(opened)
     if not names & set(image_ids):
         have = f"it has {sorted(names)[0]!r}" if names else "it is empty"
-        raise InputError(f"{path}: no map of any image explained: {have}, asked is {image_ids[0]!r}; {mend}")
+        raise InputError(f"{key}: {path}: no map of any image explained: {have}, asked is {image_ids[0]!r}; {mend}")
 
     def read(image_id: str, side: int) -> torch.Tensor:
         try:
             array = np.asarray(opened[image_id]())
         except UNREADABLE as error:
-            raise InputError(f"{path}: {image_id}: cannot be read ({' '.join(str(error).split())}); {mend}") from error
+            raise InputError(
+                f"{key}: {path}: {image_id}: cannot be read ({' '.join(str(error).split())}); {mend}"
+            ) from error
         if array.ndim != 2 or array.shape[0] != array.shape[1] or array.dtype.kind not in "fiub" or not array.size:
             raise InputError(
-                f"{path}: {image_id}: {array.dtype} of shape {array.shape}; a map is a 2-d array of numbers, as high "
-                f"as wide: the image is a square of {side} pixels when it is explained"
+                f"{key}: {path}: {image_id}: {array.dtype} of shape {array.shape}; a map is a 2-d array of numbers, as "
+                f"high as wide: the image is a square of {side} pixels when it is explained"
             )
         return upsample(torch.from_numpy(array.astype(np.float32))[None], (side, side))
 
@@ -59,7 +61,7 @@ def read_external(path: str, image_ids: list[str]) -> Read:
     return maps_of
 
 
-def _open(where: Path, mend: str) -> dict[str, Callable[[], np.ndarray]]:
+def _open(where: Path, mend: str, key: str) -> dict[str, Callable[[], np.ndarray]]:
     """Image id -> what reads its map; nothing is unpickled."""
     if where.is_dir():
         files = sorted(where.rglob("*.npy"))
@@ -70,7 +72,7 @@ def _open(where: Path, mend: str) -> dict[str, Callable[[], np.ndarray]]:
     try:
         archive = np.load(where, allow_pickle=False)
     except UNREADABLE as error:
-        raise InputError(f"{where}: cannot be read ({' '.join(str(error).split())}); {mend}") from error
+        raise InputError(f"{key}: {where}: cannot be read ({' '.join(str(error).split())}); {mend}") from error
     if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise InputError(f"{where}: a single array; {mend}")
+        raise InputError(f"{key}: {where}: a single array; {mend}")
     return {name: lambda name=name: archive[name] for name in archive.files}

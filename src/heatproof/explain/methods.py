@@ -17,6 +17,7 @@ class Layer(Protocol):
     layout: str
     grid: tuple[int, int]
     prefix_tokens: int
+    channel_axis: int  # of the layer's own output
 
     def to_grid(self, output: Tensor) -> Tensor: ...
 

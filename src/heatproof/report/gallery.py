@@ -148,7 +148,8 @@ def _heat_cell(
     if not len(found):
         return Cell(model, "", "", "no heatmap was made")
     row = index.loc[found[0]]
-    seen_as = "" if row["predicted"] == row["target"] else inputs.classes[row["predicted"]]
+    label = inputs.manifest.set_index("image_id")["label"][image]
+    seen_as = "" if row["predicted"] == label else inputs.classes[row["predicted"]]
     if row["degenerate"] or row["row"] < 0:
         why = words.reason(row["degenerate"]) if row["degenerate"] else "none was made"
         return Cell(model, "", "", f"no heatmap to show: {why}", seen_as)

@@ -83,11 +83,11 @@ METRICS = {
     ),
     "road_morf": (
         "ROAD, hottest first",
-        "How certain does the model stay when the hottest pixels are replaced by a blend of their neighbours?",
+        "How much does the probability change when the hottest pixels are replaced by a blend of their neighbours?",
     ),
     "road_lerf": (
         "ROAD, coldest first",
-        "How certain does the model stay when the coldest pixels are replaced by a blend of their neighbours?",
+        "How much does the probability change when the coldest pixels are replaced by a blend of their neighbours?",
     ),
     "road": (
         "ROAD",

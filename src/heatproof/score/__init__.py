@@ -42,15 +42,18 @@ def evaluate(
         A row an image; NaN where a map or a mask cannot be scored.
 
     Raises:
-        ValueError: shapes do not fit, or a model came without images or targets.
+        ValueError: shapes do not fit, images are not pixels in [0, 1], the model is in training mode or came without
+            images or targets.
     """
     import pandas as pd
 
+    from heatproof.explain import check_asked
     from heatproof.score import complexity, confidence, faithfulness, localization
     from heatproof.score.scene import Scene
 
-    if maps.ndim != 3:
+    if maps.ndim != 3 or not len(maps):
         raise ValueError(f"maps {tuple(maps.shape)}: they must be [images, height, width]")
+    maps = maps.detach()
     columns = {name: function(maps) for name, function in complexity.METRICS.items()}
     if masks is not None:
         if maps.shape != masks.shape:
@@ -63,6 +66,11 @@ def evaluate(
             raise ValueError("faithfulness asks the model: give images and targets with it")
         if len(maps) != len(images) or len(maps) != len(targets) or maps.shape[1:] != images.shape[2:]:
             raise ValueError(f"maps {tuple(maps.shape)} do not fit images {tuple(images.shape)} and targets")
+        check_asked(images, targets)
+        if getattr(model, "training", False):
+            raise ValueError(
+                "the model is in training mode, in which images change each other's scores: call model.eval()"
+            )
         cases = ((image, one[None], int(target)) for image, one, target in zip(images, maps, targets, strict=True))
         asked = list(faithfulness.responses(model, cases, steps=steps, baselines=[baseline], batch_size=batch_size))
         for name, metric in confidence.METRICS.items():

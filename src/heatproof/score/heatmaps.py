@@ -64,7 +64,7 @@ class Heatmaps:
         grid: rows and columns of the layer that the first method explains.
         rows: int [methods, images], where in `array` a map lies, or -1 where there is none.
         flags: str [methods, images], the explain stage's reason why a map cannot be scored, or "".
-        partners: int [images], whose map is the control `other_image`.
+        partners: int [methods, images], whose map is the control `other_image`: of those that have one.
         array: float32 [rows, height, width], mapped from disk.
         beside: for the controls that look at images and masks; without it they are left out.
     """
@@ -84,9 +84,8 @@ class Heatmaps:
 
     @property
     def leader(self) -> int:
-        """The first method that this network can carry: its maps stand in for another image's."""
-        made = (self.flags == "").any(1)
-        return int(made.argmax())
+        """The method that has most maps, the first of several: its maps stand in for another image's."""
+        return int((self.rows >= 0).sum(1).argmax())
 
     def read(self, method: int, images: np.ndarray) -> Stack:
         """Maps of one method; one that its own stage has flagged is not read, and is NaN."""
@@ -123,8 +122,9 @@ class Heatmaps:
         }
 
     def _of_other_images(self, method: int, images: np.ndarray) -> Stack:
-        maps, reasons = self.read(method, self.partners[images])
-        alone = self.partners[images] == images
+        partners = self.partners[method, images]
+        maps, reasons = self.read(method, partners)
+        alone = partners == images
         maps[torch.from_numpy(alone)] = torch.nan
         return maps, ["no other image" if a else r for a, r in zip(alone, reasons, strict=True)]
 
@@ -176,9 +176,18 @@ def read(study: str, folder: Path) -> Heatmaps:
         grid=(int(first.grid_height), int(first.grid_width)),
         rows=rows,
         flags=flags,
-        partners=controls.other_images(study, list(images.image_id), list(images.group)),
+        partners=np.stack([_partners(study, images, of_method >= 0) for of_method in rows]),
         array=array,
     )
+
+
+def _partners(study: str, images: pd.DataFrame, made: np.ndarray) -> np.ndarray:
+    """For each image another one, among those of which a map was made; its own index where it has no map."""
+    here, partners = np.flatnonzero(made), np.arange(len(images))
+    if len(here):
+        chosen = images.iloc[here]
+        partners[here] = here[controls.other_images(study, list(chosen.image_id), list(chosen.group))]
+    return partners
 
 
 def scores(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from heatproof import artifacts, progress
+from heatproof.registry import CONTROLS, registered
 from heatproof.score import controls, heatmaps
 from heatproof.score.consistency import METRICS
 from heatproof.score.heatmaps import Heatmaps, Stack
@@ -88,10 +89,21 @@ def _reasons(stacks: list[Stack]) -> list[list[str]]:
     return [reasons for _, reasons in stacks]
 
 
+def _same(method: str, own: list[Stack], others: list[Stack], why: str) -> list[str]:
+    """Why maps made elsewhere agree: a file that several checkpoints share would be compared with itself."""
+    external = method not in registered("explain", "method") and method not in CONTROLS
+    pairs = list(zip(own, others, strict=False))
+    if not external or not pairs or method.startswith(controls.OTHER_IMAGE):
+        return [""] * len(own[0][1])
+    equal = [(a == b).flatten(1).all(1) for (a, _), (b, _) in pairs]
+    return [f"external map: {why}" if found else "" for found in torch.stack(equal).any(0).tolist()]
+
+
 def _across_seeds(first: Heatmaps, chunk: np.ndarray, by_seed: list[Stacks]) -> Iterator[pd.DataFrame]:
     for method, own, others in _pairs(first, by_seed, by_seed):
         values = {metric: METRICS[metric](_maps(own), _maps(others)) for metric in SEEDS}
         compared = _reasons(own[:-1] + others[1:]) or [["one seed"] * len(chunk)]
+        compared.append(_same(method, own, others[1:], "one file for all seeds"))
         yield heatmaps.scores(first.images.iloc[chunk], method, values, first_reason(*compared))
 
 
@@ -106,7 +118,8 @@ def _across_models(
             if not any(reason.startswith("not supported") for part in _reasons(others) for reason in part):
                 one = [METRICS[metric](_maps(own), _maps(others)[None]) for metric in MODELS]
                 values[method].append(torch.stack(one))
-                reasons[method].append(first_reason(*_reasons(own + others)))
+                same = _same(method, own, others, "one file for all models")
+                reasons[method].append(first_reason(*_reasons(own + others), same))
     for method, own, _ in _pairs(first, by_seed, by_seed):
         none = torch.full((len(MODELS), len(chunk)), torch.nan, dtype=torch.float64)
         mean = torch.stack(values[method] or [none]).mean(0)
