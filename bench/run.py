@@ -1,6 +1,7 @@
 """What heatproof's own work costs beside the model's, as ratios within one run.
 
-`make bench` writes `results.json` ({name: {"median", "runs"}}) and the table of `README.md`.
+`make bench` writes `results.json` ({name: {"median", "runs"}}) and the table of `README.md`. What the statistics hold
+has `value` and `rows` beside, and tables in `docs/statistics.md`.
 """
 
 import json
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bench import audit_bench, cam_bench, memory_bench, road_bench, study_bench
+from bench import audit_bench, cam_bench, memory_bench, road_bench, statistics_bench, study_bench
 from heatproof.explain.cam import gradcam
 from heatproof.explain.methods import Batch
 from heatproof.progress import line
@@ -33,6 +34,7 @@ WHAT = {
     "gradcam_over_model": "Grad-CAM: wall time / one plain forward and backward pass of the same batch",
     "training_over_model": "training at 64 px: wall time / its plain steps without data, augmentation and validation",
     **{name: text for module in MODULES for name, text in module.WHAT.items()},
+    **statistics_bench.WHAT,
 }
 
 
@@ -105,8 +107,21 @@ def training_over_model() -> float:
 
 
 def table(results: dict) -> str:
-    rows = [f"| {WHAT[name]} | `{name}` | {found['median']:.2f} |" for name, found in results.items()]
-    return "\n".join(["| what | name | median |", "| --- | --- | --- |", *rows])
+    shown = {name: f"{of['value']:.3f}" if "value" in of else f"{of['median']:.2f}" for name, of in results.items()}
+    rows = [f"| {WHAT[name]} | `{name}` | {text} |" for name, text in shown.items()]
+    return "\n".join(["| what | name | median, or value |", "| --- | --- | --- |", *rows])
+
+
+def timed(name: str) -> dict:
+    """Median and runs of what is timed, after one to warm up."""
+    function = next(vars(module)[name] for module in (sys.modules[__name__], *MODULES) if name in vars(module))
+    count = study_bench.RUNS.get(name, RUNS)
+    warm = int(count > 1)
+    runs = []
+    for number in range(count + warm):
+        runs.append(function())
+        line(f"{name}: run {number + 1 - warm} of {count}{'' if number >= warm else ' (to warm up)'}: {runs[-1]:.3f}")
+    return {"median": statistics.median(runs[warm:]), "runs": runs[warm:]}
 
 
 def main(names: list[str]) -> int:
@@ -115,22 +130,14 @@ def main(names: list[str]) -> int:
     path = HERE / "results.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     for name in names or WHAT:
-        function = next(vars(module)[name] for module in (sys.modules[__name__], *MODULES) if name in vars(module))
-        count = study_bench.RUNS.get(name, RUNS)
-        warm = int(count > 1)
-        runs = []
-        for number in range(count + warm):
-            runs.append(function())
-            line(
-                f"{name}: run {number + 1 - warm} of {count}{'' if number >= warm else ' (to warm up)'}: {runs[-1]:.3f}"
-            )
-        results[name] = {"median": statistics.median(runs[warm:]), "runs": runs[warm:]}
+        results[name] = vars(statistics_bench)[name]() if name in statistics_bench.WHAT else timed(name)
         ordered = {known: results[known] for known in WHAT if known in results}
         path.write_text(json.dumps(ordered, indent=2) + "\n")  # what is timed stays, whatever comes
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     text = (HERE / "README.md").read_text()
     block = f"<!-- table -->\n{table(ordered)}\n\nMeasured on {machine}.\n<!-- end -->"
     (HERE / "README.md").write_text(re.sub(r"<!-- table -->.*<!-- end -->", lambda _: block, text, flags=re.S))
+    statistics_bench.write(ordered)
     print(table(ordered))
     return 0
 

@@ -9,12 +9,13 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from snakemake.settings.types import DeploymentMethod
 
-from heatproof import artifacts
+from heatproof import artifacts, paper_files
 from heatproof.config import load, section
 from heatproof.errors import InputError
 from heatproof.fingerprint import data_fingerprint
 from heatproof.registry import families, registered
 from heatproof.sources import source_files
+from heatproof.stats_tables import TABLES
 
 
 def stop(error):
@@ -105,15 +106,7 @@ def stats_files(study):
     return [folder / name for name in STATS_TABLES]
 
 
-STATS_TABLES = (
-    "models.csv",
-    "metrics.csv",
-    "pairs.csv",
-    "omnibus.csv",
-    "missing.csv",
-    "comparison.csv",
-    "summary.json",
-)
+STATS_TABLES = (*(f"{name}.csv" for name in TABLES), "summary.json", "metrics.json")
 
 
 def score_files(study):
@@ -151,6 +144,7 @@ def results(study):
         *score_files(study),
         *stats_files(study),
         artifacts.report_path(study),
+        *paper_files.paths(study),
     ]
 
 

@@ -1,3 +1,24 @@
+# `snakemake --report report.html` makes one page of what the studies left, each file with its caption
+report: "captions/workflow.rst"
+
+
+def captioned(path, caption, part, label):
+    """An output that `snakemake --report` shows, under its study."""
+    labels = {part: label}
+    return report(path, caption=f"captions/{caption}.rst", category="{study}", subcategory=part, labels=labels)
+
+
+def figures(kind):
+    """Figures for a paper in one format; the vector ones stand in Snakemake's report too."""
+    found = []
+    for name in paper_files.FIGURES:
+        path = paper_files.folder("{study}") / f"{name}.{kind}"
+        caption = "accuracy" if name == "accuracy" else "ranks" if name.endswith("_ranks") else "family"
+        label = name.replace("_ranks", ": mean ranks")
+        found.append(captioned(path, caption, "figures", label) if kind == "svg" else path)
+    return found
+
+
 rule report:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
@@ -15,10 +36,15 @@ rule report:
         ],
         registered=REGISTERED,
         separation="src/heatproof/report/separation.csv",
-        code=code("artifacts", "report.command", "report.inputs", "report.page"),
+        references="src/heatproof/report/references.bib",
+        code=code("artifacts", "report.command", "report.inputs", "report.page", "report.paper"),
         template=[path.relative_to(ROOT) for path in sorted((ROOT / "src/heatproof/report/templates").iterdir())],
     output:
-        artifacts.report_path("{study}"),
+        captioned(artifacts.report_path("{study}"), "page", "report", "the whole report"),
+        figures("svg"),
+        figures("png"),
+        [paper_files.folder("{study}") / f"{name}.tex" for name in paper_files.TABLES],
+        [paper_files.folder("{study}") / name for name in paper_files.TEXTS],
     log:
         "logs/{study}/report.log",
     benchmark:

@@ -1,3 +1,6 @@
+CAPTIONED = ("models", "metrics", "pairs", "controls", "claims")  # tables that `snakemake --report` shows
+
+
 rule stats:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
@@ -8,7 +11,20 @@ rule stats:
         registered=REGISTERED,
         code=code("artifacts", "stats.command", "stats.study"),
     output:
-        [artifacts.stats_dir("{study}") / name for name in STATS_TABLES],
+        [
+            (
+                report(
+                    artifacts.stats_dir("{study}") / name,
+                    caption=f"captions/{name.removesuffix('.csv')}.rst",
+                    category="{study}",
+                    subcategory="tables",
+                    labels={"tables": name},
+                )
+                if name.removesuffix(".csv") in CAPTIONED
+                else artifacts.stats_dir("{study}") / name
+            )
+            for name in STATS_TABLES
+        ],
     log:
         "logs/{study}/stats.log",
     benchmark:
@@ -38,4 +54,4 @@ rule stats:
     shell:
         "python -m heatproof stats --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
         " --folds {params.folds} --random {params.random} --methods {params.methods}"
-        " --config {params.config:q} --score {params.score:q} 2>&1 | tee {log}"
+        " --config {params.config:q} --score-config {params.score:q} 2>&1 | tee {log}"

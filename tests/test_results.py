@@ -5,21 +5,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from heatproof import artifacts
+from heatproof import artifacts, stats_tables
 
 STATS = Path(__file__).parents[1] / "results" / "stats"
 
 
 @pytest.mark.parametrize("study", ["phantom", "iq_oth_nccd"])
 def test_committed_tables_have_their_schema(study):
-    for name, schema in {
-        "models": artifacts.MODELS_TABLE,
-        "metrics": artifacts.METRICS_TABLE,
-        "pairs": artifacts.PAIRS_TABLE,
-        "omnibus": artifacts.OMNIBUS_TABLE,
-        "missing": artifacts.MISSING_TABLE,
-        "comparison": artifacts.COMPARISON,
-    }.items():
+    for name, schema in stats_tables.TABLES.items():
         artifacts.read_table(STATS / study / f"{name}.csv", schema)
     assert artifacts.read_json(STATS / study / "summary.json")["study"] == study
 
@@ -31,11 +24,11 @@ def test_every_cnn_learns_the_phantom(model):
 
 
 def test_the_real_archive_has_no_truth_to_point_at():
-    metrics = artifacts.read_table(STATS / "iq_oth_nccd" / "metrics.csv", artifacts.METRICS_TABLE)
+    metrics = artifacts.read_table(STATS / "iq_oth_nccd" / "metrics.csv", stats_tables.METRICS)
     localization = metrics[metrics["family"] == "localization"]
     regions = localization["metric"].str.startswith("outside_")
     assert localization.loc[~regions, "mean"].isna().all() and (localization.loc[~regions, "groups"] == 0).all()
     outside = localization[regions & (localization["method"] == "gradcam")]
     assert set(outside["metric"]) == {"outside_body", "outside_lungs"} and outside["mean"].between(0, 1).all()
-    missing = artifacts.read_table(STATS / "iq_oth_nccd" / "missing.csv", artifacts.MISSING_TABLE)
+    missing = artifacts.read_table(STATS / "iq_oth_nccd" / "missing.csv", stats_tables.MISSING)
     assert "no truth" in set(missing["reason"])

@@ -26,7 +26,10 @@ JOBS = ("data", "regions", "audit", "train", "explain", "score", "stats", "repor
 COMMANDS = {job: f"{job}.command" for job in JOBS} | {"audit": "data.audit.command", "regions": "data.regions"}
 # what `heatproof audit PATH` imports as it runs, and no job does
 FOLDERS = {".".join(("heatproof", *path.parent.relative_to(PACKAGE).parts)) for path in PACKAGE.rglob("__init__.py")}
-BY_HAND = {"audit": {"heatproof.data.reading.decode", "heatproof.data.reading.images", "heatproof.data.reading.trees"}}
+BY_HAND = {
+    "audit": {"heatproof.data.reading.decode", "heatproof.data.reading.images", "heatproof.data.reading.trees"},
+    "stats": {"heatproof.stats.external"},
+}
 COMMON = (ROOT / "rules/common.smk").read_text()
 SOURCES = ast.literal_eval(re.search(r"^SOURCE_MODULES = ({.*?^})", COMMON, re.M | re.S)[1])
 

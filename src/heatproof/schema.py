@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from heatproof.errors import InputError
+from heatproof.registry import registered
 from heatproof.schema_base import Distinct, NonNegative, Positive, Section, one_of
 from heatproof.schema_data import Data
 from heatproof.schema_explain import Explain, Transform
@@ -117,18 +118,49 @@ class Train(Recipe):
         return Recipe.model_validate(merge(shared, self.models.get(model, {})))
 
 
+class Claim(Section):
+    """What somebody says of heatmaps, to be checked on the study."""
+
+    source: str  # a paper, a DOI
+    claim: str  # in the words of its authors
+    check: Literal["beat_controls", "lower", "differ"]  # stats/claims.py says when each holds
+    family: Literal["localization", "faithfulness", "consistency", "robustness", "sanity"]
+    method: str
+    models: Annotated[list[str], Distinct] = []  # none: all models of the study
+    than: Annotated[list[str], Distinct] = []  # `lower` alone: whom the models are held against
+
+    @model_validator(mode="after")
+    def _against(self):
+        if (self.check == "lower") != bool(self.than) or (self.than and not self.models):
+            raise ValueError("`models` and `than` name who scores lower than whom: with check: lower, and only there")
+        return self
+
+
 class Stats(Section):
+    test: Literal["friedman", "rm_anova"] = "friedman"  # the one that verdicts rest on; the other stands beside it
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     interval: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    bootstrap: Annotated[int, Field(ge=100)] = 2000
+    margin: dict[str, Annotated[float, Field(gt=0)]] = {"default": 0.05}  # by metric: below it nobody would care
+    power: Annotated[float, Field(gt=0.5, lt=1)] = 0.8
     competence_margin: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    claims: dict[str, Claim | None] = {}  # null takes a claim of params.yaml back
     seed: int = 0
+
+    @field_validator("margin")
+    @classmethod
+    def _metrics(cls, margins):
+        known = {"default", *registered("score", "metric")}
+        for name in margins:
+            if name not in known:
+                raise PydanticCustomError("unknown_name", "unknown name", {"allowed": sorted(known)})
+        return {"default": 0.05} | margins
 
 
 class Report(Section):
     title: str | None = None
     question: str = "When these models show a heatmap, may anyone believe it?"
-    gallery: NonNegative = 6
+    gallery: NonNegative = 6  # cases shown without any choice
+    images: NonNegative = 60  # that the page carries, with their heatmaps, for a reader to choose from
 
 
 class Study(Section):

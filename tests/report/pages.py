@@ -31,8 +31,17 @@ class Page(HTMLParser):
             self.faults.append((tag, self.getpos()))
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if "style" not in self.open and "script" not in self.open:
             self.text += data
+
+
+def scripts(source: str) -> list[tuple[str, str]]:
+    """Attributes and content of every script of a page."""
+    return re.findall(r"<script([^>]*)>(.*?)</script>", source, re.DOTALL)
+
+
+def without_scripts(source: str) -> str:
+    return re.sub(r"<script[^>]*>.*?</script>", "", source, flags=re.DOTALL)
 
 
 def section(source: str, name: str) -> str:

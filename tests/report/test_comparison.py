@@ -3,7 +3,7 @@
 import pytest
 from report.pages import Page, section, table
 
-from heatproof import artifacts
+from heatproof import artifacts, stats_tables
 from heatproof.report import comparison, data_tables, inputs
 
 
@@ -18,7 +18,7 @@ def test_both_splits_stand_side_by_side(made, report):
     body = section(source, "models")
     assert summary["comparison"]["sentence"] in Page(body).text
     assert "What a random split hides" in body and "The split in use" in body
-    rows = artifacts.read_table(artifacts.stats_dir(study.name) / "comparison.csv", artifacts.COMPARISON)
+    rows = artifacts.read_table(artifacts.stats_dir(study.name) / "comparison.csv", stats_tables.COMPARISON)
     rows = rows.set_index(["model", "seed", "split"])["balanced_accuracy"]
     head, *cells = table(body, "Balanced accuracy of every training under both splits")
     assert head == ["model", "seed", "random split", "look-alikes kept together", "change"]

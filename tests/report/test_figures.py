@@ -87,11 +87,11 @@ def test_accuracy_draws_every_training_the_floor_and_chance():
 
 def test_pairs_show_difference_p_and_which_are_real():
     cells = [
-        Pair("b", "a", -0.123, -0.5, 0.0004),
-        Pair("c", "a", 0.2, 0.3, 0.2),
-        Pair("c", "b", 0.004, 0.3, math.nan),
+        Pair("b", "a", -0.123, -0.5, 0.0004, apart=True),
+        Pair("c", "a", 0.2, 0.3, 0.2, apart=False),
+        Pair("c", "b", 0.004, 0.3, math.nan, apart=False),
     ]
-    svg = figures.pairs("m", cells, ["a", "b", "c"], 0.05, "alt")
+    svg = figures.pairs("m", cells, ["a", "b", "c"], "alt")
     assert [t for t in texts(svg) if t[0] in "+−0"] == ["−0.12", "+0.20", "+0.00400"]
     assert {"p < 0.001", "p = 0.200"} <= set(texts(svg))
     weights = [group(svg, name).find("text").get("style") for name in ("m-pair-b-a", "m-pair-c-a")]

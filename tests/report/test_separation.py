@@ -7,9 +7,9 @@ import pytest
 from report.pages import Page, section
 
 from heatproof import artifacts
-from heatproof.report import page, separation
+from heatproof.report import page, separation, told
 
-CONFIG = {"title": None, "question": "?", "gallery": 2}
+CONFIG = {"title": None, "question": "?", "gallery": 2, "images": 12}
 
 
 def facts(**low):
@@ -63,7 +63,7 @@ def test_a_longer_name_is_not_marked_for_a_shorter_one(data):
         }
     }
     doubted = replace(data, summary=summary, separation=facts(iou=0.2))
-    assert page.marked(doubted, "The IoU and the IoU between seeds.") == "The IoU† and the IoU between seeds."
+    assert told.marked(doubted, "The IoU and the IoU between seeds.") == "The IoU† and the IoU between seeds."
 
 
 def test_the_table_is_read_from_beside_the_module_and_checked(monkeypatch, tmp_path):

@@ -9,9 +9,12 @@ import pytest
 from heatproof import artifacts
 
 SETTINGS = {
+    "test": "friedman",
     "alpha": 0.05,
     "interval": 0.95,
-    "bootstrap": 300,
+    "margin": {"default": 0.05},
+    "power": 0.8,
+    "claims": {},
     "competence_margin": 0.1,
     "seed": 0,
     "group_kind": "patient",
@@ -44,6 +47,7 @@ def _write(
     refused: dict[tuple[str, str], str] | None = None,
     left_out: dict[str, set[int]] | None = None,
     over: dict[str, float] | None = None,
+    truths: dict[str, float] | None = None,
 ) -> argparse.Namespace:
     """Write manifest, predictions and scores, and return the arguments of `stats.command.run`.
 
@@ -52,7 +56,7 @@ def _write(
     it has no truth. Patients are dealt in turn to the folds that test them; with one fold all are tested. With
     `random`, each model's share of right answers there, images are dealt in turn to as many random folds. `refused` is
     why a (method, model) has no maps, `left_out` names the images (by number) that a method leaves out, `over` is a
-    family's score of every model instead of `levels`.
+    family's score of every model instead of `levels`, `truths` the score of the true region in faithfulness by model.
     """
     rng = np.random.default_rng(7)
     rows = [(p, p % 3, f"i{p:02d}_{i}") for p in range(patients) for i in range(images)]
@@ -78,6 +82,10 @@ def _write(
         ),
     )
     artifacts.write_json(artifacts.data_dir(study) / "digest.json", {"classes": CLASSES})
+    marked = np.zeros((len(rows), 8, 8), bool)
+    for image in np.flatnonzero(masked):
+        marked[image, 1 : 3 + patient[image] % 5, 2:4] = True
+    artifacts.write_array(artifacts.data_dir(study) / "masks.npy", marked)
     easy = rng.normal(0, noise, patients)[patient]
     for model, level in levels.items():
         for seed in seeds:
@@ -94,6 +102,8 @@ def _write(
                 named = dict.fromkeys(methods, (over or {}).get(family, level)) | CONTROLS
                 if family == "localization":
                     named["ceiling"] = 0.9
+                if family == "faithfulness" and truths:
+                    named["truth"] = truths[model]
                 parts = []
                 for method, mean in named.items():
                     value = mean + (method in methods) * easy + rng.normal(0, noise, len(rows))
@@ -117,6 +127,7 @@ def _write(
                     of_fold = table[table["image_id"].isin(image_id[chosen])]
                     artifacts.write_table(path, of_fold, artifacts.SCORES)
     return argparse.Namespace(
+        scores=None,
         study=study,
         models=list(levels),
         seeds=list(seeds),
@@ -124,7 +135,7 @@ def _write(
         random=list(drawn),
         methods=list(methods),
         config=dict(SETTINGS),
-        score={"families": list(families), "primary": {f: METRICS[f] for f in families if f != "complexity"}},
+        score_config={"families": list(families), "primary": {f: METRICS[f] for f in families if f != "complexity"}},
     )
 
 

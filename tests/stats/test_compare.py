@@ -1,16 +1,19 @@
 import numpy as np
 import pandas as pd
+import pingouin as pg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.anova import AnovaRM
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import ttost_paired
 
 from heatproof.stats.compare import (
-    compare_control,
     compare_pairs,
     friedman,
-    signed_rank,
+    rm_anova,
     smallest_corrected_p,
     wide_table,
 )
@@ -31,14 +34,14 @@ def test_friedman_agrees_with_scipy():
     found, expected = friedman(table(values)), stats.friedmanchisquare(*values.T)
     assert found["statistic"] == pytest.approx(expected.statistic)
     assert found["p"] == pytest.approx(expected.pvalue)
-    assert found["df"] == 3
-    assert found["kendall_w"] == pytest.approx(expected.statistic / (12 * 3))
+    assert found["df1"] == 3
+    assert found["effect"] == pytest.approx(expected.statistic / (12 * 3))
 
 
 def test_friedman_by_hand():
     """Rank sums 4, 6, 8 of three groups: 12 / (3 * 3 * 4) * (16 + 36 + 64) - 3 * 3 * 4 = 8 / 3."""
     assert friedman(table([[1, 2, 3], [1, 3, 2], [2, 1, 3]]))["statistic"] == pytest.approx(8 / 3)
-    assert friedman(table([[1, 2, 3]] * 4))["kendall_w"] == pytest.approx(1)
+    assert friedman(table([[1, 2, 3]] * 4))["effect"] == pytest.approx(1)
 
 
 def test_friedman_of_the_documented_example():
@@ -46,7 +49,8 @@ def test_friedman_of_the_documented_example():
     white, red = [10, 8, 7, 9, 7, 4, 5, 6, 5, 10, 4, 7], [7, 5, 8, 6, 5, 7, 9, 6, 4, 6, 7, 3]
     rose = [8, 5, 6, 4, 7, 5, 3, 7, 6, 4, 4, 3]
     found = friedman(table(np.transpose([white, red, rose])))
-    assert found == pytest.approx({"statistic": 2, "df": 2, "kendall_w": 1 / 12, "p": 0.367879}, abs=1e-6)
+    expected = {"statistic": 2, "df1": 2, "effect": 1 / 12, "p": 0.367879}
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(10, 2), (10, 1), (1, 4), (0, 4)])
@@ -61,35 +65,11 @@ def test_friedman_of_two_groups():
 
 def test_equal_scores_are_no_difference():
     flat = table(np.full((8, 3), 0.3))
-    assert friedman(flat) == {"statistic": 0.0, "df": 2.0, "kendall_w": 0.0, "p": 1.0}
+    expected = {"statistic": 0.0, "df1": 2.0, "effect": 0.0, "p": 1.0}
+    assert friedman(flat).items() >= expected.items()
+    assert rm_anova(flat).items() >= expected.items()
     pairs = compare_pairs(flat)
     assert pairs["p_corrected"].tolist() == [1, 1, 1] and pairs["effect"].tolist() == [0, 0, 0]
-
-
-def test_wilcoxon_by_hand():
-    """Differences 1, 2, 3, -4, 5 have R- = 4, so p = 2 * 7 / 32 and effect (11 - 4) / 15."""
-    p, effect = signed_rank(np.array([1.0, 2, 3, -4, 5]))
-    assert p == pytest.approx(2 * sum(1 for bits in range(32) if _rank_sum(bits) <= 4) / 32)
-    assert effect == pytest.approx(7 / 15)
-
-
-def _rank_sum(bits):
-    return sum(rank for rank in range(1, 6) if bits >> (rank - 1) & 1)
-
-
-def test_wilcoxon_leaves_zero_differences_out():
-    moved = noise(20, 1)[:, 0]
-    assert signed_rank(np.r_[moved, np.zeros(9)]) == signed_rank(moved)
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(-9, 9), min_size=1, max_size=8))
-def test_wilcoxon_is_antisymmetric_and_cannot_beat_its_smallest_p(values):
-    differences = np.array(values, float)
-    p, effect = signed_rank(differences)
-    assert signed_rank(-differences) == pytest.approx((p, -effect))
-    assert -1 <= effect <= 1
-    assert smallest_corrected_p(len(values), 1) - 1e-12 <= p <= 1
 
 
 def test_pairs_agree_with_scipy_and_statsmodels():
@@ -137,20 +117,125 @@ def test_wide_table_keeps_gaps_and_drops_what_has_no_value():
     assert np.isnan(wide.loc["p000", "b"])
 
 
-def test_controls():
-    rng = np.random.default_rng(1)
-    control = table(np.repeat(rng.normal(size=(12, 1)), 3, axis=1))
-    models = control + np.array([1, -1, 0]) + rng.normal(0, 0.3, (12, 3))
-    models.iloc[0, 0] = np.nan
-    found = compare_control(models, control, 0.05)
-    assert [found[m]["verdict"] for m in "abc"] == ["better", "worse", "unclear"]
-    assert found["a"]["groups"] == 11
-    raw = [stats.wilcoxon((models[m] - control[m]).dropna()).pvalue for m in "abc"]
-    expected = multipletests(raw, method="holm")[1].tolist()
-    assert [found[m]["p_corrected"] for m in "abc"] == pytest.approx(expected)
-    flipped = compare_control(models, control, 0.05, lower_is_better=True)
-    assert [flipped[m]["verdict"] for m in "abc"] == ["worse", "better", "unclear"]
-    assert compare_control(models, control[[]], 0.05) == {}
+def test_anova_agrees_with_statsmodels():
+    """F by AnovaRM; epsilon from the covariance of the models, centred twice (Box 1954): tr(S)^2 / (k - 1) / tr(SS)."""
+    values = np.add(noise(13, 4) * [1, 1, 2, 4], [0, 0.2, 0.8, 1.5]) + noise(13, 1, seed=1)
+    found = rm_anova(table(values))
+    long = table(values).rename_axis("group").reset_index().melt("group", var_name="model")
+    expected = AnovaRM(long, "value", "group", within=["model"]).fit().anova_table.iloc[0]
+    centre = np.eye(4) - 0.25
+    covariance = centre @ np.cov(values.T) @ centre
+    epsilon = np.trace(covariance) ** 2 / 3 / np.trace(covariance @ covariance)
+    assert found["statistic"] == pytest.approx(expected["F Value"])
+    assert found["epsilon"] == pytest.approx(epsilon) and 1 / 3 <= epsilon < 0.9
+    assert found["df1"] == pytest.approx(3 * epsilon) and found["df2"] == pytest.approx(36 * epsilon)
+    assert found["p"] == pytest.approx(stats.f.sf(expected["F Value"], 3 * epsilon, 36 * epsilon))
+    between = 13 * ((values.mean(0) - values.mean()) ** 2).sum()
+    assert found["effect"] == pytest.approx(between / ((values - values.mean()) ** 2).sum())
+
+
+def test_anova_of_the_documented_example():
+    """pingouin's example, which it checked against JASP: F = 5.201 with 3 and 24, epsilon .694, eta squared .346."""
+    found = rm_anova(pg.read_dataset("rm_anova_wide").dropna())
+    assert found["statistic"] == pytest.approx(5.200652, abs=1e-5)
+    assert found["effect"] == pytest.approx(0.346392, abs=1e-5)
+    assert found["df2"] == pytest.approx(24 * 0.694329, abs=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(10, 2), (10, 1), (1, 4), (0, 4)])
+def test_anova_needs_three_models_and_two_groups(shape):
+    assert rm_anova(table(noise(*shape))) is None
+
+
+def test_anova_without_error_cannot_beat_the_shuffles():
+    """Four groups, three models that differ by the same everywhere: 6^3 shuffles, one of which looks like this."""
+    found = rm_anova(table(np.add.outer([0.1, 0.2, 0.3, 0.4], [1.0, 2, 3])))
+    assert found["p"] == pytest.approx(6.0**-3) and np.isfinite(found["statistic"]) and found["statistic"] > 1e9
+
+
+def test_pair_of_t_agrees_with_scipy_and_statsmodels():
+    wide = table(np.add(noise(11, 3), [0, 0.1, 1]))
+    pairs = compare_pairs(wide, test="rm_anova", level=0.9, margin=0.4)
+    raw = [stats.ttest_rel(wide[a], wide[b]) for a, b in zip(pairs["a"], pairs["b"], strict=True)]
+    assert pairs["p"].tolist() == pytest.approx([found.pvalue for found in raw])
+    assert pairs["p_corrected"].tolist() == pytest.approx(multipletests(pairs["p"], method="holm")[1].tolist())
+    intervals = [found.confidence_interval(0.9) for found in raw]
+    assert pairs["low"].tolist() == pytest.approx([interval.low for interval in intervals])
+    assert pairs["high"].tolist() == pytest.approx([interval.high for interval in intervals])
+    one_by_one = [ttost_paired(wide[a], wide[b], -0.4, 0.4)[0] for a, b in zip(pairs["a"], pairs["b"], strict=True)]
+    assert pairs["p_equivalent"].tolist() == pytest.approx(multipletests(one_by_one, method="holm")[1].tolist())
+    assert (pairs["groups"] == 11).all() and (pairs["margin"] == 0.4).all()
+
+
+def test_pairs_by_hand():
+    """Of a = 1, 2, 3 and b = 0, 2, 2, the nine pairs hold 5 with a above b, 2 ties and 2 below."""
+    row = compare_pairs(table([[1, 0], [2, 2], [3, 2]])).iloc[0]
+    assert row["cles"] == pytest.approx(6 / 9)
+    assert row["difference"] == pytest.approx(2 / 3) and row["effect"] == 1
+    half = 4.302652730 * np.sqrt(1 / 3) / np.sqrt(3)  # t of .975 with two degrees of freedom; variance of 1, 0, 1
+    assert [row["low"], row["high"]] == pytest.approx([2 / 3 - half, 2 / 3 + half])
+
+
+def test_cles_agrees_with_pingouin():
+    wide = table(np.round(noise(15, 2), 1))
+    assert compare_pairs(wide)["cles"].item() == pytest.approx(pg.wilcoxon(wide["a"], wide["b"])["CLES"].item())
+
+
+@pytest.mark.parametrize(("test", "efficiency"), [("rm_anova", 1), ("friedman", 3 / np.pi)])
+def test_what_is_detectable_is_found_as_often_as_asked(test, efficiency):
+    wide = table(noise(25, 3))
+    pairs = compare_pairs(wide, test=test, alpha=0.05, power=0.9)
+    spread = np.array([(wide[a] - wide[b]).std() for a, b in zip(pairs["a"], pairs["b"], strict=True)])
+    for effect in pairs["detectable"] * np.sqrt(efficiency) / spread:
+        assert TTestPower().power(effect, 25, 0.05 / 3) == pytest.approx(0.9, abs=1e-6)
+    moved = wide.add([0, 3, -7])
+    assert compare_pairs(moved, test=test, power=0.9)["detectable"].tolist() == pytest.approx(
+        pairs["detectable"].tolist()
+    )  # not from the observed difference
+
+
+def test_nothing_is_detectable_where_no_p_is_small_enough():
+    wide = table(noise(8, 5))
+    assert compare_pairs(wide)["detectable"].isna().all()  # ten pairs need nine groups
+    assert compare_pairs(wide, test="rm_anova")["detectable"].notna().all()
+
+
+@pytest.mark.parametrize("test", ["friedman", "rm_anova"])
+def test_pairs_without_spread(test):
+    same = compare_pairs(table([[0.3, 0.3, 1.3]] * 6), test=test, margin=0.05)
+    assert same["p"].tolist() == pytest.approx([1, 2.0**-5, 2.0**-5])
+    assert same["p_equivalent"].tolist() == pytest.approx([3 * 2.0**-6, 1, 1])
+    assert same["detectable"].isna().all()
+    single = compare_pairs(table([[0.3, 0.9]]), test=test).iloc[0]
+    assert single["p"] == 1 and single["p_equivalent"] == 1 and np.isnan(single["low"])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 99), st.sampled_from(["friedman", "rm_anova"]), st.permutations(range(3)))
+def test_what_no_test_may_depend_on(seed, test, order):
+    rng = np.random.default_rng(seed)
+    wide = table(np.add(rng.normal(size=(9, 3)), [0, 0.5, 1]))
+    omnibus = friedman if test == "friedman" else rm_anova
+    moved = wide.add(rng.integers(-5, 5, 9), axis=0)  # a constant of each group
+    shuffled = wide.iloc[:, list(order)]
+    for other in (moved, shuffled):
+        found, expected = omnibus(other), omnibus(wide)
+        assert [found[name] for name in ("statistic", "p")] == pytest.approx(
+            [expected[name] for name in ("statistic", "p")]
+        )
+    before = {frozenset((row.a, row.b)): row for row in compare_pairs(wide, test=test).itertuples()}
+    for row in compare_pairs(shuffled, test=test).itertuples():
+        was = before[frozenset((row.a, row.b))]
+        sign = 1 if row.a == was.a else -1
+        assert [row.p_corrected, row.p_equivalent, row.detectable] == pytest.approx(
+            [was.p_corrected, was.p_equivalent, was.detectable]
+        )
+        assert [row.difference, row.effect, row.cles - 0.5] == pytest.approx(
+            [sign * was.difference, sign * was.effect, sign * (was.cles - 0.5)]
+        )
+    columns = ["difference", "low", "high", "effect", "p", "p_corrected", "p_equivalent", "detectable"]
+    after = compare_pairs(moved, test=test)[columns].to_numpy()
+    assert after == pytest.approx(compare_pairs(wide, test=test)[columns].to_numpy())
 
 
 def test_group_means_keep_the_type_one_error_where_images_do_not():

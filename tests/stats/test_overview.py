@@ -10,6 +10,14 @@ VERDICTS = {"m1": "bb", "m2": "bb", "m3": "bw", "m4": "uu", "m5": "..", "m6": "f
 NAMES = {"b": "better", "w": "worse", "u": "unclear", "f": "unclear"}
 
 
+PARTS = ("omnibus", "pairs", "missing", "seed_means", "shares", "population", "sensitivity")
+
+
+def words(rows):
+    """Model -> verdict, of one control's rows."""
+    return {model: row["verdict"] for found in rows.values() for model, row in found.items()}
+
+
 def many(**changes):
     """Methods with a verdict for each of the models a and b: `.` is refused, `f` too few groups."""
     methods = {"m0": "bb"} | VERDICTS
@@ -29,8 +37,9 @@ def many(**changes):
         for m, text in methods.items()
     }
     found["primary"]["localization"]["methods"] |= means
-    for key in ("omnibus", "pairs", "missing", "seed_means"):
+    for key in PARTS:
         found[key]["localization"] |= {m: found[key]["localization"].get("gradcam", {}) for m in methods}
+    found["verdicts"] = {"localization": {m: words(controls[m]) for m in methods}}
     found |= {"controls": {"localization": controls}} | changes
     return found | {"overview": overview(found)}
 
@@ -41,6 +50,7 @@ def test_overview():
         "better": ["a"],
         "worse": ["b"],
         "unclear": [],
+        "blind": [],
         "refused": [],
         "low": 0.4,
         "high": 0.5,
@@ -90,8 +100,9 @@ def sanity(found, methods):
         for m in found["methods"]
     }
     found["primary"]["sanity"] = found["primary"]["localization"] | {"lower_is_better": True}
-    for key in ("omnibus", "pairs", "missing", "seed_means"):
+    for key in PARTS:
         found[key]["sanity"] = found[key]["localization"]
+    found["verdicts"]["sanity"] = {m: words(row) for m, row in rows.items()}
     found["controls"]["sanity"] = rows
     return found | {"overview": overview(found)}
 
@@ -99,8 +110,8 @@ def sanity(found, methods):
 def test_a_failed_sanity_check_stands_in_the_headline():
     texts = headline(sanity(many(), ["m0", "m1", "m3"]))
     assert texts[2] == (
-        "m0: The heatmaps of b fail the sanity check: when the model's weights are randomized they stay more like the "
-        "originals than the heatmaps of two different images."
+        "m0: As trained here, the heatmaps of b fail the sanity check: when the model's weights are randomized they "
+        "stay more like the originals than the heatmaps of two different images."
     )
     assert texts[4] == "2 of them fail the sanity check for some model (m1 and m3)."
     assert not any("sanity" in text for text in headline(sanity(many(), [])))

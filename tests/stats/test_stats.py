@@ -8,24 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heatproof import artifacts
+from heatproof import artifacts, stats_tables
 from heatproof.stats.command import run
 
 LEVELS = {"weak": 0.3, "middle": 0.5, "strong": 0.7}
-SCHEMAS = {
-    "models": artifacts.MODELS_TABLE,
-    "metrics": artifacts.METRICS_TABLE,
-    "pairs": artifacts.PAIRS_TABLE,
-    "omnibus": artifacts.OMNIBUS_TABLE,
-    "missing": artifacts.MISSING_TABLE,
-    "comparison": artifacts.COMPARISON,
-}
 
 
 def result(args):
     run(args)
     folder = artifacts.stats_dir(args.study)
-    tables = {name: artifacts.read_table(folder / f"{name}.csv", schema) for name, schema in SCHEMAS.items()}
+    tables = {
+        name: artifacts.read_table(folder / f"{name}.csv", schema) for name, schema in stats_tables.TABLES.items()
+    }
     return artifacts.read_json(folder / "summary.json"), tables
 
 
@@ -35,7 +29,7 @@ def said(summary, family=None):
 
 def test_strong_differences_are_found_and_told(write_study, capsys):
     summary, tables = result(write_study(LEVELS))
-    assert list(tables["pairs"]) == list(artifacts.PAIRS_TABLE)
+    assert list(tables["pairs"]) == list(stats_tables.PAIRS)
     strong_weak = tables["pairs"].query("metric == 'relevance_rank_accuracy' and a == 'weak' and b == 'strong'")
     assert strong_weak["difference"].item() == pytest.approx(-0.4, abs=0.05)
     assert strong_weak["effect"].item() == -1
@@ -89,9 +83,9 @@ def test_one_bad_seed_makes_a_model_incompetent(write_study):
 def test_every_checkpoint_stands_in_the_summary_with_both_intervals(write_study):
     args = write_study(LEVELS, accuracy={"weak": 0.8})
     summary, tables = result(args)
-    assert list(tables["models"]) == list(artifacts.MODELS_TABLE)
-    rows = pd.DataFrame(summary["checkpoints"])
-    pd.testing.assert_frame_equal(rows[list(artifacts.MODELS_TABLE)], tables["models"], check_dtype=False)
+    assert list(tables["models"]) == list(stats_tables.MODELS)
+    rows = pd.DataFrame(summary["checkpoints"]).astype({"auroc": float, "calibration_error": float})
+    pd.testing.assert_frame_equal(rows[list(stats_tables.MODELS)], tables["models"], check_dtype=False)
     weak = rows[rows["model"] == "weak"]
     assert (weak["f1_low"] < weak["f1_macro"]).all() and (weak["f1_macro"] < weak["f1_high"]).all()
 
@@ -104,7 +98,7 @@ def test_nobody_is_competent(write_study):
 
 def test_two_models_stand_alone(write_study):
     summary, tables = result(write_study({"a": 0.3, "b": 0.6}))
-    assert tables["omnibus"].empty and len(tables["pairs"]) == 3
+    assert set(tables["omnibus"]["test"]) == {"mixed"} and len(tables["pairs"]) == 3
     assert summary["omnibus"]["localization"]["gradcam"]["p"] is None
     assert "The two models differ: b over a by" in said(summary, "localization")
 
@@ -112,7 +106,7 @@ def test_two_models_stand_alone(write_study):
 def test_one_model_is_held_against_controls_only(write_study):
     summary, tables = result(write_study({"only": 0.5}))
     assert tables["pairs"].empty and tables["omnibus"].empty
-    assert "The heatmaps of only find the marked region better" in summary["headline"][0]
+    assert "the heatmaps of only find the marked region better" in summary["headline"][0]
     assert "nothing to compare" in summary["headline"][1]
 
 
@@ -143,7 +137,7 @@ def test_equal_scores_differ_nowhere(write_study):
 
 
 def test_noise_does_not_beat_the_controls(write_study):
-    summary, _ = result(write_study({"a": 0.1, "b": 0.1}))
+    summary, _ = result(write_study({"a": 0.1, "b": 0.1}, patients=18, families=("localization",)))
     assert "do worse than a blob in the centre" in summary["headline"][0]
     assert "find the marked region better" not in summary["headline"][0]
 
@@ -153,7 +147,7 @@ def test_too_few_groups_are_said_to_be_too_few(write_study):
     summary, tables = result(write_study(levels, patients=9, noise=0.01))  # six of them have truth
     assert tables["pairs"].query("metric == 'relevance_rank_accuracy'")["p_corrected"].min() == 10 * 2 / 2**6
     assert "6 patients are too few for Holm over 10 pairs to find anything" in said(summary, "localization")
-    assert "As a set the models differ (Friedman), but no single pair" in summary["headline"][1]
+    assert "As a set the models differ, but no single pair" in summary["headline"][1]
     assert "too few patients for these tests" in said(summary, "localization")
     assert "too few for Holm" not in said(summary, "faithfulness")  # nine patients are enough
 
@@ -167,13 +161,13 @@ def test_degenerate_maps_are_counted_and_their_groups_dropped(write_study):
         summary["omnibus"]["faithfulness"]["gradcam"] | {"groups": 11, "dropped": 1}
         == (summary["omnibus"]["faithfulness"]["gradcam"])
     )
-    assert "1 of 12 patients were left out" in said(summary, "faithfulness")
+    assert "1 of 12 patients was left out of the test over all models" in said(summary, "faithfulness")
     assert "6% of the heatmaps of weak have no symmetric relevance gain" in said(summary, "faithfulness")
 
 
 def test_a_model_without_any_map_takes_nobody_with_it(write_study):
     summary, _tables = result(write_study(LEVELS, degenerate={("weak", 0): set(range(24))}))
-    assert summary["omnibus"]["faithfulness"]["gradcam"]["models"] == 2
+    assert summary["omnibus"]["faithfulness"]["gradcam"]["levels"] == 2
     assert summary["pairs"]["faithfulness"]["gradcam"]["tested"] == 1
     assert "no comparison includes it" in said(summary, "faithfulness")
 
@@ -218,8 +212,9 @@ def test_random_split_beside_the_grouped_one(write_study, folds):
         [model, seed, split] for model in LEVELS for seed in (0, 1) for split in ("random", "lookalike")
     ]
     random, grouped = (comparison[(comparison["split"] == "random") == chosen] for chosen in (True, False))
-    for column in ("balanced_accuracy", "low", "high", "f1_macro"):
+    for column in ("balanced_accuracy", "high", "f1_macro"):
         assert (random[column] == 1).all()
+    assert (random["low"] < 1).all() and (random["low"] > 0.85).all()  # no wrong image is not no doubt
     assert (comparison["images"] == 60).all() and (comparison["groups"] == 30).all()
     shared = ["model", "seed", "balanced_accuracy", "low", "high", "f1_macro"]
     pd.testing.assert_frame_equal(grouped[shared].reset_index(drop=True), tables["models"][shared])
@@ -242,10 +237,12 @@ def test_a_random_split_changes_nothing_else(write_study):
     text = (artifacts.stats_dir("toy") / "comparison.csv").read_text()
     assert text == "model,seed,split,balanced_accuracy,low,high,f1_macro,images,groups\n"
     assert alone.pop("comparison") is None
-    sentence = {"family": "general", "method": "", "text": beside.pop("comparison")["sentence"]}
-    beside["sentences"].remove(sentence)
+    (place,) = [i for i, row in enumerate(beside["sentences"]) if row["text"] == beside["comparison"]["sentence"]]
+    row = beside["sentences"].pop(place)
+    beside.pop("comparison")
+    assert (row["family"], row["kind"], row["evidence"]) == ("general", "caution", "models")
     assert beside == alone
-    for name in SCHEMAS.keys() - {"comparison"}:
+    for name in stats_tables.TABLES.keys() - {"comparison"}:
         pd.testing.assert_frame_equal(tables[name], others[name])
 
 
@@ -279,7 +276,9 @@ def test_an_image_that_two_folds_score_is_refused(write_study):
 
 def test_several_methods_are_judged_apart(write_study):
     summary, tables = result(write_study(LEVELS, methods=("gradcam", "lrp")))
-    assert tables["pairs"].groupby(["metric", "method"]).size().tolist() == [3] * 6
+    pairs = tables["pairs"]
+    assert pairs[pairs["factor"] == "model"].groupby(["metric", "within"]).size().tolist() == [3] * 6
+    assert pairs[pairs["factor"] == "method"].groupby(["metric", "within"]).size().tolist() == [1] * 9
     assert [text.split(":")[0] for text in summary["headline"][:2]] == ["gradcam", "gradcam"]
     assert summary["headline"][2:] == [
         "Of 1 other method, the heatmaps find the marked region better than a random map and a blob in the centre: "
@@ -288,6 +287,7 @@ def test_several_methods_are_judged_apart(write_study):
     assert {row["method"] for row in summary["sentences"]} == {"", "gradcam", "lrp"}
 
 
+TWO = ("localization", "faithfulness")
 ALL = ("localization", "faithfulness", "consistency", "robustness", "sanity", "complexity")
 
 
@@ -296,14 +296,15 @@ def test_every_family_in_one_study(write_study):
     assert set(summary["primary"]) == set(ALL) - {"complexity"}
     described = tables["metrics"].query("family == 'complexity' and method == 'gradcam'")
     assert described["mean"].notna().all() and len(described) == 3
-    assert "sparseness" not in set(tables["pairs"]["metric"]) | set(tables["omnibus"]["metric"])
+    assert "sparseness" in set(tables["pairs"]["metric"])
+    assert "complexity" not in set(summary["pairs"]) | set(summary["verdicts"]) | set(tables["controls"]["family"])
     assert said(summary, "complexity") == ""
     assert summary["better"]["sanity"]["rank_correlation_cascade"] == "lower"
     assert summary["better"]["complexity"]["sparseness"] == "none"
     assert summary["overview"]["sanity"]["gradcam"]["better"] == list(LEVELS)
     assert said(summary, "sanity").startswith(
-        "The heatmaps of weak, middle and strong change when the model's weights are randomized: they end up less like "
-        "the originals than the heatmaps of two different images."
+        "As trained here, the heatmaps of weak, middle and strong change when the model's weights are randomized: they "
+        "end up less like the originals than the heatmaps of two different images (rank correlation with the maps of "
     )
     assert "agree between an image and its changed copies more closely than the heatmaps of two different images" in (
         said(summary, "robustness")
@@ -318,7 +319,7 @@ def test_maps_that_stay_when_weights_are_randomized_fail(write_study):
 
 def test_a_refused_model_is_told_in_a_line_and_compared_with_nobody(write_study):
     why = {("lrp", "weak"): "it needs ReLU"} | {("rollout", model): "it has no attention" for model in LEVELS}
-    summary, tables = result(write_study(LEVELS, methods=("gradcam", "lrp", "rollout"), refused=why))
+    summary, tables = result(write_study(LEVELS, methods=("gradcam", "lrp", "rollout"), refused=why, families=TWO))
     assert summary["refused"] == {
         "lrp": {"weak": "it needs ReLU"},
         "rollout": dict.fromkeys(LEVELS, "it has no attention"),
@@ -328,16 +329,18 @@ def test_a_refused_model_is_told_in_a_line_and_compared_with_nobody(write_study)
     assert [row["text"] for row in summary["sentences"] if row["family"] == "methods" and row["method"] == "lrp"] == [
         "No heatmaps of weak: it needs ReLU."
     ]
-    assert "weak" not in set(tables["pairs"].query("method == 'lrp'")["a"])
+    of_models = tables["pairs"].query("factor == 'model'")
+    assert "weak" not in set(of_models.query("within == 'lrp'")["a"])
     assert summary["pairs"]["faithfulness"]["lrp"]["tested"] == 1
-    assert "rollout" not in set(tables["pairs"]["method"]) | set(tables["omnibus"]["method"])
+    assert "rollout" not in set(tables["pairs"][["within", "a", "b"]].to_numpy().ravel())
+    assert "rollout" not in set(tables["omnibus"]["within"])
     assert summary["overview"]["localization"]["rollout"]["refused"] == list(LEVELS)
 
 
 def test_the_first_method_may_refuse_every_model(write_study):
     why = {("gradcam", model): "no layer" for model in LEVELS}
-    summary, _ = result(write_study(LEVELS, methods=("gradcam", "lrp"), refused=why))
-    assert summary["lead"] == "lrp" and summary["headline"][0].startswith("lrp: The heatmaps of weak")
+    summary, _ = result(write_study(LEVELS, methods=("gradcam", "lrp"), refused=why, families=TWO))
+    assert summary["lead"] == "lrp" and summary["headline"][0].startswith("lrp: As trained here, the heatmaps of weak")
 
 
 def test_a_method_is_held_against_the_controls_of_its_own_images(write_study):
@@ -396,7 +399,79 @@ def test_same_input_same_bytes(write_study):
     args = write_study(LEVELS, accuracy={"weak": 0.7})
     first = {p.name: p.read_bytes() for _ in [run(args)] for p in artifacts.stats_dir("toy").iterdir()}
     second = {p.name: p.read_bytes() for _ in [run(args)] for p in artifacts.stats_dir("toy").iterdir()}
-    assert first == second and len(first) == 7
+    assert first == second
+    assert set(first) == {f"{name}.csv" for name in stats_tables.TABLES} | {"summary.json", "metrics.json"}
+
+
+def test_the_order_of_rows_and_models_changes_no_number(write_study):
+    """Rows of each score file in another order: the same bytes. Models in another order: rows and signs alone."""
+    args = write_study(LEVELS, families=TWO, methods=("gradcam", "lrp"), degenerate={("weak", 0): {2, 3}})
+    first, tables = result(args)
+    before = {p.name: p.read_bytes() for p in artifacts.stats_dir("toy").iterdir()}
+    for path in (artifacts.RESULTS / "scores").rglob("*.parquet"):
+        table = artifacts.read_table(path, artifacts.SCORES).sample(frac=1, random_state=len(str(path)))
+        artifacts.write_table(path, table, artifacts.SCORES)
+    run(args)
+    assert {p.name: p.read_bytes() for p in artifacts.stats_dir("toy").iterdir()} == before
+    args.models = args.models[::-1]
+    turned, other = result(args)
+    assert turned["verdicts"] == first["verdicts"] and turned["shares"] == first["shares"]
+    for name in ("metrics", "omnibus", "controls", "missing"):
+        columns = ["family", "metric", "model", "method", "factor", "within", "test", "control", "reason"]
+        columns = [column for column in columns if column in tables[name]]
+        one, two = (of.sort_values(columns, ignore_index=True) for of in (tables[name], other[name]))
+        pd.testing.assert_frame_equal(one, two, rtol=1e-6)
+    for (_, one), (_, two) in zip(ordered(tables["pairs"]), ordered(other["pairs"]), strict=True):
+        sign = 1 if one["a"] == two["a"] else -1
+        for column in ("p", "p_corrected", "p_equivalent", "detectable"):
+            assert one[column] == pytest.approx(two[column], rel=1e-6)
+        assert [one["difference"], one["effect"]] == pytest.approx([sign * two["difference"], sign * two["effect"]])
+
+
+def ordered(pairs):
+    """Rows with both names in one order."""
+    names = pairs[["a", "b"]].apply(sorted, axis=1).map("-".join)
+    return pairs.assign(names=names).sort_values(["family", "factor", "within", "names"]).iterrows()
+
+
+def test_a_claim_of_the_configuration_is_checked(write_study):
+    args = write_study(LEVELS, accuracy={"middle": 0.3})
+    claim = {"source": "doi:1", "claim": "it holds", "check": "beat_controls", "family": "localization"}
+    args.config["claims"] = {"holds": claim | {"method": "gradcam", "models": [*LEVELS, "absent"], "than": []}}
+    summary, tables = result(args)
+    (row,) = tables["claims"].to_dict("records")
+    assert (row["name"], row["verdict"], row["groups"], row["seeds"]) == ("holds", "supported", 8, 2)
+    assert row["evidence"].endswith("; without middle, which cannot be judged; without absent, which the study lacks")
+    assert summary["claims"][0]["verdict"] == "supported"
+    assert artifacts.read_json(artifacts.stats_dir("toy") / "metrics.json")["claims"] == {"holds": "supported"}
+
+
+def test_a_blind_metric_counts_for_no_model(write_study):
+    truths = {"weak": 0.9, "middle": 0.9, "strong": 0.1}
+    summary, _ = result(write_study(LEVELS, patients=18, families=("faithfulness",), truths=truths))
+    assert summary["separates"]["faithfulness"] == {"weak": True, "middle": True, "strong": False}
+    assert "on the images of strong: no verdict" in said(summary, "faithfulness")
+    assert "The comparison of the models includes strong, although" in said(summary, "faithfulness")
+    numbers = artifacts.read_json(artifacts.stats_dir("toy") / "metrics.json")
+    assert numbers["models_that_beat_the_controls"]["faithfulness"]["gradcam"] == 2
+
+
+def test_five_seeds_speak_of_architectures(write_study):
+    summary, tables = result(write_study(LEVELS, seeds=tuple(range(5)), families=("faithfulness",)))
+    assert summary["population"]["faithfulness"]["gradcam"] == "architectures"
+    assert summary["omnibus"]["faithfulness"]["gradcam"]["test"] == "quasi_f"
+    assert tables["pairs"]["p_seeds"].notna().all() and "The architectures differ" in summary["headline"][1]
+    assert "verdicts speak of architectures" in summary["seeds"]["sentence"]
+
+
+def test_the_declared_test_decides(write_study):
+    args = write_study(LEVELS, families=("localization",), patients=9)  # six patients: too few for Wilcoxon and Holm
+    args.config["test"] = "rm_anova"
+    summary, tables = result(args)
+    assert summary["omnibus"]["localization"]["gradcam"]["test"] == "rm_anova"
+    assert summary["pairs"]["localization"]["gradcam"]["different"] == 3
+    assert "too few" not in said(summary, "localization")
+    assert {"friedman", "rm_anova"} <= set(tables["omnibus"]["test"])
 
 
 def test_summary_is_strict_json(write_study):
@@ -408,10 +483,10 @@ def test_summary_is_strict_json(write_study):
 
 def test_bad_input_is_refused_by_name(write_study):
     args = write_study({"a": 0.5, "b": 0.4}, families=("localization",))
-    args.score["primary"]["localization"] = "iuo"
+    args.score_config["primary"]["localization"] = "iuo"
     with pytest.raises(ValueError, match=r"score.primary.localization.*'iuo'.*relevance_rank_accuracy"):
         run(args)
-    args.score["primary"]["localization"] = "relevance_rank_accuracy"
+    args.score_config["primary"]["localization"] = "relevance_rank_accuracy"
     args.methods = ["gradcam", "lrp"]
     with pytest.raises(ValueError, match="no localization scores of 'lrp'"):
         run(args)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FILES = (
-    "Snakefile dvc.yaml params.yaml pyproject.toml rules profiles envs studies src .gitignore .dvcignore .dvc/config"
+    "Snakefile dvc.yaml params.yaml pyproject.toml rules profiles envs studies src .gitignore .dvcignore .dvc/config "
+    ".dvc/plots .dvc/plots.html"
 )
 
 
@@ -72,8 +73,9 @@ def create(folder: Path) -> Project:
     shutil.copy(Path(__file__).parent / "tiny.yaml", folder / "studies")
     project = Project(folder)
     project.edit("params.yaml", "studies: [phantom]", "studies: [tiny]")
-    project.edit("dvc.yaml", "  - results/stats/iq_oth_nccd/summary.json\n", "")
-    project.edit("dvc.yaml", "results/stats/phantom/", "results/stats/tiny/")
+    recorded = (folder / "dvc.yaml").read_text().replace("  - results/stats/iq_oth_nccd/metrics.json\n", "")
+    recorded = recorded[: recorded.index('  - "iq_oth_nccd:')].replace("phantom", "tiny")
+    (folder / "dvc.yaml").write_text(recorded)
     project.run("git", "init", "-q")
     project.run("git", "add", "-A")
     project.run("git", "commit", "-qm", "start")

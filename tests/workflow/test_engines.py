@@ -31,7 +31,7 @@ def test_a_run_leaves_every_result_and_a_second_runs_nothing(finished):
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
-        ("studies/tiny.yaml", "bootstrap: 200", "bootstrap: 201", {"stats": 1, "report": 1}),
+        ("studies/tiny.yaml", "alpha: 0.05", "alpha: 0.06", {"stats": 1, "report": 1}),
         ("studies/tiny.yaml", "draws: 10", "draws: 11", {"audit": 1, "report": 1}),
         ("studies/tiny.yaml", "gallery: 2", "gallery: 3", {"report": 1}),
         ("studies/tiny.yaml", "epochs: 2", "epochs: 3", AFTER_DATA),
@@ -208,7 +208,7 @@ def test_dvc_records_a_run_and_runs_no_more_than_snakemake(project):
     said = project.run("dvc", "repro").stdout
     assert jobs(said) == {}, "Snakemake has made everything already"
     assert project.run("dvc", "status").stdout.strip() == "Data and pipelines are up to date."
-    project.edit("studies/tiny.yaml", "bootstrap: 200", "bootstrap: 201")
+    project.edit("studies/tiny.yaml", "alpha: 0.05", "alpha: 0.06")
     done = project.run("dvc", "repro")
     assert jobs(done.stdout + done.stderr) == {"stats": 1, "report": 1}
     assert project.planned() == {}
@@ -241,7 +241,7 @@ def test_a_clone_that_pulls_has_nothing_to_do(published, tmp_path, attempt):
     assert clone.run("git", "status", "--porcelain").stdout == ""
     if attempt == 0:
         assert clone.files("stats", "scores", "heatmaps") == published.files("stats", "scores", "heatmaps")
-        clone.edit("studies/tiny.yaml", "bootstrap: 200", "bootstrap: 201")
+        clone.edit("studies/tiny.yaml", "alpha: 0.05", "alpha: 0.06")
         assert clone.planned() == {"stats": 1, "report": 1}
 
 

@@ -101,25 +101,29 @@ def checkpoints(inputs: Inputs) -> list[Checkpoint]:
 
 @dataclass(frozen=True)
 class Pair:
-    """Row minus column, mean over groups, and Holm's p."""
+    """Row minus column, mean over groups, Holm's p, and whether the verdict tells the two apart."""
 
     row: str
     column: str
     difference: float
     effect: float
     p: float
+    apart: bool
 
 
 def pair_cells(inputs: Inputs, family: str, method: str) -> list[Pair]:
-    """Pairs of the family's primary metric; the model declared later is the row."""
-    table = inputs.pairs
-    table = table[(table["metric"] == inputs.primary(family)) & (table["method"] == method)]
+    """Pairs of the family's primary metric; the model declared later is the row. p is the one that verdicts read."""
+    table = inputs.tables["pairs"]
+    table = table[(table["factor"] == "model") & (table["family"] == family)]
+    table = table[(table["metric"] == inputs.primary(family)) & (table["within"] == method)]
     place = {model: i for i, model in enumerate(inputs.models)}
+    told = inputs.summary["pairs"].get(family, {}).get(method, {})
+    apart, p = {frozenset(pair) for pair in told.get("told_apart", [])}, told.get("p", "p_corrected")
     cells = []
     for _, pair in table.iterrows():
         sign, row, column = (
             (1, pair["a"], pair["b"]) if place[pair["a"]] > place[pair["b"]] else (-1, pair["b"], pair["a"])
         )
-        numbers = sign * pair["difference"], sign * pair["effect"], pair["p_corrected"]
-        cells.append(Pair(row, column, *map(float, numbers)))
+        numbers = sign * pair["difference"], sign * pair["effect"], pair[p]
+        cells.append(Pair(row, column, *map(float, numbers), apart=frozenset((row, column)) in apart))
     return sorted(cells, key=lambda cell: (place[cell.row], place[cell.column]))

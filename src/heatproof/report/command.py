@@ -1,4 +1,4 @@
-"""`heatproof report`: one HTML file that tells what a study found. Heavy imports wait until it runs."""
+"""`heatproof report`: one HTML file that tells what a study found, and files for a paper; heavy imports wait."""
 
 import argparse
 import json
@@ -21,8 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Read what the stages before left and write the report."""
+    """Read what the stages before left and write the report and the files for a paper."""
     from heatproof import artifacts
+    from heatproof.report import paper
     from heatproof.report.inputs import read
     from heatproof.report.page import render
 
@@ -30,4 +31,5 @@ def run(args: argparse.Namespace) -> None:
     path = artifacts.report_path(args.study)
     with artifacts.replacing(path) as temporary:
         temporary.write_text(render(inputs, args.config, args.study_config), encoding="utf-8")
+    paper.write(inputs, args.study_config)
     print(path)

@@ -165,4 +165,5 @@ def compared(table: pd.DataFrame, models: Sequence[str]) -> Table:
 
 
 def _scored(row: pd.Series) -> str:
-    return words.interval(*(float(row[key]) for key in ("balanced_accuracy", "low", "high")))
+    values = (row[key] for key in ("balanced_accuracy", "low", "high"))
+    return words.interval(*(float("nan") if pd.isna(value) else float(value) for value in values))

@@ -112,7 +112,7 @@ def dots(name: str, rows: Sequence[Row], label: str, alt: str) -> str:
 
 
 @matplotlib.rc_context(STYLE)
-def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alpha: float, alt: str) -> str:
+def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alt: str) -> str:
     """Matrix of differences, row minus column, with Holm's p; framed where the difference is real."""
     present = [model for model in models if any(model in (cell.row, cell.column) for cell in cells)]
     columns, rows = present[:-1], present[1:]
@@ -137,7 +137,7 @@ def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alpha: float,
         axes.text(0.02, head + height * (i + 0.5), short(model, 20), va="center", fontsize=8)
     for cell in cells:
         x, y = left + side * columns.index(cell.column), head + height * rows.index(cell.row)
-        real = cell.p <= alpha
+        real = cell.apart
         frame = {"edgecolor": ACCENT if real else LINE, "facecolor": (ACCENT, 0.14) if real else "none"}
         corner = (x + 0.03, y + 0.03)
         axes.add_patch(Rectangle(corner, side - 0.06, height - 0.06, linewidth=1.2 if real else 0.6, **frame))

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from heatproof import artifacts
 from heatproof.report import separation, words
+from heatproof.stats_tables import TABLES
 
 ACROSS_SEEDS = ("consistency",)  # families whose scores belong to no single training
 
@@ -26,12 +26,8 @@ class Inputs:
     manifests: dict[str, pd.DataFrame]  # by fold; they differ in `split` alone
     pixels: np.ndarray  # uint8 [images, channels, height, width]
     masks: np.ndarray  # bool [images, height, width]
-    metrics: pd.DataFrame
-    pairs: pd.DataFrame
-    omnibus: pd.DataFrame
-    missing: pd.DataFrame
+    tables: dict[str, pd.DataFrame]  # those below results/stats, by their names in `stats_tables`
     summary: dict
-    comparison: pd.DataFrame | None  # accuracy of every training, on the split in use and on a random one
     audit: dict
     scores: pd.DataFrame  # with column family; of the first seed, where a family is scored for each seed
     predictions: pd.DataFrame  # test images of every training, with columns model and seed
@@ -39,6 +35,15 @@ class Inputs:
     maps: dict[tuple[str, str], np.ndarray]  # (model, fold) -> float32 [rows, height, width]
     digest: dict
     separation: pd.DataFrame | None = None  # of every metric, on images whose truth is known
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        return self.tables["metrics"]
+
+    @property
+    def comparison(self) -> pd.DataFrame | None:
+        """Accuracy of every training, on the split in use and on a random one."""
+        return self.tables["comparison"] if self.summary.get("comparison") else None
 
     @property
     def manifest(self) -> pd.DataFrame:
@@ -105,9 +110,9 @@ def read(
     Raises:
         ArtifactError: a file is missing or not of its format.
     """
-    data, tables = artifacts.data_dir(study), artifacts.stats_dir(study)
-    metrics = artifacts.read_table(tables / "metrics.csv", artifacts.METRICS_TABLE)
-    summary = artifacts.read_json(tables / "summary.json")
+    data, stats = artifacts.data_dir(study), artifacts.stats_dir(study)
+    tables = {name: artifacts.read_table(stats / f"{name}.csv", schema) for name, schema in TABLES.items()}
+    metrics, summary = tables["metrics"], artifacts.read_json(stats / "summary.json")
     digest = artifacts.read_json(data / "digest.json")
     scores = [
         _scores(study, model, family, fold, None if family in ACROSS_SEEDS else seeds[0])
@@ -126,12 +131,8 @@ def read(
         manifests={fold: artifacts.read_manifest(study, fold) for fold in folds},
         pixels=artifacts.read_array(data / "pixels.npy"),
         masks=artifacts.read_array(data / "masks.npy"),
-        metrics=metrics,
-        pairs=artifacts.read_table(tables / "pairs.csv", artifacts.PAIRS_TABLE),
-        omnibus=artifacts.read_table(tables / "omnibus.csv", artifacts.OMNIBUS_TABLE),
-        missing=artifacts.read_table(tables / "missing.csv", artifacts.MISSING_TABLE),
+        tables=tables,
         summary=summary,
-        comparison=_comparison(tables) if summary.get("comparison") else None,
         audit=artifacts.read_json(data / "audit.json"),
         scores=pd.concat(scores, ignore_index=True),
         predictions=pd.concat(predictions, ignore_index=True),
@@ -149,10 +150,6 @@ def read(
 def _scores(study: str, model: str, family: str, fold: str, seed: int | None) -> pd.DataFrame:
     path = artifacts.score_path(study, model, family, fold, seed)
     return artifacts.read_table(path, artifacts.SCORES).assign(family=family)
-
-
-def _comparison(tables: Path) -> pd.DataFrame:
-    return artifacts.read_table(tables / "comparison.csv", artifacts.COMPARISON)
 
 
 def _predictions(study: str, model: str, seed: int, fold: str) -> pd.DataFrame:

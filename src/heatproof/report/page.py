@@ -1,6 +1,5 @@
 """The page: which figures and tables stand where, and the words between them."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,9 +9,11 @@ from markupsafe import Markup, escape
 from heatproof.report import (
     agreement,
     charts,
+    classification,
     comparison,
     data_section,
     data_words,
+    explorer,
     figures,
     findings,
     gallery,
@@ -20,8 +21,12 @@ from heatproof.report import (
     overview,
     pictures,
     provenance,
+    ranks,
+    relations,
     separation,
     tables,
+    told,
+    trust,
     words,
 )
 from heatproof.report.figure import Figure
@@ -35,10 +40,14 @@ class Comparison:
     """One method's scores in one family; figures of the first method alone, which keeps the page light."""
 
     method: str
+    place: str  # id of its element
     summary: str
-    sentences: list[str]
+    sentences: list[str]  # verdicts
+    tests: list[str]  # what they rest on
+    cautions: list[str]
     dots: Figure | None
     pairs: Figure | None
+    ranks: Figure | None
     primary: tables.Table
     others: tables.Table | None
     pair_table: tables.Table | None
@@ -75,15 +84,11 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
     shown = gallery.make(inputs, config["gallery"])
     kind = inputs.summary["groups"]["kind"]
     alarms, more = findings.alarms(inputs.audit)
-    cautions = [
-        marked(inputs, row["text"])
-        for row in inputs.summary["sentences"]
-        if row["family"] == "general" and row["text"] not in inputs.summary["headline"]
-    ]
-    key, headline = key_figure(inputs), [marked(inputs, text) for text in inputs.summary["headline"]]
+    answer, cautions = told.answer(inputs), told.cautions(inputs)
+    key = key_figure(inputs)
     glance = overview.make(inputs)
     doubtful = [inputs.metric(name).name for names in inputs.summary["better"].values() for name in names]
-    first = [*headline, *cautions, key.svg, key.caption]
+    first = [*(row.text for row in [*answer, *cautions]), key.svg, key.caption]
     return environment.get_template("report.html.j2").render(
         study=inputs.study,
         title=config["title"] or f"Study {inputs.study}",
@@ -91,8 +96,14 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
         alarms=alarms,
         more_alarms=more,
         notes=findings.notes(inputs.audit),
-        headline=headline,
+        answer=answer,
         cautions=cautions,
+        claims=trust.claims(inputs),
+        tests=trust.tests(inputs),
+        declared=trust.DECLARED[inputs.summary["test"]],
+        spread=trust.spread(inputs),
+        sensitivity=trust.sensitivity(inputs),
+        worst=trust.counted(inputs),
         mark=separation.MEANING,
         mark_first=any(separation.MARK in text for text in first),
         mark_anywhere=any(separation.MARK in name for name in doubtful),
@@ -101,7 +112,7 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
         methods=overview.methods(inputs),
         lead=inputs.lead,
         agreement=agreement.make(inputs),
-        scores=explained(alarms, inputs.summary["headline"], cautions, [key.caption, key.title]),
+        scores=explained(alarms, [row.text for row in [*answer, *cautions]], [key.caption, key.title]),
         key=key,
         data=data_section.make(inputs),
         data_title=data_words.TITLE,
@@ -110,8 +121,11 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
         accuracy=accuracy_figure(inputs, "accuracy"),
         models=tables.models(inputs),
         recall=tables.recall(inputs),
+        classification=classification.make(inputs),
+        relations=relations.make(inputs),
         families=[family(inputs, key) for key in inputs.families],
         gallery=shown,
+        explorer=explorer.make(inputs, config["images"]),
         gallery_metric=inputs.metric(inputs.primary(shown.family)) if shown.family else None,
         scale=pictures.scale(),
         left_out=left_out.models(inputs),
@@ -145,24 +159,6 @@ def explained(*texts: Sequence[str]) -> str:
 def breakable(name: str) -> Markup:
     """A long name that may break after an underscore."""
     return escape(name).replace("_", Markup("_<wbr>"))
-
-
-def sentences(inputs: Inputs, family: str, method: str) -> list[str]:
-    rows = inputs.summary["sentences"]
-    return [marked(inputs, row["text"]) for row in rows if (row["family"], row["method"]) == (family, method)]
-
-
-def marked(inputs: Inputs, text: str) -> str:
-    """A sentence of the stage before, with the mark at each metric that is to be doubted."""
-    names = {row["called"]: inputs.metric(row["metric"]).name for row in inputs.summary["primary"].values()}
-    if not any(name.endswith(separation.MARK) for name in names.values()):
-        return text
-    longest_first = "|".join(re.escape(called) for called in sorted(names, key=len, reverse=True))
-
-    def mark(found: re.Match) -> str:
-        return found[0] + (separation.MARK if names[found[0]].endswith(separation.MARK) else "")
-
-    return re.sub(rf"\b(?:{longest_first})\b", mark, text)
 
 
 def key_figure(inputs: Inputs) -> Figure:
@@ -229,9 +225,9 @@ def family(inputs: Inputs, key: str) -> Family:
     tested = inputs.primary(key) is not None
     methods = [method for method in order if tested and inputs.judged(key, method)]
     comparisons = [_comparison(inputs, key, method, f"{key}-{i}") for i, method in enumerate(methods)]
-    told = sentences(inputs, key, inputs.lead) if inputs.lead not in methods else []
+    said = told.of(inputs, key, inputs.lead) if inputs.lead not in methods else []
     metric = inputs.metric(inputs.primary(key)) if tested else None
-    return Family(key, words.family(key), metric, told, comparisons, None if tested else tables.described(inputs, key))
+    return Family(key, words.family(key), metric, said, comparisons, None if tested else tables.described(inputs, key))
 
 
 def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparison:
@@ -239,29 +235,30 @@ def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparis
     cells = charts.pair_cells(inputs, family, method)
     return Comparison(
         method,
+        f"{family}-{method}",
         _verdict(inputs, family, method),
-        sentences(inputs, family, method),
+        *(told.of(inputs, family, method, [kind]) for kind in ("verdict", "test", "caution")),
         dots_figure(inputs, family, method, f"{name}-dots") if first else None,
-        _pairs_figure(inputs, cells, name) if first and cells else None,
+        _pairs_figure(inputs, family, method, cells, name) if first and cells else None,
+        ranks.make(inputs, family, method, f"{name}-ranks") if first else None,
         tables.primary(inputs, family, method),
         (tables.others if first else tables.means)(inputs, family, method),
         tables.pairs(inputs, family, method) if cells else None,
     )
 
 
-def _pairs_figure(inputs: Inputs, cells: Sequence[charts.Pair], name: str) -> Figure:
-    alpha = inputs.summary["alpha"]
+def _pairs_figure(inputs: Inputs, family: str, method: str, cells: Sequence[charts.Pair], name: str) -> Figure:
     real = [
-        f"{cell.row} minus {cell.column} {words.number(cell.difference, sign=True)}"
-        for cell in cells
-        if cell.p <= alpha
+        f"{cell.row} minus {cell.column} {words.number(cell.difference, sign=True)}" for cell in cells if cell.apart
     ]
     alt = f"Differences between models: {'; '.join(real) if real else 'none could be shown'}"
+    level = inputs.summary["shares"][family][method]["models"]
+    gate = " and the test over all models finds a difference" if len(cells) > 1 else ""
     caption = (
         f"Row minus column, with p after Holm's correction for testing {words.count(len(cells), 'pair')}. Coloured "
-        f"and bold: a difference larger than chance explains (p at most {alpha:g})."
+        f"and bold: a difference larger than chance explains (p at most {level:g}{gate})."
     )
-    return Figure(Markup(figures.pairs(f"{name}-pairs", cells, inputs.models, alpha, alt)), caption)
+    return Figure(Markup(figures.pairs(f"{name}-pairs", cells, inputs.models, alt)), caption)
 
 
 def _verdict(inputs: Inputs, family: str, method: str) -> str:

@@ -2,9 +2,11 @@
 
 import base64
 import io
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
+from contourpy import contour_generator
 from PIL import Image
 from scipy import ndimage
 
@@ -12,6 +14,10 @@ COLORMAP = "inferno"  # perceptually uniform: equal steps of heat look equal
 _LEAST, _MOST = 128, 192  # pixels a side: small images are enlarged by whole steps, large ones reduced
 _HEAT = 0.6  # opacity of the heat
 _OUTLINE = (86, 180, 233)
+SIDE = 160  # pixels a side of an image that heat is laid over by the browser, at most
+TILE, EDGE = 32, 2  # pixels a side of a heatmap in a sprite; and of its edge, repeated so that no neighbour bleeds in
+_QUALITY = 75  # of WebP: a grey image of 160 pixels has about 4 kB, a heatmap 200 bytes
+_HEAVY = 12_000  # bytes of PNG from which a picture is carried as WebP, which blurs it a little
 
 
 def picture(pixels: np.ndarray) -> np.ndarray:
@@ -56,13 +62,73 @@ def outlined(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def uri(picture: np.ndarray) -> str:
-    """PNG of at most 256 colours (a third of the bytes) as a data URI."""
+    """PNG of at most 256 colours (a third of the bytes) as a data URI; WebP where that would be heavy."""
     image = Image.fromarray(picture).quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
+    if buffer.tell() >= _HEAVY:
+        return _webp(Image.fromarray(picture))
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def scale() -> str:
     """The colours of heat from least to most, as a data URI."""
     return uri(overlay(np.full((6, 256, 3), 128, np.uint8), np.tile(np.arange(256.0), (6, 1))))
+
+
+def photo(picture: np.ndarray) -> str:
+    """WebP of at most `SIDE` pixels a side, as a data URI; a small one is enlarged by the browser."""
+    image = Image.fromarray(picture)
+    scale = min(1.0, SIDE / max(image.size))
+    return _webp(image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.BOX))
+
+
+def tile(heat: np.ndarray) -> np.ndarray:
+    """A heatmap at the size of a tile, its range there stretched from 0 to 1.
+
+    Args:
+        heat: float [height, width], finite.
+
+    Returns:
+        float64 [TILE, TILE]; zero where the reduced map is constant.
+    """
+    small = Image.fromarray(np.asarray(heat, np.float32)).resize((TILE, TILE), Image.Resampling.BOX)
+    values = np.asarray(small, np.float64)
+    low, high = values.min(), values.max()
+    return (values - low) / (high - low) if high > low else np.zeros_like(values)
+
+
+def sprite(tiles: Sequence[np.ndarray], columns: int) -> str:
+    """Tiles in rows of `columns`, coloured, as one WebP in a data URI. Each has an edge of `EDGE` pixels around it."""
+    step = TILE + 2 * EDGE
+    sheet = np.zeros((-(-len(tiles) // columns) * step, columns * step))
+    for place, one in enumerate(tiles):
+        row, column = divmod(place, columns)
+        sheet[row * step : (row + 1) * step, column * step : (column + 1) * step] = np.pad(one, EDGE, mode="edge")
+    return _webp(Image.fromarray(np.round(matplotlib.colormaps[COLORMAP](sheet)[..., :3] * 255).astype(np.uint8)))
+
+
+def outline_path(truth: np.ndarray) -> str:
+    """The true region's outline as the path of an SVG whose box is 100 by 100; "" where there is no region.
+
+    Args:
+        truth: bool [height, width].
+    """
+    if not truth.any():
+        return ""
+    height, width = truth.shape
+    x, y = (np.arange(-1, side + 1) + 0.5 for side in (width, height))
+    lines = contour_generator(x, y, np.pad(truth, 1).astype(float)).lines(0.5)
+    return "".join(_closed(line * (100 / width, 100 / height)) for line in lines)
+
+
+def _closed(line: np.ndarray) -> str:
+    points = [f"{x:.4g} {y:.4g}" for x, y in np.round(line, 1)]
+    kept = [point for point, before in zip(points, [None, *points], strict=False) if point != before]
+    return f"M{'L'.join(kept[:-1])}Z"
+
+
+def _webp(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=_QUALITY, method=6, use_sharp_yuv=True)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -161,14 +161,13 @@ def _scored(inputs: Inputs, family: str, method: str, metrics: Sequence[str]) ->
 
 def pairs(inputs: Inputs, family: str, method: str) -> Table:
     """Every pair that was tested."""
-    alpha = inputs.summary["alpha"]
     rows = [
         [
             f"{cell.row} − {cell.column}",
             words.number(cell.difference, sign=True),
             words.number(cell.effect, sign=True),
             words.p_value(cell.p),
-            _different(cell, alpha),
+            _different(cell),
         ]
         for cell in charts.pair_cells(inputs, family, method)
     ]
@@ -176,15 +175,15 @@ def pairs(inputs: Inputs, family: str, method: str) -> Table:
     return Table("Every pair of models", head, rows)
 
 
-def _different(cell: charts.Pair, alpha: float) -> str:
-    if cell.p > alpha:
+def _different(cell: charts.Pair) -> str:
+    if not cell.apart:
         return "not shown"
     return "yes" if cell.effect * cell.difference >= 0 else "yes, but by ranks the other way"
 
 
 def missing(inputs: Inputs) -> Table | None:
     """Scores of heatmaps (not of controls) without a value, by reason; not those of models that a method refuses."""
-    table = inputs.missing[inputs.missing["method"].isin(inputs.methods)]
+    table = inputs.tables["missing"][inputs.tables["missing"]["method"].isin(inputs.methods)]
     refused = [
         model in inputs.refused.get(method, {}) for method, model in zip(table["method"], table["model"], strict=True)
     ]

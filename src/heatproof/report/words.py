@@ -131,8 +131,8 @@ def interval(mean: float, low: float, high: float) -> str:
 
 
 def inline(name: str) -> str:
-    """A name inside a sentence."""
-    return name[:1].lower() + name[1:]
+    """A name inside a sentence; one that is written in capitals stays so."""
+    return name if name[1:2].isupper() else name[:1].lower() + name[1:]
 
 
 def count(amount: int, one: str, many: str | None = None) -> str:

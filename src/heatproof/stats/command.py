@@ -1,51 +1,109 @@
-"""`heatproof stats`: tests on the scores of a study. Heavy imports wait until it runs."""
+"""`heatproof stats`: tests on the scores of a study, or of a table of anybody's. Heavy imports wait until it runs."""
 
 import argparse
 import json
+from pathlib import Path
 
 ACROSS_SEEDS = {"consistency"}  # families with one score file a model instead of one a (model, seed)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `run`."""
-    parser.add_argument("--study", required=True, help="name of the study")
-    parser.add_argument("--models", nargs="+", required=True, help="timm names, in the order of the report")
-    parser.add_argument("--seeds", nargs="+", type=int, required=True, help="training seeds")
-    parser.add_argument("--folds", nargs="+", required=True, help="folds whose test images are judged together")
-    parser.add_argument("--random", nargs="*", default=[], help="folds of the random split to compare with, if any")
-    parser.add_argument("--methods", nargs="+", required=True, help="explanation methods under study")
-    parser.add_argument("--config", type=json.loads, required=True, metavar="JSON", help="section `stats`")
-    parser.add_argument("--score", type=json.loads, required=True, metavar="JSON", help="section `score`")
+    parser.usage = "heatproof stats FILE [--group COLUMN | --independent] [options]"
+    parser.add_argument("scores", nargs="?", type=Path, metavar="FILE", help="anybody's scores, .parquet or .csv")
+    own = parser.add_argument_group("a table of your own: columns image_id, model, value; method, metric, seed, reason")
+    unit = own.add_mutually_exclusive_group()
+    unit.add_argument("--group", metavar="COLUMN", help="who an image is of: the patient's column (default: group)")
+    unit.add_argument("--independent", action="store_true", help="every image is of another patient")
+    own.add_argument("--lower", nargs="+", default=[], metavar="METRIC", help="metrics of which a low value is good")
+    own.add_argument("--controls", nargs="+", metavar="METHOD", help="methods to beat (default: random and center)")
+    own.add_argument("--test", choices=["friedman", "rm_anova"], default="friedman", help="what verdicts rest on")
+    own.add_argument("--alpha", type=float, default=0.05, help="of a family of tests (default: 0.05)")
+    own.add_argument("--interval", type=float, default=0.95, help="coverage of the intervals (default: 0.95)")
+    own.add_argument("--margin", type=float, default=0.05, help="a difference that would not matter (default: 0.05)")
+    own.add_argument("--power", type=float, default=0.8, help="for the smallest detectable difference (default: 0.8)")
+    own.add_argument("--out", type=Path, metavar="FOLDER", help="where tables go (default: the file's name and -stats)")
+    study = parser.add_argument_group("a study (run by snakemake)")
+    study.add_argument("--study", help="name of the study")
+    study.add_argument("--models", nargs="+", help="timm names, in the order of the report")
+    study.add_argument("--seeds", nargs="+", type=int, help="training seeds")
+    study.add_argument("--folds", nargs="+", help="folds whose test images are judged together")
+    study.add_argument("--random", nargs="*", default=[], help="folds of the random split to compare with, if any")
+    study.add_argument("--methods", nargs="+", help="explanation methods under study")
+    study.add_argument("--config", type=json.loads, metavar="JSON", help="section `stats`")
+    study.add_argument("--score-config", type=json.loads, metavar="JSON", help="section `score`")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Read predictions and scores, test, and write the tables and the summary of a study."""
-    from heatproof import artifacts
-    from heatproof.stats.study import evaluate
+    """Test the scores of a study, or of a table of the user's own."""
+    from heatproof.errors import InputError
 
-    out, families = artifacts.stats_dir(args.study), args.score["families"]
-    classes = artifacts.read_json(artifacts.data_dir(args.study) / "digest.json")["classes"]
+    if args.scores:
+        return run_table(args)
+    needed = ("study", "models", "seeds", "folds", "methods", "config", "score_config")
+    if lost := [name for name in needed if getattr(args, name) is None]:
+        raise InputError(f"give a FILE of scores, or --{lost[0].replace('_', '-')} as snakemake does")
+    run_study(args)
+
+
+def run_table(args: argparse.Namespace) -> None:
+    """Test a table of per-image scores; write what came out and print it in sentences."""
+    from heatproof import artifacts, stats_tables
+    from heatproof.errors import InputError
+    from heatproof.stats import external
+
+    for name, low, high in (("alpha", 0, 0.5), ("interval", 0.5, 1), ("power", 0.5, 1), ("margin", 0, float("inf"))):
+        if not low < getattr(args, name) < high:
+            raise InputError(f"--{name} {getattr(args, name):g}: must lie between {low:g} and {high:g}")
+    settings = {name: getattr(args, name) for name in ("test", "alpha", "interval", "power")}
+    table = external.read(args.scores, None if args.independent else args.group or "group")
+    tables, summary = external.evaluate(
+        table,
+        lower=args.lower,
+        controls=args.controls,
+        settings=settings | {"margin": {"default": args.margin}},
+        independent=args.independent,
+    )
+    out = args.out or Path(f"{args.scores.stem}-stats")
+    for name in external.TOLD:
+        schema = stats_tables.TABLES[name]
+        artifacts.write_table(out / f"{name}.csv", tables[name].reindex(columns=list(schema)), schema)
+    artifacts.write_json(out / "summary.json", summary)
+    heading = None
+    for row in summary["sentences"]:
+        if heading != (heading := (row["family"], row["method"])):
+            print(f"\n{row['method']}, {row['family']}" if row["method"] else "")
+        print(f"  {row['text']}" if row["method"] else row["text"])
+    print(f"\nTables: {out}")
+
+
+def run_study(args: argparse.Namespace) -> None:
+    """Read predictions and scores, test, and write the tables and the summary of a study."""
+    import pandas as pd
+
+    from heatproof import artifacts, stats_tables
+    from heatproof.stats.study import evaluate
+    from heatproof.stats.summary import key_numbers
+
+    out, families = artifacts.stats_dir(args.study), args.score_config["families"]
+    primary = args.score_config["primary"]
     result = evaluate(
         args.study,
         read_predictions(args.study, args.models, args.seeds, args.folds),
         read_scores(args.study, args.models, args.seeds, args.folds, families),
         compared=read_predictions(args.study, args.models, args.seeds, args.random) if args.random else {},
         folds=len(args.folds),
-        classes=len(classes),
+        shapes=read_shapes(args.study, args.folds),
+        classes=artifacts.read_json(artifacts.data_dir(args.study) / "digest.json")["classes"],
         methods=args.methods,
-        primary={family: args.score["primary"][family] for family in families if family in args.score["primary"]},
+        primary={family: primary[family] for family in families if family in primary},
         settings=args.config,
     )
-    for name, schema in {
-        "models": artifacts.MODELS_TABLE,
-        "metrics": artifacts.METRICS_TABLE,
-        "pairs": artifacts.PAIRS_TABLE,
-        "omnibus": artifacts.OMNIBUS_TABLE,
-        "missing": artifacts.MISSING_TABLE,
-        "comparison": artifacts.COMPARISON,
-    }.items():
-        artifacts.write_table(out / f"{name}.csv", getattr(result, name)[list(schema)], schema)
+    for name, schema in stats_tables.TABLES.items():
+        table = result.tables.get(name, pd.DataFrame())
+        artifacts.write_table(out / f"{name}.csv", table.reindex(columns=list(schema)), schema)
     artifacts.write_json(out / "summary.json", result.summary)
+    artifacts.write_json(out / "metrics.json", key_numbers(result.summary))
     print("\n".join(result.summary["headline"]))
 
 
@@ -77,7 +135,7 @@ def read_tested(study, folds):
 
 
 def read_predictions(study, models, seeds, folds):
-    """(model, seed) -> predictions on the test images of all folds, with the group of each."""
+    """(model, seed) -> predictions and probabilities on the test images of all folds, with the group of each."""
     import pandas as pd
 
     from heatproof import artifacts
@@ -90,7 +148,7 @@ def read_predictions(study, models, seeds, folds):
             for fold, test in tested.items():
                 path = artifacts.model_dir(study, model, seed, fold) / "predictions.parquet"
                 table = artifacts.read_table(path, artifacts.PREDICTIONS)
-                table = table.loc[table["split"] == "test", ["image_id", "label", "predicted"]]
+                table = table[table["split"] == "test"].drop(columns="split")
                 if sorted(table["image_id"]) != sorted(test["image_id"]):
                     raise artifacts.ArtifactError(
                         f"{path}: its test images are not those of the manifest; delete the file and run again"
@@ -98,6 +156,29 @@ def read_predictions(study, models, seeds, folds):
                 parts.append(table.merge(test, on="image_id", validate="one_to_one"))
             tables[model, seed] = pd.concat(parts, ignore_index=True)
     return tables
+
+
+def read_shapes(study, folds):
+    """Size and shape of the lesions of the test images, columns image_id and `lesions.SHAPE`; None without any truth.
+
+    Masks are read one at a time. A box says where a lesion is and how large, but not what shape it has.
+    """
+    import pandas as pd
+
+    from heatproof import artifacts
+    from heatproof.stats import lesions
+
+    rows = []
+    masks = None
+    for fold in folds:
+        manifest = artifacts.read_manifest(study, fold)
+        for place in manifest.index[(manifest["split"] == "test") & (manifest["truth"] != "none")]:
+            if masks is None:
+                masks = artifacts.read_array(artifacts.data_dir(study) / "masks.npy")
+            image, truth = manifest.loc[place, ["image_id", "truth"]]
+            found = lesions.shape(masks[place])
+            rows.append({"image_id": image} | (found if truth == "mask" else {"lesion_area": found["lesion_area"]}))
+    return pd.DataFrame(rows).reindex(columns=["image_id", *lesions.SHAPE]) if rows else None
 
 
 def read_scores(study, models, seeds, folds, families):

@@ -1,16 +1,24 @@
-"""Tests between models on group means: Friedman over all, Holm-corrected Wilcoxon over pairs (pingouin).
+"""Tests between models on group means: Friedman and Wilcoxon pairs, or repeated-measures ANOVA and t pairs.
 
-On images these tests would be wrong: images of one patient share what made them easy, and with a patient x
-model effect Friedman on images rejects a true null hypothesis in most studies.
+Which of the two is declared (`stats.test`), never chosen by a test of its assumptions. On images these tests would be
+wrong: images of one patient share what made them easy, and with a patient x model effect Friedman on images rejects a
+true null hypothesis in most studies.
 """
 
 from itertools import combinations
+from math import factorial, sqrt
 
 import numpy as np
 import pandas as pd
 import pingouin as pg
 
-DECIMALS = 12  # rounding that makes equal scores tie although their sums were taken in another order
+from heatproof.stats.equivalence import WILCOXON_TO_T, detectable_effect, equivalent_p
+from heatproof.stats.paired import DECIMALS, SAME, holm, paired_t, signed_rank, smallest_corrected_p, t_interval
+
+PAIR_COLUMNS = ["a", "b", "groups", "difference", "low", "high", "effect", "cles", "p", "p_corrected", "margin"]
+PAIR_COLUMNS += ["p_equivalent", "detectable"]
+CONTROL_COLUMNS = ["model", "control", "groups", "difference", "low", "high", "effect", "p", "p_corrected"]
+CONTROL_COLUMNS += ["smallest_p", "verdict"]
 
 
 def wide_table(means: pd.DataFrame, metric: str, method: str, models: list[str]) -> pd.DataFrame:
@@ -23,50 +31,73 @@ def wide_table(means: pd.DataFrame, metric: str, method: str, models: list[str])
     return wide.dropna(axis=1, how="all").dropna(how="all").round(DECIMALS).sort_index()
 
 
-def signed_rank(differences: np.ndarray) -> tuple[float, float]:
-    """Two-sided Wilcoxon signed-rank test of differences [groups] (finite).
+def compare_pairs(
+    wide: pd.DataFrame,
+    *,
+    test: str = "friedman",
+    level: float = 0.95,
+    margin: float = 0.05,
+    alpha: float = 0.05,
+    power: float = 0.8,
+) -> pd.DataFrame:
+    """All pairs of models of a table [groups, models] without NaN.
+
+    Args:
+        test: `friedman` for Wilcoxon's signed-rank p, `rm_anova` for that of the paired t test.
+        level: of the intervals.
+        margin: the difference below which two models count as equivalent.
+        alpha: level of the family of pairs, which `detectable` is for.
+        power: how often `detectable` would be found.
 
     Returns:
-        p and the matched-pairs rank-biserial correlation (Kerby 2014), positive where positive differences
-        prevail. Zero differences are left out (Wilcoxon 1945), so that p stays exact for up to 50 untied
-        ones. Where all are zero every flip of signs gives the same statistic: p = 1, effect 0.
+        a, b, groups; difference (mean over groups of a - b) with its Student t interval low, high; effect
+        (rank-biserial); cles (share of all pairs of groups in which a is above b, ties half: Vargha and Delaney 2000);
+        p, p_corrected (Holm over the pairs); margin, p_equivalent (two one-sided t tests, Holm over the pairs);
+        detectable: the smallest true difference that this many groups with this spread find in a share `power` of
+        studies at the level of Holm's first step, alpha / pairs; for Wilcoxon that of t over the root of its
+        efficiency. NaN where nothing could be found, and where no spread was seen. No rows for fewer than two models or
+        no groups.
     """
-    moved = differences[differences != 0]
-    if not moved.size:
-        return 1.0, 0.0
-    test = pg.wilcoxon(moved).iloc[0]
-    return float(test["p_val"]), float(test["RBC"])
+    pairs = list(combinations(range(wide.shape[1]), 2)) if len(wide) else []
+    if not pairs:
+        return pd.DataFrame(columns=PAIR_COLUMNS)
+    values, groups = wide.to_numpy(float), len(wide)
+    first, second = np.transpose(pairs)
+    differences = (values[:, first] - values[:, second]).round(DECIMALS)
+    ranked = [signed_rank(column) for column in differences.T]
+    p = [p for p, _ in ranked] if test == "friedman" else paired_t(differences).tolist()
+    low, high = t_interval(differences, level)
+    return pd.DataFrame(
+        {
+            "a": wide.columns[first],
+            "b": wide.columns[second],
+            "groups": groups,
+            "difference": differences.mean(0),
+            "low": low,
+            "high": high,
+            "effect": [effect for _, effect in ranked],
+            "cles": [float(np.sign(values[:, [i]] - values[:, j]).mean() + 1) / 2 for i, j in pairs],
+            "p": p,
+            "p_corrected": holm(p),
+            "margin": margin,
+            "p_equivalent": holm(equivalent_p(differences, margin).tolist()),
+            "detectable": _detectable(differences, test, alpha, power),
+        }
+    )
 
 
-def holm(p: list[float]) -> np.ndarray:
-    """Holm's step-down correction of a family of p values."""
-    return pg.multicomp(p, method="holm")[1]
-
-
-def smallest_corrected_p(groups: int, tests: int) -> float:
-    """The smallest Holm-corrected p that two-sided signed-rank tests on so many groups can reach."""
-    return min(1.0, tests * 2.0 ** (1 - groups))
-
-
-def compare_pairs(wide: pd.DataFrame) -> pd.DataFrame:
-    """All pairs of models of a table [groups, models] without NaN: a, b, difference, effect, p_corrected.
-
-    `difference` is the mean over groups of a - b, `effect` the rank-biserial correlation, `p_corrected`
-    Holm's over all pairs of the table. No rows for fewer than two models or without groups.
-    """
-    rows = []
-    for a, b in combinations(wide.columns if len(wide) else [], 2):
-        differences = (wide[a] - wide[b]).round(DECIMALS).to_numpy()
-        p, effect = signed_rank(differences)
-        rows.append({"a": a, "b": b, "difference": differences.mean(), "effect": effect, "p_corrected": p})
-    table = pd.DataFrame(rows, columns=["a", "b", "difference", "effect", "p_corrected"])
-    if rows:
-        table["p_corrected"] = holm(table["p_corrected"].tolist())
-    return table
+def _detectable(differences: np.ndarray, test: str, alpha: float, power: float) -> np.ndarray:
+    groups, pairs = differences.shape
+    ranks = test == "friedman"
+    if groups < 2 or (ranks and smallest_corrected_p(groups, pairs) > alpha):
+        return np.full(pairs, np.nan)
+    spread = differences.std(0, ddof=1)
+    effect = detectable_effect(groups, alpha / pairs, power) / (sqrt(WILCOXON_TO_T) if ranks else 1.0)
+    return np.where(spread > SAME, effect * spread, np.nan)
 
 
 def friedman(wide: pd.DataFrame) -> dict[str, float] | None:
-    """Friedman's test of a table [groups, models] without NaN: statistic (chi-square), df, kendall_w, p.
+    """Friedman's test of a table [groups, models] without NaN: statistic (chi-square), df1, effect (Kendall's W), p.
 
     None for fewer than three models (the pair stands alone) or fewer than two groups. Where every group gives
     all models the same value each permutation gives the same statistic: statistic and W are 0, p = 1.
@@ -75,43 +106,135 @@ def friedman(wide: pd.DataFrame) -> dict[str, float] | None:
     if models < 3 or groups < 2:
         return None
     if (wide.nunique(axis=1) == 1).all():
-        return {"statistic": 0.0, "df": models - 1.0, "kendall_w": 0.0, "p": 1.0}
-    long = wide.melt(var_name="model", value_name="value", ignore_index=False).rename_axis("group").reset_index()
-    test = pg.friedman(long, dv="value", within="model", subject="group").iloc[0]
+        found = {"statistic": 0.0, "df1": models - 1.0, "effect": 0.0, "p": 1.0}
+    else:
+        test = pg.friedman(_long(wide), dv="value", within="model", subject="group").iloc[0]
+        names = {"statistic": "Q", "df1": "ddof1", "effect": "W", "p": "p_unc"}
+        found = {name: float(test[column]) for name, column in names.items()}
+    return found
+
+
+def rm_anova(wide: pd.DataFrame) -> dict[str, float] | None:
+    """Repeated-measures analysis of variance of a table [groups, models] without NaN, Greenhouse-Geisser-corrected.
+
+    Returns:
+        statistic (F), df1 and df2 (both times epsilon), effect (generalized eta squared: Bakeman 2005), epsilon, p.
+        None for fewer than three models (the pair stands alone) or fewer than three groups, from which no covariance
+        can be told. Where models differ by the same in every group there is no error to test against: F is taken
+        against that of rounding, and p is what shuffling the models within each group gives; equal models have F = 0
+        and p = 1.
+    """
+    groups, models = wide.shape
+    if models < 3 or groups < 3:
+        return None
+    values = wide.to_numpy(float)
+    of_groups, of_models = values.mean(1, keepdims=True), values.mean(0, keepdims=True)
+    spread = ((of_models - values.mean()) ** 2).sum() * groups
+    if np.abs(values - of_groups - of_models + values.mean()).max() < SAME:
+        found = {"statistic": 0.0, "df1": models - 1.0, "df2": (models - 1.0) * (groups - 1), "epsilon": 1.0}
+        if np.ptp(of_models) < SAME:
+            return found | {"effect": 0.0, "p": 1.0}
+        effect = spread / ((values - values.mean()) ** 2).sum()
+        return found | {
+            "statistic": float(spread / (models - 1) / SAME**2),
+            "effect": float(effect),
+            "p": float(factorial(models)) ** (1 - groups),
+        }
+    test = pg.rm_anova(_long(wide), dv="value", within="model", subject="group", correction=True).iloc[0]
+    epsilon = float(test["eps"])
     return {
-        "statistic": float(test["Q"]),
-        "df": float(test["ddof1"]),
-        "kendall_w": float(test["W"]),
-        "p": float(test["p_unc"]),
+        "statistic": float(test["F"]),
+        "df1": float(test["ddof1"]) * epsilon,
+        "df2": float(test["ddof2"]) * epsilon,
+        "effect": float(test["ng2"]),
+        "epsilon": epsilon,
+        "p": float(test["p_GG_corr"]),
     }
 
 
-def compare_control(
-    model_means: pd.DataFrame, control_means: pd.DataFrame, alpha: float, *, lower_is_better: bool = False
-) -> dict[str, dict]:
-    """Each model against a control of the same images, tables [groups, models] that may hold NaN.
+def _long(wide: pd.DataFrame) -> pd.DataFrame:
+    long = wide.melt(var_name="model", value_name="value", ignore_index=False)
+    return long.rename_axis("group").reset_index()
 
-    Two-sided signed-rank tests on group differences model - control, Holm over the models. Two-sided, because
-    a map that does worse than the control is a finding as well.
+
+def against_controls(
+    heat: pd.DataFrame,
+    controls: dict[str, pd.DataFrame],
+    *,
+    test: str = "friedman",
+    level: float = 0.95,
+    alpha: float = 0.05,
+    lower_is_better: bool = False,
+    over_seeds: dict[tuple[str, str], dict[str, float]] | None = None,
+) -> pd.DataFrame:
+    """Each model against all controls of the same images, tables [groups, models] that may hold NaN.
+
+    One p a model. Where all differences are to the good side it is the largest of its controls: better than each
+    (intersection-union: Berger 1982). Else it is the smallest among the controls that do better, times the number of
+    its controls (Bonferroni), and 1 where none does. A difference has a side where its mean and its ranks agree.
+    Two-sided p values, Holm over the models: no false verdict on any model in more than `alpha` of studies.
+
+    Args:
+        heat: group means of the heatmaps.
+        controls: control -> its group means.
+        test: `friedman` for Wilcoxon's signed-rank p, `rm_anova` for that of the paired t test.
+        over_seeds: (model, control) -> what `architectures.seed_differences` gives, to stand in for the test of the
+            checkpoints.
 
     Returns:
-        model -> difference (mean over groups), effect (rank-biserial), p_corrected, smallest_p (the smallest
-        that so many groups can reach), groups, and verdict: `better` or `worse` where p_corrected <= alpha
-        and effect and difference have one sign, else `unclear`. Models that share no group with the control
-        are not there.
+        A row for each model and control that share a group: groups, difference (mean of heatmap - control), low, high,
+        effect (rank-biserial), p; p_corrected and smallest_p (what p_corrected so many groups can reach) are the
+        model's; verdict: `better` in all rows of a model that is found better, `worse` in those whose p was found, else
+        `unclear`.
     """
-    rows: dict[str, dict] = {}
-    for model in model_means.columns.intersection(control_means.columns, sort=False):
-        differences = (model_means[model] - control_means[model]).dropna().round(DECIMALS).to_numpy()
-        if differences.size:
-            p, effect = signed_rank(differences)
-            rows[model] = {"difference": float(differences.mean()), "effect": effect, "p_corrected": p}
-            rows[model]["groups"] = differences.size
-    corrected = holm([row["p_corrected"] for row in rows.values()]) if rows else []
-    for row, p in zip(rows.values(), corrected, strict=True):
-        side, better = np.sign(row["effect"]), -1 if lower_is_better else 1
-        found = p <= alpha and side == np.sign(row["difference"])
-        row["p_corrected"] = float(p)
-        row["smallest_p"] = smallest_corrected_p(row["groups"], len(rows))
-        row["verdict"] = ("better" if side == better else "worse") if found else "unclear"
-    return rows
+    rows: dict[str, list[dict]] = {}
+    for model in heat.columns:
+        for control, wide in controls.items():
+            if model not in wide:
+                continue
+            differences = (heat[model] - wide[model]).dropna().round(DECIMALS).to_numpy()
+            if differences.size:
+                row = {"model": model, "control": control} | _one(differences, test, level)
+                row |= {key: (over_seeds or {}).get((model, control), row)[key] for key in ("low", "high", "p")}
+                rows.setdefault(model, []).append(row)
+    good = -1 if lower_is_better else 1
+    judged = [_model_p(of, good) for of in rows.values()]
+    corrected = holm([p for p, _, _ in judged]) if judged else []
+    for of, (_, verdict, made), p in zip(rows.values(), judged, corrected, strict=True):
+        floor = min(_reachable(of, "rm_anova" if over_seeds else test) * len(rows), 1.0)
+        for row, part in zip(of, made, strict=True):
+            found = verdict if part and p <= alpha else "unclear"
+            row.update(p_corrected=float(p), smallest_p=floor, verdict=found)
+    return pd.DataFrame([row for of in rows.values() for row in of], columns=CONTROL_COLUMNS)
+
+
+def _one(differences: np.ndarray, test: str, level: float) -> dict[str, float]:
+    p, effect = signed_rank(differences)
+    column = differences[:, None]
+    low, high = t_interval(column, level)
+    return {
+        "groups": differences.size,
+        "difference": float(differences.mean()),
+        "low": float(low[0]),
+        "high": float(high[0]),
+        "effect": effect,
+        "p": p if test == "friedman" else float(paired_t(column)[0]),
+    }
+
+
+def _model_p(rows: list[dict], good: int) -> tuple[float, str, list[bool]]:
+    """The p of a model, what it would find, and which rows it rests on."""
+    sides = [np.sign(row["difference"]) * good * (np.sign(row["difference"]) == np.sign(row["effect"])) for row in rows]
+    if all(side > 0 for side in sides):
+        return max(row["p"] for row in rows), "better", [True] * len(rows)
+    least = min((row["p"] for row, side in zip(rows, sides, strict=True) if side < 0), default=1.0)
+    made = [side < 0 and row["p"] <= least for row, side in zip(rows, sides, strict=True)]
+    return min(1.0, least * len(rows)), "worse", made
+
+
+def _reachable(rows: list[dict], test: str) -> float:
+    """The smallest p that a model can have: t tests of two groups or more have no such limit."""
+    sizes = [row["groups"] for row in rows]
+    if test != "friedman":
+        return 0.0 if min(sizes) > 1 else 1.0
+    return min(smallest_corrected_p(min(sizes), 1), smallest_corrected_p(max(sizes), len(sizes)))

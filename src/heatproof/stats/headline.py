@@ -4,6 +4,8 @@ from heatproof.stats.differences import verdict
 from heatproof.stats.overview import lead, other_methods
 from heatproof.stats.sentences import (
     against_controls,
+    evidence,
+    groups_sentence,
     judged,
     left_out_sentence,
     thresholds,
@@ -11,41 +13,56 @@ from heatproof.stats.sentences import (
     values,
     verdicts,
 )
-from heatproof.stats.words import CONTROL_NAMES, plain, span
+from heatproof.stats.words import control_name, plain, span
 
 
 def headline(summary: dict) -> list[str]:
+    """The answer in plain sentences."""
+    return [row["text"] for row in answer(summary)]
+
+
+def answer(summary: dict) -> list[dict[str, str]]:
     """The answer of the first method: who beats the controls, whether models differ; the other methods in a line or
-    two; then who is left out."""
-    left_out = [text for text in [left_out_sentence(summary)] if text]
+    two; then who is left out, and what a split that ignores patients does to all of it.
+
+    Returns:
+        Rows of text and `evidence`, the place of a report that bears it out.
+    """
     if not judged(summary):
         floor, chance = thresholds(summary)
-        return [
+        text = (
             f"No heatmap of this study can be judged: no model is competent with all its trainings (the low end of "
             f"each interval of balanced accuracy has to lie above {floor}; guessing scores {chance})."
-        ]
+        )
+        return [{"text": text, "evidence": "models"}]
     method = lead(summary)
-    texts, family = _answer(summary, method)
-    if len(summary["methods"]) == 1:
-        return texts + left_out
-    others = other_methods(summary, family) if family else []
-    return [f"{method}: {text}" for text in texts] + others + left_out
+    rows, family = _answer(summary, method)
+    if len(summary["methods"]) > 1:
+        rows = [row | {"text": f"{method}: {row['text']}"} for row in rows]
+        rows += [{"text": text, "evidence": "overview"} for text in (other_methods(summary, family) if family else [])]
+    rows += [{"text": text, "evidence": "models"} for text in [left_out_sentence(summary)] if text]
+    if summary["groups"]["kind"] == "image" or summary["groups"].get("split_by") == "random":
+        rows.append({"text": groups_sentence(summary), "evidence": "data"})
+    return rows
 
 
-def _answer(summary: dict, method: str) -> tuple[list[str], str | None]:
+def _answer(summary: dict, method: str) -> tuple[list[dict[str, str]], str | None]:
     """The first family that can be judged, localization before all others, and why those before it cannot; whether
     the sanity check is failed, as what fails it explains no model."""
-    families, texts = sorted(summary["primary"], key="localization".__ne__), []
+    families, rows = sorted(summary["primary"], key="localization".__ne__), []
     for family in families:
-        reason = unjudged(summary, family, method)
-        if not reason:
-            texts += [" ".join(against_controls(summary, family, method)), _difference(summary, family, method)]
-            if family != "sanity" and "sanity" in families and verdicts(summary, "sanity", method)["worse"]:
-                failed = against_controls(summary, "sanity", method)
-                texts.append(" ".join(text for text in failed if "fail the sanity check" in text))
-            return texts, family
-        texts.append(reason)
-    return texts, None
+        place = evidence(family, method)
+        if reason := unjudged(summary, family, method):
+            rows.append({"text": reason, "evidence": place})
+            continue
+        told = " ".join(against_controls(summary, family, method, numbers=False))
+        rows += [{"text": text, "evidence": place} for text in (told, _difference(summary, family, method))]
+        if family != "sanity" and "sanity" in families and verdicts(summary, "sanity", method)["worse"]:
+            failed = against_controls(summary, "sanity", method, numbers=False)
+            text = " ".join(text for text in failed if "fail the sanity check" in text)
+            rows.append({"text": text, "evidence": evidence("sanity", method)})
+        return rows, family
+    return rows, None
 
 
 def _difference(summary: dict, family: str, method: str) -> str:
@@ -54,7 +71,7 @@ def _difference(summary: dict, family: str, method: str) -> str:
     direction = ", lower is better:" if primary["lower_is_better"] else ""
     scale = [f"mean {plain(primary['metric'])}{direction} {span(list(means.values()))}"]
     scale += [
-        f"{span(list(found.values()))} for {CONTROL_NAMES[name]}"
+        f"{span(list(found.values()))} for {control_name(name)}"
         for name in summary["controls"][family][method]
         if (found := values(summary, family, name))
     ]

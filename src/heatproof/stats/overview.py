@@ -1,7 +1,7 @@
 """All methods at a glance: which of them beat the controls of each family, for which models."""
 
 from heatproof.stats.sentences import judged, unjudged, values, verdicts
-from heatproof.stats.words import CLAIMS, CONTROL_NAMES, counted, joined
+from heatproof.stats.words import claim_of, control_name, counted, joined
 
 NAMED = 4  # names listed before "and n more"
 KINDS = ("for every model judged", "for some models", "for none", "with too few images to tell")
@@ -27,7 +27,7 @@ def too_few(summary: dict, family: str, method: str) -> bool:
     """Whether a method has scores of too few groups for any of its tests against the controls."""
     controls = summary["controls"].get(family, {}).get(method, {}).values()
     reach = [row["smallest_p"] for rows in controls for row in rows.values()]
-    return bool(reach) and min(reach) > summary["alpha"]
+    return bool(reach) and min(reach) > summary["shares"][family][method]["controls"]
 
 
 def lead(summary: dict) -> str:
@@ -47,10 +47,10 @@ def other_methods(summary: dict, family: str) -> list[str]:
     by_kind.pop(ABSENT, None)
     if by_kind:
         controls = dict.fromkeys(name for found in summary["controls"][family].values() for name in found)
-        names = joined([CONTROL_NAMES[name] for name in controls])
+        names = joined([control_name(name) for name in controls])
         parts = [f"{len(by_kind[kind])} {kind} ({listed(by_kind[kind])})" for kind in KINDS if kind in by_kind]
         count = counted(sum(map(len, by_kind.values())), "other method")
-        texts.append(f"Of {count}, the heatmaps {CLAIMS[family]} {names}: {joined(parts)}.")
+        texts.append(f"Of {count}, the heatmaps {claim_of(family)} {names}: {joined(parts)}.")
     failed = [m for m in others if summary["overview"].get("sanity", {}).get(m, {}).get("worse")]
     if failed:
         fail = "fails" if len(failed) == 1 else "fail"

@@ -1,14 +1,16 @@
 """The rules that turn the numbers of `summary.json` into plain sentences, all in one place."""
 
-from heatproof.stats.differences import between_models
+from heatproof.stats.differences import tests, verdict
+from heatproof.stats.verdicts import MIN_SEEDS, NO_VERDICT
 from heatproof.stats.words import (
-    CLAIMS,
-    CONTROL_NAMES,
     FAILURES,
     KEPT_TOGETHER,
     REASONS,
+    claim_of,
+    control_name,
     counted,
     expected,
+    interval,
     joined,
     plain,
     shown,
@@ -16,8 +18,8 @@ from heatproof.stats.words import (
     unit,
 )
 
-MIN_SEEDS = 5  # below it a verdict speaks of the checkpoints at hand, not of architectures
 MANY_MISSING = 0.05  # share of scores without a value from which a mean needs a warning
+MOST = 3  # changed verdicts that a sentence names
 WIDE_CEILING = 0.05  # difference between the ceilings of two grids from which a comparison needs a warning
 
 
@@ -32,15 +34,17 @@ def thresholds(summary: dict) -> tuple[str, str]:
 
 
 def verdicts(summary: dict, family: str, method: str) -> dict[str, list[str]]:
-    """Models by their result: `better` all controls, `worse` any of them, else `unclear`."""
-    by_control = summary["controls"].get(family, {}).get(method, {}).values()
-    results: dict[str, list[str]] = {"better": [], "worse": [], "unclear": []}
-    for model in judged(summary):
-        found = [rows[model]["verdict"] for rows in by_control if model in rows]
-        if found:
-            every = set(found) == {"better"} and len(found) == len(by_control)
-            results["better" if every else "worse" if "worse" in found else "unclear"].append(model)
+    """Models by their result: `better` than all controls, `worse` than any of them, `unclear`, or `blind` where the
+    metric does not tell the truth from a random map, so that there is no verdict."""
+    results: dict[str, list[str]] = {"better": [], "worse": [], "unclear": [], "blind": []}
+    for model, word in summary["verdicts"].get(family, {}).get(method, {}).items():
+        results["blind" if model in blind(summary, family) else word].append(model)
     return results
+
+
+def blind(summary: dict, family: str) -> list[str]:
+    """The models on whose images the primary metric does not tell the truth from a random map."""
+    return [model for model in judged(summary) if summary["separates"].get(family, {}).get(model) is False]
 
 
 def values(summary: dict, family: str, method: str) -> dict[str, float]:
@@ -53,8 +57,8 @@ def unjudged(summary: dict, family: str, method: str) -> str | None:
     """Why no verdict can be had for a family, or None where one can."""
     if not judged(summary):
         return f"{family.capitalize()} is not judged: no model is competent with all its trainings."
-    if values(summary, family, method):
-        return None
+    if found := values(summary, family, method):
+        return no_truth(summary, family) if set(found) <= set(blind(summary, family)) else None
     counts: dict[str, int] = {}
     for row in summary["missing"][family].get(method, {}).values():
         for reason, count in row["reasons"].items():
@@ -63,29 +67,66 @@ def unjudged(summary: dict, family: str, method: str) -> str | None:
     return f"{family.capitalize()} cannot be judged: {REASONS.get(reason, reason)}."
 
 
-def against_controls(summary: dict, family: str, method: str) -> list[str]:
-    """Which models' heatmaps beat the controls of a family."""
+def no_truth(summary: dict, family: str, models: str = "") -> str:
+    """That a metric says nothing here, because it does not tell the true region from noise."""
+    metric, of = (
+        plain(summary["primary"][family]["metric"]),
+        f" on the images of {models}" if models else " on this data",
+    )
+    text = f"{metric[0].upper()}{metric[1:]} does not tell the true region from a random map{of}: {NO_VERDICT}."
+    if family != "localization":
+        text += " Either the metric fails here, or the models use something else than the marked region."
+    return text
+
+
+def against_controls(summary: dict, family: str, method: str, numbers: bool = True) -> list[str]:
+    """Which models' heatmaps beat the controls of a family; if asked, with means and intervals, and the controls'."""
     controls = summary["controls"].get(family, {}).get(method)
     if not controls:
         return ["There is no control to hold these heatmaps against."]
-    names, claim = joined([CONTROL_NAMES[name] for name in controls]), CLAIMS[family]
+    names, claim = joined([control_name(name) for name in controls]), claim_of(family)
     found, texts = verdicts(summary, family, method), []
+    beside = (lambda models: f" ({_numbers(summary, family, method, models)})") if numbers else (lambda models: "")
+    who = trained(summary, family, method)
     if found["better"]:
-        texts.append(f"The heatmaps of {joined(found['better'])} {claim} {names}.")
+        texts.append(f"{who}the heatmaps of {joined(found['better'])} {claim} {names}{beside(found['better'])}.")
     beaten_by: dict[str, list[str]] = {}
     for model in found["worse"]:
-        worse = [
-            CONTROL_NAMES[name] for name, rows in controls.items() if rows.get(model, {}).get("verdict") == "worse"
-        ]
+        worse = [control_name(name) for name, rows in controls.items() if rows.get(model, {}).get("verdict") == "worse"]
         beaten_by.setdefault(joined(worse), []).append(model)
     for worse, models in beaten_by.items():
-        texts.append(f"The heatmaps of {joined(models)} {FAILURES.get(family, 'do worse than')} {worse}.")
+        fail = FAILURES.get(family, "do worse than")
+        texts.append(f"{who}the heatmaps of {joined(models)} {fail} {worse}{beside(models)}.")
     if found["unclear"]:
-        texts.append(f"That the heatmaps of {joined(found['unclear'])} {claim} {names} could not be shown.")
-        rows = [rows[model] for rows in controls.values() for model in found["unclear"] if model in rows]
-        if all(row["smallest_p"] > summary["alpha"] for row in rows):
+        unclear = found["unclear"]
+        texts.append(f"That the heatmaps of {joined(unclear)} {claim} {names} could not be shown{beside(unclear)}.")
+        rows = [rows[model] for rows in controls.values() for model in unclear if model in rows]
+        if all(row["smallest_p"] > summary["shares"][family][method]["controls"] for row in rows):
             texts.append(f"There are too few {unit(summary)} for these tests to find anything.")
+    if found["blind"]:
+        texts.append(no_truth(summary, family, joined(found["blind"])))
     return texts
+
+
+def trained(summary: dict, family: str, method: str) -> str:
+    """Whom a verdict speaks of, as the beginning of its sentence."""
+    if summary["population"].get(family, {}).get(method) == "architectures":
+        return f"Over {summary['seeds']['count']} training seeds, "
+    return "As trained here, "
+
+
+def _numbers(summary: dict, family: str, method: str, models: list[str]) -> str:
+    """`symmetric relevance gain: a 0.41 [0.35, 0.47], b 0.38 [0.30, 0.46]; a random map 0.02`."""
+    primary = summary["primary"][family]
+    means, ends = primary["methods"][method], primary["intervals"].get(method, {})
+    told = [f"{model} {interval(means[model], *ends.get(model, (None, None)))}" for model in models]
+    parts = [f"{plain(primary['metric'])}: {', '.join(told)}"]
+    for name in summary["controls"][family][method]:
+        own = f"{name}:{method}"
+        found = primary["methods"].get(own if own in primary["methods"] else name, {})
+        beside = [found[model] for model in models if found.get(model) is not None]
+        parts += [f"{control_name(name)} {span(beside)}"] if beside else []
+    return "; ".join(parts)
 
 
 def cautions(summary: dict, family: str, method: str) -> list[str]:
@@ -105,6 +146,10 @@ def cautions(summary: dict, family: str, method: str) -> list[str]:
             else f"none of the {unit(summary)} has one in every seed, and no comparison includes it"
         )
         texts.append(f"{share:.0%} of the heatmaps of {model} have no {metric} (mostly: {why}); {then}.")
+    if dull := [model for model in blind(summary, family) if model in means and len(means) > 1]:
+        where = f"on the images of {joined(dull)} {metric} does not tell the true region from a random map"
+        texts.append(f"The comparison of the models includes {joined(dull)}, although {where}.")
+    texts += worst_rank_sentence(summary, family, method)
     ceilings = values(summary, family, "ceiling")
     if len(ceilings) > 1 and max(ceilings.values()) - min(ceilings.values()) > WIDE_CEILING:
         low, high = min(ceilings, key=ceilings.get), max(ceilings, key=ceilings.get)
@@ -127,6 +172,19 @@ def cautions(summary: dict, family: str, method: str) -> list[str]:
     return texts
 
 
+def worst_rank_sentence(summary: dict, family: str, method: str) -> list[str]:
+    """What the verdicts would be if the scores that are missing were the worst."""
+    found = summary["sensitivity"].get(family, {}).get(method)
+    if not found:
+        return []
+    what = f"Counting the {counted(found['missing'], 'score')} without a value as the worst"
+    if not found["changed"]:
+        return [f"{what} changes no verdict."]
+    rows = [f"{row['subject']} from {row['main']} to {row['worst_rank']}" for row in found["changed"]]
+    more = f" and {len(rows) - MOST} more" if len(rows) > MOST else ""
+    return [f"{what} changes {counted(len(rows), 'verdict')}: {'; '.join(rows[:MOST])}{more}."]
+
+
 def seeds_sentence(summary: dict) -> str:
     """How far verdicts from so many training seeds reach."""
     count = summary["seeds"]["count"]
@@ -136,8 +194,8 @@ def seeds_sentence(summary: dict) -> str:
             f"seeds speak of these checkpoints, not of architectures."
         )
     return (
-        f"Scores are means over {count} training seeds: the tests hold these checkpoints fixed, and the "
-        f"spread between seeds stands beside them."
+        f"Every model was trained from {count} seeds: differences are tested against the variance between seeds as "
+        f"well as between {unit(summary)}, and verdicts speak of architectures."
     )
 
 
@@ -215,35 +273,72 @@ def methods_sentence(summary: dict) -> str | None:
     count = len(summary["methods"])
     if count < 2:
         return None
-    return (
-        f"{count} explanation methods were tested, each by itself: p values are not corrected for their number, and "
-        f"differences between methods are described, not tested."
-    )
+    return f"{count} explanation methods were tested, each by itself: p values are not corrected for their number."
 
 
-def family_sentences(summary: dict, family: str, method: str) -> list[str]:
-    """Everything that is said about one family and method; nothing where the method refuses every model."""
-    if set(judged(summary)) and set(judged(summary)) <= set(summary["refused"].get(method, {})):
+def between_methods(summary: dict, family: str, method: str) -> list[str]:
+    """How a method's scores compare with those of the first method, model by model; Holm over all pairs and models."""
+    lead = summary["lead"]
+    if method == lead or not judged(summary):
         return []
-    reason = unjudged(summary, family, method)
-    if reason:
-        return [reason]
-    found = against_controls(summary, family, method) + between_models(summary, family, method)
-    return found + cautions(summary, family, method)
+    apart = {"over": [], "under": []}
+    for row in summary["methods_apart"].get(family, []):
+        for side, other in (("over", "under"), ("under", "over")):
+            if (row[side], row[other]) == (method, lead):
+                apart[side].append(row)
+    told = [
+        f"{verb} than {lead} for {joined([row['model'] for row in rows])} "
+        f"(by {span([row['difference'] for row in rows])})"
+        for verb, rows in (("better", apart["over"]), ("worse", apart["under"]))
+        if rows
+    ]
+    metric = plain(summary["primary"][family]["metric"])
+    if not told:
+        return [f"By {metric}, {method} could be told apart from {lead} for no model."]
+    return [f"On the same images, {method} scores {' and '.join(told)} in {metric}."]
+
+
+def family_sentences(summary: dict, family: str, method: str) -> dict[str, list[str]]:
+    """Everything that is said about one family and method, by kind: `verdict`, `test` (what it rests on), `caution`;
+    nothing where the method refuses every model."""
+    if set(judged(summary)) and set(judged(summary)) <= set(summary["refused"].get(method, {})):
+        return {}
+    if reason := unjudged(summary, family, method):
+        return {"verdict": [reason]}
+    told = [*against_controls(summary, family, method), f"{verdict(summary, family, method)}."]
+    return {
+        "verdict": told + between_methods(summary, family, method),
+        "test": tests(summary, family, method),
+        "caution": cautions(summary, family, method),
+    }
 
 
 def sentences(summary: dict) -> list[dict[str, str]]:
-    """All sentences, as {family, method, text}.
+    """All sentences, as {family, method, kind, text, evidence}; `evidence` names the place of the report that bears it
+    out.
 
     Family is `general` and method "" where they hold for every one; family is `methods` for what holds for all
     families of a method.
     """
     comparison = (summary["comparison"] or {}).get("sentence")
-    general = [left_out_sentence(summary), comparison, groups_sentence(summary), seeds_sentence(summary)]
-    general.append(methods_sentence(summary))
-    texts = [{"family": "general", "method": "", "text": text} for text in general if text]
+    general = {
+        "models": [left_out_sentence(summary), comparison],
+        "data": [groups_sentence(summary)],
+        "method": [seeds_sentence(summary), methods_sentence(summary)],
+    }
+    texts = [_told("general", "", text, place) for place, found in general.items() for text in found if text]
     for method in summary["methods"]:
-        found = {"methods": refusal_sentences(summary, method)}
-        found |= {family: family_sentences(summary, family, method) for family in summary["primary"]}
-        texts += [{"family": family, "method": method, "text": text} for family, told in found.items() for text in told]
+        texts += [_told("methods", method, text, "left-out") for text in refusal_sentences(summary, method)]
+        for family in summary["primary"]:
+            for kind, found in family_sentences(summary, family, method).items():
+                texts += [_told(family, method, text, evidence(family, method), kind) for text in found]
     return texts
+
+
+def _told(family: str, method: str, text: str, place: str, kind: str = "caution") -> dict[str, str]:
+    return {"family": family, "method": method, "kind": kind, "text": text, "evidence": place}
+
+
+def evidence(family: str, method: str) -> str:
+    """The place of a report where the scores of one method in one family stand."""
+    return f"{family}-{method}"

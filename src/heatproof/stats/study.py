@@ -6,57 +6,45 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from heatproof.seeds import generator
-from heatproof.stats import families
+from heatproof.stats import claims, classification, families, relation_sentences, relations
 from heatproof.stats import summary as numbers
+from heatproof.stats.accuracy_relation import accuracy_and
 from heatproof.stats.agreement import by_family
 from heatproof.stats.comparison import comparison_numbers, comparison_table
-from heatproof.stats.competence import judge
+from heatproof.stats.competence import judge as judge_checkpoint
+from heatproof.stats.design import Design
+from heatproof.stats.gather import gather
 from heatproof.stats.groups import compact, count_missing, group_means, seed_group_means
-from heatproof.stats.headline import headline
+from heatproof.stats.headline import answer
 from heatproof.stats.overview import lead, overview
 from heatproof.stats.sentences import comparison_sentence, seeds_sentence, sentences
-from heatproof.stats.tables import in_order, metrics_table
-from heatproof.stats.words import plain
+from heatproof.stats.tables import in_order, metrics_table, scores_in_order
+from heatproof.stats.words import unit
 
-# (model, seed) -> test predictions of one checkpoint, or of those of all its folds: columns label, predicted, group
+# (model, seed) -> test predictions of one checkpoint, or of those of all its folds: columns image_id, label, predicted,
+# group, p_0, p_1, ...
 Predictions = dict[tuple[str, int], pd.DataFrame]
-NO_PAIRS = pd.DataFrame(columns=["metric", "method", "a", "b", "difference", "effect", "p_corrected"])
-OMNIBUS = ["family", "metric", "method", "models", "groups", "statistic", "df", "kendall_w", "p"]
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The tables below `results/stats/<study>/`, with all columns of `artifacts`, and the summary."""
+    """The tables below `results/stats/<study>/`, by their names in `stats_tables`, and the summary."""
 
-    models: pd.DataFrame
-    metrics: pd.DataFrame
-    pairs: pd.DataFrame
-    omnibus: pd.DataFrame
-    missing: pd.DataFrame
-    comparison: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
     summary: dict
 
 
-def judge_checkpoints(
-    study: str, predictions: Predictions, classes: int, settings: dict, purpose: str = "competence"
-) -> pd.DataFrame:
-    """Competence of every (model, seed), with the images and groups that it rests on.
-
-    Args:
-        purpose: what the bootstrap draws are for, so that no two purposes share them.
-    """
+def judge_checkpoints(predictions: Predictions, classes: int, settings: dict) -> pd.DataFrame:
+    """Competence of every (model, seed), with the images and groups that it rests on."""
     rows = []
     for (model, seed), table in predictions.items():
-        result = judge(
+        result = judge_checkpoint(
             table["label"].to_numpy(int),
             table["predicted"].to_numpy(int),
             table["group"].to_numpy(),
             classes,
-            draws=settings["bootstrap"],
             level=settings["interval"],
             margin=settings["competence_margin"],
-            rng=generator(study, model, seed, purpose, settings["seed"]),
         )
         size = {"images": len(table), "groups": table["group"].nunique()}
         rows.append({"model": model, "seed": seed, **result, **size})
@@ -68,9 +56,10 @@ def evaluate(
     predictions: Predictions,
     scores: pd.DataFrame,
     *,
+    shapes: pd.DataFrame | None = None,
     compared: Predictions,
     folds: int,
-    classes: int,
+    classes: Sequence[str],
     methods: Sequence[str],
     primary: dict[str, str],
     settings: dict,
@@ -81,11 +70,12 @@ def evaluate(
         study: its name.
         predictions: models in order.
         scores: scores of all images, columns as in `artifacts.SCORES` and family.
+        shapes: size and shape of the true regions, as `lesions.shapes` measures them; None without masks.
         compared: the same models trained and tested on a random split; empty where the study does not compare.
         folds: how many folds the test images come from.
-        classes: number of classes.
+        classes: names of the classes.
         methods: the methods under study; all others in `scores` are controls or the ceiling.
-        primary: family -> its primary metric, the only one that is tested; families without one are described.
+        primary: family -> its primary metric, the one that verdicts rest on; families without one are described.
         settings: the section `stats` of the configuration.
 
     Raises:
@@ -93,25 +83,29 @@ def evaluate(
     """
     models = list(dict.fromkeys(model for model, _ in predictions))
     seeds = list(dict.fromkeys(seed for _, seed in predictions))
-    scores = compact(scores)
+    scores = scores_in_order(compact(scores), methods, models)
     _check_names(scores, methods, primary)
 
-    checkpoints = judge_checkpoints(study, predictions, classes, settings)
+    checkpoints = judge_checkpoints(predictions, len(classes), settings)
+    areas, errors = classification.auroc(predictions), classification.calibration_error(predictions)
+    keys = list(zip(checkpoints["model"], checkpoints["seed"], strict=True))
+    checkpoints = checkpoints.assign(
+        auroc=[areas[key] for key in keys], calibration_error=[errors[key] for key in keys]
+    )
     competence = numbers.competence_numbers(checkpoints, models)
     competent = [model for model in models if competence[model]["competent"]]
 
     per_seed, missing = seed_group_means(scores), count_missing(scores)
-    means = group_means(per_seed)
-    random = judge_checkpoints(study, compared, classes, settings, "comparison") if compared else checkpoints[:0]
+    random = judge_checkpoints(compared, len(classes), settings) if compared else checkpoints[:0]
     comparison = comparison_table(checkpoints if compared else checkpoints[:0], random, settings["group_kind"])
     order = [*methods, *families.CONTROLS, *families.YARDSTICKS]
-    metrics = metrics_table(means, missing, settings["interval"], order, models)
+    metrics = metrics_table(group_means(per_seed), missing, settings["interval"], order, models)
 
     first = next(iter(predictions.values()))
     present = first["label"].nunique()
     summary = {
         "study": study,
-        "classes": classes,
+        "classes": len(classes),
         "images_test": len(first),
         "groups_test": int(first["group"].nunique()),
         "folds": folds,
@@ -120,6 +114,8 @@ def evaluate(
         "seeds": {"count": len(seeds), "values": seeds},
         "alpha": settings["alpha"],
         "interval": settings["interval"],
+        "test": settings["test"],
+        "power": settings["power"],
         "competence": {"chance": 1 / present, "floor": 1 / present + settings["competence_margin"]},
         "checkpoints": numbers.checkpoint_numbers(checkpoints),
         "models": competence,
@@ -128,64 +124,43 @@ def evaluate(
         "better": numbers.directions(metrics),
         "refused": numbers.refusals(scores, methods, models),
         "agreement": by_family(scores, competent, methods, primary),
-    } | {key: {} for key in ("primary", "seed_means", "missing", "controls", "omnibus", "pairs")}
+    }
+    design = Design(
+        models=competent,
+        methods=list(methods),
+        primary=primary,
+        controls=families.JUDGED_CONTROLS,
+        lower=frozenset((f, m) for f, found in summary["better"].items() for m, way in found.items() if way == "lower"),
+        settings=settings,
+    )
+    tables, found, tested = gather(scores, per_seed, metrics, design)
+    summary |= found
+    checked = claims.check(settings["claims"], tested, summary["separates"], models, len(seeds), design, unit(summary))
+    tables["claims"] = pd.DataFrame(checked)
+    summary["claims"] = numbers.records(tables["claims"])
 
-    tables: dict[str, list] = {"pairs": [], "omnibus": []}
-    for family, metric in primary.items():
-        asked, tested = (t[(t["family"] == family) & (t["metric"] == metric)] for t in (scores, means))
-        at_seeds = per_seed[(per_seed["family"] == family) & (per_seed["metric"] == metric)]
-        summary["primary"][family] = {
-            "metric": metric,
-            "called": plain(metric),
-            "lower_is_better": summary["better"][family][metric] == "lower",
-            "methods": numbers.model_means(metrics, family, metric),
-        }
-        summary["seed_means"][family] = numbers.seed_means(at_seeds, methods)
-        summary["missing"][family] = numbers.missing_counts(asked, methods)
-        for method in methods:
-            controls = control_means(asked, method, families.JUDGED_CONTROLS[family])
-            found, pairs = numbers.judge_family(tested, controls, family, method, competent, settings["alpha"])
-            for key, value in found.items():
-                summary[key].setdefault(family, {})[method] = value
-            tables["pairs"].append(pairs.assign(metric=metric, method=method))
-            if found["omnibus"]["p"] is not None:
-                tables["omnibus"].append({"family": family, "metric": metric, "method": method, **found["omnibus"]})
+    covariates = relations.covariates(predictions, shapes, classes)
+    tables["relations"] = relations.relations(scores, covariates, methods, competent, primary, settings)
+    summary["accuracy_relations"] = accuracy_and(study, checkpoints, per_seed, methods, competent, primary, settings)
 
     summary["overview"], summary["lead"] = overview(summary), lead(summary)
     if summary["comparison"]:
         summary["comparison"]["sentence"] = comparison_sentence(summary)
     summary["seeds"]["sentence"] = seeds_sentence(summary)
-    summary["headline"], summary["sentences"] = headline(summary), sentences(summary)
-    return Statistics(
-        models=checkpoints,
-        metrics=metrics,
-        pairs=pd.concat([NO_PAIRS, *tables["pairs"]], ignore_index=True),
-        omnibus=pd.DataFrame(tables["omnibus"], columns=OMNIBUS),
-        missing=in_order(missing, order, models).drop(columns="family"),
-        comparison=comparison,
-        summary=summary,
-    )
-
-
-def control_means(scores: pd.DataFrame, method: str, controls: Sequence[str]) -> pd.DataFrame:
-    """Group means of the controls of one metric, over those images that have a value of the method.
-
-    A method that explains a part of the images, or whose maps are degenerate on some, is held against the controls of
-    the same images.
-
-    Args:
-        scores: the scores of one family and metric.
-    """
-    keys = ["model", "seed", "image_id"]
-    scored = set(scores["method"].unique())
-    names = {families.own(c, method) if families.own(c, method) in scored else c: c for c in controls}
-    own, beside = scores[scores["method"] == method], scores[scores["method"].isin(list(names))]
-    beside = beside.assign(method=beside["method"].astype(str).map(names).astype("category"))
-    lost = pd.MultiIndex.from_frame(own.loc[own["value"].isna(), keys])
-    if len(lost) and len(beside):
-        absent = pd.MultiIndex.from_frame(beside[keys]).isin(lost)
-        beside = beside.assign(value=beside["value"].mask(absent))
-    return group_means(seed_group_means(beside))
+    summary["answer"], summary["sentences"] = answer(summary), sentences(summary)
+    summary["headline"] = [row["text"] for row in summary["answer"]]
+    summary["relations"] = relation_sentences.sentences(tables["relations"], summary, settings["power"])
+    summary["confidence"] = classification.confidence(predictions, settings["interval"], study, settings["seed"])
+    tables |= {
+        "models": checkpoints,
+        "confusion": classification.confusion(predictions, classes),
+        "roc": classification.roc(predictions, classes),
+        "calibration": classification.calibration(predictions),
+        "metrics": metrics,
+        "missing": in_order(missing, order, models),
+        "comparison": comparison,
+    }
+    return Statistics(tables, summary)
 
 
 def _check_names(scores: pd.DataFrame, methods: Sequence[str], primary: dict[str, str]) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from itertools import product
 
+import numpy as np
 import pandas as pd
 
 from heatproof.stats import families
-from heatproof.stats.compare import compare_control, compare_pairs, friedman, smallest_corrected_p, wide_table
 
 REFUSED = "not supported:"
 
@@ -14,6 +14,17 @@ REFUSED = "not supported:"
 def number(value: float | None) -> float | None:
     """JSON has no NaN: null stands for a number that is not there."""
     return None if value is None or pd.isna(value) else float(value)
+
+
+def records(table: pd.DataFrame) -> list[dict]:
+    """Rows as dictionaries of plain values, numbers that are not there as null."""
+    return [{key: _plain(value) for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def _plain(value):
+    if isinstance(value, str | bool | np.bool_):
+        return bool(value) if isinstance(value, np.bool_) else value
+    return int(value) if isinstance(value, int | np.integer) else number(value)
 
 
 def checkpoint_numbers(checkpoints: pd.DataFrame) -> list[dict]:
@@ -38,47 +49,6 @@ def competence_numbers(checkpoints: pd.DataFrame, models: Sequence[str]) -> dict
     }
 
 
-def compare_models(wide: pd.DataFrame, alpha: float) -> tuple[dict, dict, pd.DataFrame]:
-    """Omnibus numbers, pair numbers and the table of pairs of a table [groups, models] that may hold NaN.
-
-    Only groups with a value for every model enter; `dropped` counts the others.
-    """
-    complete = wide.dropna()
-    pairs = compare_pairs(complete)
-    different = pairs[pairs["p_corrected"] <= alpha]
-    largest = different.loc[[different["difference"].abs().idxmax()]] if len(different) else different
-    test = friedman(complete)
-    size = {"models": wide.shape[1], "groups": len(complete), "dropped": len(wide) - len(complete)}
-    omnibus = size | (test or dict.fromkeys(("statistic", "df", "kendall_w", "p")))
-    reach = smallest_corrected_p(len(complete), len(pairs)) if len(pairs) else None
-    counts = {"tested": len(pairs), "different": len(different), "smallest_p": reach}
-    return omnibus, counts | {"largest": next(iter(largest.to_dict("records")), None)}, pairs
-
-
-def judge_family(
-    means: pd.DataFrame, controls: pd.DataFrame, family: str, method: str, models: Sequence[str], alpha: float
-) -> tuple[dict, pd.DataFrame]:
-    """What one method's primary metric says of the models that take part.
-
-    Args:
-        means: group means of the metric, as from `groups.group_means`.
-        controls: those of the controls over the images that have a value of the method.
-
-    Returns:
-        `controls` (control -> model -> `compare_control`), `omnibus` and `pairs`; and the table of pairs.
-    """
-    metric = means["metric"].iloc[0]
-    lower = families.better(family, metric) == "lower"
-    wide = wide_table(means, metric, method, list(models))
-    omnibus, counts, pairs = compare_models(wide, alpha)
-    tables = {
-        control: wide_table(controls, metric, control, list(models)) for control in families.JUDGED_CONTROLS[family]
-    }
-    found = {control: compare_control(wide, table, alpha, lower_is_better=lower) for control, table in tables.items()}
-    found = {control: rows for control, rows in found.items() if rows}
-    return {"controls": found, "omnibus": omnibus, "pairs": counts}, pairs
-
-
 def directions(metrics: pd.DataFrame) -> dict[str, dict[str, str]]:
     """Family -> metric -> `higher`, `lower` or `none`, of the metrics table."""
     named = metrics[["family", "metric"]].drop_duplicates()
@@ -95,6 +65,23 @@ def model_means(metrics: pd.DataFrame, family: str, metric: str) -> dict[str, di
         method: {model: number(mean) for model, mean in zip(of["model"], of["mean"], strict=True)}
         for method, of in rows.groupby("method", sort=False)
     }
+
+
+def model_intervals(metrics: pd.DataFrame, family: str, metric: str) -> dict[str, dict[str, list[float | None]]]:
+    """Method -> model -> low and high end of the mean's interval over groups."""
+    rows = metrics[(metrics["family"] == family) & (metrics["metric"] == metric)]
+    return {
+        method: {
+            m: [number(low), number(high)] for m, low, high in zip(of["model"], of["low"], of["high"], strict=True)
+        }
+        for method, of in rows.groupby("method", sort=False)
+    }
+
+
+def seed_spread(means: dict[str, dict[str, float | None]]) -> dict[str, float]:
+    """Model -> the largest difference between the means of its seeds, of models with several."""
+    found = {model: [mean for mean in by_seed.values() if mean is not None] for model, by_seed in means.items()}
+    return {model: max(values) - min(values) for model, values in found.items() if len(values) > 1}
 
 
 def seed_means(per_seed: pd.DataFrame, methods: Sequence[str]) -> dict[str, dict[str, dict[str, float | None]]]:
@@ -128,3 +115,34 @@ def refusals(scores: pd.DataFrame, methods: Sequence[str], models: Sequence[str]
     for key in [key for key in product(methods, models) if key in first.index and kept[key] == 0]:
         found.setdefault(key[0], {})[key[1]] = str(first[key]).removeprefix(REFUSED).strip()
     return found
+
+
+def key_numbers(summary: dict) -> dict:
+    """The few numbers that two runs are compared by: accuracies, primary scores, verdicts, claims."""
+    scores = {
+        f"{family}_{primary['metric']}": {
+            method: {model: round(mean, 4) for model, mean in found.items() if mean is not None}
+            for method, found in primary["methods"].items()
+            if method in summary["methods"]
+        }
+        for family, primary in summary["primary"].items()
+    }
+    better = {
+        family: {
+            method: sum(word == "better" and told.get(model, True) for model, word in found.items())
+            for method, found in methods.items()
+        }
+        for family, methods in summary["verdicts"].items()
+        for told in [summary["separates"].get(family, {})]
+    }
+    apart = {
+        family: {method: found["different"] for method, found in methods.items()}
+        for family, methods in summary["pairs"].items()
+    }
+    return {
+        "balanced_accuracy": {model: round(row["balanced_accuracy"], 4) for model, row in summary["models"].items()},
+        "score": scores,
+        "models_that_beat_the_controls": better,
+        "pairs_told_apart": apart,
+        "claims": {row["name"]: row["verdict"] for row in summary["claims"]},
+    }

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from heatproof.stats.groups import KEYS, describe
@@ -37,3 +38,20 @@ def in_order(table: pd.DataFrame, methods: Sequence[str], models: Sequence[str])
     ranks = {"family": families, "metric": metrics, "method": names, "model": list(models)}
     keys = pd.DataFrame({column: table[column].map(order.index) for column, order in ranks.items()})
     return table.loc[keys.sort_values(list(ranks), kind="stable").index].reset_index(drop=True)
+
+
+def scores_in_order(scores: pd.DataFrame, methods: Sequence[str], models: Sequence[str]) -> pd.DataFrame:
+    """Scores of images by family and metric as they came, declared method and model, seed and image.
+
+    So that no sum, and with it no last digit, hangs on the order of the rows in a file.
+    """
+    names = [*methods, *sorted(set(scores["method"].unique()) - set(methods))]
+    keys = [
+        pd.factorize(scores["family"])[0],
+        pd.factorize(scores["metric"])[0],
+        pd.Categorical(scores["method"], names).codes,
+        pd.Categorical(scores["model"], list(models)).codes,
+        scores["seed"].astype("Float64").fillna(-1).to_numpy(float),
+        scores["image_id"].astype("category").cat.codes,
+    ]
+    return scores.iloc[np.lexsort(keys[::-1])].reset_index(drop=True)

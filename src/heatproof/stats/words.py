@@ -1,6 +1,7 @@
 """The vocabulary of the sentences: units, controls, claims, reasons, and how numbers are written."""
 
-UNITS = {"patient": "patients", "lookalike": "clusters of look-alike images", "image": "images"}
+UNITS = {"patient": "patients", "lookalike": "clusters of look-alike images", "image": "images", "group": "groups"}
+ONE = {many: many.replace("clusters", "cluster") if " " in many else many[:-1] for many in UNITS.values()}
 KEPT_TOGETHER = {"patient": "each patient's images", "lookalike": "look-alike images"}
 CONTROL_NAMES = {
     "random": "a random map",
@@ -41,6 +42,24 @@ def expected(reason: str) -> bool:
     return reason in REASONS or reason.startswith((LEFT_OUT, REFUSED))
 
 
+def control_name(name: str) -> str:
+    """A control in words; one that a user brought goes by its own name."""
+    return CONTROL_NAMES.get(name, name)
+
+
+def claim_of(family: str) -> str:
+    """What heatmaps do that beat the controls of a family."""
+    return CLAIMS.get(family, "score better than")
+
+
+def interval(mean: float, low: float | None, high: float | None) -> str:
+    """`0.41 [0.35, 0.47]`, or the mean alone."""
+    if low is None or high is None:
+        return shown(mean)
+    size = max(mean, low, high, key=abs)
+    return f"{shown(mean, size)} [{shown(low, size)}, {shown(high, size)}]"
+
+
 def joined(names: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
@@ -60,6 +79,11 @@ def shown(value: float, beside: float = 0.0) -> str:
 def unit(summary: dict) -> str:
     """What the tests of a study rest on, in the plural."""
     return UNITS[summary["groups"]["kind"]]
+
+
+def units(number: int, plural: str) -> str:
+    """`1 patient`, `2 clusters of look-alike images`."""
+    return f"{number} {plural if number != 1 else ONE.get(plural, plural)}"
 
 
 def shown_p(p: float) -> str:

@@ -1,0 +1,192 @@
+"""What the statistics hold: error rates, coverage and power over many simulated studies; deterministic, run once.
+
+Each function returns `value`, the number that matters (mostly the worst case), `rows`, its table, and `median` and
+`runs` of the rates that `value` is among; `bench.run` keeps them in `results.json`, and `write` puts the tables into
+`docs/statistics.md`.
+"""
+
+import re
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+from bench import coverage, error_rates
+from bench.simulation import Setting
+from heatproof.progress import line
+from heatproof.seeds import generator
+
+DRAWS, POWER_DRAWS = 2000, 1000
+GROUPS = (10, 20, 34, 50, 100)
+DOCS = Path(__file__).parents[1] / "docs" / "statistics.md"
+WHAT = {
+    "type_i_error": f"Friedman's test and quasi-F, {DRAWS:,} studies a setting, 10 to 100 groups: the share of true "
+    "null hypotheses rejected at .05 that is farthest from it",
+    "familywise_error": f"share of {DRAWS:,} studies with a false pair or a false sentence in a family at .05: the "
+    "largest of all settings",
+    "interval_coverage": "share of 95 % intervals that hold the truth: the farthest from .95 of all settings",
+    "power": "one model of five half a standard deviation apart, 34 groups: how often Friedman's test finds it",
+}
+VERDICTS = ("friedman", "quasi_f")  # tests that verdicts rest on unless another is declared
+FAR = -2.0  # latent effect of controls that every model beats
+SCENES = {  # effects of the models, and of the controls
+    "all equal, and equal to the controls": ((0.0,) * 5, (0.0, 0.0)),
+    "all equal, above the controls": ((0.0,) * 5, (FAR, FAR)),
+    "all equal, above one control of two": ((0.0,) * 5, (0.0, FAR)),
+    "four equal, one better, above the controls": ((0.0, 0.0, 0.0, 0.0, 1.0), (FAR, FAR)),
+    "three equal to the controls, two better": ((0.0, 0.0, 0.0, 1.0, 1.0), (0.0, 0.0)),
+    "three equal to one control, two far better": ((0.0, 0.0, 0.0, 2.0, 2.0), (0.0, FAR)),
+}
+FAMILIES = [
+    *((groups, 2, False, "friedman") for groups in GROUPS),
+    *((groups, 2, True, "friedman") for groups in (10, 34)),
+    *((groups, 2, False, "rm_anova") for groups in (10, 34)),
+    *((groups, 5, False, "friedman") for groups in (10, 34)),
+]
+KIND = {False: "normal", True: "bounded"}
+SCORES = {"normal": {}, "bounded": {"bounded": True}, "uneven": {"uneven": 2.0}}
+
+
+def type_i_error() -> dict:
+    """Every model equal; group x model effects; seeds without effect in the mean for tests of checkpoints."""
+    rows = []
+    for scores, groups in product(SCORES, GROUPS):
+        held = Setting(groups, fixed=True, **SCORES[scores])
+        drawn = replace(held, fixed=False)
+        row = {"scores": scores, "groups": groups} | error_rates.omnibus(held, DRAWS, _rng("fixed", held))
+        row["quasi_f"] = error_rates.over_seeds(replace(drawn, seeds=5), DRAWS, _rng("seeds", drawn))
+        naive = error_rates.naive(held, DRAWS // 4, _rng("naive", held))
+        row |= {"friedman_images": naive["friedman"], "anova_images": naive["rm_anova"]}
+        row["friedman_two_seeds"] = error_rates.omnibus(drawn, DRAWS // 4, _rng("two", drawn))["friedman"]
+        rows.append(row)
+        line(f"type_i_error: {row}")
+    return _result(rows, VERDICTS, lambda rate: abs(rate - ALPHA))
+
+
+def familywise_error() -> dict:
+    """Full and partial nulls, see `SCENES`."""
+    rows = []
+    for groups, seeds, bounded, test in FAMILIES:
+        for scene, (effects, controls) in SCENES.items():
+            setting = Setting(groups, effects=effects, controls=controls, seeds=seeds, bounded=bounded)
+            setting = replace(setting, fixed=seeds < 5, seed=0.0 if bounded else setting.seed)
+            found = error_rates.sentences(setting, DRAWS, _rng("family", setting), test=test)
+            rows.append(
+                {"scene": scene, "groups": groups, "seeds": seeds, "scores": KIND[bounded], "test": test} | found
+            )
+            line(f"familywise_error: {rows[-1]}")
+    return _result(rows, ("pairs", "family"), lambda rate: rate)
+
+
+def interval_coverage() -> dict:
+    """Means and differences over groups, differences over groups and seeds, accuracies."""
+    rows = []
+    for bounded, groups in product((False, True), GROUPS):
+        setting = Setting(groups, bounded=bounded)
+        seeded = replace(setting, seeds=5)
+        mean, pair = coverage.means_and_pairs(setting, DRAWS, _rng("means", setting))
+        over, alone = coverage.pairs_over_seeds(seeded, DRAWS, _rng("over", seeded))
+        rows.append({"scores": KIND[bounded], "groups": groups, "mean": mean, "pair": pair, "pair_over_seeds": over})
+        rows[-1]["pair_without_seeds"] = alone
+        line(f"interval_coverage: {rows[-1]}")
+    for accuracy, correlation, groups in product((0.5, 0.7, 0.85, 0.95), (0.1, 0.3, 0.6), GROUPS):
+        rng = generator("accuracy", groups, int(100 * accuracy), int(100 * correlation))
+        found = coverage.accuracies(groups, accuracy, correlation, DRAWS, rng)
+        rows.append({"accuracy": accuracy, "correlation": correlation, "groups": groups} | found)
+        line(f"interval_coverage: {rows[-1]}")
+    proper = ("mean", "pair", "pair_over_seeds", "balanced_accuracy", "f1_macro")
+    return _result(rows, proper, lambda rate: abs(rate - LEVEL))
+
+
+def power() -> dict:
+    """One model apart from four equal ones."""
+    rows = []
+    for groups, effect in product(GROUPS, (0.2, 0.4, 0.5, 0.6, 0.8, 1.0)):
+        setting = Setting(groups, fixed=True)
+        seeded = replace(setting, seeds=5, fixed=False)
+        row = {"groups": groups, "effect": effect}
+        row |= coverage.power(setting, effect, POWER_DRAWS, _rng("power", setting, effect))
+        row |= coverage.power(seeded, effect, POWER_DRAWS // 2, _rng("power", seeded, effect))
+        rows.append(row)
+        line(f"power: {row}")
+    of_half = next(row["friedman"] for row in rows if (row["groups"], row["effect"]) == (34, 0.5))
+    return _result(rows, ("friedman",), lambda rate: -abs(rate - of_half))
+
+
+ALPHA, LEVEL = error_rates.ALPHA, error_rates.LEVEL
+
+
+def _rng(purpose: str, setting: Setting, *more: float):
+    return generator("statistics bench", purpose, repr(setting), *map(repr, more))
+
+
+def _result(rows: Sequence[dict], names: Sequence[str], far: Callable[[float], float]) -> dict:
+    """The rate that is farthest by some measure of how far, and all of them."""
+    rates = [row[name] for row in rows for name in names if name in row]
+    rounded = [
+        {key: round(value, 5) if isinstance(value, float) else value for key, value in row.items()} for row in rows
+    ]
+    return {"value": max(rates, key=far), "median": statistics.median(rates), "runs": rates, "rows": rounded}
+
+
+def write(results: dict) -> None:
+    """Put the tables of what was measured between their marks in `docs/statistics.md`."""
+    text = DOCS.read_text()
+    for name, show in SHOWN.items():
+        if name in results:
+            block = f"<!-- {name} -->\n{show(results[name]['rows'])}\n<!-- end -->"
+            text = re.sub(rf"<!-- {name} -->.*?<!-- end -->", lambda _, block=block: block, text, count=1, flags=re.S)
+    DOCS.write_text(text)
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence]) -> str:
+    """A table; rates with three decimals."""
+    cells = [[f"{cell:.3f}".lstrip("0") if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *cells])
+
+
+def _errors(rows: list[dict]) -> str:
+    names = ["friedman", "rm_anova", "quasi_f", "lecoutre", "friedman_images", "anova_images", "friedman_two_seeds"]
+    head = ["scores", "groups", "Friedman", "ANOVA", "quasi-F, 5 seeds", "*ANOVA after Lecoutre*"]
+    head += ["*Friedman on images*", "*ANOVA on images*", "*Friedman, 2 seeds, read as of architectures*"]
+    return markdown(head, [[row["scores"], row["groups"], *(row[name] for name in names)] for row in rows])
+
+
+def _families(rows: list[dict]) -> str:
+    shown, found = [], {}
+    for row in rows:
+        found.setdefault((row["test"], row["scores"], row["seeds"], row["groups"]), []).append(row)
+    for key, of in found.items():
+        worst = max(of, key=lambda row: row["family"])
+        shown.append([*key, max(row["pairs"] for row in of), worst["family"], worst["scene"]])
+        shown[-1] += [max(row["controls"] for row in of), max(row["models"] for row in of)]
+        shown[-1] += [max(row["equivalent"] for row in of)]
+    head = ["test", "scores", "seeds", "groups", "false pair", "false sentence", "where"]
+    head += ["of these on controls", "on models", "*falsely equivalent*"]
+    return markdown(head, shown)
+
+
+def _covered(rows: list[dict]) -> str:
+    names = ("mean", "pair", "pair_over_seeds", "pair_without_seeds")
+    head = ["scores", "groups", "mean", "difference", "difference over 5 seeds", "*the same, groups alone*"]
+    scores = [[row["scores"], row["groups"], *(row[name] for name in names)] for row in rows if "scores" in row]
+    found: dict = {}
+    for row in rows:
+        if "accuracy" in row:
+            found.setdefault((f"{row['accuracy']:.2f}".lstrip("0"), row["groups"]), []).append(row)
+    spans = []
+    for key, of in found.items():
+        span = [sorted(row[name] for row in of) for name in ("balanced_accuracy", "f1_macro", "percentile")]
+        spans.append([*key, *(f"{each[0]:.3f} to {each[-1]:.3f}".replace("0.", ".") for each in span)])
+    head_accuracy = ["accuracy", "groups", "balanced accuracy", "macro F1", "*percentile bootstrap*"]
+    return f"{markdown(head, scores)}\n\n{markdown(head_accuracy, spans)}"
+
+
+def _powers(rows: list[dict]) -> str:
+    names = ("friedman", "friedman_pairs", "rm_anova", "rm_anova_pairs", "quasi_f", "seed_pairs")
+    head = ["groups", "effect", "Friedman", "its pairs", "ANOVA", "its pairs", "quasi-F, 5 seeds", "its pairs"]
+    return markdown(head, [[row["groups"], f"{row['effect']:.1f}", *(row[name] for name in names)] for row in rows])
+
+
+SHOWN = {"type_i_error": _errors, "familywise_error": _families, "interval_coverage": _covered, "power": _powers}

@@ -1,0 +1,32 @@
+"""What a study leaves for a paper, below `results/report/<study>/`: the names, for the rule and for the code alike.
+
+Outputs of a rule cannot depend on the study, so every study has all of them. Where there is nothing to draw, the file
+says so.
+"""
+
+from pathlib import Path
+
+from heatproof import artifacts
+from heatproof.schema_score import Primary
+
+FIGURES = (
+    "accuracy",
+    *Primary.model_fields,  # the families that are tested
+    *(f"{family}_ranks" for family in Primary.model_fields),
+)
+TABLES = ("models", "scores", "pairs", "claims")  # LaTeX; their CSV twins lie in results/stats/<study>/
+TEXTS = ("methods.md", "references.bib")
+NAMES = (
+    *(f"{figure}.{kind}" for figure in FIGURES for kind in ("svg", "png")),
+    *(f"{table}.tex" for table in TABLES),
+    *TEXTS,
+)
+
+
+def folder(study: str) -> Path:
+    return artifacts.RESULTS / "report" / study
+
+
+def paths(study: str) -> list[Path]:
+    """Every file; `{study}` as the name makes the patterns of the rule's outputs."""
+    return [folder(study) / name for name in NAMES]

@@ -1,0 +1,187 @@
+"""How the models classify: who is taken for whom, ROC curves, and whether probabilities can be taken at their word."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from heatproof.report import charts, words
+from heatproof.report import classification_figures as figures
+from heatproof.report.canvas import short
+from heatproof.report.classification_figures import Line
+from heatproof.report.figure import Figure
+from heatproof.report.inputs import Inputs
+from heatproof.report.tables import Table
+
+MOST = 6  # classes with a ROC panel of their own
+
+
+@dataclass(frozen=True)
+class Classification:
+    """`sentences` stand on the page, the rest is folded away."""
+
+    sentences: list[str]
+    figures: list[Figure]
+    table: Table | None
+
+
+def make(inputs: Inputs) -> Classification | None:
+    """Everything about the decisions: figures of all models, sentences of those that take part in verdicts."""
+    if inputs.tables["confusion"].empty:
+        return None
+    drawn = [_confusion_figure(inputs), _roc_figure(inputs), _reliability_figure(inputs)]
+    told = [_mistakes(inputs), *_at_their_word(inputs)]
+    return Classification(told, [figure for figure in drawn if figure], _table(inputs))
+
+
+def counts(inputs: Inputs) -> dict[str, np.ndarray]:
+    """Model -> test images by true and predicted class (int [classes, classes]), seeds added up."""
+    table = inputs.tables["confusion"]
+    sums = table.groupby(["model", "label", "predicted"])["images"].sum()
+    names = pd.MultiIndex.from_product([inputs.models, inputs.classes, inputs.classes])
+    stack = sums.reindex(names, fill_value=0).to_numpy(int)
+    return dict(zip(inputs.models, stack.reshape(len(inputs.models), len(inputs.classes), -1), strict=True))
+
+
+def _told_of(inputs: Inputs) -> list[str]:
+    return inputs.competent or list(inputs.models)
+
+
+def _mistakes(inputs: Inputs) -> str:
+    """The mistake that is made most often, as a share of its class, mean over the models."""
+    found = counts(inputs)
+    stack = np.stack([found[model] for model in _told_of(inputs)]).astype(float)
+    images = stack.sum(-1, keepdims=True)
+    shares = np.divide(stack, images, out=np.zeros_like(stack), where=images > 0)
+    shares[:, np.eye(len(inputs.classes), dtype=bool)] = 0
+    mean = shares.mean(0)
+    if not mean.any():
+        return "No test image was taken for another class."
+    label, predicted = np.unravel_index(mean.argmax(), mean.shape)
+    ends = dict.fromkeys(words.share(end) for end in np.sort(shares[:, label, predicted])[[0, -1]])
+    between = f" ({' to '.join(ends)} of them by model)" if len(ends) > 1 else ""
+    return (
+        f"The most frequent mistake is to take {inputs.classes[label]} for {inputs.classes[predicted]}: "
+        f"{words.share(mean[label, predicted])} of the images of {inputs.classes[label]}{between}."
+    )
+
+
+def _at_their_word(inputs: Inputs) -> list[str]:
+    """Which models are surer than they are right, or less sure, and of which neither could be shown."""
+    found = inputs.summary.get("confidence", {})
+    known = [model for model in _told_of(inputs) if model in found and found[model]["low"] is not None]
+    rows = {model: found[model] for model in known}
+    over = {model: row["difference"] for model, row in rows.items() if row["low"] > 0}
+    under = {model: -row["difference"] for model, row in rows.items() if row["high"] < 0}
+    rest = {model: row for model, row in rows.items() if model not in over and model not in under}
+    texts = [
+        f"The probabilities of {words.listed(list(gaps))} cannot be taken at their word: on average they are "
+        f"{_points(gaps.values())} {side} than the share of images that is right."
+        for side, gaps in (("higher", over), ("lower", under))
+        if gaps
+    ]
+    if rest:
+        widest = max(max(abs(row["low"]), abs(row["high"])) for row in rest.values())
+        texts.append(
+            f"Of {words.listed(list(rest))} no gap between mean confidence and accuracy could be shown, which does not "
+            f"rule out one of up to {100 * widest:.0f} points."
+        )
+    return texts
+
+
+def _points(gaps) -> str:
+    ends = dict.fromkeys(f"{100 * gap:.0f}" for gap in (min(gaps), max(gaps)))
+    return f"{' to '.join(ends)} percentage points"
+
+
+def _confusion_figure(inputs: Inputs) -> Figure:
+    found, classes = counts(inputs), list(inputs.classes)
+    told = [
+        f"{model}: {classes[i]} as {classes[j]} {found[model][i, j]}"
+        for model in inputs.models
+        for i, j in zip(*np.nonzero(found[model]), strict=True)
+    ]
+    svg = figures.confusion("confusion", found, classes, f"Images by true and predicted class: {'; '.join(told)}")
+    added = ", all seeds added up" if len(inputs.seeds) > 1 else ""
+    caption = (
+        f"Who is taken for whom: true class in rows, the model's answer in columns; test images{added}, and their "
+        f"share of the row."
+    )
+    return Figure(Markup(svg), caption, "Confusion")
+
+
+def _roc_figure(inputs: Inputs) -> Figure | None:
+    table = inputs.tables["roc"]
+    if table.empty:
+        return None
+    curves = dict(list(table.groupby(["label", "model", "seed"], sort=False)))
+    areas = {key: float(np.trapezoid(rows["tpr"], rows["fpr"])) for key, rows in curves.items()}
+    present = [name for name in inputs.classes if name in set(table["label"])]
+    worst = sorted(present, key=lambda name: np.mean([area for key, area in areas.items() if key[0] == name]))
+    shown = present[1:] if len(present) == 2 else [name for name in present if name in worst[:MOST]]
+    place = {name: str(inputs.classes.index(name)) for name in shown}
+    lines = [
+        Line(place[label], model, seed, charts.color(inputs.models, model), rows["fpr"], rows["tpr"])
+        for (label, model, seed), rows in curves.items()
+        if label in place
+    ]
+    macro = inputs.tables["models"].groupby("model")["auroc"].mean()
+    keys = {
+        m: (charts.color(inputs.models, m), f"{short(m, 20)} {words.number(macro[m], form='.3f')}")
+        for m in inputs.models
+    }
+    ranges = {name: [areas[key] for key in areas if key[0] == name and not np.isnan(areas[key])] for name in shown}
+    told = [f"{name}: area {words.number(min(found))} to {words.number(max(found))}" for name, found in ranges.items()]
+    svg = figures.roc("roc", {place[n]: short(n, 26) for n in shown}, lines, keys, f"ROC curves. {'; '.join(told)}")
+    left = f" The {MOST} classes that are told apart worst." if len(shown) < len(present) > 2 else ""
+    caption = (
+        "Each class against all others: the share of its images that is recognized against the share of false alarms, "
+        "as the probability that is asked for falls; a line a training. Beside each name the area under the curve, "
+        f"mean over classes{' and seeds' if len(inputs.seeds) > 1 else ''}; guessing has 0.50.{left}"
+    )
+    return Figure(Markup(svg), caption, "ROC curves")
+
+
+def _reliability_figure(inputs: Inputs) -> Figure | None:
+    table = inputs.tables["calibration"]
+    if table.empty:
+        return None
+    errors = inputs.tables["models"].groupby("model")["calibration_error"].mean()
+    lines = [
+        Line(model, model, seed, charts.color(inputs.models, model), rows["confidence"], rows["accuracy"])
+        for (model, seed), rows in table.groupby(["model", "seed"], sort=False)
+    ]
+    shown = [model for model in inputs.models if model in set(table["model"])]
+    titles = {model: f"{short(model, 20)} {words.number(errors[model], form='.3f')}" for model in shown}
+    told = [f"{model} {words.number(errors[model], form='.3f')}" for model in shown]
+    svg = figures.reliability("reliability", titles, lines, f"Expected calibration error: {', '.join(told)}")
+    caption = (
+        "How often the models are right (up) where they are so sure (across): on the dotted line probabilities mean "
+        "what they say, below it the model claims too much. A dot is one of ten bins with equally many images, a line "
+        "a training. Beside each name the expected calibration error: the mean gap between confidence and accuracy "
+        "of a bin."
+    )
+    return Figure(Markup(svg), caption, "Calibration")
+
+
+def _table(inputs: Inputs) -> Table | None:
+    found = inputs.summary.get("confidence", {})
+    if not found:
+        return None
+    macro = inputs.tables["models"].groupby("model")["auroc"].mean()
+    rows = []
+    for model in (model for model in inputs.models if model in found):
+        row = found[model]
+        low, high = (float("nan") if row[end] is None else row[end] for end in ("low", "high"))
+        numbers = [words.number(row[key]) for key in ("confidence", "accuracy")]
+        gap = words.interval(row["difference"], low, high)
+        errors = [words.number(row[key], form=".3f") for key in ("error", "error_by_chance")]
+        rows.append([model, words.number(macro[model], form=".3f"), *numbers, gap, *errors])
+    head = ["model", "AUROC", "mean confidence", "right", f"gap [{inputs.summary['interval']:.0%} interval]"]
+    groups = words.GROUPS[inputs.summary["groups"]["kind"]][1]
+    caption = (
+        f"Area under the ROC curve; confidence and accuracy, means over {groups}; and the expected calibration error "
+        f"beside that of a model whose probabilities are true, on as many independent images"
+    )
+    return Table(caption, [*head, "calibration error", "by chance alone"], rows)

@@ -1,0 +1,218 @@
+"""The methods section of a paper, written from the configuration and from what the study had to judge by."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from heatproof.report import data_words, references, statistics_text, words
+from heatproof.report.inputs import Inputs
+from heatproof.report.references import cite
+
+KINDS = {
+    "phantom": "synthetic CT slices (phantoms), in which the lesion is the only evidence for the class",
+    "planted": "real slices into which nodules were planted",
+}
+FITS = {"crop": "cut to the middle square", "pad": "padded with black to a square", "squash": "stretched to a square"}
+SOFTWARE = {  # package -> what to cite
+    "torch": ("paszke2019",),
+    "timm": ("wightman2019",),
+    "captum": ("kokhlikyan2020",),
+    "grad-cam": ("gildenblat2021",),
+    "numpy": (),
+    "scipy": (),
+    "pandas": (),
+    "scikit-learn": (),
+    "pingouin": ("vallat2018",),
+    "statsmodels": (),
+    "snakemake": ("moelder2021",),
+    "dvc": (),
+}
+
+
+def write(inputs: Inputs, study: dict) -> tuple[str, str]:
+    """The section as Markdown with numbered references, and the BibTeX of those references.
+
+    Args:
+        inputs: what the stages before left.
+        study: the study's resolved configuration.
+    """
+    parts = {
+        "Data": data(inputs, study),
+        "Models": models(inputs, study),
+        "Heatmaps": heatmaps(inputs, study),
+        "Scores": scores(inputs, study),
+        "Statistics": statistics_text.write(inputs, study["stats"]),
+        "Software": software(),
+    }
+    text = "\n\n".join(f"## {title}\n\n{part}" for title, part in parts.items())
+    head = (
+        f"# Methods of study {inputs.study}\n\nWritten from the study's configuration; edit it to the journal's taste."
+    )
+    text, keys = references.numbered(text)
+    return f"{head}\n\n{text}\n\n## References\n\n{references.listed(keys)}\n", references.bibtex(keys)
+
+
+def data(inputs: Inputs, study: dict) -> str:
+    config, manifest = study["data"], inputs.manifest
+    kind = inputs.summary["groups"]["kind"]
+    unit = words.GROUPS[kind]
+    counts = manifest["label"].value_counts()
+    classes = words.listed([f"{name} ({counts.get(i, 0):,})" for i, name in enumerate(inputs.classes)])
+    of = "" if kind == "image" else f" of {words.count(manifest['group'].nunique(), *unit)}"
+    made = f": {KINDS[config['kind']]}" if config["kind"] in KINDS else ""
+    marked = int((manifest["truth"] != "none").sum())
+    truth = f"{marked:,} of them have a true region" if marked else "none of them has a mask of the true region"
+    cropped = "cut to the body and " if config["crop"] == "body" else ""
+    return (
+        f"The study has {words.count(len(manifest), 'image')}{of} in {len(inputs.classes)} classes, {classes}{made}; "
+        f"{truth}. Images were {cropped}{FITS[config['fit']]} of {config['size']} by {config['size']} pixels with "
+        f"{words.count(config['channels'], 'channel')}. {_split(inputs, config)} {_kept(inputs)}"
+    )
+
+
+def _split(inputs: Inputs, config: dict) -> str:
+    if len(inputs.folds) > 1:
+        return (
+            f"They were dealt into {len(inputs.folds)} folds; each was the test part of one training and another its "
+            f"validation part, so that every image was tested once."
+        )
+    sizes = inputs.manifest["split"].value_counts()
+    parts = {"train": "training", "val": "validation", "test": "test"}
+    listed = words.listed([f"{sizes.get(part, 0):,} {to}" for part, to in parts.items()])
+    return f"They were split into {listed} images."
+
+
+def _kept(inputs: Inputs) -> str:
+    kept = "image" if inputs.audit["split_by"] == "random" else data_words.kept(inputs.audit)
+    if kept not in ("lookalike", "united"):
+        return data_words.DEALT[kept]
+    alike = f"look alike (thumbnails of 32 by 32 pixels that correlate with {inputs.audit['threshold']:g} or more)"
+    return data_words.DEALT[kept].replace("look alike", alike, 1)
+
+
+def models(inputs: Inputs, study: dict) -> str:
+    timm = cite(["wightman2019"])
+    named = [f"{model}{cite(references.architecture(model))}" for model in inputs.models]
+    train, many = study["train"], len(inputs.models) > 1
+    recipes = {model: train | train.get("models", {}).get(model, {}) for model in inputs.models}
+    competence = inputs.summary["competence"]
+    out = [model for model in inputs.models if model not in inputs.competent]
+    left = f"; {words.listed(out)} did not" if out else f"; {'all' if many else 'it'} did"
+    seeds = words.count(len(inputs.seeds), "seed")
+    return (
+        f"{words.listed(named)} as implemented in timm{timm} {'were' if many else 'was'} "
+        f"{_trained(recipes, train)} Each was trained from {seeds} ({', '.join(map(str, inputs.seeds))}). A model took "
+        f"part in verdicts if the lower end of the {inputs.summary['interval']:.0%} interval of the balanced accuracy "
+        f"of each of its trainings on test images lay above {words.number(competence['floor'])} (guessing scores "
+        f"{words.number(competence['chance'])}){left}."
+    )
+
+
+def _trained(recipes: dict[str, dict], shared: dict) -> str:
+    if all(recipe["epochs"] == 0 for recipe in recipes.values()):
+        return "taken as trained elsewhere."
+    start = {"scratch": "from random weights", "pretrained": "from timm's pretrained weights"}
+    begun = start.get(shared["weights"], "from given weights")
+    own = {
+        model: {key: value for key, value in recipe.items() if key != "models" and value != shared.get(key)}
+        for model, recipe in recipes.items()
+    }
+    told = "; ".join(
+        f"{model} ({', '.join(f'{key} {_plain(value)}' for key, value in changes.items())})"
+        for model, changes in own.items()
+        if changes
+    )
+    augmented = [
+        key if value is True else f"{key} {_plain(value)}" for key, value in shared["augment"].items() if value
+    ]
+    return (
+        f"trained {begun} to the least cross-entropy{', every class counting the same,' if shared['balance'] else ''} "
+        f"by AdamW for {words.count(shared['epochs'], 'epoch')} in batches of {shared['batch_size']} (learning rate "
+        f"{shared['lr']:g} with {words.count(shared['warmup_epochs'], 'epoch')} of warm-up and a cosine to a "
+        f"hundredth, weight decay {shared['weight_decay']:g}, gradients clipped at {shared['clip_norm']:g}; "
+        f"augmentation: {', '.join(augmented) or 'none'}){f', except for {told}' if told else ''}. The epoch with the "
+        f"highest balanced accuracy on the validation images was kept."
+    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{key} {_plain(part)}" for key, part in value.items()) + ")"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def heatmaps(inputs: Inputs, study: dict) -> str:
+    explain = study["explain"]
+    named = []
+    for method in inputs.methods:
+        if method in explain["external"]:
+            named.append(f"{method} (made elsewhere)")
+            continue
+        options = explain["options"].get(method, {})
+        told = f" ({', '.join(f'{key} {_plain(value)}' for key, value in options.items())})" if options else ""
+        named.append(f"{method}{cite(references.METHODS.get(method, ()))}{told}")
+    target = "true class" if explain["target"] == "label" else "predicted class"
+    explained = inputs.index[inputs.models[0]]["image_id"].nunique()
+    refused = [f"{name}: {words.listed(list(found))}" for name, found in inputs.refused.items() if found]
+    text = (
+        f"Heatmaps of the logit of the {target} were made for {words.count(explained, 'test image')} by "
+        f"{words.listed(named)}. Methods that read a layer read the deepest whose grid has at least "
+        f"{explain['min_grid']} places a side, or the deepest there is. Maps were scored as they are, without scaling; "
+        f"a map that is zero, constant or not finite has no score, and is counted."
+    )
+    return text + (f" Methods that a network cannot carry were left out ({'; '.join(refused)})." if refused else "")
+
+
+def scores(inputs: Inputs, study: dict) -> str:
+    lines = [
+        "Every heatmap was scored by itself. One metric of each family is declared as primary in the configuration and "
+        "tested; the others are described."
+    ]
+    for family in inputs.families:
+        table = inputs.metrics[inputs.metrics["family"] == family]
+        names, primary = list(dict.fromkeys(table["metric"])), inputs.primary(family)
+        line = f"- **{family}**: "
+        if primary:
+            metric = words.metric(primary, inputs.summary["better"][family].get(primary, "higher"))
+            cited = cite(references.metric(primary))
+            line += f"{words.inline(metric.name)}{cited} ({metric.direction}). {metric.asks}"
+            line += _unjudged(inputs, family)
+        others = [
+            f"{words.inline(words.metric(name).name)}{cite(references.metric(name))}"
+            for name in names
+            if name != primary
+        ]
+        if others:
+            line += f"{' ' if primary else ''}Described: {'; '.join(others)}."
+        lines.append(line)
+    told = [
+        f"{words.CONTROLS[name]}, {text}" for name, text in words.CONTROLS_EXPLAINED.items() if _scored(inputs, name)
+    ]
+    beside = "Beside each score stands that of maps that know nothing of what the model saw, or of the truth itself"
+    return f"{lines[0]}\n\n" + "\n".join(lines[1:]) + (f"\n\n{beside}: {'; '.join(told)}." if told else "")
+
+
+def _unjudged(inputs: Inputs, family: str) -> str:
+    return "" if inputs.judged(family) else " No heatmap has a value of it here."
+
+
+def _scored(inputs: Inputs, control: str) -> bool:
+    return bool(inputs.metrics.loc[inputs.metrics["method"].str.startswith(control), "mean"].notna().any())
+
+
+def software() -> str:
+    listed = [f"{name} {found}{cite(keys)}" for name, keys in SOFTWARE.items() if (found := _version(name))]
+    own = f" {found}" if (found := _version("heatproof")) else ""
+    return (
+        f"The study was run by heatproof{own}{cite(['heatproof'])} on Python "
+        f"{platform.python_version()} with {', '.join(listed)}: the versions that are installed where the report was "
+        f"written, as `envs/requirements.lock` pins them."
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,96 @@
+"""The statistics part of the methods section: which tests, on what, corrected how."""
+
+from heatproof.report import words
+from heatproof.report.inputs import Inputs
+from heatproof.report.references import cite
+
+MIN_SEEDS = 5  # from which verdicts speak of architectures
+
+
+def write(inputs: Inputs, settings: dict) -> str:
+    """Paragraphs on the unit, the tests, equivalence, seeds and claims.
+
+    Args:
+        settings: section `stats` of the configuration.
+    """
+    parts = [_unit(inputs), _tests(settings), _equivalence(inputs, settings), _seeds(inputs)]
+    claims = {name: found for name, found in (settings.get("claims") or {}).items() if found}
+    if claims:
+        parts.append(_claims(claims))
+    return "\n\n".join(parts)
+
+
+def _unit(inputs: Inputs) -> str:
+    kind = inputs.summary["groups"]["kind"]
+    one, many = words.GROUPS[kind]
+    averaged = "" if kind == "image" else f" Scores of images were averaged for each {one} first."
+    caution = {
+        "patient": "",
+        "lookalike": " Patients are not known: clusters bound the leak but are not patients, so p values may be too "
+        "small.",
+        "image": " Images of one patient may be among them, so p values may be too small.",
+    }[kind]
+    return (
+        f"The unit of every test is the {one} ({inputs.summary['groups_test']} in the test part).{averaged}{caution} "
+        f"Groups without a value for every model compared do not enter, and are counted. Intervals of scores hold "
+        f"{inputs.summary['interval']:.0%} (Student's t over {many})."
+    )
+
+
+def _tests(settings: dict) -> str:
+    friedman = f"Friedman's test{cite(['friedman1937'])} with Kendall's W"
+    corrected = f"Greenhouse and Geisser's correction{cite(['greenhouse1959'])}"
+    anova = f"repeated-measures analysis of variance with {corrected}"
+    wilcoxon = f"Wilcoxon's signed-rank test{cite(['wilcoxon1945'])}"
+    declared, beside, pairs = (
+        (anova, friedman, "the paired t test") if settings.get("test") == "rm_anova" else (friedman, anova, wilcoxon)
+    )
+    return (
+        f"Each family of metrics by each method is one family of tests at alpha {settings['alpha']:g}, two-sided. Two "
+        f"questions share it, half each: whether the models do better than the controls, and whether they differ; "
+        f"where the first is settled for every model, the second has all of it. A model is better than the controls if "
+        f"it is better than each of them (intersection-union: its p is the largest), corrected by Holm's method"
+        f"{cite(['holm1979'])} over the models. Whether the models differ was tested by {declared}, as declared "
+        f"before; {beside} stands beside it. Where that test rejects, pairs were compared by {pairs}, with the "
+        f"rank-biserial correlation{cite(['kerby2014'])} as effect, corrected by Holm's method. In diagrams of "
+        f"mean ranks{cite(['demsar2006'])} bars join models that these tests do not tell apart"
+        f"{cite(['benavoli2016'])}."
+    )
+
+
+def _equivalence(inputs: Inputs, settings: dict) -> str:
+    margins = settings.get("margin") or {}
+    named = {row["metric"] for row in inputs.summary["primary"].values() if row.get("metric")}
+    own = [f"{words.inline(words.metric(name).name)} {margins[name]:g}" for name in margins if name in named]
+    told = f"{margins.get('default', 0.05):g}" + (f" ({', '.join(own)})" if own else "")
+    return (
+        f"That two models are equivalent was tested by two one-sided t tests{cite(['schuirmann1987'])} against a "
+        f"margin of {told}, corrected by Holm's method. For each pair the smallest difference is given that a study of "
+        f"this size would find in {settings.get('power', 0.8):.0%} of cases: a difference that was not shown is not "
+        f"taken for none."
+    )
+
+
+def _seeds(inputs: Inputs) -> str:
+    count = len(inputs.seeds)
+    if count >= MIN_SEEDS:
+        return (
+            f"With {count} seeds a model, verdicts speak of architectures: models were compared against the variance "
+            f"between groups and between seeds as well, by quasi-F{cite(['clark1973'])} with Satterthwaite's "
+            f"degrees of freedom{cite(['satterthwaite1946'])}, and pairs by t tests on the same variances."
+        )
+    seeds = f"{count} seeds" if count > 1 else "one seed"
+    return (
+        f"With {seeds} a model, tests hold the trained models fixed (means over seeds): verdicts speak of these "
+        f"checkpoints, not of architectures."
+    )
+
+
+def _claims(claims: dict[str, dict]) -> str:
+    known = {"2601.12826": "panboonyuen2026", "2006.02570": "chatterjee2020"}
+    told = []
+    for found in claims.values():
+        keys = [key for number, key in known.items() if number in found["source"]]
+        source = cite(keys) or f" ({found['source']})"
+        told.append(f'"{found["claim"]}"{source}')
+    return f"Claims that were checked by name: {'; '.join(told)}."

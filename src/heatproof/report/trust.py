@@ -1,0 +1,120 @@
+"""What verdicts hang on: tests beside the declared one, sources of spread, missing scores; and claims of others."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from heatproof.report import told, words
+from heatproof.report.inputs import Inputs
+from heatproof.report.tables import Table, groups_name
+
+TESTS = {
+    "friedman": "Friedman",
+    "rm_anova": "repeated-measures ANOVA",
+    "mixed": "mixed model",
+    "quasi_f": "quasi-F, against seeds",
+}
+DECLARED = {
+    "friedman": "Friedman's test over all, Wilcoxon's for pairs",
+    "rm_anova": "repeated-measures analysis of variance over all, paired t tests for pairs",
+}
+SOURCES = {
+    "group": "{groups}",
+    "group x model": "{groups} x model",
+    "seed": "training seed",
+    "residual": "the rest",
+}
+LOOKS = {"supported": "all", "contradicted": "worse", "undecided": "empty"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`look` names how the verdict is drawn; its word says the same."""
+
+    text: str
+    source: str
+    verdict: str
+    look: str
+    effect: str
+    evidence: str
+    change: str
+
+
+def claims(inputs: Inputs) -> list[Claim]:
+    """What others say of such heatmaps, and what this study says to it."""
+    rows = []
+    for row in inputs.summary["claims"]:
+        numbers = [float("nan") if row[key] is None else row[key] for key in ("effect", "low", "high")]
+        evidence = row["evidence"] + (
+            f" ({words.count(row['seeds'], 'seed')})" if row["verdict"] != "undecided" or row["effect"] else ""
+        )
+        rows.append(
+            Claim(
+                f"{row['claim'][:1].upper()}{row['claim'][1:]}",
+                row["source"],
+                row["verdict"],
+                LOOKS[row["verdict"]],
+                words.interval(*numbers),
+                told.marked(inputs, f"{evidence[:1].upper()}{evidence[1:]}."),
+                f"{row['change'][:1].upper()}{row['change'][1:]}.",
+            )
+        )
+    return rows
+
+
+def tests(inputs: Inputs) -> Table | None:
+    """Every test over all models of the first method's primary metrics, side by side: do they say the same?"""
+    table = inputs.tables["omnibus"]
+    table = table[(table["factor"] == "model") & (table["within"] == inputs.lead)]
+    rows = []
+    for family in inputs.families:
+        of = table[(table["family"] == family) & (table["metric"] == inputs.primary(family))].set_index("test")
+        if len(of):
+            p = [words.p_value(of["p"].get(name)) for name in TESTS]
+            rows.append([words.family(family).short, str(of["groups"].max()), *p])
+    kept = [i for i in range(len(TESTS)) if any(row[2 + i] != "–" for row in rows)]
+    if not rows:
+        return None
+    head = ["question", groups_name(inputs), *(list(TESTS.values())[i] for i in kept)]
+    declared = TESTS[inputs.summary["test"]]
+    caption = f"Do the models differ? p of each test, {inputs.lead}; verdicts rest on {declared}, declared beforehand"
+    return Table(caption, head, [[*row[:2], *(row[2 + i] for i in kept)] for row in rows])
+
+
+def spread(inputs: Inputs) -> Table | None:
+    """Where the spread of the first method's scores comes from: the variance of each source as a share of all."""
+    table = inputs.tables["variance"]
+    table = table[(table["method"] == inputs.lead) & table["share"].notna()]
+    rows = []
+    for family in inputs.families:
+        of = table[table["family"] == family].set_index("component")["share"]
+        if len(of):
+            rows.append([words.family(family).short, *(words.share(of.get(name)) for name in SOURCES)])
+    if not rows:
+        return None
+    head = ["question", *(name.format(groups=groups_name(inputs)) for name in SOURCES.values())]
+    return Table(f"Where the spread of the scores within a model comes from, {inputs.lead} (mixed model)", head, rows)
+
+
+def sensitivity(inputs: Inputs) -> Table | None:
+    """The verdicts that would be others if scores without a value counted as the worst."""
+    table = inputs.tables["sensitivity"]
+    rows = [
+        [words.family(row["family"]).short, row["method"], row["subject"], str(row["missing"]), row["main"], worst]
+        for _, row in table[table["changed"]].iterrows()
+        for worst in [row["worst_rank"]]
+    ]
+    head = ["question", "method", "of", "scores missing", "verdict", "counted as the worst"]
+    return Table("Verdicts that hang on missing scores", head, rows) if rows else None
+
+
+def counted(inputs: Inputs) -> str:
+    """Whether any verdict hangs on scores that are missing, in a sentence."""
+    table: pd.DataFrame = inputs.tables["sensitivity"]
+    if table.empty:
+        return ""
+    changed = int(table["changed"].sum())
+    what = "Counting every score that a heatmap failed to get as the worst one seen"
+    if not changed:
+        return f"{what} changes none of the {len(table):,} verdicts."
+    return f"{what} changes {changed:,} of {len(table):,} verdicts."

@@ -1,0 +1,61 @@
+"""What a test that finds nothing leaves open: equivalence within a margin, and what so many groups could find."""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy import stats
+from scipy.optimize import brentq
+
+WILCOXON_TO_T = 3 / np.pi  # asymptotic relative efficiency on normal differences (Hodges and Lehmann 1956)
+
+
+def equivalent_p(differences: np.ndarray, margin: float) -> np.ndarray:
+    """Two one-sided t tests of differences [groups, pairs] against -margin and margin (Schuirmann 1987).
+
+    Returns:
+        [pairs], the larger p of the two: small where the mean difference is surely within the margin. Where all groups
+        of a pair have the same difference there is no t: within the margin p is what flipping signs gives, 2^-groups;
+        beyond it, and for fewer than two groups, 1.
+    """
+    groups = len(differences)
+    mean = differences.mean(0)
+    if groups < 2:
+        return np.ones_like(mean)
+    error = differences.std(0, ddof=1) / np.sqrt(groups)
+    inside = margin - np.abs(mean)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = stats.t.sf(inside / error, groups - 1)
+    return np.where(error > 0, p, np.where(inside > 0, 0.5**groups, 1.0))
+
+
+def equivalent_over_seeds(found: dict[str, float], margin: float, level: float) -> float:
+    """The same of a difference with an interval over groups and seeds, as `architectures` gives it.
+
+    Args:
+        found: difference, low, high and df.
+        level: coverage of the interval.
+    """
+    error = (found["high"] - found["low"]) / 2 / stats.t.ppf((1 + level) / 2, found["df"])
+    inside = margin - abs(found["difference"])
+    return float(stats.t.sf(inside / error, found["df"])) if error > 0 else float(inside <= 0)
+
+
+@lru_cache(maxsize=1024)
+def detectable_effect(groups: int, alpha: float, power: float) -> float:
+    """The true mean difference, in standard deviations of the differences, that a two-sided paired t test finds.
+
+    Args:
+        groups: at least two.
+        alpha: the level of the test.
+        power: how often it is to be found, at least .5: then what is found on the wrong side does not count.
+    """
+    df = groups - 1
+    critical = stats.t.ppf(1 - alpha / 2, df)
+
+    def lacking(effect: float) -> float:
+        return stats.nct.sf(critical, df, effect * np.sqrt(groups)) - power
+
+    upper = 1.0
+    while lacking(upper) < 0:
+        upper *= 2
+    return float(brentq(lacking, 0, upper))

@@ -1,0 +1,178 @@
+"""Columns of the tables below `results/stats/`, and the type of each; apart, so that a new one trains nothing again.
+
+In `omnibus`, `pairs` and `relations` one factor is compared and `within` names what is held: the models within one
+method, or the methods within one model.
+"""
+
+from heatproof.tables import FLAG, INTEGER, NUMBER, TEXT
+
+MODELS = {
+    "model": TEXT,
+    "seed": INTEGER,
+    "images": INTEGER,
+    "groups": INTEGER,
+    "balanced_accuracy": NUMBER,
+    "low": NUMBER,
+    "high": NUMBER,
+    "f1_macro": NUMBER,
+    "f1_low": NUMBER,
+    "f1_high": NUMBER,
+    "auroc": NUMBER,
+    "calibration_error": NUMBER,
+    "competent": FLAG,
+}
+CONFUSION = {"model": TEXT, "seed": INTEGER, "label": TEXT, "predicted": TEXT, "images": INTEGER}
+ROC = {"model": TEXT, "seed": INTEGER, "label": TEXT, "threshold": NUMBER, "fpr": NUMBER, "tpr": NUMBER}
+CALIBRATION = {
+    "model": TEXT,
+    "seed": INTEGER,
+    "bin": INTEGER,
+    "confidence": NUMBER,
+    "accuracy": NUMBER,
+    "images": INTEGER,
+}
+METRICS = {
+    "family": TEXT,
+    "metric": TEXT,
+    "method": TEXT,
+    "model": TEXT,
+    "mean": NUMBER,
+    "low": NUMBER,
+    "high": NUMBER,
+    "groups": INTEGER,
+    "missing": INTEGER,
+    "random": NUMBER,
+    "center": NUMBER,
+}
+OMNIBUS = {
+    "family": TEXT,
+    "metric": TEXT,
+    "factor": TEXT,  # model or method: what is compared
+    "within": TEXT,  # the method, or the model, that is held
+    "test": TEXT,  # friedman, rm_anova, quasi_f (against the variance between seeds), mixed
+    "levels": INTEGER,
+    "groups": INTEGER,
+    "dropped": INTEGER,  # groups without a value of every level
+    "statistic": NUMBER,
+    "df1": NUMBER,
+    "df2": NUMBER,
+    "effect": NUMBER,  # Kendall's W, or generalized eta squared
+    "p": NUMBER,
+}
+PAIRS = {
+    "family": TEXT,
+    "metric": TEXT,
+    "factor": TEXT,
+    "within": TEXT,
+    "a": TEXT,
+    "b": TEXT,
+    "groups": INTEGER,
+    "difference": NUMBER,  # mean over groups of a - b
+    "low": NUMBER,  # interval over groups: of these checkpoints
+    "high": NUMBER,
+    "effect": NUMBER,  # rank-biserial
+    "cles": NUMBER,  # common language effect size
+    "p": NUMBER,
+    "p_corrected": NUMBER,  # Holm over the pairs of one test family
+    "margin": NUMBER,
+    "p_equivalent": NUMBER,  # two one-sided tests against the margin, Holm over the pairs
+    "detectable": NUMBER,  # the smallest difference that would be found four times in five
+    "seeds_low": NUMBER,  # interval over groups and seeds: of architectures; empty from fewer than five seeds
+    "seeds_high": NUMBER,
+    "p_seeds": NUMBER,  # Holm-corrected
+}
+CONTROLS = {
+    "family": TEXT,
+    "metric": TEXT,
+    "method": TEXT,
+    "model": TEXT,
+    "control": TEXT,
+    "groups": INTEGER,
+    "difference": NUMBER,  # heatmap - control
+    "low": NUMBER,
+    "high": NUMBER,
+    "effect": NUMBER,
+    "p": NUMBER,
+    "p_corrected": NUMBER,  # of the model, over all controls and models
+    "verdict": TEXT,  # better, worse, unclear
+}
+SENSITIVITY = {
+    "family": TEXT,
+    "metric": TEXT,
+    "method": TEXT,
+    "question": TEXT,  # controls, or models
+    "subject": TEXT,  # the model, or the pair `a - b`
+    "missing": INTEGER,  # scores without a value that count as the worst here
+    "main": TEXT,
+    "worst_rank": TEXT,
+    "changed": FLAG,
+}
+RELATIONS = {
+    "family": TEXT,
+    "metric": TEXT,
+    "method": TEXT,
+    "model": TEXT,
+    "covariate": TEXT,
+    "groups": INTEGER,
+    "rho": NUMBER,
+    "low": NUMBER,
+    "high": NUMBER,
+    "p": NUMBER,
+    "p_corrected": NUMBER,
+    "reason": TEXT,  # why there is no number
+}
+VARIANCE = {
+    "family": TEXT,
+    "metric": TEXT,
+    "method": TEXT,
+    "component": TEXT,  # group, group x model, seed, residual
+    "variance": NUMBER,
+    "share": NUMBER,
+    "reason": TEXT,
+}
+CLAIMS = {
+    "name": TEXT,
+    "source": TEXT,
+    "claim": TEXT,
+    "family": TEXT,
+    "metric": TEXT,
+    "method": TEXT,
+    "verdict": TEXT,  # supported, contradicted, undecided
+    "effect": NUMBER,
+    "low": NUMBER,
+    "high": NUMBER,
+    "p": NUMBER,
+    "groups": INTEGER,
+    "seeds": INTEGER,
+    "evidence": TEXT,
+    "change": TEXT,  # what would change the verdict
+}
+MISSING = {"family": TEXT, "metric": TEXT, "method": TEXT, "model": TEXT, "reason": TEXT, "scores": INTEGER}
+COMPARISON = {
+    "model": TEXT,
+    "seed": INTEGER,
+    "split": TEXT,
+    "balanced_accuracy": NUMBER,
+    "low": NUMBER,
+    "high": NUMBER,
+    "f1_macro": NUMBER,
+    "images": INTEGER,
+    "groups": INTEGER,
+}
+# file name without suffix -> its columns
+TABLES = {
+    "models": MODELS,
+    "confusion": CONFUSION,
+    "roc": ROC,
+    "calibration": CALIBRATION,
+    "metrics": METRICS,
+    "omnibus": OMNIBUS,
+    "pairs": PAIRS,
+    "controls": CONTROLS,
+    "sensitivity": SENSITIVITY,
+    "relations": RELATIONS,
+    "variance": VARIANCE,
+    "claims": CLAIMS,
+    "missing": MISSING,
+    "comparison": COMPARISON,
+}

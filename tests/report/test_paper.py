@@ -1,0 +1,200 @@
+"""What a study leaves for a paper: all files that are declared, the same bytes each time, the study's own numbers."""
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from report.conftest import STATS
+
+from heatproof import artifacts, paper_files
+from heatproof.config import load, section
+from heatproof.report import inputs as reading
+from heatproof.report import paper, references, standalone
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def resolved() -> dict:
+    """A study's whole configuration, as its rule hands it over."""
+    return json.loads(section(load(ROOT, studies=["phantom"])["phantom"]))
+
+
+def configured(resolved: dict, study, **changes) -> dict:
+    explain = resolved["explain"] | {"methods": list(study.methods), "options": {}}
+    own = {"models": list(study.models), "seeds": list(study.seeds), "explain": explain, "stats": STATS}
+    return resolved | own | {"train": resolved["train"] | {"models": {}}} | changes
+
+
+def read(study):
+    return reading.read(study.name, study.models, study.seeds, study.methods, study.fold_names)
+
+
+def written(study, config: dict) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in paper.write(read(study), config)}
+
+
+@pytest.fixture(scope="module")
+def once() -> dict[str, bytes]:
+    return {}
+
+
+@pytest.fixture
+def files(made, resolved, once) -> dict[str, bytes]:
+    """Those of the study that `made` makes by default, written once; the working folder is that study's."""
+    study = made()
+    if not once:
+        once.update(written(study, configured(resolved, study)))
+    return once
+
+
+def test_every_declared_file_is_there_and_no_other(files):
+    folder = paper_files.folder("made_up")
+    assert set(files) == set(paper_files.NAMES) == {path.name for path in folder.iterdir()}
+    assert len(set(paper_files.NAMES)) == len(paper_files.NAMES)
+    assert {str(path) for path in paper_files.paths("{study}")} == {
+        f"results/report/{{study}}/{name}" for name in paper_files.NAMES
+    }
+
+
+def test_a_second_time_gives_the_same_bytes(made, resolved, files):
+    study = made()
+    assert written(study, configured(resolved, study)) == files
+
+
+def test_figures_stand_alone_on_white_in_colours_and_are_what_the_page_shows(files):
+    for name in paper_files.FIGURES:
+        svg = files[f"{name}.svg"].decode()
+        root = ElementTree.fromstring(svg)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg" and root.get("width").endswith("pt")
+        assert root.find("{http://www.w3.org/2000/svg}title").text == root.get("aria-label")
+        assert 'fill="#ffffff"/>' in svg and "var(--" not in svg and "currentColor" not in svg
+        assert "#01020" not in svg, "placeholders of colours are replaced"
+        used, own = set(re.findall(r'href="#([^"]+)"', svg)), set(re.findall(r'\bid="([^"]+)"', svg))
+        assert used <= own
+    assert "alpha_net" in files["localization.svg"].decode()
+
+
+def test_pictures_have_300_dots_an_inch_and_show_something(files):
+    for name in paper_files.FIGURES:
+        path = paper_files.folder("made_up") / f"{name}.png"
+        picture = Image.open(path)
+        assert [round(dots) for dots in picture.info["dpi"]] == [300, 300]
+        width = float(ElementTree.fromstring(files[f"{name}.svg"].decode()).get("width").removesuffix("pt"))
+        assert picture.width == pytest.approx(width / 72 * 300, abs=1)
+        pixels = np.asarray(picture)
+        assert (pixels == 255).all(axis=2).mean() > 0.5, "the ground is white"
+        assert (pixels < 128).any(axis=2).sum() > 500, "text is drawn, whatever fonts the machine has"
+
+
+def test_where_there_is_nothing_to_draw_the_file_says_why(made, resolved):
+    study = made(truth=False)
+    files = written(study, configured(resolved, study))
+
+    def title(name: str) -> str:
+        return re.search("<title>(.*?)</title>", files[f"{name}.svg"].decode())[1]
+
+    assert title("localization") == (
+        "No figure of localization: no heatmap of gradcam has a value of relevance rank accuracy (the image has no "
+        "mask that says where the evidence is)."
+    )
+    assert title("localization_ranks").startswith("No figure of localization: ")
+    assert title("sanity") == "No figure of sanity: this study does not score it (score.families)."
+    assert "gradcam" in title("faithfulness") and "No figure" not in title("faithfulness")
+    alone = read(study)
+    without = replace(alone, summary=alone.summary | {"ranks": {}})
+    assert "or there is but one model" in paper.figure(without, "faithfulness_ranks")
+    drawn = "".join(ElementTree.fromstring(files["sanity.svg"].decode()).itertext()).split()
+    assert " ".join(drawn).endswith("does not score it (score.families).")
+
+
+def test_scores_state_the_means_of_the_table(files):
+    table = artifacts.read_table(artifacts.stats_dir("made_up") / "metrics.csv", reading.TABLES["metrics"])
+    found = table[(table["metric"] == "srg") & (table["method"] == "gradcam")].set_index("model")
+    text = files["scores.tex"].decode()
+    for model, row in found.iterrows():
+        line = next(
+            line
+            for line in text.splitlines()
+            if line.startswith(f"gradcam & {model.replace('_', chr(92) + '_' + chr(92) + 'allowbreak{}')} ")
+        )
+        assert f"{row['mean']:.2f} [{row['low']:.2f} to {row['high']:.2f}]" in line
+    assert "random noise & " in text and r"\label{tab:made_up-scores}" in text
+    assert "results/stats/made_up/metrics.csv" in text
+
+
+def test_tables_have_a_row_each_and_cells_as_many_as_columns(files):
+    for name in paper_files.TABLES:
+        text = files[f"{name}.tex"].decode()
+        if text.startswith("% No"):
+            assert name == "claims"
+            continue
+        rows = [line for line in text.splitlines() if line.endswith(r" \\") and not line.startswith(r"\caption")]
+        assert len({len(re.findall(r"(?<!\\)&", row)) for row in rows}) == 1, name
+        assert text.count(r"\begin{") == text.count(r"\end{")
+    assert files["claims.tex"].decode() == "% No claim was declared (stats.claims).\n"
+    assert files["models.tex"].decode().count(r"\_\allowbreak{}net & ") == 6, "three models, two seeds"
+
+
+def test_methods_follow_the_configuration(made, resolved, files):
+    study = made()
+    text = files["methods.md"].decode()
+    body, listed = text.split("## References")
+    for said in (
+        "alpha_net, beta_net and gamma_net",
+        "2 seeds (0, 1)",
+        "gradcam [",
+        "relevance rank accuracy [",
+        "margin of 0.05",
+    ):
+        assert said in body, said
+    assert "these checkpoints, not of architectures" in body and "quasi-F" not in body
+    assert "Friedman's test [" in body and "Wilcoxon's" in body and "paired t test" not in body
+    numbers = [int(n) for found in re.findall(r" \[(\d+(?:, \d+)*)\]", body) for n in found.split(", ")]
+    count = len(re.findall(r"^\d+\. ", listed, re.M))
+    assert list(dict.fromkeys(numbers)) == list(range(1, count + 1)), "numbered as they are first cited"
+    keys = re.findall(r"^@\w+{(\w+),", files["references.bib"].decode(), re.M)
+    assert [f"{i}. {references.written(references.entries()[key])}" for i, key in enumerate(keys, 1)] == [
+        line for line in listed.splitlines() if line
+    ]
+    assert not re.search(r"\d{4}-\d{2}-\d{2}", text), "no date"
+    claim = {"source": "arXiv:2601.12826", "claim": "CAMs point well", "check": "differ", "family": "localization"}
+    stats = STATS | {"test": "rm_anova", "margin": {"default": 0.1, "srg": 0.2}, "claims": {"c": claim, "gone": None}}
+    other = written(study, configured(resolved, study, stats=stats))["methods.md"].decode()
+    assert "paired t test" in other and "Wilcoxon's" not in other
+    assert "margin of 0.1 (symmetric relevance gain 0.2)" in other and '"CAMs point well" [' in other
+
+
+def test_methods_of_other_studies(made, resolved):
+    study = made(
+        group_kind="lookalike",
+        folds=3,
+        seeds=(0, 1, 2, 3, 4),
+        methods=("gradcam", "mine"),
+        models=("alpha_net", "beta_net"),
+    )
+    config = configured(resolved, study)
+    config["explain"] |= {"methods": ["gradcam"], "external": {"mine": "mine.npz"}, "target": "predicted"}
+    config["train"] |= {"epochs": 0, "weights": "mine-{model}.safetensors"}
+    text = written(study, config)["methods.md"].decode()
+    for said in (
+        "3 folds",
+        "clusters of look-alike images",
+        "not patients",
+        "quasi-F [",
+        "mine (made elsewhere)",
+        "taken as trained elsewhere",
+        "predicted class",
+    ):
+        assert said in text, said
+
+
+def test_a_message_is_wrapped_and_escaped():
+    svg = standalone.svg(standalone.message("m", "a & <b> " * 40))
+    lines = [text.text for text in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    assert len(lines) > 3 and all(len(line) < 60 for line in lines)

@@ -1,0 +1,90 @@
+"""When heatmaps are bad, on the page: dots lie where the table says, and nothing is said of what was not tested."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from report.pages import Page, section
+from report.test_figures import marker_x, texts
+
+from heatproof.report import relations
+from heatproof.stats_tables import RELATIONS
+
+
+def table(data, family="localization", method="gradcam", **rho):
+    """Rows of covariate -> (rho, corrected p), the same of the first two models."""
+    rows = [
+        (family, data.primary(family), method, model, name.replace("__", ":"), 12, r, r - 0.2, r + 0.1, p, p, "")
+        for name, (r, p) in rho.items()
+        for model in data.models[:2]
+    ]
+    return pd.DataFrame(rows, columns=list(RELATIONS))
+
+
+def with_tables(data, *found, **summary):
+    relations_table = pd.concat(found) if found else pd.DataFrame(columns=list(RELATIONS))
+    blank = {"relations": [], "accuracy_relations": {}}
+    return replace(data, tables=data.tables | {"relations": relations_table}, summary=data.summary | blank | summary)
+
+
+def test_dots_lie_where_the_correlations_are(data):
+    made = with_tables(data, table(data, right=(0.5, 0.01), confidence=(-0.25, 0.9), class__dark=(0.0, 1)))
+    (part,) = relations.make(made).parts
+    at = {
+        rho: marker_x(str(part.figure.svg), f"relations-localization-rho-{i}-alpha_net")[0]
+        for i, rho in enumerate((0.5, -0.25, 0))
+    }
+    slope, offset = np.polyfit(list(at), list(at.values()), 1)
+    assert slope > 0 and np.allclose([rho * slope + offset for rho in at], list(at.values()), atol=0.01)
+    assert {"prediction is right", "confidence in the true class", "class dark"} <= set(texts(str(part.figure.svg)))
+
+
+def test_what_can_be_told_from_zero_is_filled(data):
+    svgs = [relations.make(with_tables(data, table(data, right=(0.5, p)))).parts[0].figure.svg for p in (0.01, 0.9)]
+    assert "fill: var(--paper)" not in svgs[0] and "fill: var(--paper)" in svgs[1]
+
+
+def test_random_noise_is_a_cross_and_no_part_of_the_count(data):
+    noise = table(data, method="random", lesion_area=(0.9, 0.001))
+    (part,) = relations.make(with_tables(data, table(data, lesion_area=(0.1, 1)), noise)).parts
+    assert len(marker_x(str(part.figure.svg), "relations-localization-noise-0")) == 1
+    assert "random noise" in texts(str(part.figure.svg)) and "knows nothing of the lesion" in part.figure.caption
+    assert [row[:4] for row in part.table.rows] == [
+        ["gradcam", "size of the lesion", "0.10", "0 of 2"],
+        ["random noise", "size of the lesion", "0.90", "2 of 2"],
+    ]
+
+
+def test_a_family_of_which_nothing_is_known_has_its_sentence_alone(data):
+    row = {"family": "faithfulness", "method": "gradcam", "text": "Nothing can be told."}
+    found = relations.make(with_tables(data, table(data, right=(0.5, 0.01)), relations=[row]))
+    assert [part.title.split()[0] for part in found.parts] == ["Localization"] and found.silent == [
+        "Nothing can be told."
+    ]
+
+
+def test_accuracy_beside_scores(data):
+    points = [
+        {"model": "alpha_net", "seed": 0, "balanced_accuracy": 0.9, "score": 0.7},
+        {"model": "beta_net", "seed": 0, "balanced_accuracy": 0.8, "score": 0.5},
+        {"model": "beta_net", "seed": 1, "balanced_accuracy": 0.85, "score": 0.6},
+    ]
+    of = {family: {"gradcam": {"points": points, "sentence": f"Said of {family}."}} for family in data.families}
+    found = relations.make(with_tables(data, accuracy_relations=of))
+    assert [text for _, text in found.accuracy] == ["Said of localization.", "Said of faithfulness."]
+    assert [text for _, text in found.others] == ["Said of consistency."]
+    x = [marker_x(str(found.scatter.svg), f"accuracy-scores-point-0-{p['model']}-{p['seed']}")[0] for p in points]
+    assert (x[2] - x[1]) / (x[0] - x[1]) == pytest.approx(0.5, abs=0.01)
+
+
+def test_nothing_to_say_is_no_section(data):
+    assert relations.make(with_tables(data)) is None
+
+
+def test_the_page_has_a_section_of_it(made, report):
+    study = made()
+    source = section(report(study), "relations")
+    page = Page(source)
+    assert "When are heatmaps bad?" in page.text and "Do better classifiers have better heatmaps?" in page.text
+    assert "<script>alert" not in source and not page.faults

@@ -1,0 +1,263 @@
+"""`heatproof stats FILE` as a user calls it, on a table that another tool wrote."""
+
+import json
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from stats.made import scores
+from statsmodels.stats.multitest import multipletests
+
+from heatproof.cli import main
+from heatproof.stats.external import TOLD
+
+LEVELS = {"a": 0.5, "b": 0.45, "c": 0.3}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def table(**given):
+    """As `made.scores`, with the columns of the file alone."""
+    return scores(given.pop("levels", LEVELS), **given).drop(columns=["family", "reason"])
+
+
+def write(frame, name="scores.csv"):
+    frame.to_csv(name, index=False) if name.endswith("csv") else frame.to_parquet(name)
+    return name
+
+
+def told(capsys, *arguments):
+    """What is printed, and the tables and summary that are written."""
+    assert main(["stats", *arguments]) == 0
+    out = capsys.readouterr().out
+    folder = out.splitlines()[-1].removeprefix("Tables: ")
+    tables = {name: pd.read_csv(f"{folder}/{name}.csv") for name in TOLD}
+    return out, tables, json.loads(Path(folder, "summary.json").read_text())
+
+
+def refused(capsys, *arguments):
+    """The one line that a bad table gets."""
+    assert main(["stats", *arguments]) == 1
+    seen = capsys.readouterr()
+    assert seen.out == "" and seen.err.count("\n") == 1 and "Traceback" not in seen.err
+    return seen.err
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "scores.parquet", "SCORES.CSV"])
+def test_values_are_those_of_direct_calls(capsys, name):
+    frame = table(images=2)
+    frame.to_csv(name, index=False) if name.lower().endswith("csv") else frame.to_parquet(name)
+    out, tables, summary = told(capsys, name)
+    means = frame[frame["method"] == "gradcam"].groupby(["group", "model"])["value"].mean().unstack()
+    friedman = stats.friedmanchisquare(*means.to_numpy().T)
+    row = tables["omnibus"].query("test == 'friedman'").iloc[0]
+    assert [row["statistic"], row["p"]] == pytest.approx([friedman.statistic, friedman.pvalue], rel=1e-6)
+    p = [stats.wilcoxon(means[a], means[b]).pvalue for a, b in combinations("abc", 2)]
+    assert tables["pairs"]["p_corrected"].tolist() == pytest.approx(multipletests(p, method="holm")[1].tolist())
+    control = frame[frame["method"] == "center"].groupby(["group", "model"])["value"].mean().unstack()
+    against = tables["controls"].query("model == 'b' and control == 'center'").iloc[0]
+    assert against["p"] == pytest.approx(stats.wilcoxon(means["b"], control["b"]).pvalue)
+    assert against["difference"] == pytest.approx((means["b"] - control["b"]).mean())
+    interval = stats.ttest_1samp(means["a"], 0).confidence_interval(0.95)
+    described = tables["metrics"].query("model == 'a' and method == 'gradcam'").iloc[0]
+    assert [described["low"], described["high"]] == pytest.approx([interval.low, interval.high])
+    assert summary["verdicts"] == {"iou": {"gradcam": dict.fromkeys("abc", "better")}}
+    assert "the heatmaps of a, b and c score better than a random map and a blob in the centre (IoU: a 0.5" in out
+    assert "The models differ: " in out and "12 groups, 24 images" in out
+    assert out.endswith(f"Tables: {name.split('.')[0]}-stats\n")
+
+
+def test_four_columns_are_enough(capsys):
+    frame = table().query("method == 'gradcam'")[["image_id", "group", "model", "value"]]
+    out, tables, summary = told(capsys, write(frame))
+    assert summary["methods"] == ["heatmap"] and list(summary["primary"]) == ["score"]
+    assert "There is no control to hold these heatmaps against." in out and "The models differ: " in out
+    assert len(tables["pairs"]) == 3 and tables["controls"].empty
+    assert "a heatmap of one that guesses explains nothing" in out
+
+
+def test_the_unit_is_what_the_user_says(capsys):
+    frame = table(images=3).rename(columns={"group": "patient"})
+    write(frame)
+    by_patient = told(capsys, "scores.csv", "--group", "patient", "--out", "one")
+    by_image = told(capsys, "scores.csv", "--independent", "--out", "two")
+    assert (by_patient[1]["pairs"]["groups"] == 12).all() and (by_image[1]["pairs"]["groups"] == 36).all()
+    assert "means per group (12 groups, 36 images)" in by_patient[0]
+    assert "Every one of the 36 images was taken as independent" in by_image[0] and "36 images; at most" in by_image[0]
+    assert "no column group" in refused(capsys, "scores.csv") and "--independent" in refused(capsys, "scores.csv")
+
+
+def test_options_reach_the_tests(capsys):
+    write(table())
+    options = ["--test", "rm_anova", "--alpha", "0.01", "--interval", "0.9", "--margin", "0.2", "--power", "0.9"]
+    _, tables, summary = told(capsys, "scores.csv", *options)
+    assert (summary["test"], summary["alpha"], summary["power"]) == ("rm_anova", 0.01, 0.9)
+    assert summary["omnibus"]["iou"]["gradcam"]["test"] == "rm_anova"
+    assert summary["shares"]["iou"]["gradcam"]["controls"] == 0.005
+    means = table().query("method == 'gradcam'").pivot(index="group", columns="model", values="value")
+    pair, test = tables["pairs"].iloc[0], stats.ttest_rel(means["a"], means["b"])
+    assert [pair["p"], pair["margin"], pair["low"]] == pytest.approx(
+        [test.pvalue, 0.2, test.confidence_interval(0.9).low]
+    )
+
+
+@pytest.mark.parametrize(("options", "words"), [([], "worse"), (["--lower", "gap"], "better")])
+def test_metrics_of_which_a_low_value_is_good(capsys, options, words):
+    frame = table(levels=dict.fromkeys("ab", 0.0), controls={"random": 0.5, "center": 0.6}, groups=15)
+    _, _, summary = told(capsys, write(frame.assign(metric="gap")), *options)
+    assert summary["verdicts"]["gap"]["gradcam"] == dict.fromkeys("ab", words)
+    assert summary["primary"]["gap"]["lower_is_better"] == bool(options)
+
+
+def test_heatproofs_own_metrics_know_their_direction(capsys):
+    _, _, summary = told(capsys, write(table().assign(metric="deletion_auc")))
+    assert summary["primary"]["deletion_auc"]["lower_is_better"]
+
+
+def test_controls_of_the_users_own(capsys):
+    frame = table(controls={"random": 0.1, "center": 0.2, "prior": 0.9})
+    _, tables, summary = told(capsys, write(frame), "--controls", "prior")
+    assert set(tables["controls"]["control"]) == {"prior"} and summary["methods"] == ["gradcam"]
+    assert set(summary["verdicts"]["iou"]["gradcam"].values()) == {"worse"}
+
+
+def test_metrics_and_methods_are_judged_apart(capsys):
+    frame = pd.concat([table(methods={"gradcam": 0.0, "lrp": 0.1}), table().assign(metric="srg")])
+    out, _, summary = told(capsys, write(frame))
+    assert summary["methods"] == ["gradcam", "lrp"] and list(summary["verdicts"]) == ["iou", "srg"]
+    assert "Each of the 2 metrics is a family of tests of its own" in out
+    assert "On the same images, lrp scores better than gradcam for" in out and "lrp, iou" in out
+
+
+def test_missing_scores_are_counted_with_and_without_a_reason(capsys):
+    frame = scores(LEVELS, lost={"a": [0, 1]}).drop(columns="family")
+    frame.loc[frame["value"].isna() & (frame["group"] == "p01"), "reason"] = ""
+    out, tables, _ = told(capsys, write(frame))
+    assert tables["missing"][["model", "reason", "scores"]].to_numpy().tolist() == [
+        ["a", "degenerate map: all zero", 1],
+        ["a", "no value given", 1],
+    ]
+    assert "17% of the heatmaps of a have no IoU" in out
+    assert "Counting the 2 scores without a value as the worst" in out
+
+
+def test_names_stay_as_they_are_written(capsys):
+    """01 and 1 are two patients; hits may be true and false."""
+    frame = table(levels={"1": 0.5, "01": 0.4}, groups=10)
+    frame["group"] = frame["group"].str[1:].map(lambda name: name if int(name) % 2 else str(int(name) + 1))
+    frame["value"] = frame["value"] > 0.3
+    _, _, summary = told(capsys, write(frame))
+    assert summary["groups_test"] == 10 and set(summary["models"]) == {"1", "01"}
+
+
+def test_seeds_that_are_not_as_many_for_each_model(capsys):
+    frame = table(seeds=5)
+    out, _, summary = told(capsys, write(frame), "--out", "even")
+    assert "Over 5 training seeds" in out and summary["seeds"]["count"] == 5
+    out, _, _ = told(capsys, write(frame[(frame["model"] != "a") | (frame["seed"] < 3)]), "--out", "uneven")
+    assert "Not every model has as many seeds (3 to 5): verdicts speak of these trainings alone." in out
+    assert "As trained here" in out and "architectures" not in out
+
+
+BAD = {
+    "no column": (lambda t: t.drop(columns="value"), ["no column value", "there are image_id, group, model"]),
+    "several": (lambda t: t.drop(columns=["model", "image_id"]), ["no column image_id, model"]),
+    "no group": (lambda t: t.drop(columns="group"), ["no column group", "--group", "--independent"]),
+    "empty": (lambda t: t[:0], ["no rows"]),
+    "text": (lambda t: t.assign(value=["much", *t["value"][1:].astype(str)]), ["value holds 'much'", "finite number"]),
+    "infinite": (lambda t: t.assign(value=[np.inf, *t["value"][1:]]), ["value holds 'inf'", "finite number"]),
+    "twice": (lambda t: pd.concat([t, t[:1]]), ["two scores of image_id i00_0, model a, seed 0", "one is meant"]),
+    "two groups": (lambda t: t.assign(group=["other", *t["group"][1:]]), ["image i00_0 is in two groups"]),
+    "half a seed": (lambda t: t.assign(seed=[0.5, *t["seed"][1:]]), ["seed holds 0.5", "whole number"]),
+    "no seed": (lambda t: t.assign(seed=[None, *t["seed"][1:]]), ["seed holds nothing", "whole number"]),
+    "a seed's name": (lambda t: t.assign(seed="first"), ["seed holds first", "whole number"]),
+    "no model": (lambda t: t.assign(model=[None, *t["model"][1:]]), ["model is empty in a row"]),
+    "no patient": (lambda t: t.assign(group=[None, *t["group"][1:]]), ["group is empty in a row"]),
+}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_table_gets_one_line(capsys, case, suffix):
+    spoil, parts = BAD[case]
+    name = write(spoil(table(seeds=1)), f"scores.{suffix}")
+    line = refused(capsys, name)
+    assert line.startswith(f"heatproof stats: scores.{suffix}: ")
+    assert all(part in line for part in parts), line
+
+
+def test_the_users_own_name_of_the_group_is_told(capsys):
+    frame = table().rename(columns={"group": "patient"})
+    write(frame.assign(patient=[None, *frame["patient"][1:]]))
+    assert "scores.csv: patient is empty in a row" in refused(capsys, "scores.csv", "--group", "patient")
+    assert "no column who" in refused(capsys, "scores.csv", "--group", "who")
+
+
+def test_what_is_no_table_gets_one_line(capsys, tmp_path):
+    assert "nowhere.csv: not there" in refused(capsys, "nowhere.csv")
+    assert "nowhere.parquet: not there" in refused(capsys, "nowhere.parquet")
+    (tmp_path / "notes.txt").write_text("hello")
+    assert "notes.txt: neither parquet nor .csv with a head line" in refused(capsys, "notes.txt")
+    (tmp_path / "blank.csv").write_text("")
+    assert "blank.csv: neither parquet nor" in refused(capsys, "blank.csv")
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
+    assert "binary.csv: " in refused(capsys, "binary.csv")
+    (tmp_path / "folder.csv").mkdir()
+    assert "folder.csv: neither parquet nor" in refused(capsys, "folder.csv")
+    (tmp_path / "folder").mkdir()
+    assert "folder: " in refused(capsys, "folder")
+
+
+def test_names_that_the_table_lacks(capsys):
+    write(table())
+    assert "--lower ssim: not in the table; there are iou" in refused(capsys, "scores.csv", "--lower", "ssim")
+    line = refused(capsys, "scores.csv", "--controls", "edge")
+    assert "--controls edge: not in the table; there are " in line and "gradcam" in line
+    write(table().query("method != 'gradcam'"))
+    assert "every method of the table is a control" in refused(capsys, "scores.csv")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--alpha", "0.7"), ("--interval", "95"), ("--power", "0.2"), ("--margin", "0")]
+)
+def test_numbers_out_of_range(capsys, option, value):
+    write(table())
+    assert f"{option} {value}: must lie between" in refused(capsys, "scores.csv", option, value)
+
+
+def test_without_a_file_or_a_study(capsys):
+    assert "give a FILE of scores, or --study" in refused(capsys)
+
+
+def test_one_image_each_of_one_model(capsys):
+    frame = table(levels={"a": 0.5}, groups=1)
+    out, _, summary = told(capsys, write(frame))
+    assert "could not be shown" in out and "There are too few groups" in out
+    assert summary["verdicts"]["iou"]["gradcam"] == {"a": "unclear"}
+
+
+@pytest.mark.parametrize("seeds", [1, 5])
+def test_the_order_of_the_rows_changes_no_byte(capsys, tmp_path, seeds):
+    small = {"seeds": seeds, "groups": 8, "images": 2}
+    several = table(methods={"lrp": 0.0, "gradcam": 0.02}, **small)
+    frame = with_gaps(pd.concat([several, table(**small).assign(metric="srg")]))
+    folders = []
+    for draw in range(2):
+        shuffled = frame if not draw else frame.sample(frac=1, random_state=draw)
+        told(capsys, write(shuffled), "--out", f"out{draw}")
+        folders.append({path.name: path.read_bytes() for path in (tmp_path / f"out{draw}").iterdir()})
+    assert folders[0] == folders[1] and len(folders[0]) == len(TOLD) + 1
+
+
+def with_gaps(frame):
+    """Every eleventh score of a heatmap is missing."""
+    own = np.flatnonzero((frame["method"] == "gradcam").to_numpy())[::11]
+    value = frame["value"].to_numpy(copy=True)
+    value[own] = np.nan
+    return frame.assign(value=value)
