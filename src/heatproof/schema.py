@@ -126,8 +126,8 @@ class Claim(Section):
     check: Literal["beat_controls", "lower", "differ"]  # stats/claims.py says when each holds
     family: Literal["localization", "faithfulness", "consistency", "robustness", "sanity"]
     method: str
-    models: Annotated[list[str], Distinct] = []  # none: all models of the study
-    than: Annotated[list[str], Distinct] = []  # `lower` alone: whom the models are held against
+    models: Annotated[list[Architecture], Distinct] = []  # none: all models of the study
+    than: Annotated[list[Architecture], Distinct] = []  # `lower` alone: whom the models are held against
 
     @model_validator(mode="after")
     def _against(self):

@@ -10,7 +10,6 @@ import pandas as pd
 from heatproof.stats import families, verdicts
 from heatproof.stats.architectures import quasi_f, seed_differences, seed_pairs
 from heatproof.stats.compare import (
-    DECIMALS,
     against_controls,
     compare_pairs,
     friedman,
@@ -48,10 +47,11 @@ def compare_models(scores: pd.DataFrame, per_seed: pd.DataFrame, design: Design)
     """
     chosen = per_seed[per_seed["method"].isin(design.methods) & per_seed["model"].isin(design.models)]
     for (family, metric, method), rows in chosen.groupby(["family", "metric", "method"], sort=False, observed=True):
-        of = None
-        if design.is_primary(family, metric):
+        if not design.is_primary(family, metric):
+            yield compare_one(rows, None, family, metric, method, design)
+        elif (seen := design.seen(family)).models:
             of = scores[(scores["family"] == family) & (scores["metric"] == metric)]
-        yield compare_one(rows, of, family, metric, method, design)
+            yield compare_one(rows[rows["model"].isin(seen.models)], of, family, metric, method, seen)
 
 
 def compare_one(
@@ -67,13 +67,13 @@ def compare_one(
     complete = wide.dropna()
     over = rows if _has_seeds(rows, wide) else None
     cells = None if over is None else _cells(over, complete)
-    omnibus = [_row(name, test(complete), wide) for name, test in TESTS.items()]
-    omnibus.append(_row(verdicts.QUASI_F, None if cells is None else quasi_f(cells), wide))
+    omnibus = [omnibus_row(name, test(complete), wide) for name, test in TESTS.items()]
+    omnibus.append(omnibus_row(verdicts.QUASI_F, None if cells is None else quasi_f(cells), wide))
     controls = (
         NO_CONTROLS if scores is None else _against_controls(scores, over, wide, (family, metric, method), design)
     )
     _, alpha = verdicts.levels(design.settings["alpha"], wide.shape[1], controls)
-    pairs = _pairs(wide, over, design.margin(metric), design.settings | {"alpha": alpha})
+    pairs = all_pairs(wide, over, design.margin(metric), design.settings | {"alpha": alpha})
     return Compared(family, metric, method, wide, cells, omnibus, pairs, controls)
 
 
@@ -108,14 +108,14 @@ def _cells(rows: pd.DataFrame, complete: pd.DataFrame) -> np.ndarray | None:
     return values.reshape(len(complete), complete.shape[1], -1)
 
 
-def _row(test: str, found: dict | None, wide: pd.DataFrame) -> dict:
+def omnibus_row(test: str, found: dict | None, wide: pd.DataFrame) -> dict:
     """A row of the table of tests over all models."""
     complete = len(wide.dropna())
     row = {"test": test, "levels": wide.shape[1], "groups": complete, "dropped": len(wide) - complete}
     return row | {key: (found or {}).get(key, np.nan) for key in ("statistic", "df1", "df2", "effect", "p")}
 
 
-def _pairs(wide: pd.DataFrame, rows: pd.DataFrame | None, margin: float, settings: dict) -> pd.DataFrame:
+def all_pairs(wide: pd.DataFrame, rows: pd.DataFrame | None, margin: float, settings: dict) -> pd.DataFrame:
     """All pairs of levels of a table [groups, levels], each on the groups that have both.
 
     One level with many scores missing does not take the groups away from the others; Holm's corrections are over all.
@@ -214,33 +214,3 @@ def control_scores(scores: pd.DataFrame, method: str, controls: Sequence[str]) -
         absent = pd.MultiIndex.from_frame(beside[keys]).isin(lost)
         beside = beside.assign(value=beside["value"].mask(absent))
     return beside
-
-
-def compare_methods(per_seed: pd.DataFrame, design: Design) -> Iterator[tuple[dict, list[dict], pd.DataFrame]]:
-    """The methods within each model that takes part, by every metric; pairs by primary metrics alone.
-
-    Holm's correction is over all pairs of a metric in all models: one family of tests.
-
-    Yields:
-        family, metric and `within` (the model); rows of tests over all methods; the pairs, with `p_corrected` still
-        over one model where the metric is not primary (none then).
-    """
-    if len(design.methods) < 2:
-        return
-    chosen = per_seed[per_seed["method"].isin(design.methods) & per_seed["model"].isin(design.models)]
-    for (family, metric), rows in chosen.groupby(["family", "metric"], sort=False, observed=True):
-        found, means = [], group_means(rows)
-        for model in design.models:
-            wide = means[means["model"] == model].pivot(index="group", columns="method", values="value")
-            wide = wide.reindex(columns=[m for m in design.methods if m in wide]).dropna(axis=1, how="all")
-            wide = wide.dropna(how="all").round(DECIMALS).sort_index()
-            complete = wide.dropna()
-            names = {"family": family, "metric": metric, "factor": "method", "within": model}
-            primary = design.is_primary(family, metric)
-            pairs = _pairs(wide if primary else wide[:0], None, design.margin(metric), design.settings)
-            found.append((names, [_row(name, test(complete), wide) for name, test in TESTS.items()], pairs))
-        p = [value for _, _, pairs in found for value in pairs["p"]]
-        corrected = list(holm(p)) if p else []
-        for names, omnibus, pairs in found:
-            part, corrected = corrected[: len(pairs)], corrected[len(pairs) :]
-            yield names, omnibus, pairs.assign(p_corrected=np.array(part, float))

@@ -9,8 +9,9 @@ A claim names a family, a method and models; `check` says what is asked:
 - `differ`: the models differ. Contradicted where no difference is found and each pair's is surely smaller than the
   margin.
 
-Each claim was made before the data were seen, by somebody else: it is one test at alpha. Models that do not take part
-in verdicts are left out, and that is said; a claim none of whose models is in the study is not listed.
+Each claim was made before the data were seen, by somebody else: it is one test at alpha (`beat_controls` reads the
+verdicts of its family). Models that do not take part in verdicts are left out, and that is said; a claim none of whose
+models is in the study is not listed.
 """
 
 from collections.abc import Sequence
@@ -63,6 +64,15 @@ def _checked(claim, compared, separated, models, design, unit) -> dict:
     one = compared.get((claim["family"], claim["method"]))
     asked = claim["models"] or list(models)
     named = [model for model in asked if model in models]
+    sees = separated.get(claim["family"], {})
+    if blind := [model for model in [*named, *claim["than"]] if sees.get(model) is False]:
+        metric = plain(design.primary[claim["family"]])
+        return _undecided(
+            f"{metric} does not tell the truth from a random map on the images of {joined(blind)}",
+            "a metric that does, or more images",
+        )
+    if not design.models:
+        return _undecided("no model of the study takes part in verdicts", "models that are trained well enough")
     if one is None:
         return _undecided(f"the study has no {claim['family']} scores of {claim['method']}", "score them")
     usable = [model for model in named if model in one.wide.columns]
@@ -71,12 +81,6 @@ def _checked(claim, compared, separated, models, design, unit) -> dict:
         gone = joined(named if not usable else [m for m in claim["than"] if m in models] or claim["than"])
         return _undecided(
             f"{gone} cannot be judged: not competent, or without scores", "models that are trained well enough"
-        )
-    blind = [model for model in usable + others if not separated.get(claim["family"], {}).get(model, True)]
-    if blind:
-        return _undecided(
-            f"{plain(one.metric)} does not tell the truth from a random map on the images of {joined(blind)}",
-            "a metric that does, or more images",
         )
     found = {"beat_controls": _beat, "lower": _lower, "differ": _differ}[claim["check"]](
         one, usable, others, design, unit

@@ -1,7 +1,7 @@
 """What a study compares: the names and settings that every test reads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -14,11 +14,16 @@ class Design:
     controls: dict[str, Sequence[str]]  # family -> the controls that a heatmap has to beat
     lower: frozenset[tuple[str, str]]  # (family, metric) of which a low value is good
     settings: dict  # section `stats`
+    blind: dict[str, frozenset[str]] = field(default_factory=dict)  # family -> models that it gives no verdict on
 
     def margin(self, metric: str) -> float:
         """The difference below which nobody would care, in the metric's own units."""
         margins = self.settings["margin"]
         return margins.get(metric, margins["default"])
+
+    def seen(self, family: str) -> "Design":
+        """The same without the models on whose images the family's metric does not tell the truth from noise."""
+        return replace(self, models=[model for model in self.models if model not in self.blind.get(family, ())])
 
     def is_primary(self, family: str, metric: str) -> bool:
         return self.primary.get(family) == metric

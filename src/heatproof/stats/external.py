@@ -10,9 +10,10 @@ from heatproof.errors import InputError
 from heatproof.stats import families
 from heatproof.stats.design import Design
 from heatproof.stats.gather import gather
+from heatproof.stats.general import seeds_sentence
 from heatproof.stats.groups import compact, count_missing, group_means, seed_group_means
 from heatproof.stats.overview import overview
-from heatproof.stats.sentences import family_sentences, seeds_sentence
+from heatproof.stats.sentences import family_sentences
 from heatproof.stats.tables import in_order, metrics_table
 from heatproof.stats.words import counted
 
@@ -104,7 +105,8 @@ def evaluate(
     low = frozenset((m, m) for m in metrics if m in lower or families.better("", m) == "lower")
     scores = compact(table.assign(family=table["metric"]))
     per_seed, missing = seed_group_means(scores), count_missing(scores)
-    design = Design(models, own, {m: m for m in metrics}, dict.fromkeys(metrics, judged), low, settings)
+    tested = [m for m in metrics if families.better("", m) != "none" or m in lower]  # of others no value is good
+    design = Design(models, own, {m: m for m in tested}, dict.fromkeys(tested, judged), low, settings)
     described = metrics_table(group_means(per_seed), missing, settings["interval"], methods, models)
     tables, found, _ = gather(scores, per_seed, described, design)
     kind = "image" if independent else "group"
@@ -126,7 +128,7 @@ def evaluate(
     summary["overview"] = overview(summary)
     rows = [{"family": "general", "method": "", "kind": "caution", "text": text} for text in _general(summary)]
     for method in own:
-        for metric in metrics:
+        for metric in tested:
             for kind, texts in family_sentences(summary, metric, method).items():
                 rows += [{"family": metric, "method": method, "kind": kind, "text": text} for text in texts]
     summary["sentences"] = rows

@@ -1,13 +1,16 @@
 """All tests of a table of scores, as tables, and what they mean, as the summary's parts."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from heatproof.stats import summary as numbers
 from heatproof.stats import verdicts
-from heatproof.stats.analysis import Compared, compare_methods, compare_models, control_means
+from heatproof.stats.analysis import Compared, compare_models, control_means
 from heatproof.stats.compare import against_controls, wide_table
 from heatproof.stats.design import Design
 from heatproof.stats.judge import judge
+from heatproof.stats.methods import compare_methods
 from heatproof.stats.mixed import mixed_model
 from heatproof.stats.sensitivity import sensitivity
 from heatproof.stats.words import expected, plain
@@ -29,6 +32,9 @@ def gather(
         The tables `omnibus`, `pairs`, `controls`, `variance` and `sensitivity`; parts of the summary; and the
         comparison of models by (family, method), of primary metrics.
     """
+    told = {family: separates(scores, family, metric, design) for family, metric in design.primary.items()}
+    blind = {family: frozenset(m for m, sees in found.items() if not sees) for family, found in told.items()}
+    design = replace(design, blind=blind)
     omnibus, pairs, tested = [], [], {}
     for one in compare_models(scores, per_seed, design):
         names = {"family": one.family, "metric": one.metric, "factor": "model", "within": one.method}
@@ -43,7 +49,7 @@ def gather(
     for one in tested.values():
         names = {"family": one.family, "metric": one.metric, "method": one.method}
         controls.append(one.controls.assign(**names))
-        test, components = _confirmed(per_seed, one, design)
+        test, components = _confirmed(per_seed, one)
         variance += [names | row for row in components]
         omnibus += [{**names, "factor": "model", "within": one.method} | test] if test else []
     tables = {
@@ -53,7 +59,7 @@ def gather(
         "variance": pd.DataFrame(variance),
         "sensitivity": sensitivity(scores, tested.values(), design),
     }
-    return tables, _parts(scores, per_seed, metrics, tables, tested, design), tested
+    return tables, {"separates": told} | _parts(scores, per_seed, metrics, tables, tested, design), tested
 
 
 def _together(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -61,10 +67,10 @@ def _together(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
-def _confirmed(per_seed: pd.DataFrame, one: Compared, design: Design) -> tuple[dict | None, list[dict]]:
+def _confirmed(per_seed: pd.DataFrame, one: Compared) -> tuple[dict | None, list[dict]]:
     """The mixed model beside the declared test: its row of `omnibus`, and the variance of each of its components."""
     named = (per_seed["family"] == one.family) & (per_seed["metric"] == one.metric) & (per_seed["method"] == one.method)
-    rows = per_seed[named & per_seed["model"].isin(design.models)].dropna(subset="value")
+    rows = per_seed[named & per_seed["model"].isin(one.wide.columns)].dropna(subset="value")
     found = mixed_model(rows[["group", "model", "seed", "value"]])
     if found["reason"]:
         return None, [{"component": "", "reason": found["reason"]}]
@@ -86,7 +92,7 @@ def _parts(
     design: Design,
 ) -> dict:
     """What the summary holds of the primary metrics, family -> method -> ..."""
-    names = ("primary", "seed_means", "missing", "separates", "population", "shares", "controls", "verdicts")
+    names = ("primary", "seed_means", "missing", "population", "shares", "controls", "verdicts")
     parts: dict = {key: {} for key in (*names, "omnibus", "pairs", "ranks", "methods_apart", "sensitivity")}
     for family, metric in design.primary.items():
         of, means = (t[(t["family"] == family) & (t["metric"] == metric)] for t in (scores, per_seed))
@@ -99,7 +105,6 @@ def _parts(
         }
         parts["seed_means"][family] = numbers.seed_means(means, design.methods)
         parts["missing"][family] = numbers.missing_counts(of, design.methods)
-        parts["separates"][family] = separates(of, family, metric, design)
         parts["methods_apart"][family] = _methods_apart(tables["pairs"], family, metric, design)
     for (family, method), one in tested.items():
         spread = numbers.seed_spread(parts["seed_means"][family].get(method, {}))
@@ -114,6 +119,7 @@ def _parts(
 def separates(scores: pd.DataFrame, family: str, metric: str, design: Design) -> dict[str, bool]:
     """Model -> whether the metric tells the true region from a random map on this data; without those whose groups are
     too few to tell, and {} where no truth is scored."""
+    scores = scores[(scores["family"] == family) & (scores["metric"] == metric)]
     if TRUTH not in set(scores["method"].unique()):
         return {}
     truth, noise = (
@@ -138,7 +144,7 @@ def _methods_apart(pairs: pd.DataFrame, family: str, metric: str, design: Design
     if pairs.empty:
         return []
     rows = pairs[(pairs["factor"] == "method") & (pairs["family"] == family) & (pairs["metric"] == metric)]
-    rows = rows[rows["p_corrected"] <= design.settings["alpha"]]
+    rows = rows[rows[verdicts.p_column(rows)] <= design.settings["alpha"]]
     sign = -1 if (family, metric) in design.lower else 1
     found = []
     for row in numbers.records(rows):

@@ -1,18 +1,9 @@
 """The answer to "may anyone believe the heatmaps?" in two or three sentences."""
 
 from heatproof.stats.differences import verdict
+from heatproof.stats.general import groups_sentence, judged, left_out_sentence, thresholds
 from heatproof.stats.overview import lead, other_methods
-from heatproof.stats.sentences import (
-    against_controls,
-    evidence,
-    groups_sentence,
-    judged,
-    left_out_sentence,
-    thresholds,
-    unjudged,
-    values,
-    verdicts,
-)
+from heatproof.stats.sentences import against_controls, evidence, seen, unjudged, verdicts
 from heatproof.stats.words import control_name, plain, span
 
 
@@ -67,12 +58,12 @@ def _answer(summary: dict, method: str) -> tuple[list[dict[str, str]], str | Non
 
 def _difference(summary: dict, family: str, method: str) -> str:
     """The comparison of models in one sentence without statistics, and the means that it speaks of."""
-    primary, means = summary["primary"][family], values(summary, family, method)
+    primary, means = summary["primary"][family], seen(summary, family, method)
     direction = ", lower is better:" if primary["lower_is_better"] else ""
     scale = [f"mean {plain(primary['metric'])}{direction} {span(list(means.values()))}"]
     scale += [
         f"{span(list(found.values()))} for {control_name(name)}"
         for name in summary["controls"][family][method]
-        if (found := values(summary, family, name))
+        if (found := seen(summary, family, name))
     ]
     return f"{verdict(summary, family, method)} ({'; '.join(scale)})."

@@ -35,8 +35,8 @@ def judge(one: Compared, design: Design, spread: dict[str, float]) -> dict:
         "controls": _by_control(one.controls),
         "verdicts": verdicts.by_model(one.controls),
         "omnibus": omnibus,
-        "pairs": _pairs(one, omnibus["p"], of_models, spread, settings["test"]),
-        "ranks": _ranks(one, design, omnibus["p"], of_models),
+        "pairs": _pairs(one, _gate(one, omnibus["p"]), of_models, spread, settings["test"]),
+        "ranks": _ranks(one, design, _gate(one, omnibus["p"]), of_models),
     }
 
 
@@ -44,6 +44,11 @@ def population(one: Compared) -> str:
     """Whom its verdicts speak of: the `checkpoints` at hand, or from five seeds on the `architectures`."""
     over_seeds = one.cells is not None or verdicts.p_column(one.pairs) == "p_seeds"
     return "architectures" if over_seeds else "checkpoints"
+
+
+def _gate(one: Compared, p: float | None) -> float | None:
+    """The p of the test over all models; NaN, which lets no pair through, where it could not be made."""
+    return float("nan") if p is None and one.wide.shape[1] > 2 else p
 
 
 def _by_control(controls: pd.DataFrame) -> dict[str, dict[str, dict]]:

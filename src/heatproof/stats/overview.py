@@ -1,6 +1,7 @@
 """All methods at a glance: which of them beat the controls of each family, for which models."""
 
-from heatproof.stats.sentences import judged, unjudged, values, verdicts
+from heatproof.stats.general import judged
+from heatproof.stats.sentences import unjudged, values, verdicts
 from heatproof.stats.words import claim_of, control_name, counted, joined
 
 NAMED = 4  # names listed before "and n more"

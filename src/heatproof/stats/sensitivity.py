@@ -27,16 +27,17 @@ def sensitivity(scores: pd.DataFrame, compared: Iterable[Compared], design: Desi
     """
     rows: list[dict] = []
     for one in compared:
+        seen = design.seen(one.family)
         of = scores[(scores["family"] == one.family) & (scores["metric"] == one.metric)]
-        own = (of["method"] == one.method) & of["model"].isin(design.models)
+        own = (of["method"] == one.method) & of["model"].isin(seen.models)
         worst, replaced = worst_ranked(of[own], lower_is_better=(one.family, one.metric) in design.lower)
         if not replaced:
             continue
         lost = _lost(of[own], worst)
         again = compare_one(
-            seed_group_means(worst), pd.concat([worst, of[~own]]), one.family, one.metric, one.method, design
+            seed_group_means(worst), pd.concat([worst, of[~own]]), one.family, one.metric, one.method, seen
         )
-        main, other = words_of(one, design), words_of(again, design)
+        main, other = words_of(one, seen), words_of(again, seen)
         for question, subject in dict.fromkeys([*main, *other]):
             said, would = (found.get((question, subject), NONE) for found in (main, other))
             names = {"family": one.family, "metric": one.metric, "method": one.method}

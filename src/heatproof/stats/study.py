@@ -14,10 +14,11 @@ from heatproof.stats.comparison import comparison_numbers, comparison_table
 from heatproof.stats.competence import judge as judge_checkpoint
 from heatproof.stats.design import Design
 from heatproof.stats.gather import gather
+from heatproof.stats.general import comparison_sentence, seeds_sentence
 from heatproof.stats.groups import compact, count_missing, group_means, seed_group_means
 from heatproof.stats.headline import answer
 from heatproof.stats.overview import lead, overview
-from heatproof.stats.sentences import comparison_sentence, seeds_sentence, sentences
+from heatproof.stats.sentences import sentences
 from heatproof.stats.tables import in_order, metrics_table, scores_in_order
 from heatproof.stats.words import unit
 

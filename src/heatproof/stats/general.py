@@ -1,0 +1,105 @@
+"""Sentences that hold for every family and method: who takes part, what the tests rest on, how far they reach."""
+
+from heatproof.stats.verdicts import MIN_SEEDS
+from heatproof.stats.words import KEPT_TOGETHER, counted, joined, shown, span, unit
+
+
+def judged(summary: dict) -> list[str]:
+    """The models that take part in verdicts."""
+    return [model for model, row in summary["models"].items() if row["competent"]]
+
+
+def thresholds(summary: dict) -> tuple[str, str]:
+    """The balanced accuracy that competence asks for, and that of guessing."""
+    return shown(summary["competence"]["floor"]), shown(summary["competence"]["chance"])
+
+
+def seeds_sentence(summary: dict) -> str:
+    """How far verdicts from so many training seeds reach."""
+    count = summary["seeds"]["count"]
+    if count < MIN_SEEDS:
+        return (
+            f"Every model was trained from {counted(count, 'seed')}: verdicts from fewer than {MIN_SEEDS} "
+            f"seeds speak of these checkpoints, not of architectures."
+        )
+    return (
+        f"Every model was trained from {count} seeds: differences are tested against the variance between seeds as "
+        f"well as between {unit(summary)}, and verdicts speak of architectures."
+    )
+
+
+def groups_sentence(summary: dict) -> str:
+    """Whether the groups that the tests rest on are independent."""
+    count, kind = summary["groups_test"], summary["groups"]["kind"]
+    where = "in the test split" if summary["folds"] == 1 else f"tested once each, over {summary['folds']} folds"
+    if kind == "patient":
+        text = f"All tests are on means per patient ({counted(count, 'patient')} {where})."
+        if summary["groups"]["split_by"] == "random":
+            text += " The split ignores patients: images of one stand in training and test, so accuracies are too high."
+        return text
+    if kind == "lookalike" and summary["groups"]["patients_known"]:
+        return f"All tests are on means of {unit(summary)}, each of whole patients ({count} {where})."
+    if kind == "lookalike":
+        text = f"Look-alike clusters are not patients: the tests are on means of {unit(summary)} ({count} {where})"
+        again = "may lie in several of them"
+    else:
+        text = f"Patients are not known, and the split is random: the tests are on single images ({count} {where})"
+        again = "may count several times"
+    return (
+        f"{text}, and images of one patient {again}, so p values may be too small, "
+        f"and may stand in training and test, so accuracies may be too high."
+    )
+
+
+def comparison_sentence(summary: dict) -> str:
+    """What the same models score on a random split, on the split of the study, and what the difference means."""
+    found = summary["comparison"]
+    random, grouped, clear = found["random"], found["grouped"], found["clear"]
+    kept = KEPT_TOGETHER[summary["groups"]["kind"]]
+    text = (
+        f"Under a random split the same {'models reach' if len(random) > 1 else 'model reaches'} a balanced accuracy "
+        f"of {span(list(random.values()))}, with {kept} kept together {span(list(grouped.values()))}: "
+    )
+    fall = span([found["fall"][model] for model in clear or random])
+    if len(clear) == len(random):
+        return f"{text}the difference, {fall}, is what a random split hides."
+    others = [model for model in random if model not in clear]
+    if clear:
+        return (
+            f"{text}the difference for {joined(clear)}, {fall}, is what a random split hides; for {joined(others)} "
+            f"it could be chance."
+        )
+    return f"{text}the difference could be chance."
+
+
+def left_out_sentence(summary: dict) -> str | None:
+    """The models that no verdict speaks of."""
+    names = [model for model, row in summary["models"].items() if not row["competent"]]
+    if not names:
+        return None
+    floor, chance = thresholds(summary)
+    are, whose = ("is", "its trainings") if len(names) == 1 else ("are", "the trainings of each")
+    return (
+        f"{joined(names)} {are} left out of every verdict: the balanced accuracy of at least one of {whose} is not "
+        f"surely above the floor of {floor} (guessing scores {chance})."
+    )
+
+
+def refusal_sentences(summary: dict, method: str) -> list[str]:
+    """Which models a method refuses, a line a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for model, reason in summary["refused"].get(method, {}).items():
+        by_reason.setdefault(reason, []).append(model)
+    everyone = len(summary["models"]) if len(summary["models"]) > 1 else 0
+    return [
+        f"No heatmaps of {'any model' if len(models) == everyone else joined(models)}: {reason}."
+        for reason, models in by_reason.items()
+    ]
+
+
+def methods_sentence(summary: dict) -> str | None:
+    """What several methods do to the tests."""
+    count = len(summary["methods"])
+    if count < 2:
+        return None
+    return f"{count} explanation methods were tested, each by itself: p values are not corrected for their number."
