@@ -14,7 +14,12 @@ def run(args: argparse.Namespace) -> None:
     for name in load(studies=args.studies):
         summary = artifacts.read_json(artifacts.stats_dir(name) / "summary.json")
         print(f"\n{name}")
-        print("\n".join(f"  {sentence}" for sentence in [*_alarms(name), *summary["headline"], *_fall(summary)]))
+        print(
+            "\n".join(
+                f"  {sentence}"
+                for sentence in [*_alarms(name), summary["in_short"], *summary["headline"], *_fall(summary)]
+            )
+        )
         print(f"  Report: {artifacts.report_path(name)}")
 
 

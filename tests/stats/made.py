@@ -74,4 +74,4 @@ def gathered(table: pd.DataFrame, of: Design) -> tuple[dict[str, pd.DataFrame], 
     table = compact(table)
     per_seed = seed_group_means(table)
     metrics = metrics_table(group_means(per_seed), count_missing(table), 0.95, of.methods, list(scored))
-    return gather(table, per_seed, metrics, of)
+    return gather(table, per_seed, metrics, of)[:3]

@@ -23,7 +23,9 @@ def judged(claim, levels=LEVELS, competent=None, said=None, **given):
     of = made(competent or list(levels), **ours)
     _, parts, tested = gathered(table, of)
     claims = {"c": {"source": "paper", "claim": "so", "family": "localization", "method": "gradcam"} | claim}
-    rows = check(claims, tested, said or parts["separates"], list(levels), given.get("seeds", 1), of, "patients")
+    rows = check(
+        claims, tested, said or parts["separates"], list(levels), given.get("seeds", 1), of, "patients", lambda *_: None
+    )
     return rows[0] if rows else None, tested.get(("localization", "gradcam"))
 
 
@@ -95,7 +97,7 @@ def test_ranks_that_point_the_other_way_than_the_mean_find_nothing():
     of = made(list(levels))
     _, parts, tested = gathered(table, of)
     claim = {"c": {"source": "", "claim": "", "family": "localization", "method": "gradcam"} | LOWER}
-    (row,) = check(claim, tested, parts["separates"], list(levels), 1, of, "patients")
+    (row,) = check(claim, tested, parts["separates"], list(levels), 1, of, "patients", lambda *_: None)
     assert row["effect"] > 0 and row["p"] == 1 and row["verdict"] == "undecided"
 
 
@@ -111,9 +113,10 @@ def test_models_differ(levels, margin, verdict):
     row, one = judged(DIFFER, levels, groups=25, margin={"default": margin})
     assert row["verdict"] == verdict
     assert row["p"] == pytest.approx(stats.friedmanchisquare(*one.wide.to_numpy().T).pvalue)
-    assert row["evidence"].startswith("Friedman's test over 4 models: p ")
+    assert row["evidence"].startswith("Friedman's test over 4 models on 25 patients: p ")
     assert ("every difference is smaller than the margin of 0.05" in row["evidence"]) == (verdict == "contradicted")
-    assert "would be found 80% of the time; from fewer than 5 seeds" in row["change"]
+    assert ("would be found 80% of the time; from fewer" in row["change"]) == (verdict == "undecided")
+    assert "from fewer than 5 seeds this is said of these checkpoints" in row["change"]
     assert abs(row["effect"]) == pytest.approx(one.pairs["difference"].abs().max())
 
 
@@ -169,9 +172,9 @@ def test_models_that_are_not_competent_are_left_out_and_named():
     assert row["evidence"].endswith("; without r2, which cannot be judged")
     row, _ = judged(LOWER, competent=CNNS)
     assert row["verdict"] == "undecided"
-    assert row["evidence"] == "vit cannot be judged: not competent, or without scores"
+    assert row["evidence"] == "of vit not every training is competent"
     row, _ = judged(LOWER, competent=["vit"])
-    assert row["evidence"] == "r1, r2 and d1 cannot be judged: not competent, or without scores"
+    assert row["evidence"] == "of r1, r2 and d1 not every training is competent"
 
 
 def test_models_that_the_study_lacks():
@@ -180,7 +183,7 @@ def test_models_that_the_study_lacks():
     assert row["evidence"].startswith("1 of 1 model") and "without r2 and d1, which the study lacks" in row["evidence"]
     assert judged(BEAT, {"other": 0.5})[0] is None
     row, _ = judged(LOWER, {"vit": 0.5, "other": 0.4})
-    assert row["verdict"] == "undecided" and row["evidence"].startswith("r1, r2 and d1 cannot be judged")
+    assert row["verdict"] == "undecided" and row["evidence"].startswith("the study lacks r1, r2 and d1")
 
 
 def test_without_scores_of_the_method_nothing_is_decided():
@@ -190,5 +193,5 @@ def test_without_scores_of_the_method_nothing_is_decided():
 
 
 def test_a_claim_may_be_taken_back():
-    assert check({"c": None}, {}, {}, ["a"], 1, made(["a"]), "patients") == []
+    assert check({"c": None}, {}, {}, ["a"], 1, made(["a"]), "patients", lambda *_: None) == []
     assert SETTINGS["alpha"] == 0.05

@@ -12,6 +12,7 @@ from stats.made import scores
 from statsmodels.stats.multitest import multipletests
 
 from heatproof.cli import main
+from heatproof.stats.architectures import seed_differences
 from heatproof.stats.external import TOLD
 
 LEVELS = {"a": 0.5, "b": 0.45, "c": 0.3}
@@ -170,8 +171,11 @@ BAD = {
     "several": (lambda t: t.drop(columns=["model", "image_id"]), ["no column image_id, model"]),
     "no group": (lambda t: t.drop(columns="group"), ["no column group", "--group", "--independent"]),
     "empty": (lambda t: t[:0], ["no rows"]),
-    "text": (lambda t: t.assign(value=["much", *t["value"][1:].astype(str)]), ["value holds 'much'", "finite number"]),
-    "infinite": (lambda t: t.assign(value=[np.inf, *t["value"][1:]]), ["value holds 'inf'", "finite number"]),
+    "text": (
+        lambda t: t.assign(value=["much", *t["value"][1:].astype(str)]),
+        ["value holds 'much'", "a number below 1e+100"],
+    ),
+    "infinite": (lambda t: t.assign(value=[np.inf, *t["value"][1:]]), ["value holds 'inf'", "a number below 1e+100"]),
     "twice": (lambda t: pd.concat([t, t[:1]]), ["two scores of image_id i00_0, model a, seed 0", "one is meant"]),
     "two groups": (lambda t: t.assign(group=["other", *t["group"][1:]]), ["image i00_0 is in two groups"]),
     "half a seed": (lambda t: t.assign(seed=[0.5, *t["seed"][1:]]), ["seed holds 0.5", "whole number"]),
@@ -261,3 +265,45 @@ def with_gaps(frame):
     value = frame["value"].to_numpy(copy=True)
     value[own] = np.nan
     return frame.assign(value=value)
+
+
+def test_a_control_that_was_scored_once_stands_beside_every_seed(capsys):
+    frame = table(seeds=5)
+    once = frame[~frame["method"].isin(["random", "center"]) | (frame["seed"] == 0)]
+    _, _, summary = told(capsys, write(once), "--out", "once")
+    rows = summary["controls"]["iou"]["gradcam"]["random"]
+    assert all(row["p"] < 1 for row in rows.values())
+    cells = once[(once["method"] == "gradcam") & (once["model"] == "a")]
+    beside = once[(once["method"] == "random") & (once["model"] == "a")]
+    means = cells.groupby(["group", "seed"])["value"].mean().unstack()
+    differences = means.sub(beside.groupby("group")["value"].mean(), axis=0)
+    assert rows["a"]["p"] == pytest.approx(seed_differences(differences.to_numpy(), 0.95)["p"])
+
+
+def test_a_model_without_a_control_is_not_better_than_every_control(capsys):
+    frame = table()
+    lacks = frame[~((frame["model"] == "b") & (frame["method"] == "center"))]
+    _, _, summary = told(capsys, write(lacks), "--out", "lacks")
+    assert summary["verdicts"] == {"iou": {"gradcam": {"a": "better", "b": "unclear", "c": "better"}}}
+
+
+@pytest.mark.parametrize("spoilt", ["image", "twice", "date"])
+def test_what_would_mislead_is_refused(capsys, spoilt):
+    frame = table()
+    if spoilt == "image":
+        own = (frame["model"] == "b") & (frame["method"] == "gradcam")
+        frame, words = frame.drop(frame.index[own][0]), "has no row of model b; give it one"
+    elif spoilt == "twice":
+        frame, words = pd.concat([frame, frame["model"]], axis=1), "two columns are called model"
+    else:
+        frame, words = frame.assign(value=pd.Timestamp("2026-01-01")), "value holds"
+    if spoilt == "date":
+        frame.to_parquet("bad.parquet")
+    else:
+        frame.to_csv("bad.csv", index=False)
+    assert words in refused(capsys, "bad.parquet" if spoilt == "date" else "bad.csv")
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(capsys):
+    path = write(table())
+    assert "--out" in refused(capsys, path, "--out", path)

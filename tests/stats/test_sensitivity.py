@@ -3,7 +3,7 @@
 import pytest
 from stats.made import METRIC, compared, design, gathered, scores
 
-from heatproof.stats.sensitivity import sensitivity
+from heatproof.stats.sensitivity import sensitivity, worst_compared
 
 LEVELS = {"a": 0.6, "b": 0.4, "c": 0.4}
 
@@ -74,7 +74,7 @@ def test_names_may_hold_a_dash():
     levels = {"net - big": 0.6, "net": 0.4}
     table = scores(levels, lost={"net - big": [1], "net": [2, 3]})
     of = design(list(levels))
-    found = sensitivity(table, [compared(table, of)], of).set_index("subject")["missing"]
+    found = sensitivity(worst_compared(table, [compared(table, of)], of).values(), of).set_index("subject")["missing"]
     assert found.to_dict() == {"net - big": 1, "net": 2, "net - big - net": 3}
 
 

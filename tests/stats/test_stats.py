@@ -37,12 +37,12 @@ def test_strong_differences_are_found_and_told(write_study, capsys):
     assert summary["omnibus"]["localization"]["gradcam"]["groups"] == 8  # normal patients have no truth
     assert summary["omnibus"]["localization"]["gradcam"]["dropped"] == 0
     assert summary["omnibus"]["faithfulness"]["gradcam"]["groups"] == 12
-    assert "weak, middle and strong find the marked region better than a random map" in summary["headline"][0]
+    assert "weak, middle and strong find the marked region better than every control" in summary["headline"][0]
     assert "3 of 3 pairs can be told apart; the largest difference is strong over weak by" in summary["headline"][1]
     assert len(summary["headline"]) == 2
     assert "fewer than 5 seeds speak of these checkpoints" in summary["seeds"]["sentence"]
     assert summary["classes"] == 3 and summary["images_test"] == 24 and summary["groups_test"] == 12
-    assert capsys.readouterr().out.splitlines() == summary["headline"]
+    assert capsys.readouterr().out.splitlines() == [summary["in_short"], *summary["headline"]]
 
 
 def test_metrics_table_holds_every_method_with_its_controls(write_study):
@@ -121,7 +121,7 @@ def test_one_seed_leaves_consistency_unjudged(write_study):
 def test_without_truth_localization_cannot_be_judged(write_study):
     summary, tables = result(write_study(LEVELS, truth=False))
     assert summary["headline"][0] == "Localization cannot be judged: no image of this study has a marked region."
-    assert "single out what the model uses better than a random map" in summary["headline"][1]
+    assert "single out what the model uses better than every control" in summary["headline"][1]
     rows = tables["metrics"].query("family == 'localization'")
     assert rows["mean"].isna().all() and (rows["groups"] == 0).all()
     assert "relevance_rank_accuracy" not in set(tables["pairs"]["metric"])
@@ -281,7 +281,7 @@ def test_several_methods_are_judged_apart(write_study):
     assert pairs[pairs["factor"] == "method"].groupby(["metric", "within"]).size().tolist() == [1] * 9
     assert [text.split(":")[0] for text in summary["headline"][:2]] == ["gradcam", "gradcam"]
     assert summary["headline"][2:] == [
-        "Of 1 other method, the heatmaps find the marked region better than a random map and a blob in the centre: "
+        "Of 1 other method, the heatmaps find the marked region better than every control: "
         "1 for every model judged (lrp)."
     ]
     assert {row["method"] for row in summary["sentences"]} == {"", "gradcam", "lrp"}

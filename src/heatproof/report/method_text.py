@@ -1,6 +1,7 @@
 """The methods section of a paper, written from the configuration and from what the study had to judge by."""
 
 import platform
+from html import escape
 from importlib.metadata import PackageNotFoundError, version
 
 from heatproof.report import data_words, references, statistics_text, words
@@ -56,7 +57,7 @@ def data(inputs: Inputs, study: dict) -> str:
     kind = inputs.summary["groups"]["kind"]
     unit = words.GROUPS[kind]
     counts = manifest["label"].value_counts()
-    classes = words.listed([f"{name} ({counts.get(i, 0):,})" for i, name in enumerate(inputs.classes)])
+    classes = words.listed([f"{escape(name)} ({counts.get(i, 0):,})" for i, name in enumerate(inputs.classes)])
     of = "" if kind == "image" else f" of {words.count(manifest['group'].nunique(), *unit)}"
     made = f": {KINDS[config['kind']]}" if config["kind"] in KINDS else ""
     marked = int((manifest["truth"] != "none").sum())

@@ -68,9 +68,9 @@ def cell(row: dict) -> Cell:
 
 
 def _controls(inputs: Inputs, families: Sequence[str]) -> list[tuple[str, list[Cell]]]:
-    """Means of the controls that verdicts are held against, and of the yardsticks."""
+    """Means of the controls and of the yardsticks."""
     rows = []
-    for control in ("random", "center", "other_image", "ceiling"):
+    for control in words.CONTROLS:
         cells = [_beside(inputs, family, control) for family in families]
         if any(cell.means for cell in cells):
             rows.append((words.CONTROLS[control], cells))

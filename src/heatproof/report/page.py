@@ -32,7 +32,7 @@ from heatproof.report import (
 from heatproof.report.figure import Figure
 from heatproof.report.inputs import Inputs
 
-KEY_CONTROLS = ("random", "center", "ceiling")
+KEY_CONTROLS = ("random", "center", "mean_mask", "edges", "ceiling")
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,12 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
         alarms=alarms,
         more_alarms=more,
         notes=findings.notes(inputs.audit),
+        in_short=inputs.summary["in_short"],
         answer=answer,
         cautions=cautions,
         claims=trust.claims(inputs),
         tests=trust.tests(inputs),
-        declared=trust.DECLARED[inputs.summary["test"]],
+        declared=trust.declared(inputs),
         spread=trust.spread(inputs),
         sensitivity=trust.sensitivity(inputs),
         worst=trust.counted(inputs),

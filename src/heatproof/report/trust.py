@@ -15,8 +15,12 @@ TESTS = {
     "quasi_f": "quasi-F, against seeds",
 }
 DECLARED = {
-    "friedman": "Friedman's test over all, Wilcoxon's for pairs",
-    "rm_anova": "repeated-measures analysis of variance over all, paired t tests for pairs",
+    "friedman": ("Wilcoxon's signed-rank test", "Friedman's test over all, Wilcoxon's for pairs"),
+    "rm_anova": ("paired t tests", "repeated-measures analysis of variance over all, paired t tests for pairs"),
+    "quasi_f": (
+        "t tests against the variance between groups and between seeds",
+        "quasi-F over all and t tests for pairs, both against the variance between groups and between seeds",
+    ),
 }
 SOURCES = {
     "group": "{groups}",
@@ -38,6 +42,7 @@ class Claim:
     effect: str
     evidence: str
     change: str
+    place: str  # id of the element that bears it out
 
 
 def claims(inputs: Inputs) -> list[Claim]:
@@ -55,11 +60,23 @@ def claims(inputs: Inputs) -> list[Claim]:
                 row["verdict"],
                 LOOKS[row["verdict"]],
                 words.interval(*numbers),
-                told.marked(inputs, f"{evidence[:1].upper()}{evidence[1:]}."),
-                f"{row['change'][:1].upper()}{row['change'][1:]}.",
+                told.marked(inputs, f"{_begun(inputs, evidence)}."),
+                f"{_begun(inputs, row['change'])}.",
+                told.place(inputs, f"{row['family']}-{row['method']}"),
             )
         )
     return rows
+
+
+def _begun(inputs: Inputs, text: str) -> str:
+    """With a capital, unless it begins with the name of a model."""
+    return text if text.split(" ")[0].strip(",:") in inputs.models else f"{text[:1].upper()}{text[1:]}"
+
+
+def declared(inputs: Inputs) -> tuple[str, str]:
+    """The tests that verdicts rest on, in words: against controls, and between models."""
+    seeds = "architectures" in {found for of in inputs.summary["population"].values() for found in of.values()}
+    return DECLARED["quasi_f" if seeds else inputs.summary["test"]]
 
 
 def tests(inputs: Inputs) -> Table | None:
@@ -71,12 +88,13 @@ def tests(inputs: Inputs) -> Table | None:
         of = table[(table["family"] == family) & (table["metric"] == inputs.primary(family))].set_index("test")
         if len(of):
             p = [words.p_value(of["p"].get(name)) for name in TESTS]
-            rows.append([words.family(family).short, str(of["groups"].max()), *p])
+            declared = next(name for name in ("quasi_f", inputs.summary["test"], *TESTS) if name in of.index)
+            rows.append([words.family(family).short, str(of.loc[declared, "groups"]), *p])
     kept = [i for i in range(len(TESTS)) if any(row[2 + i] != "–" for row in rows)]
     if not rows:
         return None
     head = ["question", groups_name(inputs), *(list(TESTS.values())[i] for i in kept)]
-    declared = TESTS[inputs.summary["test"]]
+    declared = TESTS["quasi_f" if "quasi_f" in set(table["test"]) else inputs.summary["test"]]
     caption = f"Do the models differ? p of each test, {inputs.lead}; verdicts rest on {declared}, declared beforehand"
     return Table(caption, head, [[*row[:2], *(row[2 + i] for i in kept)] for row in rows])
 

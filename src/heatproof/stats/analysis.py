@@ -176,14 +176,17 @@ def _against_controls(
 
 def _over_seeds(rows: pd.DataFrame, controls: pd.DataFrame, level: float) -> dict[tuple[str, str], dict[str, float]]:
     """(model, control) -> their difference over groups and seeds; empty from too few seeds."""
-    keys = ["model", "seed", "group"]
-    beside = rows[[*keys, "value"]].merge(controls[[*keys, "method", "value"]], on=keys, suffixes=("", "_control"))
-    beside = beside.assign(value=beside["value"] - beside["value_control"])
     found = {}
-    for (model, control), part in beside.groupby(["model", "method"], observed=True):
+    for (model, control), of in controls.groupby(["model", "method"], observed=True):
+        # a control that knows no model may have been scored once, for all seeds
+        keys = ["seed", "group"] if of["seed"].nunique() > 1 else ["group"]
+        part = rows[rows["model"] == model][["seed", "group", "value"]].merge(
+            of[[*keys, "value"]], on=keys, suffixes=("", "_control")
+        )
+        part = part.assign(value=part["value"] - part["value_control"])
         differences = part.pivot(index="group", columns="seed", values="value").dropna().sort_index().to_numpy(float)
         if (test := seed_differences(differences, level)) is not None:
-            found[model, control] = test
+            found[model, control] = {key: test[key] for key in ("low", "high", "p")}
     return found
 
 
@@ -204,13 +207,20 @@ def control_scores(scores: pd.DataFrame, method: str, controls: Sequence[str]) -
 
     Where a control was made for the method, it stands in for the shared one.
     """
-    keys = ["model", "seed", "image_id"]
     scored = set(scores["method"].unique())
     names = {families.own(c, method) if families.own(c, method) in scored else c: c for c in controls}
     own, beside = scores[scores["method"] == method], scores[scores["method"].isin(list(names))]
     beside = beside.assign(method=beside["method"].astype(str).map(names).astype("category"))
-    lost = pd.MultiIndex.from_frame(own.loc[own["value"].isna(), keys])
-    if len(lost) and len(beside):
-        absent = pd.MultiIndex.from_frame(beside[keys]).isin(lost)
-        beside = beside.assign(value=beside["value"].mask(absent))
-    return beside
+    own, beside = (table.assign(seed=table["seed"].fillna(-1)) for table in (own, beside))
+    known = own[own["value"].notna()]
+    # a control of one seed stands beside all of them
+    once = beside.groupby(["model", "method"], observed=True)["seed"].transform("nunique") == 1
+    shared = known.groupby("model", observed=True)["seed"].nunique()
+    there = _among(beside, known, ["model", "seed", "image_id"])
+    if once.any() and (shared > 1).any():
+        there = np.where(once, _among(beside, known, ["model", "image_id"]), there)
+    return beside.assign(value=beside["value"].where(there), seed=beside["seed"].replace(-1, pd.NA))
+
+
+def _among(rows: pd.DataFrame, known: pd.DataFrame, keys: list[str]) -> np.ndarray:
+    return pd.MultiIndex.from_frame(rows[keys]).isin(pd.MultiIndex.from_frame(known[keys]))

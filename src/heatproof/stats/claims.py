@@ -14,7 +14,7 @@ verdicts of its family). Models that do not take part in verdicts are left out, 
 models is in the study is not listed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -27,6 +27,11 @@ from heatproof.stats.equivalence import equivalent_over_seeds, equivalent_p
 from heatproof.stats.paired import paired_t, signed_rank, t_interval
 from heatproof.stats.words import control_name, counted, joined, plain, shown, shown_p, units
 
+CHANGE = {
+    "supported": "other {unit} or other images in which it does not show",
+    "contradicted": "other {unit} or other images in which it shows",
+    "undecided": "more {unit}",
+}
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 
 
@@ -38,6 +43,8 @@ def check(
     seeds: int,
     design: Design,
     unit: str,
+    why: Callable[[str, str], str | None],
+    again: dict[tuple[str, str], Compared] | None = None,
 ) -> list[dict]:
     """Rows of `stats_tables.CLAIMS`, in the order of the configuration.
 
@@ -47,12 +54,19 @@ def check(
         separated: family -> model -> whether the metric tells truth from random there.
         models: all models of the study; `design.models` are those that take part.
         unit: what a group is, in the plural.
+        why: family and method -> why no verdict can be had of them, if so.
+        again: as `compared`, with missing scores counted as the worst.
     """
     rows = []
     for name, claim in claims.items():
         if claim is None or (claim["models"] and not set(claim["models"]) & set(models)):
             continue
-        found = _checked(claim, compared, separated, models, design, unit)
+        given = (separated, models, design, unit, why)
+        found = _checked(claim, compared, *given)
+        if (claim["family"], claim["method"]) in (again or {}) and "effect" in found:
+            would = _checked(claim, again, *given)["verdict"]
+            same = "the same" if would == found["verdict"] else would
+            found["evidence"] += f"; {same} if missing scores count as the worst"
         empty = {"effect": None, "low": None, "high": None, "p": None, "groups": None}
         kept = {key: claim[key] for key in ("source", "claim", "family", "method")}
         metric = design.primary.get(claim["family"], "")
@@ -60,7 +74,7 @@ def check(
     return rows
 
 
-def _checked(claim, compared, separated, models, design, unit) -> dict:
+def _checked(claim, compared, separated, models, design, unit, why) -> dict:
     one = compared.get((claim["family"], claim["method"]))
     asked = claim["models"] or list(models)
     named = [model for model in asked if model in models]
@@ -78,10 +92,17 @@ def _checked(claim, compared, separated, models, design, unit) -> dict:
     usable = [model for model in named if model in one.wide.columns]
     others = [model for model in claim["than"] if model in one.wide.columns]
     if not usable or (claim["than"] and not others):
-        gone = joined(named if not usable else [m for m in claim["than"] if m in models] or claim["than"])
-        return _undecided(
-            f"{gone} cannot be judged: not competent, or without scores", "models that are trained well enough"
-        )
+        gone = named if not usable else [m for m in claim["than"] if m in models]
+        if not gone:
+            return _undecided(f"the study lacks {joined(claim['than'])}", "a study of these models")
+        if reason := why(claim["family"], claim["method"]):
+            return _undecided(reason[:1].lower() + reason[1:].rstrip("."), "what is missing")
+        weak = [model for model in gone if model not in design.models]
+        if weak:
+            return _undecided(
+                f"of {joined(weak)} not every training is competent", "models that are trained well enough"
+            )
+        return _undecided(f"{joined(gone)} has no scores", "scores of it")
     found = {"beat_controls": _beat, "lower": _lower, "differ": _differ}[claim["check"]](
         one, usable, others, design, unit
     )
@@ -134,7 +155,8 @@ def _lower(one: Compared, models, others, design: Design, unit: str) -> dict:
     """One planned contrast: the mean of `others` less that of `models`, so that above zero these score worse."""
     settings, margin = design.settings, design.margin(one.metric)
     sign = -1 if (one.family, one.metric) in design.lower else 1
-    complete = one.wide.dropna()
+    asked = one.wide[[model for model in one.wide.columns if model in (*models, *others)]]
+    complete = asked.dropna()
     weights = np.array([(m in others) / len(others) - (m in models) / len(models) for m in complete.columns])
     differences = sign * (complete.to_numpy() @ weights)
     if len(differences) < 2:
@@ -143,7 +165,8 @@ def _lower(one: Compared, models, others, design: Design, unit: str) -> dict:
     low, high = (float(end[0]) for end in t_interval(column, settings["interval"]))
     small = equivalent_p(column, margin)[0] <= settings["alpha"]
     if one.cells is not None:
-        found = seed_contrast(one.cells, sign * weights, settings["interval"])
+        places = [one.wide.columns.get_loc(model) for model in asked.columns]
+        found = seed_contrast(one.cells[:, places], sign * weights, settings["interval"])
         mean, low, high, p = (found[key] for key in ("difference", "low", "high", "p"))
         small = equivalent_over_seeds(found, margin, settings["interval"]) <= settings["alpha"]
     elif settings["test"] == "friedman":
@@ -159,11 +182,12 @@ def _lower(one: Compared, models, others, design: Design, unit: str) -> dict:
     way = "lower" if sign * mean > 0 else "higher"
     evidence = (
         f"{plain(one.metric)} of {joined(models)} is {shown(abs(mean))} {way} than that of {joined(others)} "
-        f"({shown_p(p)}, {units(len(differences), unit)})"
+        f"({shown_p(p)}, {units(len(differences), unit)}"
+        f"{f' of {len(asked)}, those with a value of every one' if len(asked) > len(differences) else ''})"
     )
     if verdict == CONTRADICTED and p > settings["alpha"]:
         evidence += f", and the difference is smaller than the margin of {margin:g}"
-    change = f"more {unit}, or another primary metric of {one.family}"
+    change = CHANGE[verdict].format(unit=unit)
     numbers = {"effect": mean, "low": low, "high": high, "p": p}
     return {"verdict": verdict, **numbers, "groups": len(differences), "evidence": evidence, "change": change}
 
@@ -181,16 +205,18 @@ def _differ(one: Compared, models, others, design: Design, unit: str) -> dict:
     p = test["p"] if test else top[verdicts.p_column(pairs)]
     same = one.cells is None and bool((pairs["p_equivalent"] <= alpha).all())  # of checkpoints alone
     verdict = SUPPORTED if p <= alpha else CONTRADICTED if same else UNDECIDED
-    what = f"{TEST_NAMES[test['test']]} over {len(models)} models" if test else "The pair"
+    groups = units(len(one.wide.dropna()), unit)
+    over = f"{TEST_NAMES[test['test']]} over {len(models)} models on {groups}" if test else "The pair"
     evidence = (
-        f"{what}: {shown_p(p)}; the largest difference is {shown(abs(top['difference']))} "
+        f"{over}: {shown_p(p)}; the largest difference is {shown(abs(top['difference']))} "
         f"({top['a']} and {top['b']}, {units(int(top['groups']), unit)})"
     )
     if same:
         evidence += f", and every difference is smaller than the margin of {top['margin']:g}"
     ends = ("seeds_low", "seeds_high") if one.cells is not None else ("low", "high")
     numbers = {"effect": top["difference"], "low": top[ends[0]], "high": top[ends[1]], "p": p}
-    change = f"more {unit}"
-    if one.cells is None and not np.isnan(detectable := pairs["detectable"].max()):
+    change = CHANGE[verdict].format(unit=unit)
+    detectable = pairs["detectable"].max()
+    if verdict == UNDECIDED and one.cells is None and not np.isnan(detectable):
         change += f": a difference of {shown(detectable)} would be found {design.settings['power']:.0%} of the time"
     return {"verdict": verdict, **numbers, "groups": int(top["groups"]), "evidence": evidence, "change": change}

@@ -65,15 +65,21 @@ def run_table(args: argparse.Namespace) -> None:
         independent=args.independent,
     )
     out = args.out or Path(f"{args.scores.stem}-stats")
-    for name in external.TOLD:
-        schema = stats_tables.TABLES[name]
-        artifacts.write_table(out / f"{name}.csv", tables[name].reindex(columns=list(schema)), schema)
-    artifacts.write_json(out / "summary.json", summary)
-    heading = None
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in external.TOLD:
+            schema = stats_tables.TABLES[name]
+            artifacts.write_table(out / f"{name}.csv", tables[name].reindex(columns=list(schema)), schema)
+        artifacts.write_json(out / "summary.json", summary)
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written ({error.strerror or error})") from None
+    lower = {name for name, found in summary["primary"].items() if found["lower_is_better"]}
+    heading = ("general", "")
     for row in summary["sentences"]:
-        if heading != (heading := (row["family"], row["method"])):
-            print(f"\n{row['method']}, {row['family']}" if row["method"] else "")
-        print(f"  {row['text']}" if row["method"] else row["text"])
+        family, method = row["family"], row["method"]
+        if heading != (heading := (family, method)):
+            print(f"\n{method}, {family} ({'lower' if family in lower else 'higher'} is better)")
+        print(f"  {row['text']}" if method else row["text"])
     print(f"\nTables: {out}")
 
 
@@ -104,7 +110,7 @@ def run_study(args: argparse.Namespace) -> None:
         artifacts.write_table(out / f"{name}.csv", table.reindex(columns=list(schema)), schema)
     artifacts.write_json(out / "summary.json", result.summary)
     artifacts.write_json(out / "metrics.json", key_numbers(result.summary))
-    print("\n".join(result.summary["headline"]))
+    print("\n".join([result.summary["in_short"], *result.summary["headline"]]))
 
 
 def read_tested(study, folds):

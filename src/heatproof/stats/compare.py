@@ -19,6 +19,7 @@ PAIR_COLUMNS = ["a", "b", "groups", "difference", "low", "high", "effect", "cles
 PAIR_COLUMNS += ["p_equivalent", "detectable"]
 CONTROL_COLUMNS = ["model", "control", "groups", "difference", "low", "high", "effect", "p", "p_corrected"]
 CONTROL_COLUMNS += ["smallest_p", "verdict"]
+UNTESTED = {"low": np.nan, "high": np.nan, "p": 1.0}  # a control without seeds enough to test against their variance
 
 
 def wide_table(means: pd.DataFrame, metric: str, method: str, models: list[str]) -> pd.DataFrame:
@@ -195,15 +196,19 @@ def against_controls(
             differences = (heat[model] - wide[model]).dropna().round(DECIMALS).to_numpy()
             if differences.size:
                 row = {"model": model, "control": control} | _one(differences, test, level)
-                row |= {key: (over_seeds or {}).get((model, control), row)[key] for key in ("low", "high", "p")}
+                if over_seeds is not None:
+                    row |= over_seeds.get((model, control), UNTESTED)
                 rows.setdefault(model, []).append(row)
     good = -1 if lower_is_better else 1
     judged = [_model_p(of, good) for of in rows.values()]
     corrected = holm([p for p, _, _ in judged]) if judged else []
+    most = max(map(len, rows.values()), default=0)
     for of, (_, verdict, made), p in zip(rows.values(), judged, corrected, strict=True):
-        floor = min(_reachable(of, "rm_anova" if over_seeds else test) * len(rows), 1.0)
+        floor = min(_reachable(of, test if over_seeds is None else "rm_anova") * len(rows), 1.0)
+        # a model without a score of some control is not better than every control
+        found_all = verdict == "worse" or len(of) == most
         for row, part in zip(of, made, strict=True):
-            found = verdict if part and p <= alpha else "unclear"
+            found = verdict if part and p <= alpha and found_all else "unclear"
             row.update(p_corrected=float(p), smallest_p=floor, verdict=found)
     return pd.DataFrame([row for of in rows.values() for row in of], columns=CONTROL_COLUMNS)
 

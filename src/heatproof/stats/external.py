@@ -1,9 +1,9 @@
 """`heatproof stats FILE`: the same tests on anybody's table of per-image scores, without a study around it."""
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from heatproof.errors import InputError
@@ -22,6 +22,7 @@ NEEDED = ("image_id", "model", "value")
 OPTIONAL = {"method": "heatmap", "metric": "score", "seed": 0, "reason": ""}
 TOLD = ("metrics", "omnibus", "pairs", "controls", "sensitivity", "variance", "missing")
 UNTOLD = "no value given"
+LARGEST = 1e100  # beyond it, squares of differences are no numbers any more
 UNKNOWN = "Whether these models classify is not known here: a heatmap of one that guesses explains nothing."
 
 
@@ -38,28 +39,30 @@ def read(path: Path, group: str | None) -> pd.DataFrame:
     """
     group = group or "image_id"
     try:
-        # names stay as they are written: 01 is not 1
-        names = dict.fromkeys([*TEXT, group, "reason"], str)
-        table = pd.read_csv(path, dtype=names) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
+        table = _csv(path, group) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
     except FileNotFoundError:
         raise InputError(f"{path}: not there") from None
     except (OSError, ValueError, UnicodeDecodeError) as error:
         why = " ".join(str(error).split())
         raise InputError(f"{path}: neither parquet nor .csv with a head line ({why})") from None
+    if len(set(table.columns)) < len(table.columns):
+        raise InputError(f"{path}: two columns are called {table.columns[table.columns.duplicated()][0]}; one is meant")
     if lost := [name for name in dict.fromkeys((*NEEDED, group)) if name not in table]:
         hint = "; --group names the patient's column, --independent says that images are" if group in lost else ""
         raise InputError(f"{path}: no column {', '.join(lost)}; there are {', '.join(map(str, table))}{hint}")
     if table.empty:
         raise InputError(f"{path}: no rows")
     table = table.assign(group=table[group], **{name: v for name, v in OPTIONAL.items() if name not in table})
+    if (kind := table["value"].dtype).kind in "Mm":
+        raise InputError(f"{path}: value holds {kind}; it must be numbers")
     value, seed = (pd.to_numeric(table[name], errors="coerce").astype(float) for name in ("value", "seed"))
-    if (bad := table["value"].notna() & ~np.isfinite(value)).any():
+    if (bad := table["value"].notna() & ~(value.abs() < LARGEST)).any():
         found = table.loc[bad, "value"].iloc[0]
-        raise InputError(f"{path}: value holds '{found}'; it must be a finite number, or empty")
-    if (bad := seed % 1 != 0).any():
+        raise InputError(f"{path}: value holds '{found}'; it must be a number below {LARGEST:g}, or empty")
+    if (bad := ~((seed % 1 == 0) & (seed.abs() < 2**31))).any():
         found = table.loc[bad, "seed"].iloc[0]
         raise InputError(f"{path}: seed holds {'nothing' if pd.isna(found) else found}; it must be a whole number")
-    if (empty := table[TEXT].isna().any()).any():
+    if (empty := (table[TEXT].isna() | (table[TEXT] == "")).any()).any():
         name = group if empty.idxmax() == "group" else empty.idxmax()
         raise InputError(f"{path}: {name} is empty in a row; every score needs one")
     reason = table["reason"].fillna("").astype(str)
@@ -74,6 +77,18 @@ def read(path: Path, group: str | None) -> pd.DataFrame:
         raise InputError(f"{path}: image {two.idxmax()} is in two groups; an image belongs to one patient")
     # what comes out must not hang on the order of the rows
     return table.sort_values(["metric", "method", "model", "seed", "image_id"], ignore_index=True)
+
+
+def _csv(path: Path, group: str) -> pd.DataFrame:
+    """Names stay as they are written: 01 is not 1, and NA may be a model. Columns of one name stay two."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        head = next(csv.reader(file), [])
+    text = {*TEXT, group, "reason"}
+    kinds = {i: str for i, name in enumerate(head) if name in text}
+    blank = {i: [""] if name in text else ["", "NA", "NaN", "nan"] for i, name in enumerate(head)}
+    names = list(range(len(head)))
+    table = pd.read_csv(path, header=0, names=names, dtype=kinds, keep_default_na=False, na_values=blank)
+    return table.set_axis(head, axis=1)
 
 
 def evaluate(
@@ -101,14 +116,15 @@ def evaluate(
     own = [method for method in methods if method.split(":")[0] not in beside]
     if not own:
         raise InputError("every method of the table is a control; there is no heatmap to test")
+    _same_images(table[table["method"].isin(own)])
     models, seeds = list(dict.fromkeys(table["model"])), table.groupby("model")["seed"].nunique()
     low = frozenset((m, m) for m in metrics if m in lower or families.better("", m) == "lower")
     scores = compact(table.assign(family=table["metric"]))
     per_seed, missing = seed_group_means(scores), count_missing(scores)
     tested = [m for m in metrics if families.better("", m) != "none" or m in lower]  # of others no value is good
     design = Design(models, own, {m: m for m in tested}, dict.fromkeys(tested, judged), low, settings)
-    described = metrics_table(group_means(per_seed), missing, settings["interval"], methods, models)
-    tables, found, _ = gather(scores, per_seed, described, design)
+    described = metrics_table(group_means(per_seed), missing, settings["interval"], methods, models, per_seed)
+    tables, found, _, _ = gather(scores, per_seed, described, design)
     kind = "image" if independent else "group"
     summary = {
         "methods": own,
@@ -134,6 +150,18 @@ def evaluate(
     summary["sentences"] = rows
     tables |= {"metrics": described, "missing": in_order(missing, methods, models)}
     return tables, summary
+
+
+def _same_images(table: pd.DataFrame) -> None:
+    """Refuse models that were scored on different images: their difference may be that of the images."""
+    for (metric, method), rows in table.groupby(["metric", "method"], sort=False):
+        every = set(rows["image_id"])
+        for model, of in rows.groupby("model", sort=False):
+            if lost := sorted(every - set(of["image_id"])):
+                raise InputError(
+                    f"{metric} by {method}: image {lost[0]} has no row of model {model}; give it one, with an empty "
+                    f"value and a reason if there is none"
+                )
 
 
 def _general(summary: dict) -> list[str]:

@@ -7,11 +7,12 @@ from heatproof.registry import attributes
 CONTROLS = ("random", "lowres_noise", "center", "mean_mask", "edges", "other_image")
 YARDSTICKS = ("ceiling", "truth")  # made from the truth itself: no heatmap has to beat them
 
-# The controls that a verdict asks for. Centre blobs agree with themselves by construction, and the agreement of
-# noise depends on its area: where two maps are compared, only the map of another image is a fair control.
+# The controls that a verdict asks for: all maps that know nothing of what the model saw. Centre blobs agree with
+# themselves by construction, and the agreement of noise depends on its area: where two maps are compared, only the map
+# of another image is a fair control.
 JUDGED_CONTROLS = {
-    "localization": ("random", "center"),
-    "faithfulness": ("random", "center"),
+    "localization": CONTROLS,
+    "faithfulness": CONTROLS,
     "consistency": ("other_image",),
     "robustness": ("other_image",),
     "sanity": ("other_image",),

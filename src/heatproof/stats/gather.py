@@ -12,7 +12,7 @@ from heatproof.stats.design import Design
 from heatproof.stats.judge import judge
 from heatproof.stats.methods import compare_methods
 from heatproof.stats.mixed import mixed_model
-from heatproof.stats.sensitivity import sensitivity
+from heatproof.stats.sensitivity import Worst, sensitivity, worst_compared
 from heatproof.stats.words import expected, plain
 
 TRUTH, NOISE = "truth", "random"  # what a metric must tell apart before a verdict rests on it
@@ -20,7 +20,7 @@ TRUTH, NOISE = "truth", "random"  # what a metric must tell apart before a verdi
 
 def gather(
     scores: pd.DataFrame, per_seed: pd.DataFrame, metrics: pd.DataFrame, design: Design
-) -> tuple[dict[str, pd.DataFrame], dict, dict[tuple[str, str], Compared]]:
+) -> tuple[dict[str, pd.DataFrame], dict, dict[tuple[str, str], Compared], dict[tuple[str, str], Worst]]:
     """Every test of a table of scores.
 
     Args:
@@ -29,8 +29,8 @@ def gather(
         metrics: their means over groups, as from `tables.metrics_table`.
 
     Returns:
-        The tables `omnibus`, `pairs`, `controls`, `variance` and `sensitivity`; parts of the summary; and the
-        comparison of models by (family, method), of primary metrics.
+        The tables `omnibus`, `pairs`, `controls`, `variance` and `sensitivity`; parts of the summary; the comparison
+        of models by (family, method), of primary metrics; and those again with missing scores as the worst.
     """
     told = {family: separates(scores, family, metric, design) for family, metric in design.primary.items()}
     blind = {family: frozenset(m for m, sees in found.items() if not sees) for family, found in told.items()}
@@ -45,6 +45,7 @@ def gather(
     for names, rows, found in compare_methods(per_seed, design):
         omnibus += [names | row for row in rows if not pd.isna(row["p"])]
         pairs.append(found.assign(**names))
+    worst = worst_compared(scores, tested.values(), design)
     controls, variance = [], []
     for one in tested.values():
         names = {"family": one.family, "metric": one.metric, "method": one.method}
@@ -57,9 +58,9 @@ def gather(
         "pairs": _together(pairs),
         "controls": _together(controls),
         "variance": pd.DataFrame(variance),
-        "sensitivity": sensitivity(scores, tested.values(), design),
+        "sensitivity": sensitivity(worst.values(), design),
     }
-    return tables, {"separates": told} | _parts(scores, per_seed, metrics, tables, tested, design), tested
+    return tables, {"separates": told} | _parts(scores, per_seed, metrics, tables, tested, design), tested, worst
 
 
 def _together(tables: list[pd.DataFrame]) -> pd.DataFrame:

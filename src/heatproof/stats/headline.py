@@ -2,9 +2,9 @@
 
 from heatproof.stats.differences import verdict
 from heatproof.stats.general import groups_sentence, judged, left_out_sentence, thresholds
-from heatproof.stats.overview import lead, other_methods
-from heatproof.stats.sentences import against_controls, evidence, seen, unjudged, verdicts
-from heatproof.stats.words import control_name, plain, span
+from heatproof.stats.overview import lead, other_methods, too_few
+from heatproof.stats.sentences import against_controls, evidence, hardest, seen, unjudged, verdicts
+from heatproof.stats.words import claim_of, controls_named, counted, plain, span
 
 
 def headline(summary: dict) -> list[str]:
@@ -37,10 +37,34 @@ def answer(summary: dict) -> list[dict[str, str]]:
     return rows
 
 
+def in_short(summary: dict) -> str:
+    """Yes, no or in part: how many models have heatmaps, by the first method, that beat what knows nothing of them."""
+    method = lead(summary) if judged(summary) else ""
+    families = [family for family in _order(summary) if method and unjudged(summary, family, method) is None]
+    if not families:
+        return "It cannot be told."
+    family = families[0]
+    found = verdicts(summary, family, method)
+    better, worse, count = len(found["better"]), len(found["worse"]), sum(map(len, found.values()))
+    what = f"{claim_of(family)} {controls_named(list(summary['controls'].get(family, {}).get(method, {})), family)}"
+    if better == count:
+        return f"Yes, as far as this goes: the heatmaps of all models judged ({count}) {what}."
+    if better:
+        return f"In part: the heatmaps of {better} of {counted(count, 'model')} {what}."
+    if worse == count:
+        return f"No: the heatmaps of none of {counted(count, 'model')} {what}, and each does worse than some."
+    return f"Not shown: of none of {counted(count, 'model')} it could be shown that the heatmaps {what}."
+
+
+def _order(summary: dict) -> list[str]:
+    """Families by what is asked first: localization before all others."""
+    return sorted(summary["primary"], key="localization".__ne__)
+
+
 def _answer(summary: dict, method: str) -> tuple[list[dict[str, str]], str | None]:
     """The first family that can be judged, localization before all others, and why those before it cannot; whether
     the sanity check is failed, as what fails it explains no model."""
-    families, rows = sorted(summary["primary"], key="localization".__ne__), []
+    families, rows = _order(summary), []
     for family in families:
         place = evidence(family, method)
         if reason := unjudged(summary, family, method):
@@ -52,6 +76,9 @@ def _answer(summary: dict, method: str) -> tuple[list[dict[str, str]], str | Non
             failed = against_controls(summary, "sanity", method, numbers=False)
             text = " ".join(text for text in failed if "fail the sanity check" in text)
             rows.append({"text": text, "evidence": evidence("sanity", method)})
+        elif family != "sanity" and "sanity" in families and too_few(summary, "sanity", method):
+            text = "The sanity check was too small to find anything: whether the heatmaps depend on what was learnt"
+            rows.append({"text": f"{text} is open.", "evidence": evidence("sanity", method)})
         return rows, family
     return rows, None
 
@@ -61,9 +88,5 @@ def _difference(summary: dict, family: str, method: str) -> str:
     primary, means = summary["primary"][family], seen(summary, family, method)
     direction = ", lower is better:" if primary["lower_is_better"] else ""
     scale = [f"mean {plain(primary['metric'])}{direction} {span(list(means.values()))}"]
-    scale += [
-        f"{span(list(found.values()))} for {control_name(name)}"
-        for name in summary["controls"][family][method]
-        if (found := seen(summary, family, name))
-    ]
+    scale += hardest(summary, family, method, list(means), "{span} for {name}")
     return f"{verdict(summary, family, method)} ({'; '.join(scale)})."

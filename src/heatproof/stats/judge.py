@@ -35,7 +35,7 @@ def judge(one: Compared, design: Design, spread: dict[str, float]) -> dict:
         "controls": _by_control(one.controls),
         "verdicts": verdicts.by_model(one.controls),
         "omnibus": omnibus,
-        "pairs": _pairs(one, _gate(one, omnibus["p"]), of_models, spread, settings["test"]),
+        "pairs": _pairs(one, _gate(one, omnibus["p"]), of_models, spread, settings),
         "ranks": _ranks(one, design, _gate(one, omnibus["p"]), of_models),
     }
 
@@ -58,7 +58,7 @@ def _by_control(controls: pd.DataFrame) -> dict[str, dict[str, dict]]:
     return found
 
 
-def _pairs(one: Compared, p: float | None, alpha: float, spread: dict[str, float], test: str) -> dict:
+def _pairs(one: Compared, p: float | None, alpha: float, spread: dict[str, float], settings: dict) -> dict:
     """Counts and names; `largest` is the largest difference of those that can be told apart."""
     apart = verdicts.told_apart(one.pairs, p, alpha)
     rest = one.pairs.drop(apart.index)
@@ -71,13 +71,13 @@ def _pairs(one: Compared, p: float | None, alpha: float, spread: dict[str, float
         "largest": next(iter(records(first)), None),
         "p": column,
         "told_apart": _names(apart),
-        "equivalent": _names(verdicts.equivalent(one.pairs, alpha)),
+        "equivalent": _names(verdicts.equivalent(one.pairs, settings["alpha"])),
         "within_seeds": _names(verdicts.within_seeds(rest, spread)),
         "detectable_groups": _groups_of_detectable(one.pairs),
         # what these checkpoints could show says nothing of architectures
         "detectable": number(one.pairs["detectable"].max()) if column == "p_corrected" else None,
         "margin": number(one.pairs["margin"].max()) if len(one.pairs) else None,
-        "smallest_p": _reachable(one.pairs, column, test) if len(one.pairs) else None,
+        "smallest_p": _reachable(one.pairs, column, settings["test"]) if len(one.pairs) else None,
     }
 
 

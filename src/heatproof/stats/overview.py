@@ -2,7 +2,7 @@
 
 from heatproof.stats.general import judged
 from heatproof.stats.sentences import unjudged, values, verdicts
-from heatproof.stats.words import claim_of, control_name, counted, joined
+from heatproof.stats.words import claim_of, controls_named, counted, joined
 
 NAMED = 4  # names listed before "and n more"
 KINDS = ("for every model judged", "for some models", "for none", "with too few images to tell")
@@ -48,7 +48,7 @@ def other_methods(summary: dict, family: str) -> list[str]:
     by_kind.pop(ABSENT, None)
     if by_kind:
         controls = dict.fromkeys(name for found in summary["controls"][family].values() for name in found)
-        names = joined([control_name(name) for name in controls])
+        names = controls_named(list(controls), family)
         parts = [f"{len(by_kind[kind])} {kind} ({listed(by_kind[kind])})" for kind in KINDS if kind in by_kind]
         count = counted(sum(map(len, by_kind.values())), "other method")
         texts.append(f"Of {count}, the heatmaps {claim_of(family)} {names}: {joined(parts)}.")

@@ -1,6 +1,7 @@
 """Whether a verdict hangs on the scores that are missing: every verdict again, with those counted as the worst."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -13,8 +14,17 @@ from heatproof.stats.worst_rank import worst_ranked
 NONE = "none"
 
 
-def sensitivity(scores: pd.DataFrame, compared: Iterable[Compared], design: Design) -> pd.DataFrame:
-    """Every verdict beside the one that counts scores without a value as the worst.
+@dataclass(frozen=True)
+class Worst:
+    """A comparison beside the one in which missing scores are the worst; `lost` counts them by model."""
+
+    main: Compared
+    again: Compared
+    lost: dict[str, int]
+
+
+def worst_compared(scores: pd.DataFrame, compared: Iterable[Compared], design: Design) -> dict[tuple[str, str], Worst]:
+    """Comparisons again, with scores without a value counted as the worst, by (family, method).
 
     A map that is constant or all zero failed; leaving it out of a mean flatters its model.
 
@@ -23,26 +33,32 @@ def sensitivity(scores: pd.DataFrame, compared: Iterable[Compared], design: Desi
         compared: the primary metric of each family and method.
 
     Returns:
-        Columns of `stats_tables.SENSITIVITY`; no rows of a method where no score that was to be had is missing.
+        Nothing of a method where no score that was to be had is missing.
     """
-    rows: list[dict] = []
+    found = {}
     for one in compared:
         seen = design.seen(one.family)
         of = scores[(scores["family"] == one.family) & (scores["metric"] == one.metric)]
         own = (of["method"] == one.method) & of["model"].isin(seen.models)
         worst, replaced = worst_ranked(of[own], lower_is_better=(one.family, one.metric) in design.lower)
-        if not replaced:
-            continue
-        lost = _lost(of[own], worst)
-        again = compare_one(
-            seed_group_means(worst), pd.concat([worst, of[~own]]), one.family, one.metric, one.method, seen
-        )
-        main, other = words_of(one, seen), words_of(again, seen)
+        if replaced:
+            beside = pd.concat([worst, of[~own]])
+            again = compare_one(seed_group_means(worst), beside, one.family, one.metric, one.method, seen)
+            found[one.family, one.method] = Worst(one, again, _lost(of[own], worst))
+    return found
+
+
+def sensitivity(worst: Iterable[Worst], design: Design) -> pd.DataFrame:
+    """Every verdict beside the one that counts scores without a value as the worst: `stats_tables.SENSITIVITY`."""
+    rows: list[dict] = []
+    for found in worst:
+        one, seen = found.main, design.seen(found.main.family)
+        main, other = words_of(one, seen), words_of(found.again, seen)
         for question, subject in dict.fromkeys([*main, *other]):
-            said, would = (found.get((question, subject), NONE) for found in (main, other))
+            said, would = (words.get((question, subject), NONE) for words in (main, other))
             names = {"family": one.family, "metric": one.metric, "method": one.method}
             names |= {"question": question, "subject": subject}
-            names["missing"] = sum(lost.get(name, 0) for name in _models(subject, one, again))
+            names["missing"] = sum(found.lost.get(name, 0) for name in _models(subject, one, found.again))
             rows.append(names | {"main": said, "worst_rank": would, "changed": said != would})
     return pd.DataFrame(rows)
 

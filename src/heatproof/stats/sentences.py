@@ -1,5 +1,7 @@
 """The rules that turn the numbers of `summary.json` into plain sentences, all in one place."""
 
+from collections.abc import Sequence
+
 from heatproof.stats.differences import tests, verdict
 from heatproof.stats.general import (
     groups_sentence,
@@ -15,6 +17,7 @@ from heatproof.stats.words import (
     REASONS,
     claim_of,
     control_name,
+    controls_named,
     counted,
     expected,
     interval,
@@ -89,7 +92,7 @@ def against_controls(summary: dict, family: str, method: str, numbers: bool = Tr
     controls = summary["controls"].get(family, {}).get(method)
     if not controls:
         return ["There is no control to hold these heatmaps against."]
-    names, claim = joined([control_name(name) for name in controls]), claim_of(family)
+    names, claim = controls_named(list(controls), family), claim_of(family)
     found, texts = verdicts(summary, family, method), []
     beside = (lambda models: f" ({_numbers(summary, family, method, models)})") if numbers else (lambda models: "")
     who = trained(summary, family, method)
@@ -97,7 +100,11 @@ def against_controls(summary: dict, family: str, method: str, numbers: bool = Tr
         texts.append(f"{who}the heatmaps of {joined(found['better'])} {claim} {names}{beside(found['better'])}.")
     beaten_by: dict[str, list[str]] = {}
     for model in found["worse"]:
-        worse = [control_name(name) for name, rows in controls.items() if rows.get(model, {}).get("verdict") == "worse"]
+        worse = [
+            control_name(name, family)
+            for name, rows in controls.items()
+            if rows.get(model, {}).get("verdict") == "worse"
+        ]
         beaten_by.setdefault(joined(worse), []).append(model)
     for worse, models in beaten_by.items():
         fail = FAILURES.get(family, "do worse than")
@@ -125,13 +132,22 @@ def _numbers(summary: dict, family: str, method: str, models: list[str]) -> str:
     primary = summary["primary"][family]
     means, ends = primary["methods"][method], primary["intervals"].get(method, {})
     told = [f"{model} {interval(means[model], *ends.get(model, (None, None)))}" for model in models]
-    parts = [f"{plain(primary['metric'])}: {', '.join(told)}"]
+    return "; ".join([f"{plain(primary['metric'])}: {', '.join(told)}", *hardest(summary, family, method, models)])
+
+
+def hardest(summary: dict, family: str, method: str, models: Sequence[str], form: str = "{name} {span}") -> list[str]:
+    """The controls with their means over some models; of many the one alone that is hardest to beat."""
+    primary, found = summary["primary"][family], {}
     for name in summary["controls"][family][method]:
         own = f"{name}:{method}"
-        found = primary["methods"].get(own if own in primary["methods"] else name, {})
-        beside = [found[model] for model in models if found.get(model) is not None]
-        parts += [f"{control_name(name)} {span(beside)}"] if beside else []
-    return "; ".join(parts)
+        means = primary["methods"].get(own if own in primary["methods"] else name, {})
+        if beside := [means[model] for model in models if means.get(model) is not None]:
+            found[name] = beside
+    if len(found) > 2:
+        sign = -1 if primary["lower_is_better"] else 1
+        best = max(found, key=lambda name: sign * sum(found[name]) / len(found[name]))
+        return [form.format(name=f"the hardest control ({control_name(best, family)})", span=span(found[best]))]
+    return [form.format(name=control_name(name, family), span=span(means)) for name, means in found.items()]
 
 
 def cautions(summary: dict, family: str, method: str) -> list[str]:

@@ -16,9 +16,9 @@ from heatproof.stats.design import Design
 from heatproof.stats.gather import gather
 from heatproof.stats.general import comparison_sentence, seeds_sentence
 from heatproof.stats.groups import compact, count_missing, group_means, seed_group_means
-from heatproof.stats.headline import answer
+from heatproof.stats.headline import answer, in_short
 from heatproof.stats.overview import lead, overview
-from heatproof.stats.sentences import sentences
+from heatproof.stats.sentences import sentences, unjudged
 from heatproof.stats.tables import in_order, metrics_table, scores_in_order
 from heatproof.stats.words import unit
 
@@ -100,7 +100,7 @@ def evaluate(
     random = judge_checkpoints(compared, len(classes), settings) if compared else checkpoints[:0]
     comparison = comparison_table(checkpoints if compared else checkpoints[:0], random, settings["group_kind"])
     order = [*methods, *families.CONTROLS, *families.YARDSTICKS]
-    metrics = metrics_table(group_means(per_seed), missing, settings["interval"], order, models)
+    metrics = metrics_table(group_means(per_seed), missing, settings["interval"], order, models, per_seed)
 
     first = next(iter(predictions.values()))
     present = first["label"].nunique()
@@ -134,9 +134,19 @@ def evaluate(
         lower=frozenset((f, m) for f, found in summary["better"].items() for m, way in found.items() if way == "lower"),
         settings=settings,
     )
-    tables, found, tested = gather(scores, per_seed, metrics, design)
+    tables, found, tested, worst = gather(scores, per_seed, metrics, design)
     summary |= found
-    checked = claims.check(settings["claims"], tested, summary["separates"], models, len(seeds), design, unit(summary))
+    checked = claims.check(
+        settings["claims"],
+        tested,
+        summary["separates"],
+        models,
+        len(seeds),
+        design,
+        unit(summary),
+        lambda family, method: unjudged(summary, family, method),
+        again={key: found.again for key, found in worst.items()},
+    )
     tables["claims"] = pd.DataFrame(checked)
     summary["claims"] = numbers.records(tables["claims"])
 
@@ -149,7 +159,7 @@ def evaluate(
         summary["comparison"]["sentence"] = comparison_sentence(summary)
     summary["seeds"]["sentence"] = seeds_sentence(summary)
     summary["answer"], summary["sentences"] = answer(summary), sentences(summary)
-    summary["headline"] = [row["text"] for row in summary["answer"]]
+    summary["in_short"], summary["headline"] = in_short(summary), [row["text"] for row in summary["answer"]]
     summary["relations"] = relation_sentences.sentences(tables["relations"], summary, settings["power"])
     summary["confidence"] = classification.confidence(predictions, settings["interval"], study, settings["seed"])
     tables |= {

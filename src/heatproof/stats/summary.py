@@ -129,11 +129,10 @@ def key_numbers(summary: dict) -> dict:
     }
     better = {
         family: {
-            method: sum(word == "better" and told.get(model, True) for model, word in found.items())
+            method: None if summary["overview"][family][method]["few"] else list(found.values()).count("better")
             for method, found in methods.items()
         }
         for family, methods in summary["verdicts"].items()
-        for told in [summary["separates"].get(family, {})]
     }
     apart = {
         family: {method: found["different"] for method, found in methods.items()}

@@ -5,13 +5,19 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from heatproof.stats.architectures import MIN_SEEDS, seed_differences
 from heatproof.stats.groups import KEYS, describe
 
 BESIDE = ["random", "center"]  # controls whose mean stands in every row
 
 
 def metrics_table(
-    means: pd.DataFrame, missing: pd.DataFrame, level: float, methods: Sequence[str], models: Sequence[str]
+    means: pd.DataFrame,
+    missing: pd.DataFrame,
+    level: float,
+    methods: Sequence[str],
+    models: Sequence[str],
+    per_seed: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """One row a (family, metric, method, model), with the mean of the random and centre control beside it.
 
@@ -21,14 +27,34 @@ def metrics_table(
         level: coverage of the intervals.
         methods: order of the methods; others follow by name.
         models: order of the models.
+        per_seed: means for every seed, from which intervals are over groups and seeds where there are five or more.
     """
     table = describe(means, level)
+    if per_seed is not None:
+        table = _over_seeds(table, per_seed, level)
     counts = missing.groupby(KEYS)["scores"].sum().rename("missing")
     table = table.join(counts, on=KEYS).fillna({"missing": 0})
     for control in BESIDE:
         rows = table[table["method"] == control].set_index(["family", "metric", "model"])["mean"]
         table = table.join(rows.rename(control), on=["family", "metric", "model"])
     return in_order(table, methods, models)
+
+
+def _over_seeds(table: pd.DataFrame, per_seed: pd.DataFrame, level: float) -> pd.DataFrame:
+    """With intervals over groups and seeds, of what has seeds enough."""
+    many = per_seed.groupby(KEYS, observed=True)["seed"].nunique() >= MIN_SEEDS
+    ends = {}
+    for key, rows in per_seed.groupby(KEYS, sort=False, observed=True):
+        if many[key]:
+            cells = rows.pivot(index="group", columns="seed", values="value").dropna().sort_index()
+            if found := seed_differences(cells.to_numpy(float), level):
+                ends[key] = (found["low"], found["high"])
+    places = [tuple(row) for row in table[KEYS].to_numpy()]
+    low, high = (
+        [ends.get(key, row)[i] for key, row in zip(places, table[["low", "high"]].to_numpy(), strict=True)]
+        for i in (0, 1)
+    )
+    return table.assign(low=low, high=high)
 
 
 def in_order(table: pd.DataFrame, methods: Sequence[str], models: Sequence[str]) -> pd.DataFrame:

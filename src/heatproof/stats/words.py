@@ -42,9 +42,16 @@ def expected(reason: str) -> bool:
     return reason in REASONS or reason.startswith((LEFT_OUT, REFUSED))
 
 
-def control_name(name: str) -> str:
+def control_name(name: str, family: str = "") -> str:
     """A control in words; one that a user brought goes by its own name."""
+    if name == "other_image" and family in ("localization", "faithfulness"):
+        return "the heatmap of another image"
     return CONTROL_NAMES.get(name, name)
+
+
+def controls_named(names: list[str], family: str) -> str:
+    """The controls that heatmaps are held against: by name where they are few."""
+    return joined([control_name(name, family) for name in names]) if len(names) < 3 else "every control"
 
 
 def claim_of(family: str) -> str:
