@@ -182,19 +182,18 @@ def test_headline(project, capsys):
     path = artifacts.stats_dir("toy") / "summary.json"
     with pytest.raises(ArtifactError, match=r"summary\.json: not there; run snakemake to make it$"):
         headline.run(project)
-    artifacts.write_json(path, {"headline": ["One sentence.", "Another."]})
+    artifacts.write_json(path, {"in_short": "Yes.", "headline": ["One sentence.", "Another."]})
     headline.run(project)
-    assert capsys.readouterr().out == "\ntoy\n  One sentence.\n  Another.\n  Report: results/report/toy.html\n"
+    assert capsys.readouterr().out == "\ntoy\n  Yes.\n  One sentence.\n  Another.\n  Report: results/report/toy.html\n"
 
 
 def test_headline_says_what_the_data_are_worth(project, capsys):
     comparison = {"sentence": "It falls."}
-    artifacts.write_json(
-        artifacts.stats_dir("toy") / "summary.json", {"headline": ["One sentence."], "comparison": comparison}
-    )
+    told = {"in_short": "Yes.", "headline": ["One sentence."], "comparison": comparison}
+    artifacts.write_json(artifacts.stats_dir("toy") / "summary.json", told)
     sentences = [{"level": level, "text": f"An {level}."} for level in ("alarm", "note", "fine")]
     artifacts.write_json(artifacts.data_dir("toy") / "audit.json", {"sentences": sentences})
     headline.run(project)
     assert capsys.readouterr().out == (
-        "\ntoy\n  An alarm.\n  One sentence.\n  It falls.\n  Report: results/report/toy.html\n"
+        "\ntoy\n  An alarm.\n  Yes.\n  One sentence.\n  It falls.\n  Report: results/report/toy.html\n"
     )
