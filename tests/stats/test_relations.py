@@ -1,5 +1,7 @@
 """Relations of scores with what is known of the images: SciPy, pingouin, plain loops, and what must have no number."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pingouin as pg
@@ -67,7 +69,9 @@ def test_covariates_are_those_of_the_images():
     of = known[(known["model"] == "b") & (known["seed"] == 1) & (known["image_id"] == one["image_id"])].iloc[0]
     assert of["right"] == (one["predicted"] == one["label"])
     assert of["confidence"] == one[f"p_{one['label']}"]
-    assert [of[f"class:{name}"] for name in CLASSES] == [float(one["label"] == k) for k in range(3)]
+    for a, b in combinations(range(3), 2):
+        expected = float(one["label"] == b) if one["label"] in (a, b) else np.nan
+        assert of[f"class:{CLASSES[b]} against {CLASSES[a]}"] == pytest.approx(expected, nan_ok=True)
     assert known["lesion_area"].isna().sum() == 4 * 10  # images of the class without a lesion
 
 
@@ -131,17 +135,30 @@ def test_only_images_with_a_score_and_the_covariate_enter():
     normal = table["group"].map(lambda g: int(g[1:]) % 3 == 0)
     table.loc[normal, ["value", "reason"]] = [np.nan, "no truth"]
     got = found(table, made, shapes(made, every=False))
-    assert row(got, "a", "class:malignant")["groups"] == 20
-    assert row(got, "a", "class:benign")["reason"] == "the opposite of class:malignant"
-    assert np.isnan(row(got, "a", "class:benign")["rho"])
-    assert row(got, "a", "class:normal")["reason"] == "the same in every group"
+    assert row(got, "a", "class:malignant against benign")["groups"] == 20
+    assert np.isfinite(row(got, "a", "class:malignant against benign")["rho"])
+    assert row(got, "a", "class:benign against normal")["reason"] == "the same in every group"
+    assert np.isnan(row(got, "a", "class:benign against normal")["rho"])
     assert row(got, "a", "lesion_area")["groups"] == 20
 
 
 def test_all_classes_scored_are_all_there():
     made = predictions(groups=30)
     got = found(scores(made), made, shapes(made, every=False))
-    assert all(np.isfinite(row(got, "a", f"class:{name}")["rho"]) for name in CLASSES)
+    for a, b in combinations(CLASSES, 2):
+        one = row(got, "a", f"class:{b} against {a}")
+        assert np.isfinite(one["rho"]) and one["groups"] == 20
+
+
+def test_many_classes_are_each_held_against_all_others():
+    label = np.arange(6)
+    found = relations._contrasts(label, [*"abcdef"])
+    assert list(found) == [f"class:{name}" for name in "abcdef"] and found["class:c"].tolist() == [0, 0, 1, 0, 0, 0]
+
+
+def test_lesions_enter_where_there_are_any():
+    made = predictions(groups=30)
+    got = found(scores(made), made, shapes(made, every=False))
     assert row(got, "a", "right")["groups"] == 30 and row(got, "a", "lesion_area")["groups"] == 20
 
 

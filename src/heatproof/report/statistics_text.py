@@ -1,9 +1,11 @@
 """The statistics part of the methods section: which tests, on what, corrected how."""
 
+from heatproof.registry import CONTROLS as SCORED
 from heatproof.report import words
 from heatproof.report.inputs import Inputs
 from heatproof.report.references import cite
 
+CONTROLS = [name for name in SCORED if name not in words.YARDSTICKS]
 MIN_SEEDS = 5  # from which verdicts speak of architectures
 
 
@@ -45,11 +47,13 @@ def _tests(settings: dict) -> str:
     declared, beside, pairs = (
         (anova, friedman, "the paired t test") if settings.get("test") == "rm_anova" else (friedman, anova, wilcoxon)
     )
+    controls = words.listed([words.CONTROLS[name] for name in CONTROLS])
     return (
         f"Each family of metrics by each method is one family of tests at alpha {settings['alpha']:g}, two-sided. Two "
         f"questions share it, half each: whether the models do better than the controls, and whether they differ; "
-        f"where the first is settled for every model, the second has all of it. A model is better than the controls if "
-        f"it is better than each of them (intersection-union: its p is the largest), corrected by Holm's method"
+        f"where the first is settled for every model, the second has all of it. A model is better than the controls "
+        f"({controls}; for consistency, robustness and sanity the map of another image alone) if it is better than "
+        f"each of them (intersection-union: its p is the largest), corrected by Holm's method"
         f"{cite(['holm1979'])} over the models. Whether the models differ was tested by {declared}, as declared "
         f"before; {beside} stands beside it. Where that test rejects, pairs were compared by {pairs}, with the "
         f"rank-biserial correlation{cite(['kerby2014'])} as effect, corrected by Holm's method. In diagrams of "

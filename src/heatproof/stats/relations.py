@@ -1,7 +1,7 @@
 """When are heatmaps bad? Rank correlations over groups of the primary metrics with what is known of the images."""
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from heatproof.stats.lesions import SHAPE
 from heatproof.stats_tables import RELATIONS
 
 CLASS = "class:"  # how the covariate of a class begins
+AGAINST, PAIRED = " against ", 4  # classes up to which each is held against each other
 LEAST = 10  # groups below which there is no number
 NOISE = "random"  # the control whose relations with the lesions are given too: they are those of chance
 KEYS = ["model", "seed", "image_id"]
@@ -23,8 +24,9 @@ def covariates(
 ) -> pd.DataFrame:
     """What is known of every test image of every training: columns `KEYS`, then one a covariate.
 
-    `right` is 1 where the prediction is, `class:<name>` 1 for images of the class, `confidence` the probability of the
-    true class, which is what the heatmaps explain; NaN where the predictions have no probabilities.
+    `right` is 1 where the prediction is, `class:<name> against <other>` 1 for images of the one class, 0 of the other,
+    `confidence` the probability of the true class, which is what the heatmaps explain; NaN where the predictions have
+    no probabilities.
 
     Args:
         predictions: (model, seed) -> columns image_id, label, predicted and p_0, p_1, ...
@@ -35,8 +37,7 @@ def covariates(
     for (model, seed), table in predictions.items():
         label = table["label"].to_numpy(int)
         part = table[["image_id"]].assign(model=model, seed=seed, right=1.0 * (table["predicted"] == table["label"]))
-        for k, name in enumerate(classes):
-            part[CLASS + name] = 1.0 * (label == k)
+        part = part.assign(**_contrasts(label, classes))
         names = [f"p_{k}" for k in range(len(classes))]
         known = set(names) <= set(table)
         part["confidence"] = table[names].to_numpy(float)[np.arange(len(label)), label] if known else np.nan
@@ -45,6 +46,17 @@ def covariates(
     if shapes is not None:
         found = found.merge(shapes, on="image_id", how="left")
     return found[[*KEYS, *(column for column in found if column not in KEYS)]]
+
+
+def _contrasts(label: np.ndarray, classes: Sequence[str]) -> dict[str, np.ndarray]:
+    """Each class against each other, missing for images of neither; of many classes each against all others."""
+    if len(classes) > PAIRED:
+        return {CLASS + name: 1.0 * (label == k) for k, name in enumerate(classes)}
+    pairs = combinations(range(len(classes)), 2)
+    return {
+        f"{CLASS}{classes[b]}{AGAINST}{classes[a]}": np.where(np.isin(label, (a, b)), 1.0 * (label == b), np.nan)
+        for a, b in pairs
+    }
 
 
 def relations(
@@ -117,7 +129,7 @@ def _over_seeds(known: pd.DataFrame) -> pd.DataFrame:
 
 def _relations(rows: pd.DataFrame, names: Sequence[str], level: float) -> dict[str, dict]:
     """Covariate -> its row, of the scored images of one family, method and model."""
-    present = [name for name in names if name.startswith(CLASS) and rows[name].any()]
+    present = [name for name in names if name.startswith(CLASS) and AGAINST not in name and rows[name].any()]
     mirror = {present[0]: f"the opposite of {present[1]}"} if len(present) == 2 else {}
     alike: dict[bytes, list[str]] = {}  # covariates that the same images have
     for name in names:
