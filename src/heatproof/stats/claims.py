@@ -96,7 +96,7 @@ def _checked(claim, compared, separated, models, design, unit, why) -> dict:
         if not gone:
             return _undecided(f"the study lacks {joined(claim['than'])}", "a study of these models")
         if reason := why(claim["family"], claim["method"]):
-            return _undecided(reason[:1].lower() + reason[1:].rstrip("."), "what is missing")
+            return _undecided(reason[:1].lower() + reason[1:].rstrip("."), "the scores that are missing")
         weak = [model for model in gone if model not in design.models]
         if weak:
             return _undecided(
@@ -140,8 +140,9 @@ def _beat(one: Compared, models, others, design: Design, unit: str) -> dict:
         else UNDECIDED
     )
     evidence = f"{len(better)} of {counted(len(found), 'model')} beat every control"
-    evidence += f", {len(worse)} do worse than one" if worse else ""
-    ahead = f"{shown(decides['lead'])} ahead of {control_name(decides['control'])}"
+    evidence += f", {len(worse)} {'does' if len(worse) == 1 else 'do'} worse than one" if worse else ""
+    way = "ahead of" if decides["lead"] > 0 else "behind"
+    ahead = f"{shown(abs(decides['lead']))} {way} {control_name(decides['control'], one.family)}"
     evidence += f"; the model that decides is {decides['model']}, {ahead}"
     half = len(found) // 2
     apart = {SUPPORTED: len(better) - half, CONTRADICTED: len(worse) + half + 1 - len(found)}

@@ -146,7 +146,8 @@ def hardest(summary: dict, family: str, method: str, models: Sequence[str], form
     if len(found) > 2:
         sign = -1 if primary["lower_is_better"] else 1
         best = max(found, key=lambda name: sign * sum(found[name]) / len(found[name]))
-        return [form.format(name=f"the hardest control ({control_name(best, family)})", span=span(found[best]))]
+        told = f"{control_name(best, family)}, the hardest control" + ("," if form.startswith("{name}") else "")
+        return [form.format(name=told, span=span(found[best]))]
     return [form.format(name=control_name(name, family), span=span(means)) for name, means in found.items()]
 
 
