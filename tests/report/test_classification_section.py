@@ -65,8 +65,8 @@ def test_who_claims_too_much_who_too_little_and_who_cannot_be_told(data):
         "than the share of images that is right.",
         "The probabilities of beta_net cannot be taken at their word: on average they are 10 percentage points lower "
         "than the share of images that is right.",
-        "For gamma_net no gap between mean confidence and accuracy could be shown, which does not rule out one of up to "
-        "8 points.",
+        "For gamma_net no gap between mean confidence and accuracy could be shown, which does not rule out one of up "
+        "to 8 points.",
     ]
 
 

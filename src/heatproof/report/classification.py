@@ -84,8 +84,8 @@ def _at_their_word(inputs: Inputs) -> list[str]:
     if rest:
         widest = max(max(abs(row["low"]), abs(row["high"])) for row in rest.values())
         texts.append(
-            f"For {words.listed(list(rest))} no gap between mean confidence and accuracy could be shown, which does not "
-            f"rule out one of up to {100 * widest:.0f} points."
+            f"For {words.listed(list(rest))} no gap between mean confidence and accuracy could be shown, which does "
+            f"not rule out one of up to {100 * widest:.0f} points."
         )
     return texts
 
