@@ -2,23 +2,6 @@
 report: "captions/workflow.rst"
 
 
-def captioned(path, caption, part, label):
-    """An output that `snakemake --report` shows, under its study."""
-    labels = {part: label}
-    return report(path, caption=f"captions/{caption}.rst", category="{study}", subcategory=part, labels=labels)
-
-
-def figures(kind):
-    """Figures for a paper in one format; the vector ones stand in Snakemake's report too."""
-    found = []
-    for name in paper_files.FIGURES:
-        path = paper_files.folder("{study}") / f"{name}.{kind}"
-        caption = "accuracy" if name == "accuracy" else "ranks" if name.endswith("_ranks") else "family"
-        label = name.replace("_ranks", ": mean ranks")
-        found.append(captioned(path, caption, "figures", label) if kind == "svg" else path)
-    return found
-
-
 rule report:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
