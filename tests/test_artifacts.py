@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heatproof import artifacts, tables
+from heatproof import artifacts, stats_tables, tables
 from heatproof.artifacts import FLAG, INTEGER, NUMBER, TEXT, ArtifactError
 from heatproof.errors import InputError
 
 SCHEMAS = {name: value for name, value in vars(artifacts).items() if name.isupper() and isinstance(value, dict)}
+SCHEMAS |= stats_tables.TABLES
 TEXTS = ["NA", 'a, "quoted" name', "007", "", " x ", "nan", "None", "1e5", "True", "zwei\nZeilen", "Ärzte 肺", "'"]
 VALUES = {
     TEXT: TEXTS,
@@ -51,8 +52,9 @@ def test_a_table_comes_back(tmp_path, name, suffix):
 
 
 def test_all_schemas_are_tested():
-    assert {name for name, value in vars(tables).items() if isinstance(value, dict) and name.isupper()} == set(SCHEMAS)
-    assert len(SCHEMAS) == 16 and {"MANIFEST", "DEALT", "PREDICTIONS", "SCORES", "PAIRS_TABLE"} < set(SCHEMAS)
+    named = {name for name, value in vars(tables).items() if isinstance(value, dict) and name.isupper()}
+    assert named | set(stats_tables.TABLES) == set(SCHEMAS)
+    assert len(named) == 10 and {"MANIFEST", "DEALT", "PREDICTIONS", "SCORES"} < named
 
 
 lines = st.text(st.characters(exclude_characters="\r\0", exclude_categories=["Cs"]), max_size=8)
@@ -125,7 +127,7 @@ def test_a_manifest_that_is_not_dealt_as_asked(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_columns_that_are_not_of_the_format(tmp_path, suffix):
-    path, schema = tmp_path / f"t{suffix}", artifacts.MODELS_TABLE
+    path, schema = tmp_path / f"t{suffix}", stats_tables.MODELS
     frame = table(schema)
     artifacts.write_table(path, frame, schema)
     before = path.read_bytes()
@@ -143,7 +145,7 @@ def test_columns_that_are_not_of_the_format(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 @pytest.mark.parametrize(("column", "value"), [("seed", 1.5), ("low", "much"), ("competent", "yes"), ("competent", 2)])
 def test_values_that_are_not_of_the_format(tmp_path, suffix, column, value):
-    path, schema = tmp_path / f"t{suffix}", artifacts.MODELS_TABLE
+    path, schema = tmp_path / f"t{suffix}", stats_tables.MODELS
     wrong = table(schema).drop(columns=column).assign(**{column: value})
     assert failure(artifacts.write_table, path, wrong, schema).startswith("not of its format (")
     wrong.to_csv(path, index=False) if suffix == ".csv" else wrong.to_parquet(path, index=False)
@@ -151,14 +153,14 @@ def test_values_that_are_not_of_the_format(tmp_path, suffix, column, value):
 
 
 def test_a_flag_is_not_left_open(tmp_path):
-    wrong = table(artifacts.MODELS_TABLE).astype({"competent": object})
+    wrong = table(stats_tables.MODELS).astype({"competent": object})
     wrong.loc[3, "competent"] = None
-    assert failure(artifacts.write_table, tmp_path / "t.csv", wrong, artifacts.MODELS_TABLE)
+    assert failure(artifacts.write_table, tmp_path / "t.csv", wrong, stats_tables.MODELS)
 
 
 READERS = {
-    "t.parquet": lambda path: artifacts.read_table(path, artifacts.MODELS_TABLE),
-    "t.csv": lambda path: artifacts.read_table(path, artifacts.MODELS_TABLE),
+    "t.parquet": lambda path: artifacts.read_table(path, stats_tables.MODELS),
+    "t.csv": lambda path: artifacts.read_table(path, stats_tables.MODELS),
     "t.npy": artifacts.read_array,
     "t.json": artifacts.read_json,
 }
@@ -170,7 +172,7 @@ def written(path: Path) -> bytes:
     elif path.suffix == ".json":
         artifacts.write_json(path, {"a": [1, 2]})
     else:
-        artifacts.write_table(path, table(artifacts.MODELS_TABLE), artifacts.MODELS_TABLE)
+        artifacts.write_table(path, table(stats_tables.MODELS), stats_tables.MODELS)
     return path.read_bytes()
 
 
@@ -253,7 +255,7 @@ def test_a_killed_write_leaves_what_was_there(tmp_path, end):
     snippet = f"""
 import time
 from pathlib import Path
-from heatproof import artifacts, tables
+from heatproof import artifacts, stats_tables, tables
 with artifacts.writing_array(Path({str(path)!r}), (100, 100), "float64") as rows:
     rows[:50] = 1
     print("half", flush=True)
