@@ -6,7 +6,7 @@ import pandas as pd
 from bench import many
 from bench.simulation import Setting, cells, chunks, complete, expected, wide
 from heatproof.stats import compare, verdicts
-from heatproof.stats.architectures import quasi_f, seed_differences, seed_pairs
+from heatproof.stats.architectures import MIN_SEEDS, quasi_f, seed_differences, seed_pairs
 from heatproof.stats.equivalence import equivalent_p
 from heatproof.stats.paired import DECIMALS
 
@@ -105,7 +105,7 @@ class Tested:
         self.tables, self.test = tables, test
         self.heat = tables[..., 0].mean(3)
         self.beside = (tables[..., :1] - tables[..., 1:]).mean(3)  # [draws, groups, models, controls]
-        self.architectures = tables.shape[3] >= verdicts.MIN_SEEDS
+        self.architectures = tables.shape[3] >= MIN_SEEDS
         differences = many.pairs(self.heat)
         self.difference = differences.mean(1)
         checkpoints = many.PAIRED[test](differences)

@@ -549,3 +549,14 @@ def test_a_study_name_is_safe_in_a_path_and_a_shell(tmp_path):
     (tmp_path / "studies" / "my study; ls.yaml").write_text("")
     with pytest.raises(InputError, match=r"a study's name is made of letters, digits, _ \. and -$"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(("method", "known"), [("gradcam", True), ("gradcamm", False), ("mine", False)])
+def test_a_claim_names_a_method_that_there_is(project, method, known):
+    claim = f"{{source: a, claim: b, check: differ, family: localization, method: {method}}}"
+    text = f"stats: {{claims: {{x: {claim}}}}}"
+    if known:
+        assert project(SMALL, text)["toy"].stats.claims["x"].method == method
+    else:
+        with pytest.raises(InputError, match=rf"stats\.claims\.x\.method: {method} is no method"):
+            project(SMALL, text)

@@ -177,6 +177,15 @@ class Study(Section):
     stats: Stats = Stats()
     report: Report = Report()
 
+    @model_validator(mode="after")
+    def _claimed(self):
+        """A claim on a method that nobody has would be undecided for ever."""
+        known = {*registered("explain", "method"), *self.explain.external}
+        for name, claim in self.stats.claims.items():
+            if claim and claim.method not in known:
+                raise ValueError(f"stats.claims.{name}.method: {claim.method} is no method; docs/methods.md lists them")
+        return self
+
     @field_validator("task")
     @classmethod
     def _known(cls, task):

@@ -69,7 +69,7 @@ def _mistakes(inputs: Inputs) -> str:
 
 def _at_their_word(inputs: Inputs) -> list[str]:
     """Which models are surer than they are right, or less sure, and of which neither could be shown."""
-    found = inputs.summary.get("confidence", {})
+    found = inputs.summary["confidence"]
     known = [model for model in _told_of(inputs) if model in found and found[model]["low"] is not None]
     rows = {model: found[model] for model in known}
     over = {model: row["difference"] for model, row in rows.items() if row["low"] > 0}
@@ -166,7 +166,7 @@ def _reliability_figure(inputs: Inputs) -> Figure | None:
 
 
 def _table(inputs: Inputs) -> Table | None:
-    found = inputs.summary.get("confidence", {})
+    found = inputs.summary["confidence"]
     if not found:
         return None
     macro = inputs.tables["models"].groupby("model")["auroc"].mean()

@@ -71,6 +71,11 @@ class Inputs:
         """Method -> model -> why that method has no maps of it."""
         return self.summary["refused"]
 
+    @property
+    def over_seeds(self) -> bool:
+        """Whether verdicts speak of architectures, tested against the variance between seeds."""
+        return any("architectures" in of.values() for of in self.summary["population"].values())
+
     def refuses_all(self, method: str) -> bool:
         return set(self.models) <= set(self.refused.get(method, {}))
 

@@ -26,7 +26,7 @@ class Rank:
 
 def make(inputs: Inputs, family: str, method: str, name: str) -> Figure | None:
     """The diagram of one family and method; None where there were not two models to compare."""
-    found = ((inputs.summary.get("ranks") or {}).get(family) or {}).get(method)
+    found = inputs.summary["ranks"].get(family, {}).get(method)
     if not found or len(found["models"]) < 2:
         return None
     ranks = [Rank(model, charts.color(inputs.models, model), rank) for model, rank in found["models"].items()]

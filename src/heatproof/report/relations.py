@@ -65,7 +65,7 @@ def make(inputs: Inputs) -> Relations | None:
             parts.append(Part(_title(inputs, family), _sentences(inputs, family), figure, _table(inputs, of)))
         else:
             silent += _sentences(inputs, family)
-    found = inputs.summary.get("accuracy_relations", {})
+    found = inputs.summary["accuracy_relations"]
     accuracy, others = (
         [
             (_title(inputs, family), found[family][inputs.lead]["sentence"])
@@ -88,7 +88,7 @@ def _title(inputs: Inputs, family: str) -> str:
 
 
 def _sentences(inputs: Inputs, family: str) -> list[str]:
-    rows = inputs.summary.get("relations", [])
+    rows = inputs.summary["relations"]
     return [told.marked(inputs, row["text"]) for row in rows if (row["family"], row["method"]) == (family, inputs.lead)]
 
 

@@ -6,7 +6,6 @@ from heatproof.report.inputs import Inputs
 from heatproof.report.references import cite
 
 CONTROLS = [name for name in SCORED if name not in words.YARDSTICKS]
-MIN_SEEDS = 5  # from which verdicts speak of architectures
 
 
 def write(inputs: Inputs, settings: dict) -> str:
@@ -77,7 +76,7 @@ def _equivalence(inputs: Inputs, settings: dict) -> str:
 
 def _seeds(inputs: Inputs) -> str:
     count = len(inputs.seeds)
-    if count >= MIN_SEEDS:
+    if inputs.over_seeds:
         return (
             f"With {count} seeds a model, verdicts speak of architectures: models were compared against the variance "
             f"between groups and between seeds as well, by quasi-F{cite(['clark1973'])} with Satterthwaite's "

@@ -75,8 +75,7 @@ def _begun(inputs: Inputs, text: str) -> str:
 
 def declared(inputs: Inputs) -> tuple[str, str]:
     """The tests that verdicts rest on, in words: against controls, and between models."""
-    seeds = "architectures" in {found for of in inputs.summary["population"].values() for found in of.values()}
-    return DECLARED["quasi_f" if seeds else inputs.summary["test"]]
+    return DECLARED["quasi_f" if inputs.over_seeds else inputs.summary["test"]]
 
 
 def tests(inputs: Inputs) -> Table | None:
@@ -94,7 +93,7 @@ def tests(inputs: Inputs) -> Table | None:
     if not rows:
         return None
     head = ["question", groups_name(inputs), *(list(TESTS.values())[i] for i in kept)]
-    declared = TESTS["quasi_f" if "quasi_f" in set(table["test"]) else inputs.summary["test"]]
+    declared = TESTS["quasi_f" if inputs.over_seeds else inputs.summary["test"]]
     caption = f"Do the models differ? p of each test, {inputs.lead}; verdicts rest on {declared}, declared beforehand"
     return Table(caption, head, [[*row[:2], *(row[2 + i] for i in kept)] for row in rows])
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from heatproof.stats import families, verdicts
-from heatproof.stats.architectures import quasi_f, seed_differences, seed_pairs
+from heatproof.stats.architectures import MIN_SEEDS, quasi_f, seed_differences, seed_pairs
 from heatproof.stats.compare import (
     against_controls,
     compare_pairs,
@@ -91,7 +91,7 @@ def over_models(one: Compared, models: Sequence[str], design: Design) -> dict | 
 def _has_seeds(rows: pd.DataFrame, wide: pd.DataFrame) -> bool:
     """Whether a verdict may speak of architectures: all models have seeds enough, and equally many."""
     counts = set(rows[rows["model"].isin(wide.columns)].groupby("model", observed=True)["seed"].nunique())
-    return len(counts) == 1 and min(counts) >= verdicts.MIN_SEEDS
+    return len(counts) == 1 and min(counts) >= MIN_SEEDS
 
 
 def _cells(rows: pd.DataFrame, complete: pd.DataFrame) -> np.ndarray | None:

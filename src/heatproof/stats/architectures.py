@@ -13,7 +13,7 @@ from scipy import stats
 
 from heatproof.stats.paired import SAME, holm
 
-MIN_SEEDS = 5  # of a model; fewer say too little about the variance between seeds
+MIN_SEEDS = 5  # of a model: fewer say too little of the variance between them, and verdicts speak of checkpoints
 PAIR_COLUMNS = ["a", "b", "difference", "low", "high", "df", "p", "p_corrected"]
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from heatproof.stats import verdicts
 from heatproof.stats.analysis import Compared, over_models
-from heatproof.stats.architectures import seed_contrast
+from heatproof.stats.architectures import MIN_SEEDS, seed_contrast
 from heatproof.stats.design import Design
 from heatproof.stats.differences import TEST_NAMES
 from heatproof.stats.equivalence import equivalent_over_seeds, equivalent_p
@@ -112,7 +112,7 @@ def _checked(claim, compared, separated, models, design, unit, why) -> dict:
     if absent := [model for model in [*asked, *claim["than"]] if model not in models]:
         found["evidence"] += f"; without {joined(absent)}, which the study lacks"
     if one.cells is None:
-        found["change"] += f"; from fewer than {verdicts.MIN_SEEDS} seeds this is said of these checkpoints"
+        found["change"] += f"; from fewer than {MIN_SEEDS} seeds this is said of these checkpoints"
     return found
 
 

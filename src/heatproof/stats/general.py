@@ -1,6 +1,6 @@
 """Sentences that hold for every family and method: who takes part, what the tests rest on, how far they reach."""
 
-from heatproof.stats.verdicts import MIN_SEEDS
+from heatproof.stats.architectures import MIN_SEEDS
 from heatproof.stats.words import KEPT_TOGETHER, counted, joined, shown, span, unit
 
 

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from heatproof.stats import verdicts
 from heatproof.stats.analysis import TESTS, all_pairs, omnibus_row
-from heatproof.stats.architectures import seed_differences
+from heatproof.stats.architectures import MIN_SEEDS, seed_differences
 from heatproof.stats.compare import DECIMALS, holm
 from heatproof.stats.design import Design
 from heatproof.stats.groups import group_means
@@ -57,7 +56,7 @@ def _holm(p: pd.Series) -> np.ndarray:
 
 def _within(rows: pd.DataFrame, pairs: pd.DataFrame, level: float) -> pd.DataFrame:
     """Pairs of methods within one model, also against the variance between its seeds, which both methods share."""
-    if rows["seed"].nunique() < verdicts.MIN_SEEDS:
+    if rows["seed"].nunique() < MIN_SEEDS:
         return pairs
     wide, found = rows.pivot(index="group", columns=["method", "seed"], values="value"), []
     for a, b in zip(pairs["a"], pairs["b"], strict=True):

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-MIN_SEEDS = 5  # below it a verdict speaks of the checkpoints at hand, not of architectures
 NO_VERDICT = "no verdict"
 QUASI_F = "quasi_f"  # the test over all models against the variance between seeds
 
