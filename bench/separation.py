@@ -58,7 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     prepare(args.threads)
     scores = measure(args.models, args.images, args.threads)
     table = separations(scores)
-    artifacts.write_table(PATH, table, SCHEMA)
+    with artifacts.replacing(PATH) as temporary:
+        table[list(SCHEMA)].to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
     write_docs(table)
     print(f"{len(table)} rows, {time.monotonic() - started:.0f} s", file=sys.stderr)
     return 0

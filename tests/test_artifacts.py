@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from heatproof import artifacts, stats_tables, tables
 from heatproof.artifacts import FLAG, INTEGER, NUMBER, TEXT, ArtifactError
 from heatproof.errors import InputError
+from heatproof.sealing import sidecar
 
 SCHEMAS = {name: value for name, value in vars(artifacts).items() if name.isupper() and isinstance(value, dict)}
 SCHEMAS |= stats_tables.TABLES
@@ -139,6 +140,7 @@ def test_columns_that_are_not_of_the_format(tmp_path, suffix):
                 assert path.read_bytes() == before
             else:
                 wrong.to_csv(path, index=False) if suffix == ".csv" else wrong.to_parquet(path, index=False)
+                artifacts.seal(path)
                 assert failure(artifacts.read_table, path, schema).startswith(expected)
 
 
@@ -149,6 +151,7 @@ def test_values_that_are_not_of_the_format(tmp_path, suffix, column, value):
     wrong = table(schema).drop(columns=column).assign(**{column: value})
     assert failure(artifacts.write_table, path, wrong, schema).startswith("not of its format (")
     wrong.to_csv(path, index=False) if suffix == ".csv" else wrong.to_parquet(path, index=False)
+    artifacts.seal(path)
     assert failure(artifacts.read_table, path, schema).startswith("not of its format (")
 
 
@@ -187,6 +190,8 @@ def test_a_truncated_file_says_so(tmp_path, name, share):
     path = tmp_path / name
     content = written(path)
     path.write_bytes(content[: int((len(content) - 3) * share)])  # a CSV then ends in `Fal`
+    assert failure(READERS[name], path).startswith("truncated or altered")
+    artifacts.seal(path)  # as if it had been written so
     assert failure(READERS[name], path).startswith(("not of its format (", "no column"))
 
 
@@ -195,6 +200,7 @@ def test_another_kind_of_file_says_so(tmp_path, name):
     path = tmp_path / name
     for content in (b"\x80\x81\xff\0" * 40, b"a,b\n1,2,3\n4\n", b"PK\x03\x04"):
         path.write_bytes(content)
+        artifacts.seal(path)
         failure(READERS[name], path)
     path.unlink()
     path.mkdir()
@@ -204,6 +210,7 @@ def test_another_kind_of_file_says_so(tmp_path, name):
 def test_nothing_is_unpickled(tmp_path):
     path = tmp_path / "t.npy"
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    artifacts.seal(path)
     assert failure(artifacts.read_array, path).startswith("not of its format (")
 
 
@@ -223,7 +230,8 @@ def test_arrays_and_json_come_back(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         artifacts.write_json(tmp_path / "c.json", {"a": float("nan")})
     assert artifacts.read_json(tmp_path / "c.json") == {"a": None, "b": "ü"}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.npy", "c.json"]
+    names = ["a.npy", "b.npy", "c.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f".{name}.sha256" for name in names] + names
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -245,7 +253,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, error):
         rows[:50] = 1
         raise error
     assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
+    assert set(tmp_path.iterdir()) == {path, sidecar(path)}
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
@@ -269,10 +277,10 @@ with artifacts.writing_array(Path({str(path)!r}), (100, 100), "float64") as rows
     job.send_signal(end)
     job.communicate(timeout=30)
     assert job.returncode != 0 and path.read_bytes() == before
-    left = [item.name for item in tmp_path.iterdir() if item != path]
+    left = set(tmp_path.iterdir()) - {path, sidecar(path)}
     assert len(left) <= (end == signal.SIGKILL)  # nothing can tidy up after SIGKILL ...
     assert written(path) == before
-    assert list(tmp_path.iterdir()) == [path]  # ... but the next job
+    assert set(tmp_path.iterdir()) == {path, sidecar(path)}  # ... but the next job
 
 
 def test_paths_are_those_of_the_design():
@@ -289,3 +297,39 @@ def test_a_digest_is_sha256(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
     assert artifacts.digest(tmp_path / "a") == known
+
+
+FULL = {  # how libraries say that a disk is full
+    "safetensors": lambda: RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    "arrow": lambda: RuntimeError("Error writing bytes to file. Detail: [errno 28] No space left on device"),
+    "numpy": lambda: OSError("4096 requested and 512 written"),
+    "python": lambda: OSError(28, "No space left on device"),
+}
+
+
+@pytest.mark.parametrize("library", FULL)
+def test_a_full_disk_is_one_error_whoever_says_it(tmp_path, library):
+    path = tmp_path / "maps.npy"
+    with pytest.raises(OSError) as caught, artifacts.sealing(path):
+        raise FULL[library]()
+    assert (caught.value.errno, caught.value.filename) == (28, str(path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("change", [lambda content: content[:-1], lambda content: content[:-1] + b"?"])
+def test_a_reader_knows_a_file_that_was_altered(tmp_path, change):
+    path = tmp_path / "a.json"
+    artifacts.write_json(path, {"a": 1})
+    assert artifacts.read_json(path) == {"a": 1}
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(artifacts.ArtifactError, match="truncated or altered since it was written"):
+        artifacts.read_json(path)
+
+
+def test_the_digest_is_one_that_sha256sum_checks(tmp_path):
+    artifacts.write_array(tmp_path / "a.npy", np.arange(3))
+    done = subprocess.run(["sha256sum", "-c", ".a.npy.sha256"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "a.npy: OK\n"
+    (tmp_path / ".a.npy.sha256").unlink()
+    with pytest.raises(artifacts.ArtifactError, match=r"\.a\.npy\.sha256 is not beside it"):
+        artifacts.read_array(tmp_path / "a.npy")

@@ -1,10 +1,9 @@
 """Paths and formats of everything below `results/`: checked on write and on read, written whole or not at all."""
 
-import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from heatproof.errors import InputError
+from heatproof.sealing import REBUILT, ArtifactError, digest, replacing, seal, sealing, verify  # noqa: F401 (as below)
 from heatproof.tables import (  # noqa: F401 (other modules read them from here)
     AUDIT,
     AUDIT_PAIRS,
@@ -35,6 +34,7 @@ RESULTS = Path("results")
 FOLD = r"(fold|random)\d+"  # fold0, ...: explained and scored; random0, ...: trained and tested beside them
 SHUFFLED = "shuffled"  # shuffled0, ...: trained on the images of fold0, ... under shuffled labels, to be explained
 TRAINED = rf"(?:{FOLD}|{SHUFFLED}\d+)"
+STAGES = ("data", "models", "heatmaps", "scores", "stats", "report")  # folders below results, one a stage
 STATE = Path(".heatproof")  # what a stopped job needs to go on; never a result
 
 
@@ -69,23 +69,16 @@ def report_path(study: str) -> Path:
     return RESULTS / "report" / f"{study}.html"
 
 
-class ArtifactError(InputError):
-    """A file below `results/` is missing, damaged or not of its format; the message says which and what to do."""
+def check_writable(studies: Iterable[str]) -> None:
+    """Make sure that results can be written before anything is computed.
 
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder that takes the place of `path` once it is written whole.
-
-    Its name is always the same: what a killed job left, the next one overwrites.
+    Raises:
+        ArtifactError: a folder of the studies below `results/` can be read only.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    for study in studies:
+        for folder in (RESULTS, *(RESULTS / stage for stage in STAGES), *(RESULTS / stage / study for stage in STAGES)):
+            if folder.exists() and not os.access(folder, os.W_OK):
+                raise ArtifactError(f"{folder}: can be read only; make it writable (chmod, mount -o remount,rw)")
 
 
 def _more(schema: dict[str, str]) -> str:
@@ -96,10 +89,10 @@ def _more(schema: dict[str, str]) -> str:
 def _checked(frame: pd.DataFrame, schema: dict[str, str], path: Path) -> pd.DataFrame:
     missing = [column for column in schema if column not in frame]
     if missing:
-        raise ArtifactError(f"{path}: no column {', '.join(missing)}; delete the file and run again")
+        raise ArtifactError(f"{path}: no column {', '.join(missing)}; {REBUILT}")
     extra = [c for c in frame if c not in schema and not re.fullmatch(_more(schema), str(c))]
     if extra:
-        raise ArtifactError(f"{path}: unknown column {', '.join(extra)}; delete the file and run again")
+        raise ArtifactError(f"{path}: unknown column {', '.join(extra)}; {REBUILT}")
     flags = {column: "boolean" for column, kind in schema.items() if kind == FLAG}  # bool takes any text for true
     try:
         return frame.astype(schema | flags).astype(schema)
@@ -108,13 +101,13 @@ def _checked(frame: pd.DataFrame, schema: dict[str, str], path: Path) -> pd.Data
 
 
 def _damaged(path: Path, error: Exception) -> ArtifactError:
-    return ArtifactError(f"{path}: not of its format ({' '.join(str(error).split())}); delete the file and run again")
+    return ArtifactError(f"{path}: not of its format ({' '.join(str(error).split())}); {REBUILT}")
 
 
 def write_table(path: Path, frame: pd.DataFrame, schema: dict[str, str]) -> None:
     """Write a table as parquet or CSV, by the suffix of `path`."""
     frame = _checked(frame, schema, path)
-    with replacing(path) as temporary:
+    with sealing(path) as temporary:
         if path.suffix == ".csv":
             frame.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
         else:
@@ -124,7 +117,7 @@ def write_table(path: Path, frame: pd.DataFrame, schema: dict[str, str]) -> None
 @contextmanager
 def writing_table(path: Path, schema: dict[str, str]) -> Iterator[Callable[[pd.DataFrame], None]]:
     """A parquet table written part by part, so that it never lies in memory whole; in place once it is closed."""
-    with replacing(path) as temporary:
+    with sealing(path) as temporary:
         empty = pa.Table.from_pandas(_checked(pd.DataFrame(columns=list(schema)), schema, path), preserve_index=False)
         with pq.ParquetWriter(temporary, empty.schema) as writer:
 
@@ -137,6 +130,12 @@ def writing_table(path: Path, schema: dict[str, str]) -> Iterator[Callable[[pd.D
 
 def read_table(path: Path, schema: dict[str, str]) -> pd.DataFrame:
     """Read a table that `write_table` wrote."""
+    verify(path)
+    return parse_table(path, schema)
+
+
+def parse_table(path: Path, schema: dict[str, str]) -> pd.DataFrame:
+    """Read a table of the source tree, which has no digest beside it."""
     try:
         if path.suffix == ".csv":
             kinds = {column: kind for column, kind in schema.items() if kind in (TEXT, INTEGER)}
@@ -144,8 +143,6 @@ def read_table(path: Path, schema: dict[str, str]) -> pd.DataFrame:
             frame = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=blank)
         else:
             frame = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: not there; run snakemake to make it") from None
     except (OSError, TypeError, ValueError) as error:
         raise _damaged(path, error) from error
     return _checked(frame, schema, path)
@@ -164,7 +161,7 @@ def read_manifest(study: str, fold: str = "fold0") -> pd.DataFrame:
     path, fold = data_dir(study) / "manifest.parquet", fold.replace(SHUFFLED, "fold")
     frame = read_table(path, DEALT)
     if fold not in frame or fold in MANIFEST:
-        raise ArtifactError(f"{path}: no column {fold}; delete the file and run again")
+        raise ArtifactError(f"{path}: no column {fold}; {REBUILT}")
     _check_splits(frame[fold], path)
     return frame.assign(split=frame[fold]).astype({"split": TEXT})[list(MANIFEST)]
 
@@ -176,14 +173,14 @@ def _check_splits(column: pd.Series, path: Path) -> None:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with sealing(path) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
 
 
 @contextmanager
 def writing_array(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[np.memmap]:
     """A memory-mapped array to fill row by row; in place once it is filled."""
-    with replacing(path) as temporary:
+    with sealing(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
         with temporary.open("r+b") as file:  # a full disk must be an error now, not a killed process later
             os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
@@ -193,29 +190,21 @@ def writing_array(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[np
 
 def read_array(path: Path) -> np.ndarray:
     """Map an array into memory, read-only."""
+    verify(path)
     try:
         return np.lib.format.open_memmap(path, mode="r")
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: not there; run snakemake to make it") from None
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from error
 
 
 def write_json(path: Path, value: object) -> None:
-    with replacing(path) as temporary:
+    with sealing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict:
+    verify(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: not there; run snakemake to make it") from None
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from error
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,102 @@
+"""Files that are written whole or not at all, with the SHA-256 beside each that tells readers what was written."""
+
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from heatproof.errors import InputError
+
+
+class ArtifactError(InputError):
+    """A file below `results/` is missing, damaged or not of its format; the message says which and what to do."""
+
+
+_verified: dict[Path, tuple[int, int, int]] = {}  # what this process has read whole, as it then was
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sidecar(path: Path) -> Path:
+    """Where the digest of a file lies, in the format of `sha256sum`."""
+    return path.with_name(f".{path.name}.sha256")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path in the same folder that takes the place of `path` once it is written whole.
+
+    Its name is always the same: what a killed job left, the next one overwrites.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except Exception as error:
+        code = _code(error)
+        if code is None or isinstance(error, InputError) or getattr(error, "filename", None):
+            raise
+        raise OSError(code, os.strerror(code), str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _code(error: Exception) -> int | None:
+    """The system's number of an error; safetensors and Arrow give it in words, NumPy not even so."""
+    said = re.search(r"\((?:os error|errno) (\d+)\)|\[errno (\d+)\]", str(error))
+    if said:
+        return int(said[1] or said[2])
+    if re.fullmatch(r"\d+ requested and \d+ written", str(error)):
+        return errno.ENOSPC
+    return error.errno if isinstance(error, OSError) else None
+
+
+@contextmanager
+def sealing(path: Path) -> Iterator[Path]:
+    """As `replacing`, and the digest of what was written is stored beside it."""
+    with replacing(path) as temporary:
+        yield temporary
+        seal(path, temporary)
+
+
+def seal(path: Path, content: Path | None = None) -> None:
+    """Store the digest of what a file holds, or will hold once `content` takes its place."""
+    written = digest(content or path)
+    with replacing(sidecar(path)) as note:
+        note.write_text(f"{written}  {path.name}\n", encoding="utf-8")
+
+
+def verify(path: Path) -> None:
+    """Make sure that a file holds what was written.
+
+    Raises:
+        ArtifactError: it is not there, it has no digest, or its digest is another one.
+    """
+    try:
+        facts = path.stat()
+        state = (facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        if _verified.get(path.absolute()) == state:
+            return
+        found = digest(path)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: not there; run snakemake to make it") from None
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror}); {REBUILT}") from error
+    try:
+        written = sidecar(path).read_text(encoding="utf-8").split(" ")[0]
+    except (OSError, UnicodeDecodeError):
+        raise ArtifactError(f"{path}: {sidecar(path).name} is not beside it; {REBUILT}") from None
+    if found != written:
+        raise ArtifactError(f"{path}: truncated or altered since it was written (another SHA-256); {REBUILT}")
+    _verified[path.absolute()] = state
+
+
+REBUILT = "delete the file and run again"
