@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -101,6 +102,42 @@ def test_a_state_of_another_configuration_is_not_used_and_goes(tmp_path):
     assert not old.path.exists()
     new.clear()
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "altered"])
+def test_a_damaged_state_is_left_aside_with_a_line(tmp_path, capsys, damage):
+    state = Resume(tmp_path / "state", "key")
+    tensors = {"model/x": torch.arange(1000.0), "optimizer/0/step": torch.tensor(3.0), "model/n": torch.tensor(7)}
+    state.save(tensors, {"history": [{"epoch": 1}]})
+    found, facts = state.load()
+    assert facts == {"history": [{"epoch": 1}]} and all(torch.equal(found[name], tensors[name]) for name in tensors)
+    whole = state.path.read_bytes()
+    damaged = {"truncated": whole[:-100], "empty": b"", "altered": whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]}
+    state.path.write_bytes(damaged[damage])
+    assert state.load() is None
+    said = capsys.readouterr().err
+    assert re.search(
+        r"state/\w+\.safetensors: the state of a stopped training is damaged .*: training starts anew$", said
+    )
+
+
+def test_a_state_is_saved_as_often_as_it_is_cheap(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(resume_module.time, "monotonic", lambda: now[0])
+    state = Resume(tmp_path / "state", "key")
+    assert state.due()  # how long a save takes is not known yet
+    for lasts, due in ((0.5, 10.0), (3.0, 20.0)):
+
+        def write(tensors, path, metadata, lasts=lasts):
+            now[0] += lasts
+            path.touch()
+
+        monkeypatch.setattr(resume_module.safetensors.torch, "save_file", write)
+        state.save({}, {})
+        now[0] += due - 0.1
+        assert not state.due()
+        now[0] += 0.2
+        assert state.due()
 
 
 def test_the_best_epoch_is_kept_not_the_last():

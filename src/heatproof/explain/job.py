@@ -14,6 +14,7 @@ from heatproof import artifacts
 from heatproof.errors import Unsupported
 from heatproof.explain.methods import Batch, Explanation
 from heatproof.maps import degeneracy, upsample
+from heatproof.memory import ELSE, fitting
 from heatproof.progress import line
 from heatproof.registry import attributes, explanation_methods
 from heatproof.seeds import derive
@@ -21,6 +22,8 @@ from heatproof.subset import spread
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.layers import TargetLayer, find_target_layer
 from heatproof.train.model import Classifier, pick_device, prepare
+
+SIZE = "explain.batch_size"
 
 
 @dataclass
@@ -54,7 +57,7 @@ class Job:
         pixels = torch.from_numpy(self.pixels[rows]).to(self.device).float() / 255
         if self.target == "predicted":
             with torch.no_grad():
-                targets = self.model(pixels).argmax(1)
+                targets = fitting(self.model, pixels, SIZE).argmax(1)
         else:
             targets = torch.tensor(self.manifest["label"].to_numpy("int64")[rows], device=self.device)
         keys = [(self.study, image_id) for image_id in self.manifest["image_id"].iloc[rows]]
@@ -66,7 +69,14 @@ class Job:
         if name in self.refused:
             return None
         try:
-            found = self.methods[name](batch)
+            less = f"leave {name} out of explain.methods, {ELSE}"
+            every = range(len(batch.pixels))
+            found = fitting(
+                lambda some: self.methods[name](batch if some == every else batch.part(list(some))),
+                every,
+                SIZE,
+                otherwise=less,
+            )
         except Unsupported as error:
             self.refused[name] = str(error)
             line(f"{self.name}: {name} is left out: {error}")

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
     artifacts.write_table(
         folder / "history.csv", pd.DataFrame(history, columns=list(artifacts.HISTORY)), artifacts.HISTORY
     )
-    with artifacts.replacing(folder / "model.safetensors") as temporary:
+    with artifacts.sealing(folder / "model.safetensors") as temporary:
         save(model, temporary)
     artifacts.write_json(
         folder / "card.json",
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
             "classes": facts["classes"],
             "size": facts["size"],
             "parameters": sum(p.numel() for p in model.parameters()),
-            "weights": recipe["weights"],
+            "weights": brought.name if brought else recipe["weights"],  # no path of this machine
             "epochs": recipe["epochs"],
             "best_epoch": best_epoch(history),
             "sha256": artifacts.digest(folder / "model.safetensors"),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from timm.scheduler import CosineLRScheduler
 from torch import Tensor
 
 from heatproof.errors import InputError
+from heatproof.memory import fitting
 from heatproof.seeds import derive
 from heatproof.train.augment import augment
 from heatproof.train.model import Classifier, ImageSet, predict
@@ -46,7 +48,7 @@ def train(
         One dict an epoch: epoch, lr, train_loss, val_loss, val_balanced_accuracy.
 
     Raises:
-        InputError: the loss is not finite.
+        InputError: the loss, the gradient or the validation loss is not finite, or memory runs out.
     """
     count = len(images.rows)
     epochs, batch = recipe["epochs"], min(recipe["batch_size"], count)
@@ -62,6 +64,21 @@ def train(
         t_in_epochs=False,
     )
     weights = class_weights(images.labels, model.net.num_classes).to(device) if recipe["balance"] else None
+    own = f"train.models.{key[1]}"  # where a user sets it for this model alone
+    size_key = f"train.batch_size or {own}.batch_size"
+    mend = f"lower train.lr or {own}.lr ({recipe['lr']}) in params.yaml or the study's file"
+
+    def step(draw: torch.Generator, rows: Tensor) -> tuple[float, float]:
+        """Loss and norm of the gradient."""
+        inputs = augment(images.inputs(rows.numpy(), device), draw, **recipe["augment"])
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = F.cross_entropy(model(inputs), images.labels[rows].to(device), weight=weights)
+        optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe["clip_norm"])
+        optimizer.step()
+        return loss.item(), norm.item()
+
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     saved = resume.load() if resume else None
@@ -74,20 +91,17 @@ def train(
         order = torch.randperm(count, generator=draw)
         model.train()
         total = 0.0
-        for step in range(steps):
-            rows = order[step * batch : (step + 1) * batch]
-            scheduler.step_update(epoch * steps + step)
-            inputs = augment(images.inputs(rows.numpy(), device), draw, **recipe["augment"])
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                loss = F.cross_entropy(model(inputs), images.labels[rows].to(device), weight=weights)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe["clip_norm"])
-            optimizer.step()
-            total += loss.item()
-            if not math.isfinite(total):
-                raise InputError(f"the loss is {loss.item()} in epoch {epoch + 1}: lower train.lr ({recipe['lr']})")
+        for start in range(0, steps * batch, batch):
+            rows = order[start : start + batch]
+            scheduler.step_update(epoch * steps + start // batch)
+            loss, norm = fitting(partial(step, draw), rows, size_key, least=2)
+            for what, found in {"loss": loss, "norm of the gradient": norm}.items():
+                if not math.isfinite(found):
+                    raise InputError(f"the {what} is {found} in epoch {epoch + 1}: {mend}")
+            total += loss
         val_loss, accuracy = evaluate(model, validation, eval_batch_size, device)
+        if not math.isfinite(val_loss):  # the last step can spoil weights, and no loss after it would say so
+            raise InputError(f"the loss on the validation images is {val_loss} after epoch {epoch + 1}: {mend}")
         lr = optimizer.param_groups[0]["lr"]
         history.append(
             {

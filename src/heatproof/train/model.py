@@ -1,5 +1,6 @@
 """Classifiers: a timm network that takes pixels in [0, 1] and returns logits."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from heatproof.errors import InputError
+from heatproof.memory import fitting
 
 
 class Classifier(nn.Module):
@@ -37,6 +39,8 @@ def build(name: str, classes: int, size: int, *, pretrained: bool = False) -> Cl
     """
     config = timm.get_pretrained_cfg(name)
     options = {"img_size": size} if config is not None and config.fixed_input_size else {}
+    if pretrained:  # timm (1.0.31 too) may load a file anew with a loader that runs the code in it
+        os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
     try:
         net = timm.create_model(name, pretrained=pretrained, num_classes=classes, **options)
     except Exception as error:
@@ -134,5 +138,9 @@ class ImageSet(NamedTuple):
 def predict(model: nn.Module, images: ImageSet, batch_size: int, device: torch.device) -> Tensor:
     """Logits, float32 [images, classes]."""
     model.eval()
-    starts = range(0, len(images.rows), batch_size)
-    return torch.cat([model(images.inputs(slice(i, i + batch_size), device)).float().cpu() for i in starts])
+    every, starts = np.arange(len(images.rows)), range(0, len(images.rows), batch_size)
+
+    def answer(places: np.ndarray) -> Tensor:
+        return model(images.inputs(places, device)).float().cpu()
+
+    return torch.cat([fitting(answer, every[i : i + batch_size], "compute.batch_size") for i in starts])
