@@ -3,6 +3,7 @@ rule explain:
         data=artifacts.data_dir("{study}") / "digest.json",
         model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
         external=external_files,
+        parts=heatmap_parts,
         code=explain_code,
     output:
         maps=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy",
@@ -17,16 +18,44 @@ rule explain:
         "../envs/heatproof.yaml"
     threads: threads_of
     resources:
-        gpu=gpus_of,
+        gpu=lambda wc, input: 0 if input.parts else gpus_of(wc),
         mem_mb=4000,
     params:
         config=lambda wc: section(STUDIES[wc.study].explain.model_dump(exclude={"variants"})),
         compute=lambda wc: section(STUDIES[wc.study].compute),
+        shards=shard_options,
     message:
         "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
         "python -m heatproof explain --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
-        " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} 2>&1 | tee {log}"
+        " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} {params.shards}"
+        " 2>&1 | tee {log}"
+
+
+# with compute.shards: some of the images; `explain` joins them
+use rule explain as explain_shard with:
+    input:
+        data=artifacts.data_dir("{study}") / "digest.json",
+        model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
+        external=external_files,
+        code=explain_code,
+    output:
+        temp(
+            directory(
+                shards.folder(
+                    artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy", "{shard}", "{shards}"
+                )
+            )
+        ),
+    log:
+        "logs/{study}/{model}/{seed}/{fold}/explain.{shard}of{shards}.log",
+    benchmark:
+        "benchmarks/{study}/{model}/{seed}/{fold}/explain.{shard}of{shards}.tsv"
+    resources:
+        gpu=gpus_of,
+        mem_mb=4000,
+    message:
+        "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}: {wildcards.shard} of {wildcards.shards}"
 
 
 rule explain_variants:

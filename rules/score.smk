@@ -5,6 +5,7 @@ rule score:
         maps=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy",
         index=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
         others=scored_files,
+        parts=score_parts,
         code=family_code,
     output:
         artifacts.score_path("{study}", "{model}", "{family}", "{fold}", "{seed}"),
@@ -19,19 +20,52 @@ rule score:
         "../envs/heatproof.yaml"
     threads: threads_of
     resources:
-        gpu=lambda wc: gpus_of(wc) if wc.family in ON_MODEL else 0,
-        mem_mb=4000,
+        gpu=lambda wc, input: gpus_of(wc) if wc.family in ON_MODEL and not input.parts else 0,
+        mem_mb=lambda wc: 4000 if wc.family in ON_MODEL else 2000,
     params:
         config=family_section,
         compute=lambda wc: section(
             STUDIES[wc.study].compute if wc.family in ON_MODEL else {"threads": STUDIES[wc.study].compute.threads}
         ),
+        shards=shard_options,
     message:
         "score {wildcards.family} of {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
         "python -m heatproof score {wildcards.family} --study {wildcards.study} --model {wildcards.model}"
         " --seed {wildcards.seed} --fold {wildcards.fold}"
-        " --config {params.config:q} --compute {params.compute:q} 2>&1 | tee {log}"
+        " --config {params.config:q} --compute {params.compute:q} {params.shards} 2>&1 | tee {log}"
+
+
+# with compute.shards: some of the images; `score` joins them
+use rule score as score_shard with:
+    input:
+        data=artifacts.data_dir("{study}") / "digest.json",
+        model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
+        maps=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy",
+        index=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
+        others=scored_files,
+        code=family_code,
+    output:
+        temp(
+            directory(
+                shards.folder(
+                    artifacts.score_path("{study}", "{model}", "{family}", "{fold}", "{seed}"), "{shard}", "{shards}"
+                )
+            )
+        ),
+    log:
+        "logs/{study}/{model}/{seed}/{fold}/score-{family}.{shard}of{shards}.log",
+    benchmark:
+        "benchmarks/{study}/{model}/{seed}/{fold}/score-{family}.{shard}of{shards}.tsv"
+    wildcard_constraints:
+        family="|".join(SHARDED),
+        fold=EXPLAINED,
+    resources:
+        gpu=lambda wc: gpus_of(wc) if wc.family in ON_MODEL else 0,
+        mem_mb=lambda wc: 4000 if wc.family in ON_MODEL else 2000,
+    message:
+        "score {wildcards.family} of {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}:"
+        " {wildcards.shard} of {wildcards.shards}"
 
 
 rule score_seeds:
@@ -56,7 +90,7 @@ rule score_seeds:
         "../envs/heatproof.yaml"
     threads: threads_of
     resources:
-        mem_mb=4000,
+        mem_mb=2000,
     params:
         seeds=lambda wc: STUDIES[wc.study].seeds,
         models=lambda wc: STUDIES[wc.study].models,

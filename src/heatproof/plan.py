@@ -5,6 +5,7 @@ counted from the configuration. An estimate: other jobs on the machine make it w
 """
 
 import argparse
+import math
 import os
 import shutil
 import time
@@ -20,6 +21,8 @@ from heatproof.schema_data import Split
 
 START_SECONDS = 7.0  # of a job: Python, torch and timm
 METHOD_PASSES = 16  # forward and backward passes of a method for one image: a guess between a CAM's and an integral's
+
+LONG = 2 * 3600  # seconds of a job that is worth cutting
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,13 @@ def run(args: argparse.Namespace) -> None:
             f"{name}: {todo} of {len(trainings(study)) * len(study.models)} models to train on about {images} images; "
             f"about {max(1, round(minutes))} minutes on {device}, {disk:.1f} GB of disk ({free:.0f} GB are free)"
         )
+        seconds, model = longest_job(study, costs, images)
+        if seconds > LONG:
+            shards = math.ceil(seconds * study.compute.shards / LONG)
+            print(
+                f"{name}: one job of heatmaps or scores of {model} will take about {seconds / 3600:.0f} hours; "
+                f"compute.shards: {shards} cuts it into parts, with the same bytes"
+            )
         if disk > free:
             raise InputError(f"{name} needs about {disk:.1f} GB and {free:.1f} GB are free: make room first")
 
@@ -152,6 +162,14 @@ def faithfulness_passes(study: Study, images: int) -> int:
         cells = options.naopc.cells**2
         passes += min(options.naopc.images, most) * (options.naopc.beam * cells * (cells + 1) + maps * 2 * cells)
     return passes if "faithfulness" in study.score.families else 0
+
+
+def longest_job(study: Study, costs: dict[str, Cost], images: int) -> tuple[float, str]:
+    """Seconds of the longest job of those that `compute.shards` cuts, and the model that it works on."""
+    passes, maps = faithfulness_passes(study, images), explained(study, images) * len(study.explain.methods)
+    seconds = {model: max(cost.forward * passes, cost.train * METHOD_PASSES * maps) for model, cost in costs.items()}
+    slowest = max(seconds, key=seconds.__getitem__)
+    return seconds[slowest] / study.compute.shards, slowest
 
 
 def explained_maps(study: Study, images: int) -> int:

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from heatproof.errors import InputError
 from heatproof.registry import registered
-from heatproof.schema_base import Distinct, NonNegative, Positive, Section, one_of
+from heatproof.schema_base import Distinct, NonNegative, Positive, Section, check_places, one_of
 from heatproof.schema_data import Data
 from heatproof.schema_explain import Explain, Transform
 from heatproof.schema_score import Score
@@ -67,6 +67,7 @@ class Compute(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Positive = 1
     batch_size: Positive = 64
+    shards: Annotated[Positive, Field(exclude=True)] = 1  # no job is told: it changes no byte
 
 
 class Augment(Section):
@@ -95,10 +96,7 @@ class Recipe(Section):
     def _weights(cls, value):
         if value not in ("scratch", "pretrained") and not value.endswith(".safetensors"):
             raise ValueError("must be scratch, pretrained or the path of a .safetensors file")
-        try:
-            value.format(model="", seed=0)
-        except (AttributeError, IndexError, KeyError, ValueError):
-            raise ValueError("only {model} and {seed} may stand in braces") from None
+        check_places(value)
         return value
 
     @model_validator(mode="after")

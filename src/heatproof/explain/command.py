@@ -2,15 +2,19 @@
 
 import argparse
 import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from heatproof import artifacts
+from heatproof import artifacts, shards
 from heatproof.explain.external import NONE, Read, read_external
 from heatproof.explain.job import Job, open_job
 from heatproof.explain.methods import Batch
 from heatproof.progress import steps
+
+Piece = tuple[pd.DataFrame, np.ndarray]  # index of some maps, which counts them from 0, and the maps
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--random-labels", action="store_true", help="with --variants: of a model of shuffled labels too"
     )
+    shards.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -32,31 +37,56 @@ def run(args: argparse.Namespace) -> None:
 
         variants.run(args)
         return
+    path = artifacts.heatmap_dir(args.study, args.model, args.seed, args.fold) / "maps.npy"
+    found = _joined(shards.parts(path, args)) if shards.joining(args) else _asked(args)
+    _write(shards.written(path, args), *found)
+    shards.sweep(path, args)
+
+
+def _asked(args: argparse.Namespace) -> tuple[tuple[int, ...], Iterator[Piece]]:
+    """The shape of all maps that this job makes, and the maps, made as they are wanted."""
     job = open_job(args)
     size, external = args.config["batch_size"], args.config["external"]
-    folder = artifacts.heatmap_dir(args.study, args.model, args.seed, args.fold)
-    count = sum(int(chosen.sum()) for chosen in job.chosen.values()) + len(external) * len(job.rows)
     image_ids = list(job.manifest["image_id"].iloc[job.rows])
     brought = {
         name: read_external(path.format(model=args.model, seed=args.seed), image_ids, f"explain.external.{name}")
         for name, path in external.items()
     }
     every = np.arange(len(job.rows))
-    batches = [every[start : start + size] for start in range(0, len(every), size)]
+    batches = shards.mine([every[start : start + size] for start in range(0, len(every), size)], args)
+    count = sum(int(chosen[places].sum()) for chosen in job.chosen.values() for places in batches)
+    count += len(external) * sum(map(len, batches))
+    return (count, job.size, job.size), _made(job, brought, batches)
+
+
+def _made(job: Job, brought: dict[str, Read], batches: list[np.ndarray]) -> Iterator[Piece]:
+    for places in steps(batches, len(batches), f"{job.name}: batches"):
+        batch = job.batch(job.rows[places])
+        yield from (job.part(name, places, batch) for name in job.methods)
+        yield from (_brought(job, name, read, places, batch) for name, read in brought.items())
+
+
+def _joined(paths: list[Path]) -> tuple[tuple[int, ...], list[Piece]]:
+    """The shape of all maps and what the shards made, mapped from disk."""
+    arrays = [artifacts.read_array(path) for path in paths]
+    indices = [artifacts.read_table(path.with_name("index.parquet"), artifacts.HEATMAPS) for path in paths]
+    both = zip(indices, arrays, strict=True)
+    pieces = [(index, array[: int((index["row"] >= 0).sum())]) for index, array in both if len(index)]
+    return (sum(map(len, arrays)), *arrays[0].shape[1:]), pieces
+
+
+def _write(path: Path, shape: tuple[int, ...], pieces: Iterable[Piece]) -> None:
+    """Write maps as they are made, and their index. What a refused method left free lies behind them, and is zero."""
     parts, filled = [], 0
-    with artifacts.writing_array(folder / "maps.npy", (count, job.size, job.size), "float32") as array:
-        for places in steps(batches, len(batches), f"{job.name}: batches"):
-            batch = job.batch(job.rows[places])
-            made = [job.part(name, places, batch) for name in job.methods]
-            made += [_brought(job, name, read, places, batch) for name, read in brought.items()]
-            for part, maps in made:
-                parts.append(part.assign(row=part["row"].where(part["row"] < 0, part["row"] + filled)))
-                array[filled : filled + len(maps)] = maps
-                filled += len(maps)
-    order = {name: place for place, name in enumerate([*job.methods, *external])}
-    frame = pd.concat(parts, ignore_index=True)
+    with artifacts.writing_array(path, shape, "float32") as array:
+        for part, maps in pieces:
+            parts.append(part.assign(row=part["row"].where(part["row"] < 0, part["row"] + filled)))
+            array[filled : filled + len(maps)] = maps
+            filled += len(maps)
+    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(artifacts.HEATMAPS))
+    order = {name: place for place, name in enumerate(frame["method"].unique())}  # each batch has all methods in order
     frame = frame.sort_values("method", key=lambda names: names.map(order), kind="stable")
-    artifacts.write_table(folder / "index.parquet", frame, artifacts.HEATMAPS)
+    artifacts.write_table(path.with_name("index.parquet"), frame, artifacts.HEATMAPS)
 
 
 def _brought(job: Job, name: str, read: Read, places: np.ndarray, batch: Batch) -> tuple[pd.DataFrame, np.ndarray]:

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 
+from heatproof import shards
 from heatproof.errors import InputError
 from heatproof.registry import families
 
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default={"device": "auto", "threads": 1},
         help="section `compute`, as JSON",
     )
+    shards.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -38,4 +40,9 @@ def run(args: argparse.Namespace) -> None:
     for name in needed:
         if getattr(args, name) is None:
             raise InputError(f"{args.family}: --{name} is missing")
-    importlib.import_module(f"heatproof.score.jobs.{args.family}").run(args)
+    if shards.joining(args):
+        from heatproof.score.jobs.common import join
+
+        join(args)
+    else:
+        importlib.import_module(f"heatproof.score.jobs.{args.family}").run(args)

@@ -4,11 +4,13 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
-from heatproof import artifacts
+from heatproof import artifacts, shards
 from heatproof.score import controls, heatmaps
 
 
@@ -54,6 +56,21 @@ def _rows(args: argparse.Namespace, manifest: pd.DataFrame, image_ids: Sequence[
 @contextmanager
 def writing_scores(args: argparse.Namespace) -> Iterator[Callable[[pd.DataFrame], None]]:
     """Write the job's scores part by part: frames as `heatmaps.scores` makes them."""
-    path = artifacts.score_path(args.study, args.model, args.family, args.fold, args.seed)
-    with artifacts.writing_table(path, artifacts.SCORES) as write:
+    with artifacts.writing_table(shards.written(_path(args), args), artifacts.SCORES) as write:
         yield lambda frame: write(frame.assign(model=args.model, seed=pd.NA if args.seed is None else args.seed))
+    shards.sweep(_path(args), args)
+
+
+def join(args: argparse.Namespace) -> None:
+    """Write the scores of all shards as one table, in the parts that they were written in."""
+    with artifacts.writing_table(_path(args), artifacts.SCORES) as write:
+        for path in shards.parts(_path(args), args):
+            artifacts.verify(path)
+            with pq.ParquetFile(path) as table:
+                for part in range(table.num_row_groups):
+                    write(table.read_row_group(part).to_pandas())
+    shards.sweep(_path(args), args)
+
+
+def _path(args: argparse.Namespace) -> Path:
+    return artifacts.score_path(args.study, args.model, args.family, args.fold, args.seed)

@@ -5,7 +5,7 @@ import argparse
 import pandas as pd
 import torch
 
-from heatproof import progress
+from heatproof import progress, shards
 from heatproof.score import heatmaps
 from heatproof.score.complexity import METRICS
 from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
@@ -14,9 +14,9 @@ from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
 def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.compute["threads"])
     source = heatmaps_of(args, beside=True)
-    count = -(-len(source) // heatmaps.CHUNK)
+    chunks = shards.mine(list(source.chunks()), args)
     with writing_scores(args) as write:
-        for chunk in progress.steps(source.chunks(), count, f"{name(args)}: complexity, parts"):
+        for chunk in progress.steps(chunks, len(chunks), f"{name(args)}: complexity, parts"):
             parts = []  # written together: a table has its cost for each part
             for method, (maps, reasons) in source.stacks(chunk).items():
                 values = {metric: function(maps) for metric, function in METRICS.items()}

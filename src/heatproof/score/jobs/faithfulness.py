@@ -1,27 +1,33 @@
-"""Faithfulness of one checkpoint's heatmaps: a part for each way of asking the model, written as the answers come."""
+"""Faithfulness of one checkpoint's heatmaps: a part for each way of asking the model, written as the answers come.
+
+Batches are filled across a few images and end with them, so that a shard asks in the same batches as the whole job.
+"""
 
 import argparse
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from heatproof import artifacts, progress
+from heatproof import artifacts, progress, shards
+from heatproof.memory import fitting
 from heatproof.score import confidence, faithfulness, infidelity, naopc, road
-from heatproof.score.asking import Case, grouped, on
+from heatproof.score.asking import Case, Forward, on
 from heatproof.score.heatmaps import Heatmaps
 from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
 from heatproof.subset import spread
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.model import pick_device, prepare
 
-WRITTEN = 16  # images whose rows are written together
+TOGETHER = 16  # images that fill batches together, and whose rows are written together
 
 Found = tuple[dict[str, Tensor], str]  # of one image: per metric float64 [maps], and why one of them may be NaN
+Part = Callable[[Forward, "_Asked", dict], Iterator[Found]]
 
 
 def run(args: argparse.Namespace) -> None:
@@ -32,22 +38,27 @@ def run(args: argparse.Namespace) -> None:
     model, _ = load_trained(args.study, args.model, args.seed, args.fold, device)
     source = heatmaps_of(args, beside=True)
     pixels = artifacts.read_array(artifacts.data_dir(args.study) / "pixels.npy")
-    parts = {"faithfulness": (options["images"], _curves)}
-    for what, part in {"road": _road, "naopc": _naopc, "infidelity": _infidelity}.items():
-        if options.get(what):
-            parts[what] = (options[what]["images"], part)
+    forward = partial(fitting, model, setting="score.faithfulness.batch_size")
+    pieces = shards.mine(list(_pieces(source, options)), args)
     with writing_scores(args) as write:
-        for what, (count, part) in parts.items():
-            chosen = spread(args.study, list(source.images.image_id), list(source.images.group), count)
+        for part, chosen in progress.steps(pieces, len(pieces), f"{name(args)}: faithfulness, parts"):
             asked = _Asked(source, chosen, source.beside.places[chosen], pixels, device)
-            found = progress.steps(part(model, asked, options), len(chosen), f"{name(args)}: {what}, images")
-            for rows in asked.rows(found):
-                write(rows)
+            write(asked.rows(part(forward, asked, options)))
+
+
+def _pieces(source: Heatmaps, options: dict) -> Iterator[tuple[Part, np.ndarray]]:
+    """Each part that is asked for, with a few of its images at a time."""
+    others = {"road": _road, "naopc": _naopc, "infidelity": _infidelity}
+    wanted = [(options[what]["images"], part) for what, part in others.items() if options.get(what)]
+    for count, part in [(options["images"], _curves), *wanted]:
+        chosen = spread(source.study, list(source.images.image_id), list(source.images.group), count)
+        for start in range(0, len(chosen), TOGETHER):
+            yield part, chosen[start : start + TOGETHER]
 
 
 @dataclass
 class _Asked:
-    """The images that a part asks about, read one after the other."""
+    """Images that a part asks about, read one after the other."""
 
     source: Heatmaps
     chosen: np.ndarray  # which of the source's images
@@ -69,11 +80,11 @@ class _Asked:
             pixels = on(self.device, torch.from_numpy(self.pixels[place].copy())).float() / 255
             yield pixels, torch.cat([maps for maps, _ in stacks.values()]), int(target)
 
-    def rows(self, found: Iterable[Found]) -> Iterator[pd.DataFrame]:
-        """Rows of the score table, without model and seed, of a few images at a time."""
-        images = self.source.images[["image_id", "group"]].iloc[self.chosen]
-        for some in grouped(zip(images.itertuples(index=False), found, strict=True), WRITTEN):
-            yield pd.concat([_rows(*image, *of_image, self.waiting.popleft()) for image, of_image in some])
+    def rows(self, found: Iterable[Found]) -> pd.DataFrame:
+        """Rows of the score table, without model and seed."""
+        images = self.source.images[["image_id", "group"]].iloc[self.chosen].itertuples(index=False)
+        both = zip(images, found, strict=True)
+        return pd.concat([_rows(*image, *of_image, self.waiting.popleft()) for image, of_image in both])
 
 
 def _rows(image_id: str, group: str, values: dict[str, Tensor], undefined: str, reasons: dict[str, str]):
@@ -91,11 +102,11 @@ def _rows(image_id: str, group: str, values: dict[str, Tensor], undefined: str, 
     )
 
 
-def _curves(model: nn.Module, asked: _Asked, options: dict) -> Iterator[Found]:
+def _curves(forward: Forward, asked: _Asked, options: dict) -> Iterator[Found]:
     """The first baseline's curves by the metrics' names, the others' with its name behind."""
     first, *others = options["baselines"]
     responses = faithfulness.responses(
-        model, asked.cases(), steps=options["steps"], baselines=[first, *others], batch_size=options["batch_size"]
+        forward, asked.cases(), steps=options["steps"], baselines=[first, *others], batch_size=options["batch_size"]
     )
     for response in responses:
         values = {metric: function(response) for metric, function in confidence.METRICS.items()}
@@ -105,10 +116,10 @@ def _curves(model: nn.Module, asked: _Asked, options: dict) -> Iterator[Found]:
         yield values, faithfulness.UNDEFINED
 
 
-def _road(model: nn.Module, asked: _Asked, options: dict) -> Iterator[Found]:
+def _road(forward: Forward, asked: _Asked, options: dict) -> Iterator[Found]:
     chosen = options["road"]
     responses = road.road_responses(
-        model,
+        forward,
         asked.cases(),
         percentiles=chosen["percentiles"],
         batch_size=options["batch_size"],
@@ -119,9 +130,9 @@ def _road(model: nn.Module, asked: _Asked, options: dict) -> Iterator[Found]:
         yield {metric: function(response) for metric, function in road.METRICS.items()}, faithfulness.UNDEFINED
 
 
-def _naopc(model: nn.Module, asked: _Asked, options: dict) -> Iterator[Found]:
+def _naopc(forward: Forward, asked: _Asked, options: dict) -> Iterator[Found]:
     found = naopc.orders(
-        model,
+        forward,
         asked.cases(),
         cells=options["naopc"]["cells"],
         beam=options["naopc"]["beam"],
@@ -132,9 +143,9 @@ def _naopc(model: nn.Module, asked: _Asked, options: dict) -> Iterator[Found]:
         yield {metric: function(orders) for metric, function in naopc.METRICS.items()}, orders.undefined
 
 
-def _infidelity(model: nn.Module, asked: _Asked, options: dict) -> Iterator[Found]:
+def _infidelity(forward: Forward, asked: _Asked, options: dict) -> Iterator[Found]:
     found = infidelity.perturbed(
-        model,
+        forward,
         asked.cases(),
         keys=asked.keys,
         samples=options["infidelity"]["samples"],

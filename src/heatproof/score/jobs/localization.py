@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from heatproof import artifacts, progress
+from heatproof import artifacts, progress, shards
 from heatproof.score import controls, heatmaps
 from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
 from heatproof.score.localization import METRICS, REGIONS, undefined
@@ -20,9 +20,9 @@ def run(args: argparse.Namespace) -> None:
     all_masks = artifacts.read_array(folder / "masks.npy")
     all_regions = artifacts.read_array(folder / "regions.npy") if wanted else ()
     groups = _groups(wanted)
-    count = -(-len(source) // heatmaps.CHUNK)
+    chunks = shards.mine(list(source.chunks()), args)
     with writing_scores(args) as write:
-        for chunk in progress.steps(source.chunks(), count, f"{name(args)}: localization, parts"):
+        for chunk in progress.steps(chunks, len(chunks), f"{name(args)}: localization, parts"):
             true, places = source.beside.true[chunk], source.beside.places[chunk]  # a box is a mask by now
             masks = torch.from_numpy(all_masks[places] & true[:, None, None])
             regions = {
