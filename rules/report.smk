@@ -28,6 +28,7 @@ rule report:
         figures("png"),
         [paper_files.folder("{study}") / f"{name}.tex" for name in paper_files.TABLES],
         [paper_files.folder("{study}") / name for name in paper_files.TEXTS],
+        paper_files.provenance("{study}"),
     log:
         "logs/{study}/report.log",
     benchmark:

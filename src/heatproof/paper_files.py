@@ -16,6 +16,7 @@ FIGURES = (
 )
 TABLES = ("models", "scores", "pairs", "claims")  # LaTeX; their CSV twins lie in results/stats/<study>/
 TEXTS = ("methods.md", "references.bib")
+PROVENANCE = ("provenance.json", "changes.diff")  # of the report; the only ones that differ between two equal runs
 NAMES = (
     *(f"{figure}.{kind}" for figure in FIGURES for kind in ("svg", "png")),
     *(f"{table}.tex" for table in TABLES),
@@ -30,3 +31,8 @@ def folder(study: str) -> Path:
 def paths(study: str) -> list[Path]:
     """Every file; `{study}` as the name makes the patterns of the rule's outputs."""
     return [folder(study) / name for name in NAMES]
+
+
+def provenance(study: str) -> list[Path]:
+    """Where the report comes from, for machines, and what its code had that its commit has not."""
+    return [folder(study) / name for name in PROVENANCE]

@@ -5,7 +5,6 @@ import math
 import pytest
 
 from heatproof.report import words
-from heatproof.report.provenance import commit
 
 
 @pytest.mark.parametrize(
@@ -94,23 +93,3 @@ def test_directions():
 
 def test_lists():
     assert [words.listed(list("abc")[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
-
-
-def test_commit_tells_changes_but_not_of_results(tmp_path, monkeypatch):
-    import subprocess
-
-    monkeypatch.chdir(tmp_path)
-    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert "not under version control" in commit()
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
-    subprocess.run([*git, "init", "-q"], check=True)
-    (tmp_path / "code.py").write_text("1")
-    subprocess.run([*git, "add", "code.py"], check=True)
-    subprocess.run([*git, "commit", "-qm", "x"], check=True)
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "table.csv").write_text("1")
-    assert commit().endswith("without changes")
-    (tmp_path / "code.py").write_text("2")
-    assert commit().endswith("with changes that are not committed")

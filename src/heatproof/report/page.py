@@ -65,14 +65,16 @@ class Family:
     described: tables.Table | None
 
 
-def render(inputs: Inputs, config: dict, study_config: dict) -> str:
+def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None = None) -> str:
     """The whole report as HTML.
 
     Args:
         inputs: what the stages before left.
         config: section `report`: title, question, gallery.
-        study_config: the resolved configuration of the study, printed as it is.
+        study_config: the resolved configuration of the study, printed without the folders of absolute paths.
+        record: where the report comes from (`provenance.gather`); gathered here if not given.
     """
+    record = record or provenance.gather(inputs, study_config)[0]
     environment = Environment(
         loader=PackageLoader("heatproof.report"),
         autoescape=True,
@@ -144,7 +146,8 @@ def render(inputs: Inputs, config: dict, study_config: dict) -> str:
         number=words.number,
         inline=words.inline,
         listed=words.listed,
-        facts=provenance.facts(inputs),
+        facts=provenance.facts(record),
+        stages=provenance.stages(record),
         digest=provenance.data_digest(inputs),
         cards=provenance.cards(inputs),
         parameters=provenance.parameters(study_config),

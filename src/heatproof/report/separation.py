@@ -29,7 +29,7 @@ def read() -> pd.DataFrame | None:
     Raises:
         ArtifactError: it is not of its format.
     """
-    return artifacts.read_table(PATH, SCHEMA) if PATH.exists() else None
+    return artifacts.parse_table(PATH, SCHEMA) if PATH.exists() else None
 
 
 def doubtful(table: pd.DataFrame | None, family: str, metric: str) -> bool:
