@@ -13,6 +13,18 @@ include: "rules/stats.smk"
 include: "rules/report.smk"
 
 
+if workflow.is_main_process:  # not where a cluster runs one job
+    before()
+
+
+onstart:
+    begin()
+
+
+onsuccess:
+    tidy()
+
+
 rule all:
     input:
         [results(study) for study in STUDIES],

@@ -1,6 +1,8 @@
+import json
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from shutil import which
 
@@ -9,7 +11,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from snakemake.settings.types import DeploymentMethod
 
-from heatproof import artifacts, paper_files
+from heatproof import artifacts, aside, links, paper_files, queued, running, shards
 from heatproof.config import load, section
 from heatproof.errors import InputError
 from heatproof.fingerprint import data_fingerprint
@@ -30,21 +32,34 @@ except InputError as error:
 
 PLANTED = [name for name, study in STUDIES.items() if study.data.kind == "planted"]
 
+KILLED = (
+    "killed from outside (signal 9), most likely for want of memory: let fewer jobs run at once (--cores, or"
+    " --resources mem_mb=), or set a smaller train.batch_size, explain.batch_size or compute.batch_size"
+)
+
 # Jobs run this checkout with this Python, unless conda gives them one. They wait passively: two jobs with
 # several threads each on as many cores as one of them wants take ten times as long otherwise.
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 shell.prefix(
-    "set -euo pipefail; "
+    f"set -euo pipefail; trap 'test $? != 137 || echo \"{KILLED}\" >&2' EXIT; "
     + ("" if CONDA else f"export PATH='{Path(sys.executable).parent}':$PATH; ")
     + f"export PYTHONPATH='{ROOT / 'src'}' OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0 "
     "CUBLAS_WORKSPACE_CONFIG=:4096:8 MPLBACKEND=Agg; "
 )
 
 
+# No more jobs at once than this machine's memory holds, unless --resources says otherwise. Profiles of clusters have to:
+# which executor runs the jobs is not known yet.
+if workflow.is_main_process and not {"mem", "mem_mb", "mem_mib"} & set(workflow.global_resources):
+    workflow.register_resource("mem_mb", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 10**6)
+
+
 wildcard_constraints:
     study="[^/]+",
     model="[^/]+",
     seed=r"\d+",
+    shard=r"\d+",
+    shards=r"\d+",
     fold=artifacts.TRAINED,
 
 
@@ -59,6 +74,7 @@ REGISTERED = [
 EXPLAINED = r"fold\d+"  # a random split is trained on and tested, to stand beside; nothing of it is explained
 
 
+@cache  # asked for by every job of a rule
 def code(*modules):
     """Paths of the modules that a rule runs, relative to the project."""
     return [os.path.relpath(path, ROOT) for path in source_files(*modules)]
@@ -75,10 +91,19 @@ def threads_of(wildcards):
     return STUDIES[wildcards.study].compute.threads
 
 
+# asked once, where the study is started: a job on a node of a cluster must not come to another answer
+os.environ.setdefault("HEATPROOF_GPU", str(int(which("nvidia-smi") is not None)))
+
+
+def memory_of_training(wildcards):
+    """MB: of PyTorch and a large network, and of what a batch leaves in it for the backward pass."""
+    return 3000 + int(150 * recipe(wildcards).batch_size * (STUDIES[wildcards.study].data.size / 224) ** 2)
+
+
 def gpus_of(wildcards):
     """1 where a job will compute on a GPU."""
     device = STUDIES[wildcards.study].compute.device
-    return int(device == "cuda" or (device == "auto" and which("nvidia-smi") is not None))
+    return int(device == "cuda" or (device == "auto" and os.environ["HEATPROOF_GPU"] == "1"))
 
 
 def data_files(study):
@@ -129,11 +154,7 @@ def results(study):
     maps = [artifacts.heatmap_dir(study, *one) for one in checkpoints(study)]
     return [
         *data_files(study),
-        *(
-            m / name
-            for m in models
-            for name in ("card.json", "model.safetensors", "predictions.parquet", "history.csv")
-        ),
+        *(m / name for m in models for name in MODEL_FILES),
         *(folder / name for folder in maps for name in ("index.parquet", "maps.npy")),
         *(
             folder / "variants" / name
@@ -145,7 +166,53 @@ def results(study):
         *stats_files(study),
         artifacts.report_path(study),
         *paper_files.paths(study),
+        *paper_files.provenance(study),
     ]
+
+
+MODEL_FILES = ("card.json", "model.safetensors", "predictions.parquet", "history.csv")
+
+
+def named(study):
+    """All files that the configuration names: the results, and the models of shuffled labels behind some of them."""
+    found = results(study)
+    if STUDIES[study].explain.variants.random_labels:
+        seed = STUDIES[study].seeds[0]
+        folds = [fold.replace("fold", artifacts.SHUFFLED) for fold in STUDIES[study].data.split.names]
+        models = [artifacts.model_dir(study, m, seed, fold) for m in STUDIES[study].models for fold in folds]
+        found += [model / name for model in models for name in MODEL_FILES]
+    return found
+
+
+def before():
+    """Take away locks that a killed Snakemake left and links of DVC, and bring back results that are named again."""
+    running.clean()
+    try:
+        links.own()
+    except InputError as error:
+        stop(error)
+    for study in STUDIES:
+        aside.bring_back(named(study))
+
+
+def begin():
+    """One Snakemake a folder; no job of a killed one may still write, and this one's can."""
+    try:
+        running.begin()
+        queued.clear()
+        artifacts.check_writable(STUDIES)
+    except InputError as error:
+        stop(error)
+
+
+def tidy():
+    for study in STUDIES:
+        if count := aside.set_aside(study, named(study)):
+            print(
+                f"{study}: {count} files that the configuration no longer names were set aside in {aside.FOLDER}; they"
+                " come back when it names them again",
+                file=sys.stderr,
+            )
 
 
 def data_section(wildcards):
@@ -234,6 +301,36 @@ def shuffled_card(wildcards):
         return []
     fold = wildcards.fold.replace("fold", artifacts.SHUFFLED)
     return artifacts.model_dir(wildcards.study, wildcards.model, wildcards.seed, fold) / "card.json"
+
+
+SHARDED = ("localization", "faithfulness", "complexity")  # families that take all images, one by one
+
+
+def shards_of(study, path):
+    """The shards that a result is joined from. One that is there keeps the number it was made in: another number gives
+    the same bytes, and makes nothing again."""
+    count, record = STUDIES[study].compute.shards, aside.record(path)
+    if path.exists() and record.exists():
+        made = json.loads(record.read_text(encoding="utf-8")).get("input") or []
+        count = sum(re.fullmatch(re.escape(str(path.with_suffix(""))) + r"\.\d+of\d+", one) is not None for one in made)
+    return [shards.folder(path, shard + 1, count) for shard in range(count)] if count > 1 else []
+
+
+def heatmap_parts(wildcards):
+    folder = artifacts.heatmap_dir(wildcards.study, wildcards.model, wildcards.seed, wildcards.fold)
+    return shards_of(wildcards.study, folder / "maps.npy")
+
+
+def score_parts(wildcards):
+    one = wildcards.study, wildcards.model, wildcards.family, wildcards.fold, wildcards.seed
+    return shards_of(wildcards.study, artifacts.score_path(*one)) if wildcards.family in SHARDED else []
+
+
+def shard_options(wildcards, input):
+    """Asks for the input, so that Snakemake takes no note of it: how many shards there are is no reason to run."""
+    if "shard" in wildcards.keys():
+        return f"--shard {wildcards.shard} --shards {wildcards.shards}"
+    return f"--shards {len(input.parts)}" if input.parts else ""
 
 
 def family_code(wildcards):

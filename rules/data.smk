@@ -69,7 +69,7 @@ rule audit:
         "../envs/heatproof.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=2000,
     params:
         config=audit_section,
     message:

@@ -17,7 +17,7 @@ rule train:
     threads: threads_of
     resources:
         gpu=gpus_of,
-        mem_mb=6000,
+        mem_mb=memory_of_training,
     params:
         config=lambda wc: section(recipe(wc)),
         compute=lambda wc: section(STUDIES[wc.study].compute),

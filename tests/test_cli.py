@@ -65,7 +65,7 @@ def test_each_command_has_help(command, capsys):
     assert end.value.code == 0
     text = capsys.readouterr().out
     assert (TOOLS | STAGES)[command] in " ".join(text.split())
-    assert ("--study" in text) == (command in STAGES or command in ("audit", "regions"))  # jobs, too
+    assert ("--study" in text) == (command in STAGES or command in ("audit", "regions", "compare"))  # jobs, too
 
 
 @pytest.mark.parametrize("arguments", [[], ["tarin"], ["data"], ["data", "--study", "x", "--config", "{"], ["--stduy"]])
@@ -142,7 +142,8 @@ def test_a_full_disk_is_one_line(tmp_path):
     try:
         done = heatproof("data", "--study", "toy", "--config", phantoms(300), cwd=tmp_path)
         assert done.returncode == 1
-        assert done.stderr == f"heatproof data: no room left on the disk of {tmp_path}: make some and run again\n"
+        file = "results/data/toy/pixels.npy"
+        assert done.stderr == f"heatproof data: {file}: no room left on its disk: make some and run again\n"
         assert not any(path.is_file() for path in disk.rglob("*"))
     finally:
         subprocess.run(["umount", disk], check=True)

@@ -160,7 +160,7 @@ print(json.dumps(sorted(name for name in sys.modules if name.startswith("heatpro
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    ran = set(json.loads(done.stdout.splitlines()[-1])) - {"heatproof.cli"} - FOLDERS
+    ran = set(json.loads(done.stdout.splitlines()[-1])) - {"heatproof.cli", "heatproof.running"} - FOLDERS
     parts = [config["kind"], *([config["planted"]["kind"]] if config["kind"] == "planted" else [])]
     parts += [key for key in ("contents", "shortcut") if config[key]]
     own = [name for part in parts for name in SOURCES[part]]

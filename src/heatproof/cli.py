@@ -5,6 +5,7 @@ import errno
 import importlib
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from heatproof.errors import InputError
@@ -23,7 +24,13 @@ TOOLS = {
     "regions": "find body and lungs in the images of a study",
     "plan": "say about how long a run will take here, and how much disk",
     "headline": "print what a finished study found, and where its report is",
+    "compare": "tell how far the results of two runs or machines lie apart",
+    "verify": "check results and DVC's cache against their digests",
 }
+NO_ROOM = "no room left on its disk: make some and run again"
+READ_ONLY = "cannot be written: make it writable and run again"
+MENDS = {errno.ENOSPC: NO_ROOM, errno.EDQUOT: NO_ROOM, errno.EROFS: READ_ONLY, errno.EACCES: READ_ONLY}
+IDENTITY = ("family", "study", "model", "seed", "fold", "shard", "variants")  # arguments that tell one job from another
 DESCRIPTION = """\
 heatproof tells whether the heatmaps (such as Grad-CAM) of your image classifiers hold: it trains
 the models, explains their predictions, scores every heatmap and tests the differences.
@@ -68,13 +75,35 @@ def _module(command: str):
     return importlib.import_module(f"heatproof.{places.get(command, command)}")
 
 
+def _alone(parsed: argparse.Namespace) -> AbstractContextManager:
+    """Where a command writes results, the lock that keeps the same job from running twice at once."""
+    if getattr(parsed, "study", None) is None or parsed.command in TOOLS.keys() - {"audit", "regions"}:
+        return nullcontext()
+    from heatproof import running
+
+    parts = (str(value) for value in (getattr(parsed, key, None) for key in IDENTITY) if value not in (None, False))
+    return running.job("-".join((parsed.command, *parts)))
+
+
+def _mend(error: BaseException) -> str | None:
+    """What a user can do about a machine that has no more to give; None of an error that is another's."""
+    from heatproof.memory import ELSE, ran_out
+
+    if ran_out(error):
+        return f"memory ran out ({' '.join(str(error).split())[:100]}): set smaller batches, or {ELSE}"
+    if isinstance(error, OSError) and error.errno in MENDS:
+        return f"{error.filename or Path.cwd()}: {MENDS[error.errno]}"
+    return None
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, 1 for bad input (one line says what to mend) or 2 for wrong usage."""
     arguments = sys.argv[1:] if arguments is None else arguments
     command = next((a for a in arguments if a in STAGES or a in TOOLS), None)
     parsed = _parser(command).parse_args(arguments)
     try:
-        _module(parsed.command).run(parsed)
+        with _alone(parsed):
+            _module(parsed.command).run(parsed)
         sys.stdout.flush()
     except InputError as error:
         print(f"heatproof {parsed.command}: {error}", file=sys.stderr)
@@ -82,13 +111,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # `| head` has seen enough; what is left must not fail again as Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except (MemoryError, OSError, RuntimeError) as error:
+        mend = _mend(error)
+        if mend is None:
             raise
-        where = error.filename or Path.cwd()
-        print(
-            f"heatproof {parsed.command}: no room left on the disk of {where}: make some and run again", file=sys.stderr
-        )
+        print(f"heatproof {parsed.command}: {mend}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"heatproof {parsed.command}: stopped; run again to go on", file=sys.stderr)

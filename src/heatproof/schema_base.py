@@ -1,6 +1,7 @@
 """What every section of the configuration is made of."""
 
 from collections.abc import Callable, Collection
+from string import Formatter
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -18,6 +19,17 @@ class Section(BaseModel):
 def number(value: Any) -> Any:
     """The command line gives texts, and pydantic does not read a literal number out of one."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+def check_places(path: str, name: str = "") -> None:
+    """Raise ValueError unless `{model}` and `{seed}` are all that is to be filled in: formats can do more than that."""
+    try:
+        parts = [part for part in Formatter().parse(path) if part[1] is not None]
+        known = all(field in ("model", "seed") and not spec and not conversion for _, field, spec, conversion in parts)
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError(f"{name}only {{model}} and {{seed}} may stand in braces")
 
 
 def one_of(names: Callable[[], Collection[str]], part: Callable[[str], str] = str) -> AfterValidator:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, create_model, field_serializer, field_validator
 
 from heatproof.registry import CONTROLS, attributes, registered
-from heatproof.schema_base import Distinct, Positive, Section, one_of
+from heatproof.schema_base import Distinct, Positive, Section, check_places, one_of
 
 Method = Annotated[str, one_of(lambda: registered("explain", "method"))]
 Name = Annotated[str, Field(pattern=r"^\w+$")]
@@ -71,10 +71,7 @@ class Explain(Section):
         for name, path in external.items():
             if name in attributes("explain", "method") or name in CONTROLS:
                 raise ValueError(f"{name} is a name of heatproof's own; give your maps another one")
-            try:
-                path.format(model="", seed=0)
-            except (AttributeError, IndexError, KeyError, ValueError):
-                raise ValueError(f"{name}: only {{model}} and {{seed}} may stand in braces") from None
+            check_places(path, f"{name}: ")
         return external
 
     @field_serializer("options")

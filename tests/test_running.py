@@ -1,0 +1,146 @@
+"""One Snakemake a folder, and no job that outlives it: with processes that are really killed."""
+
+import errno
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from heatproof import aside, running
+from heatproof.errors import InputError
+from heatproof.sealing import sidecar
+
+HOLDS = "import sys, time; from heatproof import running; {}; print('holds', flush=True); time.sleep(600)"
+MAIN, JOB = "running.begin()", "running._take('train-s-m', wait=False)"
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + JOB
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(running, "_held", [])
+    monkeypatch.setattr(running, "GRACE", 0.3)
+
+
+@pytest.fixture
+def holder():
+    """Start a process that holds a lock, and see to it that it is gone in the end."""
+    started = []
+
+    def start(what: str) -> subprocess.Popen:
+        process = subprocess.Popen([sys.executable, "-c", HOLDS.format(what)], stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "holds\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_second_snakemake_is_refused_while_the_first_lives_and_not_after_it_was_killed(holder):
+    lock = running.SNAKEMAKES / "0.output.lock"
+    lock.parent.mkdir(parents=True)
+    first = holder(MAIN)
+    lock.touch()
+    running.clean()
+    assert lock.exists(), "a lock of a Snakemake that lives"
+    with pytest.raises(InputError, match=rf"another Snakemake \(process {first.pid}\) runs in this folder"):
+        running.begin()
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    running.clean()
+    assert not lock.exists(), "a lock that a killed one left"
+    lock.touch()
+    running.begin()
+    assert not lock.exists(), "this one's own, which would outlive it"
+
+
+def test_where_no_lock_is_known_those_of_snakemake_stay(monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(running.fcntl, "flock", refuse)
+    lock = running.SNAKEMAKES / "0.output.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    running.clean()
+    running.begin()
+    with running.job("train-s"):
+        assert lock.exists()
+
+
+@pytest.mark.parametrize("how", [JOB, STUBBORN])
+def test_an_orphaned_job_is_ended_before_anything_runs(holder, how, capsys):
+    orphan = holder(how)
+    running.begin()
+    assert orphan.wait(1) in (-signal.SIGTERM, -signal.SIGKILL)
+    assert f"train-s-m: still runs (process {orphan.pid}) though its Snakemake was killed" in capsys.readouterr().err
+    assert [path.name for path in running.FOLDER.iterdir()] == [running.MAIN]
+
+
+@pytest.mark.parametrize("owner", ["elsewhere {}", f"{socket.gethostname()} 1"])
+def test_what_is_no_job_of_this_machine_is_waited_for_and_not_ended(holder, owner, capsys):
+    orphan = holder(JOB)
+    (running.FOLDER / "train-s-m").write_text(owner.format(orphan.pid))
+    reader = subprocess.Popen(
+        [sys.executable, "-c", "from heatproof import running; running.begin()"], stderr=subprocess.PIPE, text=True
+    )
+    assert reader.stderr.readline().endswith("waits for it\n")
+    assert reader.poll() is None and orphan.poll() is None
+    orphan.kill()
+    assert reader.wait(20) == 0
+
+
+def test_the_same_job_runs_once_at_a_time(holder):
+    first = holder(JOB)
+    code = "from heatproof import running\nwith running.job('train-s-m'): print('in', flush=True)"
+    second = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "waits for it" in second.stderr.readline()
+    assert second.poll() is None
+    first.kill()
+    assert second.communicate(timeout=20)[0] == "in\n"
+    assert not list(running.FOLDER.glob("train*")), "a job that has ended leaves nothing"
+
+
+def test_locks_are_not_inherited_by_what_a_job_starts(holder):
+    job = holder(JOB + "; import subprocess; subprocess.Popen(['sleep', '20'], stdout=subprocess.DEVNULL)")
+    assert running._locked(running.FOLDER / "train-s-m") is None
+    job.kill()
+    job.wait()
+    assert running._locked(running.FOLDER / "train-s-m") is not None
+
+
+def _made(path: str, text: str = "bytes") -> Path:
+    """A file as Snakemake leaves it: with its digest and its record."""
+    path = Path(path)
+    for part in (path, sidecar(path), aside.record(path)):
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text)
+    return path
+
+
+def test_what_is_no_longer_named_is_set_aside_and_comes_back_with_its_record():
+    kept, gone = _made("results/models/s/a/card.json"), _made("results/models/s/b/card.json", "old")
+    other, notes = _made("results/models/t/b/card.json"), Path("results/models/s/b/notes.txt")
+    notes.write_text("mine")
+    assert aside.set_aside("s", [kept]) == 1
+    assert kept.exists() and other.exists() and notes.exists() and not gone.exists()
+    assert not sidecar(gone).exists() and not aside.record(gone).exists()
+    aside.bring_back([kept, gone])
+    assert [part.read_text() for part in (gone, sidecar(gone), aside.record(gone))] == ["old"] * 3
+    assert aside.set_aside("s", [kept]) == 1
+    _made(str(gone), "new")
+    aside.bring_back([kept, gone])
+    assert gone.read_text() == "new", "what was made meanwhile stays"
+
+
+def test_empty_folders_go_and_long_names_are_found():
+    path = _made(f"results/heatmaps/s/{'m' * 120}/{'n' * 120}/maps.npy")
+    assert len(aside.record(path).parts) == 4
+    assert aside.set_aside("s", []) == 1
+    assert not Path("results/heatmaps/s").exists() or not any(Path("results/heatmaps/s").iterdir())
