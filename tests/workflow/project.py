@@ -19,16 +19,23 @@ FILES = (
 class Project:
     folder: Path
 
+    @property
+    def environment(self) -> dict[str, str]:
+        found = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV_"))}
+        found["PATH"] = f"{Path(sys.executable).parent}:{found['PATH']}"
+        found |= {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t"}
+        return found | {"GIT_COMMITTER_EMAIL": "t@t", "GIT_CONFIG_GLOBAL": "/dev/null"}
+
     def run(self, *command: str, check: bool = True, **options) -> subprocess.CompletedProcess:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV_"))}
-        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-        environment |= {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t"}
-        environment |= {"GIT_COMMITTER_EMAIL": "t@t", "GIT_CONFIG_GLOBAL": "/dev/null"}
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600, **options
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=600, **options
         )
         assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done
+
+    def start(self, *command: str, **options) -> subprocess.Popen:
+        """Run a command beside the test, in a session of its own so that it can be interrupted alone."""
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, start_new_session=True, **options)
 
     def snakemake(self, *options: str, check: bool = True) -> str:
         done = self.run("snakemake", "--cores", "2", *options, check=check)
@@ -70,7 +77,6 @@ def create(folder: Path) -> Project:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
-    shutil.copy(Path(__file__).parent / "tiny.yaml", folder / "studies")
     project = Project(folder)
     project.edit("params.yaml", "studies: [phantom]", "studies: [tiny]")
     recorded = (folder / "dvc.yaml").read_text().replace("  - results/stats/iq_oth_nccd/metrics.json\n", "")

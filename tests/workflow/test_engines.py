@@ -1,4 +1,4 @@
-"""Both engines for real: what runs, what does not, and what a clone needs."""
+"""Snakemake for real: what runs, what does not, and what is left."""
 
 import json
 import os
@@ -202,47 +202,6 @@ def test_a_study_that_is_to_be_downloaded_can_be_planned(tmp_path):
     source = f"  kind: archive\n  source: mine.zip\n  classes: {{a: a, b: b}}\n  download: {download}"
     project.edit("studies/tiny.yaml", "  kind: phantom", source)
     assert project.planned() == EVERY_STAGE
-
-
-def test_dvc_records_a_run_and_runs_no_more_than_snakemake(project):
-    said = project.run("dvc", "repro").stdout
-    assert jobs(said) == {}, "Snakemake has made everything already"
-    assert project.run("dvc", "status").stdout.strip() == "Data and pipelines are up to date."
-    project.edit("studies/tiny.yaml", "alpha: 0.05", "alpha: 0.06")
-    done = project.run("dvc", "repro")
-    assert jobs(done.stdout + done.stderr) == {"stats": 1, "report": 1}
-    assert project.planned() == {}
-    shown = json.loads(project.run("dvc", "metrics", "show", "--json").stdout)
-    assert "tiny" in str(shown)
-
-
-@pytest.fixture(scope="session")
-def published(finished, tmp_path_factory) -> Project:
-    """The finished project, recorded by DVC, pushed to a local remote and committed."""
-    folder = tmp_path_factory.mktemp("published")
-    project = Project(folder / "project")
-    subprocess.run(["cp", "-a", finished.folder, project.folder], check=True)
-    project.run("dvc", "repro")
-    project.run("dvc", "remote", "add", "--default", "store", str(folder / "store"))
-    project.run("git", "add", "-A")
-    project.run("git", "commit", "-qm", "results")
-    project.run("dvc", "push")
-    return project
-
-
-@pytest.mark.parametrize("attempt", range(10))
-def test_a_clone_that_pulls_has_nothing_to_do(published, tmp_path, attempt):
-    published.run("git", "clone", "-q", str(published.folder), str(tmp_path / "clone"))
-    clone = Project(tmp_path / "clone")
-    clone.run("dvc", "pull")
-    said = clone.snakemake("-n")
-    assert "Nothing to be done" in said
-    assert clone.planned() == {}
-    assert clone.run("git", "status", "--porcelain").stdout == ""
-    if attempt == 0:
-        assert clone.files("stats", "scores", "heatmaps") == published.files("stats", "scores", "heatmaps")
-        clone.edit("studies/tiny.yaml", "alpha: 0.05", "alpha: 0.06")
-        assert clone.planned() == {"stats": 1, "report": 1}
 
 
 def _interrupt_in_training(project: Project, how: signal.Signals) -> None:
