@@ -1,0 +1,403 @@
+"""`heatproof compare` on small results that are made here: what it finds is known."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from heatproof.artifacts import read_table, write_array, write_json, write_table
+from heatproof.cli import main
+from heatproof.comparing import results
+from heatproof.comparing.heatmaps import compare_heatmaps
+from heatproof.comparing.scores import compare_scores
+from heatproof.comparing.verdicts import words
+from heatproof.stats_tables import TABLES
+from heatproof.tables import DEALT, HEATMAPS, NUMBER, PREDICTIONS, SCORES
+
+SIDE, IMAGES = 8, 6
+IDS = [f"i{number}" for number in range(IMAGES)]
+MODELS, MAPS, STATS = "models/s/m/0/fold0", "heatmaps/s/m/0/fold0", "stats/s"
+SCORED = "scores/s/m/0/fold0/localization.parquet"
+
+
+def index(**columns) -> pd.DataFrame:
+    plain = {"group": "g", "target": 1, "predicted": 1, "layer": "l", "grid_height": 2, "grid_width": 2}
+    plain |= {"degenerate": "", "variant": "", "gap": np.nan, "signed": False}
+    return pd.DataFrame(plain | {"image_id": IDS, "method": "cam", "row": range(IMAGES)} | columns)
+
+
+def summary() -> dict:
+    told = {"told_apart": [["m", "n"]], "equivalent": [], "within_seeds": []}
+    text = "In 2 of 6 patients m is better than n (0.25 [0.20, 0.30], p < 0.001)."
+    return {
+        "verdicts": {"localization": {"cam": {"m": "better", "n": "unclear"}}},
+        "population": {"localization": {"cam": "checkpoints"}},
+        "primary": {"localization": {"metric": "iou"}},
+        "omnibus": {"localization": {"cam": {"p": 0.01}}},
+        "shares": {"localization": {"cam": {"models": 0.025}}},
+        "pairs": {"localization": {"cam": told}},
+        "separates": {"localization": {"m": True}},
+        "refused": {"lrp": {"m": "no rule for it"}},
+        "methods_apart": {"localization": []},
+        "comparison": None,
+        "accuracy_relations": {"localization": {"cam": {"p": 0.2, "rho": 0.5}}},
+        "alpha": 0.05,
+        "sentences": [{"family": "localization", "method": "cam", "kind": "verdict", "text": text}],
+    }
+
+
+def row(table: str, **values) -> pd.DataFrame:
+    empty = {column: np.nan if kind == NUMBER else 0 for column, kind in TABLES[table].items()}
+    return pd.DataFrame([empty | {"family": "localization", "metric": "iou", "method": "cam"} | values])[
+        list(TABLES[table])
+    ]
+
+
+def build(root: Path) -> Path:
+    """Results of a study `s` with one trained model; a second one takes part in its verdicts."""
+    draw = np.random.default_rng(0)
+    manifest = pd.DataFrame({"image_id": IDS, "sha256": "0", "source": "x", "label": 1, "group": "g", "truth": ""})
+    write_table(root / "data/s/manifest.parquet", manifest.assign(width=9, height=9, fold0="test"), DEALT)
+    write_array(root / "data/s/pixels.npy", draw.integers(0, 255, (IMAGES, 1, SIDE, SIDE), dtype="uint8"))
+    write_array(root / "data/s/masks.npy", draw.random((IMAGES, SIDE, SIDE)) > 0.5)
+    predicted = pd.DataFrame({"image_id": IDS, "split": "test", "label": 1, "predicted": 1, "p_0": 0.4, "p_1": 0.6})
+    write_table(root / MODELS / "predictions.parquet", predicted, PREDICTIONS)
+    write_array(root / MAPS / "maps.npy", draw.random((IMAGES, SIDE, SIDE)).astype("float32"))
+    write_table(root / MAPS / "index.parquet", index(), HEATMAPS)
+    scores = {"group": "g", "model": "m", "seed": 0, "method": "cam", "metric": "iou", "reason": ""}
+    write_table(root / SCORED, pd.DataFrame({"image_id": IDS, "value": draw.random(IMAGES)} | scores), SCORES)
+    write_json(root / STATS / "summary.json", summary())
+    rows = {
+        "models": {"model": "m", "competent": True},
+        "controls": {"model": "m", "control": "random", "verdict": "better"},
+        "sensitivity": {"question": "controls", "subject": "m", "main": "better", "worst_rank": "unclear"},
+        "claims": {"name": "c", "verdict": "supported"},
+        "pairs": {"factor": "model", "within": "cam", "a": "m", "b": "n", "difference": 0.25},
+        "relations": {"model": "m", "covariate": "lesion_area", "rho": 0.6, "p_corrected": 0.04},
+    }
+    for table, values in rows.items():
+        write_table(root / STATS / f"{table}.csv", row(table, **values), TABLES[table])
+    return root
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    return build(tmp_path_factory.mktemp("built") / "results")
+
+
+@pytest.fixture
+def both(built, tmp_path) -> tuple[Path, Path]:
+    for name in "ab":
+        shutil.copytree(built, tmp_path / name / "results")
+    return tmp_path / "a/results", tmp_path / "b/results"
+
+
+@pytest.fixture
+def compared(both, tmp_path, capsys):
+    """Compare the two folders: the exit code, what was printed, and the study's part of the JSON file."""
+
+    def compare(*options: str) -> tuple[int, str, dict]:
+        file = tmp_path / "out.json"
+        try:
+            code = main(["compare", str(both[0]), str(both[1]), "--json", str(file), *options])
+        except SystemExit as end:
+            code = end.code
+        return code, capsys.readouterr().out, json.loads(file.read_text())["studies"]["s"]
+
+    return compare
+
+
+def change(path: Path, schema: dict, **columns) -> None:
+    write_table(path, read_table(path, schema).assign(**columns), schema)
+
+
+def said(root: Path, edit) -> None:
+    found = summary()
+    edit(found)
+    write_json(root / STATS / "summary.json", found)
+
+
+def test_the_same_bytes(both, compared):
+    code, out, found = compared()
+    assert code == 0 and out.endswith("The same bytes.\n")
+    assert len(found["files"]["data"]["same"]) == 3 and found["verdicts"] is None
+    assert main(["compare", str(both[0].parent), str(both[1])]) == 0, "a project's folder does as well"
+
+
+def test_heatmaps_are_compared_on_their_own_scale(both, compared):
+    maps = np.load(both[0] / MAPS / "maps.npy")
+    changed = maps * 3 + 7
+    write_array(both[1] / MAPS / "maps.npy", changed)
+    code, _, found = compared()
+    row = found["heatmaps"][0]
+    assert code == 0 and row["maps"] == IMAGES and row["largest"] < 1e-5 and row["correlation"] == pytest.approx(1)
+
+    maps[:] = np.arange(SIDE * SIDE).reshape(SIDE, SIDE)
+    changed = maps.copy()
+    changed[2, 0, 1] = 1 + 6.3  # a tenth of the range
+    for root, array in zip(both, (maps, changed), strict=True):
+        write_array(root / MAPS / "maps.npy", array)
+    row = compare_heatmaps(both[0] / MAPS, both[1] / MAPS, tolerance=0.2)[0]
+    assert row["largest"] == pytest.approx(0.1) and row["beyond"] == 0
+    code, out, found = compared()
+    assert code == 3 and found["heatmaps"][0]["beyond"] == 1
+    assert out.splitlines()[-1] == "Apart: heatmaps beyond tolerance (1)."
+    assert compared("--heatmaps", "0.2")[0] == 0
+
+
+def test_the_median_of_rank_correlations(both):
+    draw = np.random.default_rng(1)
+    pair = [draw.integers(0, 9, (IMAGES, SIDE, SIDE)).astype("float32") for _ in range(2)]  # with ties
+    for root, maps in zip(both, pair, strict=True):
+        write_array(root / MAPS / "maps.npy", maps)
+    one, other = (maps.reshape(IMAGES, -1) for maps in pair)
+    expected = np.median([spearmanr(a, b).statistic for a, b in zip(one, other, strict=True)])
+    assert compare_heatmaps(both[0] / MAPS, both[1] / MAPS, 0.01)[0]["correlation"] == pytest.approx(expected)
+
+
+def test_maps_are_matched_by_image_and_class_not_by_row(both):
+    write_array(both[1] / MAPS / "maps.npy", np.load(both[0] / MAPS / "maps.npy")[::-1])
+    shuffled = index().iloc[::-1].assign(row=range(IMAGES))
+    shuffled.loc[0, "target"] = 0  # another class explained
+    shuffled.loc[1, "degenerate"] = "constant"
+    write_table(both[1] / MAPS / "index.parquet", shuffled, HEATMAPS)
+    expected = {"maps": 4, "largest": 0, "beyond": 0, "degenerate_in_one": 1, "only_a": 1, "only_b": 1}
+    assert compare_heatmaps(both[0] / MAPS, both[1] / MAPS, 0.01)[0].items() >= expected.items()
+
+
+def test_scores(both, compared):
+    values = np.array([0.1, 0.2, 0.3, 0.4, 10, 0.6])
+    change(both[0] / SCORED, SCORES, value=values)
+    other = values + np.array([0, 0.01, 0, 0.2, 0.4, np.nan])  # of a score of 10, 0.4 is 4 %
+    frame = read_table(both[0] / SCORED, SCORES).assign(value=other)
+    write_table(both[1] / SCORED, frame.iloc[::-1], SCORES)
+    row = compare_scores(both[0] / SCORED, both[1] / SCORED, tolerance=0.05)[0]
+    assert row["scores"] == 5 and row["largest"] == pytest.approx(0.4) and row["median"] == pytest.approx(0.01)
+    assert (row["beyond"], row["missing_in_one"], row["only_a"], row["only_b"]) == (1, 1, 0, 0)
+    code, out, _ = compared()
+    assert code == 3 and "1 missing in one only" in out
+    assert compared("--scores", "inf")[0] == 0
+
+
+def test_one_score_in_a_hundred_may_jump(both, compared):
+    ids = {"image_id": [f"i{number}" for number in range(200)], "value": 0.5}
+    scores = {"group": "g", "model": "m", "seed": 0, "method": "cam", "metric": "hit_rate", "reason": ""}
+    write_table(both[0] / SCORED, pd.DataFrame(ids | scores), SCORES)
+    for jumps, code in ((2, 0), (3, 3)):
+        values = np.where(np.arange(200) < jumps, 1.0, 0.5)
+        write_table(both[1] / SCORED, pd.DataFrame(ids | scores | {"value": values}), SCORES)
+        assert compared()[0] == code
+
+
+def test_predictions(both, compared):
+    p_1 = [0.6, 0.6, 0.6, 0.6, 0.6, 0.3]
+    columns = {"p_1": p_1, "p_0": [1 - p for p in p_1], "predicted": [1, 1, 1, 1, 1, 0]}
+    change(both[1] / MODELS / "predictions.parquet", PREDICTIONS, **columns)
+    code, _, found = compared()
+    row = found["predictions"][0]
+    assert code == 3 and row["largest"] == pytest.approx(0.3)
+    assert (row["images"], row["beyond"], row["changed"], row["of"]) == (IMAGES, 1, 1, "m/0/fold0")
+
+
+def test_other_images_have_no_tolerance(both, compared):
+    pixels = np.load(both[0] / "data/s/pixels.npy")
+    pixels[3, 0, 0, 0] ^= 4
+    write_array(both[1] / "data/s/pixels.npy", pixels)
+    change(both[1] / "data/s/manifest.parquet", DEALT, fold0=["train", *["test"] * 5])
+    code, out, found = compared("--heatmaps", "inf")
+    assert code == 3 and out.endswith("Apart: other images.\n")
+    assert found["images"] == {
+        "images": IMAGES,
+        "only_a": 0,
+        "only_b": 0,
+        "rows": 1,
+        "pixels": 1,
+        "largest": 4,
+        "masks": 0,
+    }
+
+
+VERDICTS = "localization, cam, m: against all controls"
+CHANGES = [
+    (lambda s: s["verdicts"]["localization"]["cam"].update(m="worse"), VERDICTS, "better", "worse"),
+    (
+        lambda s: s["pairs"]["localization"]["cam"].update(told_apart=[]),
+        "localization, cam: m and n",
+        "m over n",
+        "no difference shown",
+    ),
+    (
+        lambda s: s["omnibus"]["localization"]["cam"].update(p=0.026),
+        "localization, cam: the models differ",
+        "shown",
+        "not shown",
+    ),
+    (
+        lambda s: s["accuracy_relations"]["localization"]["cam"].update(p=0.05, rho=-0.9),
+        "localization, cam: with accuracy",
+        "not shown",
+        "falls",
+    ),
+    (lambda s: s["refused"].clear(), "lrp, m", "refused: no rule for it", "not there"),
+]
+
+
+@pytest.mark.parametrize(("edit", "what", "before", "after"), CHANGES)
+def test_a_verdict_of_the_summary_that_changes_is_named(both, compared, edit, what, before, after):
+    said(both[1], edit)
+    code, out, found = compared()
+    assert found["verdicts"]["changed"] == [{"what": what, "a": before, "b": after}]
+    assert code == 3 and f"{what}: {before} -> {after}" in out
+    assert out.splitlines()[-1] == "Apart: verdicts changed (1)."
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "what"),
+    [
+        ("models", {"competent": False}, "m, 0: models competent"),
+        ("controls", {"verdict": "unclear"}, "localization, iou, cam, m, random: controls verdict"),
+        ("sensitivity", {"worst_rank": "worse"}, "localization, iou, cam, controls, m: sensitivity worst_rank"),
+        ("claims", {"verdict": "undecided"}, "c: claims verdict"),
+        ("pairs", {"difference": -0.25}, "localization, cam: m and n"),
+        ("relations", {"rho": -0.6}, "localization, iou, cam, m, lesion_area: relation"),
+    ],
+)
+def test_a_verdict_of_a_table_that_changes_is_named(both, compared, table, values, what):
+    change(both[1] / STATS / f"{table}.csv", TABLES[table], **values)
+    code, _, found = compared()
+    assert code == 3 and [row["what"] for row in found["verdicts"]["changed"]] == [what]
+
+
+def test_numbers_are_no_verdicts(both, compared):
+    def edit(found):
+        found["omnibus"]["localization"]["cam"]["p"] = 0.0249
+        found["sentences"][0]["text"] = "In 3 of 6 patients m is better than n (0.26 [0.20, 0.31], p = 0.012)."
+
+    said(both[1], edit)
+    change(both[1] / STATS / "pairs.csv", TABLES["pairs"], difference=0.2)
+    code, out, found = compared()
+    assert code == 0 and found["verdicts"]["compared"] == 14
+    assert out.endswith("Within tolerance, and every verdict is the same.\n")
+
+
+def test_a_sentence_that_says_something_else_is_named(both, compared):
+    said(both[1], lambda s: s["sentences"][0].update(text="In 2 of 6 patients n is better than m (0.25)."))
+    code, out, found = compared()
+    assert code == 3 and not found["verdicts"]["changed"]
+    assert "sentences.localization.cam.verdict" in out and "B: In 2 of 6 patients n is better than m" in out
+
+
+def test_an_alarm_of_the_audit_is_a_verdict(both, compared):
+    rows = [{"level": "note", "text": "Noted 0.2."}, {"level": "alarm", "text": "2 copies lie in two splits."}]
+    for root, found in zip(both, (rows[:1], [{"level": "note", "text": "Noted 0.3."}, rows[1]]), strict=True):
+        write_json(root / "data/s/audit.json", {"sentences": found})
+    code, out, found = compared()
+    expected = {"where": "sentences.alarm.text", "a": "not there", "b": "2 copies lie in two splits."}
+    assert code == 3 and found["audit"] == [expected]
+    assert out.endswith("Apart: sentences that say something else (1).\n")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("resnet50 scores 0.41 [0.35, 0.47] (p < 0.001)", "resnet50 scores 0.40 [0.30, 0.50] (p = 0.004)", True),
+        ("hardest control 0.23", "hardest control 0.11 to 0.47", True),
+        ("12% of 1,024, -1e-05, ±0.6.", "3% of 99, 2.5, 1.", True),
+        ("resnet50 is better", "resnet101 is better", False),
+        ("iou_05 rises", "iou_07 rises", False),
+    ],
+)
+def test_words_without_numbers(one, other, alike):
+    assert (words(one) == words(other)) == alike
+
+
+def test_files_and_stages_that_only_one_has(both, compared):
+    (both[0] / MODELS / "history.csv").write_text("")
+    shutil.rmtree(both[1] / "heatmaps")
+    code, out, _ = compared()
+    assert code == 3 and "m/0/fold0/history.csv only in A" in out
+    assert "  not compared, because not in both: heatmaps\n" in out
+    assert out.endswith("Apart: files that only one has (1).\n")
+    (both[0] / MODELS / "history.csv").unlink()
+    code, out, _ = compared()
+    assert code == 0 and out.endswith("The same bytes of what both have.\n")
+
+
+def test_studies_that_only_one_has_are_named(both, compared):
+    shutil.copytree(both[1] / "stats/s", both[1] / "stats/t")
+    code, out, _ = compared()
+    assert code == 0 and f"only in {both[1]}: t" in out
+    assert "only in" not in compared("--study", "s")[1]
+
+
+def _other_size(root: Path) -> list[str]:
+    write_array(root / MAPS / "maps.npy", np.zeros((IMAGES, 4, 4), "float32"))
+    return []
+
+
+def _damaged(root: Path) -> list[str]:
+    path = root / MAPS / "maps.npy"
+    path.write_bytes(path.read_bytes()[:-8])
+    return []
+
+
+def _renamed(root: Path) -> list[str]:
+    for stage in root.iterdir():
+        (stage / "s").rename(stage / "t")
+    return []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (_other_size, r"maps.npy: of shape (4, 4) an image, in the other folder (8, 8)"),
+        (_damaged, r"maps.npy: truncated or altered"),
+        (_renamed, "no study in common (s and t)"),
+        (lambda root: ["--study", "x"], "--study x: not in both folders; in both are: s"),
+        (lambda root: shutil.rmtree(root) or [], "no results there; name a project's folder"),
+        (lambda root: ["--json", str(root / "no/folder/x.json")], "its folder is not there"),
+    ],
+)
+def test_bad_input_is_one_line(both, capsys, spoil, expected):
+    options = spoil(both[1])
+    assert main(["compare", str(both[0]), str(both[1]), *options]) == 1
+    error = capsys.readouterr().err
+    assert expected in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "much"])
+def test_a_tolerance_is_a_number(both, value, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["compare", str(both[0]), str(both[1]), f"--scores={value}"])
+    assert end.value.code == 2 and "--scores" in capsys.readouterr().err
+
+
+def test_memory_does_not_grow_with_the_maps(both, monkeypatch):
+    monkeypatch.setattr(results, "CHUNK", 1 << 17)
+    side, peaks = 64, []
+    for count in (100, 400):
+        draw = np.random.default_rng(0)
+        for root in both:
+            write_array(root / MAPS / "maps.npy", draw.random((count, side, side), dtype="float32"))
+            ids = {"image_id": [f"i{number}" for number in range(count)], "row": range(count), "group": "g"}
+            write_table(root / MAPS / "index.parquet", pd.DataFrame(dict.fromkeys(HEATMAPS, 0) | ids), HEATMAPS)
+        for root in both:
+            change(root / MAPS / "index.parquet", HEATMAPS, degenerate="")
+        tracemalloc.start()
+        compare_heatmaps(both[0] / MAPS, both[1] / MAPS, 0.01)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0], "bytes at the peak, of so many maps and of four times as many"
+
+
+def test_it_starts_without_torch(both):
+    snippet = f"import sys; from heatproof.cli import main; main(['compare', {str(both[0])!r}, {str(both[1])!r}])"
+    done = subprocess.run([sys.executable, "-c", f"{snippet}; print('torch' in sys.modules)"], capture_output=True)
+    assert done.stdout.decode().splitlines()[-1] == "False", done.stderr
