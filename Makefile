@@ -6,13 +6,15 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install run test test-all lint bench lock
+.PHONY: help install run test test-all reproduce test-cluster lint bench lock
 
 help:
 	@echo "make install   everything that heatproof needs, into .venv (about 7 GB, a few minutes)"
 	@echo "make run       install, then the studies of params.yaml; prints what came out and where the report is"
 	@echo "make test      install, then the fast tests"
 	@echo "make test-all  install, then every test; trains tiny models and runs both engines"
+	@echo "make reproduce install, then compute the tiny study twice in clean clones and compare every byte"
+	@echo "make test-cluster  install, then run the tiny study on a Slurm of one node, set up for it (root, Debian)"
 	@echo "make lint      install, then ruff, snakefmt and snakemake --lint"
 	@echo "make bench     install, then time what is timed; writes bench/results.json and bench/README.md"
 	@echo "make lock      resolve envs/requirements.lock anew from pyproject.toml (needs uv)"
@@ -37,6 +39,12 @@ test: install
 test-all: install
 	pytest -q
 
+reproduce: install
+	python -m heatproof.reproduce
+
+test-cluster: install
+	bash tests/cluster/slurm.sh python -m pytest -q tests/cluster
+
 lint: install
 	ruff check .
 	ruff format --check .
@@ -49,3 +57,5 @@ bench: install
 lock:
 	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --extra dev --generate-hashes \
 	  --no-annotate --quiet --custom-compile-command "make lock" --output-file envs/requirements.lock pyproject.toml
+	uv pip compile --no-deps --python-version 3.11 --generate-hashes --constraint envs/requirements.lock \
+	  --no-annotate --quiet --custom-compile-command "make lock" --output-file envs/slurm.lock envs/slurm.in
