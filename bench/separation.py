@@ -168,6 +168,7 @@ def scored(family: str, model: str, manifest: pd.DataFrame, rows: np.ndarray, th
     artifacts.write_table(place / "index.parquet", index, artifacts.HEATMAPS)
     artifacts.write_array(place / "maps.npy", np.concatenate(list(made.values())))
     args = argparse.Namespace(family=family, study=STUDY, model=model, seed=SEED, fold=FOLD, seeds=None, models=None)
+    args.shards, args.shard = 1, None
     args.config, args.compute = options(family), {"device": "cpu", "threads": threads}
     with mock.patch.object(Heatmaps, "stacks", _only(Heatmaps.stacks)):
         importlib.import_module(f"heatproof.score.jobs.{family}").run(args)

@@ -57,7 +57,7 @@ def test_reflink_alone_is_refused_where_the_disk_has_none(tmp_path, monkeypatch,
     monkeypatch.setattr(links, "_reflinks", lambda folder: False)
     if refused:
         with pytest.raises(
-            InputError, match=f"^{refused}: cache.type: reflink: this disk has none, .* make it reflink,copy$"
+            InputError, match=f"^{refused}: cache.type: reflink: this disk has no reflinks, .* make it reflink,copy$"
         ):
             links.check_type()
     else:

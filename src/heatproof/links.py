@@ -34,7 +34,7 @@ def check_type() -> None:
             kind, said = (config["cache"]["type"], path) if config.has_option("cache", "type") else (kind, said)
     if kind.strip(" \"'") == "reflink" and not _reflinks(Path()):
         raise InputError(
-            f"{said}: cache.type: reflink: this disk has none, so DVC can put no file in place; make it reflink,copy"
+            f"{said}: cache.type: reflink: this disk has no reflinks, so DVC puts no file there; make it reflink,copy"
         )
 
 

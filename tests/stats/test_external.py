@@ -255,7 +255,7 @@ def test_the_order_of_the_rows_changes_no_byte(capsys, tmp_path, seeds):
     for draw in range(2):
         shuffled = frame if not draw else frame.sample(frac=1, random_state=draw)
         told(capsys, write(shuffled), "--out", f"out{draw}")
-        folders.append({path.name: path.read_bytes() for path in (tmp_path / f"out{draw}").iterdir()})
+        folders.append({path.name: path.read_bytes() for path in (tmp_path / f"out{draw}").glob("[!.]*")})
     assert folders[0] == folders[1] and len(folders[0]) == len(TOLD) + 1
 
 

@@ -397,8 +397,8 @@ def test_agreement_stands_in_the_summary(write_study):
 
 def test_same_input_same_bytes(write_study):
     args = write_study(LEVELS, accuracy={"weak": 0.7})
-    first = {p.name: p.read_bytes() for _ in [run(args)] for p in artifacts.stats_dir("toy").iterdir()}
-    second = {p.name: p.read_bytes() for _ in [run(args)] for p in artifacts.stats_dir("toy").iterdir()}
+    first = {p.name: p.read_bytes() for _ in [run(args)] for p in artifacts.stats_dir("toy").glob("[!.]*")}
+    second = {p.name: p.read_bytes() for _ in [run(args)] for p in artifacts.stats_dir("toy").glob("[!.]*")}
     assert first == second
     assert set(first) == {f"{name}.csv" for name in stats_tables.TABLES} | {"summary.json", "metrics.json"}
 
