@@ -95,6 +95,10 @@ def threads_of(wildcards):
 os.environ.setdefault("HEATPROOF_GPU", str(int(which("nvidia-smi") is not None)))
 
 
+envvars:
+    "HEATPROOF_GPU",
+
+
 def memory_of_training(wildcards):
     """MB: of PyTorch and a large network, and of what a batch leaves in it for the backward pass."""
     return 3000 + int(150 * recipe(wildcards).batch_size * (STUDIES[wildcards.study].data.size / 224) ** 2)
