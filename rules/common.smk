@@ -1,4 +1,5 @@
 import json
+import atexit
 import os
 import re
 import sys
@@ -25,6 +26,10 @@ def stop(error):
     raise SystemExit(1)
 
 
+if set("{}") & set(str(ROOT)):
+    stop(f"{ROOT}: Snakemake takes braces for wildcards: give the folder another name")
+
+
 try:
     STUDIES = load(ROOT, overrides=workflow.config_settings.overwrite_config)
 except InputError as error:
@@ -40,12 +45,15 @@ KILLED = (
 # Jobs run this checkout with this Python, unless conda gives them one. They wait passively: two jobs with
 # several threads each on as many cores as one of them wants take ten times as long otherwise.
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-shell.prefix(
-    f"set -euo pipefail; trap 'test $? != 137 || echo \"{KILLED}\" >&2' EXIT; "
-    + ("" if CONDA else f"export PATH='{Path(sys.executable).parent}':$PATH; ")
-    + f"export PYTHONPATH='{ROOT / 'src'}' OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0 "
-    "CUBLAS_WORKSPACE_CONFIG=:4096:8 MPLBACKEND=Agg; "
-)
+shell.prefix(f"set -euo pipefail; trap 'test $? != 137 || echo \"{KILLED}\" >&2' EXIT; ")
+os.environ |= {
+    **({} if CONDA else {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}),
+    "PYTHONPATH": str(ROOT / "src"),
+    "OMP_WAIT_POLICY": "passive",
+    "GOMP_SPINCOUNT": "0",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "MPLBACKEND": "Agg",
+}
 
 
 # No more jobs at once than this machine's memory holds, unless --resources says otherwise. Profiles of clusters have to:
@@ -188,25 +196,42 @@ def named(study):
     return found
 
 
+BROUGHT, STARTED = [], []
+
+
 def before():
-    """Take away locks that a killed Snakemake left and links of DVC, and bring back results that are named again."""
-    running.clean()
+    """Take away what a killed Snakemake left and links of DVC, and bring back results that are named again."""
     try:
-        links.own()
+        with running.idle() as free:
+            if free:  # beside a run that is on its way one may look, and no more
+                links.own()
+                for study in STUDIES:
+                    BROUGHT.extend(aside.bring_back(named(study)))
     except InputError as error:
         stop(error)
-    for study in STUDIES:
-        aside.bring_back(named(study))
+    atexit.register(after)
 
 
 def begin():
     """One Snakemake a folder; no job of a killed one may still write, and this one's can."""
     try:
-        running.begin()
-        queued.clear()
+        running.begin(queued.clear)
         artifacts.check_writable(STUDIES)
     except InputError as error:
         stop(error)
+    STARTED.append(True)
+
+
+def after():
+    """Leave results as they were where nothing was computed; tidy where nothing was to be, as `onsuccess` then is not
+    called."""
+    if STARTED:
+        return
+    with running.idle() as free:
+        if free and (workflow.executor_plugin is None or workflow.dryrun):
+            aside.put_away(BROUGHT)
+        elif free:
+            tidy()
 
 
 def tidy():
@@ -315,7 +340,10 @@ def shards_of(study, path):
     the same bytes, and makes nothing again."""
     count, record = STUDIES[study].compute.shards, aside.record(path)
     if path.exists() and record.exists():
-        made = json.loads(record.read_text(encoding="utf-8")).get("input") or []
+        try:
+            made = json.loads(record.read_text(encoding="utf-8")).get("input") or []
+        except ValueError:  # cut off, or being written: Snakemake takes no note of it either
+            made = []
         count = sum(re.fullmatch(re.escape(str(path.with_suffix(""))) + r"\.\d+of\d+", one) is not None for one in made)
     return [shards.folder(path, shard + 1, count) for shard in range(count)] if count > 1 else []
 

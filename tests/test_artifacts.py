@@ -36,7 +36,7 @@ def failure(function, *args) -> str:
         function(*args)
     text = str(caught.value)
     assert isinstance(caught.value, InputError) and "\n" not in text and text.startswith(str(args[0]))
-    assert text.endswith(("; delete the file and run again", "; run snakemake to make it"))
+    assert text.endswith((" delete the file and run again", "; run snakemake to make it"))
     return text.removeprefix(f"{args[0]}: ")
 
 

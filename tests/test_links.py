@@ -1,5 +1,6 @@
 """How DVC puts files in place: what is a link becomes a file, and what cannot work is refused."""
 
+import os
 import subprocess
 
 import pytest
@@ -31,7 +32,7 @@ def test_a_link_that_cannot_become_a_file_says_so(tmp_path, monkeypatch):
     path = tmp_path / "results/data/digest.json"
     path.parent.mkdir(parents=True)
     path.symlink_to(tmp_path / "kept")
-    (path.parent / ".own.part").mkdir()  # as where nothing can be written
+    (path.parent / f".own.{os.getpid()}.part").mkdir()  # as where nothing can be written
     with pytest.raises(InputError, match=r"^results/data/digest\.json: a link .* cache\.type in \.dvc/config"):
         links.own()
     assert path.is_symlink()

@@ -47,14 +47,14 @@ def test_a_second_snakemake_is_refused_while_the_first_lives_and_not_after_it_wa
     lock.parent.mkdir(parents=True)
     first = holder(MAIN)
     lock.touch()
-    running.clean()
-    assert lock.exists(), "a lock of a Snakemake that lives"
+    with running.idle() as free:
+        assert not free and lock.exists(), "a lock of a Snakemake that lives"
     with pytest.raises(InputError, match=rf"another Snakemake \(process {first.pid}\) runs in this folder"):
         running.begin()
     first.send_signal(signal.SIGKILL)
     first.wait()
-    running.clean()
-    assert not lock.exists(), "a lock that a killed one left"
+    with running.idle() as free:
+        assert free and not lock.exists(), "a lock that a killed one left"
     lock.touch()
     running.begin()
     assert not lock.exists(), "this one's own, which would outlive it"
@@ -68,7 +68,8 @@ def test_where_no_lock_is_known_those_of_snakemake_stay(monkeypatch):
     lock = running.SNAKEMAKES / "0.output.lock"
     lock.parent.mkdir(parents=True)
     lock.touch()
-    running.clean()
+    with running.idle() as free:
+        assert free
     running.begin()
     with running.job("train-s"):
         assert lock.exists()
@@ -115,6 +116,22 @@ def test_locks_are_not_inherited_by_what_a_job_starts(holder):
     assert running._locked(running.FOLDER / "train-s-m") is not None
 
 
+def test_the_queue_of_a_cluster_is_cleared_before_jobs_are_waited_for(holder):
+    orphan = holder(JOB)
+    (running.FOLDER / "train-s-m").write_text("node17 4242")
+    running.begin(clear=orphan.kill)  # as scancel does
+    assert orphan.wait(5) == -signal.SIGKILL
+
+
+def test_a_folder_that_cannot_be_written_is_named(monkeypatch):
+    def refuse(self, *_, **__):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"running/snakemake: cannot be written.* chmod -R g\+rwX .heatproof"):
+        running.begin()
+
+
 def _made(path: str, text: str = "bytes") -> Path:
     """A file as Snakemake leaves it: with its digest and its record."""
     path = Path(path)
@@ -144,3 +161,26 @@ def test_empty_folders_go_and_long_names_are_found():
     assert len(aside.record(path).parts) == 4
     assert aside.set_aside("s", []) == 1
     assert not Path("results/heatmaps/s").exists() or not any(Path("results/heatmaps/s").iterdir())
+
+
+@pytest.mark.parametrize(("whole", "named", "stays"), [(False, True, True), (True, True, False), (False, False, False)])
+def test_shards_of_a_killed_run_stay_while_they_are_of_use(whole, named, stays):
+    maps = Path("results/heatmaps/s/a/0/fold0/maps.npy")
+    part = maps.with_suffix(".1of2") / "maps.npy"
+    part.parent.mkdir(parents=True)
+    part.write_text("half")
+    if whole:
+        _made(str(maps))
+    aside.set_aside("s", [maps] if named else [])
+    assert part.exists() == stays
+    assert maps.exists() == (whole and named)
+
+
+def test_what_a_dry_run_brought_back_is_put_away_again():
+    path = _made("results/models/s/a/card.json")
+    aside.set_aside("s", [])
+    brought = aside.bring_back([path])
+    assert brought == [path] and path.exists() and aside.record(path).exists()
+    aside.put_away(brought)
+    assert not path.exists() and not aside.record(path).exists()
+    assert aside.bring_back([path]) == [path]

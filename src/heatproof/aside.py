@@ -3,6 +3,7 @@
 Each goes with its digest and with what Snakemake knows of it, so that nothing is trusted that another run has made.
 """
 
+import re
 import shutil
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
@@ -24,27 +25,45 @@ def record(path: Path) -> Path:
 
 def set_aside(study: str, named: Iterable[Path]) -> int:
     """Move what Snakemake made of a study and the configuration does not name, and say how many files there were."""
-    named, count = set(named), 0
+    named, found = set(named), []
     for stage in artifacts.STAGES:
         for path in sorted((artifacts.RESULTS / stage / study).rglob("*"), reverse=True):  # files before their folders
             if path.is_dir():
-                if not any(path.iterdir()):
-                    path.rmdir()
+                if _left(path, named):
+                    shutil.rmtree(path)
+                    record(path).unlink(missing_ok=True)
             elif path not in named and record(path).exists():
-                count += 1
-                for part in (path, sidecar(path), record(path)):
-                    _move(part, FOLDER / part)
-    return count
+                found.append(path)
+                put_away([path])
+    return len(found)
 
 
-def bring_back(named: Iterable[Path]) -> None:
-    """Move back what the configuration names, is not there and was set aside."""
-    if not FOLDER.exists():
-        return
-    for path in named:
-        if (FOLDER / path).exists() and not path.exists():
-            for part in (path, sidecar(path), record(path)):
-                _move(FOLDER / part, part)
+def _left(folder: Path, named: set[Path]) -> bool:
+    """Whether a folder is a shard that a killed run has left: what it was for is whole by now, or no longer named."""
+    if not re.fullmatch(r".+\.\d+of\d+", folder.name):
+        return False
+    whole = [path for path in named if path.parent == folder.parent and path.stem == folder.stem]
+    return not whole or whole[0].exists()
+
+
+def put_away(paths: Iterable[Path]) -> None:
+    """Move files where `bring_back` finds them, and leave no empty folder behind."""
+    for path in paths:
+        for part in (path, sidecar(path), record(path)):
+            _move(part, FOLDER / part)
+        for folder in path.parents:
+            if folder == artifacts.RESULTS or any(folder.iterdir()):
+                break
+            folder.rmdir()
+
+
+def bring_back(named: Iterable[Path]) -> list[Path]:
+    """Move back what the configuration names, is not there and was set aside; say which."""
+    found = [path for path in named if (FOLDER / path).exists() and not path.exists()] if FOLDER.exists() else []
+    for path in found:
+        for part in (record(path), sidecar(path), path):  # the file last: what is cut off is done again
+            _move(FOLDER / part, part)
+    return found
 
 
 def _move(source: Path, target: Path) -> None:

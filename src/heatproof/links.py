@@ -6,6 +6,7 @@ are. Root is not stopped, and would write through the link into the cache.
 
 import configparser
 import fcntl
+import os
 import shutil
 import stat
 import tempfile
@@ -51,7 +52,10 @@ def _reflinks(folder: Path) -> bool:
 
 def linked(path: Path) -> bool:
     """Whether what is written to this path would reach another one."""
-    facts = path.lstat()
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:  # a job beside this dry run has taken it away
+        return False
     if stat.S_ISLNK(facts.st_mode):
         return path.is_file()
     return stat.S_ISREG(facts.st_mode) and facts.st_nlink > 1
@@ -64,19 +68,27 @@ def own() -> None:
         InputError: one cannot be copied, or DVC cannot put files in place here.
     """
     check_type()
-    found = [path for folder in FOLDERS for path in sorted(folder.rglob("*")) if linked(path)]
+    found = [path for folder in FOLDERS for path in _files(folder) if linked(path)]
     if found:
         line(f"{len(found)} files are links into DVC's cache: each becomes a file of its own, as jobs write in place")
     for path in found:
-        temporary = path.with_name(".own.part")  # a record's name leaves no room for a longer one
+        temporary = path.with_name(f".own.{os.getpid()}.part")  # a record's name leaves no room for a longer one
         try:
             shutil.copy2(path, temporary)
             temporary.chmod(temporary.stat().st_mode | stat.S_IWUSR)
             temporary.replace(path)
+        except FileNotFoundError:
+            continue  # a job has made it anew meanwhile
         except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
             raise InputError(
                 f"{path}: a link into DVC's cache that cannot become a file of its own ({error.strerror}): mend"
                 " that, or set cache.type in .dvc/config to reflink,copy and run `dvc checkout --relink`"
             ) from error
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def _files(folder: Path) -> list[Path]:
+    """Files below a folder; what vanishes meanwhile is left out."""
+    return [Path(place, name) for place, _, names in os.walk(folder) for name in sorted(names)]

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -112,7 +111,8 @@ def compute(study: str, folder: Path, run: Run) -> Path:
         InputError: the commit does not have the study, or the run failed; the message has the end of what it said.
     """
     clone = folder / run.folder
-    shutil.rmtree(clone, ignore_errors=True)
+    if clone.exists():
+        raise InputError(f"{clone}: is there already; name an empty folder")
     clone.parent.mkdir(parents=True, exist_ok=True)
     _git(Path(), "clone", "--quiet", str(Path.cwd()), str(clone), umask=run.umask)
     if not (clone / "studies" / f"{study}.yaml").exists():

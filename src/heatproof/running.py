@@ -10,8 +10,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TextIO
@@ -27,11 +27,14 @@ UNSUPPORTED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 _held: list[TextIO] = []  # locks of this process, kept open until it ends
 
 
-def begin() -> None:
+def begin(clear: Callable[[], None] = lambda: None) -> None:
     """Make this process the one Snakemake of the folder, and see to it that no job of a killed one still writes.
 
+    Args:
+        clear: takes jobs of a killed Snakemake from the queue of a cluster, before those that run are waited for.
+
     Raises:
-        InputError: another Snakemake runs here.
+        InputError: another Snakemake runs here, or the folder is another user's.
     """
     if not _take(MAIN, wait=False):
         raise InputError(
@@ -39,17 +42,23 @@ def begin() -> None:
         )
     if _known():
         _unlock()  # this lock says all that Snakemake's say, and it does not stay behind
+    clear()
     for path in sorted(FOLDER.iterdir()):
         if path.name != MAIN:
             _outlive(path)
 
 
-def clean() -> None:
-    """Take away the locks of Snakemake that a killed one left: those that are there while none runs."""
-    if any(SNAKEMAKES.glob("*.lock")) and _known():
-        file = _locked(FOLDER / MAIN)
+@contextmanager
+def idle() -> Iterator[bool]:
+    """Whether no Snakemake computes in this folder, and none begins to meanwhile; locks that a killed one left are
+    taken away."""
+    file = _locked(FOLDER / MAIN)
+    if file is not None and _known():
+        _unlock()
+    try:
+        yield file is not None
+    finally:
         if file is not None:
-            _unlock()
             file.close()
 
 
@@ -97,9 +106,8 @@ def _take(name: str, *, wait: bool) -> bool:
 
 def _locked(path: Path, *, wait: bool = False) -> TextIO | None:
     """The open file with its lock, or None where another process holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        file = path.open("a+", encoding="utf-8")
+        file = _opened(path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
@@ -109,9 +117,27 @@ def _locked(path: Path, *, wait: bool = False) -> TextIO | None:
             if error.errno not in UNSUPPORTED:
                 raise
             return file  # a file system without locks: Snakemake's own have to do
-        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            return file
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
         file.close()  # its last holder has removed it meanwhile
+
+
+def _opened(path: Path) -> TextIO:
+    """Open a lock for whoever may write in its folder: users of one group share them."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+        if os.fstat(file.fileno()).st_uid == os.geteuid():
+            os.fchmod(file.fileno(), 0o666)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise InputError(
+            f"{error.filename}: cannot be written, and has to say who computes here: make it writable, for a group by"
+            f" chmod -R g+rwX {FOLDER.parent}"
+        ) from error
+    return file
 
 
 def _holder(path: Path) -> str:

@@ -39,6 +39,9 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.part")
     try:
         yield temporary
+        umask = os.umask(0)  # safetensors lets nobody else read, whatever the user wants
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     except Exception as error:
         code = _code(error)
@@ -89,13 +92,17 @@ def verify(path: Path) -> None:
     except FileNotFoundError:
         raise ArtifactError(f"{path}: not there; run snakemake to make it") from None
     except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read ({error.strerror}); {REBUILT}") from error
+        mend = "make it readable" if error.errno == errno.EACCES else REBUILT
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror}); {mend}") from error
     try:
         written = sidecar(path).read_text(encoding="utf-8").split(" ")[0]
     except (OSError, UnicodeDecodeError):
         raise ArtifactError(f"{path}: {sidecar(path).name} is not beside it; {REBUILT}") from None
     if found != written:
-        raise ArtifactError(f"{path}: truncated or altered since it was written (another SHA-256); {REBUILT}")
+        raise ArtifactError(
+            f"{path}: truncated or altered since it was written (another SHA-256); bring it back by `dvc checkout"
+            f" {path}` if DVC has it, or {REBUILT}"
+        )
     _verified[path.absolute()] = state
 
 

@@ -104,13 +104,16 @@ def _recorded(cache: Path) -> dict[Path, Path]:
     if not LOCK.exists():
         return {}
     found = {}
-    for stage in yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"].values():
-        for out in stage.get("outs", []):
-            folder, stored = Path(out["path"]), cache / out["md5"][:2] / out["md5"][2:]
-            found[folder] = stored
-            if stored.suffix == ".dir" and _sound(stored):  # those of results/stats, which git keeps, are not there
-                for entry in json.loads(stored.read_text(encoding="utf-8")):
-                    found[folder / entry["relpath"]] = cache / entry["md5"][:2] / entry["md5"][2:]
+    try:
+        stages = yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"].values()
+        outs = [(Path(out["path"]), out["md5"]) for stage in stages for out in stage.get("outs", [])]
+    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{LOCK}: not as DVC writes it: mend a conflict of git's in it, or run `dvc repro`") from error
+    for folder, name in outs:
+        stored = found[folder] = cache / name[:2] / name[2:]
+        if stored.suffix == ".dir" and _sound(stored):  # those of results/stats, which git keeps, are not there
+            for entry in json.loads(stored.read_text(encoding="utf-8")):
+                found[folder / entry["relpath"]] = cache / entry["md5"][:2] / entry["md5"][2:]
     return found
 
 

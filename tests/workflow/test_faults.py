@@ -36,7 +36,10 @@ def test_nothing_is_computed_from_a_damaged_file(project, finished, file, old, n
     _damage(project.folder / file, how)
     project.edit("studies/tiny.yaml", old, new)  # so that somebody reads it
     said = project.snakemake(check=False)
-    assert f"{file}: truncated or altered since it was written (another SHA-256); delete the file and run again" in said
+    assert (
+        f"{file}: truncated or altered since it was written (another SHA-256); bring it back by `dvc checkout {file}`"
+        in said
+    )
     assert "Traceback" not in said
     (project.folder / file).unlink()
     project.snakemake()

@@ -17,11 +17,28 @@ STAGES = {  # of the pipeline, in its order: how the names of their files begin
 }
 
 
-def read(study: str, models: Sequence[str]) -> dict[str, dict | None]:
+def read(
+    study: str,
+    models: Sequence[str],
+    seeds: Sequence[int] | None = None,
+    folds: Sequence[str] | None = None,
+    families: Sequence[str] | None = None,
+) -> dict[str, dict | None]:
     """Stage -> how many `jobs` were measured, and in seconds their sum `total` and the `longest`; None without any.
 
-    A job counts with its last run. Files of models that the study no longer has are left aside.
+    A job counts with its last run. Jobs of models, seeds, folds and families that the study no longer has do not.
     """
+
+    def counts(parts: tuple[str, ...]) -> bool:
+        *place, name = parts
+        family = re.match(r"score-(\w+)", name)
+        return (
+            (not place or place[0] in models)
+            and not (seeds is not None and any(p.isdigit() and int(p) not in seeds for p in place[1:]))
+            and not (folds is not None and any(p.startswith("fold") and p not in folds for p in place[1:]))
+            and not (families is not None and family and family[1] not in families)
+        )
+
     folder = BENCHMARKS / study
     found: dict[str, list[float]] = {stage: [] for stage in STAGES}
     for path in sorted(folder.rglob("*.tsv")):
@@ -29,7 +46,7 @@ def read(study: str, models: Sequence[str]) -> dict[str, dict | None]:
         begin = re.split(r"[-.]", path.name)[0]
         stage = next((stage for stage, begins in STAGES.items() if begin in begins), None)
         seconds = _seconds(path)
-        if stage and seconds is not None and (len(parts) == 1 or parts[0] in models):
+        if stage and seconds is not None and counts(parts):
             found[stage].append(seconds)
     return {
         stage: {"jobs": len(all_of), "total": round(sum(all_of), 2), "longest": max(all_of)} if all_of else None

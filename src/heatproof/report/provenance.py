@@ -53,7 +53,7 @@ def gather(inputs: Inputs, study_config: dict) -> tuple[dict, bytes]:
         "packages": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "machine": machine.describe(),
         "threads": (study_config.get("compute") or {}).get("threads"),
-        "durations": durations.read(inputs.study, inputs.models),
+        "durations": durations.read(inputs.study, inputs.models, inputs.seeds, inputs.folds, inputs.families),
         "seeds": list(inputs.seeds),
         "methods": list(inputs.methods),
     }
