@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bench import audit_bench, cam_bench, memory_bench, road_bench, statistics_bench, study_bench
+from bench import audit_bench, cam_bench, growth, memory_bench, road_bench, statistics_bench, study_bench
 from heatproof.explain.cam import gradcam
 from heatproof.explain.methods import Batch
 from heatproof.progress import line
@@ -27,7 +27,7 @@ from heatproof.train.loop import train
 from heatproof.train.model import ImageSet, build, prepare
 
 HERE = Path(__file__).parent
-MODULES = (road_bench, cam_bench, memory_bench, audit_bench, study_bench)
+MODULES = (road_bench, cam_bench, memory_bench, growth, audit_bench, study_bench)
 RUNS, MODEL, SIZE, IMAGES, STEPS = 5, "resnet50", 224, 8, 28
 WHAT = {
     "deletion_insertion_over_model": f"deletion and insertion, {STEPS} steps: wall time / time inside the model",
@@ -115,7 +115,7 @@ def table(results: dict) -> str:
 def timed(name: str) -> dict:
     """Median and runs of what is timed, after one to warm up."""
     function = next(vars(module)[name] for module in (sys.modules[__name__], *MODULES) if name in vars(module))
-    count = study_bench.RUNS.get(name, RUNS)
+    count = (study_bench.RUNS | growth.RUNS).get(name, RUNS)
     warm = int(count > 1)
     runs = []
     for number in range(count + warm):

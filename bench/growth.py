@@ -1,0 +1,164 @@
+"""What more images, methods, models and seeds cost: whether time and memory a unit stay flat.
+
+A job's cost is the CPU time of its process, which a busy machine changes least, and its peak of memory that no file
+backs. The ratio is that of what one more unit costs at the large end and at the small end, so that starting Python and
+torch does not hide growth: 1 is flat, 1.2 is a fifth dearer.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import chdir
+from functools import cache, partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench.memory_bench import MODEL, SIZE, _anonymous, _write_study
+from heatproof import artifacts
+from heatproof.config import load, section
+from heatproof.progress import line
+
+ROOT = Path(__file__).parents[1]
+IMAGES, METHODS, MODELS, SEEDS = (100, 8_000, 20_000), (1, 10, 20), (5, 30, 50), (2, 6, 10)
+JOBS = {  # what grows, and the jobs that are timed
+    "images": ("data", "explain", "localization", "complexity", "faithfulness"),
+    "methods": ("localization", "stats"),
+    "models": ("stats",),
+    "seeds": ("stats",),
+}
+SIZES = {"images": IMAGES, "methods": METHODS, "models": MODELS, "seeds": SEEDS}
+KINDS = {
+    "time": "CPU time of one more (of models: one more pair) at the large end / at the small end",
+    "memory": "peak anonymous memory at the large end / at the small end",
+}
+WHAT = {
+    f"{kind}_by_{what}": f"{said}, {sizes[0]:,} to {sizes[-1]:,} {what}, the largest of {', '.join(JOBS[what])}"
+    for what, sizes in SIZES.items()
+    for kind, said in KINDS.items()
+}
+RUNS = dict.fromkeys(WHAT, 1)
+
+
+def cost(*job: str) -> tuple[float, int]:
+    """CPU seconds of a job and the KiB of its peak, looked at fifty times a second."""
+    before, peak = os.times(), 0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "heatproof", *job], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    while process.poll() is None:
+        peak = max(peak, _anonymous(process.pid))
+        time.sleep(0.02)
+    if process.returncode:
+        raise RuntimeError(process.stderr.read().decode())
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system, peak
+
+
+def _checkpoint(*command: str) -> list[str]:
+    compute = json.dumps({"device": "cpu", "threads": 1, "batch_size": 64})
+    return [*command, "--model", MODEL, "--seed", "0", "--fold", "fold0", "--compute", compute]
+
+
+def _data(images: int) -> list[str]:
+    data = {"size": SIZE, "phantom": {"patients": images // 2, "slices": 2}}
+    tiny = load(ROOT, {"data": data}, ["tiny"])["tiny"]
+    resolved = {"class_names": tiny.data.class_names, "group_kind": tiny.group_kind, "fingerprint": None}
+    return ["data", "--study", f"of{images}", "--config", section(tiny.data.model_dump(exclude={"audit"}), resolved)]
+
+
+def _explain(images: int) -> list[str]:
+    _write_study(f"of{images}", images)
+    options = {"methods": ["gradcam", "integrated_gradients"], "options": {"integrated_gradients": {"steps": 4}}}
+    config = load(ROOT, {"explain": options | {"images_per_group": 2, "min_grid": 1}}, ["tiny"])["tiny"].explain
+    command = ["explain", "--study", f"of{images}", "--config", section(config.model_dump(exclude={"variants"}))]
+    return _checkpoint(*command)
+
+
+def _score(family: str, images: int, methods: int = 1) -> list[str]:
+    study = f"of{images}"
+    _write_study(study, images)
+    folder = artifacts.heatmap_dir(study, MODEL, 0, "fold0")
+    maps = artifacts.read_array(folder / "maps.npy")
+    index = artifacts.read_table(folder / "index.parquet", artifacts.HEATMAPS)
+    many = [index.assign(method=f"noise{n}", row=index["row"] + n * images) for n in range(methods)]
+    artifacts.write_array(folder / "maps.npy", np.concatenate([maps] * methods))
+    artifacts.write_table(folder / "index.parquet", pd.concat(many), artifacts.HEATMAPS)
+    options = {"images": images, "steps": 2, "baselines": ["mean"], "batch_size": 64}
+    config = json.dumps(options if family == "faithfulness" else {})
+    return _checkpoint("score", family, "--study", study, "--config", config)
+
+
+def _stats(models: int = 5, seeds: int = 2, methods: int = 1, images: int = 240) -> list[str]:
+    """Predictions that are right, and scores that differ between models and patients: of so many cells that the mixed
+    model, whose time grows with their cube, is left out at every size."""
+    study, names = "tested", [f"model{n}" for n in range(models)]
+    of_study = [f"noise{n}" for n in range(methods)]
+    _write_study(study, images)
+    manifest, draw = artifacts.read_manifest(study), np.random.default_rng(0)
+    artifacts.write_json(artifacts.data_dir(study) / "digest.json", {"classes": ["a", "b", "c"]})
+    label = manifest["label"].to_numpy("int64")
+    sure = pd.DataFrame(np.eye(3)[label], columns=[f"p_{k}" for k in range(3)])
+    predictions = manifest[["image_id", "split", "label"]].assign(predicted=label).join(sure)
+    test = manifest.loc[manifest["split"] == "test", ["image_id", "group"]]
+    easy = dict(zip(test["group"], draw.normal(size=len(test)), strict=True))
+    for place, model in enumerate(names):
+        level = test["group"].map(easy) + place / models
+        for seed in range(seeds):
+            path = artifacts.model_dir(study, model, seed, "fold0") / "predictions.parquet"
+            artifacts.write_table(path, predictions, artifacts.PREDICTIONS)
+            parts = [
+                test.assign(method=method, metric="relevance_rank_accuracy", value=level + draw.normal(size=len(test)))
+                for method in [*of_study, "random", "lowres_noise", "center", "other_image"]
+            ]
+            scores = pd.concat(parts).assign(model=model, seed=seed, reason="")
+            artifacts.write_table(
+                artifacts.score_path(study, model, "localization", "fold0", seed), scores, artifacts.SCORES
+            )
+    tiny = load(ROOT, {}, ["tiny"])["tiny"]
+    resolved = {"group_kind": "patient", "patients_known": True, "split_by": "patient", "claims": {}}
+    score = {"families": ["localization"], "primary": {"localization": "relevance_rank_accuracy"}}
+    command = ["stats", "--study", study, "--models", *names, "--seeds", *map(str, range(seeds))]
+    command += ["--folds", "fold0", "--methods", *of_study]
+    return [*command, "--config", section(tiny.stats, resolved), "--score-config", json.dumps(score)]
+
+
+def called(job: str, what: str, size: int) -> list[str]:
+    """Write what a job of that size reads, and say how it is called."""
+    if job == "stats":
+        return _stats(**{what: size})
+    if what == "methods":
+        return _score(job, 1_000, size)
+    return {"data": _data, "explain": _explain}.get(job, lambda images: _score(job, images))(size)
+
+
+@cache
+def ratios(job: str, what: str) -> dict[str, float]:
+    costs = {}
+    for size in SIZES[what]:
+        with tempfile.TemporaryDirectory() as folder, chdir(folder):
+            costs[size] = cost(*called(job, what, size))
+    seconds, memory = ({size: of[place] for size, of in costs.items()} for place in (0, 1))
+    few, _, many = SIZES[what]
+    early, late = ((seconds[b] - seconds[a]) / (_units(what, b) - _units(what, a)) for a, b in pairwise(SIZES[what]))
+    found = {"time": late / early, "memory": memory[many] / memory[few]}
+    said = "; ".join(f"{size:,}: {of[0]:.1f} s, {of[1] / 1024:.0f} MiB" for size, of in costs.items())
+    line(f"{job} by {what}: {said}: time {found['time']:.2f}, memory {found['memory']:.2f}")
+    return found
+
+
+def _units(what: str, size: int) -> int:
+    """Models are tested in pairs."""
+    return size * (size - 1) // 2 if what == "models" else size
+
+
+def _largest(kind: str, what: str) -> float:
+    return max(ratios(job, what)[kind] for job in JOBS[what])
+
+
+globals().update({f"{kind}_by_{what}": partial(_largest, kind, what) for kind in KINDS for what in JOBS})
