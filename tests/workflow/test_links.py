@@ -53,4 +53,4 @@ def test_reflinks_alone_work_or_are_refused_by_a_line(clone):
     else:
         done = clone.run("snakemake", "-n", check=False)
         assert done.returncode == 1
-        assert "\n.dvc/config.local: cache.type: reflink: this disk has none" in done.stderr, done.stderr
+        assert "\n.dvc/config.local: cache.type: reflink: this disk has no reflinks" in done.stderr, done.stderr
