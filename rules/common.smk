@@ -48,7 +48,8 @@ CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 shell.prefix(f"set -euo pipefail; trap 'test $? != 137 || echo \"{KILLED}\" >&2' EXIT; ")
 os.environ |= {
     **({} if CONDA else {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}),
-    "PYTHONPATH": str(ROOT / "src"),
+    # before what the user has there, which may be how a plugin of Snakemake's is found, by jobs too
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
     "OMP_WAIT_POLICY": "passive",
     "GOMP_SPINCOUNT": "0",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",

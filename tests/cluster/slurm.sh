@@ -3,6 +3,7 @@
 # COMMAND finds Snakemake's plugin for it. The node has two GPUs that are none, so that asking for one can be tested.
 # Debian or Ubuntu, as root.
 set -euo pipefail
+export PATH=$PATH:/usr/sbin:/sbin  # where Slurm's and munge's daemons are, and an environment made bare has not
 here=$(cd "$(dirname "$0")" && pwd)
 conf=/etc/slurm/slurm.conf
 mark="# written by tests/cluster/slurm.sh"
