@@ -387,11 +387,15 @@ def scored_files(wildcards):
 
 
 def family_section(wildcards):
-    """The part of section `score` that a family reads, with the names of the regions where it reads those."""
+    """The part of section `score` that a family reads; for localization with its regions, and its classes by index."""
     study = STUDIES[wildcards.study]
     options = getattr(study.score, wildcards.family, None)
-    regions = {"regions": study.data.regions} if wildcards.family == "localization" else {}
-    return section((options.model_dump() if options else {}) | regions)
+    found = options.model_dump() if options else {}
+    if wildcards.family == "localization":
+        found["regions"] = study.data.regions
+        if classes := found.pop("classes"):
+            found["labels"] = [study.data.class_names.index(name) for name in classes]
+    return section(found)
 
 
 def captioned(path, caption, part, label):

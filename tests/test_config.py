@@ -35,6 +35,7 @@ def project(tmp_path):
             (tmp_path / path).write_text(text, encoding="utf-8")
         return load(tmp_path, **options)
 
+    write.root = tmp_path
     return write
 
 
@@ -54,6 +55,51 @@ def test_what_is_shipped_loads():
     assert studies["iq_oth_nccd"].group_kind == "lookalike"
     assert studies["iq_oth_nccd"].train.recipe("vit_base_patch16_224").lr == 1e-4
     assert studies["iq_oth_nccd"].train.recipe("resnet50").lr == 1e-3
+
+
+def test_a_study_takes_what_it_does_not_set_from_the_one_that_it_extends(project):
+    first = {"extends": "second", "train": {"epochs": 7}}
+    second = {"extends": "third", "train": {"epochs": 6, "lr": 0.2}, "seeds": [5]}
+    for name, content in {"second": second, "third": SMALL | {"train": {"lr": 0.3, "batch_size": 3}}}.items():
+        project(SMALL, {})
+        (project.root / f"studies/{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    study = project({"train": {"lr": 0.1, "weight_decay": 0.5}}, first)["toy"]
+    recipe = study.train.recipe("test_resnet")
+    assert (recipe.epochs, recipe.lr, recipe.batch_size, recipe.weight_decay) == (7, 0.2, 3, 0.5)
+    assert study.seeds == [5] and study.models == ["test_resnet"]
+    said = message(project, {}, {"extends": "second", "train": {"lr": 0}})
+    assert said == "studies/toy.yaml: train.lr: 0: input should be greater than 0"
+    (project.root / "studies/third.yaml").write_text("trian: {}", encoding="utf-8")
+    assert message(project, SMALL, first) == "studies/third.yaml: trian: unknown key; did you mean train or setting?"
+    (project.root / "studies/third.yaml").write_text("extends: toy", encoding="utf-8")
+    expected = "studies/third.yaml: extends: 'toy': goes round in a circle; let it extend a study that does not"
+    assert message(project, SMALL, first) == expected
+    for wrong in ("secnd", ["second"], 3):
+        said = message(project, SMALL, {"extends": wrong})
+        assert said.startswith(f"studies/toy.yaml: extends: {wrong!r}: no file studies/{wrong}.yaml; ")
+
+
+def test_every_study_that_is_shipped_loads():
+    names = sorted(path.stem for path in (ROOT / "studies").glob("*.yaml"))
+    studies = load(ROOT, studies=names)
+    full, small = studies["iq_oth_nccd_full"], studies["iq_oth_nccd"]
+    assert full.data.model_copy(update={"size": 64}) == small.data and full.models == small.models
+    assert (full.data.size, full.train.weights, small.train.weights) == (224, "pretrained", "scratch")
+    marked = [studies[name] for name in names if name.startswith("planted_ct_mark_")]
+    assert [study.data.shortcut.rate for study in marked] == [0.5, 0.7, 0.8, 0.9, 1.0]
+    assert {study.data.shortcut.test_rate for study in marked} == {0.5}
+
+
+def test_what_a_shortcut_needs(project):
+    where = "studies/toy.yaml: data: "
+    data = {"kind": "phantom", "regions": ["cue"]}
+    assert message(project, SMALL, {"data": data}).startswith(f"{where}data.regions: there is no cue without")
+    data = {"kind": "phantom", "shortcut": {"test_rate": 0.5}, "split": {"folds": 3}}
+    assert message(project, SMALL, {"data": data}).startswith(f"{where}data.shortcut.test_rate needs one test split")
+    said = message(project, SMALL, {"score": {"localization": {"classes": ["tumour"]}}})
+    assert "score.localization.classes: 'tumour' is no class; allowed: normal, benign, malignant" in said
+    said = message(project, SMALL, {"score": {"primary": {"localization": "inside_cue"}}})
+    assert said.startswith("studies/toy.yaml: score.primary.localization: 'inside_cue': did you mean ")
 
 
 def test_the_command_line_goes_before_the_study_and_the_study_before_what_is_shared(project):
@@ -79,7 +125,7 @@ def test_sections_are_merged_and_lists_and_values_replaced():
 @pytest.mark.parametrize(
     ("toy", "expected"),
     [
-        ({"trian": {"epochs": 1}}, "studies/toy.yaml: trian: unknown key; did you mean train?"),
+        ({"trian": {"epochs": 1}}, "studies/toy.yaml: trian: unknown key; did you mean train or setting?"),
         ({"train": {"epoch": 1}},
          "studies/toy.yaml: train.epoch: 1: unknown key; did you mean epochs or warmup_epochs?"),
         (
@@ -372,7 +418,7 @@ def test_a_mistake_in_what_studies_share_is_said_once(project, tmp_path):
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies/other.yaml").write_text("")
     assert message(project, SMALL | {"trian": 1, "studies": ["toy", "other"]}) == (
-        "params.yaml: trian: 1: unknown key; did you mean train?"
+        "params.yaml: trian: 1: unknown key; did you mean train or setting?"
     )
 
 

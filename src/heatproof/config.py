@@ -1,7 +1,8 @@
 """The configuration: read once, checked whole, handed to each job as its own section.
 
-Only this module reads `params.yaml` and `studies/`. What a study does not set comes from
-`params.yaml`; what the command line sets (`snakemake --config key=value`) goes before both.
+Only this module reads `params.yaml` and `studies/`. What a study does not set comes from the study that it
+`extends`, if it names one, then from `params.yaml`; what the command line sets (`snakemake --config key=value`) goes
+before all of them.
 """
 
 import difflib
@@ -63,8 +64,7 @@ def load(
             mistakes.append(f"studies/{name}.yaml: {name!r}: a study's name is made of letters, digits, _ . and -")
             continue
         try:
-            own = f"studies/{name}.yaml"
-            layers = {"params.yaml": shared, own: _read(root, own), "command line": overrides}
+            layers = {"params.yaml": shared, **_layers(root, name, known), "command line": overrides}
             loaded[name] = _study(layers)
         except InputError as error:
             mistakes.append(str(error))
@@ -102,6 +102,23 @@ def _read(root: Path, name: str) -> dict:
     if not isinstance(content, dict):
         raise InputError(f"{name}: must be keys and values, not a {type(content).__name__}")
     return content
+
+
+def _layers(root: Path, name: str, known: list[str]) -> dict[str, dict]:
+    """The file of a study after those that it extends, the first one first."""
+    found: dict[str, dict] = {}
+    while True:
+        file = f"studies/{name}.yaml"
+        content = _read(root, file)
+        found = {file: content} | found
+        base = content.pop("extends", None)
+        if base is None:
+            return found
+        if base not in known:
+            raise InputError(f"{file}: extends: {base!r}: no file studies/{base}.yaml; {_nearest(base, known)}")
+        if f"studies/{base}.yaml" in found:
+            raise InputError(f"{file}: extends: {base!r}: goes round in a circle; let it extend a study that does not")
+        name = base
 
 
 def _study(layers: dict[str, dict]) -> Study:

@@ -134,6 +134,26 @@ class Claim(Section):
         return self
 
 
+def _reported(value: float) -> float:
+    if not 0 < value <= 1:
+        mend = f", such as {value / 100:g} for {value:g}%" if 1 < value <= 100 else ""
+        raise ValueError(f"must be a share above 0 and at most 1{mend}")
+    return value
+
+
+Reported = dict[Architecture, Annotated[float, AfterValidator(_reported)]]
+
+
+class Published(Section):
+    """What somebody reports of architectures, to stand beside what the study measures."""
+
+    source: str  # a paper, a DOI
+    table: str = ""  # where it stands there
+    note: str = ""  # what differs from this study, and what is not known of it
+    accuracy: Annotated[Reported, Field(min_length=1)]
+    f1_macro: Reported = {}
+
+
 class Stats(Section):
     test: Literal["friedman", "rm_anova"] = "friedman"  # the one that verdicts rest on; the other stands beside it
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
@@ -142,6 +162,7 @@ class Stats(Section):
     power: Annotated[float, Field(gt=0.5, lt=1)] = 0.8
     competence_margin: Annotated[float, Field(ge=0, lt=1)] = 0.1
     claims: dict[str, Claim | None] = {}  # null takes a claim of params.yaml back
+    published: dict[str, Published | None] = {}
     seed: int = 0
 
     @field_validator("margin")
@@ -164,6 +185,7 @@ class Report(Section):
 class Study(Section):
     """Everything that one study does."""
 
+    setting: Annotated[str, Field(min_length=1)] | None = None  # what was made smaller than it should be, in a sentence
     task: Literal["multiclass", "multilabel"] = "multiclass"
     models: Annotated[list[Architecture], Field(min_length=1), Distinct]
     seeds: Annotated[list[Seed], Field(min_length=1), Distinct] = [0, 1]
@@ -190,6 +212,15 @@ class Study(Section):
         if task == "multilabel":
             raise ValueError("multilabel is not built yet; multiclass is")
         return task
+
+    @model_validator(mode="after")
+    def _scored_classes(self):
+        for name in self.score.localization.classes or ():
+            if name not in self.data.class_names:
+                raise ValueError(
+                    f"score.localization.classes: {name!r} is no class; allowed: {', '.join(self.data.class_names)}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _primaries(self):
@@ -224,3 +255,16 @@ class Study(Section):
     def group_kind(self) -> str:
         """What a group is."""
         return self.data.group_kind
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """What `stats.setting` puts in words. Where a file with weights lies is left out: a path may tell too much."""
+        recipes = {model: self.train.recipe(model) for model in self.models}
+        named = {name: recipe.weights for name, recipe in recipes.items()}
+        return {
+            "weights": {name: "brought" if path.endswith(".safetensors") else path for name, path in named.items()},
+            "epochs": {name: recipe.epochs for name, recipe in recipes.items()},
+            "size": self.data.size,
+            "seeds": self.seeds,
+            "text": self.setting or "",
+        }

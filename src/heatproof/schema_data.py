@@ -108,7 +108,10 @@ class Shortcut(Section):
 
     kind: Literal["corner_mark"] = "corner_mark"
     rate: Annotated[float, Field(ge=0.5, le=1)] = 0.95
+    test_rate: Annotated[float, Field(ge=0, le=1)] | None = None  # of test images; at 0.5 it tells nothing there
     label: str | None = None  # the class that has it; without one the last
+
+    _nothing = field_validator("test_rate", "label", mode="before")(nothing)
 
 
 class Planted(Section):
@@ -159,7 +162,9 @@ class Data(Section):
     crop: Literal["none", "body"] = "none"
     fit: Literal["crop", "pad", "squash"] = "crop"
     lookalike: Similarity = 0.95  # correlation of thumbnails from which two images look alike
-    regions: Annotated[list[Literal["body", "lungs"]], Distinct] = []  # looked for in the pixels
+    regions: Annotated[
+        list[Literal["body", "lungs", "cue"]], Distinct
+    ] = []  # looked for in the pixels; where a cue lies
     on_bad: Literal["error", "quarantine"] = "error"
     split: Split = Split()
     shortcut: Shortcut | None = None
@@ -197,6 +202,13 @@ class Data(Section):
             raise ValueError(f"a {self.kind} study has one channel: set data.channels to 1")
         if self.shortcut and self.shortcut.label and self.shortcut.label not in self.class_names:
             raise ValueError(f"data.shortcut.label must be one of {', '.join(self.class_names)}")
+        if self.shortcut and self.shortcut.test_rate is not None and (self.split.folds > 1 or self.split.compare):
+            raise ValueError(
+                "data.shortcut.test_rate needs one test split: images that one fold tests are trained on in another; "
+                "set split: {folds: 1, compare: null}"
+            )
+        if "cue" in self.regions and not self.shortcut:
+            raise ValueError("data.regions: there is no cue without data.shortcut; leave it out, or set a shortcut")
         if self.split.by == "patient" and not self.patients_known:
             raise ValueError("data.split.by: patient needs patients: data.patient, a column of the table, or DICOM")
         self._check_unread()

@@ -9,10 +9,14 @@ from heatproof.schema_base import Distinct, Positive, Section, one_of
 
 
 def _metric(family: str) -> Any:
-    return Annotated[str, one_of(lambda: metrics_of(family))]
+    """A metric of the family of which one end is better."""
+    return Annotated[
+        str, one_of(lambda: [m for m, found in metrics_of(family).items() if found.get("better") != "none"])
+    ]
 
 
 class LocalizationOptions(Section):
+    classes: Annotated[list[str], Distinct] | None = None  # whose images are scored; none: all images
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.067  # of the side: 15 of 224 pixels
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from heatproof.data.shortcut import apply_shortcut, mark_all, marked_class
+from heatproof.data.shortcut import apply_shortcut, mark_all, marked_class, zone
 from heatproof.errors import InputError
 from heatproof.seeds import generator
 
@@ -84,11 +84,11 @@ def test_an_unknown_kind_is_a_bug():
 def test_a_study():
     """Image by image, from its own name; rows beyond the frame are left alone."""
     frame = pd.DataFrame({"image_id": [f"i{index}" for index in range(40)], "label": np.arange(40) % 3})
-    config = {"seed": 0, "shortcut": {"kind": "corner_mark", "rate": 0.9, "label": "b"}}
+    config = {"seed": 0, "shortcut": {"kind": "corner_mark", "rate": 0.9, "test_rate": None, "label": "b"}}
 
     def run(frame, name="toy"):
         pixels = np.zeros((len(frame) + 1, 1, 32, 32), np.uint8)
-        drawn = mark_all(name, config, ["a", "b", "c"], frame, pixels)
+        drawn = mark_all(name, config, ["a", "b", "c"], frame, pixels, np.arange(len(frame)) % 2 == 0)
         np.testing.assert_array_equal(drawn, pixels[:-1].any((1, 2, 3)))
         assert not pixels[-1].any()
         return drawn, pixels[:-1]
@@ -100,3 +100,25 @@ def test_a_study():
     np.testing.assert_array_equal(again, drawn[order])
     np.testing.assert_array_equal(shuffled, pixels[order])
     assert (run(frame, "toy2")[1] != pixels).any()
+
+
+def test_test_images_have_a_rate_of_their_own():
+    frame = pd.DataFrame({"image_id": [f"i{index}" for index in range(400)], "label": np.arange(400) % 2})
+    tested = np.arange(400) % 4 < 2
+    config = {"seed": 0, "shortcut": {"kind": "corner_mark", "rate": 1.0, "test_rate": 0.5, "label": None}}
+    drawn = mark_all("toy", config, ["a", "b"], frame, np.zeros((400, 1, 32, 32), np.uint8), tested)
+    np.testing.assert_array_equal(drawn[~tested], frame["label"][~tested] == 1)
+    for label in (0, 1):
+        found = drawn[tested & (frame["label"] == label)]
+        assert stats.binomtest(int(found.sum()), len(found), 0.5).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("size", [32, 64, 96, 224])
+def test_the_zone_holds_every_mark_and_little_more(size):
+    covered = np.zeros((size, size), bool)
+    for seed in range(400):
+        covered |= apply(np.zeros((1, size, size), np.uint8), seed, label=1, rate=1.0)[0][0] > 0
+    assert not (covered & ~zone(size)).any()
+    rows, columns = np.nonzero(covered)
+    assert zone(size)[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].all()
+    assert zone(size).sum() <= 1.3 * (np.ptp(rows) + 1) * (np.ptp(columns) + 1)

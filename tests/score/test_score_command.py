@@ -129,10 +129,10 @@ def study(place, monkeypatch):
     monkeypatch.chdir(place)
 
 
-def score(family, *options, model="test_resnet", fold="fold0"):
+def score(family, *options, model="test_resnet", fold="fold0", config=None):
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    shared = ["--study", "tiny", "--model", model, "--fold", fold, "--config", json.dumps(OPTIONS.get(family, {}))]
+    shared = ["--study", "tiny", "--model", model, "--fold", fold, "--config", json.dumps(OPTIONS.get(family, {}) | (config or {}))]
     shared += ["--compute", json.dumps({"device": "cpu", "threads": 1, "batch_size": 4})]
     args = parser.parse_args([family, *shared, *map(str, options)])
     command.run(args)
@@ -191,6 +191,16 @@ def test_localization(study):
     before = path.read_bytes()
     score("localization", "--seed", 0)
     assert path.read_bytes() == before
+
+
+def test_localization_of_some_classes_alone(study):
+    whole, _ = score("localization", "--seed", 0)
+    labels = artifacts.read_manifest("tiny").set_index("image_id")["label"]
+    asked = labels[whole.image_id].to_numpy() == 1
+    assert 0 < asked.sum() < len(whole)
+    some, _ = score("localization", "--seed", 0, config={"labels": [1]})
+    assert set(some[~asked].reason) == {"of a class not asked for"}
+    pd.testing.assert_frame_equal(some[asked], whole[asked])
 
 
 def test_localization_reasons(study):

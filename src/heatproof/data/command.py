@@ -57,11 +57,12 @@ def run(args: argparse.Namespace) -> None:
             from heatproof.data.planted import plant_all
 
             plant_all(study, config, frame, pixels, masks, *seams)
+        splits = arrange(frame, config["split"], classes, study, config["seed"])
         if config["shortcut"]:
             from heatproof.data.shortcut import mark_all
 
-            frame["cue"] = mark_all(study, config, classes, frame, pixels)
-        splits = arrange(frame, config["split"], classes, study, config["seed"])
+            tested = (splits["fold0"] == "test").to_numpy()
+            frame["cue"] = mark_all(study, config, classes, frame, pixels, tested)
         if pairs is not None:
             check_apart(splits, pairs)
     if bad:  # rows are filled from the first on

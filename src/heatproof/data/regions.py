@@ -1,8 +1,9 @@
 """`heatproof regions`: where the body and the lungs are in each image of a study, for what needs no lesion's truth.
 
-A region is generous: what no right heatmap has reason to mark shall lie outside it, and no lesion shall. So both are
-made of convex hulls, which hold what is dense in a lung or lies at its wall (a tumour is as bright as the chest wall,
-and `find_lungs` alone leaves it out), and some of the heart.
+And where a planted cue lies, or would lie: the same pixels in every image. Body and lungs are looked for. Such a region
+is generous: what no right heatmap has reason to mark shall lie outside it, and no lesion shall. So both are made of
+convex hulls, which hold what is dense in a lung or lies at its wall (a tumour is as bright as the chest wall, and
+`find_lungs` alone leaves it out), and some of the heart.
 """
 
 import argparse
@@ -14,10 +15,12 @@ from scipy.spatial import ConvexHull, QhullError
 
 from heatproof import artifacts
 from heatproof.data.lungs import dilate, erode, find_lungs, otsu
+from heatproof.data.shortcut import zone
 from heatproof.errors import InputError
 from heatproof.progress import steps
 
-REGIONS = ("body", "lungs")
+REGIONS = ("body", "lungs")  # that are looked for
+CUE = "cue"
 _LEAST = 0.1  # of the image: a body that is smaller is none
 _PART = 0.005  # of the image: what is smaller is no part of a lung, but a windpipe or gas
 _GAIN = 1.05  # with that much more lung, opening had taken the chest wall off, not a couch alone
@@ -33,18 +36,18 @@ def run(args: argparse.Namespace) -> None:
     """Write `results/data/<study>/regions.npy`, bool [regions, images, height, width], in the order of the config.
 
     Raises:
-        InputError: a region has another name than those of `REGIONS`, or the study's pixels are missing.
+        InputError: a region has another name than those of `REGIONS` and `CUE`, or the study's pixels are missing.
     """
     names = args.config["regions"]
     for name in names:
-        if name not in REGIONS:
-            raise InputError(f"data.regions: {name!r} is not known; allowed: {', '.join(REGIONS)}")
+        if name not in (*REGIONS, CUE):
+            raise InputError(f"data.regions: {name!r} is not known; allowed: {', '.join((*REGIONS, CUE))}")
     folder = artifacts.data_dir(args.study)
     pixels = artifacts.read_array(folder / "pixels.npy")
     shape = (len(names), len(pixels), *pixels.shape[2:])
     with artifacts.writing_array(folder / "regions.npy", shape, "bool") as regions:
         for i, image in enumerate(steps(pixels, len(pixels), f"{args.study}: regions, images")):
-            found = find_regions(grey(image))
+            found = {CUE: zone(len(image[0]))} | (find_regions(grey(image)) if set(names) & set(REGIONS) else {})
             for place, name in enumerate(names):
                 regions[place, i] = found[name]
 

@@ -48,7 +48,7 @@ def apply_shortcut(
     if not drawn:
         return pixels, False
     size = pixels.shape[-1]
-    side = max(5, round(_SIDE * size))
+    side = _side(size)
     row, column = round(top * size), round(left * size)
     letter = ndimage.zoom(_LETTER.astype(np.uint8), side / len(_LETTER), order=0, grid_mode=True, mode="nearest")
     corner = pixels[:, row : row + side, column : column + side]
@@ -58,7 +58,21 @@ def apply_shortcut(
     return result, True
 
 
-def mark_all(study: str, config: dict, classes: list[str], frame: pd.DataFrame, pixels: np.ndarray) -> np.ndarray:
+def zone(size: int) -> np.ndarray:
+    """Bool [size, size]: every pixel that a corner mark can cover."""
+    reach = round(2 * _MARGIN * size) + _side(size)
+    found = np.zeros((size, size), bool)
+    found[round(_MARGIN * size) : reach, round(_MARGIN * size) : reach] = True
+    return found
+
+
+def _side(size: int) -> int:
+    return max(5, round(_SIDE * size))
+
+
+def mark_all(
+    study: str, config: dict, classes: list[str], frame: pd.DataFrame, pixels: np.ndarray, tested: np.ndarray
+) -> np.ndarray:
     """Draw the cue into the images of a study, in place.
 
     Args:
@@ -66,6 +80,7 @@ def mark_all(study: str, config: dict, classes: list[str], frame: pd.DataFrame, 
         classes: names of the labels.
         frame: one row an image, with image_id and label.
         pixels: uint8 [at least images, channels, size, size].
+        tested: bool [images], those of the test split, which may have a rate of their own.
 
     Returns:
         bool [images]: where the cue is.
@@ -75,9 +90,11 @@ def mark_all(study: str, config: dict, classes: list[str], frame: pd.DataFrame, 
     """
     shortcut = config["shortcut"]
     marked = marked_class(shortcut["label"], classes)
-    drawn = np.zeros(len(frame), bool)
+    drawn, rates = np.zeros(len(frame), bool), [shortcut["rate"], shortcut["rate"]]
+    if shortcut["test_rate"] is not None:
+        rates[1] = shortcut["test_rate"]
     for row, item in enumerate(steps(frame.itertuples(), len(frame), f"{study}: shortcut")):
         rng = generator("shortcut", study, config["seed"], item.image_id)
-        options = {"marked": marked, "rate": shortcut["rate"], "kind": shortcut["kind"]}
+        options = {"marked": marked, "rate": rates[int(tested[row])], "kind": shortcut["kind"]}
         pixels[row], drawn[row] = apply_shortcut(pixels[row], rng, int(item.label), **options)
     return drawn

@@ -39,6 +39,7 @@ METRICS = {
     "box_iou": ("Overlap of boxes", "How large is the overlap of the boxes around hot area and marked region, of 1?"),
     "outside_body": ("Heat outside the body", "Which share of all heat lies outside the body, where nothing can be?"),
     "outside_lungs": ("Heat outside the lungs", "Which share of all heat lies outside the lungs?"),
+    "inside_cue": ("Heat on the planted cue", "Which share of all heat lies where the planted cue is, or would be?"),
     "faithfulness_probability": (
         "Drop in probability",
         "How far does the probability of the true class fall when the hot parts are dimmed?",

@@ -47,6 +47,7 @@ METRICS = {  # nothing to cite: the definition is all there is to it
     "box_iou": ("zhou2016", "choe2020"),
     "outside_body": (),
     "outside_lungs": (),
+    "inside_cue": (),
     "sparseness": ("chalasani2020", "hurley2009"),
     "entropy": ("bhatt2020",),
     "effective_area": (),

@@ -27,6 +27,7 @@ class Beside:
         masks: bool [all images, height, width], mapped from disk.
         places: int [images], where in both the explained images lie.
         true: bool [images], which of them have a truth.
+        labels: int [images], their true classes.
         mean_mask: float32 [height, width], the mean mask of the training images.
     """
 
@@ -34,7 +35,14 @@ class Beside:
     masks: np.ndarray
     places: np.ndarray
     true: np.ndarray
+    labels: np.ndarray
     mean_mask: Tensor
+
+    def of_classes(self, images: np.ndarray, labels: list[int] | None) -> list[str]:
+        """Why an image is not scored, if only those of some classes are; "" if it is."""
+        return [
+            "" if labels is None or label in labels else "of a class not asked for" for label in self.labels[images]
+        ]
 
     def controls(self, images: np.ndarray) -> dict[str, Stack]:
         """Controls of some images that are the same for all models."""

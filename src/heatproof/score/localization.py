@@ -17,7 +17,11 @@ from heatproof.score.scene import Scene, Truth, of_truth, positive_sum
 METRICS, metric = registry()
 
 UNDEFINED = "no positive relevance"
-REGIONS = {"outside_body": "body", "outside_lungs": "lungs"}  # the region that a metric needs in place of a truth
+REGIONS = {
+    "outside_body": "body",
+    "outside_lungs": "lungs",
+    "inside_cue": "cue",
+}  # the region that a metric needs in place of a truth
 
 
 def undefined(name: str) -> str:
@@ -225,6 +229,15 @@ def outside_lungs(maps: Tensor | Scene, truth: Truth | None = None) -> Tensor:
     It needs no lesion truth, but a `Truth` with the region `lungs`. NaN where that is empty or not given.
     """
     return _outside(maps, truth, "lungs")
+
+
+@metric("inside_cue", better="none")
+def inside_cue(maps: Tensor | Scene, truth: Truth | None = None) -> Tensor:
+    """Share of the positive relevance that lies where a planted cue is, or would be (`data.shortcut`).
+
+    High is right where the model uses the cue, and wrong where it does not. It needs a `Truth` with the region `cue`.
+    """
+    return 1 - _outside(maps, truth, "cue")
 
 
 def _outside(maps: Tensor | Scene, truth: Truth | None, name: str) -> Tensor:

@@ -40,6 +40,7 @@ def _beside(args: argparse.Namespace, image_ids: Sequence[str]) -> heatmaps.Besi
         masks=masks,
         places=rows.index.to_numpy("int64"),
         true=(rows["truth"] != "none").to_numpy(),
+        labels=rows["label"].to_numpy("int64"),
         mean_mask=controls.mean_mask(masks, learnt),
     )
 

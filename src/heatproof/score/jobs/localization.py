@@ -24,6 +24,7 @@ def run(args: argparse.Namespace) -> None:
     with writing_scores(args) as write:
         for chunk in progress.steps(chunks, len(chunks), f"{name(args)}: localization, parts"):
             true, places = source.beside.true[chunk], source.beside.places[chunk]  # a box is a mask by now
+            asked = source.beside.of_classes(chunk, args.config.get("labels"))
             masks = torch.from_numpy(all_masks[places] & true[:, None, None])
             regions = {
                 region: torch.from_numpy(found[places]) for region, found in zip(wanted, all_regions, strict=True)
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
                 scene = Scene(maps, truth)
                 for needed, without, metrics in groups:
                     values = {metric: METRICS[metric](scene) for metric in metrics}
-                    why = [a or b for a, b in zip(missing[needed], reasons, strict=True)]
+                    why = [a or b or c for a, b, c in zip(asked, missing[needed], reasons, strict=True)]
                     parts.append(heatmaps.scores(source.images.iloc[chunk], method, values, why, without))
             write(pd.concat(parts))
 
