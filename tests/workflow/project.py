@@ -79,7 +79,7 @@ def create(folder: Path) -> Project:
             shutil.copy(source, target)
     project = Project(folder)
     project.edit("params.yaml", "studies: [phantom]", "studies: [tiny]")
-    recorded = (folder / "dvc.yaml").read_text().replace("  - results/stats/iq_oth_nccd/metrics.json\n", "")
+    recorded = re.sub(r"  - results/stats/(?!phantom/)\w+/metrics.json\n", "", (folder / "dvc.yaml").read_text())
     recorded = recorded[: recorded.index('  - "iq_oth_nccd:')].replace("phantom", "tiny")
     (folder / "dvc.yaml").write_text(recorded)
     project.run("git", "init", "-q")

@@ -46,7 +46,7 @@ class Repository:
         return done.stdout
 
     def results(self, accuracy: float, srg: float) -> None:
-        for study in ("phantom", "iq_oth_nccd"):
+        for study in ("phantom", "iq_oth_nccd", "planted_ct"):
             stats, report = (self.folder / "results" / part / study for part in ("stats", "report"))
             for path in (stats, report):
                 path.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ def test_plots_show_and_diff_make_a_page_that_needs_no_network(repository):
         drawn = specifications(page)
         assert set(drawn) == {
             f"{study}: {what}"
-            for study in ("phantom", "iq_oth_nccd")
+            for study in ("phantom", "iq_oth_nccd", "planted_ct")
             for what in ("balanced accuracy of every training", "primary metric of every family")
         }
         values = drawn["phantom: balanced accuracy of every training"]["data"]["values"]
