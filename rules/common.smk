@@ -18,6 +18,7 @@ from heatproof.errors import InputError
 from heatproof.fingerprint import data_fingerprint
 from heatproof.registry import families, registered
 from heatproof.sources import source_files
+from heatproof.stats.setting import setting_numbers
 from heatproof.stats_tables import TABLES
 
 
@@ -396,6 +397,11 @@ def family_section(wildcards):
         if classes := found.pop("classes"):
             found["labels"] = [study.data.class_names.index(name) for name in classes]
     return section(found)
+
+
+def setting_sentence(wildcards):
+    """What the models were trained from and on, for the captions of `snakemake --report`; no job is told."""
+    return setting_numbers(STUDIES[wildcards.study].training)["sentence"]
 
 
 def captioned(path, caption, part, label):

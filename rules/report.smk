@@ -45,6 +45,7 @@ rule report:
         methods=lambda wc: STUDIES[wc.study].explain.names,
         config=lambda wc: section(STUDIES[wc.study].report),
         study=lambda wc: section(STUDIES[wc.study]),
+        sentence=setting_sentence,
     message:
         "write the report of {wildcards.study}"
     shell:

@@ -1,6 +1,16 @@
 CAPTIONED = ("models", "metrics", "pairs", "controls", "claims")  # tables that `snakemake --report` shows
 
 
+def neighbour_asked(study):
+    """Whether the nearest thumbnail stands beside the models: where two splits do, or what others published."""
+    return bool(study.data.split.compared or any(study.stats.published.values()))
+
+
+def cue_section(shortcut):
+    """How a planted cue is dealt, where there is one."""
+    return section(shortcut.model_dump(include={"rate", "test_rate", "label"})) if shortcut else "null"
+
+
 rule stats:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
@@ -8,6 +18,12 @@ rule stats:
             artifacts.model_dir(wc.study, *one) / "predictions.parquet" for one in checkpoints(wc.study, compared=True)
         ],
         scores=lambda wc: score_files(wc.study),
+        thumbnails=lambda wc: (
+            [artifacts.data_dir(wc.study) / "thumbnails.npy"] if neighbour_asked(STUDIES[wc.study]) else []
+        ),
+        cue=lambda wc: (
+            [artifacts.data_dir(wc.study) / "facts.parquet"] if STUDIES[wc.study].data.shortcut else []
+        ),
         registered=REGISTERED,
         code=code("artifacts", "stats.command", "stats.study"),
     output:
@@ -49,9 +65,13 @@ rule stats:
             },
         ),
         score=lambda wc: section(STUDIES[wc.study].score.model_dump(include={"families", "primary"})),
+        setting=lambda wc: section(STUDIES[wc.study].training),
+        sentence=setting_sentence,
+        cue=lambda wc: cue_section(STUDIES[wc.study].data.shortcut),
     message:
         "test the differences between models, on {wildcards.study}"
     shell:
         "python -m heatproof stats --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
         " --folds {params.folds} --random {params.random} --methods {params.methods}"
-        " --config {params.config:q} --score-config {params.score:q} 2>&1 | tee {log}"
+        " --config {params.config:q} --score-config {params.score:q}"
+        " --setting {params.setting:q} --cue {params.cue:q} 2>&1 | tee {log}"

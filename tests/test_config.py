@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from heatproof.config import load, section
 from heatproof.errors import InputError
-from heatproof.schema import Claim, Recipe, Study, architectures, merge
+from heatproof.schema import Recipe, Study, merge
 from heatproof.schema_base import Section
+from heatproof.schema_models import architectures
+from heatproof.schema_stats import Claim
 
 ROOT = Path(__file__).parents[1]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -603,6 +605,64 @@ def test_a_study_name_is_safe_in_a_path_and_a_shell(tmp_path):
     (tmp_path / "studies" / "my study; ls.yaml").write_text("")
     with pytest.raises(InputError, match=r"a study's name is made of letters, digits, _ \. and -$"):
         load(tmp_path)
+
+
+PAPER = {"source": "a paper", "accuracy": {"resnet50": 0.85}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"accuracy": {"resnet50": 85}},
+            "accuracy.resnet50: 85: must be a share above 0 and at most 1, such as 0.85 for 85%",
+        ),
+        ({"f1_macro": {"resnet50": 0}}, "f1_macro.resnet50: 0: must be a share above 0 and at most 1"),
+        (
+            {"accuracy": {"resnet5": 0.85}},
+            "accuracy.resnet5: 'resnet5': did you mean resnet50 or resnet51q or resnet50t?",
+        ),
+        ({"accuracy": {}}, "accuracy: dictionary should have at least 1 item after validation, not 0"),
+        ({"source": None}, "source: None: input should be a valid string"),
+    ],
+)
+def test_what_is_published_is_of_architectures_and_in_shares(project, changes, expected):
+    assert project(SMALL, {"stats": {"published": {"x": PAPER}}})["toy"].stats.published["x"].f1_macro == {}
+    text = message(project, SMALL, {"stats": {"published": {"x": PAPER | changes}}})
+    assert text == f"studies/toy.yaml: stats.published.x.{expected}"
+
+
+def test_what_a_study_was_trained_from_and_on(project):
+    recipes = {"resnet50": {"weights": "pretrained", "epochs": 3}, "resnet18": {"weights": "w/{seed}.safetensors"}}
+    toy = {"models": ["test_resnet", "resnet50", "resnet18"], "train": {"epochs": 2, "models": recipes}, "seeds": [4]}
+    found = project(SMALL, toy | {"setting": "Small."})["toy"].training
+    assert found["weights"] == {"test_resnet": "scratch", "resnet50": "pretrained", "resnet18": "brought"}
+    assert found["epochs"] == {"test_resnet": 2, "resnet50": 3, "resnet18": 2}
+    assert (found["seeds"], found["text"]) == ([4], "Small.")
+    assert project(SMALL)["toy"].training["text"] == ""
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        ("check: outdo, methods: [attnlrp], family: sanity", ""),
+        ("check: outdo, methods: [attnlrp], family: localization, metric: iou", ""),
+        ("check: shows_cue, family: localization, metric: inside_cue", ""),
+        ("check: outdo, family: sanity", "`methods` name what is held against `method`: with check: outdo"),
+        ("check: differ, methods: [attnlrp], family: sanity", "`methods` name what is held against `method`"),
+        ("check: outdo, methods: [gradcam], family: sanity", "`methods` name what is held against `method`"),
+        ("check: outdo, methods: [lrpp], family: sanity", r"stats\.claims\.x\.methods: lrpp is no method"),
+        ("check: differ, family: faithfulness, metric: iou", "metric: iou is none of faithfulness; allowed: aopc"),
+        ("check: shows_cue, family: sanity", "set family: localization"),
+    ],
+)
+def test_what_a_claim_needs(project, claim, said):
+    text = f"stats: {{claims: {{x: {{source: a, claim: b, method: gradcam, {claim}}}}}}}"
+    if not said:
+        assert project(SMALL, text)["toy"].stats.claims["x"].method == "gradcam"
+        return
+    with pytest.raises(InputError, match=said):
+        project(SMALL, text)
 
 
 @pytest.mark.parametrize(("method", "known"), [("gradcam", True), ("gradcamm", False), ("mine", False)])

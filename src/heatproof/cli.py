@@ -24,6 +24,7 @@ TOOLS = {
     "regions": "find body and lungs in the images of a study",
     "plan": "say about how long a run will take here, and how much disk",
     "headline": "print what a finished study found, and where its report is",
+    "findings": "write docs/findings.md, its figures and the block of the README from results/stats",
     "compare": "tell how far the results of two runs or machines lie apart",
     "verify": "check results and DVC's cache against their digests",
 }
@@ -71,7 +72,9 @@ def _version() -> str:
 
 
 def _module(command: str):
-    places = {"audit": "data.audit.command", "regions": "data.regions"} | {name: f"{name}.command" for name in STAGES}
+    places = {"audit": "data.audit.command", "regions": "data.regions", "findings": "findings.command"} | {
+        name: f"{name}.command" for name in STAGES
+    }
     return importlib.import_module(f"heatproof.{places.get(command, command)}")
 
 

@@ -16,7 +16,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from heatproof.errors import InputError
-from heatproof.schema import Recipe, Study, architectures, merge
+from heatproof.schema import Recipe, Study, merge
+from heatproof.schema_models import architectures
 
 
 def section(*parts: Any) -> str:

@@ -1,20 +1,16 @@
 """What a configuration may hold: typed, unknown keys refused. Jobs never import this module."""
 
-import importlib.util
-import re
-from functools import cache
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
 
-from heatproof.errors import InputError
 from heatproof.registry import registered
-from heatproof.schema_base import Distinct, NonNegative, Positive, Section, check_places, one_of
+from heatproof.schema_base import Distinct, NonNegative, Positive, Section, check_places
 from heatproof.schema_data import Data
 from heatproof.schema_explain import Explain, Transform
+from heatproof.schema_models import Architecture
 from heatproof.schema_score import Score
+from heatproof.schema_stats import Stats
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -26,39 +22,6 @@ def merge(base: dict, over: dict) -> dict:
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = merge(merged[key], value) if both else value
     return merged
-
-
-@cache
-def _timm_source() -> str:
-    """The source of timm's models: importing timm takes seconds."""
-    spec = importlib.util.find_spec("timm")
-    if spec is None or not spec.submodule_search_locations:
-        raise InputError("timm is not installed: run make install")
-    folder = Path(spec.submodule_search_locations[0], "models")
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py")))
-
-
-@cache
-def architectures() -> frozenset[str]:
-    """Names of timm's architectures, without a tag."""
-    return frozenset(re.findall(r"^@register_model\s*\ndef (\w+)\(", _timm_source(), re.M))
-
-
-@cache
-def tags(architecture: str) -> frozenset[str]:
-    """Names with the tags of pretrained weights that timm lists for an architecture; a few are built as it runs."""
-    return frozenset(re.findall(rf"""['"]({architecture}\.\w+)['"]\s*:""", _timm_source()))
-
-
-def _tagged(name: str) -> str:
-    """Accept resnet50 and resnet50.a1_in1k; refuse a tag that timm does not know."""
-    known = tags(name.split(".")[0])
-    if "." in name and (not re.fullmatch(r"\w+\.\w+", name, re.A) or (known and name not in known)):
-        raise PydanticCustomError("unknown_name", "unknown name", {"allowed": sorted(known)})
-    return name
-
-
-Architecture = Annotated[str, one_of(architectures, lambda name: name.split(".")[0]), AfterValidator(_tagged)]
 
 
 class Compute(Section):
@@ -116,65 +79,6 @@ class Train(Recipe):
         return Recipe.model_validate(merge(shared, self.models.get(model, {})))
 
 
-class Claim(Section):
-    """What somebody says of heatmaps, to be checked on the study."""
-
-    source: str  # a paper, a DOI
-    claim: str  # in the words of its authors
-    check: Literal["beat_controls", "lower", "differ"]  # stats/claims.py says when each holds
-    family: Literal["localization", "faithfulness", "consistency", "robustness", "sanity"]
-    method: str
-    models: Annotated[list[Architecture], Distinct] = []  # none: all models of the study
-    than: Annotated[list[Architecture], Distinct] = []  # `lower` alone: whom the models are held against
-
-    @model_validator(mode="after")
-    def _against(self):
-        if (self.check == "lower") != bool(self.than) or (self.than and not self.models):
-            raise ValueError("`models` and `than` name who scores lower than whom: with check: lower, and only there")
-        return self
-
-
-def _reported(value: float) -> float:
-    if not 0 < value <= 1:
-        mend = f", such as {value / 100:g} for {value:g}%" if 1 < value <= 100 else ""
-        raise ValueError(f"must be a share above 0 and at most 1{mend}")
-    return value
-
-
-Reported = dict[Architecture, Annotated[float, AfterValidator(_reported)]]
-
-
-class Published(Section):
-    """What somebody reports of architectures, to stand beside what the study measures."""
-
-    source: str  # a paper, a DOI
-    table: str = ""  # where it stands there
-    note: str = ""  # what differs from this study, and what is not known of it
-    accuracy: Annotated[Reported, Field(min_length=1)]
-    f1_macro: Reported = {}
-
-
-class Stats(Section):
-    test: Literal["friedman", "rm_anova"] = "friedman"  # the one that verdicts rest on; the other stands beside it
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    interval: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    margin: dict[str, Annotated[float, Field(gt=0)]] = {"default": 0.05}  # by metric: below it nobody would care
-    power: Annotated[float, Field(gt=0.5, lt=1)] = 0.8
-    competence_margin: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    claims: dict[str, Claim | None] = {}  # null takes a claim of params.yaml back
-    published: dict[str, Published | None] = {}
-    seed: int = 0
-
-    @field_validator("margin")
-    @classmethod
-    def _metrics(cls, margins):
-        known = {"default", *registered("score", "metric")}
-        for name in margins:
-            if name not in known:
-                raise PydanticCustomError("unknown_name", "unknown name", {"allowed": sorted(known)})
-        return {"default": 0.05} | margins
-
-
 class Report(Section):
     title: str | None = None
     question: str = "When these models show a heatmap, may anyone believe it?"
@@ -202,8 +106,9 @@ class Study(Section):
         """A claim on a method that nobody has would be undecided for ever."""
         known = {*registered("explain", "method"), *self.explain.external}
         for name, claim in self.stats.claims.items():
-            if claim and claim.method not in known:
-                raise ValueError(f"stats.claims.{name}.method: {claim.method} is no method; docs/methods.md lists them")
+            for key, method in [("method", claim.method), *(("methods", m) for m in claim.methods)] if claim else []:
+                if method not in known:
+                    raise ValueError(f"stats.claims.{name}.{key}: {method} is no method; docs/methods.md lists them")
         return self
 
     @field_validator("task")

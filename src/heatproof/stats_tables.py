@@ -11,6 +11,9 @@ MODELS = {
     "seed": INTEGER,
     "images": INTEGER,
     "groups": INTEGER,
+    "accuracy": NUMBER,
+    "accuracy_low": NUMBER,
+    "accuracy_high": NUMBER,
     "balanced_accuracy": NUMBER,
     "low": NUMBER,
     "high": NUMBER,
@@ -152,12 +155,48 @@ COMPARISON = {
     "model": TEXT,
     "seed": INTEGER,
     "split": TEXT,
+    "accuracy": NUMBER,
+    "accuracy_low": NUMBER,
+    "accuracy_high": NUMBER,
     "balanced_accuracy": NUMBER,
     "low": NUMBER,
     "high": NUMBER,
     "f1_macro": NUMBER,
+    "f1_low": NUMBER,
+    "f1_high": NUMBER,
     "images": INTEGER,
     "groups": INTEGER,
+}
+PUBLISHED = {
+    "name": TEXT,  # of the source in the configuration; empty where the study's numbers stand alone
+    "source": TEXT,
+    "model": TEXT,  # or `nearest neighbour`, `most frequent class`
+    "measure": TEXT,  # accuracy, f1_macro
+    "published": NUMBER,
+    "split": TEXT,  # random, patient, lookalike
+    "value": NUMBER,  # mean over seeds
+    "low": NUMBER,  # the lowest of their intervals over groups
+    "high": NUMBER,  # the highest
+    "images": INTEGER,
+    "groups": INTEGER,
+    "seeds": INTEGER,  # 0 of what is not random
+}
+CUE = {
+    "model": TEXT,
+    "seed": INTEGER,  # of accuracies; empty for the mean over seeds
+    "method": TEXT,  # "" for accuracy
+    "metric": TEXT,
+    "images": INTEGER,
+    "groups": INTEGER,
+    "marked": NUMBER,  # mean over groups of images with the planted cue; accuracy where it agrees with the class
+    "unmarked": NUMBER,  # without it; accuracy where it conflicts
+    "difference": NUMBER,
+    "low": NUMBER,
+    "high": NUMBER,
+    "p": NUMBER,
+    "p_corrected": NUMBER,  # Holm over the methods and metrics of a model; controls by themselves
+    "verdict": TEXT,  # shown, faint, hidden, unclear; of accuracy relies, unclear
+    "reason": TEXT,  # why there is no number, or why there are fewer groups
 }
 # file name without suffix -> its columns
 TABLES = {
@@ -175,4 +214,6 @@ TABLES = {
     "claims": CLAIMS,
     "missing": MISSING,
     "comparison": COMPARISON,
+    "cue": CUE,
+    "published": PUBLISHED,
 }

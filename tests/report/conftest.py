@@ -29,6 +29,8 @@ CONTROLS = {"random": 0.1, "lowres_noise": 0.12, "center": 0.25, "other_image": 
 PART = 8  # images that a costly method explains
 LEFT_OUT = "one of the images left out: costly, 8 explained"
 STATS = {"alpha": 0.05, "interval": 0.95, "bootstrap": 100, "competence_margin": 0.1, "seed": 0}
+PAPER = {"source": "a paper", "table": "Table 1", "note": "Its images are others.", "f1_macro": {}}
+PAPER |= {"accuracy": {"alpha_net": 0.9, "other_net": 0.8}}
 STATS |= {"test": "friedman", "margin": {"default": 0.05}, "power": 0.8, "claims": {}}
 
 
@@ -58,6 +60,8 @@ class Made:
     refused: tuple[tuple[str, str], ...] = ()  # (method, model)
     partly: tuple[str, ...] = ()  # methods that explain `PART` images
     merit: tuple[tuple[str, float], ...] = ()  # what is added to the scores of a method
+    published: bool = False  # whether others report accuracies of these models
+    setting: str = ""  # the study's own words of it
 
     @property
     def fold_names(self) -> list[str]:
@@ -111,6 +115,7 @@ def _write_data(made: Made, manifest: pd.DataFrame) -> tuple[np.ndarray, np.ndar
     artifacts.write_json(folder / "audit.json", _audit(made, manifest))
     artifacts.write_array(folder / "pixels.npy", pixels)
     artifacts.write_array(folder / "masks.npy", masks)
+    artifacts.write_array(folder / "thumbnails.npy", pixels[:, 0])
     digest = {
         "classes": list(made.classes),
         "channels": made.channels,
@@ -221,7 +226,9 @@ def write(made: Made) -> Made:
                 artifacts.write_table(path, _scores(made, scored, model, seed, family), artifacts.SCORES)
     primary = {family: metric for family, metric in PRIMARY.items() if family in made.families}
     score = {"families": list(made.families), "primary": primary}
-    settings = STATS | {"group_kind": made.group_kind}
+    settings = STATS | {"group_kind": made.group_kind, "published": {"paper": PAPER} if made.published else {}}
+    setting = {"size": made.size, "seeds": list(made.seeds), "text": made.setting}
+    setting |= {"weights": dict.fromkeys(made.models, "scratch"), "epochs": dict.fromkeys(made.models, 3)}
     names = {
         "study": made.name,
         "models": list(made.models),
@@ -230,7 +237,7 @@ def write(made: Made) -> Made:
         "folds": made.fold_names,
         "random": made.random_names,
     }
-    stats.run(argparse.Namespace(**names, scores=None, config=settings, score_config=score))
+    stats.run(argparse.Namespace(**names, scores=None, cue=None, config=settings, score_config=score, setting=setting))
     return made
 
 

@@ -21,6 +21,8 @@ STUDY = Made(
     degenerate=(("beta_net", 2),),
     groups=16,
     classes=("clear", "</script><script>alert(1)</script>", "dark & dense"),
+    published=True,
+    setting="Smaller than it should be.",
 )
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
 

@@ -165,10 +165,13 @@ def test_methods_follow_the_configuration(made, resolved, files):
     ]
     assert not re.search(r"\d{4}-\d{2}-\d{2}", text), "no date"
     claim = {"source": "arXiv:2601.12826", "claim": "CAMs point well", "check": "differ", "family": "localization"}
-    stats = STATS | {"test": "rm_anova", "margin": {"default": 0.1, "srg": 0.2}, "claims": {"c": claim, "gone": None}}
+    cued = claim | {"claim": "CAMs miss it", "check": "shows_cue"}  # of a study without a cue
+    stats = STATS | {"test": "rm_anova", "margin": {"default": 0.1, "srg": 0.2}}
+    stats |= {"claims": {"c": claim, "gone": None, "cued": cued}}
     other = written(study, configured(resolved, study, stats=stats))["methods.md"].decode()
     assert "paired t test" in other and "Wilcoxon's" not in other
     assert "margin of 0.1 (symmetric relevance gain 0.2)" in other and '"CAMs point well" [' in other
+    assert "CAMs miss it" not in other
 
 
 def test_methods_of_other_studies(made, resolved):

@@ -132,7 +132,8 @@ def study(place, monkeypatch):
 def score(family, *options, model="test_resnet", fold="fold0", config=None):
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    shared = ["--study", "tiny", "--model", model, "--fold", fold, "--config", json.dumps(OPTIONS.get(family, {}) | (config or {}))]
+    options_given = json.dumps(OPTIONS.get(family, {}) | (config or {}))
+    shared = ["--study", "tiny", "--model", model, "--fold", fold, "--config", options_given]
     shared += ["--compute", json.dumps({"device": "cpu", "threads": 1, "batch_size": 4})]
     args = parser.parse_args([family, *shared, *map(str, options)])
     command.run(args)

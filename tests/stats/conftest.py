@@ -58,29 +58,35 @@ def _write(
     why a (method, model) has no maps, `left_out` names the images (by number) that a method leaves out, `over` is a
     family's score of every model instead of `levels`, `truths` the score of the true region in faithfulness by model.
     """
-    rng = np.random.default_rng(7)
+    rng, looks = np.random.default_rng(7), np.random.default_rng(8)
     rows = [(p, p % 3, f"i{p:02d}_{i}") for p in range(patients) for i in range(images)]
     patient, label, image_id = (np.array(column) for column in zip(*rows, strict=True))
     group = np.array([f"p{p:02d}" for p in patient])
     masked = (label > 0) & truth
     tests = {f"fold{f}": patient % folds == f for f in range(folds)}
     drawn = {f"random{f}": np.arange(len(rows)) % folds == f for f in range(folds)} if random else {}
-    artifacts.write_manifest(
-        study,
-        pd.DataFrame(
-            {
-                "image_id": image_id,
-                "sha256": "0",
-                "source": "made",
-                "label": label,
-                "group": group,
-                "truth": np.where(masked, "mask", "none"),
-                "width": 8,
-                "height": 8,
-            }
-            | {fold: np.where(chosen, "test", "train") for fold, chosen in (tests | drawn).items()}
-        ),
+    manifest = pd.DataFrame(
+        {
+            "image_id": image_id,
+            "sha256": "0",
+            "source": "made",
+            "label": label,
+            "group": group,
+            "truth": np.where(masked, "mask", "none"),
+            "width": 8,
+            "height": 8,
+        }
+        | {fold: np.where(chosen, "test", "train") for fold, chosen in (tests | drawn).items()}
     )
+    if folds == 1:  # an image of each class to train on
+        known = {"image_id": ["t0", "t1", "t2"], "label": [0, 1, 2], "group": ["t0", "t1", "t2"], "truth": "none"}
+        fixed = {"sha256": "0", "source": "made", "width": 8, "height": 8} | dict.fromkeys((*tests, *drawn), "train")
+        manifest = pd.concat([manifest, pd.DataFrame(known | fixed)], ignore_index=True)
+    artifacts.write_manifest(study, manifest)
+    thumbnails = looks.integers(0, 256, (3, 4, 4), dtype=np.uint8)[
+        manifest["label"]
+    ]  # a class is known by its thumbnail
+    artifacts.write_array(artifacts.data_dir(study) / "thumbnails.npy", thumbnails)
     artifacts.write_json(artifacts.data_dir(study) / "digest.json", {"classes": CLASSES})
     marked = np.zeros((len(rows), 8, 8), bool)
     for image in np.flatnonzero(masked):
@@ -128,6 +134,7 @@ def _write(
                     artifacts.write_table(path, of_fold, artifacts.SCORES)
     return argparse.Namespace(
         scores=None,
+        cue=None,
         study=study,
         models=list(levels),
         seeds=list(seeds),
@@ -135,6 +142,13 @@ def _write(
         random=list(drawn),
         methods=list(methods),
         config=dict(SETTINGS),
+        setting={
+            "weights": dict.fromkeys(levels, "scratch"),
+            "epochs": dict.fromkeys(levels, 3),
+            "size": 8,
+            "seeds": list(seeds),
+            "text": "",
+        },
         score_config={"families": list(families), "primary": {f: METRICS[f] for f in families if f != "complexity"}},
     )
 

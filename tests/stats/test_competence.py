@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from heatproof.bootstrap import balanced_accuracy, confusion_by_group, percentile_interval, resample
-from heatproof.stats.accuracy_interval import MEASURES, accuracy_interval, f1_macro, wilson
+from heatproof.stats.accuracy_interval import MEASURES, accuracy, accuracy_interval, f1_macro, wilson
 from heatproof.stats.competence import judge
 
 OPTIONS = {"level": 0.95, "margin": 0.1}
@@ -26,6 +26,7 @@ def test_agrees_with_scikit_learn(rows):
     assert balanced_accuracy(total, present) == pytest.approx(recall)
     f1 = f1_score(label, predicted, labels=labels, average="macro", zero_division=0)
     assert f1_macro(total, present) == pytest.approx(f1)
+    assert accuracy(total, present) == pytest.approx(accuracy_score(label, predicted))
     if set(predicted) <= set(label) and len(labels) > 1:
         assert balanced_accuracy(total, present) == pytest.approx(balanced_accuracy_score(label, predicted))
 
@@ -34,6 +35,8 @@ def test_by_hand():
     counts = np.array([[3, 1], [2, 2]])
     assert balanced_accuracy(counts, np.array([True, True])) == pytest.approx((3 / 4 + 2 / 4) / 2)
     assert f1_macro(counts, np.array([True, True])) == pytest.approx((6 / 9 + 4 / 7) / 2)
+    assert accuracy(counts, np.array([True, True])) == 5 / 8
+    assert np.isnan(accuracy(0 * counts, np.array([True, True])))
 
 
 def test_a_lost_class_has_no_balanced_accuracy():
@@ -66,12 +69,13 @@ def test_interval_covers_where_the_percentile_bootstrap_does_not():
 
 
 @pytest.mark.parametrize("groups", [20, 50])
-@pytest.mark.parametrize("accuracy", [0.5, 0.85])
-def test_interval_covers(groups, accuracy):
+@pytest.mark.parametrize("share", [0.5, 0.85])
+@pytest.mark.parametrize("measure", ["accuracy", "balanced_accuracy"])
+def test_interval_covers(groups, share, measure):
     rng = np.random.default_rng(groups)
-    counts = np.stack([_clusters(rng, groups, accuracy, 0.3) for _ in range(1500)])
-    low, high = accuracy_interval(counts, EVERY, "balanced_accuracy", 0.95)
-    assert 0.93 < np.mean((low <= accuracy) & (accuracy <= high)) < 0.98
+    counts = np.stack([_clusters(rng, groups, share, 0.3) for _ in range(1500)])
+    low, high = accuracy_interval(counts, EVERY, measure, 0.95)
+    assert 0.93 < np.mean((low <= share) & (share <= high)) < 0.98
 
 
 @pytest.mark.parametrize("measure", list(MEASURES))
@@ -137,6 +141,8 @@ def test_judge_gives_both_measures_with_their_intervals():
     assert found["f1_macro"] == pytest.approx(f1_score(label, predicted, average="macro"))
     assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(label, predicted))
     assert (found["low"], found["high"]) == accuracy_interval(counts, EVERY, "balanced_accuracy", 0.95)
+    assert found["accuracy"] == pytest.approx(accuracy_score(label, predicted))
+    assert (found["accuracy_low"], found["accuracy_high"]) == accuracy_interval(counts, EVERY, "accuracy", 0.95)
     assert (found["f1_low"], found["f1_high"]) == accuracy_interval(counts, EVERY, "f1_macro", 0.95)
     assert found["f1_low"] < found["f1_macro"] < found["f1_high"] and found["f1_low"] != found["low"]
 

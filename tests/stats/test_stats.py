@@ -212,11 +212,11 @@ def test_random_split_beside_the_grouped_one(write_study, folds):
         [model, seed, split] for model in LEVELS for seed in (0, 1) for split in ("random", "lookalike")
     ]
     random, grouped = (comparison[(comparison["split"] == "random") == chosen] for chosen in (True, False))
-    for column in ("balanced_accuracy", "high", "f1_macro"):
+    for column in ("accuracy", "balanced_accuracy", "high", "f1_macro", "f1_high"):
         assert (random[column] == 1).all()
     assert (random["low"] < 1).all() and (random["low"] > 0.85).all()  # no wrong image is not no doubt
     assert (comparison["images"] == 60).all() and (comparison["groups"] == 30).all()
-    shared = ["model", "seed", "balanced_accuracy", "low", "high", "f1_macro"]
+    shared = [name for name in stats_tables.COMPARISON if name in stats_tables.MODELS]
     pd.testing.assert_frame_equal(grouped[shared].reset_index(drop=True), tables["models"][shared])
     for model in LEVELS:
         mean = tables["models"].query("model == @model")["balanced_accuracy"].mean()
@@ -235,15 +235,48 @@ def test_a_random_split_changes_nothing_else(write_study):
     alone, others = result(args)
     assert len(tables["comparison"]) == 12
     text = (artifacts.stats_dir("toy") / "comparison.csv").read_text()
-    assert text == "model,seed,split,balanced_accuracy,low,high,f1_macro,images,groups\n"
+    assert text == ",".join(stats_tables.COMPARISON) + "\n"
+    assert (artifacts.stats_dir("toy") / "published.csv").read_text() == ",".join(stats_tables.PUBLISHED) + "\n"
     assert alone.pop("comparison") is None
     (place,) = [i for i, row in enumerate(beside["sentences"]) if row["text"] == beside["comparison"]["sentence"]]
     row = beside["sentences"].pop(place)
     beside.pop("comparison")
     assert (row["family"], row["kind"], row["evidence"]) == ("general", "caution", "models")
     assert beside == alone
-    for name in stats_tables.TABLES.keys() - {"comparison"}:
+    for name in stats_tables.TABLES.keys() - {"comparison", "published"}:
         pd.testing.assert_frame_equal(tables[name], others[name])
+
+
+def test_the_nearest_thumbnail_stands_beside_the_models(write_study):
+    args = write_study(LEVELS, accuracy=dict.fromkeys(LEVELS, 0.5), random=dict.fromkeys(LEVELS, 0.9))
+    args.config["published"] = {"paper": {"source": "a paper", "accuracy": {"weak": 0.9, "other": 0.7}}}
+    summary, tables = result(args)
+    table = tables["published"].set_index(["measure", "model", "split"])
+    for split in ("random", "patient"):
+        assert table.loc[("accuracy", "nearest neighbour", split), "value"] == 1  # a class is known by its thumbnail
+        assert table.loc[("accuracy", "most frequent class", split), "value"] == pytest.approx(1 / 3)
+    own = tables["models"].query("model == 'weak'")
+    row = table.loc[("accuracy", "weak", "patient")]
+    assert row["value"] == pytest.approx(own["accuracy"].mean()) and row["published"] == 0.9 and row["seeds"] == 2
+    assert (row["low"], row["high"]) == (own["accuracy_low"].min(), own["accuracy_high"].max())
+    found = summary["published"]["paper"]
+    # a published mean of .8, a third without looking, and all right by the nearest thumbnail
+    assert found["explained"]["random"]["share"] == pytest.approx((1 - 1 / 3) / (0.8 - 1 / 3))
+    assert found["sentence"].startswith("Of the accuracy that a paper reports (0.70 to 0.90) above")
+
+
+def test_no_thumbnail_is_read_where_nothing_stands_beside_it(write_study):
+    args = write_study(LEVELS)
+    (artifacts.data_dir("toy") / "thumbnails.npy").unlink()
+    summary, tables = result(args)
+    assert tables["published"].empty and summary["published"] == {}
+
+
+def test_the_simple_classifiers_answer_for_the_test_images_of_every_fold(write_study):
+    args = write_study({"a": 0.5}, folds=2, random={"a": 0.9})
+    _, tables = result(args)
+    rows = tables["published"].query("model == 'nearest neighbour'")
+    assert (rows["images"] == 24).all() and (rows["groups"] == 12).all() and (rows["value"] == 1).all()
 
 
 def test_each_image_is_tested_once(write_study):

@@ -22,6 +22,9 @@ CAPTIONS = {  # file -> how its caption begins
 }
 
 
+SETTING = "Trained from scratch, without pretrained weights, on"  # beneath each caption
+
+
 @pytest.fixture
 def page(project, monkeypatch) -> str:
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
@@ -35,6 +38,7 @@ def test_the_report_holds_every_captioned_file_and_asks_the_network_for_nothing(
         assert caption in page, name
         content = base64.b64encode((project.folder / name).read_bytes()).decode()
         assert content in page, f"{name} is not in the report"
+    assert page.count(SETTING) >= len(CAPTIONS)
     for name in paper_files.FIGURES:
         assert f"results/report/tiny/{name}.svg" in page
     assert "Do the heatmaps of medical image classifiers hold?" in page

@@ -37,11 +37,14 @@ class DotRow:
 
 
 def _look(kind: str) -> dict:
-    """A random split is a diamond in the colour of warnings, a grouped one a dot; hollow for images as they came."""
-    random = kind.startswith("random")
-    color = WARN if random else ACCENT
-    hollow = {"markerfacecolor": PAPER} if kind.endswith("raw") else {}
-    return {"color": color, "marker": "D" if random else "o", "markersize": 4 if random else 5, **hollow}
+    """What misleads (a random split, a planted mark) is a diamond in the colour of warnings, the other a dot.
+
+    Both are hollow for images as they came, and for heat on a mark.
+    """
+    warned = kind.startswith(("random", "conflicts", "marked"))
+    color = WARN if warned else ACCENT
+    hollow = {"markerfacecolor": PAPER} if kind.endswith(("raw", "marked")) else {}
+    return {"color": color, "marker": "D" if warned else "o", "markersize": 4 if warned else 5, **hollow}
 
 
 @matplotlib.rc_context(STYLE)

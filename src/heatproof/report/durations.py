@@ -1,9 +1,11 @@
 """How long each stage took, from what Snakemake measured of its jobs (`benchmarks/<study>/`)."""
 
 import csv
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 BENCHMARKS = Path("benchmarks")
 STAGES = {  # of the pipeline, in its order: how the names of their files begin
@@ -17,16 +19,26 @@ STAGES = {  # of the pipeline, in its order: how the names of their files begin
 }
 
 
-def read(
+class Job(NamedTuple):
+    """A measured job: its stage, its place below `benchmarks/<study>/` (`resnet50/0/fold0`), seconds from start to end,
+    and the most memory that it held, in MiB (NaN where that was not measured)."""
+
+    stage: str
+    place: tuple[str, ...]
+    seconds: float
+    memory: float
+
+
+def jobs(
     study: str,
     models: Sequence[str],
     seeds: Sequence[int] | None = None,
     folds: Sequence[str] | None = None,
     families: Sequence[str] | None = None,
-) -> dict[str, dict | None]:
-    """Stage -> how many `jobs` were measured, and in seconds their sum `total` and the `longest`; None without any.
+) -> list[Job]:
+    """The jobs of a study that were measured, each with its last run, in the order of their files.
 
-    A job counts with its last run. Jobs of models, seeds, folds and families that the study no longer has do not.
+    Jobs of models, seeds, folds and families that the study no longer has are left out.
     """
 
     def counts(parts: tuple[str, ...]) -> bool:
@@ -39,27 +51,46 @@ def read(
             and not (families is not None and family and family[1] not in families)
         )
 
-    folder = BENCHMARKS / study
-    found: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    folder, found = BENCHMARKS / study, []
     for path in sorted(folder.rglob("*.tsv")):
         parts = path.relative_to(folder).parts
         begin = re.split(r"[-.]", path.name)[0]
         stage = next((stage for stage, begins in STAGES.items() if begin in begins), None)
-        seconds = _seconds(path)
-        if stage and seconds is not None and counts(parts):
-            found[stage].append(seconds)
+        measured = _measured(path)
+        if stage and measured and counts(parts):
+            found.append(Job(stage, parts[:-1], *measured))
+    return found
+
+
+def read(
+    study: str,
+    models: Sequence[str],
+    seeds: Sequence[int] | None = None,
+    folds: Sequence[str] | None = None,
+    families: Sequence[str] | None = None,
+) -> dict[str, dict | None]:
+    """Stage -> how many `jobs` were measured, and in seconds their sum `total` and the `longest`; None without any."""
+    found: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    for job in jobs(study, models, seeds, folds, families):
+        found[job.stage].append(job.seconds)
     return {
         stage: {"jobs": len(all_of), "total": round(sum(all_of), 2), "longest": max(all_of)} if all_of else None
         for stage, all_of in found.items()
     }
 
 
-def _seconds(path: Path) -> float | None:
+def _measured(path: Path) -> tuple[float, float] | None:
+    """Seconds and MiB; None of a run that was cut off, which measures nothing."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return float(next(csv.DictReader(file, delimiter="\t"))["s"])
+            row = next(csv.DictReader(file, delimiter="\t"))
+        seconds = float(row["s"])
     except (OSError, KeyError, StopIteration, TypeError, ValueError):
-        return None  # a run that was cut off measures nothing
+        return None
+    try:
+        return seconds, float(row["max_rss"])
+    except (KeyError, TypeError, ValueError):  # a job shorter than Snakemake's first look at it
+        return seconds, math.nan
 
 
 def told(seconds: float) -> str:

@@ -46,6 +46,11 @@ class Inputs:
         return self.tables["comparison"] if self.summary.get("comparison") else None
 
     @property
+    def setting(self) -> dict:
+        """What the models were trained from and on, as `stats.setting` puts it."""
+        return self.summary["setting"]
+
+    @property
     def manifest(self) -> pd.DataFrame:
         """All images; `split` is that of the first fold."""
         return self.manifests[self.folds[0]]

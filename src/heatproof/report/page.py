@@ -11,6 +11,7 @@ from heatproof.report import (
     charts,
     classification,
     comparison,
+    cue,
     data_section,
     data_words,
     explorer,
@@ -21,6 +22,7 @@ from heatproof.report import (
     overview,
     pictures,
     provenance,
+    published,
     ranks,
     relations,
     separation,
@@ -83,6 +85,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         undefined=StrictUndefined,
     )
     environment.filters["breakable"] = breakable
+    environment.globals["setting_short"] = inputs.setting["short"]
     shown = gallery.make(inputs, config["gallery"])
     kind = inputs.summary["groups"]["kind"]
     alarms, more = findings.alarms(inputs.audit)
@@ -98,6 +101,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         alarms=alarms,
         more_alarms=more,
         notes=findings.notes(inputs.audit),
+        setting=inputs.setting["sentence"],
         in_short=inputs.summary["in_short"],
         answer=answer,
         cautions=cautions,
@@ -121,11 +125,13 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         data_title=data_words.TITLE,
         scores_words=data_words.SCORES,
         comparison=comparison.make(inputs),
+        published=published.make(inputs),
         accuracy=accuracy_figure(inputs, "accuracy"),
         models=tables.models(inputs),
         recall=tables.recall(inputs),
         classification=classification.make(inputs),
         relations=relations.make(inputs),
+        cue=cue.make(inputs),
         families=[family(inputs, key) for key in inputs.families],
         gallery=shown,
         explorer=explorer.make(inputs, config["images"]),

@@ -1,6 +1,7 @@
 """Files for a paper: figures as SVG and PNG, tables as LaTeX, the methods section with its references."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from heatproof import artifacts, paper_files
@@ -80,4 +81,7 @@ def table(inputs: Inputs, name: str) -> str:
     if not made.table.rows:
         return f"% {latex.escape(made.empty)}\n"
     source = artifacts.stats_dir(inputs.study) / made.source
-    return latex.table(made.table, f"{inputs.study}-{name}", made.columns, made.breaks, str(source))
+    caption = " ".join(filter(None, [made.table.caption, inputs.setting["short"]]))
+    return latex.table(
+        replace(made.table, caption=caption), f"{inputs.study}-{name}", made.columns, made.breaks, str(source)
+    )

@@ -6,6 +6,7 @@ from heatproof.report.inputs import Inputs
 from heatproof.report.references import cite
 
 CONTROLS = [name for name in SCORED if name not in words.YARDSTICKS]
+WHERE_ASKED = ("outdo", "shows_cue")  # checks of what many studies do not have: methods, a planted cue
 
 
 def write(inputs: Inputs, settings: dict) -> str:
@@ -15,7 +16,12 @@ def write(inputs: Inputs, settings: dict) -> str:
         settings: section `stats` of the configuration.
     """
     parts = [_unit(inputs), _tests(settings), _equivalence(inputs, settings), _seeds(inputs)]
-    claims = {name: found for name, found in (settings.get("claims") or {}).items() if found}
+    listed = {row["name"] for row in inputs.summary["claims"]}
+    claims = {
+        name: found
+        for name, found in (settings.get("claims") or {}).items()
+        if found and (name in listed or found["check"] not in WHERE_ASKED)
+    }
     if claims:
         parts.append(_claims(claims))
     return "\n\n".join(parts)

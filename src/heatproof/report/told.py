@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from heatproof.report import separation
 from heatproof.report.inputs import Inputs
 
-GENERAL = ("data", "models", "method", "overview", "left-out", "claims")  # places that every page has, or may have
+GENERAL = (
+    "data",
+    "models",
+    "method",
+    "overview",
+    "left-out",
+    "claims",
+    "cue",
+)  # places that every page has, or may have
 
 
 @dataclass(frozen=True)

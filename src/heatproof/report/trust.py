@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from heatproof.report import told, words
+from heatproof.report.cue import ON_CUE
 from heatproof.report.inputs import Inputs
 from heatproof.report.tables import Table, groups_name
 
@@ -40,6 +41,7 @@ class Claim:
     verdict: str
     look: str
     effect: str
+    units: str  # groups and seeds that it rests on
     evidence: str
     change: str
     place: str  # id of the element that bears it out
@@ -50,9 +52,9 @@ def claims(inputs: Inputs) -> list[Claim]:
     rows = []
     for row in inputs.summary["claims"]:
         numbers = [float("nan") if row[key] is None else row[key] for key in ("effect", "low", "high")]
-        evidence = row["evidence"] + (
-            f" ({words.count(row['seeds'], 'seed')})" if row["verdict"] != "undecided" or row["effect"] else ""
-        )
+        seeds = words.count(row["seeds"], "seed")
+        groups = words.count(row["groups"], *words.GROUPS[inputs.summary["groups"]["kind"]]) if row["groups"] else ""
+        place = "cue" if row["metric"] == ON_CUE else f"{row['family']}-{row['method']}"
         rows.append(
             Claim(
                 f"{row['claim'][:1].upper()}{row['claim'][1:]}",
@@ -60,9 +62,10 @@ def claims(inputs: Inputs) -> list[Claim]:
                 row["verdict"],
                 LOOKS[row["verdict"]],
                 words.interval(*numbers),
-                told.marked(inputs, f"{_begun(inputs, evidence)}."),
+                f"{groups}, {seeds}" if groups else "–",
+                told.marked(inputs, f"{_begun(inputs, row['evidence'])}."),
                 f"{_begun(inputs, row['change'])}.",
-                told.place(inputs, f"{row['family']}-{row['method']}"),
+                told.place(inputs, place),
             )
         )
     return rows

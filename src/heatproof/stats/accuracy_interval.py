@@ -17,11 +17,27 @@ from heatproof.bootstrap import balanced_accuracy
 PRIOR_CORRELATION, PRIOR_ERRORS = 0.7, 2.0
 
 
+def accuracy(confusion: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Share of all images that are right, of counts [..., classes, classes]; NaN without an image.
+
+    A class that is not in `present` (bool [classes]) has no image, and so no part in it.
+    """
+    images = confusion.sum((-1, -2))
+    hits = np.trace(confusion, axis1=-2, axis2=-1).astype(float)
+    return np.divide(hits, images, out=np.full(hits.shape, np.nan), where=images > 0)
+
+
 def f1_macro(confusion: np.ndarray, present: np.ndarray) -> np.ndarray:
     """Mean over the classes in `present` of 2 TP / (2 TP + FP + FN), of counts [..., classes, classes]."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)[..., present].astype(float)
     claims = (confusion.sum(-1) + confusion.sum(-2))[..., present]  # 2 TP + FP + FN
     return np.divide(2 * hits, claims, out=np.full(hits.shape, np.nan), where=claims > 0).mean(-1)
+
+
+def accuracy_slope(total: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Derivative of the accuracy by each count of `total` [..., classes, classes]."""
+    share = np.nan_to_num(accuracy(total, present))[..., None, None]
+    return (np.eye(len(present)) - share) / np.maximum(total.sum((-1, -2)), 1)[..., None, None]
 
 
 def balanced_accuracy_slope(total: np.ndarray, present: np.ndarray) -> np.ndarray:
@@ -40,6 +56,7 @@ def f1_macro_slope(total: np.ndarray, present: np.ndarray) -> np.ndarray:
 
 
 MEASURES: dict[str, tuple[Callable, Callable]] = {  # the measure and its slope
+    "accuracy": (accuracy, accuracy_slope),
     "balanced_accuracy": (balanced_accuracy, balanced_accuracy_slope),
     "f1_macro": (f1_macro, f1_macro_slope),
 }

@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     study.add_argument("--random", nargs="*", default=[], help="folds of the random split to compare with, if any")
     study.add_argument("--methods", nargs="+", help="explanation methods under study")
     study.add_argument("--config", type=json.loads, metavar="JSON", help="section `stats`")
+    study.add_argument("--setting", type=json.loads, metavar="JSON", help="what the models were trained from and on")
     study.add_argument("--score-config", type=json.loads, metavar="JSON", help="section `score`")
+    study.add_argument("--cue", type=json.loads, metavar="JSON", help="rate, test_rate and label of a planted cue")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
 
     if args.scores:
         return run_table(args)
-    needed = ("study", "models", "seeds", "folds", "methods", "config", "score_config")
+    needed = ("study", "models", "seeds", "folds", "methods", "config", "score_config", "setting")
     if lost := [name for name in needed if getattr(args, name) is None]:
         raise InputError(f"give a FILE of scores, or --{lost[0].replace('_', '-')} as snakemake does")
     run_study(args)
@@ -98,12 +100,16 @@ def run_study(args: argparse.Namespace) -> None:
         read_predictions(args.study, args.models, args.seeds, args.folds),
         read_scores(args.study, args.models, args.seeds, args.folds, families),
         compared=read_predictions(args.study, args.models, args.seeds, args.random) if args.random else {},
+        simple=read_simple(args.study, args.folds, args.random, args.config),
         folds=len(args.folds),
         shapes=read_shapes(args.study, args.folds),
         classes=artifacts.read_json(artifacts.data_dir(args.study) / "digest.json")["classes"],
         methods=args.methods,
         primary={family: primary[family] for family in families if family in primary},
         settings=args.config,
+        setting=args.setting,
+        shortcut=args.cue,
+        cue=read_cue(args.study) if args.cue else None,
     )
     for name, schema in stats_tables.TABLES.items():
         table = result.tables.get(name, pd.DataFrame())
@@ -162,6 +168,49 @@ def read_predictions(study, models, seeds, folds):
                 parts.append(table.merge(test, on="image_id", validate="one_to_one"))
             tables[model, seed] = pd.concat(parts, ignore_index=True)
     return tables
+
+
+def read_simple(study, folds, random, settings):
+    """Split -> answers of the classifiers of `stats.neighbour` on the test images of all its folds, as predictions.
+
+    The random split comes first. Nothing where there is neither a comparison nor anything published: no thumbnail is
+    read then.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from heatproof import artifacts
+    from heatproof.stats import neighbour
+    from heatproof.stats.comparison import RANDOM
+    from heatproof.stats.published import split_name
+
+    if not random and not any((settings.get("published") or {}).values()):
+        return {}
+    thumbnails = artifacts.read_array(artifacts.data_dir(study) / "thumbnails.npy")
+    found = {}
+    for split, names in (({RANDOM: random} if random else {}) | {split_name(settings): folds}).items():
+        parts = []
+        for fold in names:
+            manifest = artifacts.read_manifest(study, fold)
+            train, test = (np.flatnonzero(manifest["split"] == part) for part in ("train", "test"))
+            parts.append(
+                manifest.loc[test, ["label", "group"]].assign(
+                    **neighbour.answers(thumbnails, manifest["label"].to_numpy(int), train, test)
+                )
+            )
+        table = pd.concat(parts, ignore_index=True)
+        found[split] = {
+            (name, 0): table.assign(predicted=table[name]) for name in (neighbour.NEIGHBOUR, neighbour.FREQUENT)
+        }
+    return found
+
+
+def read_cue(study):
+    """image_id -> whether the planted cue is there."""
+    from heatproof import artifacts
+
+    facts = artifacts.read_table(artifacts.data_dir(study) / "facts.parquet", artifacts.FACTS)
+    return facts.set_index("image_id")["cue"]
 
 
 def read_shapes(study, folds):

@@ -10,13 +10,19 @@ import numpy as np
 from heatproof.bootstrap import confusion_by_group
 from heatproof.stats.accuracy_interval import MEASURES, accuracy_interval
 
+ENDS = {  # measure -> the columns of its interval
+    "accuracy": ("accuracy_low", "accuracy_high"),
+    "balanced_accuracy": ("low", "high"),
+    "f1_macro": ("f1_low", "f1_high"),
+}
+
 
 def judge(
     label: np.ndarray, predicted: np.ndarray, group: np.ndarray, classes: int, *, level: float, margin: float
 ) -> dict[str, float | bool]:
-    """Accuracy and macro F1 of one checkpoint on the test split (arrays [images]), and whether it is competent.
+    """Accuracies and macro F1 of one checkpoint on the test split (arrays [images]), and whether it is competent.
 
-    `low` and `high` are the interval of the balanced accuracy over groups, `f1_low` and `f1_high` that of F1.
+    `low` and `high` are the interval of the balanced accuracy over groups; `ENDS` names those of the others.
 
     Competent: the low end of the interval of the balanced accuracy exceeds chance + `margin`. Classes without
     a test image are left out of the means and of chance. An interval that cannot be had (a class with images of one
@@ -26,7 +32,7 @@ def judge(
     total = counts.sum(0)
     present = total.sum(1) > 0
     found = {}
-    for name, ends in (("balanced_accuracy", ("low", "high")), ("f1_macro", ("f1_low", "f1_high"))):
+    for name, ends in ENDS.items():
         found[name] = float(MEASURES[name][0](total, present))
         interval = accuracy_interval(counts, present, name, level)
         found |= {end: float(value) for end, value in zip(ends, interval, strict=True)}

@@ -28,6 +28,20 @@ def equivalent_p(differences: np.ndarray, margin: float) -> np.ndarray:
     return np.where(error > 0, p, np.where(inside > 0, 0.5**groups, 1.0))
 
 
+def below_p(differences: np.ndarray, margin: float) -> float:
+    """One-sided t test of differences [groups] against a margin: small where their mean is surely below it.
+
+    As in `equivalent_p`, p of differences without spread is 2^-groups below the margin and 1 beyond it.
+    """
+    groups, mean = len(differences), differences.mean() if len(differences) else np.nan
+    if groups < 2:
+        return 1.0
+    error = differences.std(ddof=1) / np.sqrt(groups)
+    if error > 0:
+        return float(stats.t.sf((margin - mean) / error, groups - 1))
+    return 0.5**groups if mean < margin else 1.0
+
+
 def equivalent_over_seeds(found: dict[str, float], margin: float, level: float) -> float:
     """The same of a difference with an interval over groups and seeds, as `architectures` gives it.
 

@@ -10,15 +10,19 @@ from heatproof.stats import claims, classification, families, relation_sentences
 from heatproof.stats import summary as numbers
 from heatproof.stats.accuracy_relation import accuracy_and
 from heatproof.stats.agreement import by_family
-from heatproof.stats.comparison import comparison_numbers, comparison_table
+from heatproof.stats.comparison import RANDOM, comparison_numbers, comparison_table
 from heatproof.stats.competence import judge as judge_checkpoint
+from heatproof.stats.cue import cue_table
+from heatproof.stats.cue_sentences import cue_numbers
 from heatproof.stats.design import Design
 from heatproof.stats.gather import gather
 from heatproof.stats.general import comparison_sentence, seeds_sentence
 from heatproof.stats.groups import compact, count_missing, group_means, seed_group_means
 from heatproof.stats.headline import answer, in_short
 from heatproof.stats.overview import lead, overview
+from heatproof.stats.published import published_numbers, published_table, split_name
 from heatproof.stats.sentences import sentences, unjudged
+from heatproof.stats.setting import setting_numbers
 from heatproof.stats.tables import in_order, metrics_table, scores_in_order
 from heatproof.stats.words import unit
 
@@ -59,11 +63,15 @@ def evaluate(
     *,
     shapes: pd.DataFrame | None = None,
     compared: Predictions,
+    simple: dict[str, Predictions],
     folds: int,
     classes: Sequence[str],
     methods: Sequence[str],
     primary: dict[str, str],
     settings: dict,
+    setting: dict,
+    shortcut: dict | None = None,
+    cue: pd.Series | None = None,
 ) -> Statistics:
     """All statistics of a study.
 
@@ -73,11 +81,16 @@ def evaluate(
         scores: scores of all images, columns as in `artifacts.SCORES` and family.
         shapes: size and shape of the true regions, as `lesions.shapes` measures them; None without masks.
         compared: the same models trained and tested on a random split; empty where the study does not compare.
+        simple: by split (`random`, and what `published.split_name` says), the answers of the classifiers of
+            `neighbour`, with a seed of 0; empty where the study neither compares nor has published numbers beside it.
         folds: how many folds the test images come from.
         classes: names of the classes.
         methods: the methods under study; all others in `scores` are controls or the ceiling.
         primary: family -> its primary metric, the one that verdicts rest on; families without one are described.
         settings: the section `stats` of the configuration.
+        setting: what the models were trained from and on, as `setting.setting_numbers` takes it.
+        shortcut: rate, test_rate and label of a cue that was planted, None where none was.
+        cue: image_id -> whether it is there, where one was planted.
 
     Raises:
         ValueError: a primary metric or a method has no scores.
@@ -99,6 +112,11 @@ def evaluate(
     per_seed, missing = seed_group_means(scores), count_missing(scores)
     random = judge_checkpoints(compared, len(classes), settings) if compared else checkpoints[:0]
     comparison = comparison_table(checkpoints if compared else checkpoints[:0], random, settings["group_kind"])
+    published = {name: told for name, told in (settings.get("published") or {}).items() if told}
+    judged = {split: judge_checkpoints(answers, len(classes), settings) for split, answers in simple.items()}
+    trained = {split_name(settings): checkpoints, RANDOM: random} if compared else {split_name(settings): checkpoints}
+    judged = {split: pd.concat([trained[split], found]) for split, found in judged.items()}
+    beside = published_table(published, judged, models)
     order = [*methods, *families.CONTROLS, *families.YARDSTICKS]
     metrics = metrics_table(group_means(per_seed), missing, settings["interval"], order, models, per_seed)
 
@@ -122,6 +140,8 @@ def evaluate(
         "models": competence,
         "left_out": [model for model in models if model not in competent],
         "comparison": comparison_numbers(comparison, models),
+        "published": published_numbers(published, beside),
+        "setting": setting_numbers(setting),
         "better": numbers.directions(metrics),
         "refused": numbers.refusals(scores, methods, models),
         "agreement": by_family(scores, competent, methods, primary),
@@ -136,6 +156,10 @@ def evaluate(
     )
     tables, found, tested, worst = gather(scores, per_seed, metrics, design)
     summary |= found
+    if shortcut:
+        label = list(classes).index(shortcut["label"] or classes[-1])
+        tables["cue"] = cue_table(predictions, scores, cue, label, methods, settings)
+        summary["cue"] = cue_numbers(tables["cue"], shortcut, classes, methods, settings, unit(summary))
     checked = claims.check(
         settings["claims"],
         tested,
@@ -146,6 +170,8 @@ def evaluate(
         unit(summary),
         lambda family, method: unjudged(summary, family, method),
         again={key: found.again for key, found in worst.items()},
+        refused=summary["refused"],
+        cue=tables.get("cue"),
     )
     tables["claims"] = pd.DataFrame(checked)
     summary["claims"] = numbers.records(tables["claims"])
@@ -170,6 +196,7 @@ def evaluate(
         "metrics": metrics,
         "missing": in_order(missing, order, models),
         "comparison": comparison,
+        "published": beside,
     }
     return Statistics(tables, summary)
 

@@ -40,6 +40,7 @@ def competence_numbers(checkpoints: pd.DataFrame, models: Sequence[str]) -> dict
     """Model -> means over its checkpoints of the accuracies; competent if every checkpoint is."""
     return {
         model: {
+            "accuracy": number(rows["accuracy"].mean()),
             "balanced_accuracy": number(rows["balanced_accuracy"].mean()),
             "f1_macro": number(rows["f1_macro"].mean()),
             "competent": bool(rows["competent"].all()),

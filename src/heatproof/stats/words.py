@@ -28,7 +28,11 @@ METRIC_NAMES = {
     "iou_seeds": "IoU between seeds",
     "rank_correlation_transforms": "rank correlation between changed images",
     "rank_correlation_cascade": "rank correlation with the maps of randomized weights",
+    "inside_cue": "heat on the mark",
+    "outside_body": "heat outside the body",
+    "outside_lungs": "heat outside the lungs",
 }
+CLASSLESS = ("attention_rollout", "eigencam")  # methods that ask for no class
 ZERO = 1e-12  # below it a number is what rounding left of zero
 REASONS = {
     "no truth": "no image of this study has a marked region",

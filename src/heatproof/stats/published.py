@@ -1,0 +1,123 @@
+"""What others report of the same architectures beside what the study measures, and how much of it needs no network."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from heatproof.stats.comparison import RANDOM
+from heatproof.stats.competence import ENDS
+from heatproof.stats.neighbour import FREQUENT, NEIGHBOUR
+from heatproof.stats.summary import number
+from heatproof.stats.words import shown, span
+from heatproof.stats_tables import PUBLISHED
+
+SIMPLE = (NEIGHBOUR, FREQUENT)
+MEASURES = ("accuracy", "f1_macro")
+ON_SPLIT = {
+    RANDOM: "on a random split",
+    "patient": "with each patient's images kept together",
+    "lookalike": "with look-alike images kept together",
+}
+
+
+def split_name(settings: dict) -> str:
+    """What the split of the study goes by: `random` where it keeps nothing together, else what a group is."""
+    return RANDOM if settings.get("split_by") == "random" else settings["group_kind"]
+
+
+def published_table(published: dict[str, dict], judged: dict[str, pd.DataFrame], models: Sequence[str]) -> pd.DataFrame:
+    """Every published number beside the study's, columns of `stats_tables.PUBLISHED`.
+
+    A row a source, measure, model and split; then those of the simple classifiers. A model's value is the mean over
+    its seeds, its interval reaches from the lowest end of theirs to the highest. A model that the study does not
+    have is a row without a value.
+
+    Args:
+        published: name -> source, accuracy and f1_macro (architecture -> share); where empty, the study's numbers
+            stand alone, under the name "".
+        judged: split -> checkpoints and simple classifiers as judged on it.
+        models: those of the study, in order.
+    """
+    rows = []
+    for name, told in (published or {"": {"source": ""}}).items():
+        for measure in MEASURES:
+            numbers = {known: share for known, share in told.get(measure, {}).items() if share is not None}
+            named = {model: _listed(numbers, model) for model in models}
+            absent = [known for known in numbers if known not in named.values()]
+            for model in [*models, *absent, *SIMPLE]:
+                row = {"name": name, "source": told["source"], "model": model, "measure": measure}
+                row["published"] = numbers.get(named.get(model) or model, np.nan)
+                for split, found in judged.items():
+                    rows.append(row | {"split": split} | _measured(found[found["model"] == model], measure))
+    return pd.DataFrame(rows, columns=list(PUBLISHED))
+
+
+def _listed(numbers: dict[str, float], model: str) -> str | None:
+    """The name that a model goes by in a published table, which may leave out the tag of its weights."""
+    return next((name for name in (model, model.split(".")[0]) if name in numbers), None)
+
+
+def _measured(rows: pd.DataFrame, measure: str) -> dict:
+    low, high = ENDS[measure]
+    found = {"value": rows[measure].mean(), "low": rows[low].min(skipna=False), "high": rows[high].max(skipna=False)}
+    if rows.empty:
+        return found | {"images": pd.NA, "groups": pd.NA, "seeds": pd.NA}
+    simple = rows["model"].iloc[0] in SIMPLE  # nothing random: no seed
+    size = {"images": rows["images"].iloc[0], "groups": rows["groups"].iloc[0]}
+    return found | size | {"seeds": 0 if simple else len(rows)}
+
+
+def published_numbers(published: dict[str, dict], table: pd.DataFrame) -> dict[str, dict]:
+    """Name -> source, table, note, mean published accuracy, `explained` by split, and a sentence on it.
+
+    The share that a nearest neighbour explains is (neighbour - base) / (published - base): accuracies, the published
+    one the mean over all architectures of the source, the base that of naming the most frequent class of the training
+    images on the same test images. Its interval is that of the neighbour's accuracy. None where what is published
+    does not lie above the base, or the neighbour's interval cannot be had.
+    """
+    found = {}
+    for name, told in published.items():
+        shares = list(told["accuracy"].values())
+        mean = float(np.mean(shares))
+        rows = table[(table["name"] == name) & (table["measure"] == "accuracy")].set_index(["split", "model"])
+        explained = {
+            split: _explained(rows.loc[(split, NEIGHBOUR)], rows.loc[(split, FREQUENT), "value"], mean)
+            for split in rows.index.unique("split")
+        }
+        found[name] = {key: told.get(key, "") for key in ("source", "table", "note")}
+        found[name] |= {"accuracy": mean, "explained": explained}
+        found[name]["sentence"] = _sentence(told["source"], shares, explained)
+    return found
+
+
+def _explained(neighbour: pd.Series, base: float, mean: float) -> dict:
+    ends = {"share": neighbour["value"], "low": neighbour["low"], "high": neighbour["high"]}
+    above = mean - base
+    shares = {key: number((value - base) / above) if above > 0 else None for key, value in ends.items()}
+    return shares | {"neighbour": number(neighbour["value"]), "base": number(base)}
+
+
+def _sentence(source: str, shares: Sequence[float], explained: dict[str, dict]) -> str:
+    parts = [f"{_told(found)} {ON_SPLIT.get(split, split)} {_beside(found)}" for split, found in explained.items()]
+    return (
+        f"Of the accuracy that {source} reports ({span(list(shares))}) above that of naming the most frequent class, a "
+        f"nearest neighbour on thumbnails, without any network, explains {' and '.join(parts)}."
+    )
+
+
+def _told(found: dict) -> str:
+    """The share in words: never more precise than its interval."""
+    if found["share"] is None:
+        return "nothing, as none is reported,"
+    text = f"{found['share']:.0%}"
+    if found["low"] is not None:
+        text += f" [{found['low']:.0%}, {found['high']:.0%}]"
+    if found["share"] > 1:
+        return f"more than all of it, {text},"
+    return f"none of it, {text}," if found["share"] <= 0 else text
+
+
+def _beside(found: dict) -> str:
+    right, base = shown(found["neighbour"]), shown(found["base"])
+    return f"(right for {right} of the images, the most frequent class for {base})"

@@ -1,0 +1,109 @@
+"""The section on a planted cue, and claims: what the summary says, with its numbers, and what bears it out."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from report.pages import Page, section, table
+
+from heatproof.report import cue, page, trust
+from heatproof.stats.cue_sentences import cue_numbers
+from heatproof.stats_tables import CUE
+
+CONFIG = {"title": None, "question": "?", "gallery": 0, "images": 0}
+SHORTCUT = {"rate": 0.8, "test_rate": 0.5, "label": "dark & dense"}
+SETTINGS = {"margin": {"default": 0.05, "outside_body": 0.1}}
+
+
+def row(model, method, metric, numbers, verdict, seed=pd.NA, groups=9, reason=""):
+    names = {"model": model, "seed": seed, "method": method, "metric": metric, "images": 18, "groups": groups}
+    values = dict(zip(("marked", "unmarked", "difference", "low", "high"), numbers, strict=True))
+    return names | values | {"p": 0.01, "p_corrected": 0.02, "verdict": verdict, "reason": reason}
+
+
+NONE = (float("nan"),) * 5
+ROWS = [
+    row("alpha_net", "", "accuracy", (0.95, 0.35, 0.6, 0.4, 0.8), "relies", seed=0),
+    row("alpha_net", "", "accuracy", (0.9, 0.3, 0.6, 0.45, 0.75), "relies"),
+    row("beta_net", "", "accuracy", (0.9, 0.88, 0.02, -0.1, 0.14), "unclear"),
+    row("gamma_net", "", "accuracy", NONE, "unclear", reason="a class has images of fewer than two groups"),
+    row("alpha_net", "gradcam", "inside_cue", (0.41, 0.07, 0.34, 0.3, 0.38), "shown"),
+    row("alpha_net", "gradcam", "outside_body", (0.12, 0.11, 0.01, -0.01, 0.03), "hidden"),
+    row("alpha_net", "edges", "inside_cue", (0.06, 0.02, 0.04, 0.03, 0.05), "faint"),
+    row("beta_net", "gradcam", "inside_cue", NONE, "unclear", groups=0, reason="no truth"),
+]
+
+
+@pytest.fixture
+def planted(data):
+    found = pd.DataFrame(ROWS, columns=list(CUE))
+    told = cue_numbers(found, SHORTCUT, data.classes, data.methods, SETTINGS, "patients")
+    return replace(data, tables=data.tables | {"cue": found}, summary=data.summary | {"cue": told})
+
+
+def test_without_a_cue_there_is_no_section(data):
+    assert cue.make(data) is None
+    assert 'id="cue"' not in page.render(data, CONFIG, {})
+
+
+def test_sentences_figure_and_tables(planted):
+    source = page.render(planted, CONFIG, {})
+    body = section(source, "cue")
+    text = Page(body).text
+    for sentence in planted.summary["cue"]["sentences"]:
+        assert " ".join(sentence.split()) in text
+    assert "alpha_net relies on the mark" in text and "planted into 80% of the images of class dark & dense" in text
+    assert "Whether gamma_net relies on the mark cannot be told: a class has images of fewer than two groups." in text
+    found = table(body, "Balanced accuracy where the mark agrees with the class, and where it conflicts")
+    assert found[1] == ["alpha_net", "0", "0.95", "0.35", "0.60 [0.40 to 0.80]", "relies"]
+    assert [found[2][1], found[3][4], found[4][4]] == ["mean", "0.02 [−0.10 to 0.14]", "–"]
+    found = table(body, "alpha_net: mean of images with the mark minus mean of those without it")
+    names = [planted.metric(name).name for name in ("inside_cue", "outside_body")]
+    assert found[0] == ["method", *names]
+    assert found[1] == ["gradcam", "shown: 0.34 [0.30 to 0.38]", "hidden: 0.010 [−0.010 to 0.030]"]
+    assert found[2] == ["edges of the image", "faint: 0.040 [0.030 to 0.050]", "–"]
+    assert f"{names[0]} 0.05, {names[1]} 0.1" in text
+
+
+def test_every_number_of_the_figure_is_drawn_and_told(planted):
+    svg = str(cue.make(planted).figure.svg)
+    for told in (
+        "alpha_net: accuracy where the mark agrees 0.90, accuracy where it conflicts 0.30",
+        "– gradcam: heat on the mark 0.41, heat there without a mark 0.07",
+        "beta_net: accuracy where the mark agrees 0.90",
+    ):
+        assert told in svg, told
+    for mark in ("agrees-0-0", "conflicts-0-1", "marked-1-0", "unmarked-1-1", "agrees-2-0"):
+        assert f'id="cue-{mark}"' in svg, mark
+    assert svg.count('id="cue-marked') == 1  # none of the model whose heatmaps have no value
+
+
+def test_a_study_without_heat_on_the_mark_shows_reliance_alone(planted):
+    kept = planted.tables["cue"].query("metric == 'accuracy'")
+    summary = planted.summary["cue"] | {"margins": {}}
+    less = replace(planted, tables=planted.tables | {"cue": kept}, summary=planted.summary | {"cue": summary})
+    found = cue.make(less)
+    assert not found.tables and "marked-" not in str(found.figure.svg).replace("unmarked-", "")
+    assert "What every method shows" not in section(page.render(less, CONFIG, {}), "cue")
+
+
+CLAIM = {"name": "c", "source": "a paper", "claim": "so it is", "family": "localization", "metric": "inside_cue"}
+CLAIM |= {"method": "gradcam", "verdict": "supported", "effect": 0.02, "low": 0.01, "high": 0.03, "p": 0.001}
+CLAIM |= {"groups": 9, "seeds": 2, "evidence": "alpha_net hidden", "change": "other patients"}
+
+
+def test_a_claim_stands_with_its_numbers_and_leads_to_what_bears_it_out(planted):
+    nothing = dict.fromkeys(("effect", "low", "high", "p", "groups"))
+    other = CLAIM | nothing | {"metric": "relevance_rank_accuracy", "verdict": "undecided", "claim": "or not"}
+    inputs = replace(planted, summary=planted.summary | {"claims": [CLAIM, other]})
+    one, two = trust.claims(inputs)
+    assert (one.text, one.effect, one.units, one.place) == (
+        "So it is",
+        "0.020 [0.010 to 0.030]",
+        "9 patients, 2 seeds",
+        "cue",
+    )
+    assert (two.effect, two.units, two.place, two.look) == ("–", "–", "localization-gradcam", "empty")
+    source = page.render(inputs, CONFIG, {})
+    assert "9 patients, 2 seeds" in section(source, "claims") and 'href="#cue"' in section(source, "claims")
+    assert not Page(source).faults
