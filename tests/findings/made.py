@@ -19,7 +19,7 @@ RATES = {"050": 0.5, "070": 0.7, "080": 0.8, "090": 0.9, "100": 1.0}
 PRIMARY = {"localization": "relevance_rank_accuracy", "faithfulness": "srg"}
 
 
-def project(folder: Path, studies=("real", "truth", "cue", "synthetic")) -> Path:
+def project(folder: Path, studies=("real", "truth", "cue", "synthetic", "attention")) -> Path:
     """A project with templates, README and the studies' names of this one, and made-up results of those asked for."""
     (folder / "docs/findings").mkdir(parents=True)
     for name in ("findings.md", "in_short.md", "readme.md", "macros"):
@@ -33,6 +33,8 @@ def project(folder: Path, studies=("real", "truth", "cue", "synthetic")) -> Path
         study("planted_ct", root=folder)
     if "synthetic" in studies:
         study("phantom", root=folder)
+    if "attention" in studies:
+        study("phantom_vit", models=(VIT,), root=folder)
     if "cue" in studies:
         for name, rate in RATES.items():
             study(f"planted_ct_mark_{name}", models=(MODELS[0], VIT), rate=rate, root=folder)

@@ -220,7 +220,7 @@ def test_what_is_shown_where_no_model_rests_on_it_is_said(project):
 def test_a_lead_is_above_zero_where_the_method_is_better(project):
     """The tables hold reference - method; heat outside the lungs is better when it is lower."""
     found = {(lead.study, lead.family, lead.method): lead for lead in Facts(roles.read()).leads}
-    assert len(found) == 12
+    assert len(found) == 18
     higher = found["planted_ct", "localization", "attnlrp"]
     assert (higher.difference, higher.low, higher.high) == pytest.approx((0.21, 0.15, 0.26))
     lower = found["iq_oth_nccd", "localization", "attnlrp"]

@@ -44,12 +44,16 @@ class Facts:
         return Results(self.roles.synthetic)
 
     @cached_property
+    def attention(self) -> Results:
+        return Results(self.roles.attention)
+
+    @cached_property
     def cued(self) -> list[Results]:
         return [Results(study) for study in self.roles.cue]
 
     @cached_property
     def studies(self) -> list[Results]:
-        return [self.real, self.truth, *self.cued, self.synthetic]
+        return [self.real, self.truth, *self.cued, self.synthetic, self.attention]
 
     @property
     def settings(self) -> dict[str, list[str]]:
@@ -66,7 +70,7 @@ class Facts:
 
     @cached_property
     def claims_table(self) -> pd.DataFrame:
-        return claims.collect([self.real, self.truth, self.synthetic], self.cued)
+        return claims.collect([self.real, self.truth, self.synthetic, self.attention], self.cued)
 
     @property
     def claims(self) -> list[dict]:
@@ -102,9 +106,8 @@ class Facts:
 
     @cached_property
     def leads(self) -> list[transformers.Lead]:
-        return [
-            lead for results in (self.truth, self.real) for lead in transformers.read(results, self.roles.transformer)
-        ]
+        asked = (self.attention, self.truth, self.real)
+        return [lead for results in asked for lead in transformers.read(results, self.roles.transformer)]
 
     @property
     def answers(self) -> list[Answer]:

@@ -37,13 +37,14 @@ class Roles(Section):
     truth: Name
     cue: Annotated[list[Name], Field(min_length=1)]
     synthetic: Name
+    attention: Name
     transformer: Transformer
     gpu: Gpu
 
     @property
     def studies(self) -> list[str]:
         """Those that run here, in the order of the text."""
-        return [self.real, self.truth, *self.cue, self.synthetic]
+        return [self.real, self.truth, *self.cue, self.synthetic, self.attention]
 
 
 def read(path: Path = ROLES) -> Roles:
