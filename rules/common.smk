@@ -65,7 +65,7 @@ if workflow.is_main_process and not {"mem", "mem_mb", "mem_mib"} & set(workflow.
 
 
 wildcard_constraints:
-    study="[^/]+",
+    study="|".join(map(re.escape, STUDIES)),  # what another one left may be an input, and is not made
     model="[^/]+",
     seed=r"\d+",
     shard=r"\d+",
