@@ -192,12 +192,12 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"score": {"primary": {"faithfulness": "road"}}},
-            "params.yaml: the whole file: score.primary.faithfulness: road is not computed; turn road on, or name "
+            "studies/toy.yaml: score.primary.faithfulness: road is not computed; turn road on, or name "
             "another",
         ),
         (
             {"score": {"families": ["sanity"]}, "explain": {"variants": {"randomize": {"cascade": False}}}},
-            "params.yaml: the whole file: score.primary.sanity: rank_correlation_cascade is not computed; turn cascade "
+            "studies/toy.yaml: score.primary.sanity: rank_correlation_cascade is not computed; turn cascade "
             "on, or name another",
         ),
         (

@@ -74,7 +74,7 @@ def load(
     return loaded
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
     """YAML in which a key stands once: of two sections of one name PyYAML drops the first without a word."""
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
@@ -88,7 +88,7 @@ class _Loader(yaml.SafeLoader):
 
 def _read(root: Path, name: str) -> dict:
     try:
-        content = yaml.load((root / name).read_text(encoding="utf-8"), _Loader)
+        content = yaml.load((root / name).read_text(encoding="utf-8"), Loader)
     except FileNotFoundError:
         raise InputError(f"{name}: not there; run in the folder of a heatproof project") from None
     except OSError as error:
@@ -170,6 +170,10 @@ def _explain(item: dict, layers: dict[str, dict], schema: type[BaseModel], skip:
     if item["type"] == "unknown_name":
         return _mistake(layers, location, value, _nearest(value, item["ctx"]["allowed"]))
     message = item["msg"].removeprefix("Value error, ")
+    if not location and (
+        named := re.match(r"([a-z_]+(?:\.\w+)+): ", message)
+    ):  # a check of the whole study names its key
+        return _mistake(layers, tuple(named[1].split(".")), {}, message.removeprefix(named[0]))
     acronym = message[1:2].isupper()
     return _mistake(layers, location, value, message if acronym else message[0].lower() + message[1:])
 

@@ -148,9 +148,9 @@ def explained(study: Study, images: int) -> int:
     return int(test)
 
 
-def faithfulness_passes(study: Study, images: int) -> int:
-    """Forward passes of the faithfulness job of one checkpoint."""
-    options, most = study.score.faithfulness, explained(study, images)
+def faithfulness_passes(study: Study, images: int, most: int | None = None) -> int:
+    """Forward passes of the faithfulness job of one checkpoint; `most` images have heatmaps, where that is known."""
+    options, most = study.score.faithfulness, most or explained(study, images)
     maps = len(study.explain.names) + len(CONTROLS) - 1  # the ceiling is a matter of localization
     steps = 2 * options.steps * len(options.baselines) + 1
     passes = min(options.images, most) * maps * steps
@@ -172,9 +172,9 @@ def longest_job(study: Study, costs: dict[str, Cost], images: int) -> tuple[floa
     return seconds[slowest] / study.compute.shards, slowest
 
 
-def explained_maps(study: Study, images: int) -> int:
-    """Heatmaps of one checkpoint, those of changed images and models among them."""
-    config, most = study.explain, explained(study, images)
+def explained_maps(study: Study, images: int, most: int | None = None) -> int:
+    """Heatmaps of one checkpoint, those of changed images and models among them; `most` as above."""
+    config, most = study.explain, most or explained(study, images)
     count = most * len(config.methods)
     if {"robustness", "sanity"} & set(study.score.families):
         variants = config.variants

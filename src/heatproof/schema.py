@@ -89,7 +89,9 @@ class Report(Section):
 class Study(Section):
     """Everything that one study does."""
 
-    setting: Annotated[str, Field(min_length=1)] | None = None  # what was made smaller than it should be, in a sentence
+    setting: Annotated[str, Field(pattern=r"\S")] | None = (
+        None  # what was made smaller than it should be, in a sentence
+    )
     task: Literal["multiclass", "multilabel"] = "multiclass"
     models: Annotated[list[Architecture], Field(min_length=1), Distinct]
     seeds: Annotated[list[Seed], Field(min_length=1), Distinct] = [0, 1]

@@ -16,7 +16,9 @@ def _metric(family: str) -> Any:
 
 
 class LocalizationOptions(Section):
-    classes: Annotated[list[str], Distinct] | None = None  # whose images are scored; none: all images
+    classes: Annotated[list[str], Field(min_length=1), Distinct] | None = (
+        None  # whose images are scored; none: all images
+    )
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.067  # of the side: 15 of 224 pixels
 
 

@@ -38,7 +38,8 @@ class Cheat:
 
     def used(self, model: str) -> list[str]:
         """The methods that have maps of the model."""
-        return [m for m in self.methods if len(self.rows(model, m, self.metrics[0]).dropna(subset="marked"))]
+        scored = self.table[(self.table["model"] == model) & self.table["marked"].notna()]
+        return [method for method in self.methods if method in set(scored["method"])]
 
     def rows(self, model: str, method: str, metric: str) -> pd.DataFrame:
         """One line of the figure, by rate."""

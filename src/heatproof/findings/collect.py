@@ -54,7 +54,9 @@ def _work(name: str, study: Study, manifest: str, jobs: Sequence[durations.Job])
     """A row a model: its operations in the study, and what was measured of it."""
     table = artifacts.read_manifest(manifest)
     images, splits = len(table), table["split"].value_counts()
-    passes, maps = plan.faithfulness_passes(study, images), plan.explained_maps(study, images)
+    tested = table[table["split"] == "test"].groupby("group").size()
+    most = int(tested.clip(upper=study.explain.images_per_group).sum())
+    passes, maps = (count(study, images, most) for count in (plan.faithfulness_passes, plan.explained_maps))
     trainings, rows = plan.trainings(study), []
     heated = sum(fold in study.data.split.names for _, fold in trainings)
     for model in study.models:

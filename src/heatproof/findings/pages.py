@@ -3,6 +3,7 @@
 Everything is made in memory first, so that a check compares what would be written with what is there.
 """
 
+import math
 import re
 import textwrap
 from pathlib import Path
@@ -125,7 +126,9 @@ def _environment() -> Environment:
 
 
 def _hours(hours: float) -> str:
-    """Hours to two significant digits, as an estimate deserves; minutes below an hour."""
+    """Hours to two significant digits, as an estimate deserves; minutes below an hour; a dash where there are none."""
+    if math.isnan(hours):
+        return "–"
     if hours < 1:
         return f"{float(f'{60 * hours:.2g}'):g} min"
     return f"{float(f'{hours:.2g}'):g} h"

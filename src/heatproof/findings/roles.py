@@ -6,6 +6,7 @@ from typing import Annotated
 import yaml
 from pydantic import Field, ValidationError
 
+from heatproof.config import Loader
 from heatproof.errors import InputError
 from heatproof.schema_base import Section
 
@@ -38,6 +39,7 @@ class Roles(Section):
     cue: Annotated[list[Name], Field(min_length=1)]
     synthetic: Name
     attention: Name
+    machine: Annotated[str, Field(pattern=r"\S")]
     transformer: Transformer
     gpu: Gpu
 
@@ -55,7 +57,7 @@ def read(path: Path = ROLES) -> Roles:
             file below `studies/`; a line for each mistake with file, key and mend.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except FileNotFoundError:
         raise InputError(f"{path}: not there; run in the folder of a heatproof project") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -78,5 +80,6 @@ def _explain(path: Path, item: dict) -> str:
     if item["type"] == "missing":
         return f"{path}: {key}: not set; add it"
     if item["type"] == "extra_forbidden":
-        return f"{path}: {key}: unknown key; allowed: {', '.join(Roles.model_fields)}"
+        section = {"transformer": Transformer, "gpu": Gpu}.get(item["loc"][0] if len(item["loc"]) > 1 else "", Roles)
+        return f"{path}: {key}: unknown key; allowed: {', '.join(section.model_fields)}"
     return f"{path}: {key}: {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"

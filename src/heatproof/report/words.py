@@ -45,6 +45,7 @@ _REASONS = {
     "not finite": "it holds values that are not numbers",
     "not supported": "the method refuses this model",
     "one of the images left out": "the method was asked to explain a part of the images only",
+    "of a class not asked for": "localization is asked of images of other classes alone",
     "no other image": "there is no other image to take a map from",
 }
 

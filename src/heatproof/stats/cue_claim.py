@@ -4,9 +4,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from heatproof.stats.claim_checks import CHANGE, CONTRADICTED, SUPPORTED, UNDECIDED, undecided
+from heatproof.stats.claim_checks import CONTRADICTED, SUPPORTED, UNDECIDED, undecided
 from heatproof.stats.cue import ACCURACY, HIDDEN, RELIES, SHOWN
 from heatproof.stats.words import interval, joined, plain, units
+
+CHANGE = {
+    SUPPORTED: "other {unit} or other models, whose heatmaps show the mark that they rely on",
+    CONTRADICTED: "another mark, or a model that relies on this one and whose heatmaps do not show it",
+    UNDECIDED: "more {unit}",
+}
 
 
 def shows_cue(cue: pd.DataFrame, models: Sequence[str], method: str, metric: str, unit: str) -> dict:
@@ -44,14 +50,14 @@ def shows_cue(cue: pd.DataFrame, models: Sequence[str], method: str, metric: str
         for row in known.itertuples()
     ]
     evidence = (
-        f"of the models that surely rely on the mark, whether {method} shows it by {plain(metric)}, as the difference "
-        f"between images with and without it: {'; '.join(told)}"
+        f"of the models that surely rely on the mark, whether {method} shows this one by {plain(metric)}, as the "
+        f"difference between images with and without it: {'; '.join(told)}"
     )
     numbers = {
         "effect": decides["difference"],
         "low": decides["low"],
         "high": decides["high"],
-        "p": decides["p_corrected"],
+        "p": None if len(hidden) else decides["p_corrected"],  # that of a difference, which `hidden` does not rest on
     }
     change = CHANGE[verdict].format(unit=unit)
     return {"verdict": verdict, **numbers, "groups": int(decides["groups"]), "evidence": evidence, "change": change}

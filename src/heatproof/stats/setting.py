@@ -7,12 +7,12 @@ PHRASES = {  # where a training starts -> how that is said of it, and in few wor
     "scratch": ("trained from scratch, without pretrained weights,", "trained from scratch without pretrained weights"),
     "pretrained": ("trained from pretrained weights", "trained from pretrained weights"),
     BROUGHT: ("trained from weights that were brought,", "trained from weights that were brought"),
-    TAKEN: ("checkpoints that were brought, not trained here,", "checkpoints that were brought"),
+    TAKEN: ("checkpoints that were brought", "checkpoints that were brought"),
 }
 
 
 def setting_numbers(setting: dict) -> dict:
-    """The setting as given, with a `sentence`, and a `short` form of it where the study names its own setting.
+    """The setting as given, with a `sentence`, and a `short` form of it.
 
     Args:
         setting: weights (model -> scratch, pretrained or brought), epochs (model -> whole number; none of a checkpoint
@@ -34,7 +34,7 @@ def setting_numbers(setting: dict) -> dict:
     text = setting["text"].strip()
     return setting | {
         "sentence": f"{sentence} {text}".strip(),
-        "short": f"In the setting of this study: {', '.join(brief)}." if text else "",
+        "short": f"In the setting of this study: {', '.join(brief)}.",
     }
 
 

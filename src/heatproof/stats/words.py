@@ -38,12 +38,13 @@ REASONS = {
     "no truth": "no image of this study has a marked region",
     "one seed": "that takes at least two training seeds",
 }
-LEFT_OUT, REFUSED = "one of the images left out", "not supported"  # how the reasons begin that were asked for
+# how the reasons begin that were asked for
+LEFT_OUT, REFUSED, OTHER_CLASS = "one of the images left out", "not supported", "of a class not asked for"
 
 
 def expected(reason: str) -> bool:
     """Whether a score was never to be had, so that its absence says nothing about the heatmaps."""
-    return reason in REASONS or reason.startswith((LEFT_OUT, REFUSED))
+    return reason in REASONS or reason.startswith((LEFT_OUT, REFUSED, OTHER_CLASS))
 
 
 def control_name(name: str, family: str = "") -> str:
