@@ -27,6 +27,11 @@ def test_only_what_tells_of_the_heatmap_is_replaced(lower_is_better, worst):
     assert table["value"].isna().sum() == 3  # what came in is as it was
 
 
+def test_an_image_of_a_class_not_asked_for_is_no_failure():
+    found, replaced = worst_ranked(scores(VALUES, [*REASONS[:5], "of a class not asked for"]))
+    assert replaced == 1 and np.isnan(found["value"].iloc[5])
+
+
 def test_reasons_may_be_categories():
     found, replaced = worst_ranked(compact(scores(VALUES, REASONS)))
     assert replaced == 1 and found["value"].isna().sum() == 2

@@ -119,7 +119,7 @@ def test_plots_show_and_diff_make_a_page_that_needs_no_network(repository):
         accuracy = {row["rev"]: float(row["balanced_accuracy"]) for row in values}
         assert accuracy == {name: {"workspace": 0.875, "HEAD": 0.75}[name] for name in revisions}
         images = re.findall(r'<img src="(static/[^"]+)">', page)
-        assert len(images) == 4 * len(revisions)
+        assert len(images) == 6 * len(revisions)
         assert all((folder / image).is_file() for image in images)
 
 

@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
+import pytest
 import yaml
+from workflow.project import create, jobs
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,3 +26,24 @@ def test_every_rule_has_log_benchmark_threads_resources_and_environment():
             for key in ("input", "output", "log", "benchmark", "threads", "resources", "conda", "message", "shell"):
                 assert re.search(rf"^    {key}:", rule, re.M), f"{path.name}: {rule.split(':')[0]} has no {key}"
             assert "code=" in rule
+
+
+@pytest.mark.slow
+def test_a_study_reads_what_another_one_left_and_makes_it_only_in_the_same_run(tmp_path):
+    project = create(tmp_path / "project")
+    weights = "results/models/tiny/{model}/{seed}/fold0/model.safetensors"
+    reader = {"extends": "tiny", "train": {"weights": weights, "epochs": 0}}
+    reader["explain"] = {"variants": {"random_labels": False}}
+    (project.folder / "studies/reader.yaml").write_text(yaml.safe_dump(reader))
+    both = project.snakemake("-n", "--config", "studies=tiny,reader")
+    assert jobs(both)["train"] == 8, "two models from two seeds in each study"
+    alone = project.run("snakemake", "-n", "--config", "studies=reader", check=False)
+    first = weights.format(model="test_resnet", seed=0)
+    assert alone.returncode != 0 and "Traceback" not in alone.stderr
+    assert f"{first}: not there; train.weights is" in alone.stdout + alone.stderr
+    for model in ("test_resnet", "test_vit"):
+        for seed in (0, 1):
+            path = project.folder / weights.format(model=model, seed=seed)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    assert jobs(project.snakemake("-n", "--config", "studies=reader"))["train"] == 4
