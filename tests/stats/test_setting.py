@@ -24,7 +24,7 @@ def told(weights, epochs, text="", seeds=(0, 1, 2)):
         (
             ["brought"] * 2,
             [0, 0],
-            "Checkpoints that were brought, not trained here, on 64 x 64 pixels, from 3 seeds.",
+            "Checkpoints that were brought, on 64 x 64 pixels, from 3 seeds.",
         ),
         (
             ["scratch", "pretrained", "scratch"],
@@ -42,10 +42,11 @@ def told(weights, epochs, text="", seeds=(0, 1, 2)):
 )
 def test_sentences(weights, epochs, sentence):
     found = told(weights, epochs)
-    assert found["sentence"] == sentence and found["short"] == ""
+    assert found["sentence"] == sentence
+    assert found["short"].startswith("In the setting of this study: ") and "64 x 64 pixels" in found["short"]
 
 
-def test_the_studys_own_words_follow_and_make_the_short_form():
+def test_the_studys_own_words_follow_the_sentence_and_not_the_short_form():
     found = told(["scratch"], [8], "Reduced for two cores.", seeds=[0])
     assert found["sentence"].endswith("on 64 x 64 pixels for 8 epochs, from 1 seed. Reduced for two cores.")
     assert found["short"] == (

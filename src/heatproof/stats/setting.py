@@ -7,7 +7,7 @@ PHRASES = {  # where a training starts -> how that is said of it, and in few wor
     "scratch": ("trained from scratch, without pretrained weights,", "trained from scratch without pretrained weights"),
     "pretrained": ("trained from pretrained weights", "trained from pretrained weights"),
     BROUGHT: ("trained from weights that were brought,", "trained from weights that were brought"),
-    TAKEN: ("checkpoints that were brought", "checkpoints that were brought"),
+    TAKEN: ("checkpoints that were brought,", "checkpoints that were brought"),
 }
 
 
