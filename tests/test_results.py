@@ -10,7 +10,7 @@ from heatproof import artifacts, stats_tables
 STATS = Path(__file__).parents[1] / "results" / "stats"
 
 
-@pytest.mark.parametrize("study", ["phantom", "iq_oth_nccd"])
+@pytest.mark.parametrize("study", sorted(path.name for path in STATS.iterdir()))
 def test_committed_tables_have_their_schema(study):
     for name, schema in stats_tables.TABLES.items():
         artifacts.read_table(STATS / study / f"{name}.csv", schema)
@@ -32,3 +32,11 @@ def test_the_real_archive_has_no_truth_to_point_at():
     assert set(outside["metric"]) == {"outside_body", "outside_lungs"} and outside["mean"].between(0, 1).all()
     missing = artifacts.read_table(STATS / "iq_oth_nccd" / "missing.csv", stats_tables.MISSING)
     assert "no truth" in set(missing["reason"])
+
+
+def test_a_network_rests_on_a_mark_that_always_goes_with_the_disease_and_on_none_that_tells_nothing():
+    found = {}
+    for rate in ("050", "100"):
+        table = artifacts.read_table(STATS / f"planted_ct_mark_{rate}" / "cue.csv", stats_tables.CUE)
+        found[rate] = set(table.loc[(table["metric"] == "accuracy") & table["seed"].isna(), "verdict"])
+    assert found == {"050": {"unclear"}, "100": {"relies"}}
