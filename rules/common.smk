@@ -420,3 +420,13 @@ def figures(kind):
         label = name.replace("_ranks", ": mean ranks")
         found.append(captioned(path, caption, "figures", label) if kind == "svg" else path)
     return found
+
+
+def neighbour_asked(study):
+    """Whether the nearest thumbnail stands beside the models: where two splits do, or what others published."""
+    return bool(study.data.split.compared or any(study.stats.published.values()))
+
+
+def cue_section(shortcut):
+    """How a planted cue is dealt, where there is one."""
+    return section(shortcut.model_dump(include={"rate", "test_rate", "label"})) if shortcut else "null"

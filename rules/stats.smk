@@ -1,16 +1,6 @@
 CAPTIONED = ("models", "metrics", "pairs", "controls", "claims")  # tables that `snakemake --report` shows
 
 
-def neighbour_asked(study):
-    """Whether the nearest thumbnail stands beside the models: where two splits do, or what others published."""
-    return bool(study.data.split.compared or any(study.stats.published.values()))
-
-
-def cue_section(shortcut):
-    """How a planted cue is dealt, where there is one."""
-    return section(shortcut.model_dump(include={"rate", "test_rate", "label"})) if shortcut else "null"
-
-
 rule stats:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
@@ -21,9 +11,7 @@ rule stats:
         thumbnails=lambda wc: (
             [artifacts.data_dir(wc.study) / "thumbnails.npy"] if neighbour_asked(STUDIES[wc.study]) else []
         ),
-        cue=lambda wc: (
-            [artifacts.data_dir(wc.study) / "facts.parquet"] if STUDIES[wc.study].data.shortcut else []
-        ),
+        cue=lambda wc: ([artifacts.data_dir(wc.study) / "facts.parquet"] if STUDIES[wc.study].data.shortcut else []),
         registered=REGISTERED,
         code=code("artifacts", "stats.command", "stats.study"),
     output:
