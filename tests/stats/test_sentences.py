@@ -16,7 +16,7 @@ from heatproof.stats.sentences import (
     unjudged,
     worst_rank_sentence,
 )
-from heatproof.stats.words import joined, shown, shown_p, span
+from heatproof.stats.words import claim_of, joined, shown, shown_p, span
 
 BETTER, WORSE, UNCLEAR = ({"verdict": word, "smallest_p": 0.001} for word in ("better", "worse", "unclear"))
 
@@ -428,3 +428,9 @@ def test_every_sentence_has_a_kind_and_evidence():
         [row["kind"] for row in own], key=["verdict", "test", "caution"].index
     )
     assert {row["kind"] for row in own} == {"verdict", "test", "caution"}
+
+
+def test_to_keep_to_the_lungs_is_not_to_find_what_is_marked():
+    expected = {"outside_lungs": "keep to the lungs", "relevance_rank_accuracy": "find the marked region"}
+    for metric, said in expected.items():
+        assert claim_of({"primary": {"localization": {"metric": metric}}}, "localization") == f"{said} better than"

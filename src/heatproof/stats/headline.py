@@ -46,7 +46,8 @@ def in_short(summary: dict) -> str:
     family = families[0]
     found = verdicts(summary, family, method)
     better, worse, count = len(found["better"]), len(found["worse"]), sum(map(len, found.values()))
-    what = f"{claim_of(family)} {controls_named(list(summary['controls'].get(family, {}).get(method, {})), family)}"
+    controls = controls_named(list(summary["controls"].get(family, {}).get(method, {})), family)
+    what = f"{claim_of(summary, family)} {controls}"
     if better == count:
         return f"Yes, as far as this goes: the heatmaps of all models judged ({count}) {what}."
     if better:

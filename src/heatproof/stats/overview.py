@@ -51,7 +51,7 @@ def other_methods(summary: dict, family: str) -> list[str]:
         names = controls_named(list(controls), family)
         parts = [f"{len(by_kind[kind])} {kind} ({listed(by_kind[kind])})" for kind in KINDS if kind in by_kind]
         count = counted(sum(map(len, by_kind.values())), "other method")
-        texts.append(f"Of {count}, the heatmaps {claim_of(family)} {names}: {joined(parts)}.")
+        texts.append(f"Of {count}, the heatmaps {claim_of(summary, family)} {names}: {joined(parts)}.")
     failed = [m for m in others if summary["overview"].get("sanity", {}).get(m, {}).get("worse")]
     if failed:
         fail = "fails" if len(failed) == 1 else "fail"

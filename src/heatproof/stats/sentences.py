@@ -92,7 +92,7 @@ def against_controls(summary: dict, family: str, method: str, numbers: bool = Tr
     controls = summary["controls"].get(family, {}).get(method)
     if not controls:
         return ["There is no control to hold these heatmaps against."]
-    names, claim = controls_named(list(controls), family), claim_of(family)
+    names, claim = controls_named(list(controls), family), claim_of(summary, family)
     found, texts = verdicts(summary, family, method), []
     beside = (lambda models: f" ({_numbers(summary, family, method, models)})") if numbers else (lambda models: "")
     who = trained(summary, family, method)

@@ -34,6 +34,7 @@ METRIC_NAMES = {
 }
 CLASSLESS = ("attention_rollout", "eigencam")  # methods that ask for no class
 ZERO = 1e-12  # below it a number is what rounding left of zero
+OUTSIDE = {"outside_lungs": "keep to the lungs better than", "outside_body": "keep to the body better than"}
 REASONS = {
     "no truth": "no image of this study has a marked region",
     "one seed": "that takes at least two training seeds",
@@ -59,9 +60,10 @@ def controls_named(names: list[str], family: str) -> str:
     return joined([control_name(name, family) for name in names]) if len(names) < 3 else "every control"
 
 
-def claim_of(family: str) -> str:
-    """What heatmaps do that beat the controls of a family."""
-    return CLAIMS.get(family, "score better than")
+def claim_of(summary: dict, family: str) -> str:
+    """What heatmaps do that beat the controls of a family, by its primary metric."""
+    metric = summary.get("primary", {}).get(family, {}).get("metric", "")
+    return OUTSIDE.get(metric) or CLAIMS.get(family, "score better than")
 
 
 def interval(mean: float, low: float | None, high: float | None) -> str:
