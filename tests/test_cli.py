@@ -103,7 +103,7 @@ def test_only_bad_input_loses_its_traceback(monkeypatch, capsys):
 def test_check_says_what_would_run():
     done = heatproof("check", "iq_oth_nccd", "phantom", cwd=ROOT)
     assert done.stdout.splitlines() == [
-        "iq_oth_nccd: 5 models x 1 seeds, 3 methods, localization, faithfulness, consistency, robustness, sanity, "
+        "iq_oth_nccd: 5 models x 2 seeds, 3 methods, localization, faithfulness, consistency, robustness, sanity, "
         "complexity; images of 64 px from downloads/iq_oth_nccd",
         "phantom: 5 models x 2 seeds, 3 methods, localization, faithfulness, consistency, robustness, sanity, "
         "complexity; images of 64 px from a phantom",
@@ -112,7 +112,7 @@ def test_check_says_what_would_run():
     assert wrong.returncode == 1
     assert wrong.stderr == (
         "heatproof check: command line: studies: 'phantm': no file studies/phantm.yaml; did you mean phantom or "
-        "planted_ct?\n"
+        "phantom_vit or planted_ct?\n"
     )
 
 

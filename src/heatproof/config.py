@@ -74,7 +74,7 @@ def load(
     return loaded
 
 
-class Loader(yaml.SafeLoader):
+class StrictLoader(yaml.SafeLoader):
     """YAML in which a key stands once: of two sections of one name PyYAML drops the first without a word."""
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
@@ -88,7 +88,7 @@ class Loader(yaml.SafeLoader):
 
 def _read(root: Path, name: str) -> dict:
     try:
-        content = yaml.load((root / name).read_text(encoding="utf-8"), Loader)
+        content = yaml.load((root / name).read_text(encoding="utf-8"), StrictLoader)
     except FileNotFoundError:
         raise InputError(f"{name}: not there; run in the folder of a heatproof project") from None
     except OSError as error:

@@ -62,7 +62,10 @@ def study(name, *, models=MODELS, primary=PRIMARY, published=False, rate=None, r
             "faithfulness": [{"model": VIT, "over": "attnlrp", "under": "gradcam", "difference": 0.21}],
         },
         "comparison": {"sentence": "Under a random split the same models reach more."} if published else None,
-        "setting": {"sentence": "Trained from scratch on 64 x 64 pixels for 2 to 12 epochs, from 2 seeds."},
+        "setting": {
+            "sentence": "Trained from scratch on 64 x 64 pixels for 2 to 12 epochs, from 2 seeds.",
+            "short": "In the setting of this study: trained from scratch, 64 x 64 pixels.",
+        },
         "published": {},
     }
     tables = {"metrics": _metrics(models), "controls": _controls(models, primary), "pairs": _pairs(primary)}

@@ -169,7 +169,7 @@ def test_a_class_without_test_images_does_not_lower_chance():
 
 def test_the_interval_that_the_documentation_gives_is_the_one_that_comes_out():
     text = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
-    told = re.search(r"Thirty images of ten patients, all right,\s+give an interval from (\.\d+) to 1\.", text)
+    told = re.search(r"Thirty images of ten\s+patients, all right, give an interval from (\.\d+) to 1\.", text)
     group = np.repeat(np.arange(10), 3)
     counts = confusion_by_group(group % 3, group % 3, group, 3)
     assert f"{float(accuracy_interval(counts, EVERY, 'balanced_accuracy', 0.95)[0]):.2f}" == f"0{told[1]}"

@@ -6,7 +6,7 @@ from typing import Annotated
 import yaml
 from pydantic import Field, ValidationError
 
-from heatproof.config import Loader
+from heatproof.config import StrictLoader
 from heatproof.errors import InputError
 from heatproof.schema_base import Section
 
@@ -57,7 +57,7 @@ def read(path: Path = ROLES) -> Roles:
             file below `studies/`; a line for each mistake with file, key and mend.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
+        content = yaml.load(path.read_text(encoding="utf-8"), StrictLoader)
     except FileNotFoundError:
         raise InputError(f"{path}: not there; run in the folder of a heatproof project") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
