@@ -20,7 +20,6 @@ class Cheat:
 
     table: pd.DataFrame
     relies: dict[tuple[str, float], bool | None]  # (model, rate) -> whether the model surely rests on the cue
-    sentences: dict[float, list[str]]
     test_rate: float | None
     methods: tuple[str, ...]  # under study; the controls are in the table beside them
 
@@ -103,7 +102,7 @@ class Cheat:
 
 def read(studies: list[Results]) -> Cheat | None:
     """All studies with a planted cue that have run; None without any."""
-    parts, relies, sentences, methods, test_rate = [], {}, {}, [], None
+    parts, relies, methods, test_rate = [], {}, [], None
     for results in studies:
         if not results.there or not results.summary.get("cue"):
             continue
@@ -112,8 +111,7 @@ def read(studies: list[Results]) -> Cheat | None:
         test_rate = cue.get("test_rate")
         methods += [method for method in results.summary["methods"] if method not in methods]
         relies |= {(model, rate): found for model, found in cue["relies"].items()}
-        sentences[rate] = cue["sentences"]
         parts.append(table[table["seed"].isna()].assign(study=results.study, rate=rate))
     if not parts:
         return None
-    return Cheat(pd.concat(parts, ignore_index=True)[list(TABLE)], relies, sentences, test_rate, tuple(methods))
+    return Cheat(pd.concat(parts, ignore_index=True)[list(TABLE)], relies, test_rate, tuple(methods))
