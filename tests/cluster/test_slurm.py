@@ -74,6 +74,17 @@ class Cluster:
     def set_node(self, state: str, check: bool = True) -> None:
         self.ask("scontrol", "update", f"nodename={self.node}", f"state={state}", "reason=test", check=check)
 
+    def bring_back(self) -> None:
+        """Resume the node, unless it has come back by itself: Slurm refuses to resume a node that is up."""
+
+        def is_up() -> bool:
+            if not re.match("down|drain", self.ask("sinfo", "-h", "-o", "%T")):
+                return True
+            self.set_node("resume", check=False)
+            return False
+
+        self.until(is_up)
+
     def said(self) -> str:
         return (self.project.folder / "said.txt").read_text()[-5000:]
 
@@ -123,7 +134,7 @@ def test_a_study_on_slurm_survives_its_node_and_gives_the_bytes_of_a_local_run(c
     cluster.until(lambda: not [job for job in cluster.jobs.values() if job["JobState"] in ("RUNNING", "COMPLETING")])
     assert {cluster.jobs[int(job["JobId"])]["JobState"] for job in running} == {"COMPLETED"}
     assert cluster.of("train", "PENDING")
-    cluster.set_node("resume")
+    cluster.bring_back()
 
     # cancelled by someone: once more, with twice the memory and time
     cluster.until(lambda: cluster.of("explain", "RUNNING"))
@@ -137,7 +148,7 @@ def test_a_study_on_slurm_survives_its_node_and_gives_the_bytes_of_a_local_run(c
     lost = cluster.of("score", "RUNNING")[0]
     cluster.set_node("down")
     cluster.until(lambda: cluster.jobs[int(lost["JobId"])]["JobState"] == "NODE_FAIL")
-    cluster.set_node("resume")
+    cluster.bring_back()
     assert megabytes(again(cluster, lost)) == 2 * megabytes(lost)
 
     # killed for its memory
