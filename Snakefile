@@ -10,6 +10,7 @@ include: "rules/train.smk"
 include: "rules/explain.smk"
 include: "rules/score.smk"
 include: "rules/stats.smk"
+include: "rules/profiles.smk"
 include: "rules/report.smk"
 
 

@@ -41,6 +41,7 @@ from heatproof.train.model import ImageSet, predict, prepare
 
 STUDY, FOLD, SEED = "phantom", "fold0", 0
 DOCS = Path(__file__).parents[1] / "docs" / "metrics.md"
+REGIONS = (*regions.REGIONS, regions.BORDER)
 BLURRED, SHIFTED = "blurred truth", "shifted truth"
 AGAINST = (BLURRED, SHIFTED, controls.EDGES, controls.CENTER, controls.RANDOM)
 BLUR = 0.067  # standard deviation as a share of the side: as far as the pointing game's tolerance reaches
@@ -148,11 +149,12 @@ def write_regions(rows: np.ndarray) -> None:
     """What `heatproof regions` writes, for some images of the study; the others have none."""
     folder = artifacts.data_dir(STUDY)
     pixels = artifacts.read_array(folder / "pixels.npy")
-    shape = (len(regions.REGIONS), len(pixels), *pixels.shape[2:])
+    shape = (len(REGIONS), len(pixels), *pixels.shape[2:])
     with artifacts.writing_array(folder / "regions.npy", shape, "bool") as found:
         for row in rows:
-            for place, region in enumerate(regions.find_regions(regions.grey(pixels[row])).values()):
-                found[place, row] = region
+            there = regions.find_regions(regions.grey(pixels[row])) | {regions.BORDER: regions.border(shape[2:])}
+            for place, region in enumerate(REGIONS):
+                found[place, row] = there[region]
 
 
 def scored(family: str, model: str, manifest: pd.DataFrame, rows: np.ndarray, threads: int) -> pd.DataFrame:
@@ -190,7 +192,7 @@ def _only(stacks):
 def options(family: str) -> dict:
     """The family's section with everything that is optional switched on, for as many images as there are."""
     if family == "localization":
-        return LocalizationOptions().model_dump() | {"regions": list(regions.REGIONS)}
+        return LocalizationOptions().model_dump() | {"regions": list(REGIONS)}
     if family != "faithfulness":
         return {}
     found = {"images": 10**6, "baselines": list(_choices(Faithfulness.model_fields["baselines"].annotation))}

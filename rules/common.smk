@@ -16,10 +16,11 @@ from heatproof import artifacts, aside, links, paper_files, queued, running, sha
 from heatproof.config import load, section
 from heatproof.errors import InputError
 from heatproof.fingerprint import data_fingerprint
+from heatproof.profiles import files as profiled
 from heatproof.registry import families, registered
 from heatproof.sources import source_files
 from heatproof.stats.setting import setting_numbers
-from heatproof.stats_tables import TABLES
+from heatproof.stats_tables import OF_MULTILABEL, TABLES
 
 
 def stop(error):
@@ -37,6 +38,7 @@ except InputError as error:
     stop(error)
 
 PLANTED = [name for name, study in STUDIES.items() if study.data.kind == "planted"]
+MULTILABEL = [name for name, study in STUDIES.items() if study.task == "multilabel"]
 
 KILLED = (
     "killed from outside (signal 9), most likely for want of memory: let fewer jobs run at once (--cores, or"
@@ -91,10 +93,42 @@ def code(*modules):
 
 
 def checkpoints(study, compared=False):
-    """All (model, seed, fold) of a study that are explained and scored; if asked, those of a random split too."""
+    """All (model or ensemble, seed, fold) of a study that are explained and scored; if asked, of a random split too."""
     split = STUDIES[study].data.split
     folds = split.names + (split.compared if compared else [])
-    return [(m, seed, fold) for m in STUDIES[study].models for seed in STUDIES[study].seeds for fold in folds]
+    return [(m, seed, fold) for m in STUDIES[study].named for seed in STUDIES[study].seeds for fold in folds]
+
+
+ENSEMBLES = sorted({name for study in STUDIES.values() for name in study.ensembles})
+A_MODEL = f"(?!(?:{'|'.join(ENSEMBLES)})/)[^/]+" if ENSEMBLES else "[^/]+"  # one that is trained
+AN_ENSEMBLE = "|".join(ENSEMBLES) or "(?!)"
+
+
+def varied(study, model):
+    """Whether heatmaps of changed images and weights are made of it: of an ensemble they would be its members' again."""
+    return model not in STUDIES[study].ensembles and bool(set(VARIED) & set(STUDIES[study].score.families))
+
+
+def model_files(study, one):
+    """What lies in the folder of a checkpoint. An ensemble has no weights and was not trained."""
+    names = MODEL_FILES if one[0] not in STUDIES[study].ensembles else ("card.json", "predictions.parquet")
+    return [artifacts.model_dir(study, *one) / name for name in names]
+
+
+def profile_files(study):
+    """Neuron activation profiles, where a study asks for them; of the models, as an ensemble has no feature maps."""
+    if not STUDIES[study].profiles:
+        return []
+    return [*profiled_checkpoints(study), *profiled.study_files(study)]
+
+
+def profiled_checkpoints(study):
+    trained = [profiled.profile_dir(study, *one) for one in checkpoints(study) if one[0] in STUDIES[study].models]
+    return [folder / name for folder in trained for name in profiled.CHECKPOINT_FILES]
+
+
+def members(wildcards):
+    return STUDIES[wildcards.study].members(wildcards.model)
 
 
 def threads_of(wildcards):
@@ -142,9 +176,10 @@ AUDIT_FILES = ("audit.json", "audit.csv", "audit_pairs.csv")
 
 def stats_files(study):
     folder = artifacts.stats_dir(study)
-    return [folder / name for name in STATS_TABLES]
+    return [folder / name for name in (*STATS_TABLES, *(LABEL_TABLES if study in MULTILABEL else []))]
 
 
+LABEL_TABLES = [f"{name}.csv" for name in OF_MULTILABEL]
 STATS_TABLES = (*(f"{name}.csv" for name in TABLES), "summary.json", "metrics.json")
 
 
@@ -152,11 +187,16 @@ def score_files(study):
     """Score tables of a study: one a checkpoint and family; one a model and fold where a family looks across seeds."""
     families = STUDIES[study].score.families
     per_seed = [family for family in families if family != "consistency"]
-    files = [artifacts.score_path(study, m, f, fold, k) for m, k, fold in checkpoints(study) for f in per_seed]
+    files = [
+        artifacts.score_path(study, m, f, fold, k)
+        for m, k, fold in checkpoints(study)
+        for f in per_seed
+        if f not in VARIED or varied(study, m)
+    ]
     if "consistency" in families:
         files += [
             artifacts.score_path(study, m, "consistency", fold)
-            for m in STUDIES[study].models
+            for m in STUDIES[study].named
             for fold in STUDIES[study].data.split.names
         ]
     return files
@@ -164,20 +204,20 @@ def score_files(study):
 
 def results(study):
     """Everything that a study leaves, so that a file which is gone is made again."""
-    models = [artifacts.model_dir(study, *one) for one in checkpoints(study, compared=True)]
     maps = [artifacts.heatmap_dir(study, *one) for one in checkpoints(study)]
     return [
         *data_files(study),
-        *(m / name for m in models for name in MODEL_FILES),
+        *(path for one in checkpoints(study, compared=True) for path in model_files(study, one)),
         *(folder / name for folder in maps for name in ("index.parquet", "maps.npy")),
         *(
-            folder / "variants" / name
-            for folder in maps
+            artifacts.variants_dir(study, *one) / name
+            for one in checkpoints(study)
             for name in ("index.parquet", "maps.npy")
-            if set(VARIED) & set(STUDIES[study].score.families)
+            if varied(study, one[0])
         ),
         *score_files(study),
         *stats_files(study),
+        *profile_files(study),
         artifacts.report_path(study),
         *paper_files.paths(study),
         *paper_files.provenance(study),
@@ -250,12 +290,29 @@ def data_section(wildcards):
     """The section without how data are audited, and what tells whether the images at the source have changed."""
     study = STUDIES[wildcards.study]
     resolved = {"class_names": study.data.class_names, "group_kind": study.group_kind}
+    if study.task != "multiclass":
+        resolved["task"] = study.task
     try:
         recorded = artifacts.data_dir(wildcards.study) / "source.json"
         resolved["fingerprint"] = data_fingerprint(study.data, recorded)
     except InputError as error:
         stop(error)
-    return section(study.data.model_dump(exclude={"audit", "regions"}), resolved)
+    return section(study.data.model_dump(exclude={"audit", "regions", "modality"}), resolved)
+
+
+def regions_section(wildcards):
+    """The regions to find, what in, and the section of the data where lung fields are given as masks."""
+    data = STUDIES[wildcards.study].data
+    found = {"regions": data.regions} | ({"modality": data.modality} if data.modality != "ct" else {})
+    return section(found | ({"data": json.loads(data_section(wildcards))} if data.lungs else {}))
+
+
+def regions_code(wildcards):
+    """Masks of lungs are read from the source, by what reads it."""
+    found = code("artifacts", "data.regions")
+    if STUDIES[wildcards.study].data.lungs:
+        found = [*found, *code("data.preprocess", "data.reading.sources"), *data_code(wildcards)]
+    return list(dict.fromkeys(found))
 
 
 def audited_files(wildcards):
@@ -430,3 +487,15 @@ def neighbour_asked(study):
 def cue_section(shortcut):
     """How a planted cue is dealt, where there is one."""
     return section(shortcut.model_dump(include={"rate", "test_rate", "label"})) if shortcut else "null"
+
+
+def ensembles_section(study):
+    """How each ensemble is made, and of whom."""
+    return section({e: {"combine": found.combine, "models": study.members(e)} for e, found in study.ensembles.items()})
+
+
+def source_told(study):
+    """What the report tells of a source: which rows of its table were left out, and the licences of its images."""
+    data = STUDIES[study].data
+    told = data.keep or data.leave_out or data.columns.license or study in MULTILABEL
+    return [artifacts.data_dir(study) / "source.json"] if told else []

@@ -34,7 +34,7 @@ if PLANTED:
 rule data_regions:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        code=code("artifacts", "data.regions"),
+        code=regions_code,
     output:
         artifacts.data_dir("{study}") / "regions.npy",
     log:
@@ -47,7 +47,7 @@ rule data_regions:
     resources:
         mem_mb=2000,
     params:
-        config=lambda wc: section({"regions": STUDIES[wc.study].data.regions}),
+        config=regions_section,
     message:
         "regions of {wildcards.study}: where body and lungs are"
     shell:

@@ -6,14 +6,16 @@ rule report:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
         audit=[artifacts.data_dir("{study}") / name for name in ("audit.json", "audit_pairs.csv")],
-        stats=[artifacts.stats_dir("{study}") / name for name in STATS_TABLES],
+        stats=lambda wc: stats_files(wc.study),
+        source=lambda wc: source_told(wc.study),
+        profiles=lambda wc: [profiled.page_path(wc.study)] if STUDIES[wc.study].profiles else [],  # it is linked
         scores=lambda wc: score_files(wc.study),
         predictions=lambda wc: [
             artifacts.model_dir(wc.study, *one) / "predictions.parquet" for one in checkpoints(wc.study)
         ],
         maps=lambda wc: [
             artifacts.heatmap_dir(wc.study, m, STUDIES[wc.study].seeds[0], fold) / name
-            for m in STUDIES[wc.study].models
+            for m in STUDIES[wc.study].named
             for fold in STUDIES[wc.study].data.split.names
             for name in ("maps.npy", "index.parquet")
         ],
@@ -39,7 +41,7 @@ rule report:
     resources:
         mem_mb=2000,
     params:
-        models=lambda wc: STUDIES[wc.study].models,
+        models=lambda wc: STUDIES[wc.study].named,
         seeds=lambda wc: STUDIES[wc.study].seeds,
         folds=lambda wc: STUDIES[wc.study].data.split.names,
         methods=lambda wc: STUDIES[wc.study].explain.names,

@@ -73,7 +73,7 @@ rule score_seeds:
         data=artifacts.data_dir("{study}") / "digest.json",
         maps=lambda wc: [
             artifacts.heatmap_dir(wc.study, model, seed, wc.fold) / name
-            for model in STUDIES[wc.study].models
+            for model in dict.fromkeys([*STUDIES[wc.study].models, wc.model])
             for seed in STUDIES[wc.study].seeds
             for name in ("maps.npy", "index.parquet")
         ],

@@ -39,10 +39,11 @@ rule stats:
     resources:
         mem_mb=2000,
     params:
-        models=lambda wc: STUDIES[wc.study].models,
+        models=lambda wc: STUDIES[wc.study].named,
         seeds=lambda wc: STUDIES[wc.study].seeds,
         folds=lambda wc: STUDIES[wc.study].data.split.names,
         random=lambda wc: STUDIES[wc.study].data.split.compared,
+        ensembles=lambda wc: ensembles_section(STUDIES[wc.study]),
         methods=lambda wc: STUDIES[wc.study].explain.names,
         config=lambda wc: section(
             STUDIES[wc.study].stats,
@@ -62,4 +63,17 @@ rule stats:
         "python -m heatproof stats --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
         " --folds {params.folds} --random {params.random} --methods {params.methods}"
         " --config {params.config:q} --score-config {params.score:q}"
-        " --setting {params.setting:q} --cue {params.cue:q} 2>&1 | tee {log}"
+        " --ensembles {params.ensembles:q} --setting {params.setting:q} --cue {params.cue:q} 2>&1 | tee {log}"
+
+
+if MULTILABEL:
+
+    ruleorder: stats_of_labels > stats
+
+    # where images have several labels: accuracy of each, and over all of them
+    use rule stats as stats_of_labels with:
+        output:
+            stats_files("{study}"),
+            [artifacts.stats_dir("{study}") / name for name in LABEL_TABLES],
+        wildcard_constraints:
+            study="|".join(map(re.escape, MULTILABEL)),

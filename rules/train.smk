@@ -12,6 +12,8 @@ rule train:
         "logs/{study}/{model}/{seed}/{fold}/train.log",
     benchmark:
         "benchmarks/{study}/{model}/{seed}/{fold}/train.tsv"
+    wildcard_constraints:
+        model=A_MODEL,
     conda:
         "../envs/heatproof.yaml"
     threads: threads_of
@@ -26,3 +28,34 @@ rule train:
     shell:
         "python -m heatproof train --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
         " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} 2>&1 | tee {log}"
+
+
+rule ensemble:
+    input:
+        cards=lambda wc: [artifacts.model_dir(wc.study, m, wc.seed, wc.fold) / "card.json" for m in members(wc)],
+        predictions=lambda wc: [
+            artifacts.model_dir(wc.study, m, wc.seed, wc.fold) / "predictions.parquet" for m in members(wc)
+        ],
+        code=code("train.ensemble_command"),
+    output:
+        card=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
+        predictions=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "predictions.parquet",
+    log:
+        "logs/{study}/{model}/{seed}/{fold}/ensemble.log",
+    benchmark:
+        "benchmarks/{study}/{model}/{seed}/{fold}/ensemble.tsv"
+    wildcard_constraints:
+        model=AN_ENSEMBLE,
+    conda:
+        "../envs/heatproof.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        combine=lambda wc: STUDIES[wc.study].ensembles[wc.model].combine,
+        members=members,
+    message:
+        "{wildcards.model} of {params.members}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
+    shell:
+        "python -m heatproof ensemble --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
+        " --fold {wildcards.fold} --combine {params.combine} --members {params.members} 2>&1 | tee {log}"

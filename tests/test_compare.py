@@ -16,7 +16,7 @@ from heatproof.artifacts import read_table, write_array, write_json, write_table
 from heatproof.cli import main
 from heatproof.comparing import results
 from heatproof.comparing.heatmaps import compare_heatmaps
-from heatproof.comparing.scores import compare_scores
+from heatproof.comparing.scores import compare_predictions, compare_scores
 from heatproof.comparing.verdicts import words
 from heatproof.stats_tables import TABLES
 from heatproof.tables import DEALT, HEATMAPS, NUMBER, PREDICTIONS, SCORES
@@ -184,6 +184,25 @@ def test_scores(both, compared):
     code, out, _ = compared()
     assert code == 3 and "1 missing in one only" in out
     assert compared("--scores", "inf")[0] == 0
+
+
+def test_scores_of_several_labels_are_matched_by_label(both):
+    frame = read_table(both[0] / SCORED, SCORES)
+    twice = pd.concat([frame.assign(label=k, value=k / 4) for k in (0, 1)])
+    write_table(both[0] / SCORED, twice, SCORES)
+    write_table(both[1] / SCORED, twice.iloc[:0:-1], SCORES)  # in another order, and without the first
+    row = compare_scores(both[0] / SCORED, both[1] / SCORED, tolerance=0)[0]
+    assert (row["scores"], row["largest"], row["beyond"], row["only_a"]) == (2 * IMAGES - 1, 0, 0, 1)
+
+
+def test_predicted_labels_that_change(both):
+    frame = read_table(both[0] / MODELS / "predictions.parquet", PREDICTIONS).assign(label=pd.NA, predicted=pd.NA)
+    frame = frame.assign(label_0=True, label_1=False, predicted_0=True, predicted_1=False)
+    write_table(both[0] / MODELS / "predictions.parquet", frame, PREDICTIONS)
+    frame.loc[2, "predicted_1"] = True
+    write_table(both[1] / MODELS / "predictions.parquet", frame, PREDICTIONS)
+    found = compare_predictions(*(root / MODELS / "predictions.parquet" for root in both), tolerance=0)
+    assert (found["changed"], found["beyond"], found["images"]) == (1, 0, IMAGES)
 
 
 def test_one_score_in_a_hundred_may_jump(both, compared):

@@ -96,10 +96,14 @@ def test_what_a_shortcut_needs(project):
     where = "studies/toy.yaml: data: "
     data = {"kind": "phantom", "regions": ["cue"]}
     assert message(project, SMALL, {"data": data}).startswith(f"{where}data.regions: there is no cue without")
+    film = {"kind": "phantom", "regions": ["lungs"], "modality": "xray"}
+    assert message(project, SMALL, {"data": film}).startswith(f"{where}data.regions: lungs are looked for in CT alone")
     data = {"kind": "phantom", "shortcut": {"test_rate": 0.5}, "split": {"folds": 3}}
     assert message(project, SMALL, {"data": data}).startswith(f"{where}data.shortcut.test_rate needs one test split")
     said = message(project, SMALL, {"score": {"localization": {"classes": ["tumour"]}}})
     assert "score.localization.classes: 'tumour' is no class; allowed: normal, benign, malignant" in said
+    said = message(project, SMALL, {"score": {"primary": {"localization": "on_border"}}})
+    assert "score.primary.localization: on_border is not computed; turn on_border on" in said
     said = message(project, SMALL, {"score": {"primary": {"localization": "inside_cue"}}})
     assert said.startswith("studies/toy.yaml: score.primary.localization: 'inside_cue': did you mean ")
 
@@ -202,8 +206,8 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"score": {"primary": {"complexity": "entropy"}}},
-            "studies/toy.yaml: score.primary.complexity: 'entropy': unknown key; allowed: consistency, faithfulness, "
-            "localization, robustness, sanity",
+            "studies/toy.yaml: score.primary.complexity: 'entropy': unknown key; allowed: agreement, consistency, "
+            "faithfulness, localization, robustness, sanity",
         ),
         (
             {"score": {"primary": {"faithfulness": "insertion_acu"}}},
@@ -220,7 +224,26 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         ({"data": {"channels": 2}}, "studies/toy.yaml: data.channels: 2: allowed: 1, 3"),
         ({"data": {"fit": "krop"}}, "studies/toy.yaml: data.fit: 'krop': did you mean crop?"),
-        ({"task": "multilabel"}, "studies/toy.yaml: task: 'multilabel': multilabel is not built yet; multiclass is"),
+        (
+            {"ensembles": {"resnet50": {"combine": "mean"}}},
+            "studies/toy.yaml: ensembles.resnet50: is the name of a model; give the ensemble another one",
+        ),
+        (
+            {"ensembles": {"both": {"combine": "median"}}},
+            "studies/toy.yaml: ensembles.both.combine: 'median': did you mean mean?",
+        ),
+        (
+            {"ensembles": {"both": {"combine": "vote"}}},
+            "studies/toy.yaml: ensembles.both.models: one model is no ensemble; name two or more",
+        ),
+        (
+            {"ensembles": {"both": {"combine": "vote", "models": ["test_resnet", "test_vit"]}}},
+            "studies/toy.yaml: ensembles.both.models: test_vit is none of models: test_resnet",
+        ),
+        (
+            {"explain": {"target": "either"}},
+            "studies/toy.yaml: explain.target: either is of task: multilabel, where an image can have several labels",
+        ),
         ({"task": "regression"}, "studies/toy.yaml: task: 'regression': allowed: multiclass, multilabel"),
         (
             {"data": {"split": {"train": 0.9, "val": 0.2, "test": 0.2}}},
@@ -348,6 +371,8 @@ LESIONS = "leave it out: nodules are planted into images without lesions"
         ("folder", {"columns": {"mask": "m"}}, "columns", "leave it out: only a table has columns"),
         ("phantom", {"columns": {"mask": "m"}}, "columns", "leave it out: only a table has columns"),
         ("planted", {"columns": {"patient": "who"}}, "columns", "leave it out: only a table has columns"),
+        ("phantom", {"lungs": "m"}, "lungs", "leave it out: its lungs are looked for"),
+        ("folder", {"lungs": "m", "regions": ["body"]}, "lungs", "add lungs to data.regions"),
         ("planted", {"masks": "m"}, "masks", LESIONS),
         ("planted", {"boxes": "b.csv"}, "boxes", LESIONS),
         ("planted", {"planted": {"kind": "table"}, "columns": {"box": "b"}}, "columns.box", LESIONS),

@@ -22,8 +22,13 @@ from heatproof.schema_data import Data
 from heatproof.sources import PACKAGE, source_files
 
 ROOT = Path(__file__).parents[1]
-JOBS = ("data", "regions", "audit", "train", "explain", "score", "stats", "report")
-COMMANDS = {job: f"{job}.command" for job in JOBS} | {"audit": "data.audit.command", "regions": "data.regions"}
+JOBS = ("data", "regions", "audit", "train", "ensemble", "explain", "score", "stats", "profiles", "report")
+COMMANDS = {job: f"{job}.command" for job in JOBS} | {
+    "audit": "data.audit.command",
+    "regions": "data.regions",
+    "ensemble": "train.ensemble_command",
+}
+FILES = {"regions": "data", "audit": "data", "ensemble": "train"}  # rules that stand in another one's file
 # what `heatproof audit PATH` imports as it runs, and no job does
 FOLDERS = {".".join(("heatproof", *path.parent.relative_to(PACKAGE).parts)) for path in PACKAGE.rglob("__init__.py")}
 BY_HAND = {
@@ -36,11 +41,13 @@ SOURCES = ast.literal_eval(re.search(r"^SOURCE_MODULES = ({.*?^})", COMMON, re.M
 
 def named(job: str) -> set[str]:
     """Modules that a job's rules name: those in `code(...)`, and those of the lists that it is given."""
-    text = (ROOT / "rules" / ("data.smk" if job in ("regions", "audit") else f"{job}.smk")).read_text()
-    if job in ("data", "regions", "audit"):
+    text = (ROOT / "rules" / f"{FILES.get(job, job)}.smk").read_text()
+    if job in FILES or job in FILES.values():
         rule = "data_regions" if job == "regions" else job
         text = re.search(rf"^rule {rule}:.*?(?=^rule |\Z)", text, re.M | re.S)[0]
-    if job == "data":
+    if job == "regions":
+        text += COMMON.partition("def regions_code")[2].partition("\n\n\n")[0]
+    if job in ("data", "regions"):  # which reads masks of lungs as data are read
         text += COMMON.partition("def data_code")[2].partition("\n\n\n")[0]
         text += " ".join(f'"{name}"' for names in SOURCES.values() for name in names)
     if job == "score":

@@ -77,9 +77,8 @@ def test_no_text_of_a_configuration_stands_bare_in_a_shell_command():
     bare = set()
     for path in (ROOT / "rules").glob("*.smk"):
         bare |= set(re.findall(r"\{(params\.\w+)\}", path.read_text()))
-    assert bare <= {
-        f"params.{name}" for name in ("models", "seeds", "folds", "random", "methods", "shuffled", "shards")
-    }
+    fine = "models seeds folds random methods shuffled shards combine members interval kind"
+    assert bare <= {f"params.{name}" for name in fine.split()}
 
 
 @pytest.fixture(scope="session")
@@ -292,7 +291,7 @@ def test_reading_images_unpickles_nothing(tmp_path, unpickled, kind):
         write_folder(tmp_path, FILES)
         rows = [f"{name},{name.split('/')[0]}" for name in FILES]
         (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
-        records, _ = table.list_records(tmp_path / "list.csv", {"path": "path", "label": "label"}, CLASSES)
+        records, *_ = table.list_records(tmp_path / "list.csv", {"path": "path", "label": "label"}, CLASSES)
     elif kind == "dicom":
         scan = Path(get_testdata_file("CT_small.dcm")).read_bytes()
         tree = open_tree(write_folder(tmp_path, {f"{name}/a.dcm": scan for name in CLASSES.values()}))

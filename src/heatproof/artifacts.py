@@ -81,9 +81,17 @@ def check_writable(studies: Iterable[str]) -> None:
                 raise ArtifactError(f"{folder}: can be read only; make it writable (chmod, mount -o remount,rw)")
 
 
+_MORE = (  # `label` of heatmaps and scores: which of an image's labels they are of, in a multilabel study
+    (PREDICTIONS, r"p_\d+|label_\d+|predicted_\d+"),
+    (DEALT, rf"{FOLD}|label_\d+"),
+    (HEATMAPS, "label"),
+    (SCORES, "label"),
+)
+
+
 def _more(schema: dict[str, str]) -> str:
     """Pattern of the columns that a table may have beside those of its schema."""
-    return r"p_\d+" if schema is PREDICTIONS else FOLD if schema is DEALT else "(?!)"
+    return next((more for known, more in _MORE if known is schema), "(?!)")
 
 
 def _checked(frame: pd.DataFrame, schema: dict[str, str], path: Path) -> pd.DataFrame:
@@ -115,8 +123,12 @@ def write_table(path: Path, frame: pd.DataFrame, schema: dict[str, str]) -> None
 
 
 @contextmanager
-def writing_table(path: Path, schema: dict[str, str]) -> Iterator[Callable[[pd.DataFrame], None]]:
-    """A parquet table written part by part, so that it never lies in memory whole; in place once it is closed."""
+def writing_table(
+    path: Path, schema: dict[str, str], more: dict[str, str] | None = None
+) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """A parquet table written part by part, so that it never lies in memory whole; in place once it is closed. `more`
+    are columns that it has beside those of its schema."""
+    schema = schema | (more or {})
     with sealing(path) as temporary:
         empty = pa.Table.from_pandas(_checked(pd.DataFrame(columns=list(schema)), schema, path), preserve_index=False)
         with pq.ParquetWriter(temporary, empty.schema) as writer:
@@ -163,7 +175,8 @@ def read_manifest(study: str, fold: str = "fold0") -> pd.DataFrame:
     if fold not in frame or fold in MANIFEST:
         raise ArtifactError(f"{path}: no column {fold}; {REBUILT}")
     _check_splits(frame[fold], path)
-    return frame.assign(split=frame[fold]).astype({"split": TEXT})[list(MANIFEST)]
+    labels = [column for column in frame if re.fullmatch(r"label_\d+", str(column))]
+    return frame.assign(split=frame[fold]).astype({"split": TEXT})[[*MANIFEST, *labels]]
 
 
 def _check_splits(column: pd.Series, path: Path) -> None:

@@ -13,7 +13,9 @@ from heatproof.errors import InputError
 STAGES = {
     "data": "make the manifest, the pixels and the masks of a study",
     "train": "train one model from one seed and predict with it",
+    "ensemble": "let the models of a study answer as one",
     "explain": "make the heatmaps of one trained model",
+    "profiles": "profile what the feature maps of one trained model answer to, or write a study's page of it",
     "score": "score heatmaps for one family of metrics",
     "stats": "test the differences between models",
     "report": "write the report of a study",
@@ -72,9 +74,11 @@ def _version() -> str:
 
 
 def _module(command: str):
-    places = {"audit": "data.audit.command", "regions": "data.regions", "findings": "findings.command"} | {
-        name: f"{name}.command" for name in STAGES
-    }
+    places = (
+        {"audit": "data.audit.command", "regions": "data.regions", "findings": "findings.command"}
+        | {name: f"{name}.command" for name in STAGES}
+        | {"ensemble": "train.ensemble_command"}
+    )
     return importlib.import_module(f"heatproof.{places.get(command, command)}")
 
 

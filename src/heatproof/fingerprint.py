@@ -12,8 +12,8 @@ def data_fingerprint(data: Data, recorded: Path) -> str | None:
     """A text that changes with what a study reads, without decoding any of it; None for phantoms.
 
     What is downloaded is known by what is declared of it (its address, its SHA-256, the list of its contents), so
-    that the text is the same before and after. Where the source, or the key of its pseudonyms, is not there, as in
-    a clone that pulled the data, what was recorded of it stands.
+    that the text is the same before and after; what comes unchecked is read again once it is there. Where the source,
+    or the key of its pseudonyms, is not there, as in a clone that pulled the data, what was recorded of it stands.
 
     Args:
         data: the section `data` of the study.
@@ -28,8 +28,9 @@ def data_fingerprint(data: Data, recorded: Path) -> str | None:
     needed = [path for path in (key, None if data.download else source) if path]
     if recorded.exists() and not all(path.exists() for path in needed):
         return artifacts.read_json(recorded)["fingerprint"]
-    kind = data.planted.kind if data.kind == "planted" else data.kind
-    files = data.download.model_dump_json() if data.download else fingerprint(source, kind)
+    kind = "archive" if data.table else data.base  # a table in an archive counts with its files
+    declared = data.download and not (data.download.unchecked and source.exists())
+    files = data.download.model_dump_json() if declared else fingerprint(source, kind)
     boxes = source.parent / data.boxes if data.boxes else None  # inside the source they count with its files
     parts = [files, *map(_digest, (place(data.contents) if data.contents else None, boxes)), _of_key(key)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

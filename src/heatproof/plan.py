@@ -97,7 +97,7 @@ def count_images(name: str, study: Study) -> int | None:
         return None
     from heatproof.data.reading.sources import list_records
 
-    resolved = {"class_names": data.class_names, "group_kind": data.group_kind}
+    resolved = {"class_names": data.class_names, "group_kind": data.group_kind, "task": study.task}
     return len(list_records(name, data.model_dump() | resolved)[1])
 
 
@@ -200,6 +200,10 @@ def estimate_seconds(
         total += len(jobs) * (trained + START_SECONDS) + heated * (
             scored + (len(study.score.families) + 2) * START_SECONDS
         )
+    for name in study.ensembles:  # asked what its members are asked, once more
+        members = study.members(name)
+        times = sum(fold in study.data.split.names for _, fold in missing[members[0]])
+        total += times * sum(costs[m].forward * passes + costs[m].train * METHOD_PASSES * maps for m in members)
     side_by_side = 1 if _on_gpu(study) else max(1, cores // study.compute.threads)
     return total / min(side_by_side, max(1, sum(map(len, missing.values()))))
 

@@ -6,9 +6,10 @@ from pydantic import Field, field_validator, model_validator
 
 from heatproof.registry import registered
 from heatproof.schema_base import Distinct, NonNegative, Positive, Section, check_places
-from heatproof.schema_data import Data
+from heatproof.schema_data import Data, check_task
 from heatproof.schema_explain import Explain, Transform
-from heatproof.schema_models import Architecture
+from heatproof.schema_models import Architecture, architectures
+from heatproof.schema_profiles import Profiles
 from heatproof.schema_score import Score
 from heatproof.schema_stats import Stats
 
@@ -79,6 +80,13 @@ class Train(Recipe):
         return Recipe.model_validate(merge(shared, self.models.get(model, {})))
 
 
+class Ensemble(Section):
+    """Models that answer as one: by majority vote, or by the mean of their probabilities."""
+
+    combine: Literal["vote", "mean"]
+    models: Annotated[list[Architecture], Distinct] = []  # none: all models of the study
+
+
 class Report(Section):
     title: str | None = None
     question: str = "When these models show a heatmap, may anyone believe it?"
@@ -94,6 +102,9 @@ class Study(Section):
     )
     task: Literal["multiclass", "multilabel"] = "multiclass"
     models: Annotated[list[Architecture], Field(min_length=1), Distinct]
+    ensembles: Annotated[
+        dict[Annotated[str, Field(pattern=r"^\w+$")], Ensemble], Field(exclude_if=lambda found: not found)
+    ] = {}
     seeds: Annotated[list[Seed], Field(min_length=1), Distinct] = [0, 1]
     compute: Compute = Compute()
     data: Data = Data()
@@ -101,6 +112,7 @@ class Study(Section):
     explain: Explain = Explain()
     score: Score = Score()
     stats: Stats = Stats()
+    profiles: Annotated[Profiles | None, Field(exclude_if=lambda found: found is None)] = None
     report: Report = Report()
 
     @model_validator(mode="after")
@@ -113,12 +125,27 @@ class Study(Section):
                     raise ValueError(f"stats.claims.{name}.{key}: {method} is no method; docs/methods.md lists them")
         return self
 
-    @field_validator("task")
-    @classmethod
-    def _known(cls, task):
-        if task == "multilabel":
-            raise ValueError("multilabel is not built yet; multiclass is")
-        return task
+    @model_validator(mode="after")
+    def _tasked(self):
+        """What belongs to one task alone."""
+        check_task(self.task, self.data)
+        for name, told in self.stats.published.items():
+            if told and (wrong := told.unknown(self.ensembles, self.data.class_names)):
+                raise ValueError(f"stats.published.{name}.{wrong}")
+        if self.task == "multiclass" and self.explain.target == "either":
+            raise ValueError("explain.target: either is of task: multilabel, where an image can have several labels")
+        return self
+
+    @model_validator(mode="after")
+    def _ensembled(self):
+        for name, ensemble in self.ensembles.items():
+            if name in architectures() or name in self.models:
+                raise ValueError(f"ensembles.{name}: is the name of a model; give the ensemble another one")
+            if lost := [model for model in ensemble.models if model not in self.models]:
+                raise ValueError(f"ensembles.{name}.models: {lost[0]} is none of models: {', '.join(self.models)}")
+            if len(self.members(name)) < 2:
+                raise ValueError(f"ensembles.{name}.models: one model is no ensemble; name two or more")
+        return self
 
     @model_validator(mode="after")
     def _scored_classes(self):
@@ -139,7 +166,10 @@ class Study(Section):
                 "naopc": faithfulness.naopc,
                 "infidelity": faithfulness.infidelity,
             },
-            "localization": {f"outside_{region}": region in self.data.regions for region in ("body", "lungs")},
+            "localization": {
+                metric: region in self.data.regions
+                for metric, region in (("outside_body", "body"), ("outside_lungs", "lungs"), ("on_border", "border"))
+            },
             "sanity": {
                 "cascade": variants.randomize.cascade,
                 "independent": variants.randomize.independent,
@@ -157,6 +187,15 @@ class Study(Section):
                         f"score.primary.{family}: {metric} is not computed; turn {part} on, or name another"
                     )
         return self
+
+    def members(self, ensemble: str) -> list[str]:
+        """The models of an ensemble."""
+        return self.ensembles[ensemble].models or self.models
+
+    @property
+    def named(self) -> list[str]:
+        """Models and ensembles: all that is explained and scored."""
+        return [*self.models, *self.ensembles]
 
     @property
     def group_kind(self) -> str:

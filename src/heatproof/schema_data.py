@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_serializer, model_validator
 
 from heatproof.schema_base import Distinct, Positive, Section, Share, number
 
@@ -13,6 +13,11 @@ Text = Annotated[str, Field(coerce_numbers_to_str=True)]  # labels often are num
 def nothing(value: Any) -> Any:
     """The command line gives texts, null's too."""
     return None if isinstance(value, str) and value.lower() in ("null", "~", "none") else value
+
+
+def without_unset(section: dict, *keys: str) -> dict:
+    """A section for a job, without those of the keys that are not set: studies that never set them stay as they are."""
+    return {key: value for key, value in section.items() if value or key not in keys}
 
 
 class Phantom(Section):
@@ -70,8 +75,9 @@ class Download(Section):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of the file that the address serves
     kaggle: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None  # owner/name
     mendeley: Annotated[str, Field(pattern=r"^\w+(/\d+)?$")] | None = None  # id, or id/version
+    unchecked: Annotated[bool, Field(exclude_if=lambda value: not value)] = False  # what is served there changes
 
-    _nothing = field_validator("*", mode="before")(nothing)
+    _nothing = field_validator("url", "sha256", "kaggle", "mendeley", mode="before")(nothing)
 
     @model_validator(mode="after")
     def _one(self):
@@ -85,15 +91,17 @@ class Download(Section):
 
 
 class Columns(Section):
-    """Names of a table's columns; path is relative to the table."""
+    """Names of a table's columns; path is relative to the table, and to the folder where there is one."""
 
     path: str = "path"
     label: str = "label"
     patient: str | None = None
     mask: str | None = None
     box: str | None = None  # x y width height, in pixels; several separated by ;
+    folder: str | None = None  # of the path
+    license: str | None = None  # of the image
 
-    _nothing = field_validator("patient", "mask", "box", mode="before")(nothing)
+    _nothing = field_validator("patient", "mask", "box", "folder", "license", mode="before")(nothing)
 
     @field_validator("*")
     @classmethod
@@ -101,6 +109,10 @@ class Columns(Section):
         if value is not None and not value.strip():
             raise ValueError("needs the name of a column")
         return value
+
+    @model_serializer(mode="wrap")
+    def _set(self, handler):
+        return without_unset(handler(self), "folder", "license")
 
 
 class Shortcut(Section):
@@ -150,9 +162,15 @@ class Data(Section):
     source: str | None = None
     download: Download | None = None
     contents: str | None = None  # file with a line `sha256  path` for each image that the source must hold
+    table: str | None = None  # path of the table inside the source; without it the source is the table
+    keep: dict[str, list[Text]] = {}  # column of the table: the values whose rows are taken
+    leave_out: list[Text] = []  # labels, whole or in part, whose rows are not taken
     classes: dict[Text, Text] = {}  # class name: folder name, or value of the table's label column
+    parents: dict[Text, Text] = {}  # of a multilabel study, label: the label that it is a kind of
+    synonyms: dict[Text, Text | None] = {}  # other words of the label column: the label that they mean, or null
     masks: str | None = None  # folder inside the source with masks of the same names
     boxes: str | None = None  # CSV inside the source: path, x, y, width, height
+    lungs: str | None = None  # as masks, of the lung fields; of a table the column that names them
     patient: str | None = None  # regular expression whose first group, found in the file name, is the patient
     columns: Columns = Columns()
     key_file: str | None = None  # DICOM: the file whose bytes key the pseudonyms
@@ -163,8 +181,9 @@ class Data(Section):
     fit: Literal["crop", "pad", "squash"] = "crop"
     lookalike: Similarity = 0.95  # correlation of thumbnails from which two images look alike
     regions: Annotated[
-        list[Literal["body", "lungs", "cue"]], Distinct
-    ] = []  # looked for in the pixels; where a cue lies
+        list[Literal["body", "lungs", "border", "cue"]], Distinct
+    ] = []  # looked for in the pixels; along the image's edges; where a cue lies
+    modality: Literal["ct", "xray"] = "ct"  # what regions are looked for in
     on_bad: Literal["error", "quarantine"] = "error"
     split: Split = Split()
     shortcut: Shortcut | None = None
@@ -174,7 +193,20 @@ class Data(Section):
     seed: int = 0
 
     _nothing = field_validator(
-        "source", "download", "contents", "masks", "boxes", "patient", "key_file", "window", "shortcut", mode="before"
+        *(
+            "source",
+            "download",
+            "table",
+            "contents",
+            "masks",
+            "boxes",
+            "lungs",
+            "patient",
+            "key_file",
+            "window",
+            "shortcut",
+        ),
+        mode="before",
     )(nothing)
 
     @field_validator("patient")
@@ -209,6 +241,10 @@ class Data(Section):
             )
         if "cue" in self.regions and not self.shortcut:
             raise ValueError("data.regions: there is no cue without data.shortcut; leave it out, or set a shortcut")
+        if "lungs" in self.regions and self.modality == "xray" and not self.lungs:
+            raise ValueError(
+                "data.regions: lungs are looked for in CT alone; leave them out, or set data.lungs to masks"
+            )
         if self.split.by == "patient" and not self.patients_known:
             raise ValueError("data.split.by: patient needs patients: data.patient, a column of the table, or DICOM")
         self._check_unread()
@@ -218,8 +254,11 @@ class Data(Section):
             raise ValueError(f"data.kind {self.kind} needs data.source, the path of the images")
         if self.download and self.base == "dicom" and not self.download.sha256:
             raise ValueError("only url downloads can be checked for DICOM: set data.download.url and its sha256")
-        if self.download and not (self.download.sha256 or self.contents):
-            raise ValueError("data.download needs data.download.sha256 or data.contents, to check what came")
+        if self.download and not (self.download.sha256 or self.contents or self.download.unchecked):
+            raise ValueError(
+                "data.download needs data.download.sha256 or data.contents, to check what came; of what is not always "
+                "the same set data.download.unchecked: true"
+            )
         if self.base == "dicom" and not self.key_file:
             raise ValueError("DICOM needs data.key_file, a file with a secret of yours that keys the pseudonyms")
         if self.base == "dicom" and self.contents:
@@ -230,7 +269,31 @@ class Data(Section):
             raise ValueError(f"data.classes must map at least {count} to folder names")
         if len(set(self.classes.values())) < len(self.classes):
             raise ValueError("data.classes maps two classes to one folder")
+        self._check_labels()
         return self
+
+    def _check_labels(self) -> None:
+        """The tables that unfold a finding name labels, and no label is a kind of itself."""
+        known = f"it is none of data.classes: {', '.join(self.classes)}"
+        for label, parent in self.parents.items():
+            for name in (label, parent):
+                if name not in self.classes:
+                    raise ValueError(f"data.parents.{label}: {name!r}: {known}")
+            line = [label]
+            while line[-1] in self.parents and line[-1] not in line[:-1]:
+                line.append(self.parents[line[-1]])
+            if line[-1] in line[:-1]:
+                raise ValueError(f"data.parents.{label}: a circle: {' > '.join(line)}; take one of them out")
+        for word, label in self.synonyms.items():
+            if label is not None and label not in self.classes:
+                raise ValueError(f"data.synonyms.{word}: {label!r}: {known}")
+            if word in self.classes.values():
+                raise ValueError(f"data.synonyms.{word}: data.classes has this word already; take one of them out")
+        for word in self.leave_out:
+            if word in (*self.classes.values(), *self.synonyms):
+                raise ValueError(
+                    f"data.leave_out: {word!r} is a word of data.classes or data.synonyms; take one of them out"
+                )
 
     def _check_unread(self) -> None:
         """A key that is not read must not look as if it were."""
@@ -244,9 +307,15 @@ class Data(Section):
             ("masks", self.masks and base == "table", "set data.columns.mask"),
             ("boxes", self.boxes and base == "table", "set data.columns.box"),
             ("boxes", self.boxes and base == "dicom", "draw them as masks and set data.masks"),
+            ("lungs", self.lungs and self.kind in ("phantom", "planted"), "leave it out: its lungs are looked for"),
+            ("lungs", self.lungs and "lungs" not in self.regions, "add lungs to data.regions"),
             ("patient", self.patient and base == "table", "set data.columns.patient"),
             ("patient", self.patient and base == "dicom", "leave it out: DICOM files name their patients"),
             ("columns", self.columns != Columns() and base != "table", "leave it out: only a table has columns"),
+            *(
+                (key, getattr(self, key) and base != "table", "leave it out: it is about a table")
+                for key in ("table", "keep", "leave_out", "parents", "synonyms")
+            ),
         ):
             if unread:
                 raise ValueError(f"data.{key} is not read where data.kind is {self.kind}; {mend}")
@@ -273,3 +342,24 @@ class Data(Section):
         if self.patients_known and self.split.by != "lookalike":
             return "patient"
         return "image" if self.split.by == "random" else "lookalike"
+
+    @model_serializer(mode="wrap")
+    def _set(self, handler):
+        return without_unset(handler(self), "lungs", "table", "keep", "leave_out", "parents", "synonyms")
+
+
+def check_task(task: str, data: Data) -> None:
+    """Make sure that the data can be those of the task.
+
+    Raises:
+        ValueError: they cannot; the message names the key and the mend.
+    """
+    if task == "multiclass":
+        for key in ("parents", "synonyms"):
+            if getattr(data, key):
+                raise ValueError(f"data.{key} is not read where task is multiclass; set task: multilabel")
+        return
+    if data.kind != "table":
+        raise ValueError(f"task: multilabel needs data.kind: table, whose cells name several labels; it is {data.kind}")
+    if data.shortcut:
+        raise ValueError("data.shortcut marks the images of one class; leave it out where task is multilabel")

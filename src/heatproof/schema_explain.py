@@ -59,7 +59,9 @@ class Explain(Section):
     methods: Annotated[list[Method], Field(min_length=1), Distinct] = ["gradcam"]
     external: dict[Name, str] = {}
     options: Options = Options()
-    target: Literal["label", "predicted"] = "label"
+    target: Literal["label", "predicted", "either"] = (
+        "label"  # either: of several labels, those that are there or predicted
+    )
     min_grid: Positive = 7
     images_per_group: Positive = 2
     batch_size: Positive = 32

@@ -57,6 +57,7 @@ class Primary(Section):
     localization: _metric("localization") = "relevance_rank_accuracy"
     faithfulness: _metric("faithfulness") = "srg"
     consistency: _metric("consistency") = "iou_seeds"
+    agreement: _metric("agreement") = "rank_correlation_methods"
     robustness: _metric("robustness") = "rank_correlation_transforms"
     sanity: _metric("sanity") = "rank_correlation_cascade"
 

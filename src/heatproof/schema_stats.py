@@ -1,5 +1,6 @@
 """Section `stats` of the configuration."""
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -7,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from heatproof.registry import metrics_of, registered
 from heatproof.schema_base import Distinct, Section
-from heatproof.schema_models import Architecture
+from heatproof.schema_models import Architecture, architectures
 
 
 def _reported(value: float) -> float:
@@ -17,7 +18,12 @@ def _reported(value: float) -> float:
     return value
 
 
-Reported = dict[Architecture, Annotated[float, AfterValidator(_reported)]]
+# what a study does not set is told to no job, so that a new key runs nothing again
+UNSET = Field(exclude_if=lambda value: not value)
+Judged = Literal["localization", "faithfulness", "consistency", "robustness", "sanity", "agreement"]
+ReportedShare = Annotated[float, AfterValidator(_reported)]
+Reported = dict[Architecture, ReportedShare]
+Named = Annotated[str, Field(min_length=1)]  # an architecture, or an ensemble of the study
 
 
 class Published(Section):
@@ -26,8 +32,27 @@ class Published(Section):
     source: str  # a paper, a DOI
     table: str = ""  # where it stands there
     note: str = ""  # what differs from this study, and what is not known of it
-    accuracy: Annotated[Reported, Field(min_length=1)]
+    accuracy: Annotated[Annotated[Reported, Field(min_length=1)] | None, UNSET] = None
     f1_macro: Reported = {}
+    f1_micro: Annotated[dict[Named, ReportedShare], UNSET] = {}  # this and the next where images have several labels
+    f1: Annotated[dict[Named, dict[str, ReportedShare]], UNSET] = {}  # of each label
+
+    @model_validator(mode="after")
+    def _something(self):
+        if not (self.accuracy or self.f1_micro or self.f1):
+            raise ValueError("gives no number: set accuracy, or f1_micro or f1 where images have several labels")
+        return self
+
+    def unknown(self, ensembles: Collection[str], labels: Collection[str]) -> str | None:
+        """What is wrong with the names of a model or a label, in a line, given those of the study."""
+        for key, told in (("f1_micro", self.f1_micro), ("f1", self.f1)):
+            for model in told:
+                if model.split(".")[0] not in architectures() and model not in ensembles:
+                    return f"{key}.{model}: is neither a timm architecture nor one of `ensembles`"
+        for model, of in self.f1.items():
+            if lost := [label for label in of if label not in labels]:
+                return f"f1.{model}.{lost[0]}: is no label; allowed: {', '.join(labels)}"
+        return None
 
 
 class Claim(Section):
@@ -36,7 +61,7 @@ class Claim(Section):
     source: str  # a paper, a DOI
     claim: str  # in the words of its authors
     check: Literal["beat_controls", "lower", "differ", "outdo", "shows_cue"]  # stats/claims.py says when each holds
-    family: Literal["localization", "faithfulness", "consistency", "robustness", "sanity"]
+    family: Judged
     method: str
     models: Annotated[list[Architecture], Distinct] = []  # none: all models of the study
     than: Annotated[list[Architecture], Distinct] = []  # `lower` alone: whom the models are held against
@@ -56,6 +81,36 @@ class Claim(Section):
         return self
 
 
+class Part(Section):
+    """One measure of a finding."""
+
+    family: Judged
+    metric: str | None = None  # of the family; none: the one that the study judges it by
+
+    @model_validator(mode="after")
+    def _known(self):
+        if self.metric is not None and self.metric not in (known := sorted(metrics_of(self.family))):
+            raise ValueError(f"metric: {self.metric} is none of {self.family}; allowed: {', '.join(known)}")
+        return self
+
+
+class Finding(Section):
+    """What somebody says of models that takes several measures to say; stats/findings.py says when it holds."""
+
+    source: str  # a paper, a DOI
+    claim: str  # in the words of its authors
+    models: Annotated[list[Architecture], Field(min_length=1), Distinct]  # that are said to do better
+    than: Annotated[list[Architecture], Field(min_length=1), Distinct]
+    methods: Annotated[list[str], Distinct] = []  # over which scores are averaged; none: all methods of the study
+    parts: Annotated[list[Part], Field(min_length=2), Distinct]
+
+    @model_validator(mode="after")
+    def _apart(self):
+        if both := [model for model in self.models if model in self.than]:
+            raise ValueError(f"than: {both[0]} is one of `models` too; a model is not held against itself")
+        return self
+
+
 class Stats(Section):
     test: Literal["friedman", "rm_anova"] = "friedman"  # the one that verdicts rest on; the other stands beside it
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
@@ -64,7 +119,9 @@ class Stats(Section):
     power: Annotated[float, Field(gt=0.5, lt=1)] = 0.8
     competence_margin: Annotated[float, Field(ge=0, lt=1)] = 0.1
     claims: dict[str, Claim | None] = {}  # null takes a claim of params.yaml back
+    findings: Annotated[dict[str, Finding | None], UNSET] = {}
     published: dict[str, Published | None] = {}
+    min_patients: Annotated[int, Field(ge=2, exclude_if=lambda count: count == 5)] = 5  # with a label, and without it
     seed: int = 0
 
     @field_validator("margin")

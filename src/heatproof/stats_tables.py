@@ -171,7 +171,7 @@ PUBLISHED = {
     "name": TEXT,  # of the source in the configuration; empty where the study's numbers stand alone
     "source": TEXT,
     "model": TEXT,  # or `nearest neighbour`, `most frequent class`
-    "measure": TEXT,  # accuracy, f1_macro
+    "measure": TEXT,  # accuracy, f1_macro; f1_micro and f1:<label> where images have several labels
     "published": NUMBER,
     "split": TEXT,  # random, patient, lookalike
     "value": NUMBER,  # mean over seeds
@@ -198,6 +198,32 @@ CUE = {
     "verdict": TEXT,  # shown, faint, hidden, unclear; of accuracy relies, unclear
     "reason": TEXT,  # why there is no number, or why there are fewer groups
 }
+LABELS = {  # of a multilabel study, as is the next
+    "model": TEXT,  # or an ensemble
+    "seed": INTEGER,
+    "label": TEXT,
+    "images": INTEGER,  # test images that have it
+    "groups": INTEGER,  # test groups with such an image
+    "counted": FLAG,  # whether means over labels and competence rest on it, too
+    "f1": NUMBER,
+    "f1_low": NUMBER,
+    "f1_high": NUMBER,
+    "auroc": NUMBER,
+    "auroc_low": NUMBER,
+    "auroc_high": NUMBER,
+    "sensitivity": NUMBER,
+    "specificity": NUMBER,
+}
+MULTILABEL = {
+    "model": TEXT,
+    "seed": INTEGER,
+    "measure": TEXT,  # f1_micro, f1_macro, subset_accuracy, balanced_accuracy, auroc_micro, auroc_macro
+    "value": NUMBER,
+    "low": NUMBER,
+    "high": NUMBER,
+    "images": INTEGER,
+    "groups": INTEGER,
+}
 # file name without suffix -> its columns
 TABLES = {
     "models": MODELS,
@@ -217,3 +243,4 @@ TABLES = {
     "cue": CUE,
     "published": PUBLISHED,
 }
+OF_MULTILABEL = {"labels": LABELS, "multilabel": MULTILABEL}  # written beside them where images have several labels

@@ -201,7 +201,7 @@ def test_damaged_tables(tmp_path, content):
     source = source / "t.csv"
     assert len(fingerprint(source, "table")) == 64
     try:
-        listed, _ = table.list_records(source, COLUMNS, {"one": "0", "two": "1"})
+        listed, *_ = table.list_records(source, COLUMNS, {"one": "0", "two": "1"})
     except InputError as error:
         for line in str(error).split("\n"):
             one_line(InputError(line), f"{source}: ")

@@ -8,7 +8,7 @@ import pytest
 
 from heatproof import artifacts
 from heatproof.data import phantom
-from heatproof.data.regions import REGIONS, find_regions, grey, hull, run
+from heatproof.data.regions import REGIONS, border, find_film, find_regions, grey, hull, run
 from heatproof.errors import InputError
 from heatproof.seeds import generator
 
@@ -70,6 +70,42 @@ def test_a_body_without_lungs_has_none():
     assert found["body"].mean() > 0.4 and not found["lungs"].any()
 
 
+def film(abdomen: int = 230, lung: int = 90, air: int = 12, size: int = 96) -> tuple[np.ndarray, np.ndarray]:
+    """A frontal X-ray with a bar above it and air beside the body, and the body."""
+    y, x = np.mgrid[0 : 1 : size * 1j, 0 : 1 : size * 1j]
+    body = (y > 0.15) & (np.abs(x - 0.5) < 0.25 + 0.3 * (y - 0.15))
+    lungs = ((np.abs(np.abs(x - 0.5) - 0.14) / 0.1) ** 2 + ((y - 0.5) / 0.22) ** 2) < 1
+    image = np.where(y > 0.15, air, 0)
+    image = np.where(body, np.where(lungs, lung, np.where(y > 0.7, abdomen, 0.6 * abdomen)), image)
+    image = image + (image > 0) * generator("film").integers(0, 6, image.shape)
+    return image.astype(np.uint8), body
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_the_body_of_a_film_holds_the_lungs_however_bright_the_abdomen_is(size):
+    for abdomen, lung in ((230, 90), (250, 70), (190, 100)):
+        image, body = film(abdomen, lung, size=size)
+        found = find_film(image)
+        assert set(found) == {"body"} and overlap(found["body"], body) > 0.93
+
+
+def test_letters_beside_a_film_are_outside_its_body():
+    image, _ = film()
+    image[3:9, 3:6] = image[3:9, 8:10] = 255
+    assert not find_film(image)["body"][:10, :12].any()
+
+
+@pytest.mark.parametrize(("value", "body"), [(0, False), (5, False), (90, True), (255, True)])
+def test_a_film_that_is_all_black_has_no_body_and_one_with_nothing_black_is_all_body(value, body):
+    assert (find_film(np.full((48, 48), value, np.uint8))["body"] == body).all()
+
+
+def test_the_border_is_a_band_along_the_edges():
+    found = border((40, 60))
+    assert found.sum() == 40 * 60 - 36 * 56 and not found[2:-2, 2:-2].any()
+    assert border((8, 8)).sum() == 28  # never less than a pixel wide
+
+
 def test_hull_is_convex_and_holds_its_pixels():
     ring = np.zeros((20, 20), bool)
     ring[4:15, 4] = ring[4, 4:15] = True  # an L
@@ -97,5 +133,9 @@ def test_the_command_writes_what_is_asked_for(tmp_path, monkeypatch):
         regions = find_regions(image)
         assert (found[:, i] == np.stack([regions["lungs"], regions["body"]])).all()
     assert found[:, :3].any((2, 3)).all() and not found[:, 3].any()
+    run(argparse.Namespace(study="toy", config={"regions": ["border", "body"], "modality": "xray"}))
+    found = artifacts.read_array(tmp_path / "data/toy/regions.npy")
+    assert (found[0] == border((48, 48))).all()
+    assert (found[1] == np.stack([find_film(image)["body"] for image in pixels[:, 0]])).all()
     with pytest.raises(InputError, match="'liver' is not known"):
         run(argparse.Namespace(study="toy", config={"regions": ["liver"]}))

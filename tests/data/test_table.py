@@ -44,7 +44,7 @@ def write(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_a_table(write, encoding, newline):
-    listing, _ = table.list_records(write(ROWS.replace("\n", newline), encoding), FULL, CLASSES)
+    listing, *_ = table.list_records(write(ROWS.replace("\n", newline), encoding), FULL, CLASSES)
     assert [(r.image_id, r.source, r.label, r.patient) for r in listing] == [
         ("a 1/x.png", "a 1/x.png", 0, "p1"),
         ("läsion 肺/é.png", "läsion 肺/é.png", 1, "p2"),
@@ -92,12 +92,12 @@ def test_a_planted_study_leaves_out_rows_of_other_labels(write, capsys):
 
 def test_masks_as_arrays(write):
     source = write('path,label,m\nz.png,0,\na 1/x.png,"yes, sure",masks/y.npy\n')
-    listing, _ = table.list_records(source, COLUMNS | {"mask": "m"}, CLASSES)
+    listing, *_ = table.list_records(source, COLUMNS | {"mask": "m"}, CLASSES)
     assert [record.read().truth for record in listing] == ["none", "mask"]
 
 
 def test_a_window(write):
-    listing, _ = table.list_records(
+    listing, *_ = table.list_records(
         write('path,label\nz.png,0\na 1/x.png,"yes, sure"\n'), COLUMNS, CLASSES, window=(0, 99)
     )
     assert listing[0].read().window == (0, 99)

@@ -13,6 +13,7 @@ import pytest
 from report import audits
 
 from heatproof import artifacts
+from heatproof.labels import multihot, predicted, truth
 from heatproof.report import inputs
 
 METRICS = {
@@ -28,6 +29,10 @@ PRIMARY = {family: names[0] for family, names in METRICS.items() if family != "c
 CONTROLS = {"random": 0.1, "lowres_noise": 0.12, "center": 0.25, "other_image": 0.2}
 PART = 8  # images that a costly method explains
 LEFT_OUT = "one of the images left out: costly, 8 explained"
+OF_LABELS = {"source": "a paper", "table": "Figure 5", "note": "Its images are others.", "accuracy": {}, "f1_macro": {}}
+OF_LABELS |= {"f1_micro": {"alpha_net": 0.83, "together": 0.87}, "f1": {"alpha_net": {"No finding": 0.91}}}
+FINDING = {"source": "a paper", "claim": "alpha_net has the best heatmaps", "models": ["alpha_net"]}
+FINDING |= {"than": ["beta_net"], "methods": [], "parts": [{"family": "faithfulness", "metric": "srg"}]}
 STATS = {"alpha": 0.05, "interval": 0.95, "bootstrap": 100, "competence_margin": 0.1, "seed": 0}
 PAPER = {"source": "a paper", "table": "Table 1", "note": "Its images are others.", "f1_macro": {}}
 PAPER |= {"accuracy": {"alpha_net": 0.9, "other_net": 0.8}}
@@ -62,10 +67,21 @@ class Made:
     merit: tuple[tuple[str, float], ...] = ()  # what is added to the scores of a method
     published: bool = False  # whether others report accuracies of these models
     setting: str = ""  # the study's own words of it
+    several: bool = False  # whether images have several labels, and heatmaps are of cases
+    ensembles: tuple[str, ...] = ()  # names of majority votes of all models
 
     @property
     def fold_names(self) -> list[str]:
         return [f"fold{index}" for index in range(self.folds)]
+
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        """The models, and ensembles of them."""
+        return (*self.models, *self.ensembles)
+
+    @property
+    def made_of(self) -> dict[str, dict]:
+        return {name: {"combine": "vote", "models": list(self.models)} for name in self.ensembles}
 
     @property
     def random_names(self) -> list[str]:
@@ -88,7 +104,12 @@ def _manifest(made: Made) -> pd.DataFrame:
     for index, fold in enumerate(made.random_names):
         frame[fold] = _dealt((np.arange(len(frame)) - index) % (made.folds if made.folds > 1 else 5))
     frame["truth"] = np.where((frame["label"] > 0) & made.truth, "mask", "none")
-    return frame.assign(sha256="0", source="made", width=made.size, height=made.size)
+    frame = frame.assign(sha256="0", source="made", width=made.size, height=made.size)
+    if not made.several:
+        return frame
+    there = np.arange(len(made.classes)) == frame["label"].to_numpy()[:, None]
+    there[:, 0] |= np.arange(len(frame)) % 5 == 0  # some images have the first label beside another
+    return pd.concat([frame.assign(label=pd.NA).astype({"label": "Int64"}), multihot("label", there)], axis=1)
 
 
 def _dealt(place: np.ndarray) -> np.ndarray:
@@ -116,7 +137,8 @@ def _write_data(made: Made, manifest: pd.DataFrame) -> tuple[np.ndarray, np.ndar
     artifacts.write_array(folder / "pixels.npy", pixels)
     artifacts.write_array(folder / "masks.npy", masks)
     artifacts.write_array(folder / "thumbnails.npy", pixels[:, 0])
-    digest = {
+    digest = {"task": "multilabel"} if made.several else {}
+    digest |= {
         "classes": list(made.classes),
         "channels": made.channels,
         "size": made.size,
@@ -129,6 +151,8 @@ def _write_data(made: Made, manifest: pd.DataFrame) -> tuple[np.ndarray, np.ndar
 def _predictions(made: Made, manifest: pd.DataFrame, model: str, seed: int, fold: str) -> pd.DataFrame:
     kept = manifest.assign(split=manifest[fold])
     kept = kept[kept["split"] != "train"]
+    if made.several:
+        return _predicted_labels(made, kept, model, seed)
     label = kept["label"].to_numpy()
     predicted = np.arange(len(label)) % len(made.classes) if model in made.wrong else label.copy()
     if model not in made.wrong:
@@ -137,8 +161,30 @@ def _predictions(made: Made, manifest: pd.DataFrame, model: str, seed: int, fold
     return frame.assign(**{f"p_{k}": 1.0 * (predicted == k) for k in range(len(made.classes))})
 
 
+def _predicted_labels(made: Made, kept: pd.DataFrame, model: str, seed: int) -> pd.DataFrame:
+    """As `_predictions`, of several labels; each model and seed errs on other cases."""
+    there = truth(kept, len(made.classes))
+    place = np.arange(there.size).reshape(there.shape)
+    every = 2 if model in made.wrong else 11
+    found = there ^ (place % every == (made.everyone.index(model) + 3 * seed) % every)
+    probabilities = pd.DataFrame(0.2 + 0.6 * found, index=kept.index).add_prefix("p_")
+    parts = [kept[["image_id", "split"]].assign(label=pd.NA, predicted=pd.NA), multihot("label", there, kept.index)]
+    return pd.concat([*parts, multihot("predicted", found, kept.index), probabilities], axis=1)
+
+
+def _cases(made: Made, manifest: pd.DataFrame, model: str, seed: int, fold: str) -> pd.DataFrame:
+    """The test images, or of each the labels that it has or the model sees, with the label and whether it is seen."""
+    rows = manifest[manifest[fold] == "test"]
+    if not made.several:
+        return rows.assign(predicted=rows["label"])
+    answers = _predictions(made, manifest, model, seed, fold).set_index("image_id").loc[rows["image_id"]]
+    known, seen = truth(rows, len(made.classes)), predicted(answers, len(made.classes))
+    image, label = np.nonzero(known | seen)
+    return rows.iloc[image].assign(label=label, predicted=np.where(seen[image, label], label, -1))
+
+
 def _scores(made: Made, rows: pd.DataFrame, model: str, seed: int | None, family: str) -> pd.DataFrame:
-    skill, place = made.skill[made.models.index(model)], made.models.index(model)
+    skill, place = made.skill[made.everyone.index(model)], made.everyone.index(model)
     rng = np.random.default_rng([place, 0 if seed is None else seed + 1, len(family)])
     levels = {name: skill + dict(made.merit).get(name, 0) for name in made.methods} | CONTROLS
     levels |= {"ceiling": 0.8 + 0.02 * place} if family == "localization" else {}
@@ -159,17 +205,19 @@ def _scores(made: Made, rows: pd.DataFrame, model: str, seed: int | None, family
             elif method in made.partly:
                 why.iloc[PART:] = LEFT_OUT
             value = np.where(why == "", level + rng.normal(0, 0.08, len(rows)), np.nan)
-            part = rows[["image_id", "group"]].assign(model=model, seed=seed, method=method, metric=metric)
+            part = rows[["image_id", "group", *(["label"] if made.several else [])]].assign(
+                model=model, seed=seed, method=method, metric=metric
+            )
             parts.append(part.assign(value=value, reason=why))
     return pd.concat(parts, ignore_index=True)
 
 
 def _spread(rows: pd.DataFrame, count: int | None) -> pd.DataFrame:
-    return rows.loc[rows.groupby("group").cumcount().sort_values(kind="stable").index[:count]].sort_index()
+    return rows.iloc[np.sort(rows.groupby("group").cumcount().to_numpy().argsort(kind="stable")[:count])]
 
 
 def _write_heatmaps(made, rows, model, seed, fold, distance):
-    skill, place = made.skill[made.models.index(model)], made.models.index(model)
+    skill, place = made.skill[made.everyone.index(model)], made.everyone.index(model)
     rng = np.random.default_rng([place, seed, 99])
     bad = {number for name, number in made.degenerate if name == model}
     tables, maps = [], []
@@ -177,10 +225,10 @@ def _write_heatmaps(made, rows, model, seed, fold, distance):
         heat = np.exp(-((distance[rows.index] / (0.15 + 0.2 * (1 - skill))) ** 2))
         heat = heat + (1 - skill) * rng.random(heat.shape)
         heat[list(bad)] = 0
-        table = rows[["image_id", "group"]].assign(
+        table = rows[["image_id", "group", *(["label"] if made.several else [])]].assign(
             method=method,
             target=rows["label"],
-            predicted=rows["label"],
+            predicted=rows["predicted"],
             layer="last",
             grid_height=4,
             grid_width=4,
@@ -209,35 +257,40 @@ def write(made: Made) -> Made:
 
     manifest = _manifest(made)
     _, distance = _write_data(made, manifest)
-    for model, fold in product(made.models, made.fold_names + made.random_names):
+    for model, fold in product(made.everyone, made.fold_names + made.random_names):
         for seed in made.seeds:
             frame, schema = _predictions(made, manifest, model, seed, fold), artifacts.PREDICTIONS
             folder = artifacts.model_dir(made.name, model, seed, fold)
             artifacts.write_table(folder / "predictions.parquet", frame, schema)
             artifacts.write_json(folder / "card.json", {"fold": fold})
-    for model, fold in product(made.models, made.fold_names):
-        rows = manifest[manifest[fold] == "test"]
+    for model, fold in product(made.everyone, made.fold_names):
         for seed in made.seeds:
-            _write_heatmaps(made, rows, model, seed, fold, distance)
+            _write_heatmaps(made, _cases(made, manifest, model, seed, fold), model, seed, fold, distance)
         for family in made.families:
+            if model in made.ensembles and family in ("robustness", "sanity"):
+                continue
             for seed in [None] if family == "consistency" else made.seeds:
                 path = artifacts.score_path(made.name, model, family, fold, seed)
+                rows = _cases(made, manifest, model, made.seeds[0] if seed is None else seed, fold)
                 scored = rows if family != "faithfulness" else _spread(rows, made.faithful)
                 artifacts.write_table(path, _scores(made, scored, model, seed, family), artifacts.SCORES)
     primary = {family: metric for family, metric in PRIMARY.items() if family in made.families}
     score = {"families": list(made.families), "primary": primary}
-    settings = STATS | {"group_kind": made.group_kind, "published": {"paper": PAPER} if made.published else {}}
+    paper, findings = (OF_LABELS, {"best": FINDING}) if made.several else (PAPER, {})
+    settings = STATS | {"group_kind": made.group_kind, "published": {"paper": paper} if made.published else {}}
+    settings |= {"findings": findings} if made.published else {}
     setting = {"size": made.size, "seeds": list(made.seeds), "text": made.setting}
     setting |= {"weights": dict.fromkeys(made.models, "scratch"), "epochs": dict.fromkeys(made.models, 3)}
     names = {
         "study": made.name,
-        "models": list(made.models),
+        "models": list(made.everyone),
         "seeds": list(made.seeds),
         "methods": list(made.methods),
         "folds": made.fold_names,
         "random": made.random_names,
     }
-    stats.run(argparse.Namespace(**names, scores=None, cue=None, config=settings, score_config=score, setting=setting))
+    rest = {"config": settings, "score_config": score, "setting": setting, "ensembles": made.made_of}
+    stats.run(argparse.Namespace(**names, scores=None, cue=None, **rest))
     return made
 
 
@@ -248,7 +301,7 @@ def write_report(made: Made, **config) -> str:
     section = {"title": None, "question": "May anyone believe it?", "gallery": 4, "images": 8} | config
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    listed = ["--models", *made.models, "--seeds", *map(str, made.seeds), "--methods", *made.methods]
+    listed = ["--models", *made.everyone, "--seeds", *map(str, made.seeds), "--methods", *made.methods]
     listed += ["--folds", *made.fold_names]
     jsons = [
         "--config",

@@ -88,7 +88,7 @@ def known():
     values = by_curves(*asked, steps=14, baselines=BASELINES[1:2] + BASELINES[:1] + BASELINES[2:], batch_size=256)
     values |= by_orders(*asked, cells=9, batch_size=256) | by_squares(*asked, samples=64, batch_size=256)
     values |= by_road(*asked, percentiles=range(10, 100, 10), batch_size=256)
-    truth = Truth(masks, dict.fromkeys(localization.REGIONS.values(), masks))
+    truth = Truth(masks, dict.fromkeys(localization.REGIONS.values(), masks) | {"border": ~masks})
     for name, metric in localization.METRICS.items():
         values[name] = torch.stack([metric(of_map, truth) for of_map in stack])
     return {name: dict(zip(maps, value.numpy(), strict=True)) for name, value in values.items()}

@@ -348,7 +348,7 @@ def test_what_lies_inside_or_outside_a_region(name):
     maps[3] = 1
     truth = Truth(torch.zeros_like(region), {REGIONS[name]: region})
     found = METRICS[name](maps, truth)
-    share = 7 / 10 if name.startswith("inside") else 3 / 10
+    share = 7 / 10 if name.startswith(("inside", "on")) else 3 / 10
     assert found[0].item() == pytest.approx(share) and found[1:].isnan().all()
     assert METRICS[name](Scene(maps, Truth(region))).isnan().all()  # a lesion is no region
 

@@ -16,6 +16,7 @@ from heatproof.errors import InputError
 from heatproof.maps import upsample
 from heatproof.registry import metrics_of
 from heatproof.score import command, controls, heatmaps, infidelity, naopc, road
+from heatproof.score.agreement import METRICS as AGREEMENT
 from heatproof.score.confidence import METRICS as CONFIDENCE
 from heatproof.score.consistency import METRICS as CONSISTENCY
 from heatproof.score.faithfulness import METRICS as FAITHFULNESS
@@ -328,6 +329,26 @@ def test_consistency(study):
     assert reason(frame, ZERO, "gradcam", "iou_seeds") == "degenerate map: all zero"
     assert reason(frame, UNSTEADY, "other", "iou_reference") == "completeness gap"
     assert reason(frame, UNSTEADY, "gradcam", "iou_seeds") == ""
+
+
+def test_agreement(study):
+    frame, _ = score("agreement", "--seed", 0)
+    assert set(frame.method) == {*METHODS, *CONTROLS, *BESIDE, "other_image:other"} and (frame.seed == 0).all()
+    found, image = values(frame, "gradcam"), "image9"
+    for name, metric in AGREEMENT.items():
+        own = {method: stored(method, image, 0)[None] for method in METHODS}
+        expected = metric(own["gradcam"], own["other"][None]).item()
+        assert found.loc[image, name] == values(frame, "other").loc[image, name] == expected
+        strange = stored("gradcam", partner(image), 0)[None]
+        assert values(frame, "other_image").loc[image, name] == metric(strange, own["other"][None]).item()
+        centre = controls.center_blob((SIZE, SIZE))[None]
+        expected = metric(centre, torch.stack(list(own.values()))).item()
+        assert values(frame, "center").loc[image, name] == pytest.approx(expected)
+    assert reason(frame, ZERO, "gradcam", "iou_methods") == "degenerate map: all zero"
+    for method in ("other", "center", "random"):
+        assert reason(frame, ZERO, method, "iou_methods") == "fewer than two methods have a map"
+    assert reason(frame, FLAGGED, "other", "iou_methods") == "completeness gap"
+    assert reason(frame, NO_TRUTH, "gradcam", "iou_methods") == ""
 
 
 def test_consistency_of_one_seed_has_no_number(study):

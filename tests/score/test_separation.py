@@ -116,7 +116,7 @@ def test_everything_optional_is_switched_on():
     found = separation.options("faithfulness")
     assert set(found["baselines"]) >= {"mean", "zero", "blur"}
     assert all(found[name]["images"] >= 8 for name in ("road", "naopc", "infidelity"))
-    assert separation.options("localization")["regions"] == ["body", "lungs"]
+    assert separation.options("localization")["regions"] == ["body", "lungs", "border"]
 
 
 @pytest.fixture
@@ -154,13 +154,23 @@ def test_truth_has_the_best_score_of_every_metric_that_needs_no_model(study):
     assert table.groupby("metric")["against"].nunique().eq(len(separation.AGAINST)).all()
     random = table[table["against"] == "random"].set_index("metric")
     told = random[random["low"] > 0.5].index
-    assert {"iou", "iou_area", "pixel_auroc", "relevance_rank_accuracy", "pointing_game", "outside_lungs"} <= set(told)
+    assert {
+        "iou",
+        "iou_area",
+        "pixel_auroc",
+        "relevance_rank_accuracy",
+        "pointing_game",
+        "outside_lungs",
+        "on_border",
+    } <= set(told)
     local = found[found["family"] == "localization"].pivot(
         index=["metric", "image_id"], columns="method", values="value"
     )
     for metric, values in local.groupby(level="metric"):
         turned = -values if separation.direction("localization", metric) == "lower" else values
-        assert (turned.max(axis=1, skipna=True) <= turned["truth"] + 1e-9).all() or metric.startswith("outside")
+        assert (turned.max(axis=1, skipna=True) <= turned["truth"] + 1e-9).all() or metric.startswith(
+            ("outside", "on_border")
+        )
 
 
 def test_an_image_without_its_lesion_differs_within_the_lesion_alone(study):

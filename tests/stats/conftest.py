@@ -135,6 +135,7 @@ def _write(
     return argparse.Namespace(
         scores=None,
         cue=None,
+        ensembles=None,
         study=study,
         models=list(levels),
         seeds=list(seeds),

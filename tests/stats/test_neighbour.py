@@ -59,3 +59,11 @@ def test_the_most_frequent_class_is_that_of_the_training_images():
     labels = np.array([2, 2, 1, 1, 0, 0, 0, 0])
     found = answers(thumbnails(8), labels, np.arange(5), np.arange(5, 8))
     assert found[FREQUENT].tolist() == [1, 1, 1]  # of two equally frequent ones the first
+
+
+def test_of_several_labels_the_nearest_image_has_all_and_most_images_those_of_more_than_half():
+    pictures = np.concatenate([thumbnails(4), thumbnails(4)[::-1]])
+    labels = np.array([[1, 0, 1], [1, 0, 0], [1, 1, 0], [0, 1, 0], *[[0, 0, 0]] * 4], bool)
+    found = answers(pictures, labels, np.arange(4), np.arange(4, 8))
+    assert (found[NEIGHBOUR] == labels[:4][::-1]).all()
+    assert (found[FREQUENT] == [True, False, False]).all()  # three of four; two and one of four are not more than half

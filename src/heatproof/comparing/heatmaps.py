@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from heatproof.artifacts import read_array, read_table
-from heatproof.comparing.results import blocks, same_shape
+from heatproof.comparing.results import blocks, keys, same_shape
 from heatproof.tables import HEATMAPS
 
 KEYS = ["image_id", "method", "variant", "target"]
@@ -25,7 +25,7 @@ def compare_heatmaps(a: Path, b: Path, tolerance: float) -> list[dict]:
         in one alone (`degenerate_in_one`), and how many are `only_a` or `only_b`: of other images or classes.
     """
     here, there = (read_table(folder / "index.parquet", HEATMAPS) for folder in (a, b))
-    at = here.merge(there, on=KEYS, how="outer", suffixes=("_a", "_b"), indicator="side")
+    at = here.merge(there, on=keys(KEYS, here, there), how="outer", suffixes=("_a", "_b"), indicator="side")
     known = at["side"] == "both"
     fine = [known & (at[f"row_{side}"] >= 0) & (at[f"degenerate_{side}"] == "") for side in ("a", "b")]
     at["in_one"], both = fine[0] != fine[1], at[fine[0] & fine[1]]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from heatproof import artifacts
 from heatproof.errors import InputError
@@ -93,3 +94,8 @@ def same_shape(a: np.ndarray, b: np.ndarray, path: Path) -> None:
             f"{path}: of shape {b.shape[1:]} an image, in the other folder {a.shape[1:]}; compare studies of one "
             "data.size and data.channels"
         )
+
+
+def keys(names: list[str], here: pd.DataFrame, there: pd.DataFrame) -> list[str]:
+    """The columns that tell one row from another, and the label where an image has a row for each of several."""
+    return [*names, "label"] if "label" in here and "label" in there else names

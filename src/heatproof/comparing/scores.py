@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from heatproof.artifacts import read_table
+from heatproof.comparing.results import keys
 from heatproof.tables import PREDICTIONS, SCORES
 
 KEYS = ["image_id", "group", "seed", "method", "metric"]
@@ -20,9 +22,8 @@ def compare_scores(a: Path, b: Path, tolerance: float) -> list[dict]:
         `metric`, `scores` that both have, their `largest` and `median` absolute difference, how many lie `beyond` the
         tolerance, how many have a value in one alone (`missing_in_one`), and how many are `only_a` or `only_b`.
     """
-    at = read_table(a, SCORES).merge(
-        read_table(b, SCORES), on=KEYS, how="outer", suffixes=("_a", "_b"), indicator="side"
-    )
+    here, there = read_table(a, SCORES), read_table(b, SCORES)
+    at = here.merge(there, on=keys(KEYS, here, there), how="outer", suffixes=("_a", "_b"), indicator="side")
     apart = (at["value_a"] - at["value_b"]).abs()
     size = at[["value_a", "value_b"]].abs().max(axis=1).clip(lower=1)
     missing = (at["side"] == "both") & (at["value_a"].isna() != at["value_b"].isna())
@@ -51,7 +52,7 @@ def together(rows: list[dict]) -> dict:
 
 def compare_predictions(a: Path, b: Path, tolerance: float) -> dict:
     """Of two tables of predictions: `images` in both, the `largest` difference of a probability, how many images lie
-    `beyond` the tolerance, how many predicted classes `changed`, and how many images are `only_a` or `only_b`."""
+    `beyond` the tolerance, of how many the predicted class or labels `changed`, how many are `only_a` or `only_b`."""
     here, there = read_table(a, PREDICTIONS), read_table(b, PREDICTIONS)
     at = here.merge(there, on="image_id", suffixes=("_a", "_b"))
     classes = [name for name in here if name.startswith("p_") and name in there]
@@ -61,7 +62,15 @@ def compare_predictions(a: Path, b: Path, tolerance: float) -> dict:
         "images": len(at),
         "largest": float(apart.max(initial=0)),
         "beyond": int((apart > tolerance).sum()),
-        "changed": int((at["predicted_a"] != at["predicted_b"]).sum()),
+        "changed": int(_changed(at, classes).sum()),
         "only_a": len(here) - len(at),
         "only_b": len(there) - len(at),
     }
+
+
+def _changed(at: pd.DataFrame, classes: list[str]) -> np.ndarray:
+    """Of which images another class, or another set of labels, is predicted, bool [images]."""
+    names = [name.replace("p_", "predicted_") for name in classes]
+    names = names if f"{names[0]}_a" in at else ["predicted"]
+    first, second = (at[[f"{name}_{side}" for name in names]].to_numpy() for side in ("a", "b"))
+    return (first != second).any(axis=1)

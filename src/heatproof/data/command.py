@@ -10,12 +10,16 @@ import pandas as pd
 
 from heatproof import artifacts
 from heatproof.data.grouping import check_apart, group_images
+from heatproof.data.left_out import left_out
 from heatproof.data.preprocess import THUMBNAIL, margins, preprocess, thumbnail, to_uint8
-from heatproof.data.reading.sources import list_records
+from heatproof.data.reading.names import listed
+from heatproof.data.reading.sources import told
 from heatproof.data.reading.trees import place
 from heatproof.data.records import Record
-from heatproof.data.split import arrange
+from heatproof.data.split import arrange, part_shares
+from heatproof.data.split_labels import few_groups
 from heatproof.errors import InputError
+from heatproof.labels import is_multilabel, multihot, truth
 from heatproof.progress import line, steps
 
 
@@ -30,7 +34,8 @@ def run(args: argparse.Namespace) -> None:
         from heatproof.data.download.fetch import fetch
 
         fetch(place(config["source"]), config["download"], artifacts.STATE / "downloads")
-    classes, (_, records) = config["class_names"], list_records(study, config)
+    classes, listing = config["class_names"], told(study, config)
+    records = listing.records
     size, count = config["size"], len(records)
     arrays = {
         folder / "pixels.npy": ((count, config["channels"], size, size), "uint8"),
@@ -44,13 +49,18 @@ def run(args: argparse.Namespace) -> None:
             stack.enter_context(artifacts.writing_array(p, *a)) for p, a in arrays.items()
         )
         frame, bad, contents = _read_all(study, config, records, pixels, masks, thumbnails)
+        if config.get("task") == "multilabel":
+            frame = _unfold(frame, len(classes))
         images = len(frame)
         if config["contents"]:
-            from heatproof.data.reading.contents import check_contents, read_contents
+            from heatproof.data.reading.contents import check_contents, read_contents, tail
 
             folders = set(config["classes"].values())  # a study may take some of the classes that are listed
-            listed = read_contents(place(config["contents"]))
-            wanted = [entry for entry in listed if folders & set(entry[0].split("/")[:-1])] or listed
+            entries = read_contents(place(config["contents"]))
+            wanted = [entry for entry in entries if folders & set(entry[0].split("/")[:-1])] or entries
+            if listing.left_out:  # what a table's row leaves out is not read
+                taken = {tail(record.source) for record in records}
+                wanted = [entry for entry in wanted if tail(entry[0]) in taken]
             check_contents(wanted, contents, config["source"])
         frame["group"], pairs = group_images(frame, thumbnails[:images], config["group_kind"], config["lookalike"])
         if config["kind"] == "planted":
@@ -58,6 +68,7 @@ def run(args: argparse.Namespace) -> None:
 
             plant_all(study, config, frame, pixels, masks, *seams)
         splits = arrange(frame, config["split"], classes, study, config["seed"])
+        few = _tell_few(study, config, classes, frame)
         if config["shortcut"]:
             from heatproof.data.shortcut import mark_all
 
@@ -68,7 +79,10 @@ def run(args: argparse.Namespace) -> None:
     if bad:  # rows are filled from the first on
         for path in arrays:
             artifacts.write_array(path, artifacts.read_array(path)[:images])
-    _write(study, config, classes, pd.concat([frame, splits], axis=1), bad)
+    known = {record.image_id: record.license for record in records}
+    licenses = [(name, known[name]) for name in frame["image_id"]] if config["columns"].get("license") else []
+    about = left_out(listing.left_out, licenses, few)
+    _write(study, config, classes, pd.concat([frame, splits], axis=1), bad, about)
 
 
 def _read_all(
@@ -137,6 +151,27 @@ def _read_all(
     return pd.DataFrame(rows), bad, contents
 
 
+def _unfold(frame: pd.DataFrame, classes: int) -> pd.DataFrame:
+    """The images with a column a label in place of the indices of the labels that each has."""
+    truth = np.zeros((len(frame), classes), bool)
+    for row, held in enumerate(frame["label"]):
+        truth[row, list(held)] = True
+    return pd.concat([frame.assign(label=pd.NA), multihot("label", truth, frame.index)], axis=1)
+
+
+def _tell_few(study: str, config: dict, classes: list[str], frame: pd.DataFrame) -> dict[str, int]:
+    """Labels that are dealt as they fall, and in how many groups each is; says so."""
+    if not is_multilabel(frame):
+        return {}
+    groups = frame["image_id"] if config["split"]["by"] == "random" else frame["group"]
+    found = few_groups(truth(frame, len(classes)), groups, part_shares(config["split"]))
+    few = {classes[label]: count for label, count in found.items()}
+    if few:
+        shown = listed([f"{name} ({count})" for name, count in few.items()], len(few))
+        line(f"{study}: labels in too few groups for data.split.tolerance, dealt as they fall: {shown}")
+    return few
+
+
 def _tell_lost_truth(study: str, kept: list[float]) -> None:
     lost = [share for share in kept if share < 0.9]
     if lost:
@@ -146,7 +181,7 @@ def _tell_lost_truth(study: str, kept: list[float]) -> None:
         )
 
 
-def _write(study: str, config: dict, classes: list[str], frame: pd.DataFrame, bad: list[dict]) -> None:
+def _write(study: str, config: dict, classes: list[str], frame: pd.DataFrame, bad: list[dict], about: dict) -> None:
     folder = artifacts.data_dir(study)
     artifacts.write_manifest(study, frame.drop(columns=[*set(artifacts.FACTS) - {"image_id"}, "patient"]))
     artifacts.write_table(folder / "facts.parquet", frame[list(artifacts.FACTS)], artifacts.FACTS)
@@ -154,10 +189,11 @@ def _write(study: str, config: dict, classes: list[str], frame: pd.DataFrame, ba
         folder / "quarantine.csv", pd.DataFrame(bad, columns=list(artifacts.QUARANTINE)), artifacts.QUARANTINE
     )
     # not in digest.json: what changes the source but not its images re-runs nothing else
-    artifacts.write_json(folder / "source.json", {"fingerprint": config.get("fingerprint")})
+    artifacts.write_json(folder / "source.json", {"fingerprint": config.get("fingerprint")} | about)
     artifacts.write_json(
         folder / "digest.json",
-        {
+        ({"task": config["task"]} if config.get("task") == "multilabel" else {})
+        | {
             "classes": classes,
             "channels": config["channels"],
             "size": config["size"],

@@ -43,10 +43,15 @@ class Image:
 
 @dataclass(frozen=True)
 class Record:
-    """One image to be decoded: its id, where it stands in the source, its label's index and its patient, if known."""
+    """One image to be decoded.
+
+    Its id, where it stands in the source, its label's index (of a multilabel study the indices of all its labels), its
+    patient, if known, and its licence, None where the source names none.
+    """
 
     image_id: str
     source: str
-    label: int
+    label: int | tuple[int, ...]
     patient: str | None
     read: Callable[[], Image]
+    license: str | None = None

@@ -1,13 +1,14 @@
 """`heatproof regions`: where the body and the lungs are in each image of a study, for what needs no lesion's truth.
 
-And where a planted cue lies, or would lie: the same pixels in every image. Body and lungs are looked for. Such a region
-is generous: what no right heatmap has reason to mark shall lie outside it, and no lesion shall. So both are made of
-convex hulls, which hold what is dense in a lung or lies at its wall (a tumour is as bright as the chest wall, and
-`find_lungs` alone leaves it out), and some of the heart.
+And where a planted cue lies, or would lie, and where the image's border is: the same pixels in every image. Body and
+lungs are looked for. Such a region is generous: what no right heatmap has reason to mark shall lie outside it, and no
+lesion shall. So both are made of convex hulls, which hold what is dense in a lung or lies at its wall (a tumour is as
+bright as the chest wall, and `find_lungs` alone leaves it out), and some of the heart.
 """
 
 import argparse
 import json
+from collections.abc import Callable
 
 import numpy as np
 from scipy import ndimage
@@ -20,7 +21,11 @@ from heatproof.errors import InputError
 from heatproof.progress import steps
 
 REGIONS = ("body", "lungs")  # that are looked for
-CUE = "cue"
+CUE, BORDER = "cue", "border"
+_KNOWN = (*REGIONS, BORDER, CUE)
+_BAND = 0.05  # of the shorter side: how wide the border is
+_BLACK = 8  # grey levels: what is no brighter was not exposed, or was blackened
+_DARK = 0.5  # of Otsu's threshold of what is brighter than black: lungs are above it, air beside the body is not
 _LEAST = 0.1  # of the image: a body that is smaller is none
 _PART = 0.005  # of the image: what is smaller is no part of a lung, but a windpipe or gas
 _GAIN = 1.05  # with that much more lung, opening had taken the chest wall off, not a couch alone
@@ -29,27 +34,57 @@ _GAIN = 1.05  # with that much more lung, opening had taken the chest wall off, 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `run`."""
     parser.add_argument("--study", required=True)
-    parser.add_argument("--config", required=True, type=json.loads, help='regions to find, as {"regions": ["body"]}')
+    parser.add_argument(
+        "--config",
+        required=True,
+        type=json.loads,
+        help='what to find in what, as {"regions": ["body"], "modality": "ct"}; lungs are read from masks with "data", '
+        "the section",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Write `results/data/<study>/regions.npy`, bool [regions, images, height, width], in the order of the config.
 
     Raises:
-        InputError: a region has another name than those of `REGIONS` and `CUE`, or the study's pixels are missing.
+        InputError: a region has a name that is not known, or the study's pixels are missing.
     """
-    names = args.config["regions"]
+    names, looked = args.config["regions"], LOOKED[args.config.get("modality", "ct")]
     for name in names:
-        if name not in (*REGIONS, CUE):
-            raise InputError(f"data.regions: {name!r} is not known; allowed: {', '.join((*REGIONS, CUE))}")
+        if name not in _KNOWN:
+            raise InputError(f"data.regions: {name!r} is not known; allowed: {', '.join(_KNOWN)}")
     folder = artifacts.data_dir(args.study)
     pixels = artifacts.read_array(folder / "pixels.npy")
     shape = (len(names), len(pixels), *pixels.shape[2:])
+    lungs = _given(args.study, args.config["data"]) if args.config.get("data") else None
     with artifacts.writing_array(folder / "regions.npy", shape, "bool") as regions:
         for i, image in enumerate(steps(pixels, len(pixels), f"{args.study}: regions, images")):
-            found = {CUE: zone(len(image[0]))} | (find_regions(grey(image)) if set(names) & set(REGIONS) else {})
+            found = {CUE: zone(len(image[0])), BORDER: border(image.shape[1:])}
+            found |= looked(grey(image)) if set(names) & set(REGIONS) else {}
+            if lungs is not None:
+                found["lungs"] = lungs(i)
             for place, name in enumerate(names):
                 regions[place, i] = found[name]
+
+
+def _given(study: str, config: dict) -> Callable[[int], np.ndarray]:
+    """Lungs of the image in a row of the manifest, bool [height, width], as the masks of `data.lungs` have them.
+
+    They are cut and scaled as the image was; nowhere True where an image has no such mask.
+    """
+    from heatproof.data.preprocess import preprocess, to_uint8
+    from heatproof.data.reading.sources import list_lungs
+
+    records = {record.image_id: record for record in list_lungs(study, config)}
+    ids = artifacts.read_manifest(study)["image_id"]
+    options = {key: config[key] for key in ("size", "channels", "crop", "fit")}
+
+    def read(row: int) -> np.ndarray:
+        image = records[ids[row]].read()
+        pixels, mask, _ = preprocess(to_uint8(image, config["window"]), image.mask, **options)
+        return np.zeros(pixels.shape[1:], bool) if mask is None else mask
+
+    return read
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -83,6 +118,41 @@ def find_regions(image: np.ndarray) -> dict[str, np.ndarray]:
         if not best["body"].any() or lungs.sum() > _GAIN * best["lungs"].sum():
             best = {"body": body, "lungs": lungs}
     return best
+
+
+def find_film(image: np.ndarray) -> dict[str, np.ndarray]:
+    """Body of a frontal chest X-ray, without lungs: those must be given as masks.
+
+    The hull of the largest object that is brighter than half of Otsu's threshold, itself taken without what is black:
+    lungs are darker than the rest of the body, so the threshold alone would part them from it. Black bars, collimated
+    borders and the air beside the body lie outside; bars and borders that are white do not.
+
+    Args:
+        image: uint8 [height, width], air darker than tissue.
+
+    Returns:
+        `body`, bool [height, width]; all False where the image has none.
+    """
+    side = min(image.shape)
+    smooth = ndimage.gaussian_filter(image.astype(float), side / 200)
+    exposed = smooth[smooth > _BLACK]
+    if not len(exposed):
+        return {"body": np.zeros(image.shape, bool)}
+    dark, bright = exposed[exposed <= otsu(exposed)].max(), exposed[exposed > otsu(exposed)].min(initial=255)
+    least = max(_DARK * (dark + bright) / 2, _BLACK)  # the middle of the gap between the two, if there is one
+    body = hull(_largest(_opened(smooth > least, side / 50)))  # thin letters come off
+    return {"body": body if body.mean() >= _LEAST else np.zeros(image.shape, bool)}
+
+
+LOOKED = {"ct": find_regions, "xray": find_film}  # `data.modality`
+
+
+def border(shape: tuple[int, int]) -> np.ndarray:
+    """Bool [height, width]: the band along the image's edges, 5 % of the shorter side wide, at least a pixel."""
+    width = max(1, round(_BAND * min(shape)))
+    found = np.ones(shape, bool)
+    found[width:-width, width:-width] = False
+    return found
 
 
 def _lungs(image: np.ndarray, body: np.ndarray, flesh: int) -> np.ndarray:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from heatproof.data.split_labels import deal_labels
 from heatproof.errors import InputError
+from heatproof.labels import is_multilabel, truth
 from heatproof.seeds import generator
 
 SPLITS = ("train", "val", "test")
@@ -16,7 +18,7 @@ def arrange(frame: pd.DataFrame, config: dict, classes: list[str], study: str, s
     """Every way in which a study deals its images: a column `fold0` (`fold1`, ...) and, to compare, `random0` (...).
 
     Args:
-        frame: one row an image, with image_id, label and group.
+        frame: one row an image, with image_id, label and group; `label_0`, `label_1`, ... where it may have several.
         config: section `data.split`: by, shares, tolerance, folds and compare.
 
     Returns:
@@ -33,15 +35,28 @@ def arrange(frame: pd.DataFrame, config: dict, classes: list[str], study: str, s
             continue
         keys = (study, seed) if name == "fold" else (study, seed, name)
         folds, tolerance = config["folds"], config["tolerance"]
+        parts = _deal_images(frame, groups, part_shares(config), classes, *keys, tolerance=tolerance)
         if folds == 1:
-            shares = {split: config[split] for split in SPLITS}
-            columns[f"{name}0"] = split_groups(frame["label"], groups, shares, classes, *keys, tolerance=tolerance)
+            columns[f"{name}0"] = pd.Series(np.array(SPLITS)[parts], frame.index)
             continue
-        parts = deal(frame["label"], groups, [1 / folds] * folds, classes, *keys, tolerance=tolerance)
         for fold in range(folds):
             dealt = np.select([parts == fold, parts == (fold + 1) % folds], ["test", "val"], "train")
             columns[f"{name}{fold}"] = pd.Series(dealt, frame.index)
     return pd.DataFrame(columns, index=frame.index)
+
+
+def part_shares(config: dict) -> list[float]:
+    """The shares of train, val and test, or of each part of a cross-validation."""
+    return [config[split] for split in SPLITS] if config["folds"] == 1 else [1 / config["folds"]] * config["folds"]
+
+
+def _deal_images(
+    frame: pd.DataFrame, groups: pd.Series, shares: list[float], classes: list[str], *seed: str | int, tolerance: float
+) -> np.ndarray:
+    if not is_multilabel(frame):
+        return deal(frame["label"], groups, shares, classes, *seed, tolerance=tolerance)
+    held = truth(frame, len(classes))
+    return deal_labels(held, groups, shares, classes, *seed, tolerance=tolerance, attempts=ATTEMPTS)
 
 
 def split_groups(

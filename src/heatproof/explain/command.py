@@ -47,7 +47,7 @@ def _asked(args: argparse.Namespace) -> tuple[tuple[int, ...], Iterator[Piece]]:
     """The shape of all maps that this job makes, and the maps, made as they are wanted."""
     job = open_job(args)
     size, external = args.config["batch_size"], args.config["external"]
-    image_ids = list(job.manifest["image_id"].iloc[job.rows])
+    image_ids = job.names()
     brought = {
         name: read_external(path.format(model=args.model, seed=args.seed), image_ids, f"explain.external.{name}")
         for name, path in external.items()
@@ -61,7 +61,7 @@ def _asked(args: argparse.Namespace) -> tuple[tuple[int, ...], Iterator[Piece]]:
 
 def _made(job: Job, brought: dict[str, Read], batches: list[np.ndarray]) -> Iterator[Piece]:
     for places in steps(batches, len(batches), f"{job.name}: batches"):
-        batch = job.batch(job.rows[places])
+        batch = job.batch(places)
         yield from (job.part(name, places, batch) for name in job.methods)
         yield from (_brought(job, name, read, places, batch) for name, read in brought.items())
 
@@ -94,4 +94,4 @@ def _brought(job: Job, name: str, read: Read, places: np.ndarray, batch: Batch) 
     maps, reasons = read(slice(places[0], places[-1] + 1), job.size)
     here = np.array([reason != NONE for reason in reasons])
     found = {"degenerate": reasons, "gap": np.nan, "row": np.where(here, here.cumsum() - 1, -1), "variant": ""}
-    return job.index(name, job.rows[places], batch, **found), maps
+    return job.index(name, places, batch, **found), maps

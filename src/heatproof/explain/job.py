@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,9 @@ import torch
 from torch import Tensor
 
 from heatproof import artifacts
-from heatproof.errors import Unsupported
+from heatproof.errors import InputError, Unsupported
 from heatproof.explain.methods import Batch, Explanation
+from heatproof.labels import case_name, is_multilabel, truth
 from heatproof.maps import degeneracy, upsample
 from heatproof.memory import ELSE, fitting
 from heatproof.progress import line
@@ -32,10 +34,14 @@ class Job:
 
     Attributes:
         name: study/model/seed/fold, for lines of progress.
-        rows: int64 [images], the images to explain, as places in the manifest and in `pixels`.
+        rows: int64 [images], the images to explain, as places in the manifest and in `pixels`; where an image can have
+            several labels, the cases: it stands there once for each label that is explained.
         methods: by name, taking a `Batch`; options are bound.
         chosen: for each method bool [images], which of `rows` it explains.
         refused: methods that this network cannot carry, with the line that says why; filled as they are tried.
+        classes: names of the classes.
+        cases: of each of `rows` its label and what is predicted of it (the label, or -1); None where an image has one
+            class.
     """
 
     study: str
@@ -51,17 +57,29 @@ class Job:
     methods: dict[str, Callable[[Batch], Tensor | Explanation]]
     chosen: dict[str, np.ndarray]
     refused: dict[str, str] = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)
+    cases: pd.DataFrame | None = None
 
-    def batch(self, rows: np.ndarray) -> Batch:
-        """Some images of the study, at their places in the manifest, and the class that is explained of each."""
+    def batch(self, places: np.ndarray) -> Batch:
+        """Some images, at their places among `rows`, and the class that is explained of each."""
+        rows = self.rows[places]
         pixels = torch.from_numpy(self.pixels[rows]).to(self.device).float() / 255
-        if self.target == "predicted":
+        if self.cases is not None:
+            targets = torch.tensor(self.cases["label"].to_numpy("int64")[places], device=self.device)
+        elif self.target == "predicted":
             with torch.no_grad():
                 targets = fitting(self.model, pixels, SIZE).argmax(1)
         else:
             targets = torch.tensor(self.manifest["label"].to_numpy("int64")[rows], device=self.device)
         keys = [(self.study, image_id) for image_id in self.manifest["image_id"].iloc[rows]]
         return Batch(self.model, self.layer, pixels, targets, keys)
+
+    def names(self) -> list[str]:
+        """The images by which maps made elsewhere are found; of a case the image and its label."""
+        image_ids = self.manifest["image_id"].iloc[self.rows]
+        if self.cases is None:
+            return list(image_ids)
+        return [case_name(i, self.classes[k]) for i, k in zip(image_ids, self.cases["label"], strict=True)]
 
     def explain(self, name: str, batch: Batch) -> Explanation | None:
         """Maps of one method at image size, on the CPU, with the reason why each cannot be scored, or ""; None where
@@ -102,14 +120,17 @@ class Job:
                 maps, rows[wanted] = found.maps.numpy(), np.arange(wanted.sum())
                 reasons[wanted], gaps[wanted] = found.reasons, found.gap.numpy()
         found = {"degenerate": reasons, "gap": gaps, "row": rows, "variant": variant}
-        return self.index(name, self.rows[places], batch, **found), maps
+        return self.index(name, places, batch, **found), maps
 
-    def index(self, name: str, rows: np.ndarray, batch: Batch, **columns) -> pd.DataFrame:
+    def index(self, name: str, places: np.ndarray, batch: Batch, **columns) -> pd.DataFrame:
         """Rows of the index for some images and one method; `columns` are those that only its caller knows."""
-        return self.manifest.iloc[rows][["image_id", "group"]].assign(
+        case = {} if self.cases is None else {name: found.tolist() for name, found in self.cases.iloc[places].items()}
+        predicted = case.pop("predicted", None) or batch.logits.argmax(1).tolist()
+        return self.manifest.iloc[self.rows[places]][["image_id", "group"]].assign(
+            **case,
             method=name,
             target=batch.targets.tolist(),
-            predicted=batch.logits.argmax(1).tolist(),
+            predicted=predicted,
             layer=self.layer.name,
             grid_height=self.layer.grid[0],
             grid_width=self.layer.grid[1],
@@ -125,9 +146,15 @@ def open_job(args: argparse.Namespace, *, fold: str | None = None) -> Job:
     device = pick_device(args.compute["device"])
     model, card = load_trained(args.study, args.model, args.seed, fold or args.fold, device)
     model.requires_grad_(False)
-    layer = find_target_layer(model, card["size"], config["min_grid"])
+    members = getattr(
+        model, "members", None
+    )  # an ensemble has no layer of its own; its grid is that of its first member
+    layer = find_target_layer(members[0] if members else model, card["size"], config["min_grid"])
     manifest = artifacts.read_manifest(args.study, args.fold)
-    rows = select(manifest, args.study, config["images_per_group"])
+    rows, cases = select(manifest, args.study, config["images_per_group"]), None
+    if is_multilabel(manifest):
+        folder = artifacts.model_dir(args.study, args.model, args.seed, fold or args.fold)
+        rows, cases = select_cases(manifest, rows, predictions(folder, manifest), config["target"])
     images = manifest.iloc[rows]
     methods, chosen = {}, {}
     for name, function in explanation_methods(config["methods"]).items():
@@ -135,9 +162,15 @@ def open_job(args: argparse.Namespace, *, fold: str | None = None) -> Job:
         count = options.pop("images", len(rows))
         methods[name] = partial(function, **options)
         chosen[name] = np.zeros(len(rows), bool)
-        chosen[name][spread(args.study, list(images["image_id"]), list(images["group"]), count)] = True
+        chosen[name][some(args.study, images, cases, count)] = True
     what = f"{args.study}/{args.model}/{args.seed}/{fold or args.fold}"
-    line(f"{what}: explains {layer.name}, grid {layer.grid[0]}x{layer.grid[1]}")
+    refused = {}
+    if members:
+        layer = TargetLayer("", model, "NCHW", layer.grid)
+        layered = (name for name in methods if attributes("explain", "method")[name].get("layer"))
+        refused = dict.fromkeys(layered, "an ensemble has no layer of its own")
+    else:
+        line(f"{what}: explains {layer.name}, grid {layer.grid[0]}x{layer.grid[1]}")
     return Job(
         study=args.study,
         name=what,
@@ -145,12 +178,15 @@ def open_job(args: argparse.Namespace, *, fold: str | None = None) -> Job:
         layer=layer,
         device=device,
         size=card["size"],
+        classes=card["classes"],
         manifest=manifest,
         pixels=artifacts.read_array(artifacts.data_dir(args.study) / "pixels.npy"),
         rows=rows,
         target=config["target"],
+        cases=cases,
         methods=methods,
         chosen=chosen,
+        refused=refused,
     )
 
 
@@ -161,6 +197,55 @@ def select(manifest: pd.DataFrame, study: str, per_group: int) -> np.ndarray:
     keys = test["image_id"].map(lambda image_id: derive("explain", study, image_id))
     order = keys.groupby(test["group"]).rank(method="first")
     return np.flatnonzero((manifest["split"] == "test") & (order.reindex(manifest.index) <= per_group))
+
+
+def some(study: str, images: pd.DataFrame, cases: pd.DataFrame | None, count: int) -> np.ndarray:
+    """Indices of up to `count` images, or cases, as `spread` takes them; rows of the manifest and of `Job.cases`."""
+    ids, groups = list(images["image_id"]), list(images["group"])
+    if cases is None:
+        return spread(study, ids, groups, count)
+    labels = cases["label"].tolist()
+    there = [bool(image[f"label_{label}"]) for image, label in zip(images.to_dict("records"), labels, strict=True)]
+    return spread(study, list(zip(ids, labels, strict=True)), groups, count, there)
+
+
+def predictions(folder: Path, manifest: pd.DataFrame) -> np.ndarray:
+    """Which labels a checkpoint predicts, bool [images, labels], in the order of the manifest; none of the images that
+    it was trained on.
+
+    Raises:
+        ArtifactError: the predictions are missing or damaged.
+    """
+    table = artifacts.read_table(folder / "predictions.parquet", artifacts.PREDICTIONS).set_index("image_id")
+    columns = [name for name in manifest if str(name).startswith("label_")]
+    found = table[[name.replace("label", "predicted") for name in columns]]
+    return found.reindex(manifest["image_id"], fill_value=False).to_numpy(bool)
+
+
+def select_cases(
+    manifest: pd.DataFrame, rows: np.ndarray, predicted: np.ndarray, target: str
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """The cases of some images: for each the labels that it has (`label`), that are predicted (`predicted`), or either.
+
+    Args:
+        rows: int64 [images], which images of the manifest.
+        predicted: bool [all images, labels].
+
+    Returns:
+        rows: int64 [cases], an image once for each of its labels; and of each case `label`, and `predicted`: that label
+        if the checkpoint predicts it, else -1.
+
+    Raises:
+        InputError: there is no case.
+    """
+    true = truth(manifest, predicted.shape[1])
+    asked = {"label": true, "predicted": predicted, "either": true | predicted}[target][rows]
+    image, label = np.nonzero(asked)
+    if not len(image):
+        raise InputError(
+            f"explain.target: {target}: none of {len(rows)} images has a label to explain; set it to either"
+        )
+    return rows[image], pd.DataFrame({"label": label, "predicted": np.where(predicted[rows[image], label], label, -1)})
 
 
 def signed(name: str) -> bool:

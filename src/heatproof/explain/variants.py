@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -13,13 +14,12 @@ from torch import Tensor
 
 from heatproof import artifacts
 from heatproof.errors import InputError
-from heatproof.explain.job import Job, open_job
+from heatproof.explain.job import Job, open_job, some
 from heatproof.explain.methods import Batch
 from heatproof.explain.randomize import depths, replaced, units, untrained
 from heatproof.explain.transforms import other_targets, perturbed, transformed
 from heatproof.geometry import Key
 from heatproof.progress import steps
-from heatproof.subset import spread
 
 
 class Variant(NamedTuple):
@@ -49,10 +49,10 @@ def run(args: argparse.Namespace) -> None:
     """
     job, config = open_job(args), args.config["variants"]
     images = job.manifest.iloc[job.rows]
-    places = spread(args.study, list(images["image_id"]), list(images["group"]), config["images"])
+    places = some(args.study, images, job.cases, config["images"])
     size = args.config["batch_size"]
     parts = [places[start : start + size] for start in range(0, len(places), size)]
-    chosen = [Chosen(part, job.batch(job.rows[part]).targets) for part in parts]
+    chosen = [Chosen(part, job.batch(part).targets) for part in parts]
     asked = _asked(job, config)
     models = {variant.tensors for variant in asked if variant.tensors}
     fresh = None
@@ -78,7 +78,8 @@ def run(args: argparse.Namespace) -> None:
             if variant.tensors:
                 made[variant.tensors] = frames[-1]
         if args.random_labels:
-            job = open_job(args, fold=args.fold.replace("fold", artifacts.SHUFFLED))
+            other = open_job(args, fold=args.fold.replace("fold", artifacts.SHUFFLED))
+            job = replace(other, rows=job.rows, cases=job.cases, chosen=job.chosen)  # it may predict other labels
             frames.append(_explained(job, Variant("random_labels"), chosen, array, frames))
     artifacts.write_table(folder / "index.parquet", pd.concat(frames, ignore_index=True), artifacts.HEATMAPS)
 
@@ -91,7 +92,7 @@ def _asked(job: Job, config: dict) -> list[Variant]:
             change = partial(perturbed, draw=draw, radius=sensitivity["radius"])
             found.append(Variant(f"perturbed{draw}", pixels=change))
     randomize = config["randomize"]
-    layers = units(job.model, job.batch(job.rows[:1]).pixels)
+    layers = units(job.model, job.batch(np.arange(1)).pixels)
     for depth in depths(len(layers), randomize["layers"]):
         name, above = layers[depth].name, layers[: depth + 1]
         if randomize["cascade"]:

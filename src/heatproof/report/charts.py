@@ -7,8 +7,9 @@ import pandas as pd
 from heatproof.report import words
 from heatproof.report.inputs import Inputs
 
-# Okabe and Ito (2008), told apart with any colour vision; yellow and black vanish on one of the two grounds.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe and Ito (2008), told apart with any colour vision; yellow and black vanish on one of the two grounds. Beyond six
+# models grey and brown.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#8C564B")
 
 
 def color(models: list[str] | tuple[str, ...], model: str) -> str:
@@ -52,7 +53,7 @@ def dot_rows(inputs: Inputs, family: str, method: str, metric: str | None = None
             Row(
                 model,
                 color(inputs.models, model),
-                model in inputs.competent,
+                inputs.worth(model),
                 float(mean),
                 float(low),
                 float(high),
@@ -72,7 +73,7 @@ def seed_means(inputs: Inputs, family: str, method: str, model: str) -> tuple[fl
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One training in the accuracy figure."""
+    """One training in the accuracy figure; `accuracy` is what competence is judged by (`Inputs.measure`)."""
 
     model: str
     seed: int
@@ -90,7 +91,8 @@ def checkpoints(inputs: Inputs) -> list[Checkpoint]:
     """Every training, by model as declared and by seed."""
     found = {(row["model"], row["seed"]): row for row in inputs.summary["checkpoints"]}
     keys = [(model, seed) for model in inputs.models for seed in inputs.seeds if (model, seed) in found]
-    numbers = ("balanced_accuracy", "low", "high", "f1_macro", "f1_low", "f1_high")
+    judged = ("auroc", "auroc_low", "auroc_high") if inputs.multilabel else ("balanced_accuracy", "low", "high")
+    numbers = (*judged, "f1_macro", "f1_low", "f1_high")
     rows = []
     for model, seed in keys:
         row = found[model, seed]

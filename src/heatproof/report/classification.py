@@ -30,8 +30,10 @@ def make(inputs: Inputs) -> Classification | None:
     """Everything about the decisions: figures of all models, sentences of those that take part in verdicts."""
     if inputs.tables["confusion"].empty:
         return None
-    drawn = [_confusion_figure(inputs), _roc_figure(inputs), _reliability_figure(inputs)]
-    told = [_mistakes(inputs), *_at_their_word(inputs)]
+    # with several labels an image nobody is taken for another: the tables of the labels say what is missed
+    confusion = [] if inputs.multilabel else [_confusion_figure(inputs)]
+    drawn = [*confusion, _roc_figure(inputs), _reliability_figure(inputs)]
+    told = [_missed(inputs) if inputs.multilabel else _mistakes(inputs), *_at_their_word(inputs)]
     return Classification(told, [figure for figure in drawn if figure], _table(inputs))
 
 
@@ -67,6 +69,21 @@ def _mistakes(inputs: Inputs) -> str:
     )
 
 
+def _missed(inputs: Inputs) -> str:
+    """The label that is missed most often, of those that are counted; mean over the models that are told of."""
+    table = inputs.tables["labels"]
+    table = table[table["counted"] & table["model"].isin(_told_of(inputs))]
+    means = table.groupby("label")[["sensitivity", "specificity"]].mean().dropna()
+    if means.empty:
+        return "No label has enough images for what is missed to be told."
+    label = means["sensitivity"].idxmin()
+    return (
+        f"The label that is missed most often is {label}: {words.share(1 - means.loc[label, 'sensitivity'])} of the "
+        f"images that have it are not recognized, and {words.share(1 - means.loc[label, 'specificity'])} of the others "
+        f"are taken to have it."
+    )
+
+
 def _at_their_word(inputs: Inputs) -> list[str]:
     """Which models are surer than they are right, or less sure, and of which neither could be shown."""
     found = inputs.summary["confidence"]
@@ -77,7 +94,7 @@ def _at_their_word(inputs: Inputs) -> list[str]:
     rest = {model: row for model, row in rows.items() if model not in over and model not in under}
     texts = [
         f"The probabilities of {words.listed(list(gaps))} cannot be taken at their word: on average they are "
-        f"{_points(gaps.values())} {side} than the share of images that is right."
+        f"{_points(gaps.values())} {side} than the share of {'cases' if inputs.multilabel else 'images'} that is right."
         for side, gaps in (("higher", over), ("lower", under))
         if gaps
     ]
@@ -119,7 +136,11 @@ def _roc_figure(inputs: Inputs) -> Figure | None:
     areas = {key: float(np.trapezoid(rows["tpr"], rows["fpr"])) for key, rows in curves.items()}
     present = [name for name in inputs.classes if name in set(table["label"])]
     worst = sorted(present, key=lambda name: np.mean([area for key, area in areas.items() if key[0] == name]))
-    shown = present[1:] if len(present) == 2 else [name for name in present if name in worst[:MOST]]
+    shown = (
+        present[1:]
+        if len(present) == 2 and not inputs.multilabel
+        else [name for name in present if name in worst[:MOST]]
+    )
     place = {name: str(inputs.classes.index(name)) for name in shown}
     lines = [
         Line(place[label], model, seed, charts.color(inputs.models, model), rows["fpr"], rows["tpr"])
@@ -134,11 +155,17 @@ def _roc_figure(inputs: Inputs) -> Figure | None:
     ranges = {name: [areas[key] for key in areas if key[0] == name and not np.isnan(areas[key])] for name in shown}
     told = [f"{name}: area {words.number(min(found))} to {words.number(max(found))}" for name, found in ranges.items()]
     svg = figures.roc("roc", {place[n]: short(n, 26) for n in shown}, lines, keys, f"ROC curves. {'; '.join(told)}")
-    left = f" The {MOST} classes that are told apart worst." if len(shown) < len(present) > 2 else ""
+    left = (
+        f" The {MOST} {'labels' if inputs.multilabel else 'classes'} that are told apart worst."
+        if len(shown) < len(present) > 2
+        else ""
+    )
+    each = "Each label on its own" if inputs.multilabel else "Each class against all others"
+    over = "the labels counted" if inputs.multilabel else "classes"
     caption = (
-        "Each class against all others: the share of its images that is recognized against the share of false alarms, "
+        f"{each}: the share of its images that is recognized against the share of false alarms, "
         "as the probability that is asked for falls; a line a training. Beside each name the area under the curve, "
-        f"mean over classes{' and seeds' if len(inputs.seeds) > 1 else ''}; guessing has 0.50.{left}"
+        f"mean over {over}{' and seeds' if len(inputs.seeds) > 1 else ''}; guessing has 0.50.{left}"
     )
     return Figure(Markup(svg), caption, "ROC curves")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from heatproof import artifacts
 from heatproof.report import data_figures, data_tables, data_words, findings, words
 from heatproof.report.data_figures import Dot, DotRow, Panel
 from heatproof.report.figure import Figure
@@ -54,11 +55,15 @@ class Section:
     sweep: Figure | None
     sweep_table: Table | None
     quarantined: Table | None
+    left_out: Table | None
+    licenses: Table | None
+    unlicensed: Sequence[str]  # images
+    few_groups: str
 
 
 def make(inputs: Inputs) -> Section:
     """The section, from audit.json and the manifest."""
-    audit = inputs.audit
+    audit, source = inputs.audit, _source(inputs.study)
     alike, told = conflicts(inputs)
     shown, rest = findings.parted(audit)
     probes = probe_figure(audit) if audit["probes"] else None
@@ -78,7 +83,17 @@ def make(inputs: Inputs) -> Section:
         sweep=sweep_figure(audit) if len(audit["sweep"]) > 1 else None,
         sweep_table=data_tables.sweep(audit) if audit["sweep"] else None,
         quarantined=data_tables.quarantined(audit),
+        left_out=data_tables.left_out(source),
+        licenses=data_tables.licenses(source),
+        unlicensed=source.get("unlicensed", []),
+        few_groups=data_words.few_groups(source.get("few_groups", {})),
     )
+
+
+def _source(study: str) -> dict:
+    """What the data job told of the source; nothing where it was not handed on."""
+    path = artifacts.data_dir(study) / "source.json"
+    return artifacts.read_json(path) if path.exists() else {}
 
 
 def _shortcut(row: dict) -> bool:
@@ -132,7 +147,7 @@ def probe_figure(audit: dict) -> Figure:
     svg = data_figures.dots("probes", rows, kinds, "balanced accuracy", alt)
     caption = (
         "Dot: balanced accuracy; line: its 95% interval. What surely lies above guessing on the grouped split, on the "
-        "images as the models see them, a model can use too."
+        "images as the models see them, a model can use too." + data_words.probed(audit)
     )
     return Figure(Markup(svg), caption)
 
@@ -193,4 +208,5 @@ def _similarity(value: float | None) -> str:
 def _picture(inputs: Inputs, row: dict, side: str) -> Picture:
     image, label = row[side], row[f"label_{side}"]
     source = uri(enlarged(picture(inputs.pixels[row[f"row_{side}"]])))
-    return Picture(source, f"Image {image}, class {label}", image, label)
+    kind = "labels" if inputs.audit.get("task") == "multilabel" else "class"
+    return Picture(source, f"Image {image}, {kind} {label}", image, label)

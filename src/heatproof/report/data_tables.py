@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from heatproof import labels
 from heatproof.report import data_words, words
 from heatproof.report.inputs import Inputs
 from heatproof.report.tables import Table, groups_name
@@ -21,24 +22,45 @@ def images(inputs: Inputs) -> Table:
     whole = inputs.manifest
     if len(inputs.folds) > 1:
         caption = (
-            "Images by fold and class. Every fold is the test part once; the next one then chooses the best moment of "
-            "training (val), and the rest train."
+            f"Images by fold and {_counted(whole)}. Every fold is the test part once; the next one then chooses the "
+            "best moment of training (val), and the rest train."
         )
         parts = {fold: manifest[manifest["split"] == "test"] for fold, manifest in inputs.manifests.items()}
     else:
-        caption = "Images by split and class"
+        caption = f"Images by split and {_counted(whole)}"
         parts = {split: whole[whole["split"] == split] for split in ("train", "val", "test")}
     rows = [
         [
             name,
             f"{len(part):,}",
             *([f"{part['group'].nunique():,}"] if by_group else []),
-            *(f"{(part['label'] == label).sum():,}" for label in range(len(inputs.classes))),
+            *(f"{count:,}" for count in labels.truth(part, len(inputs.classes)).sum(0)),
         ]
         for name, part in {**parts, "all": whole}.items()
     ]
     head = ["fold" if len(inputs.folds) > 1 else "split", "images", *([kind] if by_group else []), *inputs.classes]
     return Table(caption, head, rows)
+
+
+def _counted(manifest: pd.DataFrame) -> str:
+    return "label, of which an image may have several" if labels.is_multilabel(manifest) else "class"
+
+
+def left_out(source: dict) -> Table | None:
+    """Rows of the source's table that a rule of the study leaves out."""
+    rows = [
+        [row["column"], row["value"] or "(blank)", f"{row['rows']:,}", row["key"]] for row in source.get("left_out", [])
+    ]
+    head = ["column", "value", "images", "by"]
+    return Table("Images that the study leaves out, by what its table says of them", head, rows) if rows else None
+
+
+def licenses(source: dict) -> Table | None:
+    """Licences of the images, and how many have none."""
+    rows = [[row["license"], f"{row['images']:,}"] for row in source.get("licenses", [])]
+    bare = source.get("unlicensed", [])
+    rows += [["(blank)", f"{len(bare):,}"]] if bare else []
+    return Table("Licences of the images, as the source names them", ["licence", "images"], rows) if rows else None
 
 
 def copies(audit: dict) -> Table | None:

@@ -76,6 +76,25 @@ DEALT = {
 CUES = {"corner_mark": "a mark in the corner"}
 
 
+def few_groups(labels: dict[str, int]) -> str:
+    """Labels that could not be held to the shares of the split."""
+    if not labels:
+        return ""
+    shown = ", ".join(f"{name} ({count})" for name, count in labels.items())
+    return (
+        f"Too few groups have these labels for their shares of the split to be held; they fell as they fell (groups in "
+        f"brackets): {shown}."
+    )
+
+
+def probed(audit: dict) -> str:
+    """Of several labels an image: what was asked, and of which labels."""
+    if audit.get("task") != "multilabel" or not audit["probed"]:
+        return ""
+    asked = "every label" if audit["probed"] == audit["classes"] else ", ".join(audit["probed"])
+    return f" Each classifier was asked for one label after another ({asked}); the accuracy is the mean over them."
+
+
 def kept(audit: dict) -> str:
     """What stays on one side where whole groups do: a key of `GROUPED` and `DEALT`."""
     united = audit["group_kind"] == "lookalike" and audit["patients_known"]

@@ -11,8 +11,8 @@ BENCHMARKS = Path("benchmarks")
 STAGES = {  # of the pipeline, in its order: how the names of their files begin
     "data": ("data", "regions"),
     "audit": ("audit",),
-    "train": ("train",),
-    "explain": ("explain",),
+    "train": ("train", "ensemble"),
+    "explain": ("explain", "profiles"),
     "score": ("score",),
     "stats": ("stats",),
     "report": ("report",),

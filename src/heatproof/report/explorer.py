@@ -63,9 +63,9 @@ def make(inputs: Inputs, count: int) -> Explorer | None:
         families.setdefault(_title(family), []).append((name, inputs.metric(name).name))
     data = {
         "models": list(inputs.models),
-        "competent": [model in inputs.competent for model in inputs.models],
+        "competent": [inputs.worth(model) for model in inputs.models],
         "methods": list(inputs.methods),
-        "classes": list(inputs.classes),
+        "classes": list(inputs.decisions),
         "group": "" if _kind(inputs) == "image" else words.GROUPS[_kind(inputs)][0],
         "metrics": {name: _described(inputs, name) for name, _ in metrics},
         "images": {
@@ -87,7 +87,7 @@ def make(inputs: Inputs, count: int) -> Explorer | None:
         library=library(),
         models=inputs.models,
         methods=[inputs.lead, *(method for method in inputs.methods if method != inputs.lead)],
-        classes=inputs.classes,
+        classes=inputs.decisions,
         families=families,
         chosen=next((name for name, family in metrics if name == inputs.primary(family)), metrics[0][0]),
         explained=len(_explained(inputs)),
@@ -113,10 +113,10 @@ def library() -> Markup:
 
 
 def _explained(inputs: Inputs) -> pd.DataFrame:
-    """image_id -> group, label: every image that a heatmap was asked of, in the manifest's order."""
-    rows = pd.concat(inputs.index.values(), ignore_index=True)
-    known = inputs.manifest[inputs.manifest["image_id"].isin(rows["image_id"])]
-    return known.set_index("image_id")[["group", "label"]]
+    """image_id -> group, label: every image that a heatmap was asked of, in the manifest's order; of cases, those that
+    have scores, which all models explain."""
+    rows = inputs.scores if inputs.multilabel else pd.concat(inputs.index.values(), ignore_index=True)
+    return inputs.cases.loc[inputs.cases.index.isin(rows["image_id"]), ["group", "label"]]
 
 
 def _kind(inputs: Inputs) -> str:
@@ -222,8 +222,8 @@ def _rounded(value: float | None) -> float | None:
 
 def _pictures(inputs: Inputs, image: str) -> dict:
     """One image, its outline, its heatmaps as a sprite of methods x models, and why a heatmap is not there."""
-    place = int(np.flatnonzero(inputs.manifest["image_id"] == image)[0])
-    known = inputs.manifest["truth"].iloc[place] != "none"
+    place, truth = inputs.cases.loc[image, ["place", "truth"]]
+    known = truth != "none"
     tiles, missing = [], {}
     for number, (method, model) in enumerate(product(inputs.methods, inputs.models)):
         heat = _heat(inputs, model, method, image)

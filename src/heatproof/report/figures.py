@@ -26,8 +26,10 @@ _MARKS = {
 
 
 @matplotlib.rc_context(STYLE)
-def accuracy(name: str, rows: Sequence[Checkpoint], chance: float, floor: float, alt: str) -> str:
-    """Balanced accuracy of each training with its interval, chance, and the floor that competence asks for."""
+def accuracy(
+    name: str, rows: Sequence[Checkpoint], chance: float, floor: float, alt: str, measure: str = "balanced accuracy"
+) -> str:
+    """What competence is judged by, of each training with its interval, chance, and the floor that it asks for."""
     models = list(dict.fromkeys(row.model for row in rows))
     seeds = {model: [row for row in rows if row.model == model] for model in models}
     heights = [ROW + 0.13 * (len(seeds[model]) - 1) for model in models]
@@ -60,7 +62,7 @@ def accuracy(name: str, rows: Sequence[Checkpoint], chance: float, floor: float,
                 gid=f"accuracy-{row.model}-{row.seed}",
             )
         top += height
-    axes.set_xlabel("balanced accuracy on test images", loc="left")
+    axes.set_xlabel(f"{measure} on test images", loc="left")
     keys = [
         Line2D([], [], color=tone, linewidth=0.9, linestyle=dash, label=label)
         for label, (_, tone, dash) in lines.items()

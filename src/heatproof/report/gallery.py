@@ -110,9 +110,9 @@ def _pick(ordered: pd.Series, count: int, taken: Sequence[str]) -> list[str]:
 
 
 def _case(inputs: Inputs, kind: str, image: str, method: str, means: pd.Series, scores: pd.DataFrame) -> Case:
-    row = inputs.manifest.iloc[_place(inputs, image)]
+    row = inputs.cases.loc[image]
     shown, truth = _pixels(inputs, image)
-    label = inputs.classes[row["label"]]
+    label = inputs.decisions[row["label"]]
     cells = [Cell("Image", uri(enlarged(shown)), f"Image {image}, true class {label}", "")]
     if truth.any():
         marked = outlined(enlarged(shown), truth)
@@ -122,16 +122,11 @@ def _case(inputs: Inputs, kind: str, image: str, method: str, means: pd.Series, 
     return Case(kind, image, row["group"], label, float(means.get(image, float("nan"))), tuple(cells))
 
 
-def _place(inputs: Inputs, image: str) -> int:
-    return int(np.flatnonzero(inputs.manifest["image_id"] == image)[0])
-
-
 def _pixels(inputs: Inputs, image: str) -> tuple[np.ndarray, np.ndarray]:
     """An image as a picture, and its true region (empty where there is none)."""
-    place = _place(inputs, image)
+    place, truth = inputs.cases.loc[image, ["place", "truth"]]
     shown = picture(inputs.pixels[place])
-    known = inputs.manifest["truth"].iloc[place] != "none"
-    return shown, np.asarray(inputs.masks[place]) if known else np.zeros(shown.shape[:2], bool)
+    return shown, np.asarray(inputs.masks[place]) if truth != "none" else np.zeros(shown.shape[:2], bool)
 
 
 def _heat_cell(
@@ -148,8 +143,8 @@ def _heat_cell(
     if not len(found):
         return Cell(model, "", "", "no heatmap was made")
     row = index.loc[found[0]]
-    label = inputs.manifest.set_index("image_id")["label"][image]
-    seen_as = "" if row["predicted"] == label else inputs.classes[row["predicted"]]
+    label = inputs.cases["label"][image]
+    seen_as = "" if row["predicted"] == label else inputs.decisions[row["predicted"]]
     if row["degenerate"] or row["row"] < 0:
         why = words.reason(row["degenerate"]) if row["degenerate"] else "none was made"
         return Cell(model, "", "", f"no heatmap to show: {why}", seen_as)

@@ -2,23 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from heatproof import artifacts
-from heatproof.report import separation, words
-from heatproof.stats_tables import TABLES
+from heatproof import artifacts, labels
+from heatproof.report import cases, separation, words
+from heatproof.stats_tables import OF_MULTILABEL, TABLES
 
 ACROSS_SEEDS = ("consistency",)  # families whose scores belong to no single training
+NOT_OF_ENSEMBLES = ("robustness", "sanity")  # families that explain changed models or images anew
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Tables and arrays of one study, of all its folds; `index` and `maps` are those of each model's first seed."""
+    """Tables and arrays of one study, of all its folds; `index` and `maps` are those of each model's first seed.
+
+    Where images can have several labels, heatmaps, scores and predictions are of cases, an image and one of its labels,
+    which go by names of their own in `image_id`; the manifests are of images (`report.cases`).
+    """
 
     study: str
-    models: Sequence[str]
+    models: Sequence[str]  # ensembles behind those that are trained
     seeds: Sequence[int]
     methods: Sequence[str]
     folds: Sequence[str]
@@ -35,6 +41,39 @@ class Inputs:
     maps: dict[tuple[str, str], np.ndarray]  # (model, fold) -> float32 [rows, height, width]
     digest: dict
     separation: pd.DataFrame | None = None  # of every metric, on images whose truth is known
+
+    @property
+    def ensembles(self) -> dict[str, dict]:
+        """Name -> combine, models, and what the summary has of it beside."""
+        return self.summary.get("ensembles", {})
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether images can have several labels."""
+        return self.summary.get("task") == "multilabel"
+
+    @property
+    def trained(self) -> list[str]:
+        """The models without ensembles of them: those that are compared with each other."""
+        return [model for model in self.models if model not in self.ensembles]
+
+    @property
+    def decisions(self) -> Sequence[str]:
+        """What an image, or a case, can be and be taken for."""
+        return cases.decisions(self.classes) if self.multilabel else self.classes
+
+    @cached_property
+    def cases(self) -> pd.DataFrame:
+        """What heatmaps are of, by image_id: `place` in the arrays, group, truth, and `label`, one of `decisions`."""
+        if self.multilabel:
+            return cases.table(list(self.index.values()), self.manifest, self.classes)
+        known = self.manifest[["image_id", "group", "truth", "label"]]
+        return known.assign(place=np.arange(len(known))).set_index("image_id")
+
+    @property
+    def measure(self) -> str:
+        """What competence is judged by."""
+        return self.summary["competence"].get("measure", "balanced accuracy")
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -82,12 +121,17 @@ class Inputs:
         return any("architectures" in of.values() for of in self.summary["population"].values())
 
     def refuses_all(self, method: str) -> bool:
-        return set(self.models) <= set(self.refused.get(method, {}))
+        return set(self.trained) <= set(self.refused.get(method, {}))
 
     @property
     def competent(self) -> list[str]:
         """Models that take part in verdicts."""
-        return [model for model in self.models if self.summary["models"][model]["competent"]]
+        return [model for model in self.trained if self.summary["models"][model]["competent"]]
+
+    def worth(self, model: str) -> bool:
+        """Whether a model, or an ensemble, classifies well enough for its heatmaps to be looked at."""
+        known = self.summary["ensembles"] if model in self.ensembles else self.summary["models"]
+        return known[model]["competent"]
 
     @property
     def families(self) -> list[str]:
@@ -121,32 +165,40 @@ def read(
         ArtifactError: a file is missing or not of its format.
     """
     data, stats = artifacts.data_dir(study), artifacts.stats_dir(study)
-    tables = {name: artifacts.read_table(stats / f"{name}.csv", schema) for name, schema in TABLES.items()}
-    metrics, summary = tables["metrics"], artifacts.read_json(stats / "summary.json")
-    digest = artifacts.read_json(data / "digest.json")
+    summary, digest = artifacts.read_json(stats / "summary.json"), artifacts.read_json(data / "digest.json")
+    several, classes = summary.get("task") == "multilabel", digest["classes"]
+    schemas = TABLES | (OF_MULTILABEL if several else {})
+    tables = {name: artifacts.read_table(stats / f"{name}.csv", schema) for name, schema in schemas.items()}
+    metrics = tables["metrics"]
     scores = [
         _scores(study, model, family, fold, None if family in ACROSS_SEEDS else seeds[0])
         for model in models
         for family in dict.fromkeys(metrics["family"])
         for fold in folds
+        if not (model in summary.get("ensembles", {}) and family in NOT_OF_ENSEMBLES)
     ]
-    predictions = [_predictions(study, m, s, fold) for m in models for s in seeds for fold in folds]
+    scores = pd.concat(scores, ignore_index=True)
+    predictions = [_predictions(study, m, s, fold, classes) for m in models for s in seeds for fold in folds]
+    index = {model: _index(study, model, seeds[0], folds) for model in models}
+    if several:
+        scores = cases.common(cases.named(scores, classes))
+        index = {model: cases.explained(of, classes) for model, of in index.items()}
     return Inputs(
         study=study,
         models=models,
         seeds=seeds,
         methods=methods,
         folds=folds,
-        classes=digest["classes"],
+        classes=classes,
         manifests={fold: artifacts.read_manifest(study, fold) for fold in folds},
         pixels=artifacts.read_array(data / "pixels.npy"),
         masks=artifacts.read_array(data / "masks.npy"),
         tables=tables,
         summary=summary,
         audit=artifacts.read_json(data / "audit.json"),
-        scores=pd.concat(scores, ignore_index=True),
+        scores=scores,
         predictions=pd.concat(predictions, ignore_index=True),
-        index={model: _index(study, model, seeds[0], folds) for model in models},
+        index=index,
         maps={
             (model, fold): artifacts.read_array(artifacts.heatmap_dir(study, model, seeds[0], fold) / "maps.npy")
             for model in models
@@ -162,10 +214,12 @@ def _scores(study: str, model: str, family: str, fold: str, seed: int | None) ->
     return artifacts.read_table(path, artifacts.SCORES).assign(family=family)
 
 
-def _predictions(study: str, model: str, seed: int, fold: str) -> pd.DataFrame:
+def _predictions(study: str, model: str, seed: int, fold: str, classes: Sequence[str]) -> pd.DataFrame:
     path = artifacts.model_dir(study, model, seed, fold) / "predictions.parquet"
     frame = artifacts.read_table(path, artifacts.PREDICTIONS)
-    return frame.loc[frame["split"] == "test", list(artifacts.PREDICTIONS)].assign(model=model, seed=seed)
+    frame = frame[frame["split"] == "test"]
+    known = cases.answers(frame, classes) if labels.is_multilabel(frame) else frame[list(artifacts.PREDICTIONS)]
+    return known.assign(model=model, seed=seed)
 
 
 def _index(study: str, model: str, seed: int, folds: Sequence[str]) -> pd.DataFrame:

@@ -10,18 +10,22 @@ def models(inputs: Inputs) -> list[str]:
     """Why each model without competence is left out: its weakest training against the floor."""
     floor, chance = (inputs.summary["competence"][key] for key in ("floor", "chance"))
     texts = []
-    for model in inputs.models:
+    for model in inputs.trained:
         if model in inputs.competent:
             continue
         rows = [row for row in charts.checkpoints(inputs) if row.model == model and not row.competent]
+        if "reason" in inputs.summary["competence"]:
+            texts.append(f"{model}: {inputs.summary['competence']['reason']}; how well it classifies cannot be told.")
+            continue
         weak = min(rows, key=lambda row: row.low if math.isfinite(row.low) else -math.inf)
         why = (
-            f"the interval of its balanced accuracy (seed {weak.seed}) starts at {words.number(weak.low)}, not above "
+            f"the interval of its {inputs.measure} (seed {weak.seed}) starts at {words.number(weak.low)}, not above "
             f"the floor of {words.number(floor)}: too near to guessing, which scores {words.number(chance)}, to judge "
             f"its heatmaps."
             if math.isfinite(weak.low)
-            else f"its balanced accuracy (seed {weak.seed}) has no interval, because some class has too few "
-            f"{tables.groups_name(inputs)} in the test part. How well it classifies cannot be told."
+            else f"its {inputs.measure} (seed {weak.seed}) has no interval, because some "
+            f"{'label' if inputs.multilabel else 'class'} has too few {tables.groups_name(inputs)} in the test part. "
+            f"How well it classifies cannot be told."
         )
         texts.append(f"{model}: {why}")
     return texts
@@ -30,15 +34,19 @@ def models(inputs: Inputs) -> list[str]:
 def coverage(inputs: Inputs) -> list[str]:
     """How many test images were explained, how many of those have a true region, and how many each family scored."""
     test = inputs.tested
-    explained = test[test["image_id"].isin(inputs.index[inputs.models[0]]["image_id"])]
+    index = inputs.index[inputs.models[0]]
+    explained = test[test["image_id"].isin(index["image" if inputs.multilabel else "image_id"])]
     marked = int((explained["truth"] != "none").sum())
     texts = [f"Heatmaps were made for {len(explained):,} of {words.count(len(test), 'test image')}."]
+    if inputs.multilabel:
+        texts.append(inputs.summary["cases_sentence"])
     if not marked:
         texts.append("None of these images has a mask of the true region: localization cannot be judged.")
     elif marked < len(explained):
         rest = len(explained) - marked
         texts.append(f"{rest:,} of these have no mask of a true region and do not enter localization.")
-    return texts + [text for family in inputs.families for text in _scored_on(inputs, family, len(explained))]
+    count = inputs.scores["image_id"].nunique() if inputs.multilabel else len(explained)
+    return texts + [text for family in inputs.families for text in _scored_on(inputs, family, count)]
 
 
 def _scored_on(inputs: Inputs, family: str, explained: int) -> list[str]:
@@ -49,7 +57,7 @@ def _scored_on(inputs: Inputs, family: str, explained: int) -> list[str]:
         return []
     images, groups = scored["image_id"].nunique(), words.GROUPS[inputs.summary["groups"]["kind"]]
     of = "" if groups[0] == "image" else f" of {words.count(scored['group'].nunique(), *groups)}"
-    text = f"{family.capitalize()} was scored on {words.count(images, 'image')}{of}"
+    text = f"{family.capitalize()} was scored on {words.count(images, 'case' if inputs.multilabel else 'image')}{of}"
     if asked["image_id"].nunique() < explained:
         spread = "" if groups[0] == "image" else f" and spread over the {groups[1]}"
         text += f": a part of them, drawn at random{spread}, the same for every model"

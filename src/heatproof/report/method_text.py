@@ -4,7 +4,8 @@ import platform
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 
-from heatproof.report import data_words, references, statistics_text, words
+from heatproof import labels
+from heatproof.report import data_words, ensembles, references, statistics_text, words
 from heatproof.report.inputs import Inputs
 from heatproof.report.references import cite
 
@@ -13,6 +14,15 @@ KINDS = {
     "planted": "real slices into which nodules were planted",
 }
 FITS = {"crop": "cut to the middle square", "pad": "padded with black to a square", "squash": "stretched to a square"}
+THRESHOLDS = " From which probability on a label is predicted was chosen for its F1 on the validation images."
+TARGETS = {  # whether images can have several labels -> option
+    False: {"label": "true class", "predicted": "predicted class"},
+    True: {
+        "label": "labels that an image has",
+        "predicted": "labels that the model predicts",
+        "either": "labels that an image has or the model predicts, one heatmap each,",
+    },
+}
 SOFTWARE = {  # package -> what to cite
     "torch": ("paszke2019",),
     "timm": ("wightman2019",),
@@ -56,15 +66,17 @@ def data(inputs: Inputs, study: dict) -> str:
     config, manifest = study["data"], inputs.manifest
     kind = inputs.summary["groups"]["kind"]
     unit = words.GROUPS[kind]
-    counts = manifest["label"].value_counts()
-    classes = words.listed([f"{escape(name)} ({counts.get(i, 0):,})" for i, name in enumerate(inputs.classes)])
+    counts = labels.truth(manifest, len(inputs.classes)).sum(0)
+    classes = words.listed([f"{escape(name)} ({counts[i]:,})" for i, name in enumerate(inputs.classes)])
+    dealt = f"{len(inputs.classes)} labels, of which an image may have several" if inputs.multilabel else ""
+    dealt = dealt or f"{len(inputs.classes)} classes"
     of = "" if kind == "image" else f" of {words.count(manifest['group'].nunique(), *unit)}"
     made = f": {KINDS[config['kind']]}" if config["kind"] in KINDS else ""
     marked = int((manifest["truth"] != "none").sum())
     truth = f"{marked:,} of them have a true region" if marked else "none of them has a mask of the true region"
     cropped = "cut to the body and " if config["crop"] == "body" else ""
     return (
-        f"The study has {words.count(len(manifest), 'image')}{of} in {len(inputs.classes)} classes, {classes}{made}; "
+        f"The study has {words.count(len(manifest), 'image')}{of} in {dealt}, {classes}{made}; "
         f"{truth}. Images were {cropped}{FITS[config['fit']]} of {config['size']} by {config['size']} pixels with "
         f"{words.count(config['channels'], 'channel')}. {_split(inputs, config)} {_kept(inputs)}"
     )
@@ -92,23 +104,36 @@ def _kept(inputs: Inputs) -> str:
 
 def models(inputs: Inputs, study: dict) -> str:
     timm = cite(["wightman2019"])
-    named = [f"{model}{cite(references.architecture(model))}" for model in inputs.models]
-    train, many = study["train"], len(inputs.models) > 1
-    recipes = {model: train | train.get("models", {}).get(model, {}) for model in inputs.models}
+    named = [f"{model}{cite(references.architecture(model))}" for model in inputs.trained]
+    train, many = study["train"], len(inputs.trained) > 1
+    recipes = {model: train | train.get("models", {}).get(model, {}) for model in inputs.trained}
     competence = inputs.summary["competence"]
-    out = [model for model in inputs.models if model not in inputs.competent]
+    out = [model for model in inputs.trained if model not in inputs.competent]
     left = f"; {words.listed(out)} did not" if out else f"; {'all' if many else 'it'} did"
     seeds = words.count(len(inputs.seeds), "seed")
     return (
         f"{words.listed(named)} as implemented in timm{timm} {'were' if many else 'was'} "
-        f"{_trained(recipes, train)} Each was trained from {seeds} ({', '.join(map(str, inputs.seeds))}). A model took "
-        f"part in verdicts if the lower end of the {inputs.summary['interval']:.0%} interval of the balanced accuracy "
-        f"of each of its trainings on test images lay above {words.number(competence['floor'])} (guessing scores "
-        f"{words.number(competence['chance'])}){left}."
+        f"{_trained(inputs, recipes, train)} Each was trained from {seeds} ({', '.join(map(str, inputs.seeds))}). A "
+        f"model took part in verdicts if the lower end of the {inputs.summary['interval']:.0%} interval of the "
+        f"{inputs.measure} of each of its trainings on test images lay above {words.number(competence['floor'])} "
+        f"(guessing scores {words.number(competence['chance'])}){left}.{_ensembles(inputs)}"
     )
 
 
-def _trained(recipes: dict[str, dict], shared: dict) -> str:
+def _ensembles(inputs: Inputs) -> str:
+    told = [
+        f"{name} ({ensembles.COMBINED[of['combine']]}; of {words.listed(of['models'])})"
+        for name, of in inputs.ensembles.items()
+    ]
+    if not told:
+        return ""
+    return (
+        f" Beside them stand ensembles: {'; '.join(told)}. An ensemble was explained as one network; it is "
+        f"described and compared with its best member, and enters no test between models."
+    )
+
+
+def _trained(inputs: Inputs, recipes: dict[str, dict], shared: dict) -> str:
     if all(recipe["epochs"] == 0 for recipe in recipes.values()):
         return "taken as trained elsewhere."
     start = {"scratch": "from random weights", "pretrained": "from timm's pretrained weights"}
@@ -122,16 +147,20 @@ def _trained(recipes: dict[str, dict], shared: dict) -> str:
         for model, changes in own.items()
         if changes
     )
+    loss, balanced, kept = "cross-entropy", "every class counting the same", "balanced accuracy"
+    if inputs.multilabel:
+        loss, balanced = "binary cross-entropy of each label", "its presence counting as much as its absence"
+        kept = "mean over labels of the balanced accuracy"
     augmented = [
         key if value is True else f"{key} {_plain(value)}" for key, value in shared["augment"].items() if value
     ]
     return (
-        f"trained {begun} to the least cross-entropy{', every class counting the same,' if shared['balance'] else ''} "
+        f"trained {begun} to the least {loss}{f', {balanced},' if shared['balance'] else ''} "
         f"by AdamW for {words.count(shared['epochs'], 'epoch')} in batches of {shared['batch_size']} (learning rate "
         f"{shared['lr']:g} with {words.count(shared['warmup_epochs'], 'epoch')} of warm-up and a cosine to a "
         f"hundredth, weight decay {shared['weight_decay']:g}, gradients clipped at {shared['clip_norm']:g}; "
         f"augmentation: {', '.join(augmented) or 'none'}){f', except for {told}' if told else ''}. The epoch with the "
-        f"highest balanced accuracy on the validation images was kept."
+        f"highest {kept} on the validation images was kept.{THRESHOLDS if inputs.multilabel else ''}"
     )
 
 
@@ -153,8 +182,9 @@ def heatmaps(inputs: Inputs, study: dict) -> str:
         options = explain["options"].get(method, {})
         told = f" ({', '.join(f'{key} {_plain(value)}' for key, value in options.items())})" if options else ""
         named.append(f"{method}{cite(references.METHODS.get(method, ()))}{told}")
-    target = "true class" if explain["target"] == "label" else "predicted class"
-    explained = inputs.index[inputs.models[0]]["image_id"].nunique()
+    target = TARGETS[inputs.multilabel][explain["target"]]
+    index = inputs.index[inputs.models[0]]
+    explained = index["image" if inputs.multilabel else "image_id"].nunique()
     refused = [f"{name}: {words.listed(list(found))}" for name, found in inputs.refused.items() if found]
     text = (
         f"Heatmaps of the logit of the {target} were made for {words.count(explained, 'test image')} by "

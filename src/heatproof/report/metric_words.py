@@ -39,6 +39,7 @@ METRICS = {
     "box_iou": ("Overlap of boxes", "How large is the overlap of the boxes around hot area and marked region, of 1?"),
     "outside_body": ("Heat outside the body", "Which share of all heat lies outside the body, where nothing can be?"),
     "outside_lungs": ("Heat outside the lungs", "Which share of all heat lies outside the lungs?"),
+    "on_border": ("Heat on the image's border", "Which share of all heat lies on the band along the image's edges?"),
     "inside_cue": ("Heat on the planted cue", "Which share of all heat lies where the planted cue is, or would be?"),
     "faithfulness_probability": (
         "Drop in probability",
@@ -114,6 +115,14 @@ METRICS = {
     "rank_correlation_models": (
         "Rank correlation between models",
         "Do the other models rank the pixels of an image in the same order? 1 is the same order, 0 is no relation.",
+    ),
+    "rank_correlation_methods": (
+        "Rank correlation with other methods",
+        "Do the other methods rank the pixels of an image in the same order? 1 is the same order, 0 is no relation.",
+    ),
+    "iou_methods": (
+        "Overlap with other methods",
+        "How large is the overlap with the half-hot areas of the other methods' heatmaps, of 1?",
     ),
     "rank_correlation_transforms": (
         "Rank correlation under changes",

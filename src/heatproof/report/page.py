@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from heatproof import artifacts
 from heatproof.report import (
     agreement,
     charts,
@@ -14,10 +15,12 @@ from heatproof.report import (
     cue,
     data_section,
     data_words,
+    ensembles,
     explorer,
     figures,
     findings,
     gallery,
+    labels_section,
     left_out,
     overview,
     pictures,
@@ -119,7 +122,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         methods=overview.methods(inputs),
         lead=inputs.lead,
         agreement=agreement.make(inputs),
-        scores=explained(alarms, [row.text for row in [*answer, *cautions]], [key.caption, key.title]),
+        scores=explained(inputs, alarms, [row.text for row in [*answer, *cautions]], [key.caption, key.title]),
         key=key,
         data=data_section.make(inputs),
         data_title=data_words.TITLE,
@@ -128,7 +131,12 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         published=published.make(inputs),
         accuracy=accuracy_figure(inputs, "accuracy"),
         models=tables.models(inputs),
-        recall=tables.recall(inputs),
+        recall=None if inputs.multilabel else tables.recall(inputs),
+        labels=labels_section.make(inputs),
+        ensembles=ensembles.make(inputs),
+        multilabel=inputs.multilabel,
+        cases=inputs.summary.get("cases_sentence", ""),
+        profiles=profiles(inputs),
         classification=classification.make(inputs),
         relations=relations.make(inputs),
         cue=cue.make(inputs),
@@ -160,10 +168,18 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
     )
 
 
-def explained(*texts: Sequence[str]) -> str:
-    """What the scores are, if any of the texts speaks of balanced accuracy or of chance."""
+def profiles(inputs: Inputs) -> str:
+    """The page of the study's neuron activation profiles, if there is one beside this page."""
+    path = artifacts.report_path(inputs.study)
+    beside = path.with_name(f"{path.stem}_profiles.html")
+    return beside.name if beside.exists() else ""
+
+
+def explained(inputs: Inputs, *texts: Sequence[str]) -> str:
+    """What the scores of classification are, if any of the texts speaks of them or of chance."""
     spoken = " ".join(text.lower() for part in texts for text in part)
-    return data_words.SCORES if "balanced accuracy" in spoken or "chance 0." in spoken else ""
+    scores = labels_section.SCORES if inputs.multilabel else data_words.SCORES
+    return scores if inputs.measure.lower() in spoken or "chance 0." in spoken else ""
 
 
 def breakable(name: str) -> Markup:
@@ -185,11 +201,11 @@ def key_figure(inputs: Inputs) -> Figure:
 def accuracy_figure(inputs: Inputs, name: str) -> Figure:
     rows, competence = charts.checkpoints(inputs), inputs.summary["competence"]
     means = [f"{row.model} seed {row.seed} {words.number(row.accuracy)}" for row in rows]
-    svg = figures.accuracy(
-        name, rows, competence["chance"], competence["floor"], f"Balanced accuracy: {', '.join(means)}"
-    )
+    alt = f"{inputs.measure[:1].upper()}{inputs.measure[1:]}: {', '.join(means)}"
+    svg = figures.accuracy(name, rows, competence["chance"], competence["floor"], alt, inputs.measure)
+    told = "tell who has a label" if inputs.multilabel else "tell the classes apart"
     caption = (
-        f"How well the models tell the classes apart on images they never saw, in balanced accuracy. A dot is one "
+        f"How well the models {told} on images they never saw, in {inputs.measure}. A dot is one "
         f"{'seed, its trainings on all folds together' if len(inputs.folds) > 1 else 'training'}, its line the "
         f"{inputs.summary['interval']:.0%} interval. A model is competent, and takes part in verdicts, if the lower "
         f"end of every one of its intervals lies above {words.number(competence['floor'])}; guessing scores "
@@ -268,7 +284,7 @@ def _pairs_figure(inputs: Inputs, family: str, method: str, cells: Sequence[char
         f"Row minus column, with p after Holm's correction for testing {words.count(len(cells), 'pair')}. Coloured "
         f"and bold: a difference larger than chance explains (p at most {level:g}{gate})."
     )
-    return Figure(Markup(figures.pairs(f"{name}-pairs", cells, inputs.models, alt)), caption)
+    return Figure(Markup(figures.pairs(f"{name}-pairs", cells, inputs.trained, alt)), caption)
 
 
 def _verdict(inputs: Inputs, family: str, method: str) -> str:

@@ -28,10 +28,11 @@ def models(inputs: Inputs) -> PaperTable:
     made = tables.models(inputs)
     level = f"{inputs.summary['interval']:.0%}"
     of = "seed of every model (all folds together)" if len(inputs.folds) > 1 else "training"
+    measure = f"{inputs.measure[:1].upper()}{inputs.measure[1:]}"
     caption = (
-        f"Balanced accuracy and macro F1 of every {of} on test images, with {level} intervals over "
+        f"{measure} and macro F1 of every {of} on test images, with {level} intervals over "
         f"{tables.groups_name(inputs)}. A model takes part in verdicts if the lower end of every interval of its "
-        f"balanced accuracy lies above {words.number(inputs.summary['competence']['floor'])}."
+        f"{inputs.measure} lies above {words.number(inputs.summary['competence']['floor'])}."
     )
     return PaperTable(Table(caption, made.head, made.rows), "models.csv", "No model was tested.")
 

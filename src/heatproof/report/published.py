@@ -11,6 +11,7 @@ from heatproof.report.inputs import Inputs
 from heatproof.report.tables import Table
 
 MEASURES = {"accuracy": "Accuracy", "f1_macro": "Macro F1"}
+F1 = {"f1_micro": "micro", "f1_macro": "macro"}  # and `f1:<label>`: of several labels an image
 ALONE = "What needs no network"
 SIMPLE = {  # as the table of the stage before names them -> as the page does
     "nearest neighbour": "nearest thumbnail",
@@ -35,9 +36,41 @@ def make(inputs: Inputs) -> list[Beside]:
     for name, rows in table.groupby("name", sort=False):
         told = inputs.summary["published"].get(name)
         title = f"Beside what {told['source']} reports" if told else ALONE
-        tables = [_table(inputs, rows[rows["measure"] == measure], measure, told) for measure in MEASURES]
+        if inputs.multilabel:
+            tables = _of_labels(inputs, rows, told)
+        else:
+            tables = [_table(inputs, rows[rows["measure"] == measure], measure, told) for measure in MEASURES]
         found.append(Beside(title, told["sentence"] if told else "", told["note"] if told else "", tables))
     return found
+
+
+def _of_labels(inputs: Inputs, rows: pd.DataFrame, told: dict | None) -> list[Table]:
+    """Where images have several labels: the accuracy (of all labels at once) if it is published, and one table of every
+    F1 for each split."""
+    accuracy = rows[rows["measure"] == "accuracy"]
+    tables = [_table(inputs, accuracy, "accuracy", told)] if accuracy["published"].notna().any() else []
+    for split, of in rows[rows["measure"].str.startswith("f1")].groupby("split", sort=False):
+        known = [
+            m for m in of["measure"].unique() if told is None or of.loc[of["measure"] == m, "published"].notna().any()
+        ]
+        by = of.set_index(["model", "measure"])
+        body = [
+            [SIMPLE.get(model, model), *(cell for measure in known for cell in _pair(by.loc[(model, measure)], told))]
+            for model in of["model"].unique()
+        ]
+        names = [F1.get(measure, measure.removeprefix("f1:")) for measure in known]
+        columns = [f"{name}{end}" for name in names for end in ((", published", ", here") if told else ("",))]
+        caption = _caption(inputs, "f1", [split], of["seeds"].max(), told)
+        if of["split"].nunique() < rows["split"].nunique():
+            caption += f", {data_words.SPLITS.get(split, split)}"
+        tables.append(Table(caption, ["classifier", *columns], body))
+    return tables
+
+
+def _pair(row: pd.Series, told: dict | None) -> list[str]:
+    """What is published, where anything is, and what is measured here."""
+    here = words.interval(*map(float, row[["value", "low", "high"]]))
+    return [words.number(row["published"]), here] if told else [here]
 
 
 def _table(inputs: Inputs, rows: pd.DataFrame, measure: str, told: dict | None) -> Table:
@@ -63,4 +96,4 @@ def _caption(inputs: Inputs, measure: str, splits: Sequence[str], seeds: float, 
     else:
         several = f", with {level} intervals"
     on = " under both splits" if len(splits) > 1 else ""
-    return f"{MEASURES[measure]}{where} here{on}{several}"
+    return f"{(MEASURES | {'f1': 'F1'})[measure]}{where} here{on}{several}"

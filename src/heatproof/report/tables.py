@@ -38,7 +38,7 @@ def models(inputs: Inputs) -> Table:
         ]
         for row in charts.checkpoints(inputs)
     ]
-    head = ["model", "seed", "balanced accuracy", "macro F1", "competent"]
+    head = ["model", "seed", inputs.measure, "macro F1", "competent"]
     several = len(inputs.folds) > 1
     return Table("Every seed, its trainings on all folds together" if several else "Every training", head, rows)
 

@@ -30,9 +30,10 @@ def answer(inputs: Inputs) -> list[Told]:
 
 
 def cautions(inputs: Inputs) -> list[Told]:
-    """What holds for every family and method and was not said in the answer."""
+    """What holds for every family and method and was not said in the answer; of ensembles their own part tells."""
     rows = [row for row in inputs.summary["sentences"] if row["family"] == "general"]
-    rows = [row for row in rows if row["text"] not in inputs.summary["headline"]]
+    said = {*inputs.summary["headline"], *(text for of in inputs.ensembles.values() for text in of["sentences"])}
+    rows = [row for row in rows if row["text"] not in said]
     return [Told(marked(inputs, row["text"]), place(inputs, row["evidence"])) for row in rows]
 
 

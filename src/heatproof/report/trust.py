@@ -55,9 +55,10 @@ def claims(inputs: Inputs) -> list[Claim]:
         seeds = words.count(row["seeds"], "seed")
         groups = words.count(row["groups"], *words.GROUPS[inputs.summary["groups"]["kind"]]) if row["groups"] else ""
         place = "cue" if row["metric"] == ON_CUE else f"{row['family']}-{row['method']}"
+        together = ": all measures together, in margins" if row["name"] in inputs.summary.get("findings", {}) else ""
         rows.append(
             Claim(
-                f"{row['claim'][:1].upper()}{row['claim'][1:]}",
+                f"{row['claim'][:1].upper()}{row['claim'][1:]}{together}",
                 row["source"],
                 row["verdict"],
                 LOOKS[row["verdict"]],

@@ -39,6 +39,13 @@ FAMILIES = {
         ("other_image",),  # a blob agrees with itself, and two noises by how much of the image they cover
         "same when trained again",
     ),
+    "agreement": Family(
+        "Do the methods agree with each other?",
+        "Agreement compares the heatmaps that different methods make of one image and one model. Where they mark "
+        "different places, not all of them can show what the model uses; where they agree, all may still be wrong.",
+        _GIVEN,
+        "same by other methods",
+    ),
     "robustness": Family(
         "Do the heatmaps follow the image when it is changed a little?",
         "Robustness flips, shifts, turns or scales an image, adds noise or changes its brightness window, and "

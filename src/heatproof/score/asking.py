@@ -11,8 +11,19 @@ from torch import Tensor
 Forward = Callable[[Tensor], Tensor]  # pixels [batch, channels, height, width] in [0, 1] to logits [batch, classes]
 Item = TypeVar("Item")
 Case = tuple[Tensor, Tensor, int]  # pixels [channels, height, width], maps [maps, height, width], target
+Probability = Callable[[Tensor, int], Tensor]  # logits [images, classes] and one of them to its probability [images]
 
 AHEAD = 2  # batches that a GPU has before it while the CPU makes the next: it need not wait, and memory stays bounded
+
+
+def of_class(logits: Tensor, target: int) -> Tensor:
+    """Probability of one class where an image has one of them."""
+    return logits.softmax(1)[:, target]
+
+
+def of_label(logits: Tensor, target: int) -> Tensor:
+    """Probability of one label where an image has any number of them."""
+    return logits[:, target].sigmoid()
 
 
 def outputs(forward: Forward, stacks: Iterable[Iterable[Tensor]], batch_size: int) -> Iterator[Tensor]:

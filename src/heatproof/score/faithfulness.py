@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from heatproof.score.asking import Case, Forward, on, outputs
+from heatproof.score.asking import Case, Forward, Probability, of_class, on, outputs
 from heatproof.score.baselines import EMPTIED, baseline_image, remover
 from heatproof.score.maps import ranks, scorable, unit_scale
 from heatproof.score.registry import registry
@@ -119,7 +119,14 @@ def _variants(pixels: Tensor, maps: Tensor, counts: list[int], baselines: Sequen
         yield pixels * torch.stack([1 - scale, scale]).to(pixels.dtype)[:, None]
 
 
-def _response(logits: Tensor, target: int, usable: Tensor, counts: list[int], baselines: Sequence[str]) -> Response:
+def _response(
+    logits: Tensor,
+    target: int,
+    usable: Tensor,
+    counts: list[int],
+    baselines: Sequence[str],
+    probability: Probability,
+) -> Response:
     """Sort the logits of `_variants` into curves; maps that are not usable get NaN."""
     inner = len(counts) - 2
     ends = _ends(baselines)
@@ -132,7 +139,7 @@ def _response(logits: Tensor, target: int, usable: Tensor, counts: list[int], ba
         return output[:first], of_map
 
     logit, logits_of_map = parts(logits[:, target])
-    whole, of_map = parts(logits.softmax(1)[:, target])
+    whole, of_map = parts(probability(logits, target))
     share = torch.tensor(counts, dtype=torch.float64) / counts[-1]
     start, *emptied = (torch.where(usable, value, torch.nan)[:, None] for value in whole)
     curves = {}
@@ -153,7 +160,13 @@ def _response(logits: Tensor, target: int, usable: Tensor, counts: list[int], ba
 
 
 def responses(
-    forward: Forward, cases: Iterable[Case], *, steps: int, baselines: Sequence[str], batch_size: int
+    forward: Forward,
+    cases: Iterable[Case],
+    *,
+    steps: int,
+    baselines: Sequence[str],
+    batch_size: int,
+    probability: Probability = of_class,
 ) -> Iterator[Response]:
     """Ask a model about each image with parts of it removed.
 
@@ -168,6 +181,7 @@ def responses(
         steps: parts into which the pixels are divided.
         baselines: what removed pixels become, see `baselines.remover`.
         batch_size: images in a forward pass, filled across maps and images.
+        probability: how logits are read; `asking.of_label` where an image can have several labels.
 
     Yields:
         One response an image, in order. Forward passes, in images: at most `1 + baselines`, and for each
@@ -191,4 +205,4 @@ def responses(
             yield _variants(pixels, maps[usable.to(maps.device)], counts, baselines)
 
     for logits in outputs(forward, stacks(), batch_size):
-        yield _response(logits, *plan.popleft(), baselines)
+        yield _response(logits, *plan.popleft(), baselines, probability)

@@ -1,7 +1,7 @@
 """The heatmaps of one checkpoint, read a few images at a time, with the controls beside them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,8 @@ class Beside:
         masks: bool [all images, height, width], mapped from disk.
         places: int [images], where in both the explained images lie.
         true: bool [images], which of them have a truth.
-        labels: int [images], their true classes.
+        labels: int [images], their true classes; of cases, their labels.
+        present: bool [images], whether a case's label is there; None where an image has one class.
         mean_mask: float32 [height, width], the mean mask of the training images.
     """
 
@@ -36,6 +37,7 @@ class Beside:
     places: np.ndarray
     true: np.ndarray
     labels: np.ndarray
+    present: np.ndarray | None
     mean_mask: Tensor
 
     def of_classes(self, images: np.ndarray, labels: list[int] | None) -> list[str]:
@@ -65,9 +67,11 @@ class Beside:
 class Heatmaps:
     """What the explain stage left for one checkpoint.
 
+    Where an image can have several labels, an "image" here is a case: an image and one of its labels.
+
     Attributes:
         study: the study's name, which fixes the controls.
-        images: one row an image: image_id, group, target.
+        images: one row an image: image_id, group, target; and label, the label that a case is of, if it is one.
         methods: in the study's order; controls that need a map or a grid take the first one's.
         grid: rows and columns of the layer that the first method explains.
         rows: int [methods, images], where in `array` a map lies, or -1 where there is none.
@@ -89,6 +93,11 @@ class Heatmaps:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether images can have several labels."""
+        return "label" in self.images
 
     @property
     def leader(self) -> int:
@@ -141,6 +150,13 @@ class Heatmaps:
         for start in range(0, len(self), CHUNK):
             yield np.arange(start, min(start + CHUNK, len(self)))
 
+    def of_cases(self, images: pd.DataFrame, absent: str) -> "Heatmaps":
+        """The maps of these cases, in their order; one that is not here has `absent` for its reason."""
+        places = cases(self.images).get_indexer(cases(images))
+        rows = np.where(places < 0, -1, self.rows[:, places])
+        flags = np.where(places < 0, absent, self.flags[:, places])
+        return replace(self, images=images, rows=rows, flags=flags, partners=_all_partners(self.study, images, rows))
+
 
 def checked(maps: Tensor) -> Stack:
     """Maps made here, with the reason for each that is degenerate."""
@@ -166,10 +182,12 @@ def read(study: str, folder: Path) -> Heatmaps:
         raise artifacts.ArtifactError(
             f"{path}: {len(index)} rows, and maps.npy of shape {array.shape} beside it; delete both and run again"
         )
-    images = index.drop_duplicates("image_id")[["image_id", "group", "target"]].reset_index(drop=True)
+    key = case_key(index)
+    images = index.drop_duplicates(key)[list(dict.fromkeys(["image_id", "group", "target", *key]))]
+    images = images.reset_index(drop=True)
     methods = tuple(index.method.unique())
-    order = pd.MultiIndex.from_frame(index[["method", "image_id"]])
-    wanted = pd.MultiIndex.from_product([methods, images.image_id])
+    order = pd.MultiIndex.from_arrays([index["method"], cases(index)])
+    wanted = pd.MultiIndex.from_product([methods, cases(images)])
     if not order.is_unique or len(order) != len(wanted):
         raise artifacts.ArtifactError(f"{path}: not one map for each image and method; delete the file and run again")
     places = order.get_indexer(wanted).reshape(len(methods), len(images))
@@ -184,9 +202,28 @@ def read(study: str, folder: Path) -> Heatmaps:
         grid=(int(first.grid_height), int(first.grid_width)),
         rows=rows,
         flags=flags,
-        partners=np.stack([_partners(study, images, of_method >= 0) for of_method in rows]),
+        partners=_all_partners(study, images, rows),
         array=array,
     )
+
+
+def case_key(frame: pd.DataFrame) -> list[str]:
+    """The columns that tell one case from another: the image, and the label where it can have several."""
+    return ["image_id", "label"] if "label" in frame else ["image_id"]
+
+
+def cases(frame: pd.DataFrame) -> pd.Index:
+    """What each row is of, to be looked up: its image, or the pair of its image and label."""
+    key = case_key(frame)
+    return (
+        pd.Index(frame["image_id"])
+        if len(key) == 1
+        else pd.Index(list(frame[key].itertuples(False, None)), tupleize_cols=False)
+    )
+
+
+def _all_partners(study: str, images: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
+    return np.stack([_partners(study, images, of_method >= 0) for of_method in rows])
 
 
 def _partners(study: str, images: pd.DataFrame, made: np.ndarray) -> np.ndarray:
@@ -196,6 +233,11 @@ def _partners(study: str, images: pd.DataFrame, made: np.ndarray) -> np.ndarray:
         chosen = images.iloc[here]
         partners[here] = here[controls.other_images(study, list(chosen.image_id), list(chosen.group))]
     return partners
+
+
+def told_of(images: pd.DataFrame) -> list[str]:
+    """Columns of images, or cases, that their scores carry."""
+    return [column for column in ("image_id", "group", "label") if column in images]
 
 
 def scores(
@@ -208,16 +250,16 @@ def scores(
     """Rows of the score table, without model and seed, for one method's values of some images.
 
     Args:
-        images: image_id and group of each image.
+        images: image_id and group of each image, and the label of a case.
         values: per metric, float [images].
         reasons: why an image has no value for any metric, or "".
         undefined: the reason where a single metric has none.
     """
-    parts = []
+    parts, told = [], told_of(images)
     for metric, value in values.items():
         reason = np.array(reasons, object)
         number = np.where(reason == "", value.numpy(), np.nan)
         reason[(reason == "") & np.isnan(number)] = undefined
-        part = images[["image_id", "group"]].assign(method=method, metric=metric, value=number, reason=reason)
+        part = images[told].assign(method=method, metric=metric, value=number, reason=reason)
         parts.append(part)
     return pd.concat(parts)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from heatproof.score.asking import Case, Forward, on, outputs
+from heatproof.score.asking import Case, Forward, Probability, of_class, on, outputs
 from heatproof.score.baselines import remover
 from heatproof.score.maps import scorable
 from heatproof.score.registry import registry
@@ -71,11 +71,12 @@ def perturbed(
     samples: int,
     baseline: str,
     batch_size: int,
+    probability: Probability = of_class,
 ) -> Iterator[Perturbed]:
     """Ask a model about each image with squares of it removed; all maps are scored by the same answers.
 
     Args:
-        forward, cases: as for `faithfulness.responses`.
+        forward, cases, probability: as for `faithfulness.responses`.
         keys: per image, what its squares are drawn from: study and image_id, equal for all models.
         samples: squares an image.
         baseline: what removed pixels become, see `baselines.remover`.
@@ -99,7 +100,7 @@ def perturbed(
 
     for logits in outputs(forward, stacks(), batch_size):
         target, relevance = plan.popleft()
-        output = logits.masked_fill(~logits.isfinite(), torch.nan).softmax(1)[:, target]
+        output = probability(logits.masked_fill(~logits.isfinite(), torch.nan), target)
         yield Perturbed(output[0] - output[1:], relevance)
 
 

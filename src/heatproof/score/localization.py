@@ -20,6 +20,7 @@ UNDEFINED = "no positive relevance"
 REGIONS = {
     "outside_body": "body",
     "outside_lungs": "lungs",
+    "on_border": "border",
     "inside_cue": "cue",
 }  # the region that a metric needs in place of a truth
 
@@ -229,6 +230,16 @@ def outside_lungs(maps: Tensor | Scene, truth: Truth | None = None) -> Tensor:
     It needs no lesion truth, but a `Truth` with the region `lungs`. NaN where that is empty or not given.
     """
     return _outside(maps, truth, "lungs")
+
+
+@metric("on_border", better="lower")
+def on_border(maps: Tensor | Scene, truth: Truth | None = None) -> Tensor:
+    """Share of the positive relevance on the image's border, where scanners write letters and padding begins.
+
+    Smaller is better; the share of the image that the border takes up is what an even map has. It needs no lesion
+    truth, but a `Truth` with the region `border`.
+    """
+    return 1 - _outside(maps, truth, "border")
 
 
 @metric("inside_cue", better="none")

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heatproof.score.asking import Case, Forward, grouped, on, outputs
+from heatproof.score.asking import Case, Forward, Probability, grouped, of_class, on, outputs
 from heatproof.score.baselines import remover
 from heatproof.score.maps import ranks, scorable
 from heatproof.score.registry import registry
@@ -141,18 +141,30 @@ def _grown(search: _Search, beam: dict[Cells, float], sign: int, width: int) -> 
     return dict(sorted(reached.items(), key=lambda item: (-item[1], item[0]))[:width])
 
 
-def _ask(forward: Forward, questions: list[tuple[_Search, Iterable[Cells]]], batch_size: int) -> None:
+def _ask(
+    forward: Forward,
+    questions: list[tuple[_Search, Iterable[Cells]]],
+    batch_size: int,
+    probability: Probability,
+) -> None:
     """Ask what has not been asked yet."""
     new = [(search, [*dict.fromkeys(s for s in sets if s not in search.answers)]) for search, sets in questions]
     new = [(search, sets) for search, sets in new if sets]
     answers = outputs(forward, (search.variants(sets, batch_size) for search, sets in new), batch_size)
     for (search, sets), logits in zip(new, answers, strict=True):
         logits = logits.masked_fill(~logits.isfinite(), torch.nan)
-        search.answers |= zip(sets, logits.softmax(1)[:, search.target].tolist(), strict=True)
+        search.answers |= zip(sets, probability(logits, search.target).tolist(), strict=True)
 
 
 def orders(
-    forward: Forward, cases: Iterable[Case], *, cells: int, beam: int, baseline: str, batch_size: int
+    forward: Forward,
+    cases: Iterable[Case],
+    *,
+    cells: int,
+    beam: int,
+    baseline: str,
+    batch_size: int,
+    probability: Probability = of_class,
 ) -> Iterator[Orders]:
     """Areas of each map's order of the cells, and of the best and the worst order that a beam search finds.
 
@@ -161,7 +173,7 @@ def orders(
     asked about once, and so is one that a map's order shares with the search.
 
     Args:
-        forward, cases: as for `faithfulness.responses`; `TOGETHER` images are held at a time.
+        forward, cases, probability: as for `faithfulness.responses`; `TOGETHER` images are held at a time.
         cells: of a side of the image.
         beam: width of the search, 1 for greedy.
         baseline: what removed cells become, see `baselines.remover`.
@@ -181,14 +193,14 @@ def orders(
         count = cells * cells
         everything = (1 << count) - 1
         first = [(s, [0, everything, *(p for order in s.orders for p in _prefixes(order))]) for s in searches]
-        _ask(forward, first, batch_size)
+        _ask(forward, first, batch_size, probability)
         beams = {(i, sign): {0: 0.0} for i in range(len(searches)) for sign in (1, -1)}
         for _ in range(count):
             grow = [(searches[i], _children(sets, count)) for (i, _), sets in beams.items()]
             together: dict[int, tuple[_Search, dict]] = {}
             for search, children in grow:
                 together.setdefault(id(search), (search, {}))[1].update(children)
-            _ask(forward, list(together.values()), batch_size)
+            _ask(forward, list(together.values()), batch_size, probability)
             beams = {(i, sign): _grown(searches[i], sets, sign, beam) for (i, sign), sets in beams.items()}
         for i, search in enumerate(searches):
             finite = all(map(_finite, search.answers.values()))

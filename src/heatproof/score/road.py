@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from heatproof import seeds
-from heatproof.score.asking import Case, Forward, on, outputs
+from heatproof.score.asking import Case, Forward, Probability, of_class, on, outputs
 from heatproof.score.imputation import impute
 from heatproof.score.maps import ranks, scorable
 from heatproof.score.registry import registry
@@ -83,9 +83,15 @@ def _variants(pixels: Tensor, maps: Tensor, counts: list[int], noise: Tensor | N
 
 
 def _response(
-    logits: Tensor, target: int, usable: Tensor, counts: list[int], columns: list[int], area: int
+    logits: Tensor,
+    target: int,
+    usable: Tensor,
+    counts: list[int],
+    columns: list[int],
+    area: int,
+    read: Probability,
 ) -> RoadResponse:
-    probability = logits.masked_fill(~logits.isfinite(), torch.nan).softmax(1)[:, target]
+    probability = read(logits.masked_fill(~logits.isfinite(), torch.nan), target)
     curves = torch.full((len(usable), 2, len(columns)), torch.nan, dtype=torch.float64)
     curves[usable] = probability[1:].view(int(usable.sum()), 2, len(counts))[:, :, columns]
     morf, lerf = curves.unbind(1)
@@ -101,6 +107,7 @@ def road_responses(
     batch_size: int,
     noise: float = 0.0,
     keys: Iterable[Key] | None = None,
+    probability: Probability = of_class,
 ) -> Iterator[RoadResponse]:
     """Ask a model about each image with its most, and its least, relevant pixels imputed.
 
@@ -142,7 +149,7 @@ def road_responses(
             yield _variants(pixels, maps[usable.to(maps.device)], counts, _draw(pixels, noise, key) if noise else None)
 
     for logits in outputs(forward, stacks(), batch_size):
-        yield _response(logits, *plan.popleft())
+        yield _response(logits, *plan.popleft(), probability)
 
 
 def _draw(pixels: Tensor, noise: float, key: Key) -> Tensor:

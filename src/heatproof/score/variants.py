@@ -11,7 +11,7 @@ from torch import Tensor
 
 from heatproof import artifacts
 from heatproof.score import controls
-from heatproof.score.heatmaps import Heatmaps, Stack
+from heatproof.score.heatmaps import Heatmaps, Stack, cases
 
 CHUNK = 16  # images read at a time, each with all its variants
 EXTERNAL = "external map: cannot be made again"
@@ -86,17 +86,19 @@ def read(plain: Heatmaps, folder: Path) -> Variants:
     index = artifacts.read_table(path, artifacts.HEATMAPS)
     array = artifacts.read_array(folder / "maps.npy")
     mend = "delete the folder and run again"
-    names, methods, image_ids = (index[column].unique() for column in ("variant", "method", "image_id"))
-    wanted = pd.MultiIndex.from_product([names, methods, image_ids])
-    order = pd.MultiIndex.from_frame(index[["variant", "method", "image_id"]])
+    names, methods = (index[column].unique() for column in ("variant", "method"))
+    of_row = cases(index)
+    asked = of_row.unique()
+    wanted = pd.MultiIndex.from_product([names, methods, asked])
+    order = pd.MultiIndex.from_arrays([index["variant"], index["method"], of_row])
     if not len(index) or not order.is_unique or len(order) != len(wanted):
         raise artifacts.ArtifactError(f"{path}: not one row for each variant, method and image; {mend}")
-    shape = (len(names), len(methods), len(image_ids))
+    shape = (len(names), len(methods), len(asked))
     found = order.get_indexer(wanted).reshape(shape)
     rows, flags = (index[column].to_numpy(kind)[found] for column, kind in (("row", "int64"), ("degenerate", object)))
     if array.shape[1:] != plain.array.shape[1:] or rows.max() >= len(array) or ((rows < 0) & (flags == "")).any():
         raise artifacts.ArtifactError(f"{path}: does not fit maps.npy beside it or the maps above it; {mend}")
-    places = pd.Index(plain.images.image_id).get_indexer(image_ids)
+    places = cases(plain.images).get_indexer(asked)
     if (places < 0).any() or not set(methods) <= set(plain.methods):
         raise artifacts.ArtifactError(f"{path}: an image or a method that has no plain heatmap; {mend}")
     images = plain.images.iloc[places].reset_index(drop=True)

@@ -41,7 +41,7 @@ CHECKS = {
     "differ": claim_checks.differ,
     "outdo": claim_checks.outdo,
 }
-WITHOUT_TRUTH = ("outside_", "inside_")  # how metrics of localization begin that need no lesion's truth
+WITHOUT_TRUTH = ("outside_", "inside_", "on_")  # how metrics of localization begin that need no lesion's truth
 
 
 def check(

@@ -2,8 +2,10 @@
 
 `predictions` is everywhere (model, seed) -> table of test images with columns label, predicted, group and p_0, p_1, ...
 (the probability of each class, as `command.read_predictions` gives it); `classes` are the class names in the order of
-the labels. Without probabilities there are no curves, and what rests on them is NaN. Several folds are pooled: their
-images were tested by different trainings, whose probabilities are taken to mean the same.
+the labels. Where images have several labels, each is held against its absence, and a case of calibration is an image
+and a label: the probability of the label, and whether it is there. Without probabilities there are no curves, and what
+rests on them is NaN. Several folds are pooled: their images were tested by different trainings, whose probabilities are
+taken to mean the same.
 """
 
 from collections.abc import Sequence
@@ -13,6 +15,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from heatproof import labels
 from heatproof.seeds import generator
 from heatproof.stats_tables import CALIBRATION, CONFUSION, ROC
 
@@ -23,9 +26,15 @@ DRAWS = 1000  # of a model whose probabilities are true
 
 
 def confusion(predictions: Predictions, classes: Sequence[str]) -> pd.DataFrame:
-    """Images by true and predicted class, zeros included: columns `CONFUSION`. Classes without an image are no row."""
+    """Images by true and predicted class, zeros included: columns `CONFUSION`. Classes without an image are no row.
+
+    Where images have several labels, `<label>` and `not <label>` of each.
+    """
     rows = []
     for (model, seed), table in predictions.items():
+        if labels.is_multilabel(table):
+            rows += [(model, seed, *row) for row in _of_each_label(table, classes)]
+            continue
         counts = np.zeros((len(classes), len(classes)), int)
         np.add.at(counts, (table["label"].to_numpy(int), table["predicted"].to_numpy(int)), 1)
         for label in np.flatnonzero(counts.sum(1)):
@@ -132,7 +141,7 @@ def confidence(predictions: Predictions, level: float, study: str, seed: int) ->
             sure, right = _confidence(table)
             if not len(sure):
                 break
-            known = {"group": table["group"].to_numpy(), "seed": trained}
+            known = {"group": np.repeat(table["group"].to_numpy(), len(sure) // len(table)), "seed": trained}
             parts.append(pd.DataFrame(known | {"sure": sure, "right": right}))
             rng = generator(study, model, trained, "calibration", seed)
             expected.append(_chance_gap(sure, rng))
@@ -154,11 +163,23 @@ def confidence(predictions: Predictions, level: float, study: str, seed: int) ->
     return found
 
 
+def _of_each_label(table: pd.DataFrame, classes: Sequence[str]) -> list[tuple[str, str, int]]:
+    truth, said = labels.truth(table, len(classes)), labels.predicted(table, len(classes))
+    rows = []
+    for k, name in enumerate(classes):
+        words = {True: name, False: f"not {name}"}
+        for there in (value for value in words if (truth[:, k] == value).any()):
+            of = said[truth[:, k] == there, k]
+            rows += [(words[there], words[answer], int((of == answer).sum())) for answer in words]
+    return rows
+
+
 def _one_vs_rest(table: pd.DataFrame) -> list[tuple[int, np.ndarray, np.ndarray]]:
     """Label, truth (bool [images]) and probability [images] of each class that has images and is not alone."""
-    label, names = table["label"].to_numpy(int), _probabilities(table)
-    found = [(k, label == k, table[name].to_numpy(float)) for k, name in enumerate(names)]
-    return [row for row in found if 0 < row[1].sum() < len(label)]
+    names = _probabilities(table)
+    truth = labels.truth(table, len(names)) if names else np.empty((len(table), 0), bool)
+    found = [(k, truth[:, k], table[name].to_numpy(float)) for k, name in enumerate(names)]
+    return [row for row in found if 0 < row[1].sum() < len(table)]
 
 
 def _probabilities(table: pd.DataFrame) -> list[str]:
@@ -166,10 +187,15 @@ def _probabilities(table: pd.DataFrame) -> list[str]:
 
 
 def _confidence(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The largest probability and whether the prediction is right, [images]; both empty without probabilities."""
+    """The largest probability and whether the prediction is right, [images]; both empty without probabilities.
+
+    Where images have several labels: the probability of each, and whether it is there, [images x labels].
+    """
     names = _probabilities(table)
     if not names:
         return np.empty(0), np.empty(0, bool)
+    if labels.is_multilabel(table):
+        return table[names].to_numpy(float).ravel(), labels.truth(table, len(names)).ravel()
     return table[names].to_numpy(float).max(1), (table["label"] == table["predicted"]).to_numpy(bool)
 
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 ACROSS_SEEDS = {"consistency"}  # families with one score file a model instead of one a (model, seed)
+NOT_OF_ENSEMBLES = {"robustness", "sanity"}  # families that explain changed models or images anew
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     study.add_argument("--methods", nargs="+", help="explanation methods under study")
     study.add_argument("--config", type=json.loads, metavar="JSON", help="section `stats`")
     study.add_argument("--setting", type=json.loads, metavar="JSON", help="what the models were trained from and on")
+    study.add_argument("--ensembles", type=json.loads, metavar="JSON", help="name: combine, models, of ensembles")
     study.add_argument("--score-config", type=json.loads, metavar="JSON", help="section `score`")
     study.add_argument("--cue", type=json.loads, metavar="JSON", help="rate, test_rate and label of a planted cue")
 
@@ -89,29 +91,41 @@ def run_study(args: argparse.Namespace) -> None:
     """Read predictions and scores, test, and write the tables and the summary of a study."""
     import pandas as pd
 
-    from heatproof import artifacts, stats_tables
+    from heatproof import artifacts, labels, stats_tables
+    from heatproof.stats import cases
     from heatproof.stats.study import evaluate
     from heatproof.stats.summary import key_numbers
 
     out, families = artifacts.stats_dir(args.study), args.score_config["families"]
-    primary = args.score_config["primary"]
+    primary, ensembles = args.score_config["primary"], args.ensembles or {}
+    classes = artifacts.read_json(artifacts.data_dir(args.study) / "digest.json")["classes"]
+    predictions = read_predictions(args.study, args.models, args.seeds, args.folds)
+    scores = read_scores(args.study, args.models, args.seeds, args.folds, families, ensembles)
+    kept, shapes = None, read_shapes(args.study, args.folds)
+    if several := labels.is_multilabel(next(iter(predictions.values()))):
+        scores, kept = cases.common(cases.named(scores, classes))
+        families = [family for family in families if kept.get(family, {}).get("kept")]
+        shapes = cases.of_every_label(shapes, classes)
+    trained = [model for model in args.models if model not in ensembles]
     result = evaluate(
         args.study,
-        read_predictions(args.study, args.models, args.seeds, args.folds),
-        read_scores(args.study, args.models, args.seeds, args.folds, families),
-        compared=read_predictions(args.study, args.models, args.seeds, args.random) if args.random else {},
+        predictions,
+        scores,
+        compared=read_predictions(args.study, trained, args.seeds, args.random) if args.random else {},
         simple=read_simple(args.study, args.folds, args.random, args.config),
         folds=len(args.folds),
-        shapes=read_shapes(args.study, args.folds),
-        classes=artifacts.read_json(artifacts.data_dir(args.study) / "digest.json")["classes"],
+        shapes=shapes,
+        classes=classes,
         methods=args.methods,
         primary={family: primary[family] for family in families if family in primary},
         settings=args.config,
         setting=args.setting,
         shortcut=args.cue,
         cue=read_cue(args.study) if args.cue else None,
+        ensembles=ensembles,
+        counts=kept,
     )
-    for name, schema in stats_tables.TABLES.items():
+    for name, schema in (stats_tables.TABLES | (stats_tables.OF_MULTILABEL if several else {})).items():
         table = result.tables.get(name, pd.DataFrame())
         artifacts.write_table(out / f"{name}.csv", table.reindex(columns=list(schema)), schema)
     artifacts.write_json(out / "summary.json", result.summary)
@@ -179,7 +193,7 @@ def read_simple(study, folds, random, settings):
     import numpy as np
     import pandas as pd
 
-    from heatproof import artifacts
+    from heatproof import artifacts, labels
     from heatproof.stats import neighbour
     from heatproof.stats.comparison import RANDOM
     from heatproof.stats.published import split_name
@@ -193,16 +207,38 @@ def read_simple(study, folds, random, settings):
         for fold in names:
             manifest = artifacts.read_manifest(study, fold)
             train, test = (np.flatnonzero(manifest["split"] == part) for part in ("train", "test"))
+            if labels.is_multilabel(manifest):
+                parts.append(_simple_labels(thumbnails, manifest, train, test))
+                continue
             parts.append(
                 manifest.loc[test, ["label", "group"]].assign(
                     **neighbour.answers(thumbnails, manifest["label"].to_numpy(int), train, test)
                 )
             )
         table = pd.concat(parts, ignore_index=True)
+        if labels.is_multilabel(table):
+            found[split] = {(name, 0): of for name, of in table.groupby("answers", sort=False)}
+            continue
         found[split] = {
             (name, 0): table.assign(predicted=table[name]) for name in (neighbour.NEIGHBOUR, neighbour.FREQUENT)
         }
     return found
+
+
+def _simple_labels(thumbnails, manifest, train, test):
+    """Answers of the classifiers of `stats.neighbour` to images of several labels, one below the other."""
+    import pandas as pd
+
+    from heatproof import labels
+    from heatproof.stats import neighbour
+
+    truth = labels.truth(manifest, sum(column.startswith("label_") for column in manifest))
+    parts = []
+    for name, said in neighbour.answers(thumbnails, truth, train, test).items():
+        columns = [labels.multihot("label", truth[test]), labels.multihot("predicted", said)]
+        known = manifest.loc[test, ["group"]].assign(answers=name).reset_index(drop=True)
+        parts.append(pd.concat([known, *columns], axis=1))
+    return pd.concat(parts, ignore_index=True)
 
 
 def read_cue(study):
@@ -236,8 +272,11 @@ def read_shapes(study, folds):
     return pd.DataFrame(rows).reindex(columns=["image_id", *lesions.SHAPE]) if rows else None
 
 
-def read_scores(study, models, seeds, folds, families):
-    """All scores of a study with a column `family`, each file checked for what would spoil a mean."""
+def read_scores(study, models, seeds, folds, families, ensembles=()):
+    """All scores of a study with a column `family`, each file checked for what would spoil a mean.
+
+    Those of several labels an image have a column `label`: which of its labels a score is of.
+    """
     from itertools import product
 
     import pandas as pd
@@ -247,12 +286,15 @@ def read_scores(study, models, seeds, folds, families):
     tables = []
     for family in families:
         for model, seed in product(models, [None] if family in ACROSS_SEEDS else seeds):
+            if model in ensembles and family in NOT_OF_ENSEMBLES:
+                continue
             parts = []
             for fold in folds:
                 path = artifacts.score_path(study, model, family, fold, seed)
                 parts.append(artifacts.read_table(path, artifacts.SCORES).assign(family=family))
                 table = pd.concat(parts)
-                if table.duplicated(["image_id", "method", "metric"]).any():
+                keys = [key for key in ("image_id", "label", "method", "metric") if key in table]
+                if table.duplicated(keys).any():
                     raise artifacts.ArtifactError(f"{path}: an image is scored twice; delete the file and run again")
                 if set(table["model"]) - {model} or (table["value"].isna() != (table["reason"] != "")).any():
                     raise artifacts.ArtifactError(

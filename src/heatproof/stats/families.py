@@ -16,6 +16,7 @@ JUDGED_CONTROLS = {
     "consistency": ("other_image",),
     "robustness": ("other_image",),
     "sanity": ("other_image",),
+    "agreement": CONTROLS,  # each is held against the methods: none agrees with itself
 }
 COMPARED = ("localization", "faithfulness")  # families whose metrics claim the same and are held against each other
 

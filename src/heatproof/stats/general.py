@@ -9,8 +9,13 @@ def judged(summary: dict) -> list[str]:
     return [model for model, row in summary["models"].items() if row["competent"]]
 
 
+def measure(summary: dict) -> str:
+    """What competence is judged by, in words."""
+    return summary["competence"].get("measure", "balanced accuracy")
+
+
 def thresholds(summary: dict) -> tuple[str, str]:
-    """The balanced accuracy that competence asks for, and that of guessing."""
+    """The balanced accuracy (or what `measure` says) that competence asks for, and that of guessing."""
     return shown(summary["competence"]["floor"]), shown(summary["competence"]["chance"])
 
 
@@ -77,10 +82,12 @@ def left_out_sentence(summary: dict) -> str | None:
     names = [model for model, row in summary["models"].items() if not row["competent"]]
     if not names:
         return None
+    if reason := summary["competence"].get("reason"):
+        return f"{joined(names)} {'is' if len(names) == 1 else 'are'} left out of every verdict: {reason}."
     floor, chance = thresholds(summary)
     are, whose = ("is", "its trainings") if len(names) == 1 else ("are", "the trainings of each")
     return (
-        f"{joined(names)} {are} left out of every verdict: the balanced accuracy of at least one of {whose} is not "
+        f"{joined(names)} {are} left out of every verdict: the {measure(summary)} of at least one of {whose} is not "
         f"surely above the floor of {floor} (guessing scores {chance})."
     )
 

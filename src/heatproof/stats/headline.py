@@ -1,7 +1,7 @@
 """The answer to "may anyone believe the heatmaps?" in two or three sentences."""
 
 from heatproof.stats.differences import verdict
-from heatproof.stats.general import groups_sentence, judged, left_out_sentence, thresholds
+from heatproof.stats.general import groups_sentence, judged, left_out_sentence, measure, thresholds
 from heatproof.stats.overview import lead, other_methods, too_few
 from heatproof.stats.sentences import against_controls, evidence, hardest, seen, unjudged, verdicts
 from heatproof.stats.words import claim_of, controls_named, counted, plain, span
@@ -23,8 +23,10 @@ def answer(summary: dict) -> list[dict[str, str]]:
         floor, chance = thresholds(summary)
         text = (
             f"No heatmap of this study can be judged: no model is competent with all its trainings (the low end of "
-            f"each interval of balanced accuracy has to lie above {floor}; guessing scores {chance})."
+            f"each interval of {measure(summary)} has to lie above {floor}; guessing scores {chance})."
         )
+        if reason := summary["competence"].get("reason"):
+            text = f"No heatmap of this study can be judged: {reason}."
         return [{"text": text, "evidence": "models"}]
     method = lead(summary)
     rows, family = _answer(summary, method)

@@ -40,12 +40,16 @@ def nearest(thumbnails: np.ndarray, train: np.ndarray, test: np.ndarray, *, bloc
 
 
 def answers(thumbnails: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
-    """Classifier -> its answers (int [rows of test]) on the rows `test`, having seen the labels of the rows `train`.
+    """Classifier -> its answers on the rows `test`, having seen the labels of the rows `train`; as `labels`.
 
     Args:
         thumbnails: uint8 [images, height, width].
-        labels: int [images], from 0; of equally frequent classes the first is taken.
+        labels: int [images], from 0; of equally frequent classes the first is taken. Or bool [images, labels], where
+            images have several: of these, those that more than half of the training images have.
         train, test: int [images], rows; `train` is not empty.
     """
+    if labels.ndim == 2:
+        most = labels[train].mean(0) > 0.5
+        return {NEIGHBOUR: labels[nearest(thumbnails, train, test)], FREQUENT: np.tile(most, (len(test), 1))}
     frequent = np.bincount(labels[train]).argmax()
     return {NEIGHBOUR: labels[nearest(thumbnails, train, test)], FREQUENT: np.full(len(test), frequent, labels.dtype)}

@@ -14,6 +14,10 @@ from heatproof.stats_tables import PUBLISHED
 
 SIMPLE = (NEIGHBOUR, FREQUENT)
 MEASURES = ("accuracy", "f1_macro")
+OF_LABELS = ("accuracy", "f1_micro", "f1_macro")  # where images have several; then `f1:<label>`
+NOTHING = "none"
+EXPLAINED = ("accuracy", "f1_micro")  # the first that is published is held against the simple classifiers
+CALLED = {"accuracy": "accuracy", "f1_micro": "micro F1"}
 ON_SPLIT = {
     RANDOM: "on a random split",
     "patient": "with each patient's images kept together",
@@ -36,13 +40,18 @@ def published_table(published: dict[str, dict], judged: dict[str, pd.DataFrame],
     Args:
         published: name -> source, accuracy and f1_macro (architecture -> share); where empty, the study's numbers
             stand alone, under the name "".
+            f1_micro and f1 (architecture -> label -> share) where images have several labels: then micro F1 and the F1
+            of each label that is published are measures, too.
         judged: split -> checkpoints and simple classifiers as judged on it.
         models: those of the study, in order.
     """
     rows = []
+    several = any("f1_micro" in found for found in judged.values())
     for name, told in (published or {"": {"source": ""}}).items():
-        for measure in MEASURES:
-            numbers = {known: share for known, share in told.get(measure, {}).items() if share is not None}
+        by_label = _by_label(told)
+        for measure in (*OF_LABELS, *by_label) if several else MEASURES:
+            known_numbers = (told.get(measure) or {}) | by_label.get(measure, {})
+            numbers = {known: share for known, share in known_numbers.items() if share is not None}
             named = {model: _listed(numbers, model) for model in models}
             absent = [known for known in numbers if known not in named.values()]
             for model in [*models, *absent, *SIMPLE]:
@@ -53,13 +62,24 @@ def published_table(published: dict[str, dict], judged: dict[str, pd.DataFrame],
     return pd.DataFrame(rows, columns=list(PUBLISHED))
 
 
+def _by_label(told: dict) -> dict[str, dict[str, float]]:
+    """`f1:<label>` -> architecture -> published F1 of that label."""
+    found: dict[str, dict[str, float]] = {}
+    for model, of in (told.get("f1") or {}).items():
+        for label, share in of.items():
+            found.setdefault(f"f1:{label}", {})[model] = share
+    return found
+
+
 def _listed(numbers: dict[str, float], model: str) -> str | None:
     """The name that a model goes by in a published table, which may leave out the tag of its weights."""
     return next((name for name in (model, model.split(".")[0]) if name in numbers), None)
 
 
 def _measured(rows: pd.DataFrame, measure: str) -> dict:
-    low, high = ENDS[measure]
+    low, high = ENDS.get(measure) or (f"{measure}_low", f"{measure}_high")
+    if measure not in rows:  # a label that the study does not have
+        rows = rows.assign(**dict.fromkeys((measure, low, high), np.nan))
     found = {"value": rows[measure].mean(), "low": rows[low].min(skipna=False), "high": rows[high].max(skipna=False)}
     if rows.empty:
         return found | {"images": pd.NA, "groups": pd.NA, "seeds": pd.NA}
@@ -74,20 +94,27 @@ def published_numbers(published: dict[str, dict], table: pd.DataFrame) -> dict[s
     The share that a nearest neighbour explains is (neighbour - base) / (published - base): accuracies, the published
     one the mean over all architectures of the source, the base that of naming the most frequent class of the training
     images on the same test images. Its interval is that of the neighbour's accuracy. None where what is published
-    does not lie above the base, or the neighbour's interval cannot be had.
+    does not lie above the base, or the neighbour's interval cannot be had. Where no accuracy is published, all of it is
+    of the micro F1, which then is `measure`; without either there is neither share nor sentence.
     """
     found = {}
     for name, told in published.items():
-        shares = list(told["accuracy"].values())
+        measure = next((known for known in EXPLAINED if told.get(known)), None)
+        if measure is None:
+            found[name] = {key: told.get(key, "") for key in ("source", "table", "note")}
+            found[name] |= {"explained": {}, "sentence": ""}
+            continue
+        shares = list(told[measure].values())
         mean = float(np.mean(shares))
-        rows = table[(table["name"] == name) & (table["measure"] == "accuracy")].set_index(["split", "model"])
+        rows = table[(table["name"] == name) & (table["measure"] == measure)].set_index(["split", "model"])
         explained = {
             split: _explained(rows.loc[(split, NEIGHBOUR)], rows.loc[(split, FREQUENT), "value"], mean)
             for split in rows.index.unique("split")
         }
         found[name] = {key: told.get(key, "") for key in ("source", "table", "note")}
-        found[name] |= {"accuracy": mean, "explained": explained}
-        found[name]["sentence"] = _sentence(told["source"], shares, explained)
+        found[name] |= {measure: mean, "explained": explained}
+        found[name] |= {"measure": measure} if measure != "accuracy" else {}
+        found[name]["sentence"] = _sentence(told["source"], shares, explained, measure)
     return found
 
 
@@ -98,10 +125,15 @@ def _explained(neighbour: pd.Series, base: float, mean: float) -> dict:
     return shares | {"neighbour": number(neighbour["value"]), "base": number(base)}
 
 
-def _sentence(source: str, shares: Sequence[float], explained: dict[str, dict]) -> str:
-    parts = [f"{_told(found)} {ON_SPLIT.get(split, split)} {_beside(found)}" for split, found in explained.items()]
+def _sentence(source: str, shares: Sequence[float], explained: dict[str, dict], measure: str) -> str:
+    parts = [
+        f"{_told(found)} {ON_SPLIT.get(split, split)} {_beside(found, measure)}" for split, found in explained.items()
+    ]
+    base = "naming the most frequent class"
+    if measure != "accuracy":
+        base = "naming the labels that more than half of the training images have"
     return (
-        f"Of the accuracy that {source} reports ({span(list(shares))}) above that of naming the most frequent class, a "
+        f"Of the {CALLED[measure]} that {source} reports ({span(list(shares))}) above that of {base}, a "
         f"nearest neighbour on thumbnails, without any network, explains {' and '.join(parts)}."
     )
 
@@ -118,6 +150,8 @@ def _told(found: dict) -> str:
     return f"none of it, {text}," if found["share"] <= 0 else text
 
 
-def _beside(found: dict) -> str:
-    right, base = shown(found["neighbour"]), shown(found["base"])
+def _beside(found: dict, measure: str) -> str:
+    right, base = (NOTHING if found[key] is None else shown(found[key]) for key in ("neighbour", "base"))
+    if measure != "accuracy":
+        return f"({CALLED[measure]} {right}, of those labels {base})"
     return f"(right for {right} of the images, the most frequent class for {base})"

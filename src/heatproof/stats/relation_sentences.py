@@ -27,6 +27,9 @@ SOURCE = (
     "Saporta et al. (2022) found Grad-CAM to fall behind people most where lesions are small or of complex shape, and "
     "to mark the right place better where the model is confident"
 )
+MULTILABEL = "multilabel"
+CASES = {"the true class": "the label", "for the class ": "for the label ", "the other images": "the other cases"}
+CASES |= {"with the class ": "with the label ", ", the class ": ", the label ", "and the class ": "and the label "}
 # the sign of each relation with localization by that finding
 EXPECTED = {"lesion_area": 1, "lesion_elongation": -1, "lesion_solidity": 1, "confidence": 1}
 
@@ -44,8 +47,16 @@ def sentences(table: pd.DataFrame, summary: dict, power: float = 0.8) -> list[di
         for method in summary["methods"]:
             of = table[table["family"] == family]
             texts = _texts(of[of["method"] == method], of[of["method"] == NOISE], summary, family, power)
-            rows += [{"family": family, "method": method, "text": text} for text in texts]
+            rows += [{"family": family, "method": method, "text": _of_cases(text, summary)} for text in texts]
     return rows
+
+
+def _of_cases(text: str, summary: dict) -> str:
+    """Where images have several labels, a heatmap is of a case: an image and one label, there or not."""
+    if summary.get("task") == MULTILABEL:
+        for said, meant in CASES.items():
+            text = text.replace(said, meant)
+    return text
 
 
 def detectable(groups: int, alpha: float, power: float) -> float:

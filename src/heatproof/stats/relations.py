@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from heatproof import labels
 from heatproof.stats.compare import DECIMALS, holm
 from heatproof.stats.groups import as_text
 from heatproof.stats.lesions import SHAPE
@@ -26,15 +27,21 @@ def covariates(
 
     `right` is 1 where the prediction is, `class:<name> against <other>` 1 for images of the one class, 0 of the other,
     `confidence` the probability of the true class, which is what the heatmaps explain; NaN where the predictions have
-    no probabilities.
+    no probabilities. Where images have several labels, all of it is of cases, an image and one of its labels each, by
+    `labels.case_name`: `right` where the label is predicted if and only if it is there, the class is the case's label,
+    `confidence` its probability.
 
     Args:
         predictions: (model, seed) -> columns image_id, label, predicted and p_0, p_1, ...
-        shapes: columns image_id and `lesions.SHAPE`, NaN for other images; None where no image has truth.
+        shapes: columns image_id (the case's, where images have several labels) and `lesions.SHAPE`, NaN for others;
+            None where no image has truth.
         classes: names in the order of the labels.
     """
     parts = []
     for (model, seed), table in predictions.items():
+        if labels.is_multilabel(table):
+            parts.append(_of_cases(table, classes).assign(model=model, seed=seed))
+            continue
         label = table["label"].to_numpy(int)
         part = table[["image_id"]].assign(model=model, seed=seed, right=1.0 * (table["predicted"] == table["label"]))
         part = part.assign(**_contrasts(label, classes))
@@ -46,6 +53,18 @@ def covariates(
     if shapes is not None:
         found = found.merge(shapes, on="image_id", how="left")
     return found[[*KEYS, *(column for column in found if column not in KEYS)]]
+
+
+def _of_cases(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Rows of `covariates` without model and seed: each image with each label, whether it has it or not."""
+    count, names = len(classes), [f"p_{k}" for k in range(len(classes))]
+    label = np.tile(np.arange(count), len(table))
+    ids = [labels.case_name(image, name) for image in table["image_id"] for name in classes]
+    right = labels.truth(table, count) == labels.predicted(table, count)
+    known = set(names) <= set(table)
+    probability = table[names].to_numpy(float) if known else np.full(right.shape, np.nan)
+    found = {"image_id": ids, "right": 1.0 * right.ravel()} | _contrasts(label, classes)
+    return pd.DataFrame(found | {"confidence": probability.ravel()})
 
 
 def _contrasts(label: np.ndarray, classes: Sequence[str]) -> dict[str, np.ndarray]:

@@ -249,9 +249,10 @@ def sentences(summary: dict) -> list[dict[str, str]]:
     families of a method.
     """
     comparison = (summary["comparison"] or {}).get("sentence")
+    of_ensembles = [text for found in summary.get("ensembles", {}).values() for text in found["sentences"]]
     general = {
-        "models": [left_out_sentence(summary), comparison],
-        "data": [groups_sentence(summary)],
+        "models": [left_out_sentence(summary), summary.get("labels", {}).get("sentence"), comparison, *of_ensembles],
+        "data": [groups_sentence(summary), summary.get("cases_sentence")],
         "method": [seeds_sentence(summary), methods_sentence(summary)],
     }
     texts = [_told("general", "", text, place) for place, found in general.items() for text in found if text]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from heatproof.stats import claims, classification, families, relation_sentences, relations
+from heatproof import labels
+from heatproof.stats import cases, claims, classification, families, findings, multilabel, relation_sentences, relations
 from heatproof.stats import summary as numbers
 from heatproof.stats.accuracy_relation import accuracy_and
 from heatproof.stats.agreement import by_family
@@ -15,6 +16,7 @@ from heatproof.stats.competence import judge as judge_checkpoint
 from heatproof.stats.cue import cue_table
 from heatproof.stats.cue_sentences import cue_numbers
 from heatproof.stats.design import Design
+from heatproof.stats.ensembles import ensemble_numbers
 from heatproof.stats.gather import gather
 from heatproof.stats.general import comparison_sentence, seeds_sentence
 from heatproof.stats.groups import compact, count_missing, group_means, seed_group_means
@@ -27,8 +29,10 @@ from heatproof.stats.tables import in_order, metrics_table, scores_in_order
 from heatproof.stats.words import unit
 
 # (model, seed) -> test predictions of one checkpoint, or of those of all its folds: columns image_id, label, predicted,
-# group, p_0, p_1, ...
+# group, p_0, p_1, ..., or where images have several labels label_0, ..., predicted_0, ... in place of the first two
 Predictions = dict[tuple[str, int], pd.DataFrame]
+
+NO_LABEL = "no label has test images of {0} {1} with it and of as many without it"
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ def evaluate(
     setting: dict,
     shortcut: dict | None = None,
     cue: pd.Series | None = None,
+    ensembles: dict[str, dict] | None = None,
+    counts: dict[str, dict[str, int]] | None = None,
 ) -> Statistics:
     """All statistics of a study.
 
@@ -91,37 +97,56 @@ def evaluate(
         setting: what the models were trained from and on, as `setting.setting_numbers` takes it.
         shortcut: rate, test_rate and label of a cue that was planted, None where none was.
         cue: image_id -> whether it is there, where one was planted.
+        ensembles: name -> combine and models. They stand in `predictions` and `scores` like models, are described like
+            them, and are no level of any test.
+        counts: family -> cases (an image and a label) kept and left out, where images have several labels.
 
     Raises:
         ValueError: a primary metric or a method has no scores.
     """
-    models = list(dict.fromkeys(model for model, _ in predictions))
+    ensembles, everyone = ensembles or {}, list(dict.fromkeys(model for model, _ in predictions))
+    models = [model for model in everyone if model not in ensembles]
+    trained_alone = {key: table for key, table in predictions.items() if key[0] in models}
     seeds = list(dict.fromkeys(seed for _, seed in predictions))
-    scores = scores_in_order(compact(scores), methods, models)
+    scores = scores_in_order(compact(scores), methods, everyone)
     _check_names(scores, methods, primary)
+    first = next(iter(predictions.values()))
+    known = None
+    if labels.is_multilabel(first):
+        known = multilabel.known_labels(first, classes, settings.get("min_patients", multilabel.MIN_PATIENTS))
 
-    checkpoints = judge_checkpoints(predictions, len(classes), settings)
-    areas, errors = classification.auroc(predictions), classification.calibration_error(predictions)
-    keys = list(zip(checkpoints["model"], checkpoints["seed"], strict=True))
-    checkpoints = checkpoints.assign(
-        auroc=[areas[key] for key in keys], calibration_error=[errors[key] for key in keys]
+    def judge(predictions: Predictions) -> pd.DataFrame:
+        if known is None:
+            return judge_checkpoints(predictions, len(classes), settings)
+        return multilabel.judge_checkpoints(predictions, known, settings, study)[0]
+
+    checkpoints, by_label, measures = (
+        (judge(predictions), None, None)
+        if known is None
+        else multilabel.judge_checkpoints(predictions, known, settings, study)
     )
+    errors = classification.calibration_error(predictions)
+    keys = list(zip(checkpoints["model"], checkpoints["seed"], strict=True))
+    if known is None:
+        areas = classification.auroc(predictions)
+        checkpoints = checkpoints.assign(auroc=[areas[key] for key in keys])
+    checkpoints = checkpoints.assign(calibration_error=[errors[key] for key in keys])
     competence = numbers.competence_numbers(checkpoints, models)
     competent = [model for model in models if competence[model]["competent"]]
 
     per_seed, missing = seed_group_means(scores), count_missing(scores)
-    random = judge_checkpoints(compared, len(classes), settings) if compared else checkpoints[:0]
-    comparison = comparison_table(checkpoints if compared else checkpoints[:0], random, settings["group_kind"])
+    random = judge(compared) if compared else checkpoints[:0]
+    beside_random = checkpoints[checkpoints["model"].isin(models)] if compared and _counts(known) else checkpoints[:0]
+    comparison = comparison_table(beside_random, random if _counts(known) else random[:0], settings["group_kind"])
     published = {name: told for name, told in (settings.get("published") or {}).items() if told}
-    judged = {split: judge_checkpoints(answers, len(classes), settings) for split, answers in simple.items()}
+    judged = {split: judge(answers) for split, answers in simple.items()}
     trained = {split_name(settings): checkpoints, RANDOM: random} if compared else {split_name(settings): checkpoints}
     judged = {split: pd.concat([trained[split], found]) for split, found in judged.items()}
-    beside = published_table(published, judged, models)
+    beside = published_table(published, judged, everyone)
     order = [*methods, *families.CONTROLS, *families.YARDSTICKS]
-    metrics = metrics_table(group_means(per_seed), missing, settings["interval"], order, models, per_seed)
+    metrics = metrics_table(group_means(per_seed), missing, settings["interval"], order, everyone, per_seed)
 
-    first = next(iter(predictions.values()))
-    present = first["label"].nunique()
+    chance = multilabel.CHANCE if known is not None else 1 / first["label"].nunique()
     summary = {
         "study": study,
         "classes": len(classes),
@@ -135,7 +160,7 @@ def evaluate(
         "interval": settings["interval"],
         "test": settings["test"],
         "power": settings["power"],
-        "competence": {"chance": 1 / present, "floor": 1 / present + settings["competence_margin"]},
+        "competence": {"chance": chance, "floor": chance + settings["competence_margin"]},
         "checkpoints": numbers.checkpoint_numbers(checkpoints),
         "models": competence,
         "left_out": [model for model in models if model not in competent],
@@ -146,6 +171,11 @@ def evaluate(
         "refused": numbers.refusals(scores, methods, models),
         "agreement": by_family(scores, competent, methods, primary),
     }
+    if known is not None:
+        summary |= {"task": "multilabel", "labels": known.numbers(unit(summary))}
+        summary |= {"cases": counts or {}, "cases_sentence": cases.sentence(counts or {})}
+        summary["competence"] |= {"measure": "macro AUROC"}
+        summary["competence"] |= {} if _counts(known) else {"reason": NO_LABEL.format(known.least, unit(summary))}
     design = Design(
         models=competent,
         methods=list(methods),
@@ -158,7 +188,7 @@ def evaluate(
     summary |= found
     if shortcut:
         label = list(classes).index(shortcut["label"] or classes[-1])
-        tables["cue"] = cue_table(predictions, scores, cue, label, methods, settings)
+        tables["cue"] = cue_table(trained_alone, scores, cue, label, methods, settings)
         summary["cue"] = cue_numbers(tables["cue"], shortcut, classes, methods, settings, unit(summary))
     checked = claims.check(
         settings["claims"],
@@ -173,13 +203,31 @@ def evaluate(
         refused=summary["refused"],
         cue=tables.get("cue"),
     )
-    tables["claims"] = pd.DataFrame(checked)
+    asked = settings.get("findings") or {}
+    found_rows, told = findings.check(asked, scores, per_seed, models, len(seeds), design, unit(summary))
+    summary |= {"findings": told} if told else {}
+    tables["claims"] = pd.DataFrame([*checked, *found_rows])
     summary["claims"] = numbers.records(tables["claims"])
 
-    covariates = relations.covariates(predictions, shapes, classes)
+    covariates = relations.covariates(trained_alone, shapes, classes)
     tables["relations"] = relations.relations(scores, covariates, methods, competent, primary, settings)
     summary["accuracy_relations"] = accuracy_and(study, checkpoints, per_seed, methods, competent, primary, settings)
 
+    if ensembles:
+        summary["ensembles"] = ensemble_numbers(
+            ensembles,
+            numbers.competence_numbers(checkpoints, list(ensembles)),
+            predictions,
+            per_seed,
+            study=study,
+            classes=len(classes),
+            called="accuracy" if known is None else "micro F1",
+            methods=methods,
+            primary=primary,
+            lower=design.lower,
+            settings=settings,
+            unit=unit(summary),
+        )
     summary["overview"], summary["lead"] = overview(summary), lead(summary)
     if summary["comparison"]:
         summary["comparison"]["sentence"] = comparison_sentence(summary)
@@ -194,11 +242,18 @@ def evaluate(
         "roc": classification.roc(predictions, classes),
         "calibration": classification.calibration(predictions),
         "metrics": metrics,
-        "missing": in_order(missing, order, models),
+        "missing": in_order(missing, order, everyone),
         "comparison": comparison,
         "published": beside,
     }
+    if known is not None:
+        tables |= {"labels": by_label, "multilabel": measures}
     return Statistics(tables, summary)
+
+
+def _counts(known: multilabel.Labels | None) -> bool:
+    """Whether there is a label to judge by; always where an image has one class."""
+    return known is None or bool(known.counted.any())
 
 
 def _check_names(scores: pd.DataFrame, methods: Sequence[str], primary: dict[str, str]) -> None:

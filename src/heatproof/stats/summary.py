@@ -31,20 +31,17 @@ def checkpoint_numbers(checkpoints: pd.DataFrame) -> list[dict]:
     """Every checkpoint with its accuracies and intervals, as judged."""
     named = ("model", "seed", "competent", "images", "groups")
     return [
-        {key: value if key in named else number(value) for key, value in row.items()}
+        {key: value if key in named else number(value) for key, value in row.items() if not key.startswith("f1:")}
         for row in checkpoints.to_dict("records")
     ]
 
 
 def competence_numbers(checkpoints: pd.DataFrame, models: Sequence[str]) -> dict[str, dict]:
     """Model -> means over its checkpoints of the accuracies; competent if every checkpoint is."""
+    means = ("accuracy", "balanced_accuracy", "f1_macro")
+    means += ("f1_micro", "auroc") if "f1_micro" in checkpoints else ()
     return {
-        model: {
-            "accuracy": number(rows["accuracy"].mean()),
-            "balanced_accuracy": number(rows["balanced_accuracy"].mean()),
-            "f1_macro": number(rows["f1_macro"].mean()),
-            "competent": bool(rows["competent"].all()),
-        }
+        model: {name: number(rows[name].mean()) for name in means} | {"competent": bool(rows["competent"].all())}
         for model in models
         for rows in [checkpoints[checkpoints["model"] == model]]
     }
@@ -140,7 +137,10 @@ def key_numbers(summary: dict) -> dict:
         for family, methods in summary["pairs"].items()
     }
     return {
-        "balanced_accuracy": {model: round(row["balanced_accuracy"], 4) for model, row in summary["models"].items()},
+        "balanced_accuracy": {
+            model: None if row["balanced_accuracy"] is None else round(row["balanced_accuracy"], 4)
+            for model, row in summary["models"].items()
+        },
         "score": scores,
         "models_that_beat_the_controls": better,
         "pairs_told_apart": apart,

@@ -16,6 +16,7 @@ CLAIMS = {
     "faithfulness": "single out what the model uses better than",
     "consistency": "agree between training seeds more closely than",
     "robustness": "agree between an image and its changed copies more closely than",
+    "agreement": "agree with those of the other methods more closely than",
     "sanity": "change when the model's weights are randomized: they end up less like the originals than",
 }
 # what is said where a family's control does better; elsewhere that they `do worse than` it
@@ -31,10 +32,17 @@ METRIC_NAMES = {
     "inside_cue": "heat on the mark",
     "outside_body": "heat outside the body",
     "outside_lungs": "heat outside the lungs",
+    "on_border": "heat on the border",
+    "rank_correlation_methods": "rank correlation with the maps of other methods",
+    "iou_methods": "IoU with the maps of other methods",
 }
 CLASSLESS = ("attention_rollout", "eigencam")  # methods that ask for no class
 ZERO = 1e-12  # below it a number is what rounding left of zero
-OUTSIDE = {"outside_lungs": "keep to the lungs better than", "outside_body": "keep to the body better than"}
+OUTSIDE = {
+    "outside_lungs": "keep to the lungs better than",
+    "outside_body": "keep to the body better than",
+    "on_border": "keep off the border better than",
+}
 REASONS = {
     "no truth": "no image of this study has a marked region",
     "one seed": "that takes at least two training seeds",
@@ -50,7 +58,7 @@ def expected(reason: str) -> bool:
 
 def control_name(name: str, family: str = "") -> str:
     """A control in words; one that a user brought goes by its own name."""
-    if name == "other_image" and family in ("localization", "faithfulness"):
+    if name == "other_image" and family in ("localization", "faithfulness", "agreement"):
         return "the heatmap of another image"
     return CONTROL_NAMES.get(name, name)
 

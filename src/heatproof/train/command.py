@@ -10,12 +10,14 @@ import torch
 
 from heatproof import artifacts
 from heatproof.errors import InputError
+from heatproof.labels import truth
 from heatproof.progress import line
 from heatproof.seeds import derive
 from heatproof.train.labels import shuffled
 from heatproof.train.layers import find_target_layer
 from heatproof.train.loop import best_epoch, train
 from heatproof.train.model import Classifier, ImageSet, build, load, pick_device, predict, prepare, save
+from heatproof.train.predictions import classified, labelled
 from heatproof.train.resume import Resume
 
 
@@ -39,7 +41,8 @@ def run(args: argparse.Namespace) -> None:
     facts = artifacts.read_json(source / "digest.json")
     manifest = artifacts.read_manifest(args.study, args.fold)
     pixels = artifacts.read_array(source / "pixels.npy")
-    labels = torch.tensor(manifest["label"].to_numpy("int64"))
+    several = facts.get("task") == "multilabel"
+    labels = _labels(manifest, len(facts["classes"]) if several else None)
     memorize = args.fold.startswith(artifacts.SHUFFLED)
     if memorize:
         labels = shuffled(labels, np.flatnonzero(manifest["split"] == "train"), *key)
@@ -73,7 +76,12 @@ def run(args: argparse.Namespace) -> None:
     folder = artifacts.model_dir(args.study, args.model, args.seed, args.fold)
     held_out = images("val", "test")
     logits = predict(model.to(device), held_out, compute["batch_size"], device)
-    _write_predictions(folder / "predictions.parquet", manifest.iloc[held_out.rows], logits)
+    tested = manifest.iloc[held_out.rows]
+    if several:
+        table, thresholds = labelled(tested, logits.double().sigmoid().numpy())
+    else:
+        table, thresholds = classified(tested, logits.double().softmax(1).numpy()), None
+    artifacts.write_table(folder / "predictions.parquet", table, artifacts.PREDICTIONS)
     artifacts.write_table(
         folder / "history.csv", pd.DataFrame(history, columns=list(artifacts.HISTORY)), artifacts.HISTORY
     )
@@ -90,6 +98,7 @@ def run(args: argparse.Namespace) -> None:
             "epochs": recipe["epochs"],
             "best_epoch": best_epoch(history),
             "sha256": artifacts.digest(folder / "model.safetensors"),
+            **({"task": facts["task"], "thresholds": thresholds} if several else {}),
         },
     )
     resume.clear()
@@ -127,10 +136,8 @@ def _moments(images: ImageSet) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.tensor(mean).float(), torch.tensor(np.sqrt(np.maximum(square - mean**2, 1e-6))).float()
 
 
-def _write_predictions(path: Path, manifest: pd.DataFrame, logits: torch.Tensor) -> None:
-    probabilities = logits.double().softmax(1).numpy()
-    frame = manifest[["image_id", "split", "label"]].reset_index(drop=True)
-    frame["predicted"] = probabilities.argmax(1)
-    for index in range(probabilities.shape[1]):
-        frame[f"p_{index}"] = probabilities[:, index]
-    artifacts.write_table(path, frame, artifacts.PREDICTIONS)
+def _labels(manifest: pd.DataFrame, classes: int | None) -> torch.Tensor:
+    """int64 [images], or bool [images, classes] where an image can have several labels."""
+    if classes is not None:
+        return torch.from_numpy(truth(manifest, classes))
+    return torch.tensor(manifest["label"].to_numpy("int64"))

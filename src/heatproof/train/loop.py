@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from timm.optim import create_optimizer_v2
 from timm.scheduler import CosineLRScheduler
 from torch import Tensor
@@ -16,6 +15,7 @@ from heatproof.memory import fitting
 from heatproof.seeds import derive
 from heatproof.train.augment import augment
 from heatproof.train.model import Classifier, ImageSet, predict
+from heatproof.train.objective import objective
 from heatproof.train.resume import Resume
 
 
@@ -32,7 +32,7 @@ def train(
     tell: Callable[[str], None] = lambda text: None,
 ) -> list[dict[str, float]]:
     """Train in place and leave the model at its best epoch: highest balanced accuracy on the validation
-    images, the lower loss where two are equal.
+    images (of several labels, their mean), the lower loss where two are equal.
 
     Every epoch draws from its own seed, so that a training which goes on from a saved epoch gives the
     same bytes as one that was not stopped.
@@ -63,7 +63,7 @@ def train(
         warmup_lr_init=recipe["lr"] / 100,
         t_in_epochs=False,
     )
-    weights = class_weights(images.labels, model.net.num_classes).to(device) if recipe["balance"] else None
+    aim = objective(images.labels, model.net.num_classes, recipe["balance"])
     own = f"train.models.{key[1]}"  # where a user sets it for this model alone
     size_key = f"train.batch_size or {own}.batch_size"
     mend = f"lower train.lr or {own}.lr ({recipe['lr']}) in params.yaml or the study's file"
@@ -72,7 +72,7 @@ def train(
         """Loss and norm of the gradient."""
         inputs = augment(images.inputs(rows.numpy(), device), draw, **recipe["augment"])
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss = F.cross_entropy(model(inputs), images.labels[rows].to(device), weight=weights)
+            loss = aim.loss(model(inputs), images.labels[rows].to(device))
         optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe["clip_norm"])
@@ -99,7 +99,7 @@ def train(
                 if not math.isfinite(found):
                     raise InputError(f"the {what} is {found} in epoch {epoch + 1}: {mend}")
             total += loss
-        val_loss, accuracy = evaluate(model, validation, eval_batch_size, device)
+        val_loss, accuracy = aim.evaluate(predict(model, validation, eval_batch_size, device), validation.labels)
         if not math.isfinite(val_loss):  # the last step can spoil weights, and no loss after it would say so
             raise InputError(f"the loss on the validation images is {val_loss} after epoch {epoch + 1}: {mend}")
         lr = optimizer.param_groups[0]["lr"]
@@ -127,21 +127,6 @@ def best_epoch(history: list[dict[str, float]]) -> int:
     if not history:
         return 0
     return max(history, key=lambda row: (row["val_balanced_accuracy"], -row["val_loss"]))["epoch"]
-
-
-def class_weights(labels: Tensor, classes: int) -> Tensor:
-    """Weights, float [classes], with which every class counts the same; their mean over the images is 1."""
-    counts = torch.bincount(labels, minlength=classes).clamp(min=1)
-    return len(labels) / ((counts > 0).sum() * counts.float())
-
-
-def evaluate(model: Classifier, images: ImageSet, batch_size: int, device: torch.device) -> tuple[float, float]:
-    """Mean cross-entropy and balanced accuracy (mean recall of the classes that are there)."""
-    labels = images.labels
-    logits = predict(model, images, batch_size, device)
-    right = (logits.argmax(1) == labels).double()
-    recalls = [right[labels == label].mean() for label in labels.unique()]
-    return F.cross_entropy(logits, labels).item(), torch.stack(recalls).mean().item()
 
 
 def _save(resume: Resume, model: Classifier, optimizer, history: list, best: dict[str, Tensor]) -> None:

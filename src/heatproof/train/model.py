@@ -18,7 +18,8 @@ class Classifier(nn.Module):
     """A timm network with its normalization inside.
 
     Forward takes pixels, float [batch, 1 or 3, height, width] in [0, 1], and returns logits
-    [batch, classes]. One channel is repeated to three.
+    [batch, classes]. One channel is repeated to three. The auxiliary outputs that some networks give behind their
+    logits while they are trained (an Inception that is built with them) are left.
     """
 
     def __init__(self, net: nn.Module, mean: Tensor, std: Tensor):
@@ -28,7 +29,8 @@ class Classifier(nn.Module):
         self.register_buffer("std", std.view(1, -1, 1, 1))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.net((pixels.expand(-1, 3, -1, -1) - self.mean) / self.std)
+        answer = self.net((pixels.expand(-1, 3, -1, -1) - self.mean) / self.std)
+        return answer[0] if self.training and isinstance(answer, tuple) else answer
 
 
 def build(name: str, classes: int, size: int, *, pretrained: bool = False) -> Classifier:
@@ -92,6 +94,8 @@ def load(name: str, classes: int, size: int, weights: Path) -> Classifier:
             f"safetensors.torch.save_file(model.state_dict(), path)"
         ) from error
     target = model if any(key.startswith("net.") for key in tensors) else model.net
+    own = target.state_dict()  # an Inception's auxiliary head helps its training alone: timm builds it without one
+    tensors = {key: value for key, value in tensors.items() if "AuxLogits." not in key or key in own}
     try:
         target.load_state_dict(tensors)
     except RuntimeError as error:
@@ -127,7 +131,7 @@ class ImageSet(NamedTuple):
 
     pixels: np.ndarray  # uint8 [all images, channels, height, width]
     rows: np.ndarray  # int64 [images]
-    labels: Tensor  # int64 [images]
+    labels: Tensor  # int64 [images], or bool [images, classes] where one can have several
 
     def inputs(self, chosen: np.ndarray | slice, device: torch.device) -> Tensor:
         """Float [chosen, channels, height, width] in [0, 1]."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from heatproof.data.audit.duplicates import conflicts, count_duplicates, count_pairs, list_pairs, pair_kinds
+from heatproof.data.audit.labels import probed
 from heatproof.data.audit.leaks import TEST, TRAIN, VAL, Neighbours, leak_rate, neighbours, random_leaks
 from heatproof.data.audit.material import Material, Settings
 from heatproof.data.audit.probes import (
@@ -62,7 +63,7 @@ def audit(material: Material, settings: Settings, key: tuple[str | int, ...]) ->
     rng = generator("leaks", *key)
     drawn = random_leaks(labels, settings.three_shares, found, [threshold, *settings.sweep], settings.draws, rng)
     probes, sweep = _probes_and_sweep(material, groups, every, floor, drawn[:, 1:], settings, key)
-    counts = np.bincount(labels, minlength=len(material.classes)).tolist()
+    counts = material.held.sum(0).tolist()
     result = {
         "images": len(labels),
         "groups": len(pd.unique(material.groups)),
@@ -70,8 +71,8 @@ def audit(material: Material, settings: Settings, key: tuple[str | int, ...]) ->
         "split_by": material.split_by,
         "patients_known": material.patients_known,
         "threshold": threshold,
-        "classes": list(material.classes),
-        "counts": dict(zip(material.classes, counts, strict=True)),
+        "classes": list(material.names),
+        "counts": dict(zip(material.names, counts, strict=True)),
         "duplicates": {
             "bytes": count_duplicates(material.sha256, labels),
             "pixels": count_duplicates(material.pictures, labels),
@@ -87,6 +88,9 @@ def audit(material: Material, settings: Settings, key: tuple[str | int, ...]) ->
         "nonsquare": nonsquare(material, groups, settings, key),
         "truth_lost": truth_lost(material),
     }
+    if material.truth is not None:
+        result |= {"task": "multilabel", "sets": len(material.classes)}
+        result["probed"] = [material.names[label] for label in probed(material.truth, groups, settings.folds)]
     return result, list_pairs(material, pairs, kinds)
 
 
@@ -103,9 +107,9 @@ def _probes_and_sweep(
 
     leaks: of random splits [draws, thresholds of the sweep].
     """
-    labels = material.labels
+    labels = asked(material, groups, settings)
     dealt = deal_both(labels, groups, material.classes, settings.folds, *key)
-    swept = [sweep_row(material, every, each, floor, settings, key) for each in settings.sweep]
+    swept = [sweep_row(material, labels, every, each, floor, settings, key) for each in settings.sweep]
     every_folds = [*dealt.values(), *(folds for _, folds in swept)]
     predicted = neighbour_labels(material.raw.thumbnails, labels, every_folds)
     nearest = {"raw": predicted[: len(dealt)]}
@@ -123,6 +127,13 @@ def _probes_and_sweep(
         for (row, _), leak, guesses in zip(swept, leaks.T, predicted[len(dealt) :], strict=True)
     ]
     return probes, sweep
+
+
+def asked(material: Material, groups: np.ndarray, settings: Settings) -> np.ndarray:
+    """What the probes tell: the class of each image; of several labels an image those that enough groups have."""
+    if material.truth is None:
+        return material.labels
+    return material.truth[:, probed(material.truth, groups, settings.folds)]
 
 
 def _leak(split: np.ndarray, found: Neighbours, threshold: float) -> float | None:
@@ -148,13 +159,12 @@ def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: t
     odd = (material.raw.facts["width"] != material.raw.facts["height"]).to_numpy()
     if not odd.any():
         return None
-    names = np.array(material.classes, object)[material.labels[odd]]
-    asked = np.isin(material.labels, np.unique(material.labels[odd]))
-    labels, units = odd[asked].astype(int), groups[asked]
+    among = np.isin(material.labels, np.unique(material.labels[odd]))
+    labels, units = odd[among].astype(int), groups[among]
     dealt = deal_both(labels, units, ["square", "not square"], settings.folds, *key, "nonsquare")
     result = {
         "images": int(odd.sum()),
-        "by_class": {name: int((names == name).sum()) for name in material.classes},
+        "by_class": dict(zip(material.names, material.held[odd].sum(0).tolist(), strict=True)),
         "groups": len(pd.unique(groups[odd])),
     }
     folds = dealt["grouped"]
@@ -165,17 +175,19 @@ def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: t
         "outside": ("outside", "preprocessed", outside_features(material.fitted)),
     }.items():
         name = {"probe": probe, "stage": stage, "split": "grouped"}
-        why = folds if isinstance(folds, str) else "" if np.ptp(features[asked], axis=0).any() else CONSTANT[probe]
+        why = folds if isinstance(folds, str) else "" if np.ptp(features[among], axis=0).any() else CONSTANT[probe]
         if why:
             result[f"probe_{which}"] = name | missing(why, labels, units)
             continue
         rng = generator("nonsquare", *key, which)
-        predicted = predict(features[asked], labels, folds)
+        predicted = predict(features[among], labels, folds)
         result[f"probe_{which}"] = name | measure(labels, predicted, units, settings.bootstrap, rng)
     return result
 
 
 def _accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
+    if labels.ndim == 2:
+        return float(np.mean([_accuracy(*pair) for pair in zip(labels.T, predicted.T, strict=True)]))
     return float(np.mean([(predicted[labels == label] == label).mean() for label in np.unique(labels)]))
 
 

@@ -17,7 +17,9 @@ class Material:
     use keeps together, patient, lookalike or random, None where that is not known; patients_known: look-alikes are
     then clustered as whole patients; truth_kept: share of the truth's area that preprocessing left, NaN without truth,
     None where no truth is read; splits: train, val or test by fold (`fold0`, ...; `random0`, ...); raw, fitted: the
-    images as they came and after preprocessing.
+    images as they came and after preprocessing; label_names, truth: of a multilabel study the labels, and which of them
+    each image has, bool [images, labels]: `classes` then are the sets of labels that images have, and `labels` are
+    theirs. None where an image has one class.
     """
 
     image_ids: np.ndarray
@@ -33,6 +35,18 @@ class Material:
     patients_known: bool = False
     truth_kept: np.ndarray | None = None
     splits: dict[str, np.ndarray] = field(default_factory=dict)
+    label_names: list[str] | None = None
+    truth: np.ndarray | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """What images are counted by: classes, or labels, of which an image may have several."""
+        return self.classes if self.label_names is None else self.label_names
+
+    @property
+    def held(self) -> np.ndarray:
+        """Which of `names` each image has, bool [images, names]."""
+        return self.labels[:, None] == np.arange(len(self.classes)) if self.truth is None else self.truth
 
     @property
     def used(self) -> dict[str, np.ndarray]:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from heatproof.bootstrap import balanced_accuracy, confusion_by_group, percentile_interval, resample
+from heatproof.data.audit.labels import deal_label_folds, one_by_one
 from heatproof.data.audit.trivial import TooFewGroups, deal_folds, linear_predictions, nearest_rows
 from heatproof.seeds import generator
 
@@ -53,6 +54,8 @@ def folds_or_why(
 ) -> np.ndarray | str:
     """Folds of whole groups, or in words why there are none."""
     try:
+        if labels.ndim == 2:
+            return deal_label_folds(labels, groups, folds, *key)
         return deal_folds(labels, groups, folds, classes, *key)
     except TooFewGroups as error:
         return str(error)
@@ -84,7 +87,7 @@ def probe_stage(
         stage: raw or preprocessed.
         nearest: by split, what `neighbour_labels` gives.
         dealt: by split, folds or why there are none.
-        labels, groups: int and any [images].
+        labels, groups: int and any [images]; labels bool [images, labels] where an image may have several.
         draws: of the bootstrap.
         key: what random numbers are keyed by.
 
@@ -108,13 +111,21 @@ def probe_stage(
 
 def predict(features: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """Predictions of the linear model; its penalty, the number of features, serves 30 as well as 768 of them."""
+    if labels.ndim == 2:
+        return np.stack([predict(features, column, folds) for column in labels.T], 1)
     return linear_predictions(features, labels, folds, alpha=float(max(1, features.shape[1])))
 
 
 def measure(
     labels: np.ndarray, predicted: np.ndarray, groups: np.ndarray, draws: int, rng: np.random.Generator
 ) -> dict:
-    """Balanced accuracy with the interval of a bootstrap over groups, chance, and the number of groups."""
+    """Balanced accuracy with the interval of a bootstrap over groups, chance, and the number of groups.
+
+    Of several labels an image: the mean of their balanced accuracies.
+    """
+    chance = chance_of(labels)
+    if labels.ndim == 2:
+        labels, predicted, groups = one_by_one(labels, predicted, groups=groups)
     present = np.unique(labels)
     codes, guesses = np.searchsorted(present, labels), np.searchsorted(present, predicted)
     counts = confusion_by_group(codes, guesses, groups, len(present))
@@ -125,16 +136,21 @@ def measure(
         "balanced_accuracy": float(balanced_accuracy(counts.sum(0), every)),
         "low": None if np.isnan(low) else low,
         "high": None if np.isnan(high) else high,
-        "chance": 1 / len(present),
+        "chance": chance,
         "groups": len(counts),
         "reason": "" if len(drawn) else "too few groups for an interval",
     }
 
 
+def chance_of(labels: np.ndarray) -> float:
+    """Balanced accuracy of guessing a class, or whether a label is there."""
+    return 0.5 if labels.ndim == 2 else 1 / len(np.unique(labels))
+
+
 def missing(reason: str, labels: np.ndarray, groups: np.ndarray) -> dict:
     """What `measure` gives where nothing can be measured."""
     none = dict.fromkeys(("balanced_accuracy", "low", "high"))
-    return none | {"chance": 1 / len(np.unique(labels)), "groups": len(pd.unique(groups)), "reason": reason}
+    return none | {"chance": chance_of(labels), "groups": len(pd.unique(groups)), "reason": reason}
 
 
 def shape_features(view: View) -> np.ndarray:

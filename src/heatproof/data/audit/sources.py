@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from heatproof import artifacts
+from heatproof.data.audit.labels import label_sets
 from heatproof.data.audit.material import Material
 from heatproof.data.audit.numbers import counted
 from heatproof.data.audit.probes import View
 from heatproof.data.preprocess import margins, preprocess, thumbnail, to_uint8
 from heatproof.errors import InputError
+from heatproof.labels import is_multilabel, truth
 from heatproof.progress import steps
 
 EDGES = ("top", "bottom", "left", "right")
@@ -41,10 +43,15 @@ def read_study(study: str, group_kind: str, split_by: str | None = None, patient
     for row, image in enumerate(steps(pixels, len(pixels), f"{study}: preprocessed images")):
         fitted.add(row, image)
     known = pd.concat([manifest[["width", "height"]], facts.drop(columns="image_id")], axis=1)
+    classes = artifacts.read_json(folder / "digest.json")["classes"]
+    held = truth(manifest, len(classes)) if is_multilabel(manifest) else None
+    labels, sets = (manifest["label"].to_numpy(np.int64), classes) if held is None else label_sets(held, classes)
     return Material(
         image_ids=manifest["image_id"].to_numpy(object),
-        labels=manifest["label"].to_numpy(np.int64),
-        classes=artifacts.read_json(folder / "digest.json")["classes"],
+        labels=labels,
+        classes=sets,
+        label_names=None if held is None else classes,
+        truth=held,
         sha256=manifest["sha256"].to_numpy(object),
         pictures=facts["same_pixels"].to_numpy(np.int64),
         groups=manifest["group"].to_numpy(object),

@@ -23,7 +23,10 @@ def summary(audit: dict, title: str) -> str:
 
 def _head(audit: dict, title: str) -> str:
     counts = ", ".join(f"{name} {audit['counts'][name]:,}".replace(" ", "\0") for name in audit["classes"])
-    text = f"{counted(audit['images'], 'image')} in {counted(len(audit['classes']), 'class', 'classes')}: {counts}"
+    classes = counted(len(audit["classes"]), "class", "classes")
+    if audit.get("task") == "multilabel":
+        classes = f"{counted(audit['sets'], 'set')} of {counted(len(audit['classes']), 'label')}"
+    text = f"{counted(audit['images'], 'image')} in {classes}: {counts}"
     kind = "united" if audit["group_kind"] == "lookalike" and audit.get("patients_known") else audit["group_kind"]
     groups = f"{counted(audit['groups'], 'group')}: {_KINDS[kind]}"
     lines = textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)

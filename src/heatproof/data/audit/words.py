@@ -35,7 +35,27 @@ def sentences(audit: dict) -> list[dict]:
     if audit["kind"] == "path":  # whoever audits a path has options, and no study
         for row in found:
             row["text"] = row["text"].replace("data.crop: ", "--crop ").replace("another data.fit", "another --fit")
+    if audit.get("task") == "multilabel":
+        for row in found:
+            row["text"] = _of_labels(row["text"])
     return sorted(found, key=lambda sentence: LEVELS.index(sentence["level"]))
+
+
+_LABELS = {  # where an image has several labels, and no class
+    "tell the classes apart": "tell which labels an image has",
+    "tells the classes apart": "tells which labels it has",
+    " stands in different classes": " has different labels",
+    " stand in different classes": " have different labels",
+    "either a label is wrong, or these classes can look the same": "either a label is wrong, or images with different "
+    "labels can look the same",
+    "from the other images of their class": "from other images",
+}
+
+
+def _of_labels(text: str) -> str:
+    for said, instead in _LABELS.items():
+        text = text.replace(said, instead)
+    return text
 
 
 def conflicts(audit: dict):
@@ -221,7 +241,7 @@ def nonsquare(audit: dict):
         are = "is" if found["images"] == 1 else "are"
         yield "note", f"{found['images']:,} of {counted(audit['images'], 'image')} {are} not square."
         return
-    if len(by_class) == 1:
+    if len(by_class) == 1 and audit.get("task") != "multilabel":
         name, count = next(iter(by_class.items()))
         text = f"All {count:,} images that are not square belong to class {name}: their shape alone tells it."
         if count == 1:

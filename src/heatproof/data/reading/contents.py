@@ -44,10 +44,10 @@ def check_contents(expected: list[Entry], found: list[Entry], where: str | Path)
     """
     by_tail = defaultdict(list)
     for name in _without(found, expected):
-        by_tail[_tail(name)].append(name)
+        by_tail[tail(name)].append(name)
     changed, missing = [], []
     for name in _without(expected, found):
-        others = by_tail[_tail(name)]
+        others = by_tail[tail(name)]
         (changed if others else missing).append(name)
         del others[-1:]
     unknown = sorted(name for names in by_tail.values() for name in names)
@@ -62,7 +62,8 @@ def check_contents(expected: list[Entry], found: list[Entry], where: str | Path)
         )
 
 
-def _tail(name: str) -> str:
+def tail(name: str) -> str:
+    """The last two parts of a path, by which files are known in whatever folder they lie."""
     return "/".join(name.split("/")[-2:])
 
 
@@ -70,11 +71,11 @@ def _without(entries: Iterable[Entry], others: Iterable[Entry]) -> list[str]:
     """Names of the entries that no entry of the others stands for: one of equal digest, if it can be of equal name."""
     waiting = defaultdict(list)
     for name, digest in others:
-        waiting[digest].append(_tail(name))
+        waiting[digest].append(tail(name))
     left, rest = [], []
     for name, digest in entries:
-        if _tail(name) in waiting[digest]:
-            waiting[digest].remove(_tail(name))
+        if tail(name) in waiting[digest]:
+            waiting[digest].remove(tail(name))
         else:
             rest.append((name, digest))
     for name, digest in rest:

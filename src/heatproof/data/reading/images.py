@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from heatproof.data.reading.decode import SUFFIXES, decode
@@ -21,6 +22,7 @@ def list_records(
     boxes: str | None = None,
     patient: str | None = None,
     window: tuple[float, float] | None = None,
+    apart: Iterable[str] = (),
 ) -> tuple[list[Record], list[str]]:
     """List the images of the classes.
 
@@ -38,6 +40,7 @@ def list_records(
         patient: pattern whose first group, found in an image's file name, is the patient, who is unknown where it
             finds nothing.
         window: see `decode`.
+        apart: names of folders of masks that are not read here.
 
     Returns:
         records, by path; and a line for each thing that was left out.
@@ -47,7 +50,12 @@ def list_records(
     """
     folders = {clean(folder): label for label, folder in enumerate(classes.values())}
     drawn = Masks(tree, clean(masks) if masks else None, folders, SUFFIXES | {".npy"})
-    pictures = [name for name in tree.names if suffix(name) in SUFFIXES and not drawn.hold(name.split("/"))]
+    apart = {clean(folder) for folder in apart} - {masks and clean(masks)}
+    pictures = [
+        name
+        for name in tree.names
+        if suffix(name) in SUFFIXES and not drawn.hold(name.split("/")) and apart.isdisjoint(name.split("/")[:-1])
+    ]
     boxed = _boxes(tree, boxes)
     records: dict[str, Record] = {}
     others: dict[str, int] = {}

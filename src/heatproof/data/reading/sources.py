@@ -1,7 +1,9 @@
 """The images of a study, wherever they come from."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from heatproof.data.reading.findings import Findings, LeftOut
 from heatproof.data.reading.names import listed
 from heatproof.data.reading.trees import open_tree, place
 from heatproof.data.records import Record
@@ -15,6 +17,7 @@ class Listing(NamedTuple):
     classes: list[str]
     records: list[Record]
     notes: list[str]
+    left_out: Sequence[LeftOut] = ()  # rows of a table, by the rule that leaves them out
 
 
 def list_records(study: str, config: dict) -> tuple[list[str], list[Record]]:
@@ -26,10 +29,23 @@ def list_records(study: str, config: dict) -> tuple[list[str], list[Record]]:
     Raises:
         InputError: what is wrong with the source as a whole.
     """
+    listing = told(study, config)
+    return listing.classes, listing.records
+
+
+def list_lungs(study: str, config: dict) -> list[Record]:
+    """As `list_records`, each image with the mask of its lungs (`data.lungs`) in place of its truth."""
+    lungs, apart = config["lungs"], config["masks"]
+    columns = config["columns"] | {"mask": lungs, "box": None}
+    return list_source(study, config | {"masks": lungs, "boxes": None, "columns": columns, "apart": apart}).records
+
+
+def told(study: str, config: dict) -> Listing:
+    """As `list_source`; says what was left out."""
     listing = list_source(study, config)
     for note in listing.notes:
         line(f"{study}: {note}")
-    return listing.classes, listing.records
+    return listing
 
 
 def list_source(study: str, config: dict) -> Listing:
@@ -47,11 +63,14 @@ def list_source(study: str, config: dict) -> Listing:
     if kind == "table":
         from heatproof.data.reading import table
 
-        others = "skip" if config["kind"] == "planted" else "refuse"
-        records, notes = table.list_records(source, config["columns"], classes, window=window, others=others)
+        options = {key: config[key] for key in ("keep", "leave_out") if config.get(key)}
+        options |= {"inside": config.get("table"), "others": "skip" if config["kind"] == "planted" else "refuse"}
+        if config.get("task") == "multilabel":
+            options["findings"] = Findings(classes, config.get("parents", {}), config.get("synonyms", {}))
+        records, notes, left_out = table.list_records(source, config["columns"], classes, window=window, **options)
         column = config["columns"]["patient"]
         lost = _without_patient(config, records, f"column {column!r} holds no patient", "rows") if column else []
-        return Listing(list(classes), records, notes + lost)
+        return Listing(list(classes), records, notes + lost, left_out)
     if kind == "dicom":
         from heatproof.data.reading import dicom, pseudonyms
 
@@ -60,6 +79,7 @@ def list_source(study: str, config: dict) -> Listing:
     from heatproof.data.reading import images
 
     options = {key: config[key] for key in ("masks", "boxes", "patient")}
+    options["apart"] = [folder for folder in (config.get("lungs"), config.get("apart")) if folder]
     records, notes = images.list_records(open_tree(source, kind), classes, window=window, **options)
     pattern = config["patient"]
     what = f"data.patient {pattern!r} finds no patient"

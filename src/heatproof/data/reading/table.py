@@ -2,19 +2,31 @@
 
 import os
 import re
+import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+from heatproof.data.reading.findings import Classes, Findings, LeftOut, select
 from heatproof.data.reading.images import read_image
 from heatproof.data.reading.members import Opened
 from heatproof.data.reading.names import clean, listed
+from heatproof.data.reading.patients import spellings, united
 from heatproof.data.reading.rows import read_rows
-from heatproof.data.reading.trees import Tree, read_file
+from heatproof.data.reading.trees import Tree, open_tree, read_file
 from heatproof.data.reading.truth import Box, parse_box
 from heatproof.data.records import Record
 from heatproof.errors import InputError
+
+
+class Table(NamedTuple):
+    """The images by row, a line for each thing that was left out, and the rows that a rule left out."""
+
+    records: list[Record]
+    notes: list[str]
+    left_out: list[LeftOut]
 
 
 def list_records(
@@ -22,61 +34,96 @@ def list_records(
     columns: dict[str, str | None],
     classes: dict[str, str],
     *,
+    findings: Findings | None = None,
+    inside: str | None = None,
+    keep: dict[str, list[str]] | None = None,
+    leave_out: Iterable[str] = (),
     window: tuple[float, float] | None = None,
     others: str = "refuse",
-) -> tuple[list[Record], list[str]]:
+) -> Table:
     """List the images of a table, one a row. A file that is not there is missed when it is read.
 
     Args:
-        source: the CSV (see `rows.read_rows`).
-        columns: names of its columns: path and label; and patient, mask and box, or None. Paths are relative to its
-            folder and stay below it. An empty cell for mask or box: no truth of that image; for patient: unknown. A
-            box is `x y width height` in pixels, several separated by semicolons; where an image has both, the mask
-            is taken.
+        source: the CSV (see `rows.read_rows`), or the folder or archive that holds it.
+        columns: names of its columns: path and label; and patient, mask, box, folder and license, or None. Paths are
+            relative to its folder and stay below it; a folder's cell goes before them. An empty cell for mask or box:
+            no truth of that image; for patient or license: unknown. A box is `x y width height` in pixels, several
+            separated by semicolons; where an image has both, the mask is taken.
         classes: class name to the value of its label.
+        findings: what the cells mean where they name several labels, in place of `classes`.
+        inside: path of the CSV in the source, or in its one top folder.
+        keep, leave_out: which rows are taken; see `findings.select`.
         window: see `decode.decode`.
         others: refuse rows with labels of no class, or skip them.
-
-    Returns:
-        records, in the order of the rows; and a line for what was left out.
 
     Raises:
         InputError: with a line for each kind of mistake: not a CSV, no such column, empty cells, labels of no class,
             paths that stand there twice or leave the folder, DICOM files, boxes that are none, a class without rows.
     """
-    rows = _read(source, {key: column for key, column in columns.items() if column})
-    labels = {value: label for label, value in enumerate(classes.values())}
-    skipped = Counter(row["label"] for _, row in rows if others == "skip" and row["label"] not in {"", *labels})
+    labels, keep = findings or Classes(classes), keep or {}
+    named = {key: column for key, column in columns.items() if column}
+    tree, content, shown = (None, _content(source), str(source)) if inside is None else _inside(source, inside)
+    rows, left_out = select(
+        read_rows(content, shown, [*named.values(), *(keep or {})]), keep or {}, named["label"], leave_out
+    )
+    if left_out and not rows:
+        raise InputError(f"{shown}: data.keep and data.leave_out leave no row; mend their values")
+    rows = [(line, _normal_row({key: row[column] for key, column in named.items()})) for line, row in rows]
+    skipped = Counter(
+        row["label"] for _, row in rows if others == "skip" and row["label"] and labels.unknown(row["label"])
+    )
     rows = [(line, row) for line, row in rows if row["label"] not in skipped]
-    files = {path: _find(source.parent, path) for _, row in rows for path in (row["path"], row.get("mask")) if path}
+    files = {path: path for _, row in rows for path in (row["path"], row.get("mask")) if path}
+    if tree is None:
+        files = {path: _find(source.parent, path) for path in files}
+        tree = Tree(source, Opened(files, read_file, lambda: None))
+    top = os.path.realpath(source.parent) if inside is None else None
     found: dict[str, list[str]] = {}
-    for what, place in _mistakes(rows, labels, files, os.path.realpath(source.parent)):
+    for what, place in _mistakes(rows, labels, files, top):
         found.setdefault(what, []).append(place)
-    lines = [f"{source}: {what}: {listed(places, 5)}; {_MENDS[what]}" for what, places in found.items()]
-    seen = {row["label"] for _, row in rows}
-    lines += [f"{source}: data.classes.{k}: no row with the label {v!r}" for k, v in classes.items() if v not in seen]
+    most = {Findings.wrong: sys.maxsize}  # all of them are to be mended at once
+    lines = [f"{shown}: {what}: {listed(places, most.get(what, 5))}; {_MENDS[what]}" for what, places in found.items()]
+    if not lines:
+        lines = [f"{shown}: {said}" for said in labels.without(row["label"] for _, row in rows)]
     if lines:
         raise InputError("\n".join(lines))
-    tree = Tree(source, Opened(files, read_file, lambda: None))
-    return [_record(tree, row, labels[row["label"]], window) for _, row in rows], _notes(source, skipped)
+    patients = spellings(row["patient"] for _, row in rows if row.get("patient"))
+    records = [_record(tree, row, labels.of(row["label"]), patients, window) for _, row in rows]
+    return Table(records, _notes(shown, skipped, left_out, united(patients), records), left_out)
 
 
-def _read(source: Path, columns: dict[str, str]) -> list[tuple[int, dict[str, str]]]:
-    """Line and cells of each row, by what they are; paths normal."""
+def _content(source: Path) -> bytes:
     try:
-        content = read_file(source)
+        return read_file(source)
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
         raise InputError(f"{source}: cannot be read ({said}); set data.source to the path of a CSV") from None
-    rows = read_rows(content, str(source), list(columns.values()))
-    named = [(line, {key: row[column] for key, column in columns.items()}) for line, row in rows]
-    return [(line, row | {key: _normal(row[key]) for key in ("path", "mask") if key in row}) for line, row in named]
+
+
+def _inside(source: Path, inside: str) -> tuple[Tree, bytes, str]:
+    """What lies in the folder of a table in a source, the table's bytes, and how errors name it."""
+    tree, path = open_tree(source, "archive"), _normal(inside)
+    found = [name for name in tree.names if name == path] or [n for n in tree.names if n.partition("/")[2] == path]
+    if len(found) != 1:
+        there = listed([name for name in tree.names if name.lower().endswith(".csv")], 5) or "none"
+        said = f"{len(found)} such files ({listed(found)})" if found else f"not there (CSV files there: {there})"
+        raise InputError(f"{source}: data.table: {inside}: {said}; give its path in the source")
+    folder = found[0][: found[0].rfind("/") + 1]
+    return tree.below(folder), tree.read(found[0]), f"{source}: {found[0]}"
+
+
+def _normal_row(row: dict[str, str]) -> dict[str, str]:
+    """A row whose paths are normal, that of the image below its folder."""
+    if folder := row.get("folder"):
+        row = row | {"path": f"{folder}/{row['path']}" if row["path"] else ""}
+    return row | {key: _normal(row[key]) for key in ("path", "mask") if key in row}
 
 
 _MENDS = {
     "no path": "fill the cells",
     "no label": "fill the cells",
-    "labels that data.classes does not list": "add them there or remove the rows",
+    Classes.wrong: "add them there or remove the rows",
+    Findings.wrong: "add them to data.classes, data.synonyms or data.leave_out",
     "paths that stand there twice": "keep one row an image",
     "paths that leave its folder": "put the files below it",
     "DICOM files": "set data.kind to dicom, or convert them to PNG",
@@ -85,7 +132,7 @@ _MENDS = {
 
 
 def _mistakes(
-    rows: list[tuple[int, dict[str, str]]], labels: dict[str, int], files: dict[str, Path], top: str
+    rows: list[tuple[int, dict[str, str]]], labels: Classes | Findings, files: dict[str, Path | str], top: str | None
 ) -> Iterator[tuple[str, str]]:
     """Each mistake and where it stands."""
     lines: dict[str, int] = {}
@@ -95,9 +142,10 @@ def _mistakes(
         for key in ("path", "label"):
             if not row[key]:
                 yield f"no {key}", f"line {line}"
-        if label not in labels and label not in unknown:
-            unknown.add(label)
-            yield "labels that data.classes does not list", f"{label!r} (line {line})"
+        for word in labels.unknown(label):
+            if word not in unknown:
+                unknown.add(word)
+                yield labels.wrong, f"{word!r} (line {line})"
         if path and lines.setdefault(path, line) != line:
             yield "paths that stand there twice", f"{path} (lines {lines[path]} and {line})"
         if path.lower().endswith((".dcm", ".dicom")):
@@ -113,14 +161,34 @@ def _boxes(row: dict[str, str]) -> list[Box | None]:
     return [parse_box(part.split()) for part in row.get("box", "").split(";") if part.strip()]
 
 
-def _record(tree: Tree, row: dict[str, str], label: int, window: tuple[float, float] | None) -> Record:
+def _record(
+    tree: Tree,
+    row: dict[str, str],
+    label: int | tuple[int, ...],
+    patients: dict[str, str],
+    window: tuple[float, float] | None,
+) -> Record:
     path, mask, boxes = row["path"], row.get("mask") or None, _boxes(row)
-    return Record(path, path, label, row.get("patient") or None, lambda: read_image(tree, path, mask, boxes, window))
+    patient = patients.get(row.get("patient", ""))
+    return Record(
+        path, path, label, patient, lambda: read_image(tree, path, mask, boxes, window), row.get("license") or None
+    )
 
 
-def _notes(source: Path, skipped: Counter[str]) -> list[str]:
-    shown = listed((f"{label} ({count})" for label, count in sorted(skipped.items())), 8)
-    return [f"{source}: left out, as data.classes does not list their labels: {shown}"] if skipped else []
+def _notes(
+    source: str, skipped: Counter[str], left_out: list[LeftOut], same: list[str], records: list[Record]
+) -> list[str]:
+    found = []
+    for key in dict.fromkeys(out.key for out in left_out):
+        values = [f"{out.value or 'blank'} ({out.rows})" for out in left_out if out.key == key]
+        found.append(f"{source}: rows left out by {key}: {listed(values, 12)}")
+    if skipped:
+        shown = listed((f"{label} ({count})" for label, count in sorted(skipped.items())), 8)
+        found.append(f"{source}: left out, as data.classes does not list their labels: {shown}")
+    if same:
+        found.append(f"{source}: taken for one patient, as nothing but the spelling differs: {listed(same, 8)}")
+    bare = sum(record.label == () for record in records)
+    return found + ([f"{source}: rows with none of the labels: {bare}"] if bare else [])
 
 
 def _normal(path: str) -> str:
@@ -130,11 +198,11 @@ def _normal(path: str) -> str:
     return absolute + "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
-def _leaves(path: str, file: Path, top: str) -> bool:
-    """Whether a path leads out of the folder, by what it says or by a link."""
+def _leaves(path: str, file: Path | str, top: str | None) -> bool:
+    """Whether a path leads out of the folder, by what it says or, on a disk, by a link."""
     if path.startswith("/") or ".." in path.split("/") or re.match("[A-Za-z]:", path):
         return True
-    return not os.path.realpath(file).startswith(top.rstrip(os.sep) + os.sep)
+    return top is not None and not os.path.realpath(file).startswith(top.rstrip(os.sep) + os.sep)
 
 
 def _find(folder: Path, path: str) -> Path:

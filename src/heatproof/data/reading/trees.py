@@ -42,6 +42,11 @@ class Tree:
         except Exception as error:  # of any kind: zipfile lets through whatever a damaged file causes
             raise InputError(f"{self.source}: {name}: cannot be read ({reason(error)}); mend or remove it") from None
 
+    def below(self, folder: str) -> "Tree":
+        """The files whose names start with `folder`, by what is left of their names; it is closed with this one."""
+        members = {n.removeprefix(folder): member for n, member in self._opened.members.items() if n.startswith(folder)}
+        return Tree(self.source, Opened(members, self._opened.read, self._opened.close))
+
     def close(self) -> None:
         self._opened.close()
 

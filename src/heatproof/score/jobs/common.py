@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from heatproof import artifacts, shards
+from heatproof.labels import truth
 from heatproof.score import controls, heatmaps
 
 
@@ -26,21 +27,24 @@ def heatmaps_of(
     images and masks."""
     seed = args.seed if seed is None else seed
     found = heatmaps.read(args.study, artifacts.heatmap_dir(args.study, model or args.model, seed, args.fold))
-    return replace(found, beside=_beside(args, found.images["image_id"])) if beside else found
+    return replace(found, beside=_beside(args, found)) if beside else found
 
 
-def _beside(args: argparse.Namespace, image_ids: Sequence[str]) -> heatmaps.Beside:
+def _beside(args: argparse.Namespace, found: heatmaps.Heatmaps) -> heatmaps.Beside:
     folder = artifacts.data_dir(args.study)
     manifest = artifacts.read_manifest(args.study, args.fold)
-    rows = _rows(args, manifest, image_ids)
+    rows = _rows(args, manifest, found.images["image_id"])
     masks = artifacts.read_array(folder / "masks.npy")
     learnt = np.flatnonzero((manifest["split"] == "train") & (manifest["truth"] != "none"))
+    labels = (found.images if found.multilabel else rows)["label"].to_numpy("int64")
+    true = truth(rows, 1 + labels.max()) if found.multilabel else None
     return heatmaps.Beside(
         pixels=artifacts.read_array(folder / "pixels.npy"),
         masks=masks,
         places=rows.index.to_numpy("int64"),
         true=(rows["truth"] != "none").to_numpy(),
-        labels=rows["label"].to_numpy("int64"),
+        labels=labels,
+        present=None if true is None else true[np.arange(len(labels)), labels],
         mean_mask=controls.mean_mask(masks, learnt),
     )
 
@@ -55,17 +59,20 @@ def _rows(args: argparse.Namespace, manifest: pd.DataFrame, image_ids: Sequence[
 
 
 @contextmanager
-def writing_scores(args: argparse.Namespace) -> Iterator[Callable[[pd.DataFrame], None]]:
-    """Write the job's scores part by part: frames as `heatmaps.scores` makes them."""
-    with artifacts.writing_table(shards.written(_path(args), args), artifacts.SCORES) as write:
+def writing_scores(args: argparse.Namespace, source: heatmaps.Heatmaps) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Write the job's scores of these heatmaps part by part: frames as `heatmaps.scores` makes them."""
+    more = {"label": artifacts.INTEGER} if source.multilabel else None
+    with artifacts.writing_table(shards.written(_path(args), args), artifacts.SCORES, more) as write:
         yield lambda frame: write(frame.assign(model=args.model, seed=pd.NA if args.seed is None else args.seed))
     shards.sweep(_path(args), args)
 
 
 def join(args: argparse.Namespace) -> None:
     """Write the scores of all shards as one table, in the parts that they were written in."""
-    with artifacts.writing_table(_path(args), artifacts.SCORES) as write:
-        for path in shards.parts(_path(args), args):
+    parts = shards.parts(_path(args), args)
+    more = {"label": artifacts.INTEGER} if "label" in pq.read_schema(parts[0]).names else None
+    with artifacts.writing_table(_path(args), artifacts.SCORES, more) as write:
+        for path in parts:
             artifacts.verify(path)
             with pq.ParquetFile(path) as table:
                 for part in range(table.num_row_groups):

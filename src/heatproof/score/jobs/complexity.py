@@ -15,7 +15,7 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.compute["threads"])
     source = heatmaps_of(args, beside=True)
     chunks = shards.mine(list(source.chunks()), args)
-    with writing_scores(args) as write:
+    with writing_scores(args, source) as write:
         for chunk in progress.steps(chunks, len(chunks), f"{name(args)}: complexity, parts"):
             parts = []  # written together: a table has its cost for each part
             for method, (maps, reasons) in source.stacks(chunk).items():

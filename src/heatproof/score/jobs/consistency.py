@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> None:
     rivals = [model for model in args.models if model != args.model]
     others = {model: [_opened(args, first, model, seed) for seed in args.seeds] for model in rivals}
     count = -(-len(first) // heatmaps.CHUNK)
-    with writing_scores(args) as write:
+    with writing_scores(args, first) as write:
         for chunk in progress.steps(first.chunks(), count, f"{name(args)}: consistency, parts"):
             by_seed = [_stacks(source, first, chunk, seed) for seed, source in zip(args.seeds, own, strict=True)]
             for frame in _across_seeds(first, chunk, by_seed):
@@ -51,6 +51,8 @@ def _opened(args: argparse.Namespace, first: Heatmaps, model: str, seed: int) ->
         ArtifactError: they are of others.
     """
     source = heatmaps_of(args, seed, model)
+    if first.multilabel and source.multilabel:
+        source = source.of_cases(first.images, OTHER_CLASS)  # each may predict labels that the other does not
     if not source.images.image_id.equals(first.images.image_id) or source.methods != first.methods:
         raise artifacts.ArtifactError(
             f"{artifacts.heatmap_dir(args.study, model, seed, args.fold)}: other images or methods than "

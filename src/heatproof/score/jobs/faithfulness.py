@@ -16,8 +16,8 @@ from torch import Tensor
 
 from heatproof import artifacts, progress, shards
 from heatproof.memory import fitting
-from heatproof.score import confidence, faithfulness, infidelity, naopc, road
-from heatproof.score.asking import Case, Forward, on
+from heatproof.score import confidence, faithfulness, heatmaps, infidelity, naopc, road
+from heatproof.score.asking import Case, Forward, Probability, of_class, of_label, on
 from heatproof.score.heatmaps import Heatmaps
 from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
 from heatproof.subset import spread
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     pixels = artifacts.read_array(artifacts.data_dir(args.study) / "pixels.npy")
     forward = partial(fitting, model, setting="score.faithfulness.batch_size")
     pieces = shards.mine(list(_pieces(source, options)), args)
-    with writing_scores(args) as write:
+    with writing_scores(args, source) as write:
         for part, chosen in progress.steps(pieces, len(pieces), f"{name(args)}: faithfulness, parts"):
             asked = _Asked(source, chosen, source.beside.places[chosen], pixels, device)
             write(asked.rows(part(forward, asked, options)))
@@ -51,7 +51,8 @@ def _pieces(source: Heatmaps, options: dict) -> Iterator[tuple[Part, np.ndarray]
     others = {"road": _road, "naopc": _naopc, "infidelity": _infidelity}
     wanted = [(options[what]["images"], part) for what, part in others.items() if options.get(what)]
     for count, part in [(options["images"], _curves), *wanted]:
-        chosen = spread(source.study, list(source.images.image_id), list(source.images.group), count)
+        ids, groups = list(heatmaps.cases(source.images)), list(source.images.group)
+        chosen = spread(source.study, ids, groups, count, source.beside.present)
         for start in range(0, len(chosen), TOGETHER):
             yield part, chosen[start : start + TOGETHER]
 
@@ -82,18 +83,22 @@ class _Asked:
 
     def rows(self, found: Iterable[Found]) -> pd.DataFrame:
         """Rows of the score table, without model and seed."""
-        images = self.source.images[["image_id", "group"]].iloc[self.chosen].itertuples(index=False)
+        images = self.source.images[heatmaps.told_of(self.source.images)].iloc[self.chosen].to_dict("records")
         both = zip(images, found, strict=True)
-        return pd.concat([_rows(*image, *of_image, self.waiting.popleft()) for image, of_image in both])
+        return pd.concat([_rows(image, *of_image, self.waiting.popleft()) for image, of_image in both])
+
+    @property
+    def probability(self) -> Probability:
+        """How the model's logits are read."""
+        return of_label if self.source.multilabel else of_class
 
 
-def _rows(image_id: str, group: str, values: dict[str, Tensor], undefined: str, reasons: dict[str, str]):
+def _rows(image: dict[str, object], values: dict[str, Tensor], undefined: str, reasons: dict[str, str]):
     reason = np.tile(np.array(list(reasons.values()), object), len(values))
     value = np.where(reason == "", torch.cat(list(values.values())).numpy(), np.nan)
     return pd.DataFrame(
-        {
-            "image_id": image_id,
-            "group": group,
+        image
+        | {
             "method": np.tile(np.array(list(reasons), object), len(values)),
             "metric": np.repeat(np.array(list(values), object), len(reasons)),
             "value": value,
@@ -106,7 +111,12 @@ def _curves(forward: Forward, asked: _Asked, options: dict) -> Iterator[Found]:
     """The first baseline's curves by the metrics' names, the others' with its name behind."""
     first, *others = options["baselines"]
     responses = faithfulness.responses(
-        forward, asked.cases(), steps=options["steps"], baselines=[first, *others], batch_size=options["batch_size"]
+        forward,
+        asked.cases(),
+        steps=options["steps"],
+        baselines=[first, *others],
+        batch_size=options["batch_size"],
+        probability=asked.probability,
     )
     for response in responses:
         values = {metric: function(response) for metric, function in confidence.METRICS.items()}
@@ -123,6 +133,7 @@ def _road(forward: Forward, asked: _Asked, options: dict) -> Iterator[Found]:
         asked.cases(),
         percentiles=chosen["percentiles"],
         batch_size=options["batch_size"],
+        probability=asked.probability,
         noise=chosen["noise"],
         keys=asked.keys,
     )
@@ -138,6 +149,7 @@ def _naopc(forward: Forward, asked: _Asked, options: dict) -> Iterator[Found]:
         beam=options["naopc"]["beam"],
         baseline=options["baselines"][0],
         batch_size=options["batch_size"],
+        probability=asked.probability,
     )
     for orders in found:
         yield {metric: function(orders) for metric, function in naopc.METRICS.items()}, orders.undefined
@@ -151,6 +163,7 @@ def _infidelity(forward: Forward, asked: _Asked, options: dict) -> Iterator[Foun
         samples=options["infidelity"]["samples"],
         baseline=options["baselines"][0],
         batch_size=options["batch_size"],
+        probability=asked.probability,
     )
     for perturbed in found:
         yield {metric: function(perturbed) for metric, function in infidelity.METRICS.items()}, infidelity.UNDEFINED

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     all_regions = artifacts.read_array(folder / "regions.npy") if wanted else ()
     groups = _groups(wanted)
     chunks = shards.mine(list(source.chunks()), args)
-    with writing_scores(args) as write:
+    with writing_scores(args, source) as write:
         for chunk in progress.steps(chunks, len(chunks), f"{name(args)}: localization, parts"):
             true, places = source.beside.true[chunk], source.beside.places[chunk]  # a box is a mask by now
             asked = source.beside.of_classes(chunk, args.config.get("labels"))

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.compute["threads"])
     source = variants.read(heatmaps_of(args), artifacts.variants_dir(args.study, args.model, args.seed, args.fold))
     count = -(-len(source) // variants.CHUNK)
-    with writing_scores(args) as write:
+    with writing_scores(args, source.plain) as write:
         for chunk in progress.steps(source.chunks(), count, f"{name(args)}: sanity, parts"):
             for method, (maps, reasons), changed in source.pairs(chunk):
                 for change, prefix in CHANGES.items():

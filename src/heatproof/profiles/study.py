@@ -1,0 +1,57 @@
+"""The tables of a study's activation profiles, joined from those of its checkpoints, and the page."""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+
+from heatproof import artifacts
+from heatproof.profiles import compare, files, page
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the tables of `files.STUDY_TABLES` and the page."""
+    parts = {name: [] for name in files.STUDY_TABLES}
+    for fold in args.folds:
+        distances = {}
+        for model in args.models:
+            for seed in args.seeds:
+                folder = files.profile_dir(args.study, model, seed, fold)
+                where = {"model": model, "seed": seed, "fold": fold}
+                for name, schema in (("layers", files.LAYERS), ("groups", files.GROUPS)):
+                    parts[name].append(artifacts.read_table(folder / f"{name}.parquet", schema).assign(**where))
+                found = read_distances(folder)
+                distances[model, seed] = found
+                ends = [compare.interval(column, args.interval) for column in found.drawn[1:].T]
+                low, high = np.array(ends).reshape(-1, 2).T
+                parts["distances"].append(found.table.assign(**where, low=low, high=high))
+        parts["models"].append(compare.models(distances, fold, args.interval))
+    tables = {}
+    for name, schema in files.STUDY_TABLES.items():
+        path = files.study_dir(args.study) / f"{name}.csv"
+        whole = [part for part in parts[name] if len(part)]
+        joined = pd.concat(whole, ignore_index=True) if whole else pd.DataFrame(columns=list(schema))
+        artifacts.write_table(path, joined[list(schema)], schema)
+        tables[name] = joined[list(schema)]
+    with artifacts.replacing(files.page_path(args.study)) as temporary:
+        temporary.write_text(page.render(args, tables, read_profiles(args)), encoding="utf-8")
+    print(files.page_path(args.study))
+
+
+def read_distances(folder) -> compare.Distances:
+    table = artifacts.read_table(folder / "distances.parquet", files.DISTANCES)
+    drawn = artifacts.read_array(folder / "draws.npy")
+    if drawn.ndim != 2 or drawn.shape[1] != len(table):
+        raise artifacts.ArtifactError(
+            f"{folder / 'draws.npy'}: not of the rows of distances.parquet; {artifacts.REBUILT}"
+        )
+    return compare.Distances(table, np.vstack([table["correlation"].to_numpy(), drawn]))
+
+
+def read_profiles(args: argparse.Namespace) -> dict[str, pd.DataFrame]:
+    """Model -> profiles of its first seed in the first fold, which the page shows."""
+    where = args.seeds[0], args.folds[0]
+    return {
+        model: artifacts.read_table(files.profile_dir(args.study, model, *where) / "profiles.parquet", files.PROFILES)
+        for model in args.models
+    }

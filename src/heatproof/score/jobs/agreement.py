@@ -1,0 +1,36 @@
+"""Agreement of one checkpoint's heatmaps, method with method."""
+
+import argparse
+
+import pandas as pd
+import torch
+
+from heatproof import progress, shards
+from heatproof.score import heatmaps
+from heatproof.score.agreement import METRICS
+from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
+
+ALONE = "fewer than two methods have a map"
+
+
+def run(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.compute["threads"])
+    source = heatmaps_of(args, beside=True)
+    chunks = shards.mine(list(source.chunks()), args)
+    with writing_scores(args, source) as write:
+        for chunk in progress.steps(chunks, len(chunks), f"{name(args)}: agreement, parts"):
+            stacks = source.stacks(chunk)
+            own = {method: stacks[method] for method in source.methods}
+            # another image's map stands in for a method's own: it is held against what that one is held against
+            beside = source.others(chunk, source.leader)
+            stacks |= {control: stack for control, (_, stack) in beside.items()}
+            left_out = {method: method for method in own} | {control: of for control, (of, _) in beside.items()}
+            counts = [reasons.count("") for reasons in zip(*(why for _, why in own.values()), strict=True)]
+            parts = []  # written together: a table has its cost for each part
+            for method, (maps, reasons) in stacks.items():
+                others = [rival for other, (rival, _) in own.items() if other != left_out.get(method)]
+                rivals = torch.stack(others) if others else maps.new_empty((0, *maps.shape))
+                values = {metric: function(maps, rivals) for metric, function in METRICS.items()}
+                why = [reason or (ALONE if count < 2 else "") for reason, count in zip(reasons, counts, strict=True)]
+                parts.append(heatmaps.scores(source.images.iloc[chunk], method, values, why, ALONE))
+            write(pd.concat(parts))

@@ -1,0 +1,56 @@
+"""`heatproof ensemble`: the card and the predictions of an ensemble, of those of its members."""
+
+import argparse
+
+import numpy as np
+
+from heatproof import artifacts
+from heatproof.train.ensemble import VOTE, combined
+from heatproof.train.predictions import classified, labelled
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `run`."""
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--model", required=True, help="name of the ensemble")
+    parser.add_argument("--seed", required=True, type=int)
+    parser.add_argument("--fold", required=True, help="which split: a column of the manifest")
+    parser.add_argument("--combine", required=True, choices=["vote", "mean"])
+    parser.add_argument("--members", required=True, nargs="+", help="models of the same seed and fold")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write what an ensemble answers; the thresholds of a mean are chosen on validation, a vote's is the majority.
+
+    Raises:
+        ArtifactError: a member's card or predictions are missing, damaged, or of other images than the first one's.
+    """
+    folders = [artifacts.model_dir(args.study, member, args.seed, args.fold) for member in args.members]
+    cards = [artifacts.read_json(folder / "card.json") for folder in folders]
+    tables = [artifacts.read_table(folder / "predictions.parquet", artifacts.PREDICTIONS) for folder in folders]
+    for folder, table in zip(folders, tables, strict=True):
+        if not table["image_id"].equals(tables[0]["image_id"]):
+            raise artifacts.ArtifactError(f"{folder}: other images than {folders[0]} has; delete it and run again")
+    first = cards[0]
+    several = "thresholds" in first
+    probabilities = np.stack([table[[f"p_{k}" for k in range(len(first["classes"]))]].to_numpy() for table in tables])
+    limits = np.array([card["thresholds"] for card in cards]) if several else None
+    answer = combined(probabilities, limits, args.combine)
+    if several:  # more than half of the votes; shares of votes are multiples of 1 / members
+        majority = np.full(answer.shape[1], np.nextafter(0.5, 1)) if args.combine == VOTE else None
+        table, thresholds = labelled(tables[0], answer, majority)
+    else:
+        table, thresholds = classified(tables[0], answer), None
+    folder = artifacts.model_dir(args.study, args.model, args.seed, args.fold)
+    artifacts.write_table(folder / "predictions.parquet", table, artifacts.PREDICTIONS)
+    artifacts.write_json(
+        folder / "card.json",
+        {
+            "combine": args.combine,
+            "members": dict(zip(args.members, (card["sha256"] for card in cards), strict=True)),
+            "classes": first["classes"],
+            "size": first["size"],
+            "parameters": sum(card["parameters"] for card in cards),
+            **({"task": first["task"], "thresholds": thresholds} if several else {}),
+        },
+    )

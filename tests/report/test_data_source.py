@@ -1,0 +1,66 @@
+"""What the data section says of the source: rows left out, licences, labels in few groups, several labels an image."""
+
+from dataclasses import replace
+
+import pandas as pd
+from report.pages import Page, section
+
+from heatproof import artifacts
+from heatproof.labels import multihot
+from heatproof.report import data_section, data_tables, data_words
+
+SOURCE = {
+    "fingerprint": "x",
+    "left_out": [
+        {"key": "data.keep.modality", "column": "modality", "value": "CT", "rows": 1049},
+        {"key": "data.leave_out", "column": "finding", "value": "", "rows": 3},
+    ],
+    "licenses": [{"license": "CC BY <4.0>", "images": 20}, {"license": "CC0", "images": 2}],
+    "unlicensed": ["images/a<b>.png", "images/c.png"],
+    "few_groups": {"SARS": 3, "Lipoid": 1},
+}
+
+
+def test_the_page_shows_what_the_source_tells(made, report):
+    study = made(name="with_source", groups=10)
+    artifacts.write_json(artifacts.data_dir(study.name) / "source.json", SOURCE)
+    body = section(report(study), "data")
+    text = Page(body).text
+    assert "What the study leaves out of the source" in text and "Licences of the images" in text
+    assert "No licence is named of: images/a<b>.png, images/c.png." in text
+    assert "fell as they fell (groups in brackets): Lipoid (1), SARS (3)." in text
+    assert "<b>" not in body and "<4.0>" not in body
+
+
+def test_a_page_of_a_source_that_tells_nothing_has_none_of_it(made, report):
+    study = made(name="without_source", groups=11)
+    artifacts.write_json(artifacts.data_dir(study.name) / "source.json", {"fingerprint": "x"})
+    text = Page(section(report(study), "data")).text
+    assert "Licences" not in text and "leaves out" not in text and "fell as they fell" not in text
+
+
+def test_tables_of_rows_and_licences():
+    assert data_tables.left_out(SOURCE).rows == [
+        ["modality", "CT", "1,049", "data.keep.modality"],
+        ["finding", "(blank)", "3", "data.leave_out"],
+    ]
+    assert data_tables.licenses(SOURCE).rows == [["CC BY <4.0>", "20"], ["CC0", "2"], ["(blank)", "2"]]
+    assert data_tables.licenses({"unlicensed": ["a"]}).rows == [["(blank)", "1"]]
+    assert data_tables.left_out({}) is data_tables.licenses({}) is None
+
+
+def test_images_are_counted_by_label(data):
+    held = [[True, True, False], [False, True, False]]
+    manifest = data.manifest.iloc[:2].assign(label=pd.NA, split=["train", "test"], group=["a", "b"])
+    manifest = pd.concat([manifest, multihot("label", held, manifest.index)], axis=1)
+    found = data_tables.images(replace(data, manifests={data.folds[0]: manifest}, folds=data.folds[:1]))
+    assert found.caption == "Images by split and label, of which an image may have several"
+    assert [row[-3:] for row in found.rows] == [["1", "1", "0"], ["0", "0", "0"], ["0", "1", "0"], ["1", "2", "0"]]
+
+
+def test_classifiers_of_several_labels_say_which(data):
+    audit = data.audit | {"task": "multilabel", "classes": ["a", "b", "c"], "probed": ["a", "c"]}
+    said = " Each classifier was asked for one label after another (a, c); the accuracy is the mean over them."
+    assert data_words.probed(audit) == said and data_section.probe_figure(audit).caption.endswith(said)
+    assert "(every label)" in data_words.probed(audit | {"probed": ["a", "b", "c"]})
+    assert data_words.probed(audit | {"probed": []}) == data_words.probed(data.audit) == ""

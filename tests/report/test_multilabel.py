@@ -1,0 +1,195 @@
+"""The report of a study whose images can have several labels, with an ensemble beside its models."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from report.pages import Page, section
+
+from heatproof import artifacts
+from heatproof.labels import case_name
+from heatproof.report import (
+    cases,
+    ensembles,
+    explorer,
+    gallery,
+    inputs,
+    labels_section,
+    left_out,
+    method_text,
+    published,
+    tables,
+    told,
+    trust,
+)
+
+CLASSES = ("No finding", "COVID-19", "Other <b>")
+ASKED = {
+    "several": True,
+    "classes": CLASSES,
+    "ensembles": ("together",),
+    "families": ("localization", "faithfulness", "consistency", "robustness", "complexity"),
+    "methods": ("gradcam", "saliency"),
+    "published": True,
+}
+
+
+@pytest.fixture
+def study(made):
+    return made(**ASKED)
+
+
+@pytest.fixture
+def read(study):
+    return inputs.read(study.name, study.everyone, study.seeds, study.methods, study.fold_names)
+
+
+def test_decisions_are_two_a_label():
+    assert cases.decisions(["a", "b"]) == ["a", "not a", "b", "not b"]
+    assert cases.decided(pd.Series([0, 0, 1, 1]), np.array([True, False, True, False])).tolist() == [0, 1, 2, 3]
+
+
+def test_answers_are_a_row_a_case():
+    table = pd.DataFrame(
+        {"image_id": ["x", "y"], "label_0": [True, False], "label_1": [True, True]}
+        | {"predicted_0": [False, False], "predicted_1": [True, False]}
+    )
+    found = cases.answers(table, ["a", "b"])
+    assert found.to_dict("list") == {
+        "image_id": ["x [a]", "x [b]", "y [a]", "y [b]"],
+        "label": [0, 2, 1, 2],
+        "predicted": [1, 2, 1, 3],
+    }
+
+
+def test_cases_that_not_every_model_explains_are_left_out():
+    rows = [("f", "i [a]", "m"), ("f", "i [a]", "n"), ("f", "i [b]", "m"), ("g", "i [b]", "m")]
+    kept = cases.common(pd.DataFrame(rows, columns=["family", "image_id", "model"]))
+    assert list(zip(kept["family"], kept["image_id"], kept["model"], strict=True)) == [rows[0], rows[1], rows[3]]
+
+
+def test_cases_know_their_image_and_what_they_are(read):
+    found, manifest = read.cases, read.manifest
+    assert found.index.is_unique and read.models == ("alpha_net", "beta_net", "gamma_net", "together")
+    for name, row in found.iterrows():
+        image, label = manifest.iloc[row["place"]], row["label"] // 2
+        assert name == case_name(image["image_id"], CLASSES[label]) and row["group"] == image["group"]
+        assert (row["label"] % 2 == 0) == image[f"label_{label}"]
+    assert {label % 2 for label in found["label"]} == {0, 1}  # some are false alarms
+    index = pd.concat(read.index.values())
+    assert set(found.index) == set(index["image_id"])
+    by_model = read.predictions[read.predictions["seed"] == 0].set_index(["model", "image_id"])["predicted"]
+    for model, rows in read.index.items():
+        known = rows.drop_duplicates("image_id")
+        assert (by_model.loc[model].loc[known["image_id"]].to_numpy() == known["predicted"].to_numpy()).all()
+
+
+def test_ensembles_are_no_competitors(read):
+    assert read.trained == ["alpha_net", "beta_net", "gamma_net"] and "together" not in read.competent
+    assert "together" not in set(read.scores.loc[read.scores["family"] == "robustness", "model"])
+    assert "together" in set(read.scores.loc[read.scores["family"] == "localization", "model"])
+    found = ensembles.make(read)
+    assert found.made[0][0] == "together" and "the majority of the members decides" in found.made[0][1]
+    first = found.table.rows[0]
+    assert first[:2] == ["together", "Micro F1"] and first[2] in read.trained
+    assert found.sentences == read.summary["ensembles"]["together"]["sentences"]
+
+
+def test_tables_of_the_labels_are_those_of_the_stage_before(read):
+    found = labels_section.make(read)
+    table = read.tables["labels"].set_index(["model", "seed", "label"])
+    f1, auroc, sensitivity, specificity = found.each
+    assert [row[0] for row in f1.rows] == list(CLASSES) and f1.head[-4:] == list(read.models)
+    value = table["f1"].xs(("beta_net", "COVID-19"), level=["model", "label"]).mean()
+    assert f1.rows[1][f1.head.index("beta_net")].startswith(f"{value:.2f} [")
+    value = table["specificity"].xs(("together", "No finding"), level=["model", "label"]).mean()
+    assert specificity.rows[0][-1] == f"{value:.2f}" and "[" in auroc.rows[0][-1] and "[" not in sensitivity.rows[0][-1]
+    together = read.tables["multilabel"].query("model == 'alpha_net' and measure == 'f1_micro'")["value"].mean()
+    column = found.together.head.index("micro F1")
+    assert found.together.rows[0][column].startswith(f"{together:.2f} [")
+
+
+def test_the_measure_of_competence_is_named_wherever_it_is_told(read, study, report):
+    assert read.measure == "macro AUROC" and tables.models(read).head[2] == "macro AUROC"
+    page = report(study)
+    models = Page(section(page, "models")).text
+    assert "macro AUROC on test images" in page and "Micro F1" in models
+    assert "Each class on its own" not in models and "Each label on its own" in models
+    found = read.tables["models"].set_index(["model", "seed"])["auroc"]
+    assert tables.models(read).rows[0][2].startswith(f"{found.loc['alpha_net', 0]:.2f} [")
+
+
+def test_gallery_and_explorer_show_cases_with_what_they_were_taken_for(read):
+    shown = gallery.make(read, 4)
+    assert {case.image_id for case in shown.cases} <= set(read.cases.index)
+    for case in shown.cases:
+        assert case.label == read.decisions[read.cases.loc[case.image_id, "label"]]
+        assert [cell.title for cell in case.cells[-4:]] == list(read.models)
+    data = json.loads(str(explorer.make(read, 8).data))
+    assert data["classes"] == ["No finding", "not No finding", "COVID-19", "not COVID-19", "Other <b>", "not Other <b>"]
+    assert set(data["images"]["id"]) <= set(read.scores["image_id"])
+    labels, predicted = data["images"]["label"], data["images"]["predicted"]
+    for place, name in enumerate(data["images"]["id"]):
+        assert labels[place] == read.cases.loc[name, "label"]
+        assert all(of[place] // 2 == labels[place] // 2 for of in predicted)
+    assert data["models"][-1] == "together" and len(data["competent"]) == 4
+
+
+def test_what_was_explained_is_told_of_images_and_cases(read):
+    said = " ".join(left_out.coverage(read))
+    assert "Heatmaps were made for 18 of 18 test images." in said
+    assert read.summary["cases_sentence"] in said and re.search(
+        r"Localization was scored on \d+ cases of \d patients", said
+    )
+
+
+def test_every_published_f1_stands_beside_ours_in_one_table(read):
+    (beside,) = published.make(read)
+    (table,) = beside.tables
+    assert table.head == ["classifier", "micro, published", "micro, here", "No finding, published", "No finding, here"]
+    by = {row[0]: row[1:] for row in table.rows}
+    assert by["alpha_net"][0] == "0.83" and by["alpha_net"][2] == "0.91" and by["together"][0] == "0.87"
+    assert by["beta_net"][0] == "–" and "[" in by["beta_net"][1] and "[" in by["beta_net"][3]
+    assert "as a paper reports it (Figure 5) and as it is here" in table.caption
+
+
+def test_a_finding_has_its_parts_and_its_verdict_among_the_claims(read):
+    parts = [claim for claim in trust.claims(read) if claim.source == "a paper"]
+    assert [claim.place for claim in parts] == ["faithfulness", ""]
+    assert parts[0].verdict == "supported" and parts[1].verdict == read.summary["findings"]["best"]["verdict"]
+    assert parts[0].text == "Alpha_net has the best heatmaps: by symmetric relevance gain"
+    assert parts[1].text == "Alpha_net has the best heatmaps: all measures together, in margins"
+
+
+def test_ensembles_speak_in_their_own_part(read, study, report):
+    texts = [row.text for row in told.cautions(read)]
+    first = read.summary["ensembles"]["together"]["sentences"][0]
+    assert first not in texts and first in Page(section(report(study), "models")).text
+
+
+def test_the_page_speaks_of_cases(report, study):
+    page = report(study)
+    for text in ("an image and one of its labels", "all labels", "Each dot is one case"):
+        assert text in page
+    assert "profiles.html" not in page
+
+
+def test_a_page_of_profiles_is_linked_where_it_is_there(study, rewrite):
+    path = artifacts.report_path(study.name).with_name(f"{study.name}_profiles.html")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("there")
+    try:
+        assert f'<a href="{path.name}">' in rewrite(study)
+    finally:
+        path.unlink()
+
+
+def test_the_methods_section_names_labels_and_ensembles(read):
+    config = {"kind": "table", "crop": "none", "fit": "pad", "size": 32, "channels": 1}
+    said = method_text.data(read, {"data": config})
+    assert "3 labels, of which an image may have several" in said
+    count = int(read.manifest["label_1"].sum())
+    assert f"COVID-19 ({count})" in said
+    assert "together (the majority of the members decides" in method_text._ensembles(read)

@@ -1,0 +1,42 @@
+"""Cases of a multilabel study: named by image and label, and cut to those that every training has."""
+
+import pandas as pd
+
+from heatproof.stats.cases import common, named, of_every_label
+
+
+def test_a_case_goes_by_its_image_and_label():
+    scores = pd.DataFrame(
+        {"image_id": ["a", "a", "b"], "label": pd.array([0, 1, 1], "Int64"), "value": [1.0, 2.0, 3.0]}
+    )
+    found = named(scores, ["x", "y"])
+    assert found["image_id"].tolist() == ["a [x]", "a [y]", "b [y]"] and list(found) == ["image_id", "value"]
+
+
+def test_cases_that_every_training_has():
+    rows = [("f", "m", 0, "a"), ("f", "m", 0, "b"), ("f", "m", 1, "a"), ("f", "n", 0, "a"), ("f", "n", 0, "c")]
+    rows += [("f", "n", 1, "a"), ("f", "n", 1, "b")]
+    rows += [
+        ("s", "m", 0, "b"),
+        ("s", "m", 1, "b"),
+        ("c", "m", pd.NA, "a"),
+        ("c", "n", pd.NA, "a"),
+        ("c", "n", pd.NA, "b"),
+    ]
+    scores = pd.DataFrame(rows, columns=["family", "model", "seed", "image_id"]).astype({"seed": "Int64"})
+    twice = pd.concat([scores, scores])  # another method
+    found, counts = common(twice)
+    assert counts == {
+        "f": {"kept": 1, "left_out": 2},
+        "s": {"kept": 1, "left_out": 0},  # `n` has no scores there, and takes none away
+        "c": {"kept": 1, "left_out": 1},
+    }
+    assert found.groupby("family")["image_id"].unique().map(list).to_dict() == {"f": ["a"], "s": ["b"], "c": ["a"]}
+    assert len(found) == 2 * (4 + 2 + 2)
+
+
+def test_what_is_marked_is_of_every_case_of_an_image():
+    shapes = pd.DataFrame({"image_id": ["a", "b"], "lesion_area": [0.1, 0.2]})
+    found = of_every_label(shapes, ["x", "y"]).set_index("image_id")["lesion_area"]
+    assert found.to_dict() == {"a [x]": 0.1, "b [x]": 0.2, "a [y]": 0.1, "b [y]": 0.2}
+    assert of_every_label(None, ["x"]) is None

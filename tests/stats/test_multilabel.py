@@ -1,0 +1,264 @@
+"""Several labels an image: measures beside scikit-learn, rare labels, draws that lose a label, coverage."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score, recall_score, roc_auc_score
+from stats.several import CLASSES, SETTINGS, predictions, write
+
+from heatproof import artifacts, labels, stats_tables
+from heatproof.stats import classification, command
+from heatproof.stats.multilabel import Labels, judge, judge_checkpoints, known_labels
+
+ALL = Labels(CLASSES, np.ones(3, bool), np.full(3, 9), np.full(3, 9), 5)
+
+
+def table(images=60, noise=0.4, groups=20, seed=0, shares=(0.5, 0.4, 0.3)):
+    rng = np.random.default_rng(seed)
+    truth = rng.random((images, 3)) < shares
+    return predictions(truth, noise, rng).assign(
+        group=[f"p{k:03d}" for k in rng.permutation(np.arange(images) % groups)]
+    )
+
+
+def draws():
+    return np.random.default_rng(3)
+
+
+def test_measures_are_those_of_scikit_learn():
+    of = table()
+    truth, said = labels.truth(of, 3), labels.predicted(of, 3)
+    probability = of[["p_0", "p_1", "p_2"]].to_numpy()
+    rows, found = judge(of, ALL, 0.95, draws())
+    values = {name: row["value"] for name, row in found.items()}
+    assert values == pytest.approx(
+        {
+            "f1_micro": f1_score(truth, said, average="micro"),
+            "f1_macro": f1_score(truth, said, average="macro"),
+            "subset_accuracy": (truth == said).all(1).mean(),
+            "balanced_accuracy": np.mean(
+                [recall_score(truth[:, k], said[:, k], pos_label=v) for k in range(3) for v in (0, 1)]
+            ),
+            "auroc_micro": roc_auc_score(truth, probability, average="micro"),
+            "auroc_macro": roc_auc_score(truth, probability, average="macro"),
+        }
+    )
+    assert [row["f1"] for row in rows] == pytest.approx(f1_score(truth, said, average=None))
+    assert [row["auroc"] for row in rows] == pytest.approx(roc_auc_score(truth, probability, average=None))
+    assert [row["images"] for row in rows] == truth.sum(0).tolist()
+    for row in [*found.values(), *({"value": r["f1"], "low": r["f1_low"], "high": r["f1_high"]} for r in rows)]:
+        assert 0 <= row["low"] < row["value"] < row["high"] <= 1
+
+
+def test_f1_by_hand():
+    """Two labels of three images: 1 TP and 1 FN of the one; 1 TP, 1 FP of the other; all right for one image."""
+    truth, said = np.array([[1, 1], [1, 0], [0, 0]], bool), np.array([[1, 1], [0, 1], [0, 0]], bool)
+    hot = [labels.multihot("label", truth), labels.multihot("predicted", said)]
+    of = pd.concat(hot, axis=1).assign(group=["a", "b", "c"])
+    known = Labels(["x", "y"], np.ones(2, bool), np.full(2, 3), np.full(2, 3), 2)
+    rows, found = judge(of, known, 0.95, draws())
+    assert [row["f1"] for row in rows] == pytest.approx([2 / 3, 2 / 3])
+    assert [(row["sensitivity"], row["specificity"]) for row in rows] == [(0.5, 1.0), (1.0, 0.5)]
+    assert found["f1_micro"]["value"] == pytest.approx(4 / 6) and found["subset_accuracy"]["value"] == pytest.approx(
+        2 / 3
+    )
+    assert np.isnan(found["auroc_macro"]["value"]) and np.isnan(found["auroc_macro"]["low"])  # no probabilities
+
+
+def test_labels_of_few_patients_are_not_counted():
+    truth = np.zeros((12, 3), bool)
+    truth[:6, 0], truth[:4, 1], truth[:, 2] = True, True, True
+    group = [f"p{k}" for k in range(12)]
+    of = labels.multihot("label", truth).assign(group=group)
+    known = known_labels(of, CLASSES, 5)
+    assert known.counted.tolist() == [True, False, False]
+    assert known.numbers("patients") == {
+        "counted": ["pneumonia"],
+        "not_counted": {"viral": [4, 8], "rare": [12, 0]},
+        "min_patients": 5,
+        "sentence": "viral (4 with it, 8 without) and rare (12 with it, 0 without) are left out of macro F1, macro "
+        "AUROC and competence: a label is counted where at least 5 patients of the test images have it, and as many "
+        "have not.",
+    }
+    assert known_labels(of, CLASSES, 4).counted.tolist() == [True, True, False]
+    # six images of one patient are one patient
+    assert not known_labels(of.assign(group=["p0"] * 6 + group[6:]), CLASSES, 5).counted[0]
+
+
+def test_means_are_over_counted_labels_alone():
+    of = table()
+    known = Labels(CLASSES, np.array([True, False, True]), np.full(3, 9), np.full(3, 9), 5)
+    rows, found = judge(of, known, 0.95, draws())
+    assert found["f1_macro"]["value"] == pytest.approx((rows[0]["f1"] + rows[2]["f1"]) / 2)
+    assert found["auroc_macro"]["value"] == pytest.approx((rows[0]["auroc"] + rows[2]["auroc"]) / 2)
+    assert found["f1_micro"] == judge(of, ALL, 0.95, draws())[1]["f1_micro"]
+    none = Labels(CLASSES, np.zeros(3, bool), np.full(3, 9), np.full(3, 9), 99)
+    found = judge(of, none, 0.95, draws())[1]
+    assert np.isnan(found["f1_macro"]["value"]) and np.isnan(found["auroc_macro"]["low"])
+    assert np.isfinite(found["f1_micro"]["low"])
+    judged = judge_checkpoints({("m", 0): of}, none, SETTINGS, "toy")[0]
+    assert not judged["competent"].any()
+
+
+def test_a_label_that_no_image_has_gives_no_number():
+    of = table(shares=(0.5, 0.4, 0.0))
+    known = known_labels(of, CLASSES, 5)
+    rows, found = judge(of, known, 0.95, draws())
+    assert rows[2]["images"] == rows[2]["groups"] == 0 and not rows[2]["counted"]
+    assert np.isnan([rows[2][key] for key in ("f1", "f1_low", "auroc", "auroc_high", "sensitivity")]).all()
+    assert all(np.isfinite(row["low"]) for row in found.values())
+
+
+def test_neither_order_nor_other_models_change_a_draw():
+    of = table()
+    first, by_label, measures = judge_checkpoints({("a", 0): of, ("b", 0): of}, ALL, SETTINGS, "toy")
+    shuffled = of.sample(frac=1, random_state=1)
+    again = judge_checkpoints({("a", 0): shuffled}, ALL, SETTINGS, "toy")[0]
+    pd.testing.assert_frame_equal(again, first[:1])
+    assert first["f1_low"][0] != first["f1_low"][1]  # each checkpoint has its own draws
+    other = judge_checkpoints({("a", 0): of}, ALL, SETTINGS | {"seed": 1}, "toy")[0]
+    assert other["f1_low"][0] != first["f1_low"][0] and other["f1_macro"][0] == first["f1_macro"][0]
+    assert list(by_label) == list(stats_tables.LABELS) and list(measures) == list(stats_tables.MULTILABEL)
+
+
+def test_competence_is_judged_by_the_low_end_of_the_macro_auroc():
+    for noise, competent in ((0.2, True), (3.0, False)):
+        row = judge_checkpoints({("m", 0): table(noise=noise)}, ALL, SETTINGS, "toy")[0].iloc[0]
+        assert row["competent"] == competent == (row["auroc_low"] > 0.6)
+
+
+@pytest.mark.parametrize("patients", [20, 60])
+def test_intervals_cover(patients):
+    """Images of a patient are wrong together: 150 studies, the truth from a large one."""
+
+    def drawn(count, rng):
+        who = np.repeat(np.arange(count), rng.integers(1, 4, count))
+        truth = (rng.random((count, 3)) < 0.5)[who]
+        score = truth + rng.normal(0, 0.7, (count, 3))[who] + rng.normal(0, 0.7, truth.shape)
+        parts = [labels.multihot("label", truth), labels.multihot("predicted", score > 0.5)]
+        return pd.concat([*parts, pd.DataFrame(score).add_prefix("p_")], axis=1).assign(group=who.astype(str))
+
+    rng, hits = np.random.default_rng(patients), {"f1_micro": 0, "auroc_macro": 0}
+    many = drawn(20_000, rng)
+    truth, said = labels.truth(many, 3), labels.predicted(many, 3)
+    true = {
+        "f1_micro": f1_score(truth, said, average="micro"),
+        "auroc_macro": roc_auc_score(truth, many[["p_0", "p_1", "p_2"]]),
+    }
+    for _ in range(150):
+        found = judge(drawn(patients, rng), ALL, 0.95, rng)[1]
+        for name in hits:
+            hits[name] += found[name]["low"] <= true[name] <= found[name]["high"]
+    assert all(0.9 <= hit / 150 <= 0.99 for hit in hits.values()), hits
+
+
+def test_confusion_is_of_each_label_and_its_absence():
+    truth, said = np.array([[1, 0], [1, 0], [0, 0]], bool), np.array([[1, 1], [0, 0], [1, 0]], bool)
+    of = pd.concat([labels.multihot("label", truth), labels.multihot("predicted", said)], axis=1)
+    found = classification.confusion({("m", 0): of}, ["x", "y"])
+    assert found[["label", "predicted", "images"]].to_numpy().tolist() == [
+        ["x", "x", 1],
+        ["x", "not x", 1],
+        ["not x", "x", 1],
+        ["not x", "not x", 0],
+        ["not y", "y", 1],
+        ["not y", "not y", 2],
+    ]
+
+
+def test_calibration_is_of_cases():
+    """A model that gives each label .25 where a quarter have it is calibrated, with one certain bin."""
+    truth = np.zeros((8, 2), bool)
+    truth[:2] = True
+    hot = labels.multihot("label", truth).assign(p_0=0.25, p_1=0.25, group=[str(k) for k in range(8)])
+    assert classification.calibration_error({("m", 0): hot})["m", 0] == pytest.approx(0)
+    row = classification.calibration({("m", 0): hot}).iloc[0]
+    assert row[["confidence", "accuracy", "images"]].tolist() == [0.25, 0.25, 16]
+    told = classification.confidence({("m", 0): hot}, 0.95, "toy", 0)["m"]
+    assert told["groups"] == 8 and told["difference"] == pytest.approx(0)
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*given, change=None, **more):
+        args = write(*given, **more)
+        args.config |= change or {}
+        command.run(args)
+        folder = artifacts.stats_dir("toy")
+        tables = stats_tables.TABLES | stats_tables.OF_MULTILABEL
+        read = {name: artifacts.read_table(folder / f"{name}.csv", schema) for name, schema in tables.items()}
+        return artifacts.read_json(folder / "summary.json"), read
+
+    return run
+
+
+def test_a_study_of_several_labels(study):
+    summary, tables = study({"a": 0.7, "b": 0.5}, also={"b": [2, 3]})
+    assert summary["task"] == "multilabel"
+    assert summary["competence"] == {"chance": 0.5, "floor": 0.6, "measure": "macro AUROC"}
+    assert summary["labels"]["not_counted"] == {"rare": [2, 22]} and "rare (2 with it" in str(summary["sentences"])
+    assert summary["cases"]["localization"] == {"kept": 44, "left_out": 2}
+    assert "2 of 46 (localization, faithfulness)" in summary["cases_sentence"]
+    rows, wide = tables["models"].set_index("model"), tables["multilabel"].set_index(["model", "measure"])["value"]
+    shown = {"accuracy": "subset_accuracy", "balanced_accuracy": "balanced_accuracy", "auroc": "auroc_macro"}
+    for column, measure in (shown | {"f1_macro": "f1_macro"}).items():
+        assert rows.loc["a", column] == wide["a", measure]
+    assert rows["competent"].all() and tables["labels"]["counted"].tolist() == [True, True, False] * 2
+    assert set(tables["relations"]["covariate"]) >= {"right", "confidence", "class:viral against pneumonia"}
+    assert "The two models differ: b over a" in str(summary["sentences"])  # heat outside the body: more of it
+    assert sorted(tables["roc"]["label"].unique()) == sorted(CLASSES)
+
+
+def test_no_label_is_counted_so_nobody_is_judged(study):
+    summary, tables = study({"a": 0.7, "b": 0.5}, change={"min_patients": 20})
+    assert not tables["models"]["competent"].any() and summary["models"]["a"]["balanced_accuracy"] is None
+    reason = "no label has test images of 20 patients with it and of as many without it"
+    assert summary["headline"] == [f"No heatmap of this study can be judged: {reason}."]
+    assert f"a and b are left out of every verdict: {reason}." in [row["text"] for row in summary["sentences"]]
+    assert tables["pairs"].empty and len(tables["metrics"])
+    assert artifacts.read_json(artifacts.stats_dir("toy") / "metrics.json")["balanced_accuracy"] == {
+        "a": None,
+        "b": None,
+    }
+
+
+def test_a_weak_model_is_named_with_its_measure(study):
+    summary, _ = study({"a": 0.7, "b": 0.5}, noise={"b": 9.0})
+    assert summary["left_out"] == ["b"]
+    assert "the macro AUROC of at least one of its trainings is not surely above the floor of 0.60" in str(
+        summary["sentences"]
+    )
+
+
+def test_no_case_that_all_explain_in_a_family(study, monkeypatch):
+    """A family of which the models explain different cases is described nowhere, and the others go on."""
+    args = write({"a": 0.7, "b": 0.5}, families=("localization", "faithfulness"))
+    path = artifacts.score_path("toy", "b", "faithfulness", "fold0", 0)
+    table = artifacts.read_table(path, artifacts.SCORES)
+    artifacts.write_table(path, table.assign(image_id=table["image_id"] + "x"), artifacts.SCORES)
+    command.run(args)
+    summary = artifacts.read_json(artifacts.stats_dir("toy") / "summary.json")
+    assert list(summary["primary"]) == ["localization"] and summary["cases"]["faithfulness"]["kept"] == 0
+    assert "88 of 88 (faithfulness)" in summary["cases_sentence"]
+
+
+def test_published_f1_beside_ours(study):
+    paper = {"source": "P", "table": "t", "note": "", "f1_micro": {"a": 0.8, "e": 0.9}, "f1": {"a": {"viral": 0.7}}}
+    summary, tables = study({"a": 0.7, "b": 0.5}, ensembles={"e": ["a", "b"]}, change={"published": {"paper": paper}})
+    rows = tables["published"].set_index(["measure", "model"])
+    wide = tables["multilabel"].set_index(["model", "measure"])
+    assert rows.loc[("f1_micro", "e"), "published"] == 0.9
+    assert rows.loc[("f1_micro", "e"), ["value", "low", "high"]].tolist() == pytest.approx(
+        wide.loc[("e", "f1_micro"), ["value", "low", "high"]].tolist()
+    )
+    by_label = tables["labels"].set_index(["model", "label"])
+    viral = rows.loc[("f1:viral", "a")]
+    assert viral["published"] == 0.7 and viral["low"] == pytest.approx(by_label.loc[("a", "viral"), "f1_low"])
+    assert np.isnan(rows.loc[("f1:viral", "b"), "published"]) and "f1:rare" not in rows.index.get_level_values(0)
+    found = summary["published"]["paper"]
+    assert found["measure"] == "f1_micro" and found["f1_micro"] == pytest.approx(0.85)
+    share = found["explained"]["patient"]
+    assert share["share"] == pytest.approx((share["neighbour"] - share["base"]) / (0.85 - share["base"]))
+    assert found["sentence"].startswith("Of the micro F1 that P reports (0.80 to 0.90) above that of naming the labels")

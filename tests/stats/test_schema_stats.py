@@ -1,0 +1,50 @@
+"""The section `stats` of the configuration: findings, what is published of labels and ensembles, what jobs are told."""
+
+import pytest
+from pydantic import ValidationError
+
+from heatproof.schema_stats import Published, Stats
+
+FINDING = {
+    "source": "P",
+    "claim": "so",
+    "models": ["resnet18"],
+    "than": ["densenet161"],
+    "parts": [{"family": "faithfulness"}, {"family": "agreement", "metric": "iou_methods"}],
+}
+
+
+def test_what_is_not_set_is_told_to_no_job():
+    told = Stats(published={"p": {"source": "P", "accuracy": {"resnet18": 0.8}}}).model_dump()
+    assert not {"findings", "min_patients"} & set(told)
+    assert set(told["published"]["p"]) == {"source", "table", "note", "accuracy", "f1_macro"}
+    told = Stats(min_patients=3, findings={"f": FINDING}).model_dump()
+    assert told["min_patients"] == 3 and told["findings"]["f"]["parts"][1]["metric"] == "iou_methods"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"parts": [{"family": "faithfulness"}]}, "at least 2"),
+        ({"parts": [{"family": "faithfulness"}] * 2}, "twice"),
+        ({"parts": [{"family": "agreement", "metric": "srg"}, {"family": "sanity"}]}, "srg is none of agreement"),
+        ({"than": ["resnet18"]}, "a model is not held against itself"),
+        ({"than": []}, "at least 1"),
+        ({"models": ["resnet5"]}, "unknown name"),
+    ],
+)
+def test_mistakes_in_a_finding(change, said):
+    with pytest.raises(ValidationError, match=said):
+        Stats(findings={"f": FINDING | change})
+
+
+def test_what_is_published_of_labels():
+    told = Published(source="P", f1_micro={"resnet18": 0.8, "ours": 0.9}, f1={"ours": {"viral": 0.8}})
+    assert told.unknown(["ours"], ["viral"]) is None
+    assert told.unknown([], ["viral"]) == "f1_micro.ours: is neither a timm architecture nor one of `ensembles`"
+    assert told.unknown(["ours"], ["flu"]) == "f1.ours.viral: is no label; allowed: flu"
+    for given in ({}, {"f1_macro": {"resnet18": 0.5}}):
+        with pytest.raises(ValidationError, match="gives no number"):
+            Published(source="P", **given)
+    with pytest.raises(ValidationError, match=r"such as 0.85 for 85%"):
+        Published(source="P", f1={"resnet18": {"viral": 85}})
