@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:
 	@echo "make install   everything that heatproof needs, into .venv (about 7 GB, a few minutes)"
 	@echo "make run       install, then the studies of params.yaml; prints what came out and where the report is"
-	@echo "make findings  install, then docs/findings.md and the block of the README, from results/stats"
+	@echo "make findings  install, then docs/findings*.md and the block of the README, from results/stats"
 	@echo "make test      install, then the fast tests"
 	@echo "make test-all  install, then every test; trains tiny models and runs both engines"
 	@echo "make reproduce install, then compute the tiny study twice in clean clones and compare every byte"

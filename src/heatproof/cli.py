@@ -26,7 +26,7 @@ TOOLS = {
     "regions": "find body and lungs in the images of a study",
     "plan": "say about how long a run will take here, and how much disk",
     "headline": "print what a finished study found, and where its report is",
-    "findings": "write docs/findings.md, its figures and the block of the README from results/stats",
+    "findings": "write docs/findings*.md, their figures and the block of the README from results/stats",
     "compare": "tell how far the results of two runs or machines lie apart",
     "verify": "check results and DVC's cache against their digests",
 }

@@ -13,6 +13,7 @@ from heatproof.schema_profiles import Profiles
 from heatproof.schema_score import Score
 from heatproof.schema_stats import Stats
 
+LEAST_SIDE = {"inception_v3": 75, "inception_v4": 75, "inception_resnet_v2": 75}  # below it nothing is left to pool
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -103,7 +104,8 @@ class Study(Section):
     task: Literal["multiclass", "multilabel"] = "multiclass"
     models: Annotated[list[Architecture], Field(min_length=1), Distinct]
     ensembles: Annotated[
-        dict[Annotated[str, Field(pattern=r"^\w+$")], Ensemble], Field(exclude_if=lambda found: not found)
+        dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,60}$")], Ensemble],
+        Field(exclude_if=lambda found: not found),
     ] = {}
     seeds: Annotated[list[Seed], Field(min_length=1), Distinct] = [0, 1]
     compute: Compute = Compute()
@@ -130,10 +132,31 @@ class Study(Section):
         """What belongs to one task alone."""
         check_task(self.task, self.data)
         for name, told in self.stats.published.items():
+            if told and told.accuracy and self.task == "multilabel":
+                raise ValueError(f"stats.published.{name}.accuracy: of several labels, give f1_micro or f1 instead")
             if told and (wrong := told.unknown(self.ensembles, self.data.class_names)):
                 raise ValueError(f"stats.published.{name}.{wrong}")
         if self.task == "multiclass" and self.explain.target == "either":
             raise ValueError("explain.target: either is of task: multilabel, where an image can have several labels")
+        return self
+
+    @model_validator(mode="after")
+    def _sized(self):
+        """Networks that a training job would find too large for the images."""
+        for model in self.models:
+            least = next((side for name, side in LEAST_SIDE.items() if model.startswith(name)), 0)
+            if self.data.size < least:
+                raise ValueError(
+                    f"data.size: {self.data.size}: {model} takes images of {least} pixels or more, and has a "
+                    f"grid worth explaining from 128 on"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _profiled(self):
+        for model in self.profiles.layers if self.profiles else ():
+            if model not in self.models:
+                raise ValueError(f"profiles.layers.{model}: is none of models: {', '.join(self.models)}")
         return self
 
     @model_validator(mode="after")

@@ -357,9 +357,11 @@ def check_task(task: str, data: Data) -> None:
     if task == "multiclass":
         for key in ("parents", "synonyms"):
             if getattr(data, key):
-                raise ValueError(f"data.{key} is not read where task is multiclass; set task: multilabel")
+                raise ValueError(f"data.{key}: is not read where task is multiclass; set task: multilabel")
         return
     if data.kind != "table":
-        raise ValueError(f"task: multilabel needs data.kind: table, whose cells name several labels; it is {data.kind}")
+        raise ValueError(
+            f"data.kind: task: multilabel needs a table, whose cells name several labels; it is {data.kind}"
+        )
     if data.shortcut:
-        raise ValueError("data.shortcut marks the images of one class; leave it out where task is multilabel")
+        raise ValueError("data.shortcut: marks the images of one class; leave it out where task is multilabel")

@@ -6,6 +6,7 @@ import json
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from data.configured import data_config
@@ -18,6 +19,7 @@ from heatproof.data.audit import command as audit_command
 from heatproof.data.audit.labels import label_sets, one_by_one, probed
 from heatproof.data.audit.probes import measure
 from heatproof.data.audit.summary import summary
+from heatproof.data.grouping import check_patients
 from heatproof.errors import InputError
 from heatproof.fingerprint import data_fingerprint
 from heatproof.labels import is_multilabel, truth
@@ -167,3 +169,11 @@ def test_the_accuracy_of_several_labels_is_the_mean_of_theirs():
     codes, guesses, repeated = one_by_one(held[:1], guessed[:1], groups=groups[:1])
     assert codes.tolist() == [0 + held[0, 0], 2 + held[0, 1], 4 + held[0, 2]] and repeated.tolist() == [0, 0, 0]
     assert len(guesses) == 3
+
+
+def test_a_patient_in_two_splits_is_a_fault_of_the_program():
+    splits = pd.DataFrame({"fold0": ["train", "train", "test"], "random0": ["train", "test", "test"]})
+    check_patients(splits, pd.Series(["a", "a", "b"]))
+    check_patients(splits, pd.Series(["a", None, None]))  # nobody knows whose these are
+    with pytest.raises(AssertionError, match="images of patient b stand in two splits of fold0"):
+        check_patients(splits, pd.Series(["a", "b", "b"]))

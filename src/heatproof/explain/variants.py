@@ -17,8 +17,9 @@ from heatproof.errors import InputError
 from heatproof.explain.job import Job, open_job, some
 from heatproof.explain.methods import Batch
 from heatproof.explain.randomize import depths, replaced, units, untrained
-from heatproof.explain.transforms import other_targets, perturbed, transformed
+from heatproof.explain.transforms import absent_targets, other_targets, perturbed, transformed
 from heatproof.geometry import Key
+from heatproof.labels import truth
 from heatproof.progress import steps
 
 
@@ -101,7 +102,7 @@ def _asked(job: Job, config: dict) -> list[Variant]:
             found.append(Variant(f"independent:{name}", tensors=layers[depth].tensors))
     if config["random_target"]:
         classes = job.model.net.num_classes
-        found.append(Variant("random_target", targets=lambda targets, keys: other_targets(targets, classes, keys)))
+        found.append(Variant("random_target", targets=partial(_others, job, classes)))
     return found
 
 
@@ -119,6 +120,14 @@ def _explained(
             array[filled : filled + len(maps)] = maps
             filled += len(maps)
     return pd.concat(parts, ignore_index=True)
+
+
+def _others(job: Job, classes: int, targets: Tensor, keys: Sequence[Key]) -> Tensor:
+    """Of each image another class than the one explained; where it can have several labels, one that it has not."""
+    if job.cases is None:
+        return other_targets(targets, classes, keys)
+    there = pd.DataFrame(truth(job.manifest, classes), index=job.manifest["image_id"])
+    return absent_targets(targets, torch.from_numpy(there.loc[[key[-1] for key in keys]].to_numpy()), keys)
 
 
 def _batch(job: Job, variant: Variant, places: np.ndarray, targets: Tensor) -> Batch:

@@ -1,6 +1,6 @@
 """Cases of a multilabel study: an image and one of its labels go by one name, for all that lies behind."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
@@ -15,13 +15,15 @@ def named(scores: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     return scores.assign(image_id=ids).drop(columns="label")
 
 
-def common(scores: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict[str, int]]]:
-    """Scores of the cases that every model and seed has in a family, and family -> how many are `kept` and `left_out`.
+def common(scores: pd.DataFrame, models: Collection[str]) -> tuple[pd.DataFrame, dict[str, dict[str, int]]]:
+    """Scores of the cases that every one of some models has in a family from every seed, and family -> how many are
+    `kept` and `left_out`.
 
-    Models that have no score in a family do not count there. Checkpoints may explain different labels of an image
-    (those that they predict), and a mean over other cases is not comparable.
+    Models that have no score in a family do not count there, and an ensemble, being made of them, is none of `models`.
+    Checkpoints may explain different labels of an image (those that they predict), and a mean over other cases is not
+    comparable.
     """
-    of = scores[["family", "model", "seed", "image_id"]].drop_duplicates()
+    of = scores.loc[scores["model"].isin(models), ["family", "model", "seed", "image_id"]].drop_duplicates()
     trainings = of.fillna({"seed": -1}).groupby("family")[["model", "seed"]].apply(lambda t: len(t.drop_duplicates()))
     having = of.groupby(["family", "image_id"]).size()
     everywhere = having[having == trainings.reindex(having.index.get_level_values("family")).to_numpy()]

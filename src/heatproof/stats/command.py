@@ -101,12 +101,12 @@ def run_study(args: argparse.Namespace) -> None:
     classes = artifacts.read_json(artifacts.data_dir(args.study) / "digest.json")["classes"]
     predictions = read_predictions(args.study, args.models, args.seeds, args.folds)
     scores = read_scores(args.study, args.models, args.seeds, args.folds, families, ensembles)
+    trained = [model for model in args.models if model not in ensembles]
     kept, shapes = None, read_shapes(args.study, args.folds)
     if several := labels.is_multilabel(next(iter(predictions.values()))):
-        scores, kept = cases.common(cases.named(scores, classes))
+        scores, kept = cases.common(cases.named(scores, classes), trained)
         families = [family for family in families if kept.get(family, {}).get("kept")]
         shapes = cases.of_every_label(shapes, classes)
-    trained = [model for model in args.models if model not in ensembles]
     result = evaluate(
         args.study,
         predictions,

@@ -31,5 +31,7 @@ def _ensemble(card: dict, study: str, seed: int | str, fold: str, device: torch.
     members, cards = zip(*(load_trained(study, name, seed, fold, device) for name in card["members"]), strict=True)
     if [one["sha256"] for one in cards] != list(card["members"].values()):
         raise artifacts.ArtifactError(f"{study}: an ensemble of other members than are there now; run snakemake again")
-    thresholds = torch.tensor([one["thresholds"] for one in cards]) if "thresholds" in card else None
+    thresholds = (
+        torch.tensor([one["thresholds"] for one in cards], dtype=torch.float64) if "thresholds" in card else None
+    )
     return Ensemble(members, card["combine"], thresholds).to(device).eval()

@@ -3,7 +3,6 @@
 Both are functions of what the members answer. Nothing is trained, and no weights are stored: a card names the members.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from heatproof.errors import Unsupported
 
 VOTE, MEAN = "vote", "mean"
+TIE = 1e-3  # of a vote: what the probability decides between classes with as many votes
 SURE = 0.5  # added to the votes for and against: all members together are not sure without end
 
 
@@ -46,24 +46,25 @@ class Ensemble(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         if self.combine == VOTE and torch.is_grad_enabled() and pixels.requires_grad:
             raise Unsupported("a majority vote has no gradient")
-        logits = torch.stack([member(pixels) for member in self.members])
+        logits = torch.stack([member(pixels) for member in self.members], 1)  # [batch, members, classes]
         return self._mean(logits) if self.combine == MEAN else self._vote(logits)
 
     def _mean(self, logits: Tensor) -> Tensor:
-        """In logarithms, so that members that are sure do not become infinitely so."""
-        count = math.log(len(self.members))
+        """By functions that DeepLIFT has rules for; members that are sure together stay finite."""
+        least = torch.finfo(logits.dtype).tiny
         if self.thresholds is None:
-            return logits.log_softmax(2).logsumexp(0) - count
-        none = torch.zeros_like(logits)
-        return (-torch.logaddexp(none, -logits)).logsumexp(0) - (-torch.logaddexp(none, logits)).logsumexp(0)
+            return (logits.softmax(2).mean(1) + least).log()
+        there, not_there = logits.sigmoid().mean(1), (-logits).sigmoid().mean(1)
+        return (there + least).log() - (not_there + least).log()
 
     def _vote(self, logits: Tensor) -> Tensor:
+        """Of classes with as many votes the likelier one is above the other, as in `combined`."""
         if self.thresholds is None:
-            votes = F.one_hot(logits.argmax(2), self.num_classes).sum(0)
+            likelier = TIE * logits.double().softmax(2).mean(1)
+            votes = F.one_hot(logits.argmax(2), self.num_classes).sum(1) + likelier
         else:
-            votes = (logits.sigmoid() >= self.thresholds[:, None].to(logits)).sum(0)
-        votes = votes.to(logits.dtype)
-        return ((votes + SURE) / (len(self.members) - votes + SURE)).log()
+            votes = (logits.double().sigmoid() >= self.thresholds).sum(1).double()
+        return ((votes + SURE) / (len(self.members) - votes + SURE)).log().to(logits.dtype)
 
 
 def combined(probabilities: np.ndarray, thresholds: np.ndarray | None, combine: str) -> np.ndarray:
@@ -76,7 +77,7 @@ def combined(probabilities: np.ndarray, thresholds: np.ndarray | None, combine: 
 
     Returns:
         float [images, classes]: the mean probability, or the share of the votes. Where each image has one class and two
-        have as many votes, a billionth of the mean probability decides.
+        have as many votes, the mean probability decides.
     """
     mean = probabilities.mean(0)
     if combine == MEAN:
@@ -84,4 +85,4 @@ def combined(probabilities: np.ndarray, thresholds: np.ndarray | None, combine: 
     if thresholds is not None:
         return (probabilities >= thresholds[:, None]).mean(0)
     votes = (probabilities.argmax(2)[..., None] == np.arange(probabilities.shape[2])).mean(0)
-    return (1 - 1e-9) * votes + 1e-9 * mean
+    return (votes + TIE * mean) / (1 + TIE)
