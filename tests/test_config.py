@@ -241,6 +241,19 @@ def test_sections_are_merged_and_lists_and_values_replaced():
             "studies/toy.yaml: ensembles.both.models: test_vit is none of models: test_resnet",
         ),
         (
+            {"models": ["test_resnet", "inception_v3"], "data": {"size": 64}},
+            "studies/toy.yaml: data.size: 64: inception_v3 takes images of 75 pixels or more, and has a grid worth "
+            "explaining from 128 on",
+        ),
+        (
+            {"profiles": {"layers": {"resnet50": ["layer4"]}}},
+            "studies/toy.yaml: profiles.layers.resnet50: is none of models: test_resnet",
+        ),
+        (
+            {"task": "multilabel"},
+            "params.yaml: data.kind: task: multilabel needs a table, whose cells name several labels; it is phantom",
+        ),
+        (
             {"explain": {"target": "either"}},
             "studies/toy.yaml: explain.target: either is of task: multilabel, where an image can have several labels",
         ),

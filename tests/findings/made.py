@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+from findings import made_xray
 
 from heatproof import artifacts
 from heatproof.findings import cost
@@ -19,10 +20,10 @@ RATES = {"050": 0.5, "070": 0.7, "080": 0.8, "090": 0.9, "100": 1.0}
 PRIMARY = {"localization": "relevance_rank_accuracy", "faithfulness": "srg"}
 
 
-def project(folder: Path, studies=("real", "truth", "cue", "synthetic", "attention")) -> Path:
+def project(folder: Path, studies=("real", "truth", "cue", "synthetic", "attention", "xray")) -> Path:
     """A project with templates, README and the studies' names of this one, and made-up results of those asked for."""
     (folder / "docs/findings").mkdir(parents=True)
-    for name in ("findings.md", "in_short.md", "readme.md", "macros"):
+    for name in ("findings.md", "findings_xray.md", "in_short.md", "readme.md", "macros"):
         shutil.copy(ROOT / f"docs/findings/{name}.jinja", folder / "docs/findings")
     shutil.copy(ROOT / "docs/findings/studies.yaml", folder / "docs/findings")
     shutil.copytree(ROOT / "studies", folder / "studies")
@@ -38,6 +39,8 @@ def project(folder: Path, studies=("real", "truth", "cue", "synthetic", "attenti
     if "cue" in studies:
         for name, rate in RATES.items():
             study(f"planted_ct_mark_{name}", models=(MODELS[0], VIT), rate=rate, root=folder)
+    if "xray" in studies:
+        made_xray.study(folder)
     return folder
 
 

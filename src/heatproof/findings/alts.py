@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from heatproof.findings import xray_figure
 from heatproof.findings.facts import Facts, span
 from heatproof.findings.splits import MEASURES, RANDOM
 from heatproof.report import words
@@ -61,6 +62,10 @@ class Alts:
             f"Models trained with a planted cue at rates of {rates}: {'; '.join(relied)}. Lines over the rate: "
             f"accuracy where the cue agrees and where it conflicts, and heat with and without the cue, by method."
         )
+
+    @property
+    def xray(self) -> str:
+        return xray_figure.told(self.facts.xray)
 
     @property
     def transformers(self) -> str:

@@ -1,4 +1,4 @@
-"""`heatproof findings`: docs/findings.md, its figures and tables and the README's block, from committed results."""
+"""`heatproof findings`: its pages, their figures and tables and the README's block, from committed results."""
 
 import argparse
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from heatproof.findings import cheat, claims, cost, regions, splits, transformers
+from heatproof.findings import cheat, claims, cost, regions, splits, transformers, xray
 from heatproof.findings.results import Results
 from heatproof.findings.roles import Roles
 from heatproof.report import durations, words
@@ -103,6 +103,10 @@ class Facts:
     @property
     def cue_missing(self) -> list[str]:
         return [results.study for results in self.cued if not results.there or not results.summary.get("cue")]
+
+    @cached_property
+    def xray(self) -> xray.Xray | None:
+        return xray.read(Results(self.roles.xray))
 
     @cached_property
     def leads(self) -> list[transformers.Lead]:

@@ -13,15 +13,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from heatproof.artifacts import replacing
 from heatproof.errors import InputError
-from heatproof.findings import alts, cheat_figure, panels
+from heatproof.findings import alts, cheat_figure, panels, xray_figure
 from heatproof.findings.facts import Facts, span
 from heatproof.findings.roles import FOLDER, Roles
 from heatproof.report import durations, words
 
-PAGE, README = Path("docs/findings.md"), Path("README.md")
+PAGE, XRAY, README = Path("docs/findings.md"), Path("docs/findings_xray.md"), Path("README.md")
 BLOCK = re.compile(r"(<!-- findings -->).*?(<!-- /findings -->)", re.DOTALL)
 LINE = 120  # characters
-FIGURES = ("overview", "splits", "cheat", "transformers")
+FIGURES = ("overview", "splits", "cheat", "transformers", "xray")
 TABLES = ("claims", "cheat", "transformers")
 
 
@@ -36,7 +36,8 @@ def render(roles: Roles) -> dict[Path, str]:
     made |= {FOLDER / f"{name}.csv": _csv(table) for name, table in _tables(facts).items() if len(table)}
     environment = _environment()
     given = {"facts": facts, "roles": roles, "alt": alts.Alts(facts), "figures": {path.name for path in made}}
-    made[PAGE] = filled(environment.get_template("findings.md.jinja").render(given))
+    for page in (PAGE, XRAY):
+        made[page] = filled(environment.get_template(f"{page.name}.jinja").render(given))
     readme = README.read_text(encoding="utf-8")
     block = filled(environment.get_template("readme.md.jinja").render(given))
     whole, count = BLOCK.subn(lambda found: f"{found[1]}\n{block}{found[2]}", readme)
@@ -85,6 +86,8 @@ def _figures(facts: Facts) -> dict[str, str]:
         found["cheat"] = cheat_figure.draw(facts.cheat, alt.cheat)
     if facts.leads:
         found["transformers"] = panels.leads(facts.leads, facts.roles.transformer.reference, alt.transformers)
+    if facts.xray and facts.xray.splits:
+        found["xray"] = xray_figure.draw(facts.xray, alt.xray)
     return found
 
 

@@ -1,11 +1,13 @@
 """What a study left in `results/stats/<study>/`, as the findings quote it."""
 
 from functools import cached_property
+from pathlib import Path
 
 import pandas as pd
 
 from heatproof import artifacts
-from heatproof.stats_tables import TABLES
+from heatproof.profiles import files
+from heatproof.stats_tables import OF_MULTILABEL, TABLES
 
 
 class Results:
@@ -17,7 +19,7 @@ class Results:
     def __init__(self, study: str):
         self.study = study
         self._folder = artifacts.stats_dir(study)
-        self._tables: dict[str, pd.DataFrame] = {}
+        self._tables: dict[Path, pd.DataFrame] = {}
 
     @property
     def there(self) -> bool:
@@ -28,12 +30,18 @@ class Results:
         return artifacts.read_json(self._folder / "summary.json")
 
     def table(self, name: str) -> pd.DataFrame:
-        """One of `stats_tables.TABLES`; without rows where the study has not made it."""
-        if name not in self._tables:
-            path, schema = self._folder / f"{name}.csv", TABLES[name]
+        """One of `stats_tables`; without rows where the study has not made it."""
+        return self._read(self._folder / f"{name}.csv", (TABLES | OF_MULTILABEL)[name])
+
+    def profiles(self, name: str) -> pd.DataFrame:
+        """One of the tables of activation profiles; without rows where the study has none."""
+        return self._read(files.study_dir(self.study) / f"{name}.csv", files.STUDY_TABLES[name])
+
+    def _read(self, path: Path, schema: dict[str, str]) -> pd.DataFrame:
+        if path not in self._tables:
             there = path.exists()
-            self._tables[name] = artifacts.read_table(path, schema) if there else pd.DataFrame(columns=list(schema))
-        return self._tables[name]
+            self._tables[path] = artifacts.read_table(path, schema) if there else pd.DataFrame(columns=list(schema))
+        return self._tables[path]
 
     @property
     def models(self) -> list[str]:

@@ -39,13 +39,14 @@ class Roles(Section):
     cue: Annotated[list[Name], Field(min_length=1)]
     synthetic: Name
     attention: Name
+    xray: Name
     machine: Annotated[str, Field(pattern=r"\S")]
     transformer: Transformer
     gpu: Gpu
 
     @property
     def studies(self) -> list[str]:
-        """Those that run here, in the order of the text."""
+        """Those of the first paper that run here, in the order of the text."""
         return [self.real, self.truth, *self.cue, self.synthetic, self.attention]
 
 
@@ -68,7 +69,7 @@ def read(path: Path = ROLES) -> Roles:
         roles = Roles.model_validate(content)
     except ValidationError as error:
         raise InputError("\n".join(_explain(path, item) for item in error.errors())) from None
-    absent = [name for name in [*roles.studies, roles.full] if not Path(f"studies/{name}.yaml").exists()]
+    absent = [name for name in [*roles.studies, roles.full, roles.xray] if not Path(f"studies/{name}.yaml").exists()]
     if absent:
         lines = (f"{path}: {name!r}: no file studies/{name}.yaml; write it or name another study" for name in absent)
         raise InputError("\n".join(lines))
