@@ -116,6 +116,19 @@ def test_a_download_is_the_same_before_and_after():
     assert found(**options) != before
 
 
+def test_a_download_that_cannot_be_checked_is_known_by_its_files_once_they_are_there():
+    options = {"kind": "table", "source": "images.csv", "download": {"url": URL["url"], "unchecked": True}}
+    before = found(**options)
+    write("images.csv", content=b"path,label\n")
+    there = found(**options)
+    assert there != before
+    artifacts.write_json(RECORDED, {"fingerprint": there})
+    write("images.csv", content=b"path,label\na.png,a\n")
+    assert found(**options) not in (before, there)
+    Path("images.csv").unlink()  # a clone that pulled the results
+    assert found(**options) == there
+
+
 def test_a_download_into_a_folder_with_boxes_is_the_same_before_and_after():
     options = {"source": "images", "download": URL, "boxes": "boxes.csv"}
     before = found(**options)

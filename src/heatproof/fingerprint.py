@@ -25,11 +25,12 @@ def data_fingerprint(data: Data, recorded: Path) -> str | None:
     if data.kind == "phantom":
         return None
     source, key = place(data.source), place(data.key_file) if data.key_file else None
-    needed = [path for path in (key, None if data.download else source) if path]
+    known = data.download and not data.download.unchecked  # by what is declared of it
+    needed = [path for path in (key, None if known else source) if path]
     if recorded.exists() and not all(path.exists() for path in needed):
         return artifacts.read_json(recorded)["fingerprint"]
     kind = "archive" if data.table else data.base  # a table in an archive counts with its files
-    declared = data.download and not (data.download.unchecked and source.exists())
+    declared = known or (data.download and not source.exists())
     files = data.download.model_dump_json() if declared else fingerprint(source, kind)
     boxes = source.parent / data.boxes if data.boxes else None  # inside the source they count with its files
     parts = [files, *map(_digest, (place(data.contents) if data.contents else None, boxes)), _of_key(key)]

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,3 +89,12 @@ def test_masks_that_are_not_there(source, tmp_path):
     shutil.rmtree(tmp_path / "in/fields")
     with pytest.raises(InputError, match="no image below a folder 'nothing'"):
         found(source | {"lungs": "nothing"})
+
+
+def test_images_without_lungs_are_told_and_none_with_them_is_refused(source, capsys):
+    found(source | {"lungs": "fields"})
+    assert "1 of 8 images have no mask of their lungs (data.lungs: fields)" in capsys.readouterr().err
+    for path in Path("in/fields").rglob("*.png"):
+        draw(path, np.zeros(SHAPE))
+    with pytest.raises(InputError, match=r"^data\.lungs: fields: holds no mask of the lungs of any image; mend it"):
+        found(source | {"lungs": "fields"})

@@ -18,7 +18,7 @@ from heatproof import artifacts
 from heatproof.data.lungs import dilate, erode, find_lungs, otsu
 from heatproof.data.shortcut import zone
 from heatproof.errors import InputError
-from heatproof.progress import steps
+from heatproof.progress import line, steps
 
 REGIONS = ("body", "lungs")  # that are looked for
 CUE, BORDER = "cue", "border"
@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> None:
     """Write `results/data/<study>/regions.npy`, bool [regions, images, height, width], in the order of the config.
 
     Raises:
-        InputError: a region has a name that is not known, or the study's pixels are missing.
+        InputError: a region has a name that is not known, the study's pixels are missing, or no image has the lungs
+            that `data.lungs` names.
     """
     names, looked = args.config["regions"], LOOKED[args.config.get("modality", "ct")]
     for name in names:
@@ -65,6 +66,15 @@ def run(args: argparse.Namespace) -> None:
                 found["lungs"] = lungs(i)
             for place, name in enumerate(names):
                 regions[place, i] = found[name]
+        if lungs is not None:
+            _tell_lungs(args.study, args.config["data"]["lungs"], regions[names.index("lungs")].any((1, 2)))
+
+
+def _tell_lungs(study: str, named: str, there: np.ndarray) -> None:
+    if not there.any():
+        raise InputError(f"data.lungs: {named}: holds no mask of the lungs of any image; mend it, or leave the key out")
+    if not there.all():
+        line(f"{study}: {(~there).sum()} of {len(there)} images have no mask of their lungs (data.lungs: {named})")
 
 
 def _given(study: str, config: dict) -> Callable[[int], np.ndarray]:
