@@ -201,12 +201,12 @@ def test_tables_that_contradict_themselves_are_refused(more, said):
 def test_what_a_task_needs_of_the_data():
     multilabel = Data.model_validate(made())
     check_task("multilabel", multilabel)
-    with pytest.raises(ValueError, match=r"data\.parents is not read where task is multiclass; set task: multilabel"):
+    with pytest.raises(ValueError, match=r"data\.parents: is not read where task is multiclass; set task: multilabel"):
         check_task("multiclass", multilabel)
     check_task("multiclass", Data())
-    with pytest.raises(ValueError, match=r"task: multilabel needs data\.kind: table, .*; it is phantom"):
+    with pytest.raises(ValueError, match=r"data\.kind: task: multilabel needs a table, .*; it is phantom"):
         check_task("multilabel", Data())
-    with pytest.raises(ValueError, match=r"data\.shortcut marks the images of one class; leave it out"):
+    with pytest.raises(ValueError, match=r"data\.shortcut: marks the images of one class; leave it out"):
         check_task("multilabel", Data.model_validate(made(shortcut={"rate": 0.9})))
 
 
