@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import xml.dom.minidom
@@ -38,13 +37,6 @@ def rendered(tmp_path_factory):
         patch.chdir(folder)
         assert main(["findings"]) == 0
     return folder
-
-
-@pytest.fixture
-def project(rendered, tmp_path, monkeypatch):
-    shutil.copytree(rendered, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def change(path: Path, column: str, *, sealed: bool) -> None:

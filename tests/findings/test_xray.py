@@ -1,7 +1,6 @@
 """docs/findings_xray.md: made from the second study's artifacts, and from nothing else."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -25,13 +24,6 @@ def rendered(tmp_path_factory):
         patch.chdir(folder)
         assert main(["findings"]) == 0
     return folder
-
-
-@pytest.fixture
-def project(rendered, tmp_path, monkeypatch):
-    shutil.copytree(rendered, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def page() -> str:

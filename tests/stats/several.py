@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from stats.conftest import SETTINGS as ONE_CLASS
 
 from heatproof import artifacts, labels
 
@@ -17,19 +18,7 @@ METRICS = {
     "agreement": ("rank_correlation_methods",),
 }
 LOWER = ("outside_body", "on_border", "rank_correlation_cascade")
-SETTINGS = {
-    "test": "friedman",
-    "alpha": 0.05,
-    "interval": 0.95,
-    "margin": {"default": 0.05},
-    "power": 0.8,
-    "claims": {},
-    "competence_margin": 0.1,
-    "seed": 0,
-    "group_kind": "patient",
-    "split_by": "group",
-    "patients_known": True,
-}
+SETTINGS = ONE_CLASS | {"split_by": "group", "patients_known": True}
 
 
 def predictions(truth: np.ndarray, noise: float, rng: np.random.Generator) -> pd.DataFrame:

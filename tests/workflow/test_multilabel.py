@@ -1,12 +1,13 @@
 """A small multilabel study from its table to its report: X-rays with several labels, two ensembles, profiles."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 from data.multilabel import collection, study
-from workflow.project import create
+from workflow.project import Project, create
 
 from heatproof.labels import predicted, truth
 
@@ -108,3 +109,15 @@ def test_statistics_name_labels_and_ensembles(done):
     assert row["value"] == pytest.approx(2 * (y & p).sum() / (y.sum() + p.sum()))
     assert row["low"] <= row["value"] <= row["high"]
     assert row["groups"] == read(done, "data/several/manifest.parquet").query("fold0 == 'test'")["group"].nunique()
+
+
+def test_shards_give_the_same_bytes(done, tmp_path):
+    project = Project(shutil.copytree(done.folder, tmp_path / "project", symlinks=True))
+    made = [f"results/heatmaps/several/test_resnet/0/fold0/{name}" for name in ("maps.npy", "index.parquet")]
+    made += [f"results/scores/several/test_resnet/0/fold0/{name}.parquet" for name in ("localization", "faithfulness")]
+    before = {name: (project.folder / name).read_bytes() for name in made}
+    for name in made:
+        (project.folder / name).unlink()
+    project.edit("studies/several.yaml", "threads: 1}", "threads: 1, shards: 3}")
+    assert "3 of 3" in project.snakemake(*made)
+    assert {name: (project.folder / name).read_bytes() for name in made} == before
