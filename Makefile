@@ -2,15 +2,19 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 PYTHON ?= python3
+WORKERS ?= logical # processes of pytest, as many as there are cores
 BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+comma := ,
+STUDIES := $(subst $(comma), ,$(STUDY))
 
 .PHONY: help install run findings test test-all reproduce test-cluster lint bench lock
 
 help:
-	@echo "make install   everything that heatproof needs, into .venv (about 7 GB, a few minutes)"
+	@echo "make install   everything that heatproof needs, into .venv (about 7 GB, two minutes)"
 	@echo "make run       install, then the studies of params.yaml; prints what came out and where the report is"
+	@echo "               make run STUDY=phantom runs another study of studies/ (several separated by commas)"
 	@echo "make findings  install, then docs/findings*.md and the block of the README, from results/stats"
 	@echo "make test      install, then the fast tests"
 	@echo "make test-all  install, then every test; trains tiny models and runs both engines"
@@ -18,30 +22,31 @@ help:
 	@echo "make test-cluster  install, then run the tiny study on a Slurm of one node, set up for it (root, Debian)"
 	@echo "make lint      install, then ruff, snakefmt and snakemake --lint"
 	@echo "make bench     install, then time what is timed; writes bench/results.json and bench/README.md"
-	@echo "make lock      resolve envs/requirements.lock anew from pyproject.toml (needs uv)"
+	@echo "make lock      resolve envs/requirements.lock anew from pyproject.toml "
 
-.venv/installed: envs/requirements.lock pyproject.toml
+.venv/installed: envs/requirements.lock envs/uv.lock envs/install.py pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or later is needed, this is {v[0]}.{v[1]}: make install PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r envs/requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r envs/uv.lock
+	$(BIN)/python envs/install.py --no-deps --require-hashes --compile-bytecode -r envs/requirements.lock
+	$(BIN)/python envs/install.py --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 install: .venv/installed
 
 run: install
-	heatproof plan
-	snakemake --cores all
-	heatproof headline
+	heatproof plan $(STUDIES)
+	snakemake --cores all --logger heatproof $(if $(STUDY),--config studies=$(STUDY)) > /dev/null
+	heatproof headline $(STUDIES)
 
 findings: install
 	heatproof findings
 
 test: install
-	pytest -q -m "not slow"
+	pytest -q -m "not slow" -n $(WORKERS)
 
 test-all: install
-	pytest -q
+	pytest -q -n $(WORKERS)
 
 reproduce: install
 	python -m heatproof.reproduce
@@ -58,8 +63,10 @@ lint: install
 bench: install
 	python -m bench.run
 
-lock:
+lock: install
 	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --extra dev --generate-hashes \
 	  --no-annotate --quiet --custom-compile-command "make lock" --output-file envs/requirements.lock pyproject.toml
+	uv pip compile --universal --no-deps --python-version 3.11 --generate-hashes \
+	  --no-annotate --quiet --custom-compile-command "make lock" --output-file envs/uv.lock envs/uv.in
 	uv pip compile --no-deps --python-version 3.11 --generate-hashes --constraint envs/requirements.lock \
 	  --no-annotate --quiet --custom-compile-command "make lock" --output-file envs/slurm.lock envs/slurm.in

@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from snakemake.settings.types import DeploymentMethod
 
-from heatproof import artifacts, aside, links, paper_files, queued, running, shards
+from heatproof import artifacts, aside, links, paper_files, queued, running, shards, workers
 from heatproof.config import load, section
 from heatproof.errors import InputError
 from heatproof.fingerprint import data_fingerprint
@@ -262,6 +262,17 @@ def begin():
     except InputError as error:
         stop(error)
     STARTED.append(True)
+    if not (CONDA or workflow.non_local_exec):
+        workers.start(warm_modules())
+
+
+def warm_modules():
+    """The modules that jobs of these studies import."""
+    methods = registered("explain", "method")
+    found = {methods[name] for study in STUDIES.values() for name in study.explain.methods}
+    found |= {f"heatproof.score.jobs.{family}" for study in STUDIES.values() for family in study.score.families}
+    found |= {f"heatproof.{stage}.command" for stage in ("train", "explain", "score")}
+    return sorted(found | {"heatproof.explain.job", "heatproof.explain.variants"})
 
 
 def after():

@@ -5,8 +5,6 @@ rule data:
         [artifacts.data_dir("{study}") / name for name in DATA_FILES],
     log:
         "logs/{study}/data.log",
-    benchmark:
-        "benchmarks/{study}/data.tsv"
     conda:
         "../envs/heatproof.yaml"
     threads: 1
@@ -17,7 +15,7 @@ rule data:
     message:
         "data of {wildcards.study}: images, manifest, splits"
     shell:
-        "python -m heatproof data --study {wildcards.study} --config {params.config:q} 2>&1 | tee {log}"
+        "python -m heatproof data --study {wildcards.study} --config {params.config:q} --log {log} 2>&1 | tee {log}"
 
 
 if PLANTED:
@@ -39,8 +37,6 @@ rule data_regions:
         artifacts.data_dir("{study}") / "regions.npy",
     log:
         "logs/{study}/regions.log",
-    benchmark:
-        "benchmarks/{study}/regions.tsv"
     conda:
         "../envs/heatproof.yaml"
     threads: 1
@@ -51,7 +47,7 @@ rule data_regions:
     message:
         "regions of {wildcards.study}: where body and lungs are"
     shell:
-        "python -m heatproof regions --study {wildcards.study} --config {params.config:q} 2>&1 | tee {log}"
+        "python -m heatproof regions --study {wildcards.study} --config {params.config:q} --log {log} 2>&1 | tee {log}"
 
 
 rule audit:
@@ -62,8 +58,6 @@ rule audit:
         [artifacts.data_dir("{study}") / name for name in AUDIT_FILES],
     log:
         "logs/{study}/audit.log",
-    benchmark:
-        "benchmarks/{study}/audit.tsv"
     priority: 1  # said before anything is trained
     conda:
         "../envs/heatproof.yaml"
@@ -75,4 +69,4 @@ rule audit:
     message:
         "audit of {wildcards.study}: copies, leaks, shortcuts"
     shell:
-        "python -m heatproof audit --study {wildcards.study} --config {params.config:q} 2>&1 | tee {log}"
+        "python -m heatproof audit --study {wildcards.study} --config {params.config:q} --log {log} 2>&1 | tee {log}"

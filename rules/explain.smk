@@ -10,8 +10,6 @@ rule explain:
         index=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
     log:
         "logs/{study}/{model}/{seed}/{fold}/explain.log",
-    benchmark:
-        "benchmarks/{study}/{model}/{seed}/{fold}/explain.tsv"
     wildcard_constraints:
         fold=EXPLAINED,
     conda:
@@ -29,7 +27,7 @@ rule explain:
     shell:
         "python -m heatproof explain --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
         " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} {params.shards}"
-        " 2>&1 | tee {log}"
+        " --log {log} 2>&1 | tee {log}"
 
 
 # with compute.shards: some of the images; `explain` joins them
@@ -49,8 +47,6 @@ use rule explain as explain_shard with:
         ),
     log:
         "logs/{study}/{model}/{seed}/{fold}/explain.{shard}of{shards}.log",
-    benchmark:
-        "benchmarks/{study}/{model}/{seed}/{fold}/explain.{shard}of{shards}.tsv"
     resources:
         gpu=gpus_of,
         mem_mb=4000,
@@ -69,8 +65,6 @@ rule explain_variants:
         index=artifacts.variants_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
     log:
         "logs/{study}/{model}/{seed}/{fold}/explain-variants.log",
-    benchmark:
-        "benchmarks/{study}/{model}/{seed}/{fold}/explain-variants.tsv"
     wildcard_constraints:
         fold=EXPLAINED,
     conda:
@@ -88,4 +82,4 @@ rule explain_variants:
     shell:
         "python -m heatproof explain --variants {params.shuffled} --study {wildcards.study} --model {wildcards.model}"
         " --seed {wildcards.seed} --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q}"
-        " 2>&1 | tee {log}"
+        " --log {log} 2>&1 | tee {log}"

@@ -9,8 +9,6 @@ rule profiles:
         [profiled.profile_dir("{study}", "{model}", "{seed}", "{fold}") / name for name in profiled.CHECKPOINT_FILES],
     log:
         "logs/{study}/{model}/{seed}/{fold}/profiles.log",
-    benchmark:
-        "benchmarks/{study}/{model}/{seed}/{fold}/profiles.tsv"
     wildcard_constraints:
         fold=EXPLAINED,
     conda:
@@ -27,7 +25,7 @@ rule profiles:
     shell:
         "python -m heatproof profiles --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
         " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q}"
-        " 2>&1 | tee {log}"
+        " --log {log} 2>&1 | tee {log}"
 
 
 rule profiles_page:
@@ -44,8 +42,6 @@ rule profiles_page:
         profiled.page_path("{study}"),
     log:
         "logs/{study}/profiles.log",
-    benchmark:
-        "benchmarks/{study}/profiles.tsv"
     conda:
         "../envs/heatproof.yaml"
     threads: 1
@@ -64,4 +60,4 @@ rule profiles_page:
     shell:
         "python -m heatproof profiles --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
         " --folds {params.folds} --config {params.config:q} --interval {params.interval} --group-kind {params.kind}"
-        " --title {params.title:q} 2>&1 | tee {log}"
+        " --title {params.title:q} --log {log} 2>&1 | tee {log}"

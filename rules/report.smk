@@ -33,8 +33,6 @@ rule report:
         paper_files.provenance("{study}"),
     log:
         "logs/{study}/report.log",
-    benchmark:
-        "benchmarks/{study}/report.tsv"
     conda:
         "../envs/heatproof.yaml"
     threads: 1
@@ -53,4 +51,4 @@ rule report:
     shell:
         "python -m heatproof report --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
         " --folds {params.folds} --methods {params.methods} --config {params.config:q}"
-        " --study-config {params.study:q} 2>&1 | tee {log}"
+        " --study-config {params.study:q} --log {log} 2>&1 | tee {log}"

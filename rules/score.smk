@@ -11,8 +11,6 @@ rule score:
         artifacts.score_path("{study}", "{model}", "{family}", "{fold}", "{seed}"),
     log:
         "logs/{study}/{model}/{seed}/{fold}/score-{family}.log",
-    benchmark:
-        "benchmarks/{study}/{model}/{seed}/{fold}/score-{family}.tsv"
     wildcard_constraints:
         family="|".join(family for family in families() if family != "consistency"),
         fold=EXPLAINED,
@@ -33,7 +31,7 @@ rule score:
     shell:
         "python -m heatproof score {wildcards.family} --study {wildcards.study} --model {wildcards.model}"
         " --seed {wildcards.seed} --fold {wildcards.fold}"
-        " --config {params.config:q} --compute {params.compute:q} {params.shards} 2>&1 | tee {log}"
+        " --config {params.config:q} --compute {params.compute:q} {params.shards} --log {log} 2>&1 | tee {log}"
 
 
 # with compute.shards: some of the images; `score` joins them
@@ -55,8 +53,6 @@ use rule score as score_shard with:
         ),
     log:
         "logs/{study}/{model}/{seed}/{fold}/score-{family}.{shard}of{shards}.log",
-    benchmark:
-        "benchmarks/{study}/{model}/{seed}/{fold}/score-{family}.{shard}of{shards}.tsv"
     wildcard_constraints:
         family="|".join(SHARDED),
         fold=EXPLAINED,
@@ -82,8 +78,6 @@ rule score_seeds:
         artifacts.score_path("{study}", "{model}", "consistency", "{fold}"),
     log:
         "logs/{study}/{model}/{fold}/score-consistency.log",
-    benchmark:
-        "benchmarks/{study}/{model}/{fold}/score-consistency.tsv"
     wildcard_constraints:
         fold=EXPLAINED,
     conda:
@@ -99,4 +93,4 @@ rule score_seeds:
         "score consistency of {wildcards.model}, {wildcards.fold}, on {wildcards.study}"
     shell:
         "python -m heatproof score consistency --study {wildcards.study} --model {wildcards.model}"
-        " --fold {wildcards.fold} --seeds {params.seeds} --models {params.models} --compute {params.compute:q} 2>&1 | tee {log}"
+        " --fold {wildcards.fold} --seeds {params.seeds} --models {params.models} --compute {params.compute:q} --log {log} 2>&1 | tee {log}"

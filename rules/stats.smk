@@ -31,8 +31,6 @@ rule stats:
         ],
     log:
         "logs/{study}/stats.log",
-    benchmark:
-        "benchmarks/{study}/stats.tsv"
     conda:
         "../envs/heatproof.yaml"
     threads: 1
@@ -63,7 +61,7 @@ rule stats:
         "python -m heatproof stats --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
         " --folds {params.folds} --random {params.random} --methods {params.methods}"
         " --config {params.config:q} --score-config {params.score:q}"
-        " --ensembles {params.ensembles:q} --setting {params.setting:q} --cue {params.cue:q} 2>&1 | tee {log}"
+        " --ensembles {params.ensembles:q} --setting {params.setting:q} --cue {params.cue:q} --log {log} 2>&1 | tee {log}"
 
 
 if MULTILABEL:

@@ -10,8 +10,6 @@ rule train:
         history=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "history.csv",
     log:
         "logs/{study}/{model}/{seed}/{fold}/train.log",
-    benchmark:
-        "benchmarks/{study}/{model}/{seed}/{fold}/train.tsv"
     wildcard_constraints:
         model=A_MODEL,
     conda:
@@ -27,7 +25,7 @@ rule train:
         "train {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
         "python -m heatproof train --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
-        " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} 2>&1 | tee {log}"
+        " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} --log {log} 2>&1 | tee {log}"
 
 
 rule ensemble:
@@ -42,8 +40,6 @@ rule ensemble:
         predictions=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "predictions.parquet",
     log:
         "logs/{study}/{model}/{seed}/{fold}/ensemble.log",
-    benchmark:
-        "benchmarks/{study}/{model}/{seed}/{fold}/ensemble.tsv"
     wildcard_constraints:
         model=AN_ENSEMBLE,
     conda:
@@ -58,4 +54,4 @@ rule ensemble:
         "{wildcards.model} of {params.members}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
         "python -m heatproof ensemble --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
-        " --fold {wildcards.fold} --combine {params.combine} --members {params.members} 2>&1 | tee {log}"
+        " --fold {wildcards.fold} --combine {params.combine} --members {params.members} --log {log} 2>&1 | tee {log}"

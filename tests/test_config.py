@@ -50,7 +50,7 @@ def message(write, *args, **options) -> str:
 def test_what_is_shipped_loads():
     studies = load(ROOT, studies=["phantom", "iq_oth_nccd"])
     assert list(studies) == ["phantom", "iq_oth_nccd"]
-    assert list(load(ROOT)) == ["phantom"]
+    assert list(load(ROOT)) == ["quickstart"]
     for study in studies.values():
         assert study.models == ["resnet50", "resnet101", "densenet161", "efficientnet_b0", "vit_base_patch16_224"]
     assert studies["phantom"].group_kind == "patient"

@@ -1,6 +1,12 @@
 import signal
+import sys
 
-from heatproof.cli import main
+from heatproof.workers import hand_over
 
-signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is told to end leaves no temporary file
-raise SystemExit(main())
+code = hand_over(sys.argv[1:])
+if code is None:
+    from heatproof.cli import main
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is told to end leaves no temporary file
+    code = main()
+raise SystemExit(code)

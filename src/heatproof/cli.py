@@ -4,8 +4,11 @@ import argparse
 import errno
 import importlib
 import os
+import resource
 import sys
-from contextlib import AbstractContextManager, nullcontext
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from heatproof.errors import InputError
@@ -61,7 +64,13 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text + kind, description=text)
         if name == command:
             _module(name).add_arguments(sub)
+            if _by_snakemake(name):
+                sub.add_argument("--log", type=Path, help="the log of this job: what it took is noted in benchmarks/")
     return parser
+
+
+def _by_snakemake(command: str) -> bool:
+    return command in STAGES or command in ("audit", "regions")
 
 
 def _version() -> str:
@@ -84,12 +93,27 @@ def _module(command: str):
 
 def _alone(parsed: argparse.Namespace) -> AbstractContextManager:
     """Where a command writes results, the lock that keeps the same job from running twice at once."""
-    if getattr(parsed, "study", None) is None or parsed.command in TOOLS.keys() - {"audit", "regions"}:
+    if getattr(parsed, "study", None) is None or not _by_snakemake(parsed.command):
         return nullcontext()
     from heatproof import running
 
     parts = (str(value) for value in (getattr(parsed, key, None) for key in IDENTITY) if value not in (None, False))
     return running.job("-".join((parsed.command, *parts)))
+
+
+@contextmanager
+def _measured(log: Path | None) -> Iterator[None]:
+    """Note what a job took in `benchmarks/`, as Snakemake would: its own measurement samples, misses short jobs and does
+    not see into the forks of `workers`."""
+    started = time.monotonic()
+    yield
+    if log is None:
+        return
+    seconds, used = time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF)
+    path = Path("benchmarks", *log.with_suffix(".tsv").parts[1:])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    row = f"{seconds:.3f}\t{used.ru_utime + used.ru_stime:.2f}\t{used.ru_maxrss / 1024:.0f}"
+    path.write_text(f"s\tcpu_time\tmax_rss\n{row}\n", encoding="utf-8")
 
 
 def _mend(error: BaseException) -> str | None:
@@ -109,7 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = next((a for a in arguments if a in STAGES or a in TOOLS), None)
     parsed = _parser(command).parse_args(arguments)
     try:
-        with _alone(parsed):
+        with _alone(parsed), _measured(getattr(parsed, "log", None)):
             _module(parsed.command).run(parsed)
         sys.stdout.flush()
     except InputError as error:

@@ -1,7 +1,7 @@
 """`heatproof plan`: about how long a run will take on this machine, and how much disk, before it starts.
 
-Each model is built and one training step and one forward pass are timed; images and passes are
-counted from the configuration. An estimate: other jobs on the machine make it wrong.
+Each model is built, and one training step, one forward pass and each explanation method are timed; images and passes
+are counted from the configuration. An estimate: other jobs on the machine make it wrong.
 """
 
 import argparse
@@ -9,29 +9,37 @@ import math
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from heatproof import artifacts
 from heatproof.config import load
-from heatproof.errors import InputError
-from heatproof.registry import CONTROLS
+from heatproof.errors import InputError, Unsupported
+from heatproof.registry import CONTROLS, explanation_methods
 from heatproof.schema import Recipe, Study
 from heatproof.schema_data import Split
 
-START_SECONDS = 7.0  # of a job: Python, torch and timm
-METHOD_PASSES = 16  # forward and backward passes of a method for one image: a guess between a CAM's and an integral's
-
+SMALL = 96  # pixels: up to this side eight images are timed at once, above it two
+# measured on the committed runs of quickstart and phantom, in units of importing PyTorch and timm, so that they follow
+# the machine: a job of one checkpoint beside what its model computes, and what a study has once (data, audit, tests,
+# report, the first imports)
+JOB, ONCE = 0.12, 5.0
 LONG = 2 * 3600  # seconds of a job that is worth cutting
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds an image, and bytes of a checkpoint, of one model on this machine."""
+    """Seconds an image, and bytes of a checkpoint, of one model on this machine.
+
+    train: a step's share, the optimizer's too; methods: a heatmap by each.
+    """
 
     train: float
     forward: float
     checkpoint: int
+    methods: dict[str, float] = field(default_factory=dict)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,22 +49,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     for name, study in load(studies=args.studies).items():
-        missing = untrained(name, study)
-        todo = sum(map(len, missing.values()))
-        if not todo and artifacts.report_path(name).exists():
-            print(f"{name}: every model is trained and the report is there; only what changed will run")
+        left = Left.of(name, study)
+        if not left and artifacts.report_path(name).exists():
+            print(f"{name}: every model is trained and explained and the report is there; only what changed will run")
             continue
         images = count_images(name, study)
         if images is None:
             print(f"{name}: {study.data.source} will be downloaded first; its images are not counted yet")
             continue
+        unit = import_seconds()
         costs = {model: measure(model, study) for model in study.models}
         device = "GPU" if _on_gpu(study) else f"{args.cores} cores"
-        minutes = estimate_seconds(study, costs, missing, images, args.cores) / 60
+        minutes = estimate_seconds(study, costs, left, images, args.cores, unit) / 60
         disk = estimate_bytes(study, costs, images) / 1e9
         free = shutil.disk_usage(Path()).free / 1e9
         print(
-            f"{name}: {todo} of {len(trainings(study)) * len(study.models)} models to train on about {images} images; "
+            f"{name}: {_models(study, left)} on about {images} images; "
             f"about {max(1, round(minutes))} minutes on {device}, {disk:.1f} GB of disk ({free:.0f} GB are free)"
         )
         seconds, model = longest_job(study, costs, images)
@@ -70,6 +78,53 @@ def run(args: argparse.Namespace) -> None:
             raise InputError(f"{name} needs about {disk:.1f} GB and {free:.1f} GB are free: make room first")
 
 
+def _models(study: Study, left: "Left") -> str:
+    """How many models are to be trained, and how many are the user's own."""
+    given = [model for model in study.models if study.train.recipe(model).epochs == 0]
+    todo = sum(len(jobs) for model, jobs in left.trainings.items() if model not in given)
+    every = len(trainings(study)) * (len(study.models) - len(given))
+    parts = [f"{todo} of {every} models to train"] if every else []
+    return " and ".join(parts + ([f"{len(given) * len(study.seeds)} trained models to explain"] if given else []))
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is not there yet, by model: the (seed, fold) that are to be trained, explained, explained in variants for
+    robustness and sanity, and asked for faithfulness."""
+
+    trainings: dict[str, list[tuple[int, str]]]
+    heatmaps: dict[str, list[tuple[int, str]]]
+    variants: dict[str, list[tuple[int, str]]]
+    faithfulness: dict[str, list[tuple[int, str]]]
+
+    def __bool__(self) -> bool:
+        return any(jobs for part in vars(self).values() for jobs in part.values())
+
+    @classmethod
+    def of(cls, name: str, study: Study) -> "Left":
+        """Look which artifacts of a study are missing."""
+        explained = [(seed, fold) for seed in study.seeds for fold in study.data.split.names]
+        families = set(study.score.families)
+
+        def missing(path: Callable[[str, int, str], Path], models: list[str], jobs: list) -> dict[str, list]:
+            return {model: [one for one in jobs if not path(model, *one).exists()] for model in models}
+
+        return cls(
+            missing(lambda *one: artifacts.model_dir(name, *one) / "card.json", study.models, trainings(study)),
+            missing(lambda *one: artifacts.heatmap_dir(name, *one) / "maps.npy", study.named, explained),
+            missing(
+                lambda *one: artifacts.variants_dir(name, *one) / "maps.npy",
+                study.models,
+                explained if families & {"robustness", "sanity"} else [],
+            ),
+            missing(
+                lambda model, seed, fold: artifacts.score_path(name, model, "faithfulness", fold, seed),
+                study.named,
+                explained if "faithfulness" in families else [],
+            ),
+        )
+
+
 def trainings(study: Study) -> list[tuple[int, str]]:
     """(seed, fold) of every training of each model: those of a random split and of shuffled labels too."""
     folds = study.data.split.names
@@ -78,14 +133,6 @@ def trainings(study: Study) -> list[tuple[int, str]]:
     if study.explain.variants.random_labels and varied:
         wanted += [(study.seeds[0], fold.replace("fold", artifacts.SHUFFLED)) for fold in folds]
     return wanted
-
-
-def untrained(name: str, study: Study) -> dict[str, list[tuple[int, str]]]:
-    """Model -> the (seed, fold) that are to be trained."""
-    return {
-        model: [one for one in trainings(study) if not (artifacts.model_dir(name, model, *one) / "card.json").exists()]
-        for model in study.models
-    }
 
 
 def count_images(name: str, study: Study) -> int | None:
@@ -107,31 +154,62 @@ def _on_gpu(study: Study) -> bool:
     return pick_device(study.compute.device).type == "cuda"
 
 
+def import_seconds() -> float:
+    """Seconds that importing PyTorch and timm takes here: a measure of the machine, too."""
+    started = time.perf_counter()
+    import timm  # noqa: F401
+
+    return time.perf_counter() - started
+
+
 def measure(model: str, study: Study) -> Cost:
-    """Time one small training step and one forward pass, each after one to warm up."""
+    """Time a training step, a forward pass and each explanation method on noise, each after one to warm up."""
     import torch
 
+    from heatproof.explain.methods import Batch
+    from heatproof.train.layers import find_target_layer
+    from heatproof.train.loop import new_optimizer
     from heatproof.train.model import build, pick_device, prepare
+    from heatproof.train.precision import autocast
 
     prepare(study.compute.threads)
     device = pick_device(study.compute.device)
-    classifier = build(model, len(study.data.class_names), study.data.size)
+    recipe = study.train.recipe(model).model_dump()
+    size = study.data.size
+    classifier = build(model, len(study.data.class_names), size)
     classifier.to(device, memory_format=torch.channels_last)
-    pixels = torch.rand(8, 1, study.data.size, study.data.size, device=device)
+    pixels = torch.rand(8 if size <= SMALL else 2, 1, size, size, device=device)
 
-    def seconds(step) -> float:
+    def seconds(step: Callable[[], object]) -> float:
         for _ in range(2):
             started = time.perf_counter()
             step()
             if device.type == "cuda":
                 torch.cuda.synchronize()
-        return (time.perf_counter() - started) / len(pixels)
+        return time.perf_counter() - started
 
-    training = seconds(lambda: classifier(pixels).logsumexp(1).sum().backward())
-    classifier.eval()
+    def gradients() -> None:
+        with autocast(recipe, device):
+            loss = classifier(pixels).logsumexp(1).sum()
+        loss.backward()
+
+    training, optimizer = seconds(gradients) / len(pixels), new_optimizer(classifier, recipe)
+    update = seconds(lambda: (torch.nn.utils.clip_grad_norm_(classifier.parameters(), 1.0), optimizer.step()))
+    classifier.eval().requires_grad_(False)
     with torch.inference_mode():
-        forward = seconds(lambda: classifier(pixels))
-    return Cost(training, forward, 4 * sum(p.numel() for p in classifier.parameters()))
+        forward = seconds(lambda: classifier(pixels)) / len(pixels)
+    layer = find_target_layer(classifier, size, study.explain.min_grid)
+    methods = {}
+    for name, function in explanation_methods(study.explain.methods).items():
+        options = dict(study.explain.model_dump()["options"].get(name) or {})
+        options.pop("images", None)
+        batch = partial(Batch, classifier, layer, pixels, torch.zeros(len(pixels), dtype=torch.long, device=device))
+        try:
+            methods[name] = seconds(lambda f=function, b=batch, o=options: f(b(), **o)) / len(pixels)
+        except Unsupported:
+            methods[name] = 0.0
+    checkpoint = 4 * sum(p.numel() for p in classifier.parameters())
+    return Cost(training + update / recipe["batch_size"], forward, checkpoint, methods)
 
 
 def shares(split: Split) -> tuple[float, float, float]:
@@ -166,46 +244,58 @@ def faithfulness_passes(study: Study, images: int, most: int | None = None) -> i
 
 def longest_job(study: Study, costs: dict[str, Cost], images: int) -> tuple[float, str]:
     """Seconds of the longest job of those that `compute.shards` cuts, and the model that it works on."""
-    passes, maps = faithfulness_passes(study, images), explained(study, images) * len(study.explain.methods)
-    seconds = {model: max(cost.forward * passes, cost.train * METHOD_PASSES * maps) for model, cost in costs.items()}
+    passes, maps = faithfulness_passes(study, images), explained(study, images)
+    seconds = {model: max(cost.forward * passes, sum(cost.methods.values()) * maps) for model, cost in costs.items()}
     slowest = max(seconds, key=seconds.__getitem__)
     return seconds[slowest] / study.compute.shards, slowest
 
 
+def varied_maps(study: Study, images: int, most: int | None = None) -> int:
+    """Heatmaps of changed images and models, by each method of one checkpoint."""
+    variants, most = study.explain.variants, most or explained(study, images)
+    if not {"robustness", "sanity"} & set(study.score.families):
+        return 0
+    changes = len(variants.transforms) + (variants.sensitivity.draws if variants.sensitivity else 0)
+    changes += variants.randomize.layers * (variants.randomize.cascade + variants.randomize.independent)
+    changes += variants.random_target + variants.random_labels
+    return min(variants.images, most) * changes
+
+
 def explained_maps(study: Study, images: int, most: int | None = None) -> int:
     """Heatmaps of one checkpoint, those of changed images and models among them; `most` as above."""
-    config, most = study.explain, most or explained(study, images)
-    count = most * len(config.methods)
-    if {"robustness", "sanity"} & set(study.score.families):
-        variants = config.variants
-        changes = len(variants.transforms) + (variants.sensitivity.draws if variants.sensitivity else 0)
-        changes += variants.randomize.layers * (variants.randomize.cascade + variants.randomize.independent)
-        changes += variants.random_target + variants.random_labels
-        count += min(variants.images, most) * changes * len(config.methods)
-    return count
+    count = (most or explained(study, images)) + varied_maps(study, images, most)
+    return count * len(study.explain.methods)
 
 
-def estimate_seconds(
-    study: Study, costs: dict[str, Cost], missing: dict[str, list[tuple[int, str]]], images: int, cores: int
-) -> float:
-    """Wall time of what is not there yet, jobs side by side as far as cores and GPU allow."""
-    passes, maps = faithfulness_passes(study, images), explained_maps(study, images)
-    total = 0.0
+def estimate_seconds(study: Study, costs: dict[str, Cost], left: Left, images: int, cores: int, unit: float) -> float:
+    """Wall time of what is not there yet, jobs side by side as far as cores and GPU allow.
+
+    Args:
+        unit: seconds that importing PyTorch and timm takes.
+    """
     train, val, _ = shares(study.data.split)
-    for model, jobs in missing.items():
+    passes, maps = faithfulness_passes(study, images), explained(study, images)
+    jobs: list[float] = []
+
+    def add(parts: dict[str, list[tuple[int, str]]], seconds: Callable[[str], float]) -> None:
+        for model, of_model in parts.items():
+            jobs.extend([seconds(model) + JOB * unit] * len(of_model))
+
+    def training(model: str) -> float:
         recipe: Recipe = study.train.recipe(model)
-        cost, heated = costs[model], sum(fold in study.data.split.names for _, fold in jobs)
-        trained = recipe.epochs * images * (cost.train * train + cost.forward * val)
-        scored = cost.forward * passes + cost.train * METHOD_PASSES * maps
-        total += len(jobs) * (trained + START_SECONDS) + heated * (
-            scored + (len(study.score.families) + 2) * START_SECONDS
-        )
-    for name in study.ensembles:  # asked what its members are asked, once more
-        members = study.members(name)
-        times = sum(fold in study.data.split.names for _, fold in missing[members[0]])
-        total += times * sum(costs[m].forward * passes + costs[m].train * METHOD_PASSES * maps for m in members)
+        return recipe.epochs * images * (costs[model].train * train + costs[model].forward * val)
+
+    def over_members(model: str, seconds: Callable[[Cost], float]) -> float:
+        return sum(seconds(costs[m]) for m in ([model] if model in costs else study.members(model)))
+
+    add(left.trainings, training)
+    add(left.heatmaps, lambda model: over_members(model, lambda cost: sum(cost.methods.values())) * maps)
+    add(left.variants, lambda model: sum(costs[model].methods.values()) * varied_maps(study, images))
+    add(left.faithfulness, lambda model: over_members(model, lambda cost: cost.forward) * passes)
+    others = set(study.score.families) - {"faithfulness"}
+    add(left.heatmaps, lambda model: (len(others) - 1) * JOB * unit)
     side_by_side = 1 if _on_gpu(study) else max(1, cores // study.compute.threads)
-    return total / min(side_by_side, max(1, sum(map(len, missing.values()))))
+    return ONCE * unit + max(sum(jobs) / side_by_side, max(jobs, default=0))
 
 
 def estimate_bytes(study: Study, costs: dict[str, Cost], images: int) -> float:

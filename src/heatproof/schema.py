@@ -54,6 +54,7 @@ class Recipe(Section):
     warmup_epochs: NonNegative = 1
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     balance: bool = True
+    precision: Annotated[Literal["float32", "bfloat16"], Field(exclude_if=lambda name: name == "float32")] = "float32"
     augment: Augment = Augment()
 
     @field_validator("weights")
@@ -126,6 +127,10 @@ class Study(Section):
                 if method not in known:
                     raise ValueError(f"stats.claims.{name}.{key}: {method} is no method; docs/methods.md lists them")
         return self
+
+    @model_validator(mode="after")
+    def _families(self):
+        return self.model_copy(update={"stats": self.stats.on(self.models)})
 
     @model_validator(mode="after")
     def _tasked(self):

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from heatproof.registry import metrics_of, registered
 from heatproof.schema_base import Distinct, Section
-from heatproof.schema_models import Architecture, architectures
+from heatproof.schema_models import Architecture, ArchitectureOrFamily, architectures, of_families
 
 
 def _reported(value: float) -> float:
@@ -63,8 +63,8 @@ class Claim(Section):
     check: Literal["beat_controls", "lower", "differ", "outdo", "shows_cue"]  # stats/claims.py says when each holds
     family: Judged
     method: str
-    models: Annotated[list[Architecture], Distinct] = []  # none: all models of the study
-    than: Annotated[list[Architecture], Distinct] = []  # `lower` alone: whom the models are held against
+    models: Annotated[list[ArchitectureOrFamily], Distinct] = []  # none: all models of the study
+    than: Annotated[list[ArchitectureOrFamily], Distinct] = []  # `lower` alone: whom the models are held against
     methods: Annotated[list[str], Distinct] = []  # `outdo` alone: what is held against `method`
     metric: str | None = None  # of the family, if the claim is on this one alone
 
@@ -99,8 +99,8 @@ class Finding(Section):
 
     source: str  # a paper, a DOI
     claim: str  # in the words of its authors
-    models: Annotated[list[Architecture], Field(min_length=1), Distinct]  # that are said to do better
-    than: Annotated[list[Architecture], Field(min_length=1), Distinct]
+    models: Annotated[list[ArchitectureOrFamily], Field(min_length=1), Distinct]  # that are said to do better
+    than: Annotated[list[ArchitectureOrFamily], Field(min_length=1), Distinct]
     methods: Annotated[list[str], Distinct] = []  # over which scores are averaged; none: all methods of the study
     parts: Annotated[list[Part], Field(min_length=2), Distinct]
 
@@ -132,3 +132,15 @@ class Stats(Section):
             if name not in known:
                 raise PydanticCustomError("unknown_name", "unknown name", {"allowed": sorted(known)})
         return {"default": 0.05} | margins
+
+    def on(self, models: list[str]) -> "Stats":
+        """The section with the families that claims and findings name as the models that a study has of them."""
+
+        def resolved(named: dict) -> dict:
+            return {
+                name: one
+                and one.model_copy(update={key: of_families(getattr(one, key), models) for key in ("models", "than")})
+                for name, one in named.items()
+            }
+
+        return self.model_copy(update={"claims": resolved(self.claims), "findings": resolved(self.findings)})

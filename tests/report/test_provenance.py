@@ -215,9 +215,7 @@ def test_durations_by_hand(tmp_path, monkeypatch):
 
 def test_every_rule_measures_its_jobs_where_the_report_looks():
     rules = Path(__file__).parents[2] / "rules"
-    names = re.findall(
-        r'benchmark:\s+"benchmarks/\{study\}/(\S+)\.tsv"', "".join(p.read_text() for p in rules.glob("*.smk"))
-    )
+    names = re.findall(r'log:\s+"logs/\{study\}/(\S+)\.log"', "".join(p.read_text() for p in rules.glob("*.smk")))
     known = {begin for begins in durations.STAGES.values() for begin in begins}
     assert {re.match(r"\w+", name.rpartition("/")[2])[0] for name in names} == known
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from heatproof.errors import InputError
+from heatproof.train import loop, precision
 from heatproof.train import resume as resume_module
 from heatproof.train.augment import augment
 from heatproof.train.loop import best_epoch, train
@@ -78,6 +79,34 @@ def test_training_twice_gives_the_same_bytes():
     (first, history), (second, again) = fit(), fit()
     assert history == again
     assert same(first, second)
+
+
+@pytest.mark.parametrize("units", [False, True])
+def test_bfloat16_is_a_recipe_of_its_own_and_warns_where_it_is_emulated(monkeypatch, units):
+    monkeypatch.setattr(loop, "emulated", lambda device: not units)
+    said = []
+    model, history = fit(epochs=12, augment=STILL, precision="bfloat16", tell=said.append)
+    assert {tensor.dtype for tensor in model.state_dict().values() if tensor.is_floating_point()} == {torch.float32}
+    assert history[-1]["train_loss"] < 0.3 and history != fit(epochs=12, augment=STILL)[1]
+    warned = [line for line in said if line.startswith("warning: this CPU has no units for bfloat16")]
+    assert len(warned) == (0 if units else 1)
+    again = fit(epochs=12, augment=STILL, precision="bfloat16")[1]
+    assert again == history, "the warning's measurement leaves no trace"
+
+
+def test_float32_warns_of_nothing(monkeypatch):
+    monkeypatch.setattr(loop, "emulated", lambda device: True)
+    said = []
+    fit(epochs=1, tell=said.append)
+    assert not any("warning" in line for line in said)
+
+
+@pytest.mark.parametrize(("flags", "slow"), [("fma avx2 avx512f", True), ("avx512f avx512_bf16", False), ("", True)])
+def test_units_are_read_from_the_cpu(monkeypatch, tmp_path, flags, slow):
+    (tmp_path / "cpuinfo").write_text(f"flags\t\t: {flags}\n")
+    monkeypatch.setattr(precision, "Path", lambda _: tmp_path / "cpuinfo")
+    assert precision.emulated(CPU) == slow
+    assert not precision.emulated(torch.device("cuda"))
 
 
 @pytest.mark.parametrize("stop_after", [1, 2])

@@ -78,9 +78,9 @@ def create(folder: Path) -> Project:
         else:
             shutil.copy(source, target)
     project = Project(folder)
-    project.edit("params.yaml", "studies: [phantom]", "studies: [tiny]")
-    recorded = re.sub(r"  - results/stats/(?!phantom/)\w+/metrics.json\n", "", (folder / "dvc.yaml").read_text())
-    recorded = recorded[: recorded.index('  - "iq_oth_nccd:')].replace("phantom", "tiny")
+    project.edit("params.yaml", "studies: [quickstart]", "studies: [tiny]")
+    recorded = re.sub(r"  - results/stats/(?!quickstart/)\w+/metrics.json\n", "", (folder / "dvc.yaml").read_text())
+    recorded = recorded[: recorded.index('  - "phantom:')].replace("quickstart", "tiny")
     (folder / "dvc.yaml").write_text(recorded)
     project.run("git", "init", "-q")
     project.run("git", "add", "-A")

@@ -46,7 +46,7 @@ class Repository:
         return done.stdout
 
     def results(self, accuracy: float, srg: float) -> None:
-        for study in ("phantom", "iq_oth_nccd", "planted_ct"):
+        for study in STUDIES:
             stats, report = (self.folder / "results" / part / study for part in ("stats", "report"))
             for path in (stats, report):
                 path.mkdir(parents=True, exist_ok=True)
@@ -59,6 +59,7 @@ class Repository:
                 (report / f"{name}.svg").write_text(SVG.format(srg))
 
 
+STUDIES = ("quickstart", "phantom", "iq_oth_nccd", "planted_ct")
 SHOWN = {("srg", "gradcam"): None, ("relevance_rank_accuracy", "gradcam"): None}
 HIDDEN = {("srg", name): None for name in (*CONTROLS, "other_image:gradcam")} | {("infidelity", "gradcam"): None}
 
@@ -112,14 +113,14 @@ def test_plots_show_and_diff_make_a_page_that_needs_no_network(repository):
         drawn = specifications(page)
         assert set(drawn) == {
             f"{study}: {what}"
-            for study in ("phantom", "iq_oth_nccd", "planted_ct")
+            for study in STUDIES
             for what in ("balanced accuracy of every training", "primary metric of every family")
         }
         values = drawn["phantom: balanced accuracy of every training"]["data"]["values"]
         accuracy = {row["rev"]: float(row["balanced_accuracy"]) for row in values}
         assert accuracy == {name: {"workspace": 0.875, "HEAD": 0.75}[name] for name in revisions}
         images = re.findall(r'<img src="(static/[^"]+)">', page)
-        assert len(images) == 6 * len(revisions)
+        assert len(images) == 2 * len(STUDIES) * len(revisions)
         assert all((folder / image).is_file() for image in images)
 
 

@@ -20,10 +20,10 @@ def test_environment_and_lock_hold_the_same_versions():
     assert {name: lock[name] for name in pinned} == pinned
 
 
-def test_every_rule_has_log_benchmark_threads_resources_and_environment():
+def test_every_rule_has_log_threads_resources_and_environment():
     for path in sorted((ROOT / "rules").glob("*.smk")):
         for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
-            for key in ("input", "output", "log", "benchmark", "threads", "resources", "conda", "message", "shell"):
+            for key in ("input", "output", "log", "threads", "resources", "conda", "message", "shell"):
                 assert re.search(rf"^    {key}:", rule, re.M), f"{path.name}: {rule.split(':')[0]} has no {key}"
             assert "code=" in rule
 

@@ -16,6 +16,7 @@ from heatproof.seeds import derive
 from heatproof.train.augment import augment
 from heatproof.train.model import Classifier, ImageSet, predict
 from heatproof.train.objective import objective
+from heatproof.train.precision import autocast, emulated, slowdown
 from heatproof.train.resume import Resume
 
 
@@ -54,7 +55,7 @@ def train(
     epochs, batch = recipe["epochs"], min(recipe["batch_size"], count)
     steps = count // batch
     model.to(device, memory_format=torch.channels_last)
-    optimizer = create_optimizer_v2(model, opt="adamw", lr=recipe["lr"], weight_decay=recipe["weight_decay"])
+    optimizer = new_optimizer(model, recipe)
     scheduler = CosineLRScheduler(
         optimizer,
         t_initial=max(epochs * steps, 1),
@@ -71,7 +72,7 @@ def train(
     def step(draw: torch.Generator, rows: Tensor) -> tuple[float, float]:
         """Loss and norm of the gradient."""
         inputs = augment(images.inputs(rows.numpy(), device), draw, **recipe["augment"])
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with autocast(recipe, device):
             loss = aim.loss(model(inputs), images.labels[rows].to(device))
         optimizer.zero_grad()
         loss.backward()
@@ -79,6 +80,12 @@ def train(
         optimizer.step()
         return loss.item(), norm.item()
 
+    if epochs and recipe.get("precision") == "bfloat16" and emulated(device):
+        times = slowdown(model, images.inputs(slice(0, batch), device))
+        tell(
+            f"warning: this CPU has no units for bfloat16 and emulates it: a step takes {times:.1f} times as long as in"
+            f" float32; set train.precision or {own}.precision to float32"
+        )
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     saved = resume.load() if resume else None
@@ -120,6 +127,11 @@ def train(
     if best:
         model.load_state_dict(best)
     return history
+
+
+def new_optimizer(model: Classifier, recipe: dict[str, Any]) -> torch.optim.Optimizer:
+    """AdamW, without weight decay for biases and norms."""
+    return create_optimizer_v2(model, opt="adamw", lr=recipe["lr"], weight_decay=recipe["weight_decay"])
 
 
 def best_epoch(history: list[dict[str, float]]) -> int:
