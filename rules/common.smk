@@ -3,7 +3,6 @@ import atexit
 import os
 import re
 import sys
-from functools import cache
 from pathlib import Path
 from shutil import which
 
@@ -18,7 +17,7 @@ from heatproof.errors import InputError
 from heatproof.fingerprint import data_fingerprint
 from heatproof.profiles import files as profiled
 from heatproof.registry import families, registered
-from heatproof.sources import source_files
+from heatproof.sources import source_digest
 from heatproof.stats.setting import setting_numbers
 from heatproof.stats_tables import OF_MULTILABEL, TABLES
 
@@ -86,10 +85,10 @@ REGISTERED = [
 EXPLAINED = r"fold\d+"  # a random split is trained on and tested, to stand beside; nothing of it is explained
 
 
-@cache  # asked for by every job of a rule
 def code(*modules):
-    """Paths of the modules that a rule runs, relative to the project."""
-    return [os.path.relpath(path, ROOT) for path in source_files(*modules)]
+    """The digest of the code that a job runs: a parameter and no inputs, as Snakemake looks at each input of each job
+    that is ready whenever one ends."""
+    return source_digest(*modules)
 
 
 def checkpoints(study, compared=False):
@@ -320,10 +319,10 @@ def regions_section(wildcards):
 
 def regions_code(wildcards):
     """Masks of lungs are read from the source, by what reads it."""
-    found = code("artifacts", "data.regions")
+    modules = ["artifacts", "data.regions"]
     if STUDIES[wildcards.study].data.lungs:
-        found = [*found, *code("data.preprocess", "data.reading.sources"), *data_code(wildcards)]
-    return list(dict.fromkeys(found))
+        modules += ["data.preprocess", "data.reading.sources", *data_modules(wildcards)]
+    return code(*modules)
 
 
 def audited_files(wildcards):
@@ -354,11 +353,15 @@ SOURCE_MODULES = {
 }
 
 
-def data_code(wildcards):
+def data_modules(wildcards):
     data = STUDIES[wildcards.study].data
     parts = [data.kind, *([data.planted.kind] if data.kind == "planted" else [])]
     parts += [key for key in ("contents", "download", "shortcut") if getattr(data, key)]
-    return code("data.command", *(module for part in parts for module in SOURCE_MODULES[part]))
+    return ["data.command", *(module for part in parts for module in SOURCE_MODULES[part])]
+
+
+def data_code(wildcards):
+    return code(*data_modules(wildcards))
 
 
 def recipe(wildcards):

@@ -1,6 +1,4 @@
 rule data:
-    input:
-        code=data_code,
     output:
         [artifacts.data_dir("{study}") / name for name in DATA_FILES],
     log:
@@ -11,6 +9,7 @@ rule data:
     resources:
         mem_mb=2000,
     params:
+        code=data_code,
         config=data_section,
     message:
         "data of {wildcards.study}: images, manifest, splits"
@@ -32,7 +31,6 @@ if PLANTED:
 rule data_regions:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        code=regions_code,
     output:
         artifacts.data_dir("{study}") / "regions.npy",
     log:
@@ -43,6 +41,7 @@ rule data_regions:
     resources:
         mem_mb=2000,
     params:
+        code=regions_code,
         config=regions_section,
     message:
         "regions of {wildcards.study}: where body and lungs are"
@@ -53,7 +52,6 @@ rule data_regions:
 rule audit:
     input:
         data=audited_files,
-        code=lambda wc: code("artifacts", "data.audit.command", *(["data.seams"] if wc.study in PLANTED else [])),
     output:
         [artifacts.data_dir("{study}") / name for name in AUDIT_FILES],
     log:
@@ -65,6 +63,7 @@ rule audit:
     resources:
         mem_mb=2000,
     params:
+        code=lambda wc: code("artifacts", "data.audit.command", *(["data.seams"] if wc.study in PLANTED else [])),
         config=audit_section,
     message:
         "audit of {wildcards.study}: copies, leaks, shortcuts"

@@ -4,7 +4,6 @@ rule explain:
         model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
         external=external_files,
         parts=heatmap_parts,
-        code=explain_code,
     output:
         maps=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy",
         index=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
@@ -19,6 +18,7 @@ rule explain:
         gpu=lambda wc, input: 0 if input.parts else gpus_of(wc),
         mem_mb=4000,
     params:
+        code=explain_code,
         config=lambda wc: section(STUDIES[wc.study].explain.model_dump(exclude={"variants"})),
         compute=lambda wc: section(STUDIES[wc.study].compute),
         shards=shard_options,
@@ -36,7 +36,6 @@ use rule explain as explain_shard with:
         data=artifacts.data_dir("{study}") / "digest.json",
         model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
         external=external_files,
-        code=explain_code,
     output:
         temp(
             directory(
@@ -59,7 +58,6 @@ rule explain_variants:
         data=artifacts.data_dir("{study}") / "digest.json",
         model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
         shuffled=shuffled_card,
-        code=lambda wc: explain_code(wc, "explain.variants"),
     output:
         maps=artifacts.variants_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy",
         index=artifacts.variants_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
@@ -74,6 +72,7 @@ rule explain_variants:
         gpu=gpus_of,
         mem_mb=4000,
     params:
+        code=lambda wc: explain_code(wc, "explain.variants"),
         config=lambda wc: section(STUDIES[wc.study].explain.model_dump(exclude={"external"})),
         compute=lambda wc: section(STUDIES[wc.study].compute),
         shuffled=lambda wc: "--random-labels" if shuffled_card(wc) else "",

@@ -4,7 +4,6 @@ rule profiles:
         data=artifacts.data_dir("{study}") / "digest.json",
         model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
         predictions=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "predictions.parquet",
-        code=code("artifacts", "profiles.command", "profiles.measure"),
     output:
         [profiled.profile_dir("{study}", "{model}", "{seed}", "{fold}") / name for name in profiled.CHECKPOINT_FILES],
     log:
@@ -18,6 +17,7 @@ rule profiles:
         gpu=gpus_of,
         mem_mb=4000,
     params:
+        code=lambda wc: code("artifacts", "profiles.command", "profiles.measure"),
         config=lambda wc: section(STUDIES[wc.study].profiles.of(wc.model)),
         compute=lambda wc: section(STUDIES[wc.study].compute),
     message:
@@ -31,7 +31,6 @@ rule profiles:
 rule profiles_page:
     input:
         checkpoints=lambda wc: profiled_checkpoints(wc.study),
-        code=code("artifacts", "profiles.command", "profiles.study", "profiles.page"),
         template=[
             path.relative_to(ROOT)
             for folder in ("profiles", "report")
@@ -48,6 +47,7 @@ rule profiles_page:
     resources:
         mem_mb=2000,
     params:
+        code=lambda wc: code("artifacts", "profiles.command", "profiles.study", "profiles.page"),
         models=lambda wc: STUDIES[wc.study].models,
         seeds=lambda wc: STUDIES[wc.study].seeds,
         folds=lambda wc: STUDIES[wc.study].data.split.names,

@@ -22,7 +22,6 @@ rule report:
         registered=REGISTERED,
         separation="src/heatproof/report/separation.csv",
         references="src/heatproof/report/references.bib",
-        code=code("artifacts", "report.command", "report.inputs", "report.page", "report.paper"),
         template=[path.relative_to(ROOT) for path in sorted((ROOT / "src/heatproof/report/templates").iterdir())],
     output:
         captioned(artifacts.report_path("{study}"), "page", "report", "the whole report"),
@@ -39,6 +38,7 @@ rule report:
     resources:
         mem_mb=2000,
     params:
+        code=lambda wc: code("artifacts", "report.command", "report.inputs", "report.page", "report.paper"),
         models=lambda wc: STUDIES[wc.study].named,
         seeds=lambda wc: STUDIES[wc.study].seeds,
         folds=lambda wc: STUDIES[wc.study].data.split.names,

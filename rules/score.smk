@@ -6,7 +6,6 @@ rule score:
         index=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
         others=scored_files,
         parts=score_parts,
-        code=family_code,
     output:
         artifacts.score_path("{study}", "{model}", "{family}", "{fold}", "{seed}"),
     log:
@@ -21,6 +20,7 @@ rule score:
         gpu=lambda wc, input: gpus_of(wc) if wc.family in ON_MODEL and not input.parts else 0,
         mem_mb=lambda wc: 4000 if wc.family in ON_MODEL else 2000,
     params:
+        code=family_code,
         config=family_section,
         compute=lambda wc: section(
             STUDIES[wc.study].compute if wc.family in ON_MODEL else {"threads": STUDIES[wc.study].compute.threads}
@@ -42,7 +42,6 @@ use rule score as score_shard with:
         maps=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy",
         index=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
         others=scored_files,
-        code=family_code,
     output:
         temp(
             directory(
@@ -73,7 +72,6 @@ rule score_seeds:
             for seed in STUDIES[wc.study].seeds
             for name in ("maps.npy", "index.parquet")
         ],
-        code=code("score.command", "score.jobs.consistency"),
     output:
         artifacts.score_path("{study}", "{model}", "consistency", "{fold}"),
     log:
@@ -86,6 +84,7 @@ rule score_seeds:
     resources:
         mem_mb=2000,
     params:
+        code=lambda wc: code("score.command", "score.jobs.consistency"),
         seeds=lambda wc: STUDIES[wc.study].seeds,
         models=lambda wc: STUDIES[wc.study].models,
         compute=lambda wc: section({"threads": STUDIES[wc.study].compute.threads}),

@@ -13,7 +13,6 @@ rule stats:
         ),
         cue=lambda wc: ([artifacts.data_dir(wc.study) / "facts.parquet"] if STUDIES[wc.study].data.shortcut else []),
         registered=REGISTERED,
-        code=code("artifacts", "stats.command", "stats.study"),
     output:
         [
             (
@@ -37,6 +36,7 @@ rule stats:
     resources:
         mem_mb=2000,
     params:
+        code=lambda wc: code("artifacts", "stats.command", "stats.study"),
         models=lambda wc: STUDIES[wc.study].named,
         seeds=lambda wc: STUDIES[wc.study].seeds,
         folds=lambda wc: STUDIES[wc.study].data.split.names,

@@ -2,7 +2,6 @@ rule train:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
         weights=weights_file,
-        code=code("train.command"),
     output:
         card=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
         weights=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "model.safetensors",
@@ -19,6 +18,7 @@ rule train:
         gpu=gpus_of,
         mem_mb=memory_of_training,
     params:
+        code=lambda wc: code("train.command"),
         config=lambda wc: section(recipe(wc)),
         compute=lambda wc: section(STUDIES[wc.study].compute),
     message:
@@ -34,7 +34,6 @@ rule ensemble:
         predictions=lambda wc: [
             artifacts.model_dir(wc.study, m, wc.seed, wc.fold) / "predictions.parquet" for m in members(wc)
         ],
-        code=code("train.ensemble_command"),
     output:
         card=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
         predictions=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "predictions.parquet",
@@ -48,6 +47,7 @@ rule ensemble:
     resources:
         mem_mb=2000,
     params:
+        code=lambda wc: code("train.ensemble_command"),
         combine=lambda wc: STUDIES[wc.study].ensembles[wc.model].combine,
         members=members,
     message:

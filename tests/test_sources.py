@@ -48,7 +48,7 @@ def named(job: str) -> set[str]:
     if job == "regions":
         text += COMMON.partition("def regions_code")[2].partition("\n\n\n")[0]
     if job in ("data", "regions"):  # which reads masks of lungs as data are read
-        text += COMMON.partition("def data_code")[2].partition("\n\n\n")[0]
+        text += COMMON.partition("def data_modules")[2].partition("\n\n\n")[0]
         text += " ".join(f'"{name}"' for names in SOURCES.values() for name in names)
     if job == "score":
         text += COMMON.partition("def family_code")[2].partition("\n\n\n")[0]

@@ -103,8 +103,8 @@ def _alone(parsed: argparse.Namespace) -> AbstractContextManager:
 
 @contextmanager
 def _measured(log: Path | None) -> Iterator[None]:
-    """Note what a job took in `benchmarks/`, as Snakemake would: its own measurement samples, misses short jobs and does
-    not see into the forks of `workers`."""
+    """Note what a job took in `benchmarks/`, in Snakemake's columns: its own measurement samples, misses short jobs and
+    does not see into the forks of `workers`."""
     started = time.monotonic()
     yield
     if log is None:

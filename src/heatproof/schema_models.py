@@ -25,7 +25,7 @@ def _timm_modules() -> dict[str, str]:
 
 @cache
 def _families() -> dict[str, str]:
-    """Architecture, without a tag -> its family: the name of timm's module, such as `resnet` or `vision_transformer`."""
+    """Architecture, without a tag -> its family: the name of timm's module, such as `resnet`, `vision_transformer`."""
     registered = r"^@register_model\s*\ndef (\w+)\("
     return {name: module for module, text in _timm_modules().items() for name in re.findall(registered, text, re.M)}
 

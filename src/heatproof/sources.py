@@ -1,6 +1,8 @@
 """Which source files a job runs: the modules that its rule names and all that they import as they load."""
 
 import ast
+import hashlib
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -28,6 +30,15 @@ def source_files(*modules: str) -> list[str]:
         if f"heatproof.{module}" not in found:
             raise ModuleNotFoundError(f"no module heatproof.{module}")
     return sorted(str(path) for path in found.values())
+
+
+@cache  # asked for by every job of a rule
+def source_digest(*modules: str) -> str:
+    """SHA-256 over names and contents of the source files of some modules; the same wherever the project lies."""
+    found = hashlib.sha256()
+    for path in map(Path, source_files(*modules)):
+        found.update(f"{path.relative_to(PACKAGE).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return found.hexdigest()
 
 
 def _path(name: str) -> Path | None:

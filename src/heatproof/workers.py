@@ -170,7 +170,7 @@ class Server:
 
     def _unwanted(self, descriptor: int) -> None:
         """End a job that was told to end, or that nobody waits for."""
-        job, waiting = self.jobs[descriptor]
+        _, waiting = self.jobs[descriptor]
         self.selector.unregister(waiting)
         signal.pidfd_send_signal(descriptor, signal.SIGTERM)
 

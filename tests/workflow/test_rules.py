@@ -23,9 +23,9 @@ def test_environment_and_lock_hold_the_same_versions():
 def test_every_rule_has_log_threads_resources_and_environment():
     for path in sorted((ROOT / "rules").glob("*.smk")):
         for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
-            for key in ("input", "output", "log", "threads", "resources", "conda", "message", "shell"):
+            for key in ("output", "log", "threads", "resources", "conda", "params", "message", "shell"):
                 assert re.search(rf"^    {key}:", rule, re.M), f"{path.name}: {rule.split(':')[0]} has no {key}"
-            assert "code=" in rule
+            assert "code=" in rule and '--log {log} 2>&1 | tee {log}"' in rule
 
 
 @pytest.mark.slow
