@@ -26,7 +26,7 @@ def test_time_left_by_hand():
     assert jobs.left(10) == pytest.approx((10 + 20 + 10 + 0) / 2)
     jobs.finish(2, 40)
     # the training that runs is of the small model, and should be over; the next one takes the mean of its rule
-    assert jobs.left(40) == pytest.approx((25 + 2 * 25) / 2)
+    assert jobs.left(40) == pytest.approx((25 + 2 * 25) / 2), "and scores as long as the quickest rule, the only one"
     jobs.start(4, job("train", "large", 40))
     jobs.finish(3, 40)
     assert jobs.left(40) == pytest.approx((2 * 80 / 3 + 40) / 2)

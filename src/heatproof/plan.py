@@ -21,7 +21,7 @@ from heatproof.registry import CONTROLS, explanation_methods
 from heatproof.schema import Recipe, Study
 from heatproof.schema_data import Split
 
-SMALL = 96  # pixels: up to this side eight images are timed at once, above it two
+SMALL = 96  # pixels: up to this side four images are timed at once, above it two
 # measured on the committed runs of quickstart and phantom, in units of importing PyTorch and timm, so that they follow
 # the machine: a job of one checkpoint beside what its model computes, and what a study has once (data, audit, tests,
 # report, the first imports)
@@ -178,7 +178,7 @@ def measure(model: str, study: Study) -> Cost:
     size = study.data.size
     classifier = build(model, len(study.data.class_names), size)
     classifier.to(device, memory_format=torch.channels_last)
-    pixels = torch.rand(8 if size <= SMALL else 2, 1, size, size, device=device)
+    pixels = torch.rand(4 if size <= SMALL else 2, 1, size, size, device=device)
 
     def seconds(step: Callable[[], object]) -> float:
         for _ in range(2):

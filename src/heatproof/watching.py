@@ -16,6 +16,7 @@ from pathlib import Path
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+EARLY = 0.1  # share of the jobs from which on the time left is shown
 PAUSE = 10.0  # seconds between two plain lines
 NO_WORK = ("all", "total")  # of Snakemake's table of jobs
 
@@ -65,20 +66,21 @@ class Jobs:
         return self.done + len(self.running) + sum(self.waiting.values())
 
     def left(self, now: float) -> float | None:
-        """Seconds until the end, from the jobs that have finished; None before the first has.
+        """Seconds until the end, from the jobs that have finished; None before a tenth of them has.
 
-        A job is taken to last as long as those of its rule and model, else of its rule, else of any rule.
+        A job is taken to last as long as those of its rule and model, else of its rule, else of the quickest rule: the
+        longest jobs, trainings, come first.
         """
-        if not self.done:
+        if self.done < EARLY * self.total or not self.done:
             return None
         of_rule: dict[str, list[float]] = defaultdict(list)
         for (rule, _), times in self.seconds.items():
             of_rule[rule] += times
-        any_rule = statistics.fmean(time for times in of_rule.values() for time in times)
+        quickest = min(statistics.fmean(times) for times in of_rule.values())
 
         def expected(rule: str, model: str = "") -> float:
             known = self.seconds.get((rule, model)) or of_rule.get(rule)
-            return statistics.fmean(known) if known else any_rule
+            return statistics.fmean(known) if known else quickest
 
         work = sum(count * expected(rule) for rule, count in self.waiting.items())
         rest = [max(expected(job.rule, job.model) - (now - job.started), 0) for job in self.running.values()]
