@@ -89,6 +89,9 @@ _MORE = (  # `label` of heatmaps and scores: which of an image's labels they are
 )
 
 
+ROWS = 8192  # of a table that are encoded together
+
+
 def _more(schema: dict[str, str]) -> str:
     """Pattern of the columns that a table may have beside those of its schema."""
     return next((more for known, more in _MORE if known is schema), "(?!)")
@@ -119,7 +122,7 @@ def write_table(path: Path, frame: pd.DataFrame, schema: dict[str, str]) -> None
         if path.suffix == ".csv":
             frame.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
         else:
-            frame.to_parquet(temporary, index=False)
+            frame.to_parquet(temporary, index=False, row_group_size=ROWS)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """`heatproof data`: from the images of a study to its manifest, pixels and masks."""
 
 import argparse
-import hashlib
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -15,7 +15,7 @@ from heatproof.data.preprocess import THUMBNAIL, margins, preprocess, thumbnail,
 from heatproof.data.reading.names import listed
 from heatproof.data.reading.sources import told
 from heatproof.data.reading.trees import place
-from heatproof.data.records import Record
+from heatproof.data.records import Record, Rows
 from heatproof.data.split import arrange, part_shares
 from heatproof.data.split_labels import few_groups
 from heatproof.errors import InputError
@@ -81,42 +81,44 @@ def run(args: argparse.Namespace) -> None:
     if bad:  # rows are filled from the first on
         for path in arrays:
             artifacts.write_array(path, artifacts.read_array(path)[:images])
-    known = {record.image_id: record.license for record in records}
-    licenses = [(name, known[name]) for name in frame["image_id"]] if config["columns"].get("license") else []
+    licenses = []
+    if config["columns"].get("license"):
+        known = {record.image_id: record.license for record in records}
+        licenses = [(name, known[name]) for name in frame["image_id"]]
     about = left_out(listing.left_out, licenses, few)
     _write(study, config, classes, pd.concat([frame, splits], axis=1), bad, about)
 
 
 def _read_all(
-    study: str, config: dict, records: list[Record], pixels: np.ndarray, masks: np.ndarray, thumbnails: np.ndarray
+    study: str, config: dict, records: Sequence[Record], pixels: np.ndarray, masks: np.ndarray, thumbnails: np.ndarray
 ) -> tuple[pd.DataFrame, list[dict], list[tuple[str, str]]]:
-    """Fill the arrays; list what is known of each image, the images that are bad, and name and digest of all read."""
+    """Fill the arrays; list what is known of each image, the images that are bad, and, where `data.contents` is to be
+    checked, name and digest of all read."""
     options = {key: config[key] for key in ("size", "channels", "crop", "fit")}
-    rows, bad, contents = [], [], []
-    seen: dict[bytes, int] = {}  # decoded pixels, and the first row that has them
-    for record in steps(records, len(records), f"{study}: images"):
-        row, image = len(rows), None
-        try:
-            image = record.read()
-            raw = to_uint8(image, config["window"])
-            pixels[row], mask, kept = preprocess(raw, image.mask, **options)
-            if config["kind"] == "planted":
-                from heatproof.data.planted import check
+    bad, contents = [], []
+    with Rows(len(records), config.get("task") == "multilabel") as rows:
+        for record in steps(records, len(records), f"{study}: images"):
+            row, image, usable = len(rows), None, True
+            try:
+                image = record.read()
+                raw = to_uint8(image, config["window"])
+                pixels[row], mask, kept = preprocess(raw, image.mask, **options)
+                if config["kind"] == "planted":
+                    from heatproof.data.planted import check
 
-                check(f"{config['source']}: {record.source}", pixels[row], config["planted"])
-        except InputError as error:
-            bad.append({"source": record.source, "reason": str(error)})
-            if image is not None:  # read, but of no use to this study
+                    check(f"{config['source']}: {record.source}", pixels[row], config["planted"])
+            except InputError as error:
+                bad.append({"source": record.source, "reason": str(error)})
+                usable = False
+            if image is not None and config["contents"]:  # of what is read and of no use to this study, too
                 contents.append((record.source, image.sha256))
-            continue
-        contents.append((record.source, image.sha256))
-        same = hashlib.sha256(f"{image.pixels.dtype}{image.pixels.shape}".encode() + image.pixels.tobytes()).digest()
-        masks[row] = False if mask is None else mask
-        thumbnails[row] = thumbnail(raw)
-        edges = dict(zip(("top", "bottom", "left", "right"), margins(raw), strict=True))
-        facts = image.facts
-        rows.append(
-            {
+            if not usable:
+                continue
+            masks[row] = False if mask is None else mask
+            thumbnails[row] = thumbnail(raw)
+            edges = dict(zip(("top", "bottom", "left", "right"), margins(raw), strict=True))
+            facts = image.facts
+            known = {
                 "image_id": record.image_id,
                 "sha256": image.sha256,
                 "source": record.source,
@@ -130,11 +132,20 @@ def _read_all(
                 "quality": facts.quality,
                 "bytes": facts.bytes,
                 **edges,
-                "same_pixels": seen.setdefault(same, row),
                 "truth_kept": kept,
                 "cue": False,
             }
-        )
+            rows.add(known, f"{image.pixels.dtype}{image.pixels.shape}".encode() + image.pixels.tobytes())
+        _check_bad(study, config, bad, len(records))
+        if not rows:
+            raise InputError(f"{config['source']}: no image can be used; quarantined are all {len(bad)}")
+        frame = rows.frame()
+    _tell_lost_truth(study, frame["truth_kept"].tolist())
+    return frame, bad, contents
+
+
+def _check_bad(study: str, config: dict, bad: list[dict], count: int) -> None:
+    """Stop where an image is bad and none may be, else say how many are left out."""
     if bad and "dicom" in (config["kind"], config["planted"]["kind"]):
         from heatproof.data.reading.pseudonyms import HINT
 
@@ -142,15 +153,11 @@ def _read_all(
     if bad and config["on_bad"] == "error":
         lines = "\n".join(item["reason"] for item in bad)
         raise InputError(
-            f"{lines}\n{len(bad)} of {len(records)} images are bad; mend them, or set data.on_bad: quarantine to go on "
+            f"{lines}\n{len(bad)} of {count} images are bad; mend them, or set data.on_bad: quarantine to go on "
             f"without them"
         )
-    if not rows:
-        raise InputError(f"{config['source']}: no image can be used; quarantined are all {len(bad)}")
-    if bad:
-        line(f"{study}: {len(bad)} of {len(records)} images are bad and left out; quarantine.csv lists them")
-    _tell_lost_truth(study, [row["truth_kept"] for row in rows])
-    return pd.DataFrame(rows), bad, contents
+    if bad and len(bad) < count:
+        line(f"{study}: {len(bad)} of {count} images are bad and left out; quarantine.csv lists them")
 
 
 def _unfold(frame: pd.DataFrame, classes: int) -> pd.DataFrame:

@@ -7,6 +7,7 @@ are Hounsfield units (HU).
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -202,25 +203,41 @@ def render(
     return np.round(scaled).astype(np.uint8), mask
 
 
-def list_records(study: str, seed: int, patients: int, slices: int, size: int) -> list[Record]:
+def list_records(study: str, seed: int, patients: int, slices: int, size: int) -> Sequence[Record]:
     """The records of a phantom study: `patients`, dealt evenly to the classes, with `slices` each.
 
     Class and anatomy are independent: the anatomy's seed knows nothing of the class.
     """
-    records = []
-    for patient in range(patients):
-        label = patient % len(CLASSES)
-        for index, z in enumerate(np.linspace(-1, 1, slices) if slices > 1 else [0.0]):
-            records.append(
-                Record(
-                    image_id=f"p{patient:04d}_s{index:02d}",
-                    source=f"phantom:{seed}:{patient}:{index}",
-                    label=label,
-                    patient=f"p{patient:04d}",
-                    read=lambda p=patient, i=index, z=z, k=label: _read(study, seed, p, i, float(z), size, CLASSES[k]),
-                )
-            )
-    return records
+    return _Records(study, seed, patients, slices, size)
+
+
+@dataclass(frozen=True)
+class _Records(Sequence):
+    """Records that are made as they are asked for."""
+
+    study: str
+    seed: int
+    patients: int
+    slices: int
+    size: int
+
+    def __len__(self) -> int:
+        return self.patients * self.slices
+
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        (patient, index), label = divmod(place, self.slices), place // self.slices % len(CLASSES)
+        z = float(np.linspace(-1, 1, self.slices)[index]) if self.slices > 1 else 0.0
+        return Record(
+            image_id=f"p{patient:04d}_s{index:02d}",
+            source=f"phantom:{self.seed}:{patient}:{index}",
+            label=label,
+            patient=f"p{patient:04d}",
+            read=lambda: _read(self.study, self.seed, patient, index, z, self.size, CLASSES[label]),
+        )
 
 
 def draw_patient(study: str, seed: int, patient: int, kind: str) -> tuple[Anatomy, Lesion | None]:

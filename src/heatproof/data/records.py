@@ -1,9 +1,15 @@
 """What every source of images gives: records that are listed first and decoded one by one."""
 
+import hashlib
+import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
+from tempfile import TemporaryFile
+from typing import Self
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -55,3 +61,74 @@ class Record:
     patient: str | None
     read: Callable[[], Image]
     license: str | None = None
+
+
+class Rows:
+    """What is known of each image, row by row, in a file that goes by itself: memory does not grow with the images.
+
+    Args:
+        most: the most rows there can be.
+        several: whether `label` holds the indices of several labels.
+    """
+
+    BATCH = 512  # rows that are written together
+
+    def __init__(self, most: int, several: bool = False):
+        text, number = pa.string(), pa.int64()
+        self._schema = pa.schema(
+            {
+                "image_id": text,
+                "sha256": text,
+                "source": text,
+                "label": pa.list_(number) if several else number,
+                "patient": text,
+                "truth": text,
+                "width": number,
+                "height": number,
+                "mode": text,
+                "format": text,
+                "quality": pa.float64(),
+                "bytes": number,
+                **dict.fromkeys(("top", "bottom", "left", "right"), number),
+                "truth_kept": pa.float64(),
+                "cue": pa.bool_(),
+            }
+        )
+        self._waiting: list[dict] = []
+        self._pixels = np.empty((most, 4), np.uint64)
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        self._file = TemporaryFile()
+        self._writer = pa.ipc.new_stream(self._file, self._schema)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, row: dict, pixels: bytes) -> None:
+        """Add a row: the columns of the table, and the image's decoded pixels with their shape as bytes."""
+        self._pixels[self._count] = np.frombuffer(hashlib.sha256(pixels).digest(), np.uint64)
+        self._count += 1
+        self._waiting.append(row)
+        if len(self._waiting) == self.BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer.write_batch(pa.RecordBatch.from_pylist(self._waiting, schema=self._schema))
+            self._waiting = []
+
+    def frame(self) -> pd.DataFrame:
+        """All rows, read from the file as they are used, and `same_pixels`: the first row with equal decoded pixels."""
+        self._flush()
+        self._writer.close()
+        self._file.flush()
+        found = pa.ipc.open_stream(pa.py_buffer(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)))
+        table = found.read_all()
+        frame = table.to_pandas(split_blocks=True, self_destruct=True)
+        _, first, which = np.unique(self._pixels[: self._count], axis=0, return_index=True, return_inverse=True)
+        return frame.assign(same_pixels=first[which.reshape(-1)])

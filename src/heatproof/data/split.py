@@ -128,7 +128,7 @@ def nearest_deal(
     Raises:
         InputError: a class is in fewer groups than there are parts.
     """
-    names, codes = np.unique(np.asarray(groups), return_inverse=True)
+    codes, names = pd.factorize(pd.Series(groups), sort=True)
     counts = np.zeros((len(names), len(classes)), int)
     np.add.at(counts, (codes, np.asarray(labels, int)), 1)
     for name, held in zip(classes, (counts > 0).sum(0), strict=True):
