@@ -10,7 +10,7 @@ import yaml
 from heatproof import artifacts, headline, plan
 from heatproof.artifacts import ArtifactError
 from heatproof.errors import InputError
-from heatproof.plan import Cost, count_images, estimate_bytes, estimate_seconds, explained
+from heatproof.plan import JOB, ONCE, Cost, Left, count_images, estimate_bytes, estimate_seconds, explained
 from heatproof.schema import Study, merge
 
 BASE = {
@@ -22,10 +22,17 @@ BASE = {
         "split": {"train": 0.5, "val": 0.25, "test": 0.25},
     },
     "train": {"epochs": 10, "models": {"test_vit": {"epochs": 1}}},
-    "explain": {"images_per_group": 2},
+    "explain": {"images_per_group": 2, "methods": ["gradcam", "saliency"]},
     "score": {"families": ["localization", "faithfulness", "consistency"], "faithfulness": {"images": 20, "steps": 5}},
 }
-COSTS = {"test_resnet": Cost(0.02, 0.01, 1000), "test_vit": Cost(0.2, 0.1, 3000)}
+METHODS = {"gradcam": 0.03, "saliency": 0.05}
+COSTS = {"test_resnet": Cost(0.02, 0.01, 1000, METHODS), "test_vit": Cost(0.2, 0.1, 3000, METHODS)}
+UNIT = 10.0
+
+
+def left(trained: dict, explained: dict | None = None, varied: dict | None = None) -> Left:
+    explained = trained if explained is None else explained
+    return Left(trained, explained, varied or {}, explained)
 
 
 def study(**changed) -> Study:
@@ -62,17 +69,36 @@ def test_images_that_are_explained():
 
 
 def test_seconds_by_hand():
-    passes = 20 * (1 + 7) * 11
-    resnet = 10 * 400 * (0.02 * 0.5 + 0.01 * 0.25) + 0.01 * passes + 16 * 0.02 * 50 + 42
-    vit = 1 * 400 * (0.2 * 0.5 + 0.1 * 0.25) + 0.1 * passes + 16 * 0.2 * 50 + 42
+    passes = 20 * (2 + 7) * 11
+    start = JOB * UNIT
+    trained = {"test_resnet": 10 * 400 * (0.02 * 0.5 + 0.01 * 0.25), "test_vit": 400 * (0.2 * 0.5 + 0.1 * 0.25)}
+    jobs = {model: [trained[model], 0.08 * 50, cost.forward * passes, start] for model, cost in COSTS.items()}
+    of_model = {model: sum(parts) + 4 * start for model, parts in jobs.items()}
     both = {model: [(0, "fold0"), (1, "fold0")] for model in COSTS}
-    assert estimate_seconds(study(), COSTS, both, 400, 1) == pytest.approx(2 * resnet + 2 * vit)
-    assert estimate_seconds(study(), COSTS, both, 400, 2) == pytest.approx(resnet + vit)
-    assert estimate_seconds(study(), COSTS, both, 400, 64) == pytest.approx((resnet + vit) / 2)  # four jobs
-    assert estimate_seconds(study(compute={"threads": 2}), COSTS, both, 400, 2) == pytest.approx(2 * resnet + 2 * vit)
-    left = {"test_resnet": [], "test_vit": [(1, "fold0")]}
-    assert estimate_seconds(study(), COSTS, left, 400, 2) == pytest.approx(vit)
-    assert estimate_seconds(study(), COSTS, {model: [] for model in both}, 400, 2) == 0
+
+    def seconds(todo: Left, cores: int, **changed) -> float:
+        return estimate_seconds(study(**changed), COSTS, todo, 400, cores, UNIT) - ONCE * UNIT
+
+    work = 2 * sum(of_model.values())
+    assert seconds(left(both), 1) == pytest.approx(work)
+    assert seconds(left(both), 2) == pytest.approx(work / 2)
+    longest = max(max(parts[:3]) for parts in jobs.values()) + start
+    assert seconds(left(both), 1000) == pytest.approx(longest), "not sooner than the longest job"
+    assert seconds(left(both), 2, compute={"threads": 2}) == pytest.approx(work)
+    some = {"test_resnet": [], "test_vit": [(1, "fold0")]}
+    assert seconds(left(some), 1) == pytest.approx(of_model["test_vit"])
+    scored = sum(jobs["test_vit"][1:]) + 3 * start
+    assert seconds(left({}, some), 1) == pytest.approx(scored), "trained, and not yet explained"
+    assert seconds(left({}), 2) == 0
+
+
+def test_seconds_of_variants_by_hand():
+    variants = {"images": 8, "transforms": ["flip"], "sensitivity": None, "random_target": True}
+    variants |= {"randomize": {"layers": 2, "cascade": True, "independent": True}}
+    asked = study(explain={"variants": variants}, score={"families": ["localization", "robustness"]})
+    todo = left({}, {}, {"test_vit": [(0, "fold0")]})
+    found = estimate_seconds(asked, COSTS, todo, 400, 1, UNIT)
+    assert found == pytest.approx(ONCE * UNIT + 0.08 * 8 * (1 + 4 + 1) + JOB * UNIT)
 
 
 def test_passes_by_hand():
@@ -80,7 +106,7 @@ def test_passes_by_hand():
     options |= {"road": {"images": 10, "percentiles": [20, 50]}, "infidelity": {"images": 4, "samples": 6}}
     options |= {"naopc": {"images": 2, "beam": 3, "cells": 2}}
     asked = study(score={"faithfulness": options}, explain={"external": {"mine": "mine.npz"}})
-    maps = 1 + 1 + 7
+    maps = 2 + 1 + 7
     order = 2 * 3 * (4 + 3 + 2 + 1)  # best and worst, three beams, a cell less each time
     curves = 2 * 4
     by_hand = 20 * maps * 21 + 10 * maps * 2 * 2 + 4 * maps * 6 + 2 * (order + maps * curves)
@@ -98,28 +124,21 @@ def test_maps_by_hand():
     assert plan.trainings(varied) == [(0, "fold0"), (1, "fold0"), (0, "shuffled0")]
 
 
-def test_seconds_of_folds_by_hand():
-    folds = study(data={"split": {"folds": 5, "compare": "random"}})
-    trained = 10 * 400 * (0.02 * 0.6 + 0.01 * 0.2) + 7
-    scored = 0.01 * 20 * (1 + 7) * 11 + 16 * 0.02 * 40 + 35
-    jobs = {"test_resnet": [(0, "fold0"), (0, "fold4"), (0, "random1")]}
-    assert estimate_seconds(folds, COSTS, jobs, 400, 1) == pytest.approx(3 * trained + 2 * scored)
-
-
 def test_bytes_of_folds_by_hand():
     folds = study(data={"split": {"folds": 5, "compare": "random"}})
-    pixels, maps = 400 * 32 * 32 * 2, 40 * 32 * 32 * 4
+    pixels, maps = 400 * 32 * 32 * 2, 2 * 40 * 32 * 32 * 4  # two methods
     assert estimate_bytes(folds, COSTS, 400) == pixels + 2 * 10 * (1000 + 3000) + 2 * 5 * 2 * maps + 8 * 3000
 
 
 def test_bytes_by_hand():
-    pixels, maps = 400 * 32 * 32 * 2, 50 * 32 * 32 * 4
+    pixels, maps = 400 * 32 * 32 * 2, 2 * 50 * 32 * 32 * 4
     assert estimate_bytes(study(), COSTS, 400) == pixels + 2 * (1000 + 3000 + 2 * maps) + 8 * 3000
 
 
 def test_a_cost_is_measured():
-    cost = plan.measure("test_resnet", study())
+    cost = plan.measure("test_resnet", study(explain={"methods": ["gradcam", "attention_rollout"]}))
     assert 0 < cost.train < 5 and 0 < cost.forward < 5 and math.isfinite(cost.train)
+    assert 0 < cost.methods["gradcam"] < 5 and cost.methods["attention_rollout"] == 0, "a network without attention"
     assert 4e5 < cost.checkpoint < 1e7
 
 
@@ -127,6 +146,7 @@ def test_a_cost_is_measured():
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(plan, "measure", lambda model, study: COSTS[model])
+    monkeypatch.setattr(plan, "import_seconds", lambda: UNIT)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: argparse.Namespace(free=50 * 10**9))
     (tmp_path / "studies").mkdir()
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(BASE | {"studies": ["toy"]}))
@@ -136,12 +156,24 @@ def project(tmp_path, monkeypatch):
 
 def test_plan_says_what_a_run_will_take(project, capsys):
     plan.run(project)
+    seconds = estimate_seconds(study(), COSTS, Left.of("toy", study()), 400, 2, UNIT)
     assert capsys.readouterr().out == (
-        "toy: 4 of 4 models to train on about 400 images; about 9 minutes on 2 cores, 0.0 GB of disk (50 GB are free)\n"
+        f"toy: 4 of 4 models to train on about 400 images; about {round(seconds / 60)} minutes on 2 cores, "
+        "0.0 GB of disk (50 GB are free)\n"
     )
     artifacts.write_json(artifacts.model_dir("toy", "test_vit", 1, "fold0") / "card.json", {})
     plan.run(project)
-    assert capsys.readouterr().out.startswith("toy: 3 of 4 models to train on about 400 images; about 6 minutes")
+    assert capsys.readouterr().out.startswith("toy: 3 of 4 models to train on about 400 images; about ")
+
+
+def test_plan_of_checkpoints_of_ones_own(project, tmp_path, capsys):
+    given = "train: {weights: 'mine/{model}-{seed}.safetensors', epochs: 0, models: {test_vit: {epochs: 0}}}"
+    (tmp_path / "studies/toy.yaml").write_text(given)
+    plan.run(project)
+    assert capsys.readouterr().out.startswith("toy: 4 trained models to explain on about 400 images; about ")
+    (tmp_path / "studies/toy.yaml").write_text(given.replace("test_vit: {epochs: 0}", "test_vit: {epochs: 1}"))
+    plan.run(project)
+    assert capsys.readouterr().out.startswith("toy: 2 of 2 models to train and 2 trained models to explain on ")
 
 
 def test_plan_counts_folds_and_random_splits(project, tmp_path, capsys):
@@ -164,11 +196,15 @@ def test_plan_of_what_is_done(project, capsys):
     for model in BASE["models"]:
         for seed in (0, 1):
             artifacts.write_json(artifacts.model_dir("toy", model, seed, "fold0") / "card.json", {})
+            artifacts.heatmap_dir("toy", model, seed, "fold0").mkdir(parents=True)
+            (artifacts.heatmap_dir("toy", model, seed, "fold0") / "maps.npy").touch()
+            artifacts.score_path("toy", model, "faithfulness", "fold0", seed).parent.mkdir(parents=True, exist_ok=True)
+            artifacts.score_path("toy", model, "faithfulness", "fold0", seed).touch()
     artifacts.report_path("toy").parent.mkdir(parents=True)
     artifacts.report_path("toy").write_text("")
     plan.run(project)
     assert capsys.readouterr().out == (
-        "toy: every model is trained and the report is there; only what changed will run\n"
+        "toy: every model is trained and explained and the report is there; only what changed will run\n"
     )
 
 
