@@ -19,30 +19,74 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench.memory_bench import MODEL, SIZE, _anonymous, _write_study
 from heatproof import artifacts
 from heatproof.config import load, section
 from heatproof.progress import line
+from heatproof.train.model import build, save
 
+MODEL, SIZE, CLASSES = "test_resnet", 32, ["a", "b", "c"]
 ROOT = Path(__file__).parents[1]
-IMAGES, METHODS, MODELS, SEEDS = (100, 8_000, 20_000), (1, 10, 20), (5, 30, 50), (2, 6, 10)
+ROOT = Path(__file__).parents[1]
+SIZES = {"images": (100, 4_000, 20_000), "methods": (1, 10, 20), "models": (5, 30, 50)}
 JOBS = {  # what grows, and the jobs that are timed
     "images": ("data", "explain", "localization", "complexity", "faithfulness"),
     "methods": ("localization", "stats"),
     "models": ("stats",),
-    "seeds": ("stats",),
 }
-SIZES = {"images": IMAGES, "methods": METHODS, "models": MODELS, "seeds": SEEDS}
-KINDS = {
-    "time": "CPU time of one more (of models: one more pair) at the large end / at the small end",
-    "memory": "peak anonymous memory at the large end / at the small end",
-}
-WHAT = {
-    f"{kind}_by_{what}": f"{said}, {sizes[0]:,} to {sizes[-1]:,} {what}, the largest of {', '.join(JOBS[what])}"
-    for what, sizes in SIZES.items()
-    for kind, said in KINDS.items()
-}
+# ROAD and NAOPC stream as the curves do, and take longest: they are given fewer images
+FAITHFULNESS = {"steps": 2, "baselines": ["mean"], "batch_size": 64}
+FAITHFULNESS |= {"road": {"images": 100, "percentiles": [90], "noise": 0.01}}
+FAITHFULNESS |= {"naopc": {"images": 32, "beam": 1, "cells": 2}, "infidelity": {"images": 100, "samples": 2}}
+
+
+def _what(kind: str, what: str) -> str:
+    sizes, unit = SIZES[what], "pair of models" if what == "models" else what[:-1]
+    said = {
+        "time": f"CPU time of one more {unit} at the large end / at the small end",
+        "memory": "peak anonymous memory at the large end / at the small end",
+    }
+    return f"{said[kind]}, {sizes[0]:,} to {sizes[-1]:,} {what}, the largest of {', '.join(JOBS[what])}"
+
+
+ENTRIES = [("time", "images"), ("memory", "images"), ("time", "methods"), ("time", "models")]
+WHAT = {f"{kind}_by_{what}": _what(kind, what) for kind, what in ENTRIES}
 RUNS = dict.fromkeys(WHAT, 1)
+
+
+def _write_study(study: str, images: int) -> None:
+    """A study of noise with masks, the checkpoint of a tiny network, and maps of noise: no number in it matters."""
+    draw = np.random.default_rng(0)
+    ids, groups = [f"image{n}" for n in range(images)], [f"patient{n // 2}" for n in range(images)]
+    square = {"width": SIZE, "height": SIZE}
+    manifest = {"image_id": ids, "sha256": "0", "source": "made", "label": np.arange(images) % 3, "group": groups}
+    manifest |= {"fold0": ["train", *["test"] * (images - 1)], "truth": "mask"} | square
+    artifacts.write_manifest(study, pd.DataFrame(manifest))
+    data = artifacts.data_dir(study)
+    artifacts.write_array(data / "pixels.npy", draw.integers(0, 256, (images, 1, SIZE, SIZE), np.uint8))
+    masks = np.zeros((images, SIZE, SIZE), bool)
+    masks[:, 4:12, 8:20] = True
+    artifacts.write_array(data / "masks.npy", masks)
+
+    folder = artifacts.model_dir(study, MODEL, 0, "fold0")
+    folder.mkdir(parents=True)
+    save(build(MODEL, len(CLASSES), SIZE), folder / "model.safetensors")
+    card = {"architecture": MODEL, "classes": CLASSES, "size": SIZE}
+    artifacts.write_json(folder / "card.json", card | {"sha256": artifacts.digest(folder / "model.safetensors")})
+
+    index = {"image_id": ids, "group": groups, "method": "noise", "target": 0, "predicted": 0, "layer": "last"}
+    index |= {"grid_height": 4, "grid_width": 4, "degenerate": "", "variant": "", "gap": np.nan, "signed": False}
+    folder = artifacts.heatmap_dir(study, MODEL, 0, "fold0")
+    artifacts.write_array(folder / "maps.npy", draw.random((images, SIZE, SIZE), np.float32))
+    artifacts.write_table(folder / "index.parquet", pd.DataFrame(index | {"row": range(images)}), artifacts.HEATMAPS)
+
+
+def _anonymous(process: int) -> int:
+    """KiB of a process that are not mapped from a file, 0 once it is gone."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")), 0)
 
 
 def cost(*job: str) -> tuple[float, int]:
@@ -89,8 +133,7 @@ def _score(family: str, images: int, methods: int = 1) -> list[str]:
     many = [index.assign(method=f"noise{n}", row=index["row"] + n * images) for n in range(methods)]
     artifacts.write_array(folder / "maps.npy", np.concatenate([maps] * methods))
     artifacts.write_table(folder / "index.parquet", pd.concat(many), artifacts.HEATMAPS)
-    options = {"images": images, "steps": 2, "baselines": ["mean"], "batch_size": 64}
-    config = json.dumps(options if family == "faithfulness" else {})
+    config = json.dumps({"images": images, **FAITHFULNESS} if family == "faithfulness" else {})
     return _checkpoint("score", family, "--study", study, "--config", config)
 
 
@@ -161,4 +204,4 @@ def _largest(kind: str, what: str) -> float:
     return max(ratios(job, what)[kind] for job in JOBS[what])
 
 
-globals().update({f"{kind}_by_{what}": partial(_largest, kind, what) for kind in KINDS for what in JOBS})
+globals().update({f"{kind}_by_{what}": partial(_largest, kind, what) for kind, what in ENTRIES})

@@ -1,12 +1,10 @@
-"""What ROAD costs beside the model's forward passes, and beside pytorch-grad-cam's ROAD."""
+"""What ROAD costs beside the model's forward passes."""
 
 import time
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from pytorch_grad_cam.metrics.road import ROADCombined
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 
 from heatproof.score import road
 from heatproof.train.model import build
@@ -18,8 +16,6 @@ SET = f"{IMAGES} images of {SIZE} px, half with smooth maps and half with maps o
 WHAT = {
     "road_over_model": f"ROAD, most and least relevant first at {STEPS} percentiles, {SET}: "
     "wall time / time inside the model",
-    "road_speedup": f"ROAD, most and least relevant first at {STEPS} percentiles, {SET}: "
-    "wall time of pytorch-grad-cam 1.5.7's ROADCombined / ours (more is better)",
 }
 
 
@@ -64,11 +60,3 @@ def road_over_model() -> float:
     model = _Timed(build(MODEL, 3, SIZE).eval())
     total = _wall(lambda: _ours(model, *_images_and_maps()))
     return total / model.seconds
-
-
-def road_speedup() -> float:
-    model = build(MODEL, 3, SIZE).eval()
-    pixels, maps = _images_and_maps()
-    targets = [ClassifierOutputSoftmaxTarget(0)] * IMAGES
-    ours = _wall(lambda: _ours(model, pixels, maps))
-    return _wall(lambda: ROADCombined(PERCENTILES)(pixels, maps.numpy(), targets, model)) / ours

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bench import audit_bench, cam_bench, growth, memory_bench, road_bench, statistics_bench, study_bench
+from bench import audit_bench, cam_bench, growth, road_bench, statistics_bench, study_bench
 from heatproof.explain.cam import gradcam
 from heatproof.explain.methods import Batch
 from heatproof.progress import line
@@ -27,7 +27,7 @@ from heatproof.train.loop import train
 from heatproof.train.model import ImageSet, build, prepare
 
 HERE = Path(__file__).parent
-MODULES = (road_bench, cam_bench, memory_bench, growth, audit_bench, study_bench)
+MODULES = (road_bench, cam_bench, growth, audit_bench, study_bench)
 RUNS, MODEL, SIZE, IMAGES, STEPS = 5, "resnet50", 224, 8, 28
 WHAT = {
     "deletion_insertion_over_model": f"deletion and insertion, {STEPS} steps: wall time / time inside the model",
@@ -125,10 +125,10 @@ def timed(name: str) -> dict:
 
 
 def main(names: list[str]) -> int:
-    """Time what is named, or everything, and leave the rest of the table as it was."""
+    """Time what is named and leave the rest of the table as it was, or everything, into a table of its own."""
     prepare(2)
     path = HERE / "results.json"
-    results = json.loads(path.read_text()) if path.exists() else {}
+    results = json.loads(path.read_text()) if path.exists() and names else {}
     for name in names or WHAT:
         results[name] = vars(statistics_bench)[name]() if name in statistics_bench.WHAT else timed(name)
         ordered = {known: results[known] for known in WHAT if known in results}

@@ -1,7 +1,8 @@
-"""What a whole study costs beside its models: CPU seconds of everything / CPU seconds inside models.
+"""What a whole study costs beside its models, and what its jobs need to start: CPU seconds of one run of quickstart.
 
 The project is copied, and into the copy goes a `sitecustomize` that adds up, in every job, the CPU seconds of forward
-passes, backward passes and optimizer steps. Nothing of the product knows of it.
+passes, backward passes and optimizer steps, and those of starting Python and of imports. Nothing of the product knows
+of it. The total is the operating system's accounting of Snakemake and all that it started.
 """
 
 import os
@@ -10,19 +11,42 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 WHAT = {
-    "study_over_model": "the whole default study: CPU time of everything / CPU time inside models (one run)",
+    "study_over_model": "quickstart, from nothing to its report: CPU time of everything / CPU time inside models",
+    "startup_share": "the same run: CPU time of starting Python and of imports, of all jobs / CPU time of everything",
+    "startup_seconds": "the same run: CPU seconds of starting Python and of imports, of all jobs (at most 60)",
 }
-RUNS = {"study_over_model": 1}  # it takes half an hour
-KEEP = "HEATPROOF_BENCH_FOLDER"  # a folder to run in, and to go on in, instead of a temporary one
+RUNS = dict.fromkeys(WHAT, 1)
+KEEP = "HEATPROOF_BENCH_FOLDER"  # a folder to run in instead of a temporary one
 
 HOOK = """
-import atexit, importlib.abc, importlib.util, os, sys, time
+import atexit, builtins, importlib.abc, importlib.util, os, sys, time
 
 inside, depth = [0.0], [0]
+started, importing, load = [time.process_time()], [0], builtins.__import__
+
+
+def timed_import(*args, **kwargs):
+    if importing[0]:
+        return load(*args, **kwargs)
+    importing[0], before = 1, time.process_time()
+    try:
+        return load(*args, **kwargs)
+    finally:
+        importing[0] = 0
+        started[0] += time.process_time() - before
+
+
+def forked():
+    inside[0], started[0], importing[0] = 0.0, 0.0, 0
+
+
+builtins.__import__ = timed_import
+os.register_at_fork(after_in_child=forked)
 
 
 def timed(function):
@@ -66,9 +90,8 @@ class Watch(importlib.abc.MetaPathFinder):
 
 
 def leave():
-    if inside[0]:
-        with open(os.environ["HEATPROOF_BENCH_SECONDS"], "a") as file:
-            file.write(f"{inside[0]}\\t{time.process_time()}\\t{' '.join(sys.argv[1:])[:200]}\\n")
+    with open(os.environ["HEATPROOF_BENCH_SECONDS"], "a") as file:
+        file.write(f"{inside[0]}\\t{started[0]}\\t{' '.join(sys.argv[1:])[:200]}\\n")
 
 
 sys.meta_path.insert(0, Watch())
@@ -93,16 +116,34 @@ def copy_project(folder: Path) -> None:
     (folder / "src" / "sitecustomize.py").write_text(HOOK)
 
 
-def study_over_model() -> float:
+@cache
+def seconds() -> tuple[float, float, float]:
+    """CPU seconds of one run: of everything, inside models, and of starting and imports."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(os.environ.get(KEEP, temporary))
         copy_project(folder)
-        seconds = folder / "seconds.tsv"
+        noted = folder / "seconds.tsv"
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         snakemake = Path(sys.executable).parent / "snakemake"
-        environment = os.environ | {"HEATPROOF_BENCH_SECONDS": str(seconds)}
+        command = [snakemake, "--cores", "all", "--config", "studies=quickstart"]
+        environment = os.environ | {"HEATPROOF_BENCH_SECONDS": str(noted)}
         with (folder / "snakemake.log").open("w") as log:
-            subprocess.run([snakemake, "--cores", "all"], cwd=folder, env=environment, check=True, stderr=log)
+            subprocess.run(command, cwd=folder, env=environment, check=True, stderr=log, stdout=log)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         total = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return total / sum(float(line.split("\t")[0]) for line in seconds.read_text().splitlines())
+        rows = [line.split("\t") for line in noted.read_text().splitlines()]
+        return total, sum(float(row[0]) for row in rows), sum(float(row[1]) for row in rows)
+
+
+def study_over_model() -> float:
+    total, inside, _ = seconds()
+    return total / inside
+
+
+def startup_share() -> float:
+    total, _, started = seconds()
+    return started / total
+
+
+def startup_seconds() -> float:
+    return seconds()[2]

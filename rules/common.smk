@@ -56,6 +56,7 @@ os.environ |= {
     "GOMP_SPINCOUNT": "0",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "MPLBACKEND": "Agg",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # Arrow's own keeps what it has had
 }
 
 

@@ -1,5 +1,8 @@
+import os
 import signal
 import sys
+
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # Arrow's own keeps what it has had
 
 from heatproof.workers import hand_over
 

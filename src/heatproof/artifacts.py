@@ -89,7 +89,7 @@ _MORE = (  # `label` of heatmaps and scores: which of an image's labels they are
 )
 
 
-ROWS = 8192  # of a table that are encoded together
+ROWS = 4096  # of a table that are checked and encoded together
 
 
 def _more(schema: dict[str, str]) -> str:
@@ -117,12 +117,17 @@ def _damaged(path: Path, error: Exception) -> ArtifactError:
 
 def write_table(path: Path, frame: pd.DataFrame, schema: dict[str, str]) -> None:
     """Write a table as parquet or CSV, by the suffix of `path`."""
-    frame = _checked(frame, schema, path)
     with sealing(path) as temporary:
         if path.suffix == ".csv":
-            frame.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
-        else:
-            frame.to_parquet(temporary, index=False, row_group_size=ROWS)
+            checked = _checked(frame, schema, path)
+            checked.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
+            return
+        first = pa.Table.from_pandas(_checked(frame[:ROWS], schema, path), preserve_index=False)
+        with pq.ParquetWriter(temporary, first.schema) as writer:
+            writer.write_table(first)
+            for start in range(ROWS, len(frame), ROWS):
+                part = _checked(frame[start : start + ROWS], schema, path)
+                writer.write_table(pa.Table.from_pandas(part, schema=first.schema, preserve_index=False))
 
 
 @contextmanager

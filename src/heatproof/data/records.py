@@ -71,10 +71,10 @@ class Rows:
         several: whether `label` holds the indices of several labels.
     """
 
-    BATCH = 512  # rows that are written together
+    BATCH = 128  # rows that are written together
 
     def __init__(self, most: int, several: bool = False):
-        text, number = pa.string(), pa.int64()
+        text, number = pa.large_string(), pa.int64()  # as pandas holds text: nothing is copied
         self._schema = pa.schema(
             {
                 "image_id": text,
@@ -95,7 +95,7 @@ class Rows:
             }
         )
         self._waiting: list[dict] = []
-        self._pixels = np.empty((most, 4), np.uint64)
+        self._pixels = np.empty(most, np.uint64)  # the first 64 bits of each digest
         self._count = 0
 
     def __enter__(self) -> Self:
@@ -111,7 +111,7 @@ class Rows:
 
     def add(self, row: dict, pixels: bytes) -> None:
         """Add a row: the columns of the table, and the image's decoded pixels with their shape as bytes."""
-        self._pixels[self._count] = np.frombuffer(hashlib.sha256(pixels).digest(), np.uint64)
+        self._pixels[self._count] = int.from_bytes(hashlib.sha256(pixels).digest()[:8])
         self._count += 1
         self._waiting.append(row)
         if len(self._waiting) == self.BATCH:
@@ -130,5 +130,5 @@ class Rows:
         found = pa.ipc.open_stream(pa.py_buffer(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)))
         table = found.read_all()
         frame = table.to_pandas(split_blocks=True, self_destruct=True)
-        _, first, which = np.unique(self._pixels[: self._count], axis=0, return_index=True, return_inverse=True)
-        return frame.assign(same_pixels=first[which.reshape(-1)])
+        _, first, which = np.unique(self._pixels[: self._count], return_index=True, return_inverse=True)
+        return frame.assign(same_pixels=first[which])

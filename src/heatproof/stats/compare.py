@@ -11,6 +11,7 @@ from math import factorial, sqrt
 import numpy as np
 import pandas as pd
 import pingouin as pg
+from scipy import stats
 
 from heatproof.stats.equivalence import WILCOXON_TO_T, detectable_effect, equivalent_p
 from heatproof.stats.paired import DECIMALS, SAME, holm, paired_t, signed_rank, smallest_corrected_p, t_interval
@@ -109,9 +110,9 @@ def friedman(wide: pd.DataFrame) -> dict[str, float] | None:
     if (wide.nunique(axis=1) == 1).all():
         found = {"statistic": 0.0, "df1": models - 1.0, "effect": 0.0, "p": 1.0}
     else:
-        test = pg.friedman(_long(wide), dv="value", within="model", subject="group").iloc[0]
-        names = {"statistic": "Q", "df1": "ddof1", "effect": "W", "p": "p_unc"}
-        found = {name: float(test[column]) for name, column in names.items()}
+        statistic, p = stats.friedmanchisquare(*wide.to_numpy(float).T)
+        effect = statistic / (groups * (models - 1))
+        found = {"statistic": float(statistic), "df1": models - 1.0, "effect": float(effect), "p": float(p)}
     return found
 
 
@@ -131,7 +132,8 @@ def rm_anova(wide: pd.DataFrame) -> dict[str, float] | None:
     values = wide.to_numpy(float)
     of_groups, of_models = values.mean(1, keepdims=True), values.mean(0, keepdims=True)
     spread = ((of_models - values.mean()) ** 2).sum() * groups
-    if np.abs(values - of_groups - of_models + values.mean()).max() < SAME:
+    rest = values - of_groups - of_models + values.mean()
+    if np.abs(rest).max() < SAME:
         found = {"statistic": 0.0, "df1": models - 1.0, "df2": (models - 1.0) * (groups - 1), "epsilon": 1.0}
         if np.ptp(of_models) < SAME:
             return found | {"effect": 0.0, "p": 1.0}
@@ -141,21 +143,18 @@ def rm_anova(wide: pd.DataFrame) -> dict[str, float] | None:
             "effect": float(effect),
             "p": float(factorial(models)) ** (1 - groups),
         }
-    test = pg.rm_anova(_long(wide), dv="value", within="model", subject="group", correction=True).iloc[0]
-    epsilon = float(test["eps"])
+    error, between = (rest**2).sum(), ((of_groups - values.mean()) ** 2).sum() * models
+    epsilon = float(pg.epsilon(wide, correction="gg"))
+    df1, df2 = (models - 1) * epsilon, (models - 1) * (groups - 1) * epsilon
+    statistic = spread / (error / (groups - 1))
     return {
-        "statistic": float(test["F"]),
-        "df1": float(test["ddof1"]) * epsilon,
-        "df2": float(test["ddof2"]) * epsilon,
-        "effect": float(test["ng2"]),
+        "statistic": float(statistic),
+        "df1": df1,
+        "df2": df2,
+        "effect": float(spread / (spread + between + error)),
         "epsilon": epsilon,
-        "p": float(test["p_GG_corr"]),
+        "p": float(stats.f.sf(statistic, df1, df2)),
     }
-
-
-def _long(wide: pd.DataFrame) -> pd.DataFrame:
-    long = wide.melt(var_name="model", value_name="value", ignore_index=False)
-    return long.rename_axis("group").reset_index()
 
 
 def against_controls(
