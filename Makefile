@@ -43,10 +43,10 @@ findings: install
 	heatproof findings
 
 test: install
-	pytest -q -m "not slow" -n $(WORKERS)
+	pytest -q -m "not slow" -n $(WORKERS) --dist loadfile
 
 test-all: install
-	pytest -q -n $(WORKERS)
+	pytest -q -n $(WORKERS) --dist loadfile
 
 reproduce: install
 	python -m heatproof.reproduce

@@ -1,7 +1,7 @@
 """Training and scoring on a GPU: throughput next to timm's own steps, how busy the GPU is, and memory.
 
-`python -m bench.gpu --device cuda --json gpu.json`; `bench/gpu_check.sh` calls it. On a CPU the sizes are small: it shows
-that the commands work.
+`python -m bench.gpu --device cuda --json gpu.json`; `bench/gpu_check.sh` calls it. On a CPU the sizes are small: it
+shows that the commands work.
 """
 
 import argparse

@@ -28,7 +28,7 @@ from heatproof.train.model import ImageSet, build, prepare
 
 HERE = Path(__file__).parent
 MODULES = (road_bench, cam_bench, growth, audit_bench, study_bench)
-RUNS, MODEL, SIZE, IMAGES, STEPS = 5, "resnet50", 224, 8, 28
+RUNS, MODEL, SIZE, IMAGES, STEPS = 3, "resnet50", 224, 2, 28
 WHAT = {
     "deletion_insertion_over_model": f"deletion and insertion, {STEPS} steps: wall time / time inside the model",
     "gradcam_over_model": "Grad-CAM: wall time / one plain forward and backward pass of the same batch",

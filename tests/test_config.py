@@ -614,8 +614,8 @@ def test_snakemake_stops_before_anything_runs(tmp_path):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("rules", "src", "profiles", "envs", "studies"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    params = tmp_path / "params.yaml"
-    params.write_text(params.read_text().replace("- resnet50\n", "- resnet5O\n"))
+    study = tmp_path / "studies/quickstart.yaml"
+    study.write_text(study.read_text().replace("models: [resnet10t,", "models: [resnet5O,"))
     before = sorted(tmp_path.rglob("*"))
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "-n", "--config", "data={sise: 32}"],
@@ -627,7 +627,7 @@ def test_snakemake_stops_before_anything_runs(tmp_path):
     )
     assert done.returncode == 1
     assert [line for line in done.stderr.splitlines() if "workflow specific profile" not in line] == [
-        "params.yaml: models: 'resnet5O': did you mean resnet50 or resnet51q or resnet50t?",
+        "studies/quickstart.yaml: models: 'resnet5O': did you mean resnet50 or resnet51q or resnet50t?",
         "command line: data.sise: '32': unknown key; did you mean size or classes or seed?",
     ]
     assert sorted(tmp_path.rglob("*")) == before

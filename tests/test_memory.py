@@ -68,6 +68,7 @@ def test_the_largest_is_what_trying_every_size_finds(monkeypatch, size, least):
         assert largest(work, size, least) == (room if room >= least else 0)
 
 
+@pytest.mark.slow
 def test_what_the_first_step_leaves_behind_is_reckoned_with():
     taken = []
 
@@ -181,6 +182,7 @@ def fit(model, **changes):
     return train(model, images(24), images(10), RECIPE | changes, key=("s", "tiny", 0), device=CPU, eval_batch_size=8)
 
 
+@pytest.mark.slow
 def test_training_names_its_setting_and_what_fits():
     message = r"train\.batch_size or train\.models\.tiny\.batch_size: .* of 16; the largest that fits is 5"
     with pytest.raises(InputError, match=message):

@@ -78,23 +78,46 @@ def imports_in_functions(path: str) -> set[str]:
     return found & every
 
 
+LIGHT = ("data", "regions", "audit", "stats", "report")  # jobs that never import torch
+# prints the modules that each command loads, in a fork of its own; those with torch fork once it is there
+LOADED = """
+import importlib, json, os, sys
+commands, light = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+
+def loaded(job):
+    if os.fork() == 0:
+        importlib.import_module(f"heatproof.{commands[job]}")
+        print(json.dumps([job, sorted(sys.modules)]), flush=True)
+        os._exit(0)
+    assert os.wait()[1] == 0
+
+[loaded(job) for job in light]
+import pandas, timm
+[loaded(job) for job in commands if job not in light]
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded_modules() -> dict[str, set[str]]:
+    """Job -> the modules that importing its command loads."""
+    command = [sys.executable, "-c", LOADED, json.dumps(COMMANDS), json.dumps(LIGHT)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return {job: set(names) for job, names in map(json.loads, done.stdout.splitlines())}
+
+
 @pytest.mark.parametrize("job", JOBS)
-def test_a_rule_names_all_that_its_command_imports(job):
+def test_a_rule_names_all_that_its_command_imports(job, loaded_modules):
     roots = named(job)
     assert COMMANDS[job] in roots
     static = source_files(*roots)
     late = set().union(*map(imports_in_functions, static)) - BY_HAND.get(job, set())
     assert late <= modules(static)
-    snippet = f"import sys, json, heatproof.{COMMANDS[job]}; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", snippet], env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True,
-        text=True, check=True,
-    )  # fmt: skip
-    loaded = set(json.loads(done.stdout))
+    loaded = loaded_modules[job]
     files = {name for name in loaded if name.startswith("heatproof.")} - FOLDERS
     assert files <= modules(static)
     assert not {"heatproof.config", "heatproof.schema"} & (loaded | modules(static))  # jobs never read params.yaml
-    if job in ("data", "regions", "audit", "stats", "report"):
+    if job in LIGHT:
         assert "torch" not in loaded
 
 
@@ -154,6 +177,7 @@ def place(tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_a_data_job_runs_the_files_of_its_rule(place, case):
     config = data_config(**{"classes": {"a": "a", "b": "b"}, "size": 48} | CASES[case])
     snippet = f"""

@@ -81,7 +81,6 @@ def gone(process: int) -> bool:
     [
         (["score", "--help"], 0),
         (["score", "nothing"], 2),
-        (["train", "--study", "gone", "--model", "resnet18", "--seed", "0", "--fold", "fold0"], 2),
     ],
 )
 def test_a_job_says_and_returns_what_it_does_by_itself(start, tmp_path, arguments, code):

@@ -137,6 +137,7 @@ def test_the_audit_counts_labels_and_probes_one_after_another(data):
     assert "classes apart" not in text and "different classes" not in text
 
 
+@pytest.mark.slow
 def test_labels_in_too_few_groups_are_not_probed(data):
     found = audited(data | {"audit": data["audit"] | {"folds": 7}})  # 6 patients without a finding
     assert found["probed"] == NAMES[2:]  # without these 6 all have a pneumonia

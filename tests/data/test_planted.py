@@ -115,6 +115,7 @@ def test_vessels_do_not_shine_through_and_are_put_back_by_a_sham():
 
 
 @pytest.mark.parametrize("size", [160, 224])
+@pytest.mark.slow
 def test_noise_in_nodule_sham_and_seam_is_that_of_the_lung(size):
     """Spread and correlation of fine differences where there is no edge, over many images."""
     found = {"lung": [], "sham": [], "seam": [], "nodule": []}

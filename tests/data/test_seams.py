@@ -79,6 +79,7 @@ def test_seams_are_seen(change):
     assert ((consistent > 2) & (np.abs(shift.mean(0)) > 1e-3)).any()
 
 
+@pytest.mark.slow
 def test_sham_and_planted_are_at_chance_on_phantoms(phantoms):
     _, (labels, groups, pixels, seams) = phantoms
     found = probe(labels, groups, pixels, seams)
@@ -89,6 +90,7 @@ def test_sham_and_planted_are_at_chance_on_phantoms(phantoms):
     assert found == probe(labels, groups, pixels, seams)
 
 
+@pytest.mark.slow
 def test_a_crude_plant_is_found(phantoms):
     """Blurred where something was pasted in, and no shams."""
     before, (labels, groups, pixels, seams) = phantoms
@@ -113,6 +115,7 @@ def test_too_few_groups(phantoms):
 
 
 @pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"the archive of IQ-OTH/NCCD is not at {ARCHIVE}")
+@pytest.mark.slow
 def test_sham_and_planted_are_at_chance_on_real_slices():
     """Every third normal slice at 64 px, planted four times; a blurred ring is found in the same images."""
     with zipfile.ZipFile(ARCHIVE) as archive:

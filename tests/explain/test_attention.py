@@ -210,6 +210,7 @@ SLOW_TRANSFORMERS += ["vit_tiny_r_s16_p8_224", "beit_base_patch16_224", "vit_bas
 
 
 @pytest.mark.parametrize("name", [*TRANSFORMERS, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW_TRANSFORMERS)])
+@pytest.mark.slow
 def test_transformers_of_timm(name):
     net, pixels = network(name), images(3)
     grid = attention_path(net, pixels).grid

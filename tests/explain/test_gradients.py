@@ -229,7 +229,7 @@ def compared_with_captum(forward, act, pool):
     batch = batch_with(lambda net, x: forward(net, x + net.ramp), ramp=ramp, **modules)
     theirs = captum.attr.DeepLift(batch.model).attribute(batch.pixels.clone().requires_grad_(), 0.0, batch.targets)
     ours = METHODS["deeplift"](batch)
-    assert (ours.gap < 1e-4).all()
+    assert (ours.gap < 1e-3).all()  # float32: it differs from CPU to CPU
     return ours.maps, theirs.detach().sum(1), completeness_gap(batch, theirs.detach().sum(1))
 
 
@@ -238,7 +238,7 @@ def test_deeplift_equals_captum_where_captum_is_complete(act):
     ours, theirs, gap = compared_with_captum(
         lambda net, x: net.two(net.pool(net.one(net.act(x)))), act(), nn.MaxPool2d(2)
     )
-    assert (gap < 1e-4).all()
+    assert (gap < 1e-3).all()
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(ours.abs().max()))
 
 

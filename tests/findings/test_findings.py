@@ -54,6 +54,7 @@ def test_what_is_committed_is_what_the_results_say(monkeypatch):
     assert not differing, f"{', '.join(map(str, differing))}: run `make findings` and commit what it changes"
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_bytes(project, capsys):
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
     capsys.readouterr()
@@ -72,6 +73,7 @@ def test_the_same_results_give_the_same_bytes(project, capsys):
         ("phantom/claims", "effect", {PAGE, Path("docs/findings/claims.csv")}),
     ],
 )
+@pytest.mark.slow
 def test_a_changed_number_fails_and_names_what_is_stale(project, capsys, table, column, files):
     change(Path(f"results/stats/{table}.csv"), column, sealed=True)
     assert main(["findings", "--check"]) == 1
@@ -87,6 +89,7 @@ def test_an_altered_artifact_is_named(project, capsys):
 
 
 @pytest.mark.parametrize("path", [README, PAGE])
+@pytest.mark.slow
 def test_a_number_edited_by_hand_is_found_and_mended(project, capsys, path):
     text = path.read_text()
     path.write_text(text.replace("0.78 to 0.90", "0.78 to 0.99", 1))
@@ -120,6 +123,7 @@ def test_templates_compute_no_number_that_a_reader_would_quote():
         ((), "iq_oth_nccd", {"overview"}),
     ],
 )
+@pytest.mark.slow
 def test_a_study_that_has_not_run_leaves_its_line(tmp_path, monkeypatch, there, absent, figures):
     made.project(tmp_path, there)
     monkeypatch.chdir(tmp_path)
@@ -140,6 +144,7 @@ def test_a_cue_that_ran_at_some_rates_is_told_with_those_that_lack(tmp_path, mon
     assert "| resnet50 | gradcam | 1.00 (1 of 1) |" in text
 
 
+@pytest.mark.slow
 def test_figures_that_nothing_makes_any_more_go(project, capsys):
     for name in made.RATES:
         for path in Path(f"results/stats/planted_ct_mark_{name}").iterdir():
@@ -185,6 +190,7 @@ def test_the_cue_by_hand(project):
     assert len(found.rows(made.VIT, "", cheat.ACCURACY)) == 5  # means over seeds alone
 
 
+@pytest.mark.slow
 def test_what_is_hidden_and_what_controls_show_is_said(project):
     path = Path("results/stats/planted_ct_mark_100/cue.csv")
     frame = artifacts.read_table(path, TABLES["cue"])
@@ -198,6 +204,7 @@ def test_what_is_hidden_and_what_controls_show_is_said(project):
     assert "show it, too: random noise (heat on the planted cue). Seen by" in text
 
 
+@pytest.mark.slow
 def test_what_is_shown_where_no_model_rests_on_it_is_said(project):
     path = Path("results/stats/planted_ct_mark_050/cue.csv")
     frame = artifacts.read_table(path, TABLES["cue"])
@@ -273,6 +280,7 @@ def test_a_wrong_part_is_named(project, capsys, old, new, said):
 
 
 @pytest.mark.parametrize("text", ["# Made\n", "<!-- findings -->\n<!-- /findings -->\n" * 2])
+@pytest.mark.slow
 def test_a_readme_without_its_one_block_is_refused(project, capsys, text):
     README.write_text(text)
     assert main(["findings"]) == 1
@@ -286,6 +294,7 @@ def test_paragraphs_are_broken_anew_and_nothing_else():
     assert pages.filled(ragged) == f"Some words that stand on lines, short.\n\n{kept}- one item\n- two{code}"
 
 
+@pytest.mark.slow
 def test_findings_never_import_torch(project):
     code = "import sys; from heatproof.cli import main; assert main(['findings']) == 0; print('torch' in sys.modules)"
     env = os.environ | {"PYTHONPATH": str(ROOT / "src")}

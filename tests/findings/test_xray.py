@@ -61,6 +61,7 @@ def test_a_study_that_has_not_run_leaves_one_line_and_no_figure(tmp_path, monkey
         ("profiles/models", "agreement", {PAGE}),
     ],
 )
+@pytest.mark.slow
 def test_a_changed_number_fails_and_names_what_is_stale(project, capsys, table, column, files):
     path = STATS / f"{table}.csv"
     frame = pd.read_csv(path)

@@ -18,6 +18,7 @@ from heatproof.report.page import render
 CONFIG = {"title": None, "question": "May anyone believe it?", "gallery": 4, "images": 12}
 
 
+@pytest.mark.slow
 def test_the_section_comes_after_the_models_and_names_are_only_text(made, report):
     source = report(made(alarming=True))
     assert re.findall(r'<section id="([\w-]+)"', source)[:2] == ["models", "data"]
@@ -121,6 +122,7 @@ def test_few_pairs_across_classes_are_all_shown(bad):
     assert told == "One pair of images is the same or looks alike, and has different labels." and len(shown) == 1
 
 
+@pytest.mark.slow
 def test_patients_that_are_known_are_told_by_what_the_split_does_with_them(data):
     """A split of whole patients with their look-alikes, and one that ignores patients, are neither of clusters."""
     united = data.audit | {"group_kind": "lookalike", "split_by": "lookalike", "patients_known": True}

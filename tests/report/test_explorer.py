@@ -48,6 +48,7 @@ def test_the_library_is_one_script_that_nothing_in_it_ends():
     assert text.count("window.vegaEmbed") == 1
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_stage_before(made):
     study = made(methods=("gradcam", "other_cam"), degenerate=(("beta_net", 5),), faithful=7)
     data = read(study)
@@ -95,6 +96,7 @@ def test_means_are_those_of_the_tables(made):
             assert row == pytest.approx(list(table.loc[(metric, "gradcam", model), ["mean", "low", "high"]]), rel=5e-4)
 
 
+@pytest.mark.slow
 def test_tested_metrics_and_the_plain_ones_can_be_chosen(made):
     data = read(made(families=ALL, extra=("pixel_auroc", "iou_half", "srg_blur"), models=("alpha_net", "beta_net")))
     assert list(carried(data)["metrics"]) == [
@@ -110,6 +112,7 @@ def test_tested_metrics_and_the_plain_ones_can_be_chosen(made):
     assert list(carried(read(made(truth=False)))["metrics"]) == ["srg", "deletion_auc", "iou_seeds"]
 
 
+@pytest.mark.slow
 def test_extremes_come_first_and_the_rest_is_spread(made):
     data = read(made(groups=20, wrong=("gamma_net",)))
     found = carried(data, 14)
@@ -129,6 +132,7 @@ def test_extremes_come_first_and_the_rest_is_spread(made):
     assert explorer.make(data, 14) == explorer.make(data, 14)
 
 
+@pytest.mark.slow
 def test_few_images_are_scored_where_there_are_too_many_numbers(made, monkeypatch):
     data = read(made(groups=20))
     columns = 5 * 3  # metrics, models
@@ -139,6 +143,7 @@ def test_few_images_are_scored_where_there_are_too_many_numbers(made, monkeypatc
     assert len(found["images"]["id"]) == made_so.scored and len(found["pictures"]) == 4
 
 
+@pytest.mark.slow
 def test_a_tile_is_its_heatmap(made):
     study = made(methods=("gradcam", "other_cam"), size=64)
     data = read(study)
@@ -185,6 +190,7 @@ def test_outline_goes_around_each_region():
     assert "nan" not in pictures.outline_path(np.ones((4, 4), bool))
 
 
+@pytest.mark.slow
 def test_a_heatmap_that_is_not_there_says_why(made):
     study = made(
         methods=("gradcam", "lrp", "part_cam"),
@@ -205,6 +211,7 @@ def test_nothing_where_nothing_was_asked_or_scored(made):
     assert explorer.make(replace(data, scores=data.scores.assign(value=np.nan)), 9) is None
 
 
+@pytest.mark.slow
 def test_all_folds_are_carried(made):
     study = made(folds=3)
     found = carried(read(study))

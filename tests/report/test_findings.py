@@ -27,6 +27,7 @@ def test_without_alarms_the_first_screen_says_so_in_a_line(made, report):
 
 
 @pytest.mark.parametrize(("count", "told"), [(1, "1 note"), (2, "2 notes")])
+@pytest.mark.slow
 def test_notes_are_counted_on_the_first_screen(data, count, told):
     audit = data.audit | {"sentences": [{"level": "note", "text": "n"}] * count + [{"level": "fine", "text": "f"}]}
     config = {"title": None, "question": "?", "gallery": 0, "images": 12}

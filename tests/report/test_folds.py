@@ -64,6 +64,7 @@ def test_recall_counts_the_test_images_of_all_folds(data):
     assert [row[1] for row in tables.recall(data).rows] == data_tables.images(data).rows[-1][3:]
 
 
+@pytest.mark.slow
 def test_the_page_speaks_of_folds_and_counts_over_all(made, report):
     source = report(made(**FOLDS))
     text = Page(source).text
@@ -83,6 +84,7 @@ def test_one_fold_is_not_spoken_of(made, report):
     assert "fold" not in Page(report(made())).text.replace("fold: fold0", "")
 
 
+@pytest.mark.slow
 def test_leak_of_every_fold_is_a_dot(made):
     from heatproof.report import data_section
 

@@ -72,6 +72,7 @@ def test_no_image_twice_where_there_are_few():
     assert gallery._pick(ordered, 0, ()) == []
 
 
+@pytest.mark.slow
 def test_degenerate_map_is_never_drawn(made, report):
     study = made(models=("alpha_net", "beta_net"), degenerate=tuple(("beta_net", i) for i in range(18)))
     for case in gallery.make(read(study), 4).cases:
@@ -124,6 +125,7 @@ def test_large_images_are_reduced_and_tiny_regions_stay_visible():
     assert pictures.outlined(pictures.enlarged(large), truth).any()
 
 
+@pytest.mark.slow
 def test_a_strip_shows_one_case_by_every_method(made, report):
     study = made(
         methods=("gradcam", "lrp", "part_cam", "none_cam"),

@@ -70,6 +70,7 @@ def test_cases_that_not_every_model_explains_are_left_out():
     assert list(zip(kept["family"], kept["image_id"], kept["model"], strict=True)) == [rows[0], rows[1], rows[3]]
 
 
+@pytest.mark.slow
 def test_cases_know_their_image_and_what_they_are(read):
     found, manifest = read.cases, read.manifest
     assert found.index.is_unique and read.models == ("alpha_net", "beta_net", "gamma_net", "together")
@@ -111,6 +112,7 @@ def test_tables_of_the_labels_are_those_of_the_stage_before(read):
     assert found.together.rows[0][column].startswith(f"{together:.2f} [")
 
 
+@pytest.mark.slow
 def test_the_measure_of_competence_is_named_wherever_it_is_told(read, study, report):
     assert read.measure == "macro AUROC" and tables.models(read).head[2] == "macro AUROC"
     page = report(study)

@@ -174,6 +174,7 @@ def test_methods_follow_the_configuration(made, resolved, files):
     assert "CAMs miss it" not in other
 
 
+@pytest.mark.slow
 def test_methods_of_other_studies(made, resolved):
     study = made(
         group_kind="lookalike",

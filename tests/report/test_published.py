@@ -35,6 +35,7 @@ def test_the_published_table_stands_beside_both_splits(made, report):
     assert not Page(body).faults
 
 
+@pytest.mark.slow
 def test_the_caption_says_what_the_brackets_hold(made):
     (found,) = published.make(read(made(published=True)))
     assert found.tables[0].caption.endswith(
@@ -44,6 +45,7 @@ def test_the_caption_says_what_the_brackets_hold(made):
     assert found.tables[0].caption.endswith("as it is here, with 95% intervals")
 
 
+@pytest.mark.slow
 def test_without_a_source_the_simple_classifiers_stand_beside_the_comparison(made, report):
     study = made(compare=True, group_kind="lookalike")
     (found,) = published.make(read(study))
@@ -52,6 +54,7 @@ def test_without_a_source_the_simple_classifiers_stand_beside_the_comparison(mad
     assert "What needs no network" in section(report(study), "models")
 
 
+@pytest.mark.slow
 def test_nothing_where_there_is_neither(made, report):
     study = made()
     assert published.make(read(study)) == []
@@ -70,6 +73,7 @@ def test_the_setting_stands_beneath_the_question(made, report):
     assert source.count(SENTENCE) == 1 and SHORT in source
 
 
+@pytest.mark.slow
 def test_a_setting_with_a_name_stands_wherever_numbers_do(made, report):
     study = made(setting="Smaller than it should be.")
     source = report(study)

@@ -56,6 +56,7 @@ def test_without_anything_to_compare_there_is_no_diagram(data):
         assert ranks.make(inputs, "localization", "gradcam", "r") is None
 
 
+@pytest.mark.slow
 def test_the_page_shows_it_beside_the_other_figures_of_the_first_method(made, report):
     page = report(made(skill=(0.9, 0.5, 0.2, 0.6, 0.3)))
     assert page.count("Mean ranks by") >= 1

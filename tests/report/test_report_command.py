@@ -46,7 +46,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
+FAST = ("plain", "no competent model", "many methods, all families")
+EVERY = [
+    pytest.param(changes, id=name, marks=() if name in FAST else pytest.mark.slow) for name, changes in CASES.items()
+]
+
+
+@pytest.mark.parametrize("changes", EVERY)
 def test_page_is_whole_and_alone_in_every_case(made, report, changes):
     study = made(**changes)
     source = report(study)
@@ -91,6 +97,7 @@ def test_names_from_the_data_are_escaped_and_shown(made, report):
     assert '"note": "a <b> & c"' in text
 
 
+@pytest.mark.slow
 def test_same_bytes_outside_provenance(made, rewrite):
     study = made()
     assert outside_provenance(rewrite(study)) == outside_provenance(rewrite(study))
@@ -158,12 +165,14 @@ def test_other_metrics_stand_beside_all_their_controls(made, report):
     assert "the truth at this grid" not in table(faithful, "Other metrics")[0]
 
 
+@pytest.mark.slow
 def test_a_long_table_of_other_metrics_can_be_folded(made, report):
     folded = "<details>\n<summary>Other metrics</summary>"
     assert folded not in report(made())
     assert folded in report(made(models=("a", "b", "c", "d", "e"), extra=("iou_half",)))
 
 
+@pytest.mark.slow
 def test_every_family_says_on_how_many_images_it_was_scored(made, report):
     text = Page(report(made())).text
     assert "Localization was scored on 12 images of 6 patients." in text
@@ -178,6 +187,7 @@ def test_every_family_says_on_how_many_images_it_was_scored(made, report):
     assert "Faithfulness was scored on 18 images." in text
 
 
+@pytest.mark.slow
 def test_missing_scores_are_counted_by_reason(made, report):
     text = Page(report(made(degenerate=(("beta_net", 5), ("beta_net", 7))))).text
     # two images, two seeds: 2 metrics each of faithfulness; localization where there is a mask; one of consistency
@@ -190,6 +200,7 @@ def test_missing_scores_are_counted_by_reason(made, report):
     assert int(row[2]) == 2 * 2 * 2 + 2 * 2 * masked + 2
 
 
+@pytest.mark.slow
 def test_small_enough_at_five_models_and_large_images(made, report):
     models = ("alpha_net", "beta_net", "gamma_net", "delta_net", "epsilon_net")
     assert (

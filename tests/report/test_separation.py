@@ -49,6 +49,7 @@ def test_marked_in_sentences_figures_tables_and_explained(data):
         assert shown.count(name) == shown.count(f"{name}†")
 
 
+@pytest.mark.slow
 def test_no_mark_where_all_is_well_or_nothing_known(data):
     every = facts(relevance_rank_accuracy=0.9, iou=0.9, srg=0.9, deletion_auc=0.9)
     for table in (every, None):

@@ -50,6 +50,7 @@ def score(*args, **options):
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("percentiles", [PERCENTILES, [100 * step / 29 for step in range(1, 29)], [55]])
+@pytest.mark.slow
 def test_grad_cam_agrees(channels, percentiles, monkeypatch):
     monkeypatch.setattr(peer.NoisyLinearImputer.__init__, "__defaults__", (0, peer.neighbors_weights))  # no noise
     forward = Counting(channels)

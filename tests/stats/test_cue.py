@@ -292,6 +292,7 @@ def test_the_study_writes_it(write_study):
     assert artifacts.read_table(artifacts.stats_dir("toy") / "cue.csv", CUE).empty
 
 
+@pytest.mark.slow
 def test_nothing_is_said_falsely_more_often_than_stated():
     """Models that do not read the mark: of half of them no heat moves with it, of half by the margin itself."""
     draws, table = 80, images(groups=12)

@@ -247,6 +247,7 @@ def test_one_image_each_of_one_model(capsys):
 
 
 @pytest.mark.parametrize("seeds", [1, 5])
+@pytest.mark.slow
 def test_the_order_of_the_rows_changes_no_byte(capsys, tmp_path, seeds):
     small = {"seeds": seeds, "groups": 8, "images": 2}
     several = table(methods={"lrp": 0.0, "gradcam": 0.02}, **small)

@@ -109,6 +109,7 @@ def test_a_finding_on_a_study(study, levels, verdict):
     assert told["measured"] == names and told[verdict] == names
 
 
+@pytest.mark.slow
 def test_the_effect_of_a_part_is_the_contrast_of_means_over_methods(study):
     claims, _ = study({"a": 0.7, "b": 0.5, "c": 0.6})
     path = artifacts.score_path("toy", "{}", "faithfulness", "fold0", 0)
@@ -121,6 +122,7 @@ def test_the_effect_of_a_part_is_the_contrast_of_means_over_methods(study):
     assert claims.loc["best: faithfulness srg", "effect"] == pytest.approx(expected.mean())
 
 
+@pytest.mark.slow
 def test_parts_that_cannot_be_told(study):
     parts = [*PARTS, {"family": "localization", "metric": "outside_lungs"}, {"family": "sanity"}]
     claims, told = study({"a": 0.7, "b": 0.5, "c": 0.5}, FINDING | {"parts": parts})
@@ -130,6 +132,7 @@ def test_parts_that_cannot_be_told(study):
     assert "2 more the study does not measure" in told["evidence"]
 
 
+@pytest.mark.slow
 def test_models_that_are_not_there_or_not_competent(study):
     claims, told = study({"a": 0.7, "b": 0.5, "c": 0.5}, FINDING | {"than": ["x"]})
     assert told["verdict"] == "undecided" and "lacks x" in claims["evidence"].iloc[0]

@@ -128,6 +128,7 @@ def test_competence_is_judged_by_the_low_end_of_the_macro_auroc():
 
 
 @pytest.mark.parametrize("patients", [20, 60])
+@pytest.mark.slow
 def test_intervals_cover(patients):
     """Images of a patient are wrong together: 150 studies, the truth from a large one."""
 

@@ -142,6 +142,7 @@ def test_noise_does_not_beat_the_controls(write_study):
     assert "find the marked region better" not in summary["headline"][0]
 
 
+@pytest.mark.slow
 def test_too_few_groups_are_said_to_be_too_few(write_study):
     levels = {f"m{i}": 0.3 + 0.1 * i for i in range(5)}
     summary, tables = result(write_study(levels, patients=9, noise=0.01))  # six of them have truth
@@ -152,6 +153,7 @@ def test_too_few_groups_are_said_to_be_too_few(write_study):
     assert "too few for Holm" not in said(summary, "faithfulness")  # nine patients are enough
 
 
+@pytest.mark.slow
 def test_degenerate_maps_are_counted_and_their_groups_dropped(write_study):
     lost = {("weak", 0): {2, 3, 4}}  # patient 1 whole, half of patient 2
     summary, tables = result(write_study(LEVELS, degenerate=lost))
@@ -165,6 +167,7 @@ def test_degenerate_maps_are_counted_and_their_groups_dropped(write_study):
     assert "6% of the heatmaps of weak have no symmetric relevance gain" in said(summary, "faithfulness")
 
 
+@pytest.mark.slow
 def test_a_model_without_any_map_takes_nobody_with_it(write_study):
     summary, _tables = result(write_study(LEVELS, degenerate={("weak", 0): set(range(24))}))
     assert summary["omnibus"]["faithfulness"]["gradcam"]["levels"] == 2
@@ -173,6 +176,7 @@ def test_a_model_without_any_map_takes_nobody_with_it(write_study):
 
 
 @pytest.mark.parametrize("kind", ["lookalike", "image"])
+@pytest.mark.slow
 def test_groups_that_are_not_patients_are_named(write_study, kind):
     args = write_study({"a": 0.5, "b": 0.5})
     args.config["group_kind"] = kind
@@ -186,6 +190,7 @@ def plain_tables(tables):
     return {name: table.to_csv() for name, table in tables.items()}
 
 
+@pytest.mark.slow
 def test_folds_are_judged_as_one_test_split(write_study):
     """The same predictions and scores in one file or dealt over three folds."""
     options = {"accuracy": {"weak": 0.8, "middle": 0.9}, "degenerate": {("weak", 0): {3}}}
@@ -202,6 +207,7 @@ def test_folds_are_judged_as_one_test_split(write_study):
 
 
 @pytest.mark.parametrize("folds", [1, 3])
+@pytest.mark.slow
 def test_random_split_beside_the_grouped_one(write_study, folds):
     wrong = {"weak": 0.5, "middle": 0.5, "strong": 0.5}
     args = write_study(LEVELS, patients=30, accuracy=wrong, random=dict.fromkeys(LEVELS, 1.0), folds=folds)
@@ -228,6 +234,7 @@ def test_random_split_beside_the_grouped_one(write_study, folds):
     assert found["sentence"].endswith("is what a random split hides.")
 
 
+@pytest.mark.slow
 def test_a_random_split_changes_nothing_else(write_study):
     args = write_study(LEVELS, random=dict.fromkeys(LEVELS, 0.9))
     beside, tables = result(args)
@@ -436,6 +443,7 @@ def test_same_input_same_bytes(write_study):
     assert set(first) == {f"{name}.csv" for name in stats_tables.TABLES} | {"summary.json", "metrics.json"}
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_and_models_changes_no_number(write_study):
     """Rows of each score file in another order: the same bytes. Models in another order: rows and signs alone."""
     args = write_study(LEVELS, families=TWO, methods=("gradcam", "lrp"), degenerate={("weak", 0): {2, 3}})
@@ -548,6 +556,7 @@ def test_predictions_of_other_images_are_refused(write_study):
         run(args)
 
 
+@pytest.mark.slow
 def test_no_torch_and_light_to_import():
     code = (
         "import sys, heatproof.stats.command; assert not {'numpy', 'pandas', 'pingouin'} & set(sys.modules);"

