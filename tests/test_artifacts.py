@@ -42,6 +42,7 @@ def failure(function, *args) -> str:
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 @pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.slow
 def test_a_table_comes_back(tmp_path, name, suffix):
     path, schema = tmp_path / f"new folder/ü{suffix}", SCHEMAS[name]
     frame = table(schema)

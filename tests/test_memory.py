@@ -122,6 +122,7 @@ class Keeps(torch.autograd.Function):
         return gradient, None, None
 
 
+@pytest.mark.slow
 def test_a_graph_whose_backward_pass_failed_is_let_go():
     held = []
 

@@ -11,6 +11,7 @@ STATS = Path(__file__).parents[1] / "results" / "stats"
 
 
 @pytest.mark.parametrize("study", sorted(path.name for path in STATS.iterdir()))
+@pytest.mark.slow
 def test_committed_tables_have_their_schema(study):
     for name, schema in stats_tables.TABLES.items():
         artifacts.read_table(STATS / study / f"{name}.csv", schema)

@@ -165,6 +165,7 @@ def test_a_study_in_folds_asks_for_their_shares(study):
     assert [row["split"] for row in sweep] == [True, True] and sweep[0]["worst_share"] < 0.1
 
 
+@pytest.mark.slow
 def test_a_planted_study_has_its_seams_looked_at(study):
     pixels = artifacts.read_array(study / "pixels.npy")[:, :1].copy()
     artifacts.write_array(study / "pixels.npy", pixels)
@@ -209,6 +210,7 @@ def test_a_folder(folder, capsys):
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.slow
 def test_an_archive_is_told_as_its_folder(folder, kind):
     import shutil
 
@@ -375,6 +377,7 @@ def test_a_lone_user_is_told_of_options_and_not_of_studies(folder):
     assert reworded(InputError(unknown)) == "x: odd"
 
 
+@pytest.mark.slow
 def test_without_torch(folder):
     """As a user calls it, in a Python that cannot import what only other stages need."""
     blocked = "import sys\nfor name in ('torch', 'timm', 'sklearn', 'pydantic', 'pydicom', 'matplotlib'): "

@@ -137,6 +137,7 @@ def test_attempts_count_from_the_last_progress(server, get):
     assert get(url, patience=patience).read_bytes() == CONTENT and len(server.asked) == 11
 
 
+@pytest.mark.slow
 def test_whatever_happens_the_file_is_right(server, get, tmp_path):
     """Faults drawn at random, then a good server: one version of the file, whole, and with a sum the one meant."""
     rng = random.Random(0)
@@ -719,6 +720,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 def test_kaggle_unpacks_a_dataset_to_its_place(server, kaggle, tmp_path, capsys):
     source = kaggle(bucket(packed()))
     assert source == tmp_path / "scans" and names(source) == ["Normal cases/a.png", "notes.txt"]
@@ -729,6 +731,7 @@ def test_kaggle_unpacks_a_dataset_to_its_place(server, kaggle, tmp_path, capsys)
     assert printed.out == "" and "\r" not in printed.err and "scans: 50.2 kB of 50.2 kB" in printed.err
 
 
+@pytest.mark.slow
 def test_kaggle_resumes(server, kaggle):
     content = packed(3_000_000)
     source = kaggle(bucket(content, cut=2_500_000), bucket(content))
@@ -736,6 +739,7 @@ def test_kaggle_resumes(server, kaggle):
     assert "bytes=2097152-" in server.ranges(), "it writes a MiB at a time"
 
 
+@pytest.mark.slow
 def test_kaggle_stalls(server, kaggle):
     content = packed(3_000_000)
     begun = time.monotonic()
@@ -753,6 +757,7 @@ def test_kaggle_serves_no_archive(server, kaggle, tmp_path):
     assert names(kaggle(bucket(packed()))) == ["Normal cases/a.png", "notes.txt"]
 
 
+@pytest.mark.slow
 def test_kaggle_checks_the_sum(kaggle):
     import base64
 

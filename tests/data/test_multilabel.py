@@ -116,6 +116,7 @@ def audited(data: dict) -> dict:
     return artifacts.read_json(artifacts.data_dir("toy") / "audit.json")
 
 
+@pytest.mark.slow
 def test_the_audit_counts_labels_and_probes_one_after_another(data):
     found = audited(data)
     assert found["classes"] == NAMES and found["sets"] == 5 and found["probed"] == NAMES

@@ -47,6 +47,7 @@ def differ_in_the_nodule_alone(pixels: np.ndarray, nodule: tuple, sham: tuple) -
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 999), st.integers(0, 9), st.sampled_from([64, 96, 160]))
+@pytest.mark.slow
 def test_planted_and_sham_differ_in_the_nodule_alone(patient, seed, size):
     pixels = base(patient % 40, size)
     before = pixels.copy()
@@ -82,6 +83,7 @@ def test_the_nodule_lies_in_a_lung():
         assert lungs[mask].mean() > 0.85
 
 
+@pytest.mark.slow
 def test_the_nodule_has_its_contrast_but_is_no_denser_than_tissue():
     """In its core, from a mean over many; phantom tissue is 130 grey levels and more above the lung."""
     for contrast in [(60.0, 60.0), (100.0, 100.0), (250.0, 250.0)]:

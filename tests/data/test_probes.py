@@ -85,6 +85,7 @@ CUES = {
 
 
 @pytest.mark.parametrize("cue", CUES)
+@pytest.mark.slow
 def test_a_planted_cue_is_found_by_the_probes_that_see_it_and_by_no_other(cue):
     seen, finders = CUES[cue]
     found = run(seen, LABELS, GROUPS)
@@ -97,6 +98,7 @@ def test_a_planted_cue_is_found_by_the_probes_that_see_it_and_by_no_other(cue):
 
 @pytest.mark.parametrize("cue", ["a mark in the corner", "a wide image"])
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow
 def test_with_permuted_labels_nothing_lies_surely_above_chance(cue, seed):
     """Chance lies inside the interval or, as cross-validation of a cue that happens to be uneven has it, above."""
     seen, finders = CUES[cue]
@@ -117,6 +119,7 @@ def test_twins_are_remembered_under_the_random_split_and_not_under_the_grouped()
     assert random["groups"] == grouped["groups"] == 80 and random["chance"] == 0.5
 
 
+@pytest.mark.slow
 def test_false_alarms_are_as_rare_as_the_interval_promises():
     """About 1 in 20 lies surely above chance, as said; were images drawn and not groups, it would be 1 in 8."""
     alarms = 0

@@ -181,6 +181,7 @@ def test_no_room_to_unpack(tmp_path, monkeypatch):
         )
 
 
+@pytest.mark.slow
 def test_50000_names_are_listed_at_once(tmp_path):
     source = write_zip(tmp_path / "a.zip", {f"{n % 7}/Bild {n}.png": b"" for n in range(50_000)})
     start = time.process_time()

@@ -148,6 +148,7 @@ def raw(kind, batch, **attributes):
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("name", ["gradcam", "hirescam", "layercam", "xgradcam"])
+@pytest.mark.slow
 def test_equals_pytorch_grad_cam(name, network):
     batch = batch_of(network)
     theirs = raw(THEIRS[name], batch).clamp(min=0)
@@ -366,6 +367,7 @@ def test_maps_lie_on_the_grid_and_are_not_negative(name):
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "eigencam"])
+@pytest.mark.slow
 def test_maps_depend_on_the_class(name):
     assert_sees_the_class(METHODS[name], batch_of("test_resnet"))
 

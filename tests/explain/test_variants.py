@@ -120,6 +120,7 @@ def same(a, b):
     np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max(), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_each_variant_is_what_its_name_says(study):
     maps, index = explain()
     plain = Plain()

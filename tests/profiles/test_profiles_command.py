@@ -43,6 +43,7 @@ def tables(model="test_resnet", seed=0):
     )
 
 
+@pytest.mark.slow
 def test_every_layer_unit_and_group_has_its_row(here):
     profiles, groups, layers, distances = tables()
     kept = groups[groups["kept"]]
@@ -117,6 +118,7 @@ def test_the_page_is_the_same_twice(here):
     assert files.page_path("made").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_one_training_each_has_no_comparison_of_seeds(here):
     command.run(asked_study(architectures=["test_vit"], seeds=[0]))
     page = files.page_path("made").read_text(encoding="utf-8")
@@ -146,6 +148,7 @@ def test_an_argument_that_lacks_is_named(here):
         command.run(args)
 
 
+@pytest.mark.slow
 def test_tables_and_page_need_no_torch():
     snippet = (
         "import sys, json, heatproof.profiles.command, heatproof.profiles.study; print(json.dumps([*sys.modules]))"

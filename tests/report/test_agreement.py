@@ -14,6 +14,7 @@ def matrix(data, values):
     return agreement.make(replace(data, summary=data.summary | {"agreement": {"localization": table}}))[0]
 
 
+@pytest.mark.slow
 def test_the_ends_are_named_and_the_matrix_is_the_lower_half(data):
     found = matrix(data, [[1, 0.2, -0.4], [0.2, 1, 0.9], [-0.4, 0.9, 1]])
     assert found.sentence == (

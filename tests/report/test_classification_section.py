@@ -116,6 +116,7 @@ def test_two_classes_have_one_curve(data):
 
 
 @pytest.mark.parametrize(("name", "drawn"), [("roc", 2), ("calibration", 2), ("confusion", None)])
+@pytest.mark.slow
 def test_what_is_not_there_is_not_drawn(data, name, drawn):
     empty = replace(data, tables=data.tables | {name: data.tables[name][:0]})
     found = classification.make(empty)

@@ -41,11 +41,13 @@ def planted(data):
     return replace(data, tables=data.tables | {"cue": found}, summary=data.summary | {"cue": told})
 
 
+@pytest.mark.slow
 def test_without_a_cue_there_is_no_section(data):
     assert cue.make(data) is None
     assert 'id="cue"' not in page.render(data, CONFIG, {})
 
 
+@pytest.mark.slow
 def test_sentences_figure_and_tables(planted):
     source = page.render(planted, CONFIG, {})
     body = section(source, "cue")
@@ -92,6 +94,7 @@ CLAIM |= {"method": "gradcam", "verdict": "supported", "effect": 0.02, "low": 0.
 CLAIM |= {"groups": 9, "seeds": 2, "evidence": "alpha_net hidden", "change": "other patients"}
 
 
+@pytest.mark.slow
 def test_a_claim_stands_with_its_numbers_and_leads_to_what_bears_it_out(planted):
     nothing = dict.fromkeys(("effect", "low", "high", "p", "groups"))
     other = CLAIM | nothing | {"metric": "relevance_rank_accuracy", "verdict": "undecided", "claim": "or not"}

@@ -77,11 +77,13 @@ def test_leak_without_random_draws_or_without_a_number(bad):
         (probe("neighbour", "raw", "grouped", 0.9, 0.05), False),  # it sees the image
     ],
 )
+@pytest.mark.slow
 def test_probes_are_shown_open_where_one_found_a_shortcut(data, row, alarming):
     shown = data_section.make(replace(data, audit=data.audit | {"probes": [row]}))
     assert shown.alarming_probes == alarming
 
 
+@pytest.mark.slow
 def test_probes_explain_balanced_accuracy_where_it_comes_first(made, report):
     meaning = "Brackets hold its 95% interval; chance is what guessing scores."
     source = report(made())

@@ -74,6 +74,7 @@ def test_scores_are_those_of_the_stage_before(made):
     assert ("degenerate map: all zero", degenerate) in missing
 
 
+@pytest.mark.slow
 def test_images_have_their_group_class_and_first_predictions(made):
     study = made(wrong=("gamma_net",))
     data = read(study)

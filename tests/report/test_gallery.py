@@ -152,6 +152,7 @@ def test_no_strip_of_one_method(made):
     assert gallery.make(read(made()), 4).strip is None
 
 
+@pytest.mark.slow
 def test_a_map_that_was_not_made_is_not_drawn(made):
     study = made(methods=("part_cam",), partly=("part_cam",))
     data = read(study)

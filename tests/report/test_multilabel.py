@@ -178,6 +178,7 @@ def test_the_page_speaks_of_cases(report, study):
     assert "profiles.html" not in page
 
 
+@pytest.mark.slow
 def test_a_page_of_profiles_is_linked_where_it_is_there(study, rewrite):
     path = artifacts.report_path(study.name).with_name(f"{study.name}_profiles.html")
     path.parent.mkdir(parents=True, exist_ok=True)

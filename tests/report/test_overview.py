@@ -63,6 +63,7 @@ def test_controls_stand_below_for_scale(data):
     assert [bool(cell.means) for cell in found["another image's map"]] == [True] * 5
 
 
+@pytest.mark.slow
 def test_no_overview_of_one_method_or_without_a_competent_model(made):
     study = made()
     read = inputs.read(study.name, study.models, study.seeds, study.methods, study.fold_names)

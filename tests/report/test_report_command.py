@@ -209,6 +209,7 @@ def test_small_enough_at_five_models_and_large_images(made, report):
     )
 
 
+@pytest.mark.slow
 def test_no_gallery_where_none_is_wanted(made, report):
     study = made(**CASES["one model"])
     assert '<section id="gallery">' not in report(study, gallery=0, images=0)

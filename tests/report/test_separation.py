@@ -32,6 +32,7 @@ def test_doubtful(table, family, metric, doubtful):
     assert separation.doubtful(table, family, metric) == doubtful
 
 
+@pytest.mark.slow
 def test_marked_in_sentences_figures_tables_and_explained(data):
     told = facts(relevance_rank_accuracy=0.4, iou=0.9, srg=0.9, deletion_auc=0.3)
     source = page.render(replace(data, separation=told), CONFIG, {})

@@ -83,6 +83,7 @@ def test_twin_agrees(removed, seed):
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 33), (37, 80), (3, 150)])
 @pytest.mark.parametrize("kind", ["pixels", "blobs"])
+@pytest.mark.slow
 def test_twin_agrees_on_larger_images(size, kind):
     image, relevance = an_image(*size), a_map(kind, *size)
     removed = np.stack([most_relevant(relevance, share) for share in (0.02, 0.5, 0.98)])

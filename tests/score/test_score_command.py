@@ -218,6 +218,7 @@ def test_localization_reasons(study):
     assert reason(frame, borrower, "other_image", "iou") == "degenerate map: all zero"
 
 
+@pytest.mark.slow
 def test_controls_are_the_same_for_all_models(study):
     frames = {
         (model, seed): score("localization", "--seed", seed, model=model)[0] for model in MODELS for seed in SEEDS

@@ -52,6 +52,7 @@ def judged(methods, levels=None, claim=None, refused=None, again=False, **given)
         ({"rollout": 0.1, "lrp": 0.1}, {"lower": True}, "contradicted"),
     ],
 )
+@pytest.mark.slow
 def test_one_method_at_least_does_better(more, given, verdict):
     row, _ = judged(ALIKE | more, groups=24, **given)
     assert row["verdict"] == verdict

@@ -82,6 +82,7 @@ def test_one_planned_contrast(test):
         (0.7, {"lower": True}, "supported", "higher than that of r1, r2 and d1 (p < 0.001"),
     ],
 )
+@pytest.mark.slow
 def test_lower_means_worse(vit, given, verdict, evidence):
     row, _ = judged(LOWER, LEVELS | {"vit": vit}, groups=20, **given)
     assert row["verdict"] == verdict and evidence in row["evidence"]
@@ -148,6 +149,7 @@ def test_from_five_seeds_claims_are_of_architectures():
     assert "would be found" not in differ["change"]
 
 
+@pytest.mark.slow
 def test_sameness_of_checkpoints_is_none_of_architectures():
     """The same means over seeds, whose spread leaves the mean of an architecture open."""
     levels, given = dict.fromkeys(("r1", "r2", "vit"), 0.5), {"noise": 0.01, "margin": {"default": 0.05}}

@@ -238,6 +238,7 @@ def test_what_no_test_may_depend_on(seed, test, order):
     assert after == pytest.approx(compare_pairs(wide, test=test)[columns].to_numpy())
 
 
+@pytest.mark.slow
 def test_group_means_keep_the_type_one_error_where_images_do_not():
     """20 patients x 8 images, 5 equal models, a patient x model effect: why tests are never on images."""
     rng = np.random.default_rng(5)

@@ -268,6 +268,7 @@ def test_the_claim_that_heatmaps_may_miss_the_evidence(cheats, levels, verdict, 
     assert row["verdict"] == "undecided"
 
 
+@pytest.mark.slow
 def test_the_study_writes_it(write_study):
     from heatproof import artifacts
     from heatproof.stats import command

@@ -27,6 +27,7 @@ def study(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_described_and_no_level_of_any_test(study):
     summary, tables = study(families=("localization", "faithfulness", "sanity"))
     assert list(summary["models"]) == ["a", "b"] and list(summary["ensembles"]) == ["both"]

@@ -27,6 +27,7 @@ def room(draws):
 
 @pytest.mark.parametrize("groups", [10, 50])
 @pytest.mark.parametrize("shape", [False, True], ids=["normal", "bounded"])
+@pytest.mark.slow
 def test_tests_of_checkpoints_reject_one_true_null_in_twenty(groups, shape):
     setting, draws = Setting(groups, bounded=shape, fixed=True), 1000
     found = error_rates.omnibus(setting, draws, np.random.default_rng(groups))

@@ -51,6 +51,7 @@ def refused(capsys, *arguments):
 
 
 @pytest.mark.parametrize("name", ["scores.csv", "scores.parquet", "SCORES.CSV"])
+@pytest.mark.slow
 def test_values_are_those_of_direct_calls(capsys, name):
     frame = table(images=2)
     frame.to_csv(name, index=False) if name.lower().endswith("csv") else frame.to_parquet(name)

@@ -142,6 +142,7 @@ def test_models_that_are_not_there_or_not_competent(study):
     assert told is None and claims.empty
 
 
+@pytest.mark.slow
 def test_a_method_that_refuses_one_model_is_left_out_for_all(study, monkeypatch):
     import pandas as pd
 

@@ -27,6 +27,7 @@ def said(summary, family=None):
     return " ".join(s["text"] for s in summary["sentences"] if family in (None, s["family"]))
 
 
+@pytest.mark.slow
 def test_strong_differences_are_found_and_told(write_study, capsys):
     summary, tables = result(write_study(LEVELS))
     assert list(tables["pairs"]) == list(stats_tables.PAIRS)
@@ -59,6 +60,7 @@ def test_metrics_table_holds_every_method_with_its_controls(write_study):
     )
 
 
+@pytest.mark.slow
 def test_an_incompetent_model_is_shown_and_left_out_of_verdicts(write_study):
     summary, tables = result(write_study(LEVELS, accuracy={"strong": 0.3}))
     assert summary["models"]["strong"]["competent"] is False and summary["left_out"] == ["strong"]
@@ -80,6 +82,7 @@ def test_one_bad_seed_makes_a_model_incompetent(write_study):
     assert summary["left_out"] == ["weak"]
 
 
+@pytest.mark.slow
 def test_every_checkpoint_stands_in_the_summary_with_both_intervals(write_study):
     args = write_study(LEVELS, accuracy={"weak": 0.8})
     summary, tables = result(args)
@@ -96,6 +99,7 @@ def test_nobody_is_competent(write_study):
     assert "No heatmap of this study can be judged" in summary["headline"][0]
 
 
+@pytest.mark.slow
 def test_two_models_stand_alone(write_study):
     summary, tables = result(write_study({"a": 0.3, "b": 0.6}))
     assert set(tables["omnibus"]["test"]) == {"mixed"} and len(tables["pairs"]) == 3
@@ -118,6 +122,7 @@ def test_one_seed_leaves_consistency_unjudged(write_study):
     assert "iou_seeds" not in set(tables["pairs"]["metric"])
 
 
+@pytest.mark.slow
 def test_without_truth_localization_cannot_be_judged(write_study):
     summary, tables = result(write_study(LEVELS, truth=False))
     assert summary["headline"][0] == "Localization cannot be judged: no image of this study has a marked region."
@@ -272,6 +277,7 @@ def test_the_nearest_thumbnail_stands_beside_the_models(write_study):
     assert found["sentence"].startswith("Of the accuracy that a paper reports (0.70 to 0.90) above")
 
 
+@pytest.mark.slow
 def test_no_thumbnail_is_read_where_nothing_stands_beside_it(write_study):
     args = write_study(LEVELS)
     (artifacts.data_dir("toy") / "thumbnails.npy").unlink()
@@ -279,6 +285,7 @@ def test_no_thumbnail_is_read_where_nothing_stands_beside_it(write_study):
     assert tables["published"].empty and summary["published"] == {}
 
 
+@pytest.mark.slow
 def test_the_simple_classifiers_answer_for_the_test_images_of_every_fold(write_study):
     args = write_study({"a": 0.5}, folds=2, random={"a": 0.9})
     _, tables = result(args)
@@ -351,12 +358,14 @@ def test_every_family_in_one_study(write_study):
     )
 
 
+@pytest.mark.slow
 def test_maps_that_stay_when_weights_are_randomized_fail(write_study):
     summary, _ = result(write_study(LEVELS, families=("localization", "sanity"), over={"sanity": 0.9}))
     assert summary["overview"]["sanity"]["gradcam"]["worse"] == list(LEVELS)
     assert "gradcam" not in summary["headline"][0] and "fail the sanity check" in summary["headline"][2]
 
 
+@pytest.mark.slow
 def test_a_refused_model_is_told_in_a_line_and_compared_with_nobody(write_study):
     why = {("lrp", "weak"): "it needs ReLU"} | {("rollout", model): "it has no attention" for model in LEVELS}
     summary, tables = result(write_study(LEVELS, methods=("gradcam", "lrp", "rollout"), refused=why, families=TWO))
@@ -377,12 +386,14 @@ def test_a_refused_model_is_told_in_a_line_and_compared_with_nobody(write_study)
     assert summary["overview"]["localization"]["rollout"]["refused"] == list(LEVELS)
 
 
+@pytest.mark.slow
 def test_the_first_method_may_refuse_every_model(write_study):
     why = {("gradcam", model): "no layer" for model in LEVELS}
     summary, _ = result(write_study(LEVELS, methods=("gradcam", "lrp"), refused=why, families=TWO))
     assert summary["lead"] == "lrp" and summary["headline"][0].startswith("lrp: As trained here, the heatmaps of weak")
 
 
+@pytest.mark.slow
 def test_a_method_is_held_against_the_controls_of_its_own_images(write_study):
     """A control that is far better on the images that a method leaves out must not count against it."""
     left = {i for i in range(24) if i % 2}
@@ -428,6 +439,7 @@ def test_gaps_of_completeness_are_one_reason(write_study):
     assert reasons == {"completeness gap above 1 %": 2}
 
 
+@pytest.mark.slow
 def test_agreement_stands_in_the_summary(write_study):
     summary, _ = result(write_study(LEVELS))
     found = summary["agreement"]["primary"]
@@ -498,6 +510,7 @@ def test_a_blind_metric_counts_for_no_model(write_study):
     assert numbers["models_that_beat_the_controls"]["faithfulness"]["gradcam"] == 2
 
 
+@pytest.mark.slow
 def test_five_seeds_speak_of_architectures(write_study):
     summary, tables = result(write_study(LEVELS, seeds=tuple(range(5)), families=("faithfulness",)))
     assert summary["population"]["faithfulness"]["gradcam"] == "architectures"
@@ -516,6 +529,7 @@ def test_the_declared_test_decides(write_study):
     assert {"friedman", "rm_anova"} <= set(tables["omnibus"]["test"])
 
 
+@pytest.mark.slow
 def test_summary_is_strict_json(write_study):
     args = write_study(LEVELS, seeds=(0,), truth=False)
     run(args)

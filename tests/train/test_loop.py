@@ -110,6 +110,7 @@ def test_units_are_read_from_the_cpu(monkeypatch, tmp_path, flags, slow):
 
 
 @pytest.mark.parametrize("stop_after", [1, 2])
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_with_the_same_bytes(tmp_path, monkeypatch, stop_after):
     monkeypatch.setattr(resume_module, "SECONDS_BETWEEN_SAVES", 0)
     undisturbed, history = fit()

@@ -59,6 +59,7 @@ def test_of_equally_good_thresholds_the_one_nearest_to_one_half_is_taken():
 
 
 @given(arrays(float, 12, elements=st.integers(0, 20).map(lambda n: n / 20)), arrays(bool, 12))
+@pytest.mark.slow
 def test_no_other_threshold_has_a_higher_f1(probability, there):
     (chosen,) = best_thresholds(probability[:, None], there[:, None])
     if not 0 < there.sum() < len(there):
