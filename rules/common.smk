@@ -262,8 +262,9 @@ def begin():
     except InputError as error:
         stop(error)
     STARTED.append(True)
-    if not (CONDA or workflow.non_local_exec):
-        workers.start(warm_modules())
+    threads = {study.compute.threads for study in STUDIES.values()}
+    if not (CONDA or workflow.non_local_exec) and len(threads) == 1:
+        workers.start(warm_modules(), threads.pop())
 
 
 def warm_modules():

@@ -258,6 +258,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, error):
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.slow
 def test_a_killed_write_leaves_what_was_there(tmp_path, end):
     path = tmp_path / "t.npy"
     before = written(path)

@@ -100,6 +100,7 @@ def test_only_bad_input_loses_its_traceback(monkeypatch, capsys):
             fail(error)
 
 
+@pytest.mark.slow
 def test_check_says_what_would_run():
     done = heatproof("check", "iq_oth_nccd", "phantom", cwd=ROOT)
     assert done.stdout.splitlines() == [
@@ -133,6 +134,7 @@ def phantoms(patients: int) -> str:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+@pytest.mark.slow
 def test_a_full_disk_is_one_line(tmp_path):
     disk = tmp_path / "results"
     disk.mkdir()
@@ -149,6 +151,7 @@ def test_a_full_disk_is_one_line(tmp_path):
         subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.slow
 def test_a_job_that_is_told_to_end_leaves_no_file(tmp_path):
     config = phantoms(90000)
     job = subprocess.Popen(

@@ -269,6 +269,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("edit", "what", "before", "after"), CHANGES)
+@pytest.mark.slow
 def test_a_verdict_of_the_summary_that_changes_is_named(both, compared, edit, what, before, after):
     said(both[1], edit)
     code, out, found = compared()
@@ -288,6 +289,7 @@ def test_a_verdict_of_the_summary_that_changes_is_named(both, compared, edit, wh
         ("relations", {"rho": -0.6}, "localization, iou, cam, m, lesion_area: relation"),
     ],
 )
+@pytest.mark.slow
 def test_a_verdict_of_a_table_that_changes_is_named(both, compared, table, values, what):
     change(both[1] / STATS / f"{table}.csv", TABLES[table], **values)
     code, _, found = compared()
@@ -416,6 +418,7 @@ def test_memory_does_not_grow_with_the_maps(both, monkeypatch):
     assert peaks[1] < 1.2 * peaks[0], "bytes at the peak, of so many maps and of four times as many"
 
 
+@pytest.mark.slow
 def test_it_starts_without_torch(both):
     snippet = f"import sys; from heatproof.cli import main; main(['compare', {str(both[0])!r}, {str(both[1])!r}])"
     done = subprocess.run([sys.executable, "-c", f"{snippet}; print('torch' in sys.modules)"], capture_output=True)

@@ -91,6 +91,7 @@ class Block:
     """Stands for a tensor: can be watched."""
 
 
+@pytest.mark.slow
 def test_what_failed_is_let_go_before_less_is_tried():
     held = []
 
@@ -138,6 +139,7 @@ def test_a_graph_whose_backward_pass_failed_is_let_go():
         fitting(work, range(8), "train.batch_size")
 
 
+@pytest.mark.slow
 def test_where_nothing_fits_it_says_what_else_helps():
     def work(batch):
         raise FULL
@@ -193,6 +195,7 @@ def test_training_names_its_setting_and_what_fits():
     fit(Small(training=5), batch_size=5)
 
 
+@pytest.mark.slow
 def test_validation_names_its_setting_and_what_fits():
     with pytest.raises(InputError, match=r"^compute\.batch_size: .* of 8; the largest that fits is 3"):
         fit(Small(evaluating=3))
@@ -216,6 +219,7 @@ def explainer(room):
     return Job(**given, model=None, size=8, methods={"mine": method})
 
 
+@pytest.mark.slow
 def test_explaining_names_its_setting_the_method_and_what_fits():
     batch = Batch(None, None, torch.rand(6, 1, 8, 8), torch.zeros(6, dtype=torch.int64))
     assert len(explainer(6).explain("mine", batch).maps) == 6

@@ -24,17 +24,19 @@ from pathlib import Path
 
 ADDRESS = "HEATPROOF_WORKERS"  # environment variable: where the server listens
 WARM = ("train", "ensemble", "explain", "score", "profiles")  # the commands that import torch
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 LARGEST = 1 << 17  # bytes of a request; a larger one is not handed over
 MESSAGES = socket.SOCK_SEQPACKET  # keeps them whole
 PR_SET_PDEATHSIG = 1  # of prctl(2): a fork ends with the server
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
-def start(modules: Iterable[str]) -> None:
+def start(modules: Iterable[str], threads: int = 1) -> None:
     """Start the server, and tell the jobs of this process where it listens.
 
     Args:
         modules: names of what the server imports before its first fork, such as `heatproof.train.command`.
+        threads: of each job. Libraries read it as they load, and Snakemake sets it for a job's own process.
     """
     import atexit
 
@@ -43,7 +45,8 @@ def start(modules: Iterable[str]) -> None:
     listener.bind(str(folder / "jobs"))
     listener.listen(64)
     command = [sys.executable, "-m", "heatproof.workers", str(listener.fileno()), *modules]
-    server = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()])
+    environment = os.environ | dict.fromkeys(THREADS, str(threads))
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()], env=environment)
     listener.close()
     os.environ[ADDRESS] = str(folder / "jobs")
 

@@ -193,6 +193,7 @@ def test_a_window_goes_with_every_image(write):
     assert one.pixels.dtype == np.uint16 and (one.pixels == 77).all() and one.window == two.window == (0, 200)
 
 
+@pytest.mark.slow
 def test_50000_images_are_listed_at_once(tmp_path):
     names = [f"top/{folder}/Bild {n}.png" for folder in CLASSES.values() for n in range(25_000)]
     tree = open_tree(write_folder(tmp_path / "s", {"Normal cases/x.png": b""}))

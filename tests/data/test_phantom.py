@@ -61,6 +61,7 @@ def test_nothing_but_the_lesion_depends_on_the_class(patient, seed):
 
 @pytest.mark.parametrize("size", [48, 64, 224])
 @pytest.mark.parametrize("kind", ["benign", "malignant"])
+@pytest.mark.slow
 def test_the_mask_is_every_pixel_that_the_lesion_touches(size, kind):
     for patient in range(5):
         anatomy, lesion = phantom.draw_patient("toy", 0, patient, kind)
@@ -72,6 +73,7 @@ def test_the_mask_is_every_pixel_that_the_lesion_touches(size, kind):
         np.testing.assert_array_equal(mask, touched)
 
 
+@pytest.mark.slow
 def test_a_round_lesion_has_the_area_of_its_circle():
     anatomy, lesion = phantom.draw_patient("toy", 0, 1, "benign")
     disc = replace(lesion, radius=0.2, waves=(), x=0.01, y=0.02)

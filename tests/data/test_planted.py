@@ -56,6 +56,7 @@ def test_planted_and_sham_differ_in_the_nodule_alone(patient, seed, size):
 
 
 @pytest.mark.parametrize("size", [64, 224, 320])
+@pytest.mark.slow
 def test_the_seam_is_a_ring_of_its_width(size):
     seam = both(base(1, size), 0)[0][2]
     blended = ndimage.binary_fill_holes(seam)
@@ -74,6 +75,7 @@ def test_hardly_anything_of_a_nodule_is_left_unchanged():
     assert min(shares) > 0.8 and np.mean(shares) > 0.97
 
 
+@pytest.mark.slow
 def test_the_nodule_lies_in_a_lung():
     for patient in range(12):
         pixels = base(patient, 96)
@@ -287,6 +289,7 @@ def test_a_study_with_an_image_without_lung():
 
 
 @pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"the archive of IQ-OTH/NCCD is not at {ARCHIVE}")
+@pytest.mark.slow
 def test_real_slices():
     with zipfile.ZipFile(ARCHIVE) as archive:
         names = sorted(name for name in archive.namelist() if "Normal cases" in name and name.endswith(".jpg"))

@@ -40,6 +40,7 @@ def test_body_and_lungs_of_phantoms(size):
     assert lungs.min() > 0.7 and np.median(lungs) > 0.82
 
 
+@pytest.mark.slow
 def test_a_lesion_lies_within_although_it_is_as_bright_as_the_wall():
     for kind, least in (("benign", 0.97), ("malignant", 0.9)):
         shares = []

@@ -54,6 +54,7 @@ def test_nodules_are_not_seen():
 
 
 @pytest.mark.parametrize("change", ["level", "smooth", "rough", "outer edge", "inner edge"])
+@pytest.mark.slow
 def test_seams_are_seen(change):
     """Each kind of seam moves some feature far beyond what it varies by from image to image."""
     cases, options = [], {"lesion": False, "radius": (0.05, 0.07), "contrast": (90, 150)}

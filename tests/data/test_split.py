@@ -32,6 +32,7 @@ def shares(draw):
 
 @settings(deadline=None)
 @given(st.lists(st.integers(3, 60), min_size=2, max_size=3), st.integers(1, 3), shares(), st.integers(0, 99))
+@pytest.mark.slow
 def test_whole_groups_in_every_class_by_share(counts, per_group, wanted, seed):
     frame = images(counts, per_group)
     frame["split"] = split(frame, wanted, seed=seed)

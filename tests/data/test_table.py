@@ -110,6 +110,7 @@ def test_names_stored_decomposed(write, tmp_path):
     assert (table.list_records(source, COLUMNS, CLASSES)[0][0].read().pixels == 7).all()
 
 
+@pytest.mark.slow
 def test_10000_rows_are_listed_at_once(write):
     rows = "".join(f"Bild {n}.png,{n % 2}\n" for n in range(10_000))
     source = write("path,label\n" + rows)

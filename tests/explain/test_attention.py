@@ -246,6 +246,7 @@ def test_transformers_of_timm(name):
         pytest.param("vit_dwee_patch16_reg1_gap_256", "subtracts attentions", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_networks_for_which_attention_is_not_defined_are_refused_in_a_line(name, why):
     sized = {} if name in ("test_resnet", "pvt_v2_b0") else {"img_size": SIZE}
     net = timm.create_model(name, num_classes=3, **sized).eval()

@@ -188,6 +188,7 @@ def test_plus_plus_equals_pytorch_grad_cam_where_its_constant_is_small():
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("name", ["eigencam", "eigengradcam"])
+@pytest.mark.slow
 def test_eigen_projections_equal_those_of_pytorch_grad_cam_up_to_the_sign(name, network):
     batch = batch_of(network)
     maps, theirs = METHODS[name](batch), raw(THEIRS[name], batch)

@@ -167,6 +167,7 @@ SLOW_CARRIED += ["vit_small_patch16_dinov3", "vit_pe_core_tiny_patch16_384", "vi
 
 
 @pytest.mark.parametrize("name", [*CARRIED, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW_CARRIED)])
+@pytest.mark.slow
 def test_transformers_of_timm(name):
     net, pixels = network(name).requires_grad_(True), images(3)
     before = {key: value.clone() for key, value in net.state_dict().items()}

@@ -87,6 +87,7 @@ def study(place, monkeypatch):
 
 
 @pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.slow
 def test_heatmaps_in_shards_have_the_same_bytes(study, count):
     folder = artifacts.heatmap_dir("s", MODEL, 0, "fold0")
     maps, index = folder / "maps.npy", folder / "index.parquet"
@@ -155,6 +156,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_jobs_share_the_decoded_pixels(tmp_path):
     """Two processes that read all pixels have half of their pages each: one copy in memory, the page cache's."""
     path = tmp_path / "pixels.npy"

@@ -178,6 +178,7 @@ def test_the_model_of_shuffled_labels_explains_the_same_classes(study):
     )
 
 
+@pytest.mark.slow
 def test_the_predicted_class_is_that_of_the_model_and_image_unchanged(study):
     _, index = explain(target="predicted")
     plain = Plain()

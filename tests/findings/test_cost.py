@@ -47,6 +47,7 @@ def test_an_estimate_has_two_digits(hours, said):
     assert _hours(hours) == said
 
 
+@pytest.mark.slow
 def test_operations_are_those_that_the_papers_count():
     """ResNet-50 takes 4.1 billion multiply-adds at 224 pixels (He et al. 2016: 3.8, for its first form)."""
     assert collect.forward_flop("resnet50", 1000, 224) == pytest.approx(2 * 4.1e9, rel=0.02)

@@ -35,6 +35,7 @@ def summary(**changes) -> None:
     artifacts.write_json(path, artifacts.read_json(path) | changes)
 
 
+@pytest.mark.slow
 def test_a_study_that_has_not_run_leaves_one_line_and_no_figure(tmp_path, monkeypatch, capsys):
     made.project(tmp_path, ())
     monkeypatch.chdir(tmp_path)

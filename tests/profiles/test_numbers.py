@@ -67,6 +67,7 @@ def test_draws_are_those_of_whole_patients():
     assert lost.any() and np.isnan(sums.means(np.array([1]))[1:][lost]).all()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_images():
     def peak(count):
         pixels = np.zeros((count, 1, 8, 8), np.uint8)

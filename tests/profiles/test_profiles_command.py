@@ -112,6 +112,7 @@ def test_the_page_carries_all_that_it_shows(here):
     assert page.count('<th scope="row">map ') >= 3 * 2
 
 
+@pytest.mark.slow
 def test_the_page_is_the_same_twice(here):
     before = files.page_path("made").read_bytes()
     command.run(asked_study())

@@ -80,6 +80,7 @@ def test_every_number_of_the_figure_is_drawn_and_told(planted):
     assert svg.count('id="cue-marked') == 1  # none of the model whose heatmaps have no value
 
 
+@pytest.mark.slow
 def test_a_study_without_heat_on_the_mark_shows_reliance_alone(planted):
     kept = planted.tables["cue"].query("metric == 'accuracy'")
     summary = planted.summary["cue"] | {"margins": {}}

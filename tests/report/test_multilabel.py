@@ -123,6 +123,7 @@ def test_the_measure_of_competence_is_named_wherever_it_is_told(read, study, rep
     assert tables.models(read).rows[0][2].startswith(f"{found.loc['alpha_net', 0]:.2f} [")
 
 
+@pytest.mark.slow
 def test_gallery_and_explorer_show_cases_with_what_they_were_taken_for(read):
     shown = gallery.make(read, 4)
     assert {case.image_id for case in shown.cases} <= set(read.cases.index)

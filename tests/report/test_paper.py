@@ -53,6 +53,7 @@ def files(made, resolved, once) -> dict[str, bytes]:
     return once
 
 
+@pytest.mark.slow
 def test_every_declared_file_is_there_and_no_other(files):
     folder = paper_files.folder("made_up")
     there = {path.name for path in folder.iterdir()} - set(paper_files.PROVENANCE)  # of a report that was written
@@ -63,6 +64,7 @@ def test_every_declared_file_is_there_and_no_other(files):
     }
 
 
+@pytest.mark.slow
 def test_a_second_time_gives_the_same_bytes(made, resolved, files):
     study = made()
     assert written(study, configured(resolved, study)) == files
@@ -142,6 +144,7 @@ def test_tables_have_a_row_each_and_cells_as_many_as_columns(files):
     assert files["models.tex"].decode().count(r"\_\allowbreak{}net & ") == 6, "three models, two seeds"
 
 
+@pytest.mark.slow
 def test_methods_follow_the_configuration(made, resolved, files):
     study = made()
     text = files["methods.md"].decode()

@@ -261,6 +261,7 @@ def test_a_page_names_all_of_it(study, rewrite, monkeypatch):
     assert json.loads(Path("results/report/made_up/provenance.json").read_text())["changes"] is None
 
 
+@pytest.mark.slow
 def test_nothing_else_depends_on_time_machine_place_and_code(made, report, rewrite, tmp_path, monkeypatch):
     """The files of a paper are held by test_paper, which writes them twice."""
     study = made()

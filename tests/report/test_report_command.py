@@ -46,7 +46,7 @@ CASES = {
 }
 
 
-FAST = ("plain", "no competent model", "many methods, all families")
+FAST = ("plain", "no competent model")
 EVERY = [
     pytest.param(changes, id=name, marks=() if name in FAST else pytest.mark.slow) for name, changes in CASES.items()
 ]

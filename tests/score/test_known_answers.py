@@ -103,6 +103,7 @@ def _lower(name):
 NAMES = sorted({*metrics_of("faithfulness"), *metrics_of("localization")})
 
 
+@pytest.mark.slow
 def test_every_metric_of_the_registry_is_here(known):
     assert set(known) - BASED == set(NAMES)
 
@@ -167,6 +168,7 @@ ASKED = {"curves": by_curves, "orders": by_orders, "squares": by_squares, "road"
     targets=st.lists(st.integers(0, 2), min_size=3, max_size=3),
     batch_size=st.integers(1, 40),
 )
+@pytest.mark.slow
 def test_alone_or_in_company_a_map_has_the_same_value(way, heat, targets, batch_size):
     """Ties, zero and constant maps, negative relevance, several targets, batches of one."""
     pixels, _, _ = batch(images=3, side=6)

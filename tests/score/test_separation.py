@@ -142,6 +142,7 @@ def study(tmp_path, monkeypatch):
     return artifacts.read_manifest("phantom")
 
 
+@pytest.mark.slow
 def test_truth_has_the_best_score_of_every_metric_that_needs_no_model(study):
     before = set(artifacts.data_dir("phantom").iterdir())
     rows = np.flatnonzero((study["truth"] != "none") & (study["split"] == "test"))

@@ -111,6 +111,7 @@ def in_frame(name, image, map_):
     return moved(map_[None], move)[0], defined(move, (SIDE, SIDE))
 
 
+@pytest.mark.slow
 def test_robustness_moves_the_plain_map_as_the_image_was(study):
     frame = score("robustness", "--seed", 0)
     assert set(frame.index.levels[0]) == {*METHODS, "mine", "random", "center", *OTHERS}
@@ -160,6 +161,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 def test_sanity_compares_with_the_changes_that_its_metrics_name(study):
     frame = score("sanity", "--seed", 0)
     assert set(frame.index.levels[0]) == {*METHODS, "mine", "random", "center", *OTHERS}

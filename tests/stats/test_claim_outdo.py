@@ -149,6 +149,7 @@ def test_missing_scores_are_counted_as_the_worst_beside_it():
 @pytest.mark.parametrize(
     ("metric", "decided"), [("iou", True), (None, True), ("relevance_rank_accuracy", False), ("outside_lungs", False)]
 )
+@pytest.mark.slow
 def test_a_claim_on_one_metric_needs_a_study_judged_by_it(metric, decided):
     row, _ = judged(ALIKE | {"lrp": 0.1}, claim={"metric": metric}, groups=20)
     assert (row["verdict"] == "supported") == decided and row["metric"] == (metric or "iou")

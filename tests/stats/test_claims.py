@@ -41,6 +41,7 @@ BAD, SOME = dict.fromkeys(CNNS, 0.1), {"r1": 0.5, "r2": 0.15, "d1": 0.2}
         (LEVELS | {"r2": 0.2, "d1": 0.2}, "undecided", "1 of 3 models beat every control", "on 1 model"),
     ],
 )
+@pytest.mark.slow
 def test_most_models_beat_the_controls(levels, verdict, evidence, change):
     """Controls stand at .1 and .2."""
     row, one = judged(BEAT, levels, groups=20, controls={"random": 0.1, "center": 0.21})
@@ -133,6 +134,7 @@ def test_named_models_alone_are_asked_whether_they_differ():
     assert single["verdict"] == "undecided" and single["evidence"] == "only r1 can be judged"
 
 
+@pytest.mark.slow
 def test_from_five_seeds_claims_are_of_architectures():
     levels = {"r1": 0.5, "r2": 0.5, "vit": 0.45}
     row, one = judged(LOWER, levels, seeds=5, between=0.05, noise=0.01)

@@ -43,6 +43,7 @@ def test_an_ensemble_is_described_and_no_level_of_any_test(study):
     assert "both" not in {row["family"] + row["text"] for row in summary["sentences"] if row["kind"] == "verdict"}
 
 
+@pytest.mark.slow
 def test_it_is_held_against_its_best_member(study):
     summary, _ = study(noise={"a": 0.8, "b": 0.1, "both": 0.1}, families=("localization", "faithfulness"))
     first, *scored = summary["ensembles"]["both"]["against"]

@@ -61,6 +61,7 @@ def test_a_family_of_tests_says_something_false_in_one_study_of_twenty(scene):
     assert found["family"] > 0.005  # what can be false is sometimes said
 
 
+@pytest.mark.slow
 def test_a_family_over_seeds_does_so_too():
     setting, draws = Setting(12, controls=FAR, seeds=5), 250
     assert error_rates.sentences(setting, draws, np.random.default_rng(4))["family"] < 0.05 + room(draws)
@@ -73,6 +74,7 @@ def test_uncorrected_pairs_do_not():
     assert np.mean(found) > 0.15
 
 
+@pytest.mark.slow
 def test_intervals_cover_over_groups_and_over_seeds():
     setting, draws = Setting(20), 600
     mean, pair = coverage.means_and_pairs(setting, draws, np.random.default_rng(6))
@@ -88,6 +90,7 @@ def test_power_grows_with_groups():
 
 
 @pytest.mark.parametrize("shape", [False, True], ids=["normal", "bounded"])
+@pytest.mark.slow
 def test_all_at_once_is_what_heatproof_says_of_each(shape, monkeypatch):
     monkeypatch.setattr(many, "CHECKED", 3)
     setting = Setting(12, bounded=shape, controls=(0.0, -1.0), effects=(0.0, 0.0, 0.5, 0.5, 1.0), fixed=True)

@@ -42,6 +42,7 @@ def row(table, **named):
 
 
 @pytest.mark.parametrize("test", ["friedman", "rm_anova"])
+@pytest.mark.slow
 def test_models_within_a_method(test):
     table = scores(LEVELS, seeds=2, images=2)
     tables, parts, tested = gathered(table, design(list(LEVELS), test=test))
@@ -120,6 +121,7 @@ def test_seeds_belong_to_their_model():
     assert tables["pairs"]["p_seeds"].isna().all()
 
 
+@pytest.mark.slow
 def test_methods_within_models():
     """Holm over all pairs of methods in all models."""
     methods = {"gradcam": 0.0, "lrp": 0.02, "ig": -0.2}

@@ -245,6 +245,7 @@ def test_no_case_that_all_explain_in_a_family(study, monkeypatch):
     assert "88 of 88 (faithfulness)" in summary["cases_sentence"]
 
 
+@pytest.mark.slow
 def test_published_f1_beside_ours(study):
     paper = {"source": "P", "table": "t", "note": "", "f1_micro": {"a": 0.8, "e": 0.9}, "f1": {"a": {"viral": 0.7}}}
     summary, tables = study({"a": 0.7, "b": 0.5}, ensembles={"e": ["a", "b"]}, change={"published": {"paper": paper}})

@@ -46,6 +46,7 @@ def test_strong_differences_are_found_and_told(write_study, capsys):
     assert capsys.readouterr().out.splitlines() == [summary["in_short"], *summary["headline"]]
 
 
+@pytest.mark.slow
 def test_metrics_table_holds_every_method_with_its_controls(write_study):
     summary, tables = result(write_study(LEVELS, accuracy={"weak": 0.3}))
     metrics = tables["metrics"].set_index(["family", "method", "model"])
@@ -72,6 +73,7 @@ def test_an_incompetent_model_is_shown_and_left_out_of_verdicts(write_study):
     assert "The two models differ: middle over weak by" in summary["headline"][1]
 
 
+@pytest.mark.slow
 def test_one_bad_seed_makes_a_model_incompetent(write_study):
     args = write_study(LEVELS)
     path = artifacts.model_dir("toy", "weak", 1, "fold0") / "predictions.parquet"
@@ -93,6 +95,7 @@ def test_every_checkpoint_stands_in_the_summary_with_both_intervals(write_study)
     assert (weak["f1_low"] < weak["f1_macro"]).all() and (weak["f1_macro"] < weak["f1_high"]).all()
 
 
+@pytest.mark.slow
 def test_nobody_is_competent(write_study):
     summary, tables = result(write_study(LEVELS, accuracy=dict.fromkeys(LEVELS, 0.3)))
     assert tables["pairs"].empty and tables["omnibus"].empty and len(tables["metrics"])
@@ -114,6 +117,7 @@ def test_one_model_is_held_against_controls_only(write_study):
     assert "nothing to compare" in summary["headline"][1]
 
 
+@pytest.mark.slow
 def test_one_seed_leaves_consistency_unjudged(write_study):
     summary, tables = result(write_study(LEVELS, seeds=(3,)))
     assert said(summary, "consistency") == "Consistency cannot be judged: that takes at least two training seeds."
@@ -132,6 +136,7 @@ def test_without_truth_localization_cannot_be_judged(write_study):
     assert "relevance_rank_accuracy" not in set(tables["pairs"]["metric"])
 
 
+@pytest.mark.slow
 def test_equal_scores_differ_nowhere(write_study):
     summary, tables = result(
         write_study(dict.fromkeys(LEVELS, 0.5), noise=0.0, families=("localization",), patients=15)
@@ -141,6 +146,7 @@ def test_equal_scores_differ_nowhere(write_study):
     assert "does not mean that they are the same" in said(summary, "localization")
 
 
+@pytest.mark.slow
 def test_noise_does_not_beat_the_controls(write_study):
     summary, _ = result(write_study({"a": 0.1, "b": 0.1}, patients=18, families=("localization",)))
     assert "do worse than a blob in the centre" in summary["headline"][0]
@@ -259,6 +265,7 @@ def test_a_random_split_changes_nothing_else(write_study):
         pd.testing.assert_frame_equal(tables[name], others[name])
 
 
+@pytest.mark.slow
 def test_the_nearest_thumbnail_stands_beside_the_models(write_study):
     args = write_study(LEVELS, accuracy=dict.fromkeys(LEVELS, 0.5), random=dict.fromkeys(LEVELS, 0.9))
     args.config["published"] = {"paper": {"source": "a paper", "accuracy": {"weak": 0.9, "other": 0.7}}}
@@ -415,6 +422,7 @@ def test_a_method_is_held_against_the_controls_of_its_own_images(write_study):
     assert "flatter" not in said(summary)
 
 
+@pytest.mark.slow
 def test_a_control_of_the_methods_own_stands_in_for_the_shared_one(write_study):
     args = write_study({"a": 0.5}, families=("faithfulness",), methods=("gradcam", "lrp"))
     for seed in (0, 1):
@@ -499,6 +507,7 @@ def test_a_claim_of_the_configuration_is_checked(write_study):
     assert artifacts.read_json(artifacts.stats_dir("toy") / "metrics.json")["claims"] == {"holds": "supported"}
 
 
+@pytest.mark.slow
 def test_a_blind_metric_counts_for_no_model(write_study):
     truths = {"weak": 0.9, "middle": 0.9, "strong": 0.1}
     summary, tables = result(write_study(LEVELS, patients=18, families=("faithfulness",), truths=truths))
@@ -519,6 +528,7 @@ def test_five_seeds_speak_of_architectures(write_study):
     assert "verdicts speak of architectures" in summary["seeds"]["sentence"]
 
 
+@pytest.mark.slow
 def test_the_declared_test_decides(write_study):
     args = write_study(LEVELS, families=("localization",), patients=9)  # six patients: too few for Wilcoxon and Holm
     args.config["test"] = "rm_anova"

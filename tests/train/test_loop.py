@@ -69,6 +69,7 @@ def same(left, right):
     return all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
 
 
+@pytest.mark.slow
 def test_training_learns_what_is_there():
     model, history = fit(epochs=12, augment=STILL)
     assert history[-1]["train_loss"] < 0.3 < history[0]["train_loss"]
