@@ -18,7 +18,7 @@ trap 'rm -rf "$work"' EXIT
 
 project() { # a copy of what Snakemake needs, and the networks of the tiny study as another study's own
   mkdir -p "$1"
-  cp -r Snakefile rules params.yaml studies profiles src "$1"
+  cp -r Snakefile rules params.yaml studies profiles envs src "$1"
   cat > "$1/studies/given.yaml" << 'STUDY'
 extends: tiny
 train: {weights: 'results/models/tiny/{model}/{seed}/fold0/model.safetensors', epochs: 0}

@@ -12,7 +12,7 @@ from heatproof.train.model import build
 MODEL, SIZE, IMAGES, STEPS = "resnet50", 224, 2, 28
 BATCH = 8  # as pytorch-grad-cam is given; larger ones make the allocator return memory and fault it in anew
 PERCENTILES = [100 * step / (STEPS + 1) for step in range(1, STEPS + 1)]
-SET = f"{IMAGES} images of {SIZE} px, half with smooth maps and half with maps of random pixels"
+SET = f"images of {SIZE} px, half with smooth maps and half with maps of random pixels"
 WHAT = {
     "road_over_model": f"ROAD, most and least relevant first at {STEPS} percentiles, {SET}: "
     "wall time / time inside the model",

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from heatproof.watching import Jobs, LogHandler, Running
+from snakemake_logger_plugin_heatproof import Jobs, LogHandler, Running
 
 
 def job(rule: str, model: str = "", started: float = 0.0) -> Running:
