@@ -22,7 +22,7 @@ help:
 	@echo "make test-cluster  install, then run the tiny study on a Slurm of one node, set up for it (root, Debian)"
 	@echo "make lint      install, then ruff, snakefmt and snakemake --lint"
 	@echo "make bench     install, then time what is timed; writes bench/results.json and bench/README.md"
-	@echo "make lock      resolve envs/requirements.lock anew from pyproject.toml "
+	@echo "make lock      resolve envs/requirements.lock anew from pyproject.toml"
 
 .venv/installed: envs/requirements.lock envs/uv.lock envs/install.py pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or later is needed, this is {v[0]}.{v[1]}: make install PYTHON=python3.12")'

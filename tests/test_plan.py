@@ -142,6 +142,10 @@ def test_a_cost_is_measured():
     assert 4e5 < cost.checkpoint < 1e7
 
 
+def test_the_machine_is_measured_once():
+    assert plan.import_seconds() == plan.import_seconds(), "a second import takes no time and would say nothing"
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

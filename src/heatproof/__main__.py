@@ -10,6 +10,6 @@ code = hand_over(sys.argv[1:])
 if code is None:
     from heatproof.cli import main
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is told to end leaves no temporary file
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is stopped leaves no temporary file
     code = main()
 raise SystemExit(code)

@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from heatproof import artifacts
@@ -154,8 +154,9 @@ def _on_gpu(study: Study) -> bool:
     return pick_device(study.compute.device).type == "cuda"
 
 
+@cache  # of several studies the second would find both imported
 def import_seconds() -> float:
-    """Seconds that importing PyTorch and timm takes here: a measure of the machine, too."""
+    """Return the seconds that importing PyTorch and timm takes here, which measures the machine, too."""
     started = time.perf_counter()
     import timm  # noqa: F401
 

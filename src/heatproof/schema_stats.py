@@ -64,7 +64,7 @@ class Claim(Section):
     family: Judged
     method: str
     models: Annotated[list[ArchitectureOrFamily], Distinct] = []  # none: all models of the study
-    than: Annotated[list[ArchitectureOrFamily], Distinct] = []  # `lower` alone: whom the models are held against
+    than: Annotated[list[ArchitectureOrFamily], Distinct] = []  # `lower` alone: the models to compare with
     methods: Annotated[list[str], Distinct] = []  # `outdo` alone: what is held against `method`
     metric: str | None = None  # of the family, if the claim is on this one alone
 

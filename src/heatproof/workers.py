@@ -172,7 +172,7 @@ class Server:
         waiting.close()
 
     def _unwanted(self, descriptor: int) -> None:
-        """End a job that was told to end, or that nobody waits for."""
+        """End a job on request, or one that nobody waits for."""
         _, waiting = self.jobs[descriptor]
         self.selector.unregister(waiting)
         signal.pidfd_send_signal(descriptor, signal.SIGTERM)
