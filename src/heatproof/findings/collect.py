@@ -1,7 +1,6 @@
-"""`heatproof findings --collect`: what Snakemake measured (`benchmarks/`) and the operations of every model, as tables.
+"""`heatproof findings --collect`: what jobs measured (`benchmarks/`) and the operations of every model, as tables.
 
-Seconds are those from the start of a job to its end. Snakemake's `cpu_time` is not read: it is sampled, and misses
-what child processes and the last moments of a job took. A job runs `compute.threads` threads, one by default, so its
+Seconds are those from the start of a job to its end. A job runs `compute.threads` threads, one by default, so its
 seconds are core-seconds at most; waiting for other work on the machine is in them.
 """
 
@@ -17,6 +16,7 @@ from heatproof.report import durations
 from heatproof.schema import Study
 
 BACKWARD = 2  # a backward pass in forward passes: gradients of what goes in, and of the weights
+METHOD_PASSES = 16  # forward and backward passes of a heatmap: between those of a CAM and of an integral
 HEATED = ("explain", "score")
 
 
@@ -75,7 +75,7 @@ def _work(name: str, study: Study, manifest: str, jobs: Sequence[durations.Job])
                 "images": int(splits["train"]),
                 "forward_flop": forward,
                 "training_flop": epochs * (step * splits["train"] + forward * splits["val"]),
-                "heatmap_flop": heated * (forward * passes + step * plan.METHOD_PASSES * maps),
+                "heatmap_flop": heated * (forward * passes + step * METHOD_PASSES * maps),
                 "training_seconds": trained.median(),
                 "heatmap_seconds": sum(job.seconds for job in own if job.stage in HEATED) or float("nan"),
             }

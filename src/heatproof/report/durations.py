@@ -1,4 +1,4 @@
-"""How long each stage took, from what Snakemake measured of its jobs (`benchmarks/<study>/`)."""
+"""How long each stage took, from what the jobs measured (`benchmarks/<study>/`)."""
 
 import csv
 import math
