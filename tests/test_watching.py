@@ -100,6 +100,17 @@ def test_a_failed_job_is_one_line(shown, tmp_path):
     assert "it left no output" in stream.getvalue()
 
 
+def test_a_failed_job_names_the_file(shown, tmp_path):
+    log = tmp_path / "data.log"
+    log.write_text("images: 9 of 12\nheatproof data: a.png: cannot be read\n1 of 12 images are bad\n")
+    handler, stream = shown(False)
+    quoted = record(LogEvent.ERROR, logging.ERROR, exception="RuleException", msg="CalledProcessError: set -euo")
+    handler.emit(quoted)
+    handler.emit(record(LogEvent.JOB_ERROR, logging.ERROR, rule_msg="data", rule_name="data", log=[str(log)]))
+    expected = f"data: failed: heatproof data: a.png: cannot be read\n1 of 12 images are bad ({log})\n"
+    assert stream.getvalue() == expected
+
+
 def test_what_snakemake_warns_of_is_shown_and_the_rest_is_not(shown):
     handler, stream = shown(False)
     handler.emit(record(None, msg="Building DAG of jobs..."))

@@ -17,6 +17,7 @@ from pathlib import Path
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+LINES = 10  # of a failed job's log, at most
 EARLY = 0.1  # share of the jobs from which on the time left is shown
 PAUSE = 10.0  # seconds between two plain lines
 NO_WORK = ("all", "total")  # of Snakemake's table of jobs
@@ -132,6 +133,8 @@ class LogHandler(LogHandlerBase):
             self.jobs.finish(record.job_id, record.created)
         elif event == LogEvent.JOB_ERROR:
             self._say(_error(record))
+        elif event == LogEvent.ERROR and record.exception == "RuleException":
+            pass  # it quotes the whole command, and the job's own lines follow
         elif (event is None and record.levelno >= logging.WARNING) or event == LogEvent.ERROR:
             self._say(record.getMessage())
         if event in (LogEvent.JOB_INFO, LogEvent.JOB_FINISHED) and self.jobs.running:
@@ -159,8 +162,10 @@ class LogHandler(LogHandlerBase):
 
 
 def _error(record: logging.LogRecord) -> str:
-    """The last line of the log of a job that failed, which says what to do, and where the rest is."""
+    """Return what the log of a failed job ends with, from heatproof's own line on, and where the rest is."""
     logs = [Path(name) for name in record.log or []]
     lines = [line for path in logs if path.is_file() for line in path.read_text(errors="replace").splitlines()]
-    last = next((line for line in reversed(lines) if line.strip()), "it left no output")
+    lines = [line for line in lines if line.strip()]
+    own = [place for place, line in enumerate(lines) if line.startswith("heatproof ")]
+    last = "\n".join(lines[max(own[-1], len(lines) - LINES) :] if own else lines[-1:]) or "it left no output"
     return f"{record.rule_msg or record.rule_name}: failed: {last}" + "".join(f" ({path})" for path in logs)
