@@ -2,6 +2,7 @@
 
 import doctest
 import importlib.util
+import os
 import subprocess
 from pathlib import Path
 
@@ -18,7 +19,15 @@ def test_settings_of_pip_become_flags_and_variables_of_uv():
 
 def test_a_run_names_the_studies_that_are_asked_for():
     def commands(*options: str) -> list[str]:
-        made = subprocess.run(["make", "-n", "run", *options], cwd=ROOT, capture_output=True, text=True, check=True)
+        # `make test` hands its own flags and variables on
+        made = subprocess.run(
+            ["make", "--no-print-directory", "-n", "run", *options],
+            cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return [line.strip() for line in made.stdout.splitlines()][-3:]
 
     plan, run, headline = commands("STUDY=tiny,phantom")
