@@ -7,33 +7,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # importing the package must not import torch
     from torch import Tensor, nn
 
 
-def classifier(net: nn.Module, mean: Sequence[float] | None = None, std: Sequence[float] | None = None) -> nn.Module:
-    """A network that takes normalized images, as one that takes pixels in [0, 1], in evaluation mode.
+def classifier(
+    net: nn.Module,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    *,
+    task: str = "multiclass",
+    output: str | None = None,
+) -> nn.Module:
+    """Return a classifier that takes pixels in [0, 1], for a network that takes normalized images.
+
+    Networks of one channel or three, in any precision, compiled or wrapped in DataParallel, are taken as they are, and
+    so are answers that are dicts, tuples or objects with `logits`. One score for two classes becomes two logits: class
+    1 has the score, class 0 its complement.
 
     Args:
-        net: normalized images, float [batch, 3, height, width], to logits [batch, classes].
+        net: normalized images, float [batch, channels, height, width], to class scores [batch, classes] or [batch].
         mean, std: of its normalization, one number a channel; by default those of its timm configuration.
+        task: `multiclass`, an image has one class; or `multilabel`, any number of labels.
+        output: what the network returns: `logits`, or probabilities of a `softmax` or of `sigmoid`s; by default
+            recognized, with a warning where it is not logits.
 
     Raises:
         InputError: `mean` and `std` are not given and the network is not timm's.
+
+    >>> import torch
+    >>> net = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    >>> classifier(net, mean=[0.5], std=[0.25])(torch.rand(2, 1, 8, 8)).shape  # one score, two classes
+    torch.Size([2, 2])
     """
     import torch
 
     from heatproof.errors import InputError
-    from heatproof.train.model import Classifier
+    from heatproof.train.adapter import Adapter
 
+    net = unwrapped(net)
     known = getattr(net, "pretrained_cfg", None) or getattr(net, "default_cfg", None) or {}
     mean, std = mean or known.get("mean"), std or known.get("std")
     if mean is None or std is None:
         raise InputError(f"{type(net).__name__} does not say how its images are normalized: give mean and std")
-    return Classifier(net, torch.tensor(mean), torch.tensor(std)).eval()
+    with torch.inference_mode(False):  # what is made inside one can never be differentiated
+        return Adapter(net, torch.tensor(mean), torch.tensor(std), task, output).eval()
+
+
+def unwrapped(net: nn.Module) -> nn.Module:
+    """Return the network inside `torch.compile` and `DataParallel`, whose layers can be seen."""
+    while inner := getattr(net, "_orig_mod", None) or (
+        net.module if type(net).__name__ in ("DataParallel", "DistributedDataParallel") else None
+    ):
+        net = inner
+    return net
 
 
 def available() -> list[str]:
@@ -49,37 +80,42 @@ def heatmaps(
     targets: Tensor,
     methods: Sequence[str] = ("gradcam",),
     *,
-    layer: nn.Module | None = None,
+    layer: nn.Module | str | None = None,
     min_grid: int = 7,
     options: dict[str, dict[str, Any]] | None = None,
 ) -> dict[str, Tensor]:
-    """Heatmaps of a batch, one for each image and method. The model is left as it was.
+    """Compute heatmaps of a batch, one for each image and method. The model is left as it was.
+
+    May be called in training or validation code: `no_grad`, `inference_mode` and autocast around it do not reach it.
 
     Args:
         model: pixels in [0, 1] to logits, as `classifier` makes it.
-        images: float [batch, channels, height, width] in [0, 1], on the device of the model.
-        targets: int64 [batch], the class that each map is for.
+        images: float [batch, channels, height, width] in [0, 1], a tensor on the device of the model or an array.
+        targets: integers [batch], the class that each map is for.
         methods: names; those of a CAM share one forward and one backward pass.
-        layer: the module that CAMs explain, its output [batch, channels, rows, columns]; by default the deepest whose
-            grid is at least `min_grid` a side.
+        layer: what CAMs explain, a module of the network or its name; its output may be a grid with channels first or
+            last, or tokens. By default the deepest whose grid is at least `min_grid` a side.
         options: of some methods, `{"integrated_gradients": {"steps": 32}}`.
 
     Returns:
         Per method raw relevance, float32 [batch, height, width], not normalized; NaN where a map must not be scored
-        (DeepLIFT's whose completeness gap is too wide).
+        (DeepLIFT's whose completeness gap is too wide). A method that does not support the network is left out, with a
+        warning that says why.
 
     Raises:
-        InputError: a method or an option is not known, images or targets are not what is asked for, images are not
-            square where a layer is looked for, or no layer can be explained.
-        Unsupported: the network cannot carry a method; the message says why.
+        InputError: a method or an option is not known, images or targets have the wrong form, or no layer can be
+            explained.
+        Unsupported: none of the methods supports the network; the message says why.
     """
+    import warnings
+
     import torch
 
-    from heatproof.errors import InputError
+    from heatproof.errors import InputError, Unsupported
     from heatproof.explain.methods import Batch, Explanation
     from heatproof.maps import upsample
     from heatproof.registry import attributes, explanation_methods
-    from heatproof.train.layers import find_target_layer
+    from heatproof.train.layers import check_answer, find_target_layer, read_layer
 
     known = attributes("explain", "method")
     if isinstance(methods, str):
@@ -94,74 +130,90 @@ def heatmaps(
             if option not in known[name]["options"]:
                 allowed = ", ".join(known[name]["options"]) or "none"
                 raise InputError(f"{name} has no option {option!r}; it has {allowed}")
-    if layer is None and images.shape[-1] != images.shape[-2]:
-        raise InputError(f"images of {tuple(images.shape[-2:])} pixels: make them square, or name the layer")
-    check_asked(images, targets)
+    model = unwrapped(model)
     if not hasattr(model, "net"):
         raise InputError(f"{type(model).__name__} takes normalized images: hand explain.classifier(model) in its place")
-    asked = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    if any(parameter.is_inference() for parameter in model.parameters()):
+        raise InputError("the model was made in inference mode, so it has no gradients: make it outside")
+    parameters = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     training = [module for module in model.modules() if module.training]
-    model.eval().requires_grad_(False)
-    try:
-        found = find_target_layer(model, images.shape[-1], min_grid) if layer is None else _given(model, layer, images)
-        with torch.no_grad():
-            classes = model(images[:1]).shape[1]
-        if targets.max() >= classes:
-            raise InputError(f"targets: class {int(targets.max())} of a model of {classes} classes, counted from 0")
-        batch = Batch(model, found, images.detach(), targets.to(images.device))
-        maps = {}
-        for name, method in explanation_methods(list(methods)).items():
-            result = method(batch, **(options or {}).get(name, {}))
-            relevance, _, reasons = result if isinstance(result, Explanation) else Explanation(result)
-            maps[name] = upsample(relevance, images.shape[-2:]).detach()
-            maps[name][[bool(reason) for reason in reasons or [""] * len(images)]] = torch.nan
-        return maps
-    finally:
-        for parameter, wanted in asked:
-            parameter.requires_grad_(wanted)
-        for module in training:
-            module.training = True
+    with torch.inference_mode(False), torch.enable_grad(), as_it_is():
+        images, targets = check_images(images, targets)
+        model.eval().requires_grad_(False)
+        try:
+            with torch.no_grad():
+                classes = check_answer(model, images[:1]).shape[1]
+            if targets.max() >= classes:
+                raise InputError(f"targets: class {int(targets.max())} of a model of {classes} classes, counted from 0")
+            found, size = None, tuple(images.shape[-2:])
+            if layer is not None:
+                found = read_layer(model, layer, size)
+            elif any(known[name].get("layer") for name in methods):
+                found = find_target_layer(model, size, min_grid)
+            batch = Batch(model, found, images, targets.to(images.device))
+            maps, unsupported = {}, []
+            for name, method in explanation_methods(list(methods)).items():
+                try:
+                    result = method(batch, **(options or {}).get(name, {}))
+                except Unsupported as error:
+                    unsupported.append(f"{name}: {error}")
+                    continue
+                relevance, _, reasons = result if isinstance(result, Explanation) else Explanation(result)
+                maps[name] = upsample(relevance, size).detach()
+                maps[name][[bool(reason) for reason in reasons or [""] * len(images)]] = torch.nan
+        finally:
+            for parameter, wanted in parameters:
+                parameter.requires_grad_(wanted)
+            for module in training:
+                module.training = True
+    if unsupported and not maps:
+        raise Unsupported("; ".join(unsupported))
+    for reason in unsupported:
+        warnings.warn(f"left out, because the method does not support this network: {reason}", stacklevel=2)
+    return maps
 
 
-def check_asked(images: Tensor, targets: Tensor) -> None:
-    """Raise InputError where images are not pixels in [0, 1] or targets are not one class an image."""
+def check_images(images: object, targets: object) -> tuple[Tensor, Tensor]:
+    """Return images as float32 [images, channels, height, width] and targets as int64 [images].
+
+    Both may be tensors or arrays; images of any floating precision, targets any integers.
+
+    Raises:
+        InputError: images are not pixels in [0, 1], or targets are not one class an image.
+    """
+    import numpy as np
     import torch
 
     from heatproof.errors import InputError
 
-    if not isinstance(images, torch.Tensor) or images.ndim != 4 or images.dtype != torch.float32 or not len(images):
-        came = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, torch.Tensor) else type(images).__name__
-        raise InputError(f"images: {came}; they must be a float32 tensor [images, channels, height, width]")
+    images, targets = (
+        torch.from_numpy(np.ascontiguousarray(given)) if isinstance(given, np.ndarray) else given
+        for given in (images, np.asarray(targets) if isinstance(targets, (list, tuple)) else targets)
+    )
+
+    def form(given: object) -> str:
+        return f"{given.dtype} {tuple(given.shape)}" if isinstance(given, torch.Tensor) else type(given).__name__
+
+    if not (isinstance(images, torch.Tensor) and images.ndim == 4 and images.is_floating_point() and len(images)):
+        raise InputError(f"images: {form(images)}; they must be floats [images, channels, height, width] in [0, 1]")
     if images.shape[1] not in (1, 3):
         raise InputError(f"images: {images.shape[1]} channels; they must have 1 or 3")
     low, high = images.aminmax()
     if not (low >= 0 and high <= 1):
         raise InputError(f"images: values from {float(low):g} to {float(high):g}; pixels must lie in [0, 1]")
-    if not isinstance(targets, torch.Tensor) or targets.dtype != torch.int64 or targets.shape != images.shape[:1]:
-        came = (
-            f"{targets.dtype} {tuple(targets.shape)}" if isinstance(targets, torch.Tensor) else type(targets).__name__
-        )
-        raise InputError(f"targets: {came}; they must be an int64 tensor, one class for each of {len(images)} images")
+    whole = isinstance(targets, torch.Tensor) and not (targets.is_floating_point() or targets.dtype == torch.bool)
+    if not whole or targets.shape != images.shape[:1]:
+        raise InputError(f"targets: {form(targets)}; they must be integers, one class for each of {len(images)} images")
     if targets.min() < 0:
         raise InputError(f"targets: class {int(targets.min())}; classes are counted from 0")
+    # cloned, because what was made in inference mode cannot be differentiated
+    return images.detach().clone().float(), targets.detach().clone().long()
 
 
-def _given(model: nn.Module, layer: nn.Module, images: Tensor):
-    """A layer that the caller names: its output is [batch, channels, rows, columns]."""
+@contextmanager
+def as_it_is() -> Iterator[None]:
+    """Leave the autocast around: the model computes in its own precision."""
     import torch
 
-    from heatproof.errors import InputError
-    from heatproof.train.layers import TargetLayer
-
-    outputs: list[Tensor] = []
-    hook = layer.register_forward_hook(lambda module, inputs, output: outputs.append(output))
-    try:
-        with torch.no_grad():
-            model(images[:1])
-    finally:
-        hook.remove()
-    if not outputs or not isinstance(outputs[-1], torch.Tensor) or outputs[-1].ndim != 4:
-        came = tuple(outputs[-1].shape) if outputs and isinstance(outputs[-1], torch.Tensor) else "no tensor"
-        raise InputError(f"layer {type(layer).__name__} gives {came}, not [batch, channels, rows, columns]: leave it")
-    name = next((name for name, module in model.named_modules() if module is layer), type(layer).__name__)
-    return TargetLayer(name, layer, "NCHW", tuple(outputs[-1].shape[2:]))
+    with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        yield

@@ -28,14 +28,14 @@ class Batch:
 
     Attributes:
         model: pixels in [0, 1] to logits, in evaluation mode, its parameters without gradients.
-        layer: the layer to explain, for methods that explain one.
+        layer: the layer to explain; None where no method explains one.
         pixels: float [batch, channels, height, width] in [0, 1].
         targets: int64 [batch], the class that each map is for; what is explained is its logit.
         keys: one an image, what random draws are derived from, so that no draw depends on the other images.
     """
 
     model: nn.Module
-    layer: Layer
+    layer: Layer | None
     pixels: Tensor
     targets: Tensor
     keys: Sequence[tuple[str | int, ...]] = ()
@@ -52,6 +52,9 @@ class Batch:
     @property
     def logits(self) -> Tensor:
         """Float [batch, classes]."""
+        if self.layer is None:
+            with torch.no_grad():
+                return self.model(self.pixels)
         return self._pass[0]
 
     @property
@@ -81,7 +84,8 @@ class Batch:
                 (gradient,) = torch.autograd.grad(chosen, outputs)
         finally:
             hook.remove()
-        return logits.detach(), self.layer.to_grid(outputs[0].detach()), self.layer.to_grid(gradient)
+        activations, gradients = (self.layer.to_grid(part.detach()).float() for part in (outputs[0], gradient))
+        return logits.detach(), activations, gradients
 
 
 class Explanation(NamedTuple):

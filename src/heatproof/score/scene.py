@@ -4,6 +4,7 @@ Work is done image by image in numpy: an image fits the processor's cache where 
 several times as fast as torch. Whatever the device of the maps, all of it is done on the CPU.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from functools import cached_property, wraps
 from types import MappingProxyType
@@ -36,8 +37,8 @@ class Truth:
 
     @cached_property
     def covered(self) -> np.ndarray:
-        """Bool [images]: where there is a truth."""
-        return self.area > 0
+        """Bool [images]: where there is a truth that can be missed, neither empty nor the whole image."""
+        return (self.area > 0) & (self.area < math.prod(self.masks.shape[1:]))
 
     @cached_property
     def area(self) -> np.ndarray:
@@ -100,7 +101,7 @@ class Scene:
 
     @cached_property
     def known(self) -> np.ndarray:
-        """Bool [images]: where the map is not degenerate and the mask not empty."""
+        """Bool [images]: where the map is not degenerate and the mask neither empty nor full."""
         return self.usable & self.truth.covered
 
     @cached_property

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ class TargetLayer:
         return {"NCHW": 1, "NHWC": 3, "tokens": self.axes.index("C")}[self.layout]
 
 
-def find_target_layer(model: nn.Module, size: int, min_grid: int) -> TargetLayer:
+def find_target_layer(model: nn.Module, size: int | tuple[int, int], min_grid: int) -> TargetLayer:
     """Find the layer to explain: the deepest whose grid is at least `min_grid` a side, or the deepest there is.
 
     timm says which modules end a stage (`feature_info`); one forward and backward pass of noise says
@@ -48,7 +49,7 @@ def find_target_layer(model: nn.Module, size: int, min_grid: int) -> TargetLayer
 
     Args:
         model: a `Classifier`, in evaluation mode.
-        size: side of its images in pixels.
+        size: of its images in pixels, the side of a square or (height, width).
 
     Raises:
         InputError: the architecture takes no images of that size, gives no logits, or has no layer with a grid
@@ -83,8 +84,40 @@ def find_target_layer(model: nn.Module, size: int, min_grid: int) -> TargetLayer
         if found and everywhere:
             break
     if not found:
-        raise InputError(f"{type(net).__name__} has no layer with a grid that its classes depend on")
+        raise InputError(f"{type(net).__name__} has no layer with a grid that its classes depend on{trace.untrained}")
     return _deepest(found)
+
+
+def read_layer(model: nn.Module, layer: nn.Module | str, size: int | tuple[int, int]) -> TargetLayer:
+    """Find out how the output of a layer that the user names becomes a grid, whatever the order of its axes.
+
+    Args:
+        model: a `Classifier`, in evaluation mode.
+        layer: a module of its network, or its name there.
+        size: of its images in pixels, the side of a square or (height, width).
+
+    Raises:
+        InputError: there is no such layer, or its output is no grid that the classes depend on.
+    """
+    modules = dict(model.net.named_modules())
+    name = layer if isinstance(layer, str) else next((n for n, module in modules.items() if module is layer), None)
+    kind = type(model.net).__name__
+    if not name or name not in modules:
+        called = repr(layer) if isinstance(layer, str) else type(layer).__name__
+        near = get_close_matches(layer, modules, 3) if isinstance(layer, str) else []
+        names = ", ".join(near or [name for name, _ in model.net.named_children()])
+        raise InputError(f"{kind} has no layer {called}; there {'are' if near else 'are, for instance,'} {names}")
+    trace = _Trace(model, size, lambda one: one == name)
+    found = trace.layer(name)
+    if found is not None:
+        return found
+    if name not in trace.order:
+        raise InputError(f"layer {name} of {kind} does not run: choose another, or leave it out")
+    if name in trace.found and not trace.found[name][1].any():
+        reason = trace.untrained or ": choose another, or leave it out"
+        raise InputError(f"the classes of {kind} do not depend on the positions of layer {name}{reason}")
+    gave = trace.shapes.get(name, "no tensor, or several")
+    raise InputError(f"layer {name} of {kind} gives {gave}, no grid of positions: choose another, or leave it out")
 
 
 def _deepest(layers: list[TargetLayer]) -> TargetLayer:
@@ -104,10 +137,14 @@ class _Trace:
 
     Attributes:
         order: name -> when the module was last left, of those that ran.
+        shapes: name -> that of its output for the three probes, where it is a tensor.
+        untrained: the end of a sentence where the classes do not depend on the pixels at all, else "".
     """
 
-    def __init__(self, model: nn.Module, size: int, wanted: Callable[[str], bool]):
+    def __init__(self, model: nn.Module, size: int | tuple[int, int], wanted: Callable[[str], bool]):
         self.net = model.net
+        height, width = (size, size) if isinstance(size, int) else size
+        self.aspect = height / width
         outputs: dict[str, object] = {}
         runs: Counter[str] = Counter()
 
@@ -122,11 +159,13 @@ class _Trace:
             if name and wanted(name)
         ]
         try:
+            pixels = probes(height, width).to(next(model.parameters()).device).requires_grad_()
             with torch.enable_grad():
-                logits = _answer(model, size)
+                logits = check_answer(model, pixels)
         finally:
             for hook in hooks:
                 hook.remove()
+        self.shapes = {name: list(output.shape) for name, output in outputs.items() if isinstance(output, Tensor)}
         self.order = {name: place for place, name in enumerate(outputs)}
         # what runs more than once has no output of its own
         usable = {
@@ -134,9 +173,12 @@ class _Trace:
             for name, output in outputs.items()
             if runs[name] == 1 and isinstance(output, Tensor) and output.requires_grad and output.ndim in (3, 4)
         }
-        gradients = ()
+        gradients, self.untrained = (), ""
         if usable and logits.requires_grad:
-            gradients = torch.autograd.grad(logits[:, 0].sum(), list(usable.values()), allow_unused=True)
+            wanted = [pixels, *usable.values()]
+            of_pixels, *gradients = torch.autograd.grad(logits[:, 0].sum(), wanted, allow_unused=True)
+            if of_pixels is not None and not of_pixels.any():
+                self.untrained = ": its logits do not change with the image. Is it trained?"
         self.found = {
             name: (usable[name].detach(), gradient)
             for name, gradient in zip(usable, gradients)  # noqa: B905
@@ -154,7 +196,7 @@ class _Trace:
         output, gradient = self.found[name]
         patches = getattr(getattr(self.net, "patch_embed", None), "grid_size", None)
         prefix_tokens = getattr(self.net, "num_prefix_tokens", 0)
-        reading = read(output, prefix_tokens, tuple(patches) if patches else None, sure)
+        reading = read(output, prefix_tokens, tuple(patches) if patches else None, sure, self.aspect)
         if reading is None or not reading.to_grid(gradient).abs().max() > 0:
             return None
         return TargetLayer(
@@ -187,22 +229,25 @@ class _Trace:
         return sorted(last, key=last.get, reverse=True)
 
 
-def _answer(model: nn.Module, size: int) -> Tensor:
-    """Logits of the probes."""
+def check_answer(model: nn.Module, pixels: Tensor) -> Tensor:
+    """Return the logits of some images.
+
+    Raises:
+        InputError: the network takes no images of that size, or returns no finite logits.
+    """
     kind = type(model.net).__name__
-    pixels = probes(size).to(next(model.parameters()).device).requires_grad_()
     try:
         logits = model(pixels)
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, InputError):
         raise
     except Exception as error:  # whatever a network raises where its grid does not divide
+        height, width = pixels.shape[-2:]
         own = (getattr(model.net, "pretrained_cfg", None) or {}).get("input_size", (0,))[-1]
-        mend = f"set data.size to {own}" if own and own != size else "set data.size to another"
+        size = f"{height}" if height == width else f"{height} x {width}"
+        fix = f"{model.resize} {own}" if own and (own, own) != (height, width) else f"{model.resize} another size"
         reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{kind} takes no images of {size} pixels{f' ({reason})' if reason else ''}: {mend}"
-        ) from error
-    classes = getattr(model.net, "num_classes", None)
+        raise InputError(f"{kind} takes no images of {size} pixels{f' ({reason})' if reason else ''}: {fix}") from error
+    classes = model.num_classes
     if not isinstance(logits, Tensor) or logits.ndim != 2 or (classes and logits.shape[1] != classes):
         gave = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise InputError(f"{kind} gives no logits [images, {classes or 'classes'}] but {gave}: it is no classifier")

@@ -43,12 +43,13 @@ class Reading:
         return positions.unflatten(2, self.grid)
 
 
-def probes(size: int) -> Tensor:
-    """Noise, the same with its left half drawn anew, the same with its top half drawn anew: [3, 1, size, size]."""
-    noise, other = torch.rand(2, 1, size, size, generator=torch.Generator().manual_seed(0))
+def probes(height: int, width: int | None = None) -> Tensor:
+    """Return noise, the same with its left half drawn anew, and with its top half drawn anew: [3, 1, height, width]."""
+    width = width or height
+    noise, other = torch.rand(2, 1, height, width, generator=torch.Generator().manual_seed(0))
     left, top = noise.clone(), noise.clone()
-    left[..., : size // 2] = other[..., : size // 2]
-    top[..., : size // 2, :] = other[..., : size // 2, :]
+    left[..., : width // 2] = other[..., : width // 2]
+    top[..., : height // 2, :] = other[..., : height // 2, :]
     return torch.stack([noise, left, top])
 
 
@@ -77,8 +78,14 @@ def agreement(grid: Tensor) -> tuple[float, float]:
     return float(cosine), float(difference.square().mean().sqrt())
 
 
-def read(output: Tensor, prefix_tokens: int, patches: tuple[int, int] | None, sure: bool = False) -> Reading | None:
-    """How the output of `probes` is to be read, or None where it is no grid or its positions are not in order.
+def read(
+    output: Tensor,
+    prefix_tokens: int,
+    patches: tuple[int, int] | None,
+    sure: bool = False,
+    aspect: float = 1.0,
+) -> Reading | None:
+    """Find how the output of `probes` is to be read, or None where it is no grid or its positions are not in order.
 
     The plainest reading that the shape allows is taken unless another one is told by its positions' answers: that
     of a network with few positions, or whose positions all see the whole image, cannot be told.
@@ -88,8 +95,9 @@ def read(output: Tensor, prefix_tokens: int, patches: tuple[int, int] | None, su
         prefix_tokens: how many the network says that it has.
         patches: the grid of the network's patches, where it has one.
         sure: take none that its positions' answers do not confirm. A square number of hidden states is no grid.
+        aspect: height of the images over their width.
     """
-    readings = list(dict.fromkeys(_readings(output.shape, prefix_tokens, patches)))
+    readings = list(dict.fromkeys(_readings(output.shape, prefix_tokens, patches, aspect)))
     answers = {one: agreement(one.to_grid(output)) for one in readings if math.prod(one.grid) >= ENOUGH}
     plain = next((one for one in readings if _is_plain(one, output.shape, prefix_tokens)), None)
     agrees, differs = answers.get(plain, (0.0, 0.0))
@@ -113,11 +121,13 @@ def _is_plain(reading: Reading, shape: torch.Size, prefix_tokens: int) -> bool:
     )
 
 
-def _readings(shape: torch.Size, prefix_tokens: int, patches: tuple[int, int] | None) -> Iterator[Reading]:
-    """All readings that a shape allows, the plainest first. Images are squares, and so are grids but for patches'."""
+def _readings(
+    shape: torch.Size, prefix_tokens: int, patches: tuple[int, int] | None, aspect: float
+) -> Iterator[Reading]:
+    """Yield all readings that a shape allows, the plainest first. Grids are of the images' aspect, or the patches'."""
 
     def is_grid(rows: int, columns: int) -> bool:
-        return rows == columns or (rows, columns) == patches
+        return (rows, columns) == patches or _has_aspect(rows, columns, aspect)
 
     if len(shape) == 4 and shape[0] == PROBES:
         if is_grid(shape[2], shape[3]):
@@ -127,20 +137,26 @@ def _readings(shape: torch.Size, prefix_tokens: int, patches: tuple[int, int] | 
     elif len(shape) == 3:
         for axes in ("BNC", "BCN", "NBC"):
             if shape[axes.index("B")] == PROBES:
-                for prefix, grid in _token_grids(shape[axes.index("N")], prefix_tokens, patches):
+                for prefix, grid in _token_grids(shape[axes.index("N")], prefix_tokens, patches, aspect):
                     yield Reading("tokens", grid, prefix, axes)
 
 
+def _has_aspect(rows: int, columns: int, aspect: float) -> bool:
+    """Whether a grid is of the images' aspect, to one row or column, by which strides may round."""
+    return rows == columns if aspect == 1 else min(abs(rows - columns * aspect), abs(columns - rows / aspect)) <= 1
+
+
 def _token_grids(
-    count: int, prefix_tokens: int, patches: tuple[int, int] | None
+    count: int, prefix_tokens: int, patches: tuple[int, int] | None, aspect: float
 ) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Prefix tokens and grid of so many tokens. Tokens that are no positions may stand before or after them."""
+    """Yield prefix tokens and grid of so many tokens. Tokens without a position may stand before or after them."""
     for extra in dict.fromkeys([prefix_tokens, *range(MOST_PREFIX_TOKENS + 1)]):
-        side = math.isqrt(max(count - extra, 0))
-        if patches is not None and math.prod(patches) == count - extra:
+        places = count - extra
+        rows = round(math.sqrt(max(places, 0) * aspect))
+        if patches is not None and math.prod(patches) == places:
             grid = tuple(patches)
-        elif side > 0 and side * side == count - extra:
-            grid = (side, side)
+        elif rows > 0 and places % rows == 0 and _has_aspect(rows, places // rows, aspect):
+            grid = (rows, places // rows)
         else:
             continue
         yield extra, grid

@@ -22,11 +22,18 @@ class Classifier(nn.Module):
     logits while they are trained (an Inception that is built with them) are left.
     """
 
+    resize = "set data.size to"  # what to do about images of another size, in the words of its user
+
     def __init__(self, net: nn.Module, mean: Tensor, std: Tensor):
         super().__init__()
         self.net = net
         self.register_buffer("mean", mean.view(1, -1, 1, 1))
         self.register_buffer("std", std.view(1, -1, 1, 1))
+
+    @property
+    def num_classes(self) -> int | None:
+        """Classes that the network says it has."""
+        return getattr(self.net, "num_classes", None)
 
     def forward(self, pixels: Tensor) -> Tensor:
         answer = self.net((pixels.expand(-1, 3, -1, -1) - self.mean) / self.std)
