@@ -26,6 +26,10 @@ onsuccess:
     tidy()
 
 
+onerror:
+    repeat_failures(log)
+
+
 rule all:
     input:
         [results(study) for study in STUDIES],

@@ -20,6 +20,7 @@ from heatproof.registry import families, registered
 from heatproof.sources import source_digest
 from heatproof.stats.setting import setting_numbers
 from heatproof.stats_tables import OF_MULTILABEL, TABLES
+from snakemake_logger_plugin_heatproof import failures
 
 
 def stop(error):
@@ -47,11 +48,13 @@ KILLED = (
 # Jobs run this checkout with this Python, unless conda gives them one. They wait passively: two jobs with
 # several threads each on as many cores as one of them wants take ten times as long otherwise.
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-shell.prefix(f"set -euo pipefail; trap 'test $? != 137 || echo \"{KILLED}\" >&2' EXIT; ")
+# Snakemake quotes this with the command of each job that fails, so the hint stands elsewhere
+shell.prefix("set -euo pipefail; trap 'test $? != 137 || echo \"$HEATPROOF_KILLED\" >&2' EXIT; ")
 os.environ |= {
     **({} if CONDA else {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}),
     # before what the user has there, which may be how a plugin of Snakemake's is found, by jobs too
     "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
+    "HEATPROOF_KILLED": KILLED,
     "OMP_WAIT_POLICY": "passive",
     "GOMP_SPINCOUNT": "0",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
@@ -286,6 +289,12 @@ def after():
             aside.put_away(BROUGHT)
         elif free:
             tidy()
+
+
+def repeat_failures(log):
+    """Say at the very end, below all that Snakemake quotes, what each failed job said; `make run` has shown it."""
+    if "heatproof" not in workflow.logger_manager.settings.log_handler_settings:
+        atexit.register(lambda: print(*failures(log), sep="\n", file=sys.stderr))
 
 
 def tidy():

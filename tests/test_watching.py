@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from snakemake_logger_plugin_heatproof import Jobs, LogHandler, Running
+from snakemake_logger_plugin_heatproof import Jobs, LogHandler, Running, failures
 
 
 def job(rule: str, model: str = "", started: float = 0.0) -> Running:
@@ -109,6 +109,20 @@ def test_a_failed_job_names_the_file(shown, tmp_path):
     handler.emit(record(LogEvent.JOB_ERROR, logging.ERROR, rule_msg="data", rule_name="data", log=[str(log)]))
     expected = f"data: failed: heatproof data: a.png: cannot be read\n1 of 12 images are bad ({log})\n"
     assert stream.getvalue() == expected
+
+
+def test_failed_jobs_are_found_in_what_snakemake_wrote(tmp_path):
+    (tmp_path / "a.log").write_text("heatproof data: a.png: cannot be read\n")
+    block = (
+        "[Sun Nov 29 18:30:33 2026]\nError in rule data:\n    message: {}\n    jobid: 1\n"
+        "    log: {} (check log file(s) for error details)\n    shell:\n        x\n"
+    )
+    text = "Job 1: data\n" + block.format("None", tmp_path / "a.log") + block.format("train m", tmp_path / "gone.log")
+    (tmp_path / "snakemake.log").write_text(text + text)
+    assert failures([str(tmp_path / "snakemake.log")]) == [
+        f"data: failed: heatproof data: a.png: cannot be read ({tmp_path / 'a.log'})",
+        f"train m: failed: it left no output ({tmp_path / 'gone.log'})",
+    ]
 
 
 def test_what_snakemake_warns_of_is_shown_and_the_rest_is_not(shown):

@@ -6,6 +6,7 @@ would then be that of the installation and not of the project.
 """
 
 import logging
+import re
 import shutil
 import statistics
 import sys
@@ -162,10 +163,28 @@ class LogHandler(LogHandlerBase):
 
 
 def _error(record: logging.LogRecord) -> str:
+    """Return what Snakemake's record of a failed job comes to."""
+    return failure(record.rule_msg or record.rule_name, [Path(name) for name in record.log or []])
+
+
+def failure(job: str, logs: list[Path]) -> str:
     """Return what the log of a failed job ends with, from heatproof's own line on, and where the rest is."""
-    logs = [Path(name) for name in record.log or []]
     lines = [line for path in logs if path.is_file() for line in path.read_text(errors="replace").splitlines()]
     lines = [line for line in lines if line.strip()]
     own = [place for place, line in enumerate(lines) if line.startswith("heatproof ")]
     last = "\n".join(lines[max(own[-1], len(lines) - LINES) :] if own else lines[-1:]) or "it left no output"
-    return f"{record.rule_msg or record.rule_name}: failed: {last}" + "".join(f" ({path})" for path in logs)
+    return f"{job}: failed: {last}" + "".join(f" ({path})" for path in logs)
+
+
+def failures(logs: list[str]) -> list[str]:
+    """Return the same for each job that Snakemake's own logs, by their paths, say has failed.
+
+    There is a block for each failed job: its rule, its message, and its logs.
+    """
+    found, text = [], "".join(Path(log).read_text(encoding="utf-8", errors="replace") for log in logs)
+    for block in re.findall(r"^Error in rule .*\n(?: {4}.*\n)+", text, re.M):
+        facts = dict(re.findall(r"^ {4}(message|log): (.*)$", block, re.M))
+        names = facts.get("log", "").removesuffix(" (check log file(s) for error details)").split(", ")
+        job = facts.get("message", "None").replace("None", block.split()[3].rstrip(":"))
+        found.append(failure(job, [Path(name) for name in names if name]))
+    return list(dict.fromkeys(found))
