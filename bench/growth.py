@@ -26,7 +26,6 @@ from heatproof.train.model import build, save
 
 MODEL, SIZE, CLASSES = "test_resnet", 32, ["a", "b", "c"]
 ROOT = Path(__file__).parents[1]
-ROOT = Path(__file__).parents[1]
 SIZES = {"images": (100, 4_000, 20_000), "methods": (1, 10, 20), "models": (5, 30, 50)}
 JOBS = {  # what grows, and the jobs that are timed
     "images": ("data", "explain", "localization", "complexity", "faithfulness"),

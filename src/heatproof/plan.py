@@ -21,7 +21,7 @@ from heatproof.registry import CONTROLS, explanation_methods
 from heatproof.schema import Recipe, Study
 from heatproof.schema_data import Split
 
-SMALL = 96  # pixels: up to this side four images are timed at once, above it two
+SMALL = 96  # pixels: up to this side eight images are timed at once, above it two: small ones are cheaper together
 # measured on the committed runs of quickstart and phantom, in units of importing PyTorch and timm, so that they follow
 # the machine: a job of one checkpoint beside what its model computes, and what a study has once (data, audit, tests,
 # report, the first imports)
@@ -164,7 +164,7 @@ def import_seconds() -> float:
 
 
 def measure(model: str, study: Study) -> Cost:
-    """Time a training step, a forward pass and each explanation method on noise, each after one to warm up."""
+    """Time a training step and a forward pass on noise, each after one to warm up, and then each explanation method."""
     import torch
 
     from heatproof.explain.methods import Batch
@@ -179,10 +179,10 @@ def measure(model: str, study: Study) -> Cost:
     size = study.data.size
     classifier = build(model, len(study.data.class_names), size)
     classifier.to(device, memory_format=torch.channels_last)
-    pixels = torch.rand(4 if size <= SMALL else 2, 1, size, size, device=device)
+    pixels = torch.rand(8 if size <= SMALL else 2, 1, size, size, device=device)
 
-    def seconds(step: Callable[[], object]) -> float:
-        for _ in range(2):
+    def seconds(step: Callable[[], object], times: int = 2) -> float:
+        for _ in range(times):
             started = time.perf_counter()
             step()
             if device.type == "cuda":
@@ -206,7 +206,7 @@ def measure(model: str, study: Study) -> Cost:
         options.pop("images", None)
         batch = partial(Batch, classifier, layer, pixels, torch.zeros(len(pixels), dtype=torch.long, device=device))
         try:
-            methods[name] = seconds(lambda f=function, b=batch, o=options: f(b(), **o)) / len(pixels)
+            methods[name] = seconds(lambda f=function, b=batch, o=options: f(b(), **o), 1) / len(pixels)
         except Unsupported:
             methods[name] = 0.0
     checkpoint = 4 * sum(p.numel() for p in classifier.parameters())
