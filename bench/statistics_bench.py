@@ -5,12 +5,16 @@ Each function returns `value`, the number that matters (mostly the worst case), 
 `docs/statistics.md`.
 """
 
+import os
 import re
 import statistics
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
+from unittest.mock import patch
 
 from bench import coverage, error_rates
 from bench.simulation import Setting
@@ -50,68 +54,82 @@ SCORES = {"normal": {}, "bounded": {"bounded": True}, "uneven": {"uneven": 2.0}}
 
 def type_i_error() -> dict:
     """Every model equal; group x model effects; seeds without effect in the mean for tests of checkpoints."""
-    rows = []
-    for scores, groups in product(SCORES, GROUPS):
-        held = Setting(groups, fixed=True, **SCORES[scores])
-        drawn = replace(held, fixed=False)
-        row = {"scores": scores, "groups": groups} | error_rates.omnibus(held, DRAWS, _rng("fixed", held))
-        row["quasi_f"] = error_rates.over_seeds(replace(drawn, seeds=5), DRAWS, _rng("seeds", drawn))
-        naive = error_rates.naive(held, DRAWS // 4, _rng("naive", held))
-        row |= {"friedman_images": naive["friedman"], "anova_images": naive["rm_anova"]}
-        row["friedman_two_seeds"] = error_rates.omnibus(drawn, DRAWS // 4, _rng("two", drawn))["friedman"]
-        rows.append(row)
-        line(f"type_i_error: {row}")
+    rows = _rows("type_i_error", _type_i, list(product(SCORES, GROUPS)))
     return _result(rows, VERDICTS, lambda rate: abs(rate - ALPHA))
+
+
+def _type_i(scores: str, groups: int) -> dict:
+    held = Setting(groups, fixed=True, **SCORES[scores])
+    drawn = replace(held, fixed=False)
+    row = {"scores": scores, "groups": groups} | error_rates.omnibus(held, DRAWS, _rng("fixed", held))
+    row["quasi_f"] = error_rates.over_seeds(replace(drawn, seeds=5), DRAWS, _rng("seeds", drawn))
+    naive = error_rates.naive(held, DRAWS // 4, _rng("naive", held))
+    row |= {"friedman_images": naive["friedman"], "anova_images": naive["rm_anova"]}
+    row["friedman_two_seeds"] = error_rates.omnibus(drawn, DRAWS // 4, _rng("two", drawn))["friedman"]
+    return row
 
 
 def familywise_error() -> dict:
     """Full and partial nulls, see `SCENES`."""
-    rows = []
-    for groups, seeds, bounded, test in FAMILIES:
-        for scene, (effects, controls) in SCENES.items():
-            setting = Setting(groups, effects=effects, controls=controls, seeds=seeds, bounded=bounded)
-            setting = replace(setting, fixed=seeds < 5, seed=0.0 if bounded else setting.seed)
-            found = error_rates.sentences(setting, DRAWS, _rng("family", setting), test=test)
-            rows.append(
-                {"scene": scene, "groups": groups, "seeds": seeds, "scores": KIND[bounded], "test": test} | found
-            )
-            line(f"familywise_error: {rows[-1]}")
-    return _result(rows, ("pairs", "family"), lambda rate: rate)
+    settings = [(*family, scene) for family, scene in product(FAMILIES, SCENES)]
+    return _result(_rows("familywise_error", _family, settings), ("pairs", "family"), lambda rate: rate)
+
+
+def _family(groups: int, seeds: int, bounded: bool, test: str, scene: str) -> dict:
+    effects, controls = SCENES[scene]
+    setting = Setting(groups, effects=effects, controls=controls, seeds=seeds, bounded=bounded)
+    setting = replace(setting, fixed=seeds < 5, seed=0.0 if bounded else setting.seed)
+    found = error_rates.sentences(setting, DRAWS, _rng("family", setting), test=test)
+    return {"scene": scene, "groups": groups, "seeds": seeds, "scores": KIND[bounded], "test": test} | found
 
 
 def interval_coverage() -> dict:
     """Means and differences over groups, differences over groups and seeds, accuracies."""
-    rows = []
-    for bounded, groups in product((False, True), GROUPS):
-        setting = Setting(groups, bounded=bounded)
-        seeded = replace(setting, seeds=5)
-        mean, pair = coverage.means_and_pairs(setting, DRAWS, _rng("means", setting))
-        over, alone = coverage.pairs_over_seeds(seeded, DRAWS, _rng("over", seeded))
-        rows.append({"scores": KIND[bounded], "groups": groups, "mean": mean, "pair": pair, "pair_over_seeds": over})
-        rows[-1]["pair_without_seeds"] = alone
-        line(f"interval_coverage: {rows[-1]}")
-    for accuracy, correlation, groups in product((0.5, 0.7, 0.85, 0.95), (0.1, 0.3, 0.6), GROUPS):
-        rng = generator("accuracy", groups, int(100 * accuracy), int(100 * correlation))
-        found = coverage.accuracies(groups, accuracy, correlation, DRAWS, rng)
-        rows.append({"accuracy": accuracy, "correlation": correlation, "groups": groups} | found)
-        line(f"interval_coverage: {rows[-1]}")
-    proper = ("mean", "pair", "pair_over_seeds", "balanced_accuracy", "f1_macro")
+    rows = _rows("interval_coverage", _coverage, list(product((False, True), GROUPS)))
+    accuracies = list(product((0.5, 0.7, 0.85, 0.95), (0.1, 0.3, 0.6), GROUPS))
+    rows += _rows("interval_coverage", _accuracies, accuracies)
+    proper = ("mean", "pair", "pair_over_seeds", "balanced_accuracy", "f1_macro", "plain_accuracy")
     return _result(rows, proper, lambda rate: abs(rate - LEVEL))
+
+
+def _coverage(bounded: bool, groups: int) -> dict:
+    setting = Setting(groups, bounded=bounded)
+    seeded = replace(setting, seeds=5)
+    mean, pair = coverage.means_and_pairs(setting, DRAWS, _rng("means", setting))
+    over, alone = coverage.pairs_over_seeds(seeded, DRAWS, _rng("over", seeded))
+    row = {"scores": KIND[bounded], "groups": groups, "mean": mean, "pair": pair, "pair_over_seeds": over}
+    return row | {"pair_without_seeds": alone}
+
+
+def _accuracies(accuracy: float, correlation: float, groups: int) -> dict:
+    rng = generator("accuracy", groups, int(100 * accuracy), int(100 * correlation))
+    found = coverage.accuracies(groups, accuracy, correlation, DRAWS, rng)
+    return {"accuracy": accuracy, "correlation": correlation, "groups": groups} | found
 
 
 def power() -> dict:
     """One model apart from four equal ones."""
-    rows = []
-    for groups, effect in product(GROUPS, (0.2, 0.4, 0.5, 0.6, 0.8, 1.0)):
-        setting = Setting(groups, fixed=True)
-        seeded = replace(setting, seeds=5, fixed=False)
-        row = {"groups": groups, "effect": effect}
-        row |= coverage.power(setting, effect, POWER_DRAWS, _rng("power", setting, effect))
-        row |= coverage.power(seeded, effect, POWER_DRAWS // 2, _rng("power", seeded, effect))
-        rows.append(row)
-        line(f"power: {row}")
+    rows = _rows("power", _power, list(product(GROUPS, (0.2, 0.4, 0.5, 0.6, 0.8, 1.0))))
     of_half = next(row["friedman"] for row in rows if (row["groups"], row["effect"]) == (34, 0.5))
     return _result(rows, ("friedman",), lambda rate: -abs(rate - of_half))
+
+
+def _power(groups: int, effect: float) -> dict:
+    setting = Setting(groups, fixed=True)
+    seeded = replace(setting, seeds=5, fixed=False)
+    row = {"groups": groups, "effect": effect}
+    row |= coverage.power(setting, effect, POWER_DRAWS, _rng("power", setting, effect))
+    return row | coverage.power(seeded, effect, POWER_DRAWS // 2, _rng("power", seeded, effect))
+
+
+def _rows(name: str, row: Callable[..., dict], settings: Sequence[tuple]) -> list[dict]:
+    """Return a row for each setting, in order, one process a core; each setting has random numbers of its own."""
+    rows = []
+    with patch.dict(os.environ, OMP_NUM_THREADS="1"), ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for found in pool.map(row, *zip(*settings, strict=True)):
+            rows.append(found)
+            line(f"{name}: {found}")
+    return rows
 
 
 ALPHA, LEVEL = error_rates.ALPHA, error_rates.LEVEL
