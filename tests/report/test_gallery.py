@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,10 @@ def test_best_and_worst_by_localization_of_competent_models(made):
     assert [case.image_id for case in shown.cases[:3]] == list(best.values())[:3]
     assert [case.image_id for case in shown.cases[3:]] == list(worst.values())[:2][::-1]
     assert all(case.score == pytest.approx(expected[case.image_id]) for case in shown.cases)
+    first, scores = shown.cases[0].image_id, data.scores
+    lost = scores["value"].mask((scores["image_id"] == first) & (scores["model"] == "beta_net"))
+    again = gallery.make(replace(data, scores=scores.assign(value=lost)), 5)
+    assert first not in {case.image_id for case in again.cases}  # one mean of two models, the others of one
 
 
 def test_faithfulness_orders_where_there_is_no_truth(made):
@@ -75,7 +80,9 @@ def test_no_image_twice_where_there_are_few():
 @pytest.mark.slow
 def test_degenerate_map_is_never_drawn(made, report):
     study = made(models=("alpha_net", "beta_net"), degenerate=tuple(("beta_net", i) for i in range(18)))
-    for case in gallery.make(read(study), 4).cases:
+    shown = gallery.make(read(study), 4)
+    assert shown.ranked_by == ("alpha_net",)
+    for case in shown.cases:
         cells = {cell.title: cell for cell in case.cells}
         assert cells["beta_net"].source == "" and "zero everywhere" in cells["beta_net"].note
         assert cells["alpha_net"].source.startswith("data:image/png;base64,")

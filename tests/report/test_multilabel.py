@@ -64,10 +64,24 @@ def test_answers_are_a_row_a_case():
     }
 
 
-def test_cases_that_not_every_model_explains_are_left_out():
-    rows = [("f", "i [a]", "m"), ("f", "i [a]", "n"), ("f", "i [b]", "m"), ("g", "i [b]", "m")]
-    kept = cases.common(pd.DataFrame(rows, columns=["family", "image_id", "model"]))
-    assert list(zip(kept["family"], kept["image_id"], kept["model"], strict=True)) == [rows[0], rows[1], rows[3]]
+def test_the_page_shows_the_cases_that_statistics_compare(read, study, monkeypatch):
+    kept = {family: set(of["image_id"]) for family, of in read.scores.groupby("family")}
+    assert {family: len(found) for family, found in kept.items()} == {
+        family: count["kept"] for family, count in read.summary["cases"].items()
+    }
+    assert set(read.scores["seed"].dropna()) == {study.seeds[0]}
+    every = inputs.read_scores
+
+    def lacking(*given):  # the second training of a model explains a case less than the first
+        table = every(*given)
+        case = (table["image_id"] == "test_00_0") & (table["label"] == 0) & (table["model"] == "beta_net")
+        return table[~(case & table["seed"].eq(study.seeds[1]).fillna(False))]
+
+    monkeypatch.setattr(inputs, "read_scores", lacking)
+    again = inputs.read(study.name, study.everyone, study.seeds, study.methods, study.fold_names)
+    gone = case_name("test_00_0", CLASSES[0])
+    for family, of in again.scores.groupby("family"):
+        assert set(of["image_id"]) == kept[family] - ({gone} if family != "consistency" else set())
 
 
 @pytest.mark.slow

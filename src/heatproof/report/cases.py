@@ -45,14 +45,6 @@ def answers(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     return named(rows, classes).assign(**seen).drop(columns="image").reset_index(drop=True)
 
 
-def common(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores of the cases that every model with scores in a family explains: a mean over others is not comparable."""
-    models = scores.groupby(["family", "image_id"])["model"].nunique()
-    of = scores.groupby("family")["model"].nunique().reindex(models.index.get_level_values("family")).to_numpy()
-    there = pd.MultiIndex.from_frame(scores[["family", "image_id"]]).isin(models.index[models == of])
-    return scores[there].reset_index(drop=True)
-
-
 def table(index: Sequence[pd.DataFrame], manifest: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Every case that a heatmap was asked of, as `Inputs.cases` has it, in the order of the manifest and the labels."""
     rows = pd.concat([of[["image_id", "image", "label"]] for of in index]).drop_duplicates("image_id")

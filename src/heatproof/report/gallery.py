@@ -58,9 +58,16 @@ def make(inputs: Inputs, count: int) -> Gallery:
     """
     method, seed = inputs.lead, inputs.seeds[0]
     ranked_by = tuple(inputs.competent or inputs.models)
-    family = next((f for f in ("localization", "faithfulness") if f in inputs.families and inputs.judged(f)), None)
-    scores = _scores(inputs, family, method)
-    means = scores[scores["model"].isin(ranked_by)].groupby("image_id")["value"].mean()
+    ranking = {f: _scores(inputs, f, method) for f in ("localization", "faithfulness")}
+    family = next((f for f, found in ranking.items() if found["model"].isin(ranked_by).any()), None)
+    scores = ranking.get(family, inputs.scores[:0])
+    # a mean over some of the models is not comparable with one over all of them
+    wide = scores[scores["model"].isin(ranked_by)].pivot(index="image_id", columns="model", values="value")
+    whole = wide.dropna()
+    if family and whole.empty:  # no image has a value of every model: those of the model that has most
+        whole = wide[[wide.notna().sum().idxmax()]].dropna()
+    ranked_by = tuple(model for model in ranked_by if model in whole.columns) or ranked_by
+    means = whole.mean(axis=1)
     rows = pd.concat(inputs.index.values(), ignore_index=True)
     images = rows[rows["method"] == method].drop_duplicates("image_id").set_index("image_id")["group"]
     if family is None:

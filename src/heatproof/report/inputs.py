@@ -9,10 +9,9 @@ import pandas as pd
 
 from heatproof import artifacts, labels
 from heatproof.report import cases, separation, words
+from heatproof.stats import cases as shared
+from heatproof.stats.command import read_scores
 from heatproof.stats_tables import OF_MULTILABEL, TABLES
-
-ACROSS_SEEDS = ("consistency",)  # families whose scores belong to no single training
-NOT_OF_ENSEMBLES = ("robustness", "sanity")  # families that explain changed models or images anew
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Inputs:
     tables: dict[str, pd.DataFrame]  # those below results/stats, by their names in `stats_tables`
     summary: dict
     audit: dict
-    scores: pd.DataFrame  # with column family; of the first seed, where a family is scored for each seed
+    scores: pd.DataFrame  # of the cases that statistics compare; of the first seed, where a family is scored for each
     predictions: pd.DataFrame  # test images of every training, with columns model and seed
     index: dict[str, pd.DataFrame]  # fold after fold, with a column fold
     maps: dict[tuple[str, str], np.ndarray]  # (model, fold) -> float32 [rows, height, width]
@@ -169,19 +168,15 @@ def read(
     several, classes = summary.get("task") == "multilabel", digest["classes"]
     schemas = TABLES | (OF_MULTILABEL if several else {})
     tables = {name: artifacts.read_table(stats / f"{name}.csv", schema) for name, schema in schemas.items()}
-    metrics = tables["metrics"]
-    scores = [
-        _scores(study, model, family, fold, None if family in ACROSS_SEEDS else seeds[0])
-        for model in models
-        for family in dict.fromkeys(metrics["family"])
-        for fold in folds
-        if not (model in summary.get("ensembles", {}) and family in NOT_OF_ENSEMBLES)
-    ]
-    scores = pd.concat(scores, ignore_index=True)
+    families, ensembles = list(dict.fromkeys(tables["metrics"]["family"])), summary.get("ensembles", {})
+    # which cases every training has, only the scores of all seeds say
+    scores = read_scores(study, models, seeds if several else seeds[:1], folds, families, ensembles)
     predictions = [_predictions(study, m, s, fold, classes) for m in models for s in seeds for fold in folds]
     index = {model: _index(study, model, seeds[0], folds) for model in models}
     if several:
-        scores = cases.common(cases.named(scores, classes))
+        trained = [model for model in models if model not in ensembles]
+        scores, _ = shared.common(shared.named(scores, classes), trained)
+        scores = scores[scores["seed"].isna() | (scores["seed"] == seeds[0])].reset_index(drop=True)
         index = {model: cases.explained(of, classes) for model, of in index.items()}
     return Inputs(
         study=study,
@@ -207,11 +202,6 @@ def read(
         digest=digest,
         separation=separation.read(),
     )
-
-
-def _scores(study: str, model: str, family: str, fold: str, seed: int | None) -> pd.DataFrame:
-    path = artifacts.score_path(study, model, family, fold, seed)
-    return artifacts.read_table(path, artifacts.SCORES).assign(family=family)
 
 
 def _predictions(study: str, model: str, seed: int, fold: str, classes: Sequence[str]) -> pd.DataFrame:
