@@ -58,6 +58,29 @@ def test_no_mistake_is_said(data):
     assert found.sentences[0] == "No test image was taken for another class."
 
 
+def test_small_gaps_are_neither_0_points_nor_a_fault(data):
+    made = confident(
+        data, alpha_net=(0.004, 0.001, 0.007), beta_net=(0.004, 0.001, 0.011), gamma_net=(0, -0.02, 0.0201)
+    )
+    assert classification.make(made).sentences[1:] == [
+        "The probabilities of beta_net cannot be taken at their word: on average they are 0.4 percentage points higher "
+        "than the share of images that is right.",
+        "The probabilities of alpha_net can be taken at their word: on average they differ by no more than 1 "
+        "percentage point from the share of images that is right.",
+        "For gamma_net no gap between mean confidence and accuracy could be shown, which does not rule out one of up "
+        "to 3 points.",
+    ]
+
+
+def test_mistakes_that_are_equally_frequent_are_all_named(data):
+    even = [[8, 2, 0], [2, 8, 0], [0, 0, 1]]
+    a, b, _ = data.classes
+    assert classification.make(confused(data, **dict.fromkeys(data.models, even))).sentences[0] == (
+        f"The most frequent mistakes are equally frequent: to take {a} for {b} and {b} for {a}, 20% of the images of "
+        f"the class."
+    )
+
+
 def test_who_claims_too_much_who_too_little_and_who_cannot_be_told(data):
     made = confident(data, alpha_net=(0.2, 0.1, 0.3), beta_net=(-0.1, -0.15, -0.05), gamma_net=(0.02, -0.04, 0.08))
     assert classification.make(made).sentences[1:] == [

@@ -19,7 +19,8 @@ def data(made):
 
 
 def row(**changes):
-    empty = {"better": [], "worse": [], "unclear": [], "refused": [], "low": None, "high": None, "few": False}
+    lists = ("better", "worse", "unclear", "blind", "refused", "unscored", "left_out")
+    empty: dict = {name: [] for name in lists} | {"few": False}
     return empty | {"low": 0.2, "high": 0.5} | changes
 
 
@@ -33,7 +34,12 @@ def row(**changes):
         (row(unclear=["a"], few=True), "too few to tell", "0.20 to 0.50", "nobody"),
         (row(better=["a"], low=0.001, high=0.02), "1 of 1", "0.001 to 0.020", "all"),
         (row(low=None, high=None, refused=["a"]), "refused", "", "empty"),
-        (row(low=None, high=None), "no score", "", "empty"),
+        (row(low=None, high=None, refused=["a"], unscored=["b"]), "no score", "", "empty"),
+        (row(low=None, high=None, unscored=["a"]), "no score", "", "empty"),
+        (row(low=None, high=None, left_out=["a"]), "not judged", "", "empty"),
+        (row(blind=["a"]), "no verdict", "0.20 to 0.50", "empty"),
+        (row(), "no verdict", "0.20 to 0.50", "empty"),
+        (row(better=["a"], blind=["b", "c"]), "1 of 3, 2 without a verdict", "0.20 to 0.50", "some"),
     ],
 )
 def test_cell(given, verdict, means, look):

@@ -52,6 +52,8 @@ def test_overview():
         "unclear": [],
         "blind": [],
         "refused": [],
+        "unscored": [],
+        "left_out": [],
         "low": 0.4,
         "high": 0.5,
         "few": False,
@@ -62,8 +64,8 @@ def test_overview():
 
 def test_other_methods_in_one_sentence():
     assert other_methods(many(), "localization") == [
-        "Of 5 other methods, the heatmaps find the marked region better than a random map: 2 for every model judged "
-        "(m1 and m2), 1 for some models (m3), 1 for none (m4) and 1 with too few images to tell (m6)."
+        "Of 5 other methods with a verdict, the heatmaps find the marked region better than a random map: 2 for every "
+        "model judged (m1 and m2), 1 for some models (m3), 1 for none (m4) and 1 with too few images to tell (m6)."
     ]
 
 
@@ -113,5 +115,5 @@ def test_a_failed_sanity_check_stands_in_the_headline():
         "m0: As trained here, the heatmaps of b fail the sanity check: when the model's weights are randomized they "
         "stay more like the originals than the heatmaps of two different images."
     )
-    assert texts[4] == "2 of them fail the sanity check for some model (m1 and m3)."
+    assert texts[4] == "Of the other methods, 2 fail the sanity check for some model (m1 and m3)."
     assert not any("sanity" in text for text in headline(sanity(many(), [])))

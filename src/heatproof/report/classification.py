@@ -1,5 +1,6 @@
 """How the models classify: who is taken for whom, ROC curves, and whether probabilities can be taken at their word."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,8 @@ from heatproof.report.figure import Figure
 from heatproof.report.inputs import Inputs
 from heatproof.report.tables import Table
 
-MOST = 6  # classes with a ROC panel of their own
+MOST = 6  # classes with a ROC panel of their own, and mistakes that a sentence names
+NEAR = 0.01  # a gap between confidence and accuracy that would matter to nobody
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,15 @@ def _mistakes(inputs: Inputs) -> str:
     mean = shares.mean(0)
     if not mean.any():
         return "No test image was taken for another class."
-    label, predicted = np.unravel_index(mean.argmax(), mean.shape)
+    equal = np.argwhere(np.isclose(mean, mean.max(), rtol=1e-9, atol=0))
+    if len(equal) > 1:
+        named = [f"{inputs.classes[i]} for {inputs.classes[j]}" for i, j in equal[:MOST]]
+        named += [f"{len(equal) - MOST} others"] if len(equal) > MOST else []
+        return (
+            f"The most frequent mistakes are equally frequent: to take {words.listed(named)}, {words.share(mean.max())}"
+            f" of the images of the class."
+        )
+    label, predicted = equal[0]
     ends = dict.fromkeys(words.share(end) for end in np.sort(shares[:, label, predicted])[[0, -1]])
     between = f" ({' to '.join(ends)} of them by model)" if len(ends) > 1 else ""
     return (
@@ -77,6 +87,8 @@ def _missed(inputs: Inputs) -> str:
     if means.empty:
         return "No label has enough images for what is missed to be told."
     label = means["sensitivity"].idxmin()
+    if means.loc[label, "sensitivity"] == 1:
+        return "No label is missed: every image that has one is recognized."
     return (
         f"The label that is missed most often is {label}: {words.share(1 - means.loc[label, 'sensitivity'])} of the "
         f"images that have it are not recognized, and {words.share(1 - means.loc[label, 'specificity'])} of the others "
@@ -88,7 +100,9 @@ def _at_their_word(inputs: Inputs) -> list[str]:
     """Which models are surer than they are right, or less sure, and of which neither could be shown."""
     found = inputs.summary["confidence"]
     known = [model for model in _told_of(inputs) if model in found and found[model]["low"] is not None]
-    rows = {model: found[model] for model in known}
+    ends = {model: max(abs(found[model]["low"]), abs(found[model]["high"])) for model in known}
+    near = [model for model in known if ends[model] <= NEAR]
+    rows = {model: found[model] for model in known if model not in near}
     over = {model: row["difference"] for model, row in rows.items() if row["low"] > 0}
     under = {model: -row["difference"] for model, row in rows.items() if row["high"] < 0}
     rest = {model: row for model, row in rows.items() if model not in over and model not in under}
@@ -98,18 +112,24 @@ def _at_their_word(inputs: Inputs) -> list[str]:
         for side, gaps in (("higher", over), ("lower", under))
         if gaps
     ]
+    if near:
+        texts.append(
+            f"The probabilities of {words.listed(near)} can be taken at their word: on average they differ by no more "
+            f"than {_points([NEAR])} from the share of {'cases' if inputs.multilabel else 'images'} that is right."
+        )
     if rest:
-        widest = max(max(abs(row["low"]), abs(row["high"])) for row in rest.values())
+        widest = math.ceil(100 * max(ends[model] for model in rest) - 1e-9)
         texts.append(
             f"For {words.listed(list(rest))} no gap between mean confidence and accuracy could be shown, which does "
-            f"not rule out one of up to {100 * widest:.0f} points."
+            f"not rule out one of up to {widest} points."
         )
     return texts
 
 
 def _points(gaps) -> str:
-    ends = dict.fromkeys(f"{100 * gap:.0f}" for gap in (min(gaps), max(gaps)))
-    return f"{' to '.join(ends)} percentage points"
+    """`1 percentage point`, `0.3 to 12 percentage points`: a gap that is there is never 0."""
+    ends = list(dict.fromkeys(f"{100 * gap:.{1 if 100 * gap < 1 else 2}g}" for gap in (min(gaps), max(gaps))))
+    return f"{' to '.join(ends)} percentage {'point' if ends == ['1'] else 'points'}"
 
 
 def _confusion_figure(inputs: Inputs) -> Figure:

@@ -2,8 +2,11 @@
 
 import math
 
+import pandas as pd
+
 from heatproof.report import charts, tables, words
 from heatproof.report.inputs import Inputs
+from heatproof.stats.claims import WITHOUT_TRUTH
 
 
 def models(inputs: Inputs) -> list[str]:
@@ -34,17 +37,20 @@ def models(inputs: Inputs) -> list[str]:
 def coverage(inputs: Inputs) -> list[str]:
     """How many test images were explained, how many of those have a true region, and how many each family scored."""
     test = inputs.tested
-    index = inputs.index[inputs.models[0]]
-    explained = test[test["image_id"].isin(index["image" if inputs.multilabel else "image_id"])]
+    index = pd.concat(inputs.index.values())
+    made = index.loc[index["row"] >= 0, "image" if inputs.multilabel else "image_id"]
+    explained = test[test["image_id"].isin(made)]
     marked = int((explained["truth"] != "none").sum())
     texts = [f"Heatmaps were made for {len(explained):,} of {words.count(len(test), 'test image')}."]
     if inputs.multilabel:
         texts.append(inputs.summary["cases_sentence"])
-    if not marked:
-        texts.append("None of these images has a mask of the true region: localization cannot be judged.")
-    elif marked < len(explained):
-        rest = len(explained) - marked
-        texts.append(f"{rest:,} of these have no mask of a true region and do not enter localization.")
+    read = "localization" in inputs.families and not (inputs.primary("localization") or "").startswith(WITHOUT_TRUTH)
+    without = len(explained) - marked
+    if without:
+        who = f"{without:,} of these" if marked else "None of these images"
+        text = f"{who} {'have no mask' if marked and without > 1 else 'has no mask' if marked else 'has a mask'}"
+        lost = "localization is of the others" if marked else "localization cannot be judged"
+        texts.append(f"{text} of the true region{f': {lost}' if read else ''}.")
     count = inputs.scores["image_id"].nunique() if inputs.multilabel else len(explained)
     return texts + [text for family in inputs.families for text in _scored_on(inputs, family, count)]
 

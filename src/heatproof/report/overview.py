@@ -55,13 +55,16 @@ def make(inputs: Inputs) -> Overview | None:
 
 def cell(row: dict) -> Cell:
     """What a row of the summary's overview says, in few words."""
-    count = sum(len(row[key]) for key in ("better", "worse", "unclear"))
     if row["low"] is None:
-        return Cell("refused" if row["refused"] and not count else "no score", "", "empty")
-    better, worse = len(row["better"]), len(row["worse"])
-    verdict = f"{better} of {count}" + (f", {worse} worse" if worse else "")
-    verdict = "too few to tell" if row["few"] else verdict
-    look = "worse" if worse else "all" if better == count else "some" if better else "nobody"
+        why = "not judged" if row["left_out"] else "refused" if row["refused"] and not row["unscored"] else "no score"
+        return Cell(why, "", "empty")
+    told = {model for key in ("better", "worse", "unclear") for model in row[key]}
+    better, worse, silent = len(row["better"]), len(row["worse"]), len({*row["blind"]} - told)
+    verdict = f"{better} of {len(told) + silent}" + (f", {worse} worse" if worse else "")
+    verdict += f", {silent} without a verdict" if silent else ""
+    verdict = "no verdict" if not told else "too few to tell" if row["few"] else verdict
+    look = "worse" if worse else "all" if better == len(told) + silent else "some" if better else "nobody"
+    look = look if told else "empty"
     form = words.precision(row["low"], row["high"])
     ends = dict.fromkeys(words.number(row[end], form=form) for end in ("low", "high"))
     return Cell(verdict, " to ".join(ends), look)

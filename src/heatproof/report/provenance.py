@@ -54,6 +54,7 @@ def gather(inputs: Inputs, study_config: dict) -> tuple[dict, bytes]:
         "machine": machine.describe(),
         "threads": (study_config.get("compute") or {}).get("threads"),
         "durations": durations.read(inputs.study, inputs.models, inputs.seeds, inputs.folds, inputs.families),
+        "parameters": json.loads(parameters(study_config)),
         "seeds": list(inputs.seeds),
         "methods": list(inputs.methods),
     }

@@ -1,12 +1,8 @@
 """The statistics part of the methods section: which tests, on what, corrected how."""
 
-from heatproof.registry import CONTROLS as SCORED
 from heatproof.report import words
 from heatproof.report.inputs import Inputs
 from heatproof.report.references import cite
-
-CONTROLS = [name for name in SCORED if name not in words.YARDSTICKS]
-WHERE_ASKED = ("outdo", "shows_cue")  # checks of what many studies do not have: methods, a planted cue
 
 
 def write(inputs: Inputs, settings: dict) -> str:
@@ -15,16 +11,8 @@ def write(inputs: Inputs, settings: dict) -> str:
     Args:
         settings: section `stats` of the configuration.
     """
-    parts = [_unit(inputs), _tests(settings), _equivalence(inputs, settings), _seeds(inputs)]
-    listed = {row["name"] for row in inputs.summary["claims"]}
-    claims = {
-        name: found
-        for name, found in (settings.get("claims") or {}).items()
-        if found and (name in listed or found["check"] not in WHERE_ASKED)
-    }
-    if claims:
-        parts.append(_claims(claims))
-    return "\n\n".join(parts)
+    parts = [_unit(inputs), _tests(inputs, settings), _equivalence(inputs, settings), _seeds(inputs)]
+    return "\n\n".join([*parts, *_claims(inputs)])
 
 
 def _unit(inputs: Inputs) -> str:
@@ -44,7 +32,7 @@ def _unit(inputs: Inputs) -> str:
     )
 
 
-def _tests(settings: dict) -> str:
+def _tests(inputs: Inputs, settings: dict) -> str:
     friedman = f"Friedman's test{cite(['friedman1937'])} with Kendall's W"
     corrected = f"Greenhouse and Geisser's correction{cite(['greenhouse1959'])}"
     anova = f"repeated-measures analysis of variance with {corrected}"
@@ -52,19 +40,35 @@ def _tests(settings: dict) -> str:
     declared, beside, pairs = (
         (anova, friedman, "the paired t test") if settings.get("test") == "rm_anova" else (friedman, anova, wilcoxon)
     )
-    controls = words.listed([words.CONTROLS[name] for name in CONTROLS])
+    controls = _controls(inputs)
+    compared = (
+        f" Whether the models differ was tested by {declared}, as declared before; {beside} stands beside it. Where "
+        f"that test rejects, pairs were compared by {pairs}, with the rank-biserial correlation{cite(['kerby2014'])} "
+        f"as effect, corrected by Holm's method. In diagrams of mean ranks{cite(['demsar2006'])} bars join models that "
+        f"these tests do not tell apart{cite(['benavoli2016'])}."
+    )
     return (
         f"Each family of metrics by each method is one family of tests at alpha {settings['alpha']:g}, two-sided. Two "
         f"questions share it, half each: whether the models do better than the controls, and whether they differ; "
-        f"where the first is settled for every model, the second has all of it. A model is better than the controls "
-        f"({controls}; for consistency, robustness and sanity the map of another image alone) if it is better than "
-        f"each of them (intersection-union: its p is the largest), corrected by Holm's method"
-        f"{cite(['holm1979'])} over the models. Whether the models differ was tested by {declared}, as declared "
-        f"before; {beside} stands beside it. Where that test rejects, pairs were compared by {pairs}, with the "
-        f"rank-biserial correlation{cite(['kerby2014'])} as effect, corrected by Holm's method. In diagrams of "
-        f"mean ranks{cite(['demsar2006'])} bars join models that these tests do not tell apart"
-        f"{cite(['benavoli2016'])}."
+        f"where the first is settled for every model, the second has all of it. A model is better than the controls"
+        f"{controls} if it is better than each of them (intersection-union: its p is the largest), corrected by Holm's "
+        f"method{cite(['holm1979'])} over the models."
+        f"{compared if len(inputs.competent) > 1 else ''}"
     )
+
+
+def _controls(inputs: Inputs) -> str:
+    """What the heatmaps of this study were compared with, and in which families, in brackets."""
+    by_controls: dict[tuple[str, ...], list[str]] = {}
+    for family, methods in inputs.summary["controls"].items():
+        named = {name for found in methods.values() for name in found}
+        by_controls.setdefault(tuple(name for name in words.CONTROLS if name in named), []).append(family)
+    told = [
+        f"for {words.listed(families)} {words.listed([words.CONTROLS[name] for name in names])}"
+        for names, families in by_controls.items()
+        if names
+    ]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _equivalence(inputs: Inputs, settings: dict) -> str:
@@ -95,11 +99,16 @@ def _seeds(inputs: Inputs) -> str:
     )
 
 
-def _claims(claims: dict[str, dict]) -> str:
+def _claims(inputs: Inputs) -> list[str]:
+    """The claims that were put to this study, and of these the ones that it could not test."""
     known = {"2601.12826": "panboonyuen2026", "2006.02570": "chatterjee2020"}
-    told = []
-    for found in claims.values():
-        keys = [key for number, key in known.items() if number in found["source"]]
-        source = cite(keys) or f" ({found['source']})"
-        told.append(f'"{found["claim"]}"{source}')
-    return f"Claims that were checked by name: {'; '.join(told)}."
+    told: dict[bool, list[str]] = {True: [], False: []}
+    parts = {name for found in inputs.summary.get("findings", {}).values() for name in found["parts"]}
+    for row in inputs.summary["claims"]:
+        if row["name"] in parts:
+            continue
+        keys = [key for number, key in known.items() if number in row["source"]]
+        source = cite(keys) or f" ({row['source']})"
+        told[row["verdict"] != "undecided" or row["effect"] is not None].append(f'"{row["claim"]}"{source}')
+    heads = {True: "Claims that were checked by name", False: "Claims that this study could not test"}
+    return [f"{heads[tested]}: {'; '.join(texts)}." for tested, texts in told.items() if texts]

@@ -107,7 +107,7 @@ def _heatmaps(model: str, relies: bool | None, verdicts: dict[str, dict[str, str
         named = {m: [plain(name) for name, word in of.items() if word == verdict] for m, of in verdicts.items()}
         of = [f"{method} ({joined(metrics)})" for method, metrics in named.items() if metrics]
         parts += [said.format(joined(of))] if of else []
-    need = "" if relies else ", which need not show it"
+    need = ", which need not show it" if relies is False else ""
     return f"The mark in the heatmaps of {model}{need}: {'; '.join(parts)}."
 
 

@@ -68,8 +68,8 @@ def unjudged(summary: dict, family: str, method: str) -> str | None:
     if found := values(summary, family, method):
         return no_truth(summary, family) if set(found) <= set(blind(summary, family)) else None
     counts: dict[str, int] = {}
-    for row in summary["missing"][family].get(method, {}).values():
-        for reason, count in row["reasons"].items():
+    for model, row in summary["missing"][family].get(method, {}).items():
+        for reason, count in row["reasons"].items() if model in judged(summary) else ():
             counts[reason] = counts.get(reason, 0) + count
     reason = max(counts, key=counts.get) if counts else "there are no scores"
     return f"{family.capitalize()} cannot be judged: {REASONS.get(reason, reason)}."
