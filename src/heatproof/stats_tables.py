@@ -96,7 +96,7 @@ CONTROLS = {
     "high": NUMBER,
     "effect": NUMBER,
     "p": NUMBER,
-    "p_corrected": NUMBER,  # of the model, over all controls and models
+    "p_corrected": NUMBER,  # of the model, over all controls and models, in the rows that it is made from
     "verdict": TEXT,  # better, worse, unclear
 }
 SENSITIVITY = {

@@ -78,7 +78,8 @@ def beat_controls(asked: Asked) -> dict:
     apart = {SUPPORTED: len(better) - half, CONTRADICTED: len(worse) + half + 1 - len(found)}
     change = f"another verdict on {counted(apart.get(verdict, half + 1 - len(better)), 'model')}"
     ends = sorted((sign * decides["low"], sign * decides["high"]))
-    numbers = {"effect": decides["lead"], "low": ends[0], "high": ends[1], "p": decides["p_corrected"]}
+    p = one.controls.loc[one.controls["model"] == decides["model"], "p_corrected"].max()
+    numbers = {"effect": decides["lead"], "low": ends[0], "high": ends[1], "p": p}
     return {"verdict": verdict, **numbers, "groups": int(decides["groups"]), "evidence": evidence, "change": change}
 
 

@@ -183,9 +183,9 @@ def against_controls(
 
     Returns:
         A row for each model and control that share a group: groups, difference (mean of heatmap - control), low, high,
-        effect (rank-biserial), p; p_corrected and smallest_p (what p_corrected so many groups can reach) are the
-        model's; verdict: `better` in all rows of a model that is found better, `worse` in those whose p was found, else
-        `unclear`.
+        effect (rank-biserial), p; p_corrected, that of the model, in the rows that it is made from (NaN in the others;
+        1 in all where it is made from none); smallest_p, what p_corrected so many groups can reach; verdict: `better`
+        in all rows of a model that is found better, `worse` in those whose p was found, else `unclear`.
     """
     rows: dict[str, list[dict]] = {}
     for model in heat.columns:
@@ -208,7 +208,7 @@ def against_controls(
         found_all = verdict == "worse" or len(of) == most
         for row, part in zip(of, made, strict=True):
             found = verdict if part and p <= alpha and found_all else "unclear"
-            row.update(p_corrected=float(p), smallest_p=floor, verdict=found)
+            row.update(p_corrected=float(p) if part or not any(made) else np.nan, smallest_p=floor, verdict=found)
     return pd.DataFrame([row for of in rows.values() for row in of], columns=CONTROL_COLUMNS)
 
 
