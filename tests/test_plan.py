@@ -1,16 +1,19 @@
 """What a run will take, from costs made by hand; and the tools that read what is there."""
 
 import argparse
+import json
 import math
 import shutil
 
 import pytest
 import yaml
 
-from heatproof import artifacts, headline, plan
+from heatproof import artifacts, headline, paper_files, plan
 from heatproof.artifacts import ArtifactError
+from heatproof.config import load, section
 from heatproof.errors import InputError
 from heatproof.plan import JOB, ONCE, Cost, Left, count_images, estimate_bytes, estimate_seconds, explained
+from heatproof.report.provenance import parameters
 from heatproof.schema import Study, merge
 
 BASE = {
@@ -224,7 +227,36 @@ def test_headline(project, capsys):
         headline.run(project)
     artifacts.write_json(path, {"in_short": "Yes.", "headline": ["One sentence.", "Another."]})
     headline.run(project)
-    assert capsys.readouterr().out == "\ntoy\n  Yes.\n  One sentence.\n  Another.\n  Report: results/report/toy.html\n"
+    record = paper_files.folder("toy") / "provenance.json"
+    assert capsys.readouterr().out == (
+        f"\ntoy\n  Whether the study has changed since is not known: {record} does not say what it was made from.\n"
+        "  Yes.\n  One sentence.\n  Another.\n  Report: none here; snakemake writes it\n"
+    )
+
+
+def test_headline_says_what_has_changed_since(project, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    artifacts.write_json(artifacts.stats_dir("toy") / "summary.json", {"in_short": "Yes.", "headline": []})
+    artifacts.write_json(artifacts.data_dir("toy") / "digest.json", {"classes": ["a"]})
+    (tmp_path / "studies/toy.yaml").write_text(f"report: {{title: '{folder}/of mine'}}")
+    found = json.loads(parameters(json.loads(section(load()["toy"]))))
+    digest = artifacts.digest(artifacts.data_dir("toy") / "digest.json")
+    record = paper_files.folder("toy") / "provenance.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"parameters": found, "data_sha256": digest}))
+
+    def first() -> str:
+        headline.run(project)
+        return capsys.readouterr().out.splitlines()[2].strip()
+
+    assert first() == "Yes."
+    (tmp_path / "studies/toy.yaml").write_text("train: {epochs: 11}\nseeds: [0, 1, 2]\ndata: {size: 64}")
+    text = first()
+    assert text.startswith("NOT of the study as it is now. Changed since: ") and text.endswith(". Run snakemake again.")
+    for part in ("train.epochs (10, now 11)", "seeds ([0, 1], now [0, 1, 2])", "data.size (32, now 64)"):
+        assert part in text
+    artifacts.write_json(artifacts.data_dir("toy") / "digest.json", {"classes": ["b"]})
+    assert ", the images. Run" in first()
 
 
 def test_headline_says_what_the_data_are_worth(project, capsys):
@@ -233,7 +265,8 @@ def test_headline_says_what_the_data_are_worth(project, capsys):
     artifacts.write_json(artifacts.stats_dir("toy") / "summary.json", told)
     sentences = [{"level": level, "text": f"An {level}."} for level in ("alarm", "note", "fine")]
     artifacts.write_json(artifacts.data_dir("toy") / "audit.json", {"sentences": sentences})
+    artifacts.report_path("toy").parent.mkdir(parents=True)
+    artifacts.report_path("toy").touch()
     headline.run(project)
-    assert capsys.readouterr().out == (
-        "\ntoy\n  An alarm.\n  Yes.\n  One sentence.\n  It falls.\n  Report: results/report/toy.html\n"
-    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3:] == ["  An alarm.", "  Yes.", "  One sentence.", "  It falls.", "  Report: results/report/toy.html"]
