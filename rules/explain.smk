@@ -19,7 +19,7 @@ rule explain:
         mem_mb=4000,
     params:
         code=explain_code,
-        config=lambda wc: section(STUDIES[wc.study].explain.model_dump(exclude={"variants"})),
+        config=lambda wc: section(STUDIES[wc.study].explaining(wc.model, without="variants")),
         compute=lambda wc: section(STUDIES[wc.study].compute),
         shards=shard_options,
     message:
@@ -73,7 +73,7 @@ rule explain_variants:
         mem_mb=4000,
     params:
         code=lambda wc: explain_code(wc, "explain.variants"),
-        config=lambda wc: section(STUDIES[wc.study].explain.model_dump(exclude={"external"})),
+        config=lambda wc: section(STUDIES[wc.study].explaining(wc.model, without="external")),
         compute=lambda wc: section(STUDIES[wc.study].compute),
         shuffled=lambda wc: "--random-labels" if shuffled_card(wc) else "",
     message:

@@ -250,6 +250,10 @@ def test_sections_are_merged_and_lists_and_values_replaced():
             "studies/toy.yaml: profiles.layers.resnet50: is none of models: test_resnet",
         ),
         (
+            {"explain": {"layers": {"resnet50": "layer4"}}},
+            "studies/toy.yaml: explain.layers.resnet50: is none of models: test_resnet",
+        ),
+        (
             {"task": "multilabel"},
             "params.yaml: data.kind: task: multilabel needs a table, whose cells name several labels; it is phantom",
         ),

@@ -167,8 +167,8 @@ def measure(model: str, study: Study) -> Cost:
     """Time a training step and a forward pass on noise, each after one to warm up, and then each explanation method."""
     import torch
 
+    from heatproof.explain.job import chosen_layer
     from heatproof.explain.methods import Batch
-    from heatproof.train.layers import find_target_layer
     from heatproof.train.loop import new_optimizer
     from heatproof.train.model import build, pick_device, prepare
     from heatproof.train.precision import autocast
@@ -199,7 +199,7 @@ def measure(model: str, study: Study) -> Cost:
     classifier.eval().requires_grad_(False)
     with torch.inference_mode():
         forward = seconds(lambda: classifier(pixels)) / len(pixels)
-    layer = find_target_layer(classifier, size, study.explain.min_grid)
+    layer = chosen_layer(model, classifier, size, study.explain.model_dump())
     methods = {}
     for name, function in explanation_methods(study.explain.methods).items():
         options = dict(study.explain.model_dump()["options"].get(name) or {})

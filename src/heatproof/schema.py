@@ -158,6 +158,13 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _layered(self):
+        for model in self.explain.layers:
+            if model not in self.models:
+                raise ValueError(f"explain.layers.{model}: is none of models: {', '.join(self.models)}")
+        return self
+
+    @model_validator(mode="after")
     def _profiled(self):
         for model in self.profiles.layers if self.profiles else ():
             if model not in self.models:
@@ -219,6 +226,18 @@ class Study(Section):
     def members(self, ensemble: str) -> list[str]:
         """The models of an ensemble."""
         return self.ensembles[ensemble].models or self.models
+
+    def explaining(self, model: str, without: str) -> dict[str, Any]:
+        """Return section `explain` as the job of one model or ensemble needs it: with no other model's layer.
+
+        Args:
+            model: its name; the grid of an ensemble is that of its first member.
+            without: the part of the section that the job does not read.
+        """
+        first = self.members(model)[0] if model in self.ensembles else model
+        layer = self.explain.layers.get(first)
+        found = self.explain.model_dump(exclude={without, "layers"})
+        return found | ({"layers": {first: layer}} if layer else {})
 
     @property
     def named(self) -> list[str]:

@@ -6,6 +6,7 @@ from pydantic import Field, create_model, field_serializer, field_validator
 
 from heatproof.registry import CONTROLS, attributes, registered
 from heatproof.schema_base import Distinct, Positive, Section, check_places, one_of
+from heatproof.schema_models import Architecture
 
 Method = Annotated[str, one_of(lambda: registered("explain", "method"))]
 Name = Annotated[str, Field(pattern=r"^\w+$")]
@@ -63,6 +64,7 @@ class Explain(Section):
         "label"  # either: of several labels, those that are there or predicted
     )
     min_grid: Positive = 7
+    layers: Annotated[dict[Architecture, str], Field(exclude_if=lambda found: not found)] = {}  # default: found
     images_per_group: Positive = 2
     batch_size: Positive = 32
     variants: Variants = Variants()

@@ -8,6 +8,7 @@ import torch
 from heatproof import artifacts, cli
 from heatproof.explain.job import select
 from heatproof.maps import degeneracy
+from heatproof.schema import Study
 from heatproof.train import command
 from heatproof.train.checkpoint import load_trained
 
@@ -202,6 +203,27 @@ def test_heatmaps_are_of_the_true_class_and_aligned_with_the_index(study):
     predicted = artifacts.read_table(path, artifacts.PREDICTIONS).set_index("image_id")["predicted"]
     assert (predicted.loc[index["image_id"]].to_numpy() == index["predicted"]).all()
     assert index["degenerate"].tolist() == degeneracy(torch.from_numpy(np.array(maps)))
+
+
+def test_a_study_names_the_layer_of_a_model_and_no_other_job_depends_on_it(study, capsys):
+    found, _ = explained(layers={"test_resnet": "layer3"})
+    maps, index = explained()
+    assert set(index["layer"]) != {"layer3"} and not np.array_equal(found, maps)
+    _, index = explained(layers={"test_resnet": "layer3"})
+    assert set(zip(index["layer"], index["grid_height"], index["grid_width"], strict=True)) == {("layer3", 4, 4)}
+    assert explain(0, config=EXPLAIN | {"layers": {"test_resnet": "layer33"}}) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("heatproof explain: explain.layers.test_resnet: ResNet has no layer 'layer33'; there are ")
+    assert "layer3" in error
+    plain = {"models": ["test_resnet", "test_vit"], "ensembles": {"both": {"combine": "mean"}}}
+    none = Study.model_validate(plain)
+    one = Study.model_validate(plain | {"explain": {"layers": {"test_resnet": "layer3"}}})
+    for part in ("variants", "external"):
+        assert none.explaining("test_resnet", part) == none.explain.model_dump(exclude={part})
+        assert one.explaining("test_vit", part) == none.explaining("test_vit", part)
+        for model in ("test_resnet", "both"):  # the grid of an ensemble is that of its first member
+            assert one.explaining(model, part) == none.explaining(model, part) | {"layers": {"test_resnet": "layer3"}}
+    assert explain(0) == 0  # as the other tests of this file find it
 
 
 def test_heatmaps_twice_are_the_same_bytes(study):

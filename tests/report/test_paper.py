@@ -14,7 +14,7 @@ from report.conftest import STATS
 from heatproof import artifacts, paper_files
 from heatproof.config import load, section
 from heatproof.report import inputs as reading
-from heatproof.report import paper, references, standalone
+from heatproof.report import method_text, paper, provenance, references, standalone, statistics_text, tables, words
 
 ROOT = Path(__file__).parents[2]
 
@@ -168,13 +168,50 @@ def test_methods_follow_the_configuration(made, resolved, files):
     ]
     assert not re.search(r"\d{4}-\d{2}-\d{2}", text), "no date"
     claim = {"source": "arXiv:2601.12826", "claim": "CAMs point well", "check": "differ", "family": "localization"}
-    cued = claim | {"claim": "CAMs miss it", "check": "shows_cue"}  # of a study without a cue
-    stats = STATS | {"test": "rm_anova", "margin": {"default": 0.1, "srg": 0.2}}
-    stats |= {"claims": {"c": claim, "gone": None, "cued": cued}}
+    stats = STATS | {"test": "rm_anova", "margin": {"default": 0.1, "srg": 0.2}, "claims": {"c": claim, "gone": None}}
     other = written(study, configured(resolved, study, stats=stats))["methods.md"].decode()
     assert "paired t test" in other and "Wilcoxon's" not in other
-    assert "margin of 0.1 (symmetric relevance gain 0.2)" in other and '"CAMs point well" [' in other
-    assert "CAMs miss it" not in other
+    assert "margin of 0.1 (symmetric relevance gain 0.2)" in other
+    assert "CAMs point well" not in other, "the statistics did not check it"
+
+
+def test_the_methods_section_names_what_this_study_has(made, resolved):
+    study = made()
+    alone, stats = read(study), STATS | {"claims": {"never": {"claim": "asked of no study", "source": "me"}}}
+    claim = {"source": "somebody", "claim": "CAMs point well", "verdict": "contradicted", "effect": 0.1, "name": "a"}
+    open_ = claim | {"claim": "CAMs miss it", "verdict": "undecided", "effect": None, "name": "b"}
+    close = claim | {"claim": "CAMs differ", "verdict": "undecided", "name": "c"}
+    given = replace(alone, summary=alone.summary | {"claims": [claim, open_, close]})
+    text = statistics_text.write(given, stats)
+    assert text.endswith(
+        'Claims that were checked by name: "CAMs point well" (somebody); "CAMs differ" (somebody).\n\n'
+        'Claims that this study could not test: "CAMs miss it" (somebody).'
+    )
+    assert "asked of no study" not in text
+    assert "Claims" not in statistics_text.write(replace(alone, summary=alone.summary | {"claims": []}), stats)
+    controls = re.search(r"better than the controls \((.*?)\) if", text)[1]
+    for family, methods in alone.summary["controls"].items():
+        named = {words.CONTROLS[name] for found in methods.values() for name in found}
+        (part,) = [part for part in controls.split("; ") if family in part]
+        assert {name for name in words.CONTROLS.values() if name in part} == named
+    assert "mean training mask" not in text, "it was not scored here"
+    config = configured(resolved, study)
+    made_of = method_text.heatmaps(alone, config)
+    layer = "Methods that read a layer read last of alpha_net, beta_net and gamma_net (4 by 4 cells)"
+    assert f"{layer}: the deepest whose grid has at least 7 cells a side, or the deepest there is." in made_of
+    config["explain"] |= {"layers": {"beta_net": "last"}}
+    assert f"{layer}: of beta_net as configured, else the deepest whose" in method_text.heatmaps(alone, config)
+    config["explain"] |= {"layers": dict.fromkeys(study.models, "last")}
+    assert f"{layer} as configured. Maps" in method_text.heatmaps(alone, config)
+    scratch = "Pixels were normalized by mean and standard deviation of the training images."
+    assert scratch in method_text.models(alone, config)
+    config["train"] |= {"weights": "pretrained"}
+    assert "normalized by the mean and standard deviation that the weights came" in method_text.models(alone, config)
+    assert tables.layers(alone).rows == [
+        [model, "last", "4 x 4", f"{study.size // 4} x {study.size // 4}"] for model in study.models
+    ]
+    record = {"layers": {"a": [["layer2", 8, 8]], "both": [["", 8, 8]]}}
+    assert provenance.layers(record) == "a layer2 8 x 8; both (no layer of its own) 8 x 8"
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from heatproof.registry import attributes, explanation_methods
 from heatproof.seeds import derive
 from heatproof.subset import spread
 from heatproof.train.checkpoint import load_trained
-from heatproof.train.layers import TargetLayer, find_target_layer
+from heatproof.train.layers import TargetLayer, find_target_layer, read_layer
 from heatproof.train.model import Classifier, pick_device, prepare
 
 SIZE = "explain.batch_size"
@@ -149,7 +149,8 @@ def open_job(args: argparse.Namespace, *, fold: str | None = None) -> Job:
     members = getattr(
         model, "members", None
     )  # an ensemble has no layer of its own; its grid is that of its first member
-    layer = find_target_layer(members[0] if members else model, card["size"], config["min_grid"])
+    first = next(iter(card["members"])) if members else args.model
+    layer = chosen_layer(first, members[0] if members else model, card["size"], config)
     manifest = artifacts.read_manifest(args.study, args.fold)
     rows, cases = select(manifest, args.study, config["images_per_group"]), None
     if is_multilabel(manifest):
@@ -188,6 +189,27 @@ def open_job(args: argparse.Namespace, *, fold: str | None = None) -> Job:
         chosen=chosen,
         refused=refused,
     )
+
+
+def chosen_layer(name: str, model: Classifier, size: int, config: dict) -> TargetLayer:
+    """Return the layer that `explain.layers` names for a model, or the one that is found from the network.
+
+    Args:
+        name: of the model in the study.
+        model: in evaluation mode.
+        size: side of its images in pixels.
+        config: section `explain`: `min_grid`, and `layers` where any is named.
+
+    Raises:
+        InputError: the network has no such layer, or its output is no grid that the classes depend on.
+    """
+    layer = config.get("layers", {}).get(name)
+    if layer is None:
+        return find_target_layer(model, size, config["min_grid"])
+    try:
+        return read_layer(model, layer, size)
+    except InputError as error:
+        raise InputError(f"explain.layers.{name}: {error}") from error
 
 
 def select(manifest: pd.DataFrame, study: str, per_group: int) -> np.ndarray:

@@ -105,6 +105,16 @@ class Inputs:
         return np.asarray(self.maps[model, row["fold"]][row["row"]])
 
     @property
+    def layers(self) -> dict[str, list[tuple[str, int, int]]]:
+        """Model -> the layer that was explained, and rows and columns of its grid; "" for an ensemble, which has none
+        of its own."""
+        columns = ["layer", "grid_height", "grid_width"]
+        return {
+            model: list(of[columns].drop_duplicates().itertuples(index=False, name=None))
+            for model, of in self.index.items()
+        }
+
+    @property
     def lead(self) -> str:
         """The method that the first screen speaks of."""
         return self.summary["lead"]

@@ -138,6 +138,14 @@ def _trained(inputs: Inputs, recipes: dict[str, dict], shared: dict) -> str:
         return "taken as trained elsewhere."
     start = {"scratch": "from random weights", "pretrained": "from timm's pretrained weights"}
     begun = start.get(shared["weights"], "from given weights")
+    scaled = (
+        "Pixels were normalized by mean and standard deviation of the training images"
+        if all(recipe["weights"] == "scratch" for recipe in recipes.values())
+        else "Pixels were normalized by the mean and standard deviation that the weights came with"
+        if all(recipe["weights"] != "scratch" for recipe in recipes.values())
+        else "Pixels were normalized by mean and standard deviation of the training images where training began from "
+        "random weights, else by those that the weights came with"
+    )
     own = {
         model: {key: value for key, value in recipe.items() if key != "models" and value != shared.get(key)}
         for model, recipe in recipes.items()
@@ -160,7 +168,7 @@ def _trained(inputs: Inputs, recipes: dict[str, dict], shared: dict) -> str:
         f"{shared['lr']:g} with {words.count(shared['warmup_epochs'], 'epoch')} of warm-up and a cosine to a "
         f"hundredth, weight decay {shared['weight_decay']:g}, gradients clipped at {shared['clip_norm']:g}; "
         f"augmentation: {', '.join(augmented) or 'none'}){f', except for {told}' if told else ''}. The epoch with the "
-        f"highest {kept} on the validation images was kept.{THRESHOLDS if inputs.multilabel else ''}"
+        f"highest {kept} on the validation images was kept.{THRESHOLDS if inputs.multilabel else ''} {scaled}."
     )
 
 
@@ -188,11 +196,26 @@ def heatmaps(inputs: Inputs, study: dict) -> str:
     refused = [f"{name}: {words.listed(list(found))}" for name, found in inputs.refused.items() if found]
     text = (
         f"Heatmaps of the logit of the {target} were made for {words.count(explained, 'test image')} by "
-        f"{words.listed(named)}. Methods that read a layer read the deepest whose grid has at least "
-        f"{explain['min_grid']} places a side, or the deepest there is. Maps were scored as they are, without scaling; "
-        f"a map that is zero, constant or not finite has no score, and is counted."
+        f"{words.listed(named)}. {_layers(inputs, explain)} Maps were scored as they are, without scaling; a map that "
+        f"is zero, constant or not finite has no score, and is counted."
     )
     return text + (f" Methods that a network cannot carry were left out ({'; '.join(refused)})." if refused else "")
+
+
+def _layers(inputs: Inputs, explain: dict) -> str:
+    """Which layers were explained, on which grids, and how they were chosen."""
+    by_layer: dict[tuple[str, int, int], list[str]] = {}
+    for model in inputs.trained:
+        for one in inputs.layers[model]:
+            by_layer.setdefault(one, []).append(model)
+    told = [
+        f"{layer} of {words.listed(of)} ({rows} by {columns} cells)" for (layer, rows, columns), of in by_layer.items()
+    ]
+    chosen = [model for model in inputs.trained if model in (explain.get("layers") or {})]
+    least = f"the deepest whose grid has at least {explain['min_grid']} cells a side, or the deepest there is"
+    how = f": {least}" if not chosen else " as configured" if len(chosen) == len(inputs.trained) else ""
+    how = how or f": of {words.listed(chosen)} as configured, else {least}"
+    return f"Methods that read a layer read {words.listed(told)}{how}."
 
 
 def scores(inputs: Inputs, study: dict) -> str:

@@ -112,6 +112,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         tests=trust.tests(inputs),
         declared=trust.declared(inputs),
         spread=trust.spread(inputs),
+        layers=tables.layers(inputs),
         sensitivity=trust.sensitivity(inputs),
         worst=trust.counted(inputs),
         mark=separation.MEANING,

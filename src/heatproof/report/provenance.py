@@ -57,6 +57,7 @@ def gather(inputs: Inputs, study_config: dict) -> tuple[dict, bytes]:
         "parameters": json.loads(parameters(study_config)),
         "seeds": list(inputs.seeds),
         "methods": list(inputs.methods),
+        "layers": {model: [list(one) for one in found] for model, found in inputs.layers.items()},
     }
     return record, changes
 
@@ -91,7 +92,18 @@ def facts(record: dict) -> list[tuple[str, str]]:
         ("Threads of each job", str(record["threads"] or "not recorded")),
         ("Training seeds", ", ".join(map(str, record["seeds"]))),
         ("Explanation methods", ", ".join(record["methods"])),
+        ("Explained layers", layers(record)),
     ]
+
+
+def layers(record: dict) -> str:
+    """The explained layer of each model, and its grid."""
+    told = [
+        f"{model} {layer or '(no layer of its own)'} {height} x {width}"
+        for model, found in record["layers"].items()
+        for layer, height, width in found
+    ]
+    return "; ".join(told)
 
 
 def commit(record: dict) -> str:

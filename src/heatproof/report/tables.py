@@ -43,6 +43,18 @@ def models(inputs: Inputs) -> Table:
     return Table("Every seed, its trainings on all folds together" if several else "Every training", head, rows)
 
 
+def layers(inputs: Inputs) -> Table:
+    """The layer that was explained in each model, with its grid."""
+    side = inputs.pixels.shape[-1]
+    rows = [
+        [model, layer or "none of its own", f"{height} x {width}", f"{side // height} x {side // width}"]
+        for model, found in inputs.layers.items()
+        for layer, height, width in found
+    ]
+    head = ["model", "layer", "grid, rows x columns", "pixels of the image in a cell"]
+    return Table("The layer that was explained, which methods that read a layer and coarse noise share", head, rows)
+
+
 def recall(inputs: Inputs) -> Table:
     """Sensitivity of every class: share of its test images that were recognized, mean over trainings."""
     predictions = inputs.predictions
