@@ -12,6 +12,8 @@ import safetensors.torch
 import timm
 import torch
 import torch.nn.functional as F
+import torchvision
+from torch import nn
 
 from heatproof.errors import InputError
 from heatproof.train.model import ImageSet, build, load, pick_device, predict, save
@@ -199,3 +201,29 @@ def test_without_a_hub_one_line_says_what_to_set(tmp_path):
     assert done.stdout.count("\n") == 1
     assert done.stdout.startswith("no pretrained weights for 'test_resnet.r160_in1k' could be had (")
     assert "set train.weights to scratch or to the path of a .safetensors file" in done.stdout
+
+
+def test_torchvision_networks_are_timms_or_are_refused(tmp_path, capsys):
+    """A ResNet has the same names and gives the same logits; the log says how its pixels are normalized."""
+    torch.manual_seed(0)
+    theirs = torchvision.models.resnet18(num_classes=3).eval()
+    for module in theirs.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.normal_(module.running_mean, std=0.1)
+    path = tmp_path / "theirs.safetensors"
+    safetensors.torch.save_file(theirs.state_dict(), path)
+    found = load("resnet18", 3, 64, path)
+    said = capsys.readouterr().err
+    assert said.startswith("theirs.safetensors: the network alone, so pixels are normalized by mean [0.485, 0.456, 0.4")
+    pixels = torch.rand(2, 3, 64, 64)
+    mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.no_grad():
+        torch.testing.assert_close(found(pixels), theirs((pixels - mean) / std))
+    save(found, path)
+    load("resnet18", 3, 64, path)
+    assert capsys.readouterr().err == "", "a classifier holds its own"
+    other = torchvision.models.mobilenet_v3_small(num_classes=3)
+    safetensors.torch.save_file(other.state_dict(), path)
+    with pytest.raises(InputError, match=r"torchvision's layers, which timm's 'mobilenetv3_small_100' has under other"):
+        load("mobilenetv3_small_100", 3, 64, path)

@@ -1,6 +1,7 @@
 """Classifiers: a timm network that takes pixels in [0, 1] and returns logits."""
 
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,10 @@ from torch import Tensor, nn
 
 from heatproof.errors import InputError
 from heatproof.memory import fitting
+from heatproof.progress import line
+
+# how names begin that torchvision gives and timm does not: EfficientNet, MobileNet, ConvNeXt, Swin; ViT; RegNet; VGG
+TORCHVISION = r"(features\.0\.0|encoder\.layers\.encoder_layer_\d+|trunk_output|classifier\.\d+)\."
 
 
 class Classifier(nn.Module):
@@ -87,7 +92,8 @@ def load(name: str, classes: int, size: int, weights: Path) -> Classifier:
     """Create an architecture and fill it from a .safetensors file, in evaluation mode.
 
     The file holds the tensors of a `Classifier`, or of the plain timm network (normalized as timm
-    does for that architecture).
+    does for that architecture, which a line of the log says). torchvision's ResNets and DenseNets are the same
+    networks under the same names, and give the same logits.
 
     Raises:
         InputError: the file is not safetensors, or its tensors do not fit the architecture.
@@ -101,11 +107,22 @@ def load(name: str, classes: int, size: int, weights: Path) -> Classifier:
             f"safetensors.torch.save_file(model.state_dict(), path)"
         ) from error
     target = model if any(key.startswith("net.") for key in tensors) else model.net
+    if target is model.net:
+        mean, std = ([round(float(value), 3) for value in part.flatten()] for part in (model.mean, model.std))
+        line(
+            f"{weights.name}: the network alone, so pixels are normalized by mean {mean} and standard deviation {std}, "
+            f"timm's for {name}; if it was trained with others, save it as heatproof.explain.classifier(...) with them"
+        )
     own = target.state_dict()  # an Inception's auxiliary head helps its training alone: timm builds it without one
     tensors = {key: value for key, value in tensors.items() if "AuxLogits." not in key or key in own}
     try:
         target.load_state_dict(tensors)
     except RuntimeError as error:
+        if target is model.net and any(re.match(TORCHVISION, key) for key in tensors):
+            raise InputError(
+                f"{weights}: torchvision's layers, which timm's {name!r} has under other names: of torchvision only "
+                f"ResNets and DenseNets load as they are; name them as timm does, or train with timm"
+            ) from error
         detail = " ".join(str(error).split())[:300]
         raise InputError(f"{weights}: does not fit {name!r} with {classes} classes: {detail}") from error
     return model.eval()
