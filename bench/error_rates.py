@@ -94,6 +94,25 @@ def sentences(setting: Setting, draws: int, rng: np.random.Generator, *, test: s
     return {name: float(values.mean()) for name, values in each.items()}
 
 
+def beside_controls(beside: np.ndarray, p: np.ndarray, alpha: float) -> np.ndarray:
+    """What is said of models and controls, 1 better, -1 worse [draws, models, controls].
+
+    Args:
+        beside: differences [draws, groups, models, controls], and their two-sided p [draws, models, controls].
+        alpha: of all models together.
+    """
+    number = beside.shape[3]
+    flat = beside.reshape(*beside.shape[:2], -1).round(DECIMALS)
+    mean = np.sign(flat.mean(1))
+    side = (mean * (mean == np.sign(many.rank_sum(flat)))).reshape(p.shape)
+    good = (side > 0).all(2)
+    least = np.where(side < 0, p, 1.0).min(2)
+    of_model = np.where(good, p.max(2), np.minimum(1, least * number))
+    settled = many.holm_rows(of_model) <= alpha
+    made = np.where(good[:, :, None], 1, np.where((side < 0) & (p <= least[:, :, None]), -1, 0))
+    return np.where(settled[:, :, None], made, 0)
+
+
 class Tested:
     """The tests of one family in many studies: `tables` is [draws, groups, models, seeds, 1 + controls], complete.
 
@@ -122,7 +141,6 @@ class Tested:
         """What is said of models and controls, 1 better, -1 worse [draws, models, controls], and alpha for the rest."""
         draws, groups, models, number = self.beside.shape
         flat = self.beside.reshape(draws, groups, -1).round(DECIMALS)
-        shape = (draws, models, number)
         if self.architectures:
             seeded = self.tables[..., :1] - self.tables[..., 1:]
             p = [
@@ -131,15 +149,8 @@ class Tested:
             ]
             p = np.array(p)
         else:
-            p = many.PAIRED[self.test](flat).reshape(shape)
-        mean = np.sign(flat.mean(1))
-        side = (mean * (mean == np.sign(many.rank_sum(flat)))).reshape(shape)
-        good = (side > 0).all(2)
-        least = np.where(side < 0, p, 1.0).min(2)
-        of_model = np.where(good, p.max(2), np.minimum(1, least * number))
-        settled = many.holm_rows(of_model) <= ALPHA / 2
-        made = np.where(good[:, :, None], 1, np.where((side < 0) & (p <= least[:, :, None]), -1, 0))
-        said = np.where(settled[:, :, None], made, 0)
+            p = many.PAIRED[self.test](flat).reshape(draws, models, number)
+        said = beside_controls(self.beside, p, ALPHA / 2)
         return said, np.where((said != 0).any(2).all(1), ALPHA, ALPHA / 2)
 
     def told_apart(self, alpha: np.ndarray) -> np.ndarray:

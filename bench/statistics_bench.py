@@ -16,7 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from unittest.mock import patch
 
-from bench import coverage, error_rates
+from bench import combined, coverage, error_rates
 from bench.simulation import Setting
 from heatproof.progress import line
 from heatproof.seeds import generator
@@ -29,6 +29,8 @@ WHAT = {
     "null hypotheses rejected at .05 that is farthest from it",
     "familywise_error": f"share of {DRAWS:,} studies with a false pair or a false sentence in a family at .05: the "
     "largest of all settings",
+    "combined_error": f"share of {DRAWS:,} studies with a false combined sentence on localization and faithfulness, at "
+    ".05: the largest of all settings",
     "interval_coverage": "share of 95 % intervals that hold the truth: the farthest from .95 of all settings",
     "power": "one model of five half a standard deviation apart, 34 groups: how often Friedman's test finds it",
 }
@@ -48,6 +50,18 @@ FAMILIES = [
     *((groups, 2, False, "rm_anova") for groups in (10, 34)),
     *((groups, 5, False, "friedman") for groups in (10, 34)),
 ]
+MARGIN, AHEAD, BEHIND = 0.3, 1.2, -0.6  # latent leads over the strongest of three controls
+TOGETHER = {  # leads of the models: of localization, and of faithfulness
+    "on the lesion, and used": ((AHEAD,) * 3, (AHEAD,) * 3),
+    "used, but not the lesion": ((BEHIND,) * 3, (AHEAD,) * 3),
+    "on the lesion, but not used": ((AHEAD,) * 3, (BEHIND,) * 3),
+    "neither": ((BEHIND,) * 3, (BEHIND,) * 3),
+    "used, equal to the control on the lesion": ((0.0,) * 3, (AHEAD,) * 3),
+    "used, a margin ahead on the lesion": ((MARGIN,) * 3, (AHEAD,) * 3),
+    "equal to, and a margin ahead of, the controls": ((0.0, MARGIN, MARGIN), (AHEAD, 0.0, BEHIND)),
+    "one model, used, equal to the control on the lesion": ((0.0,), (AHEAD,)),
+    "one model, used, a margin ahead on the lesion": ((MARGIN,), (AHEAD,)),
+}
 KIND = {False: "normal", True: "bounded"}
 SCORES = {"normal": {}, "bounded": {"bounded": True}, "uneven": {"uneven": 2.0}}
 
@@ -81,6 +95,21 @@ def _family(groups: int, seeds: int, bounded: bool, test: str, scene: str) -> di
     setting = replace(setting, fixed=seeds < 5, seed=0.0 if bounded else setting.seed)
     found = error_rates.sentences(setting, DRAWS, _rng("family", setting), test=test)
     return {"scene": scene, "groups": groups, "seeds": seeds, "scores": KIND[bounded], "test": test} | found
+
+
+def combined_error() -> dict:
+    """True and false combined sentences, see `TOGETHER`."""
+    groups = ((20, False), (34, False), (100, False), (34, True))
+    rows = _rows("combined_error", _together, [(*one, scene) for one, scene in product(groups, TOGETHER)])
+    return _result(rows, ("false",), lambda rate: rate)
+
+
+def _together(groups: int, bounded: bool, scene: str) -> dict:
+    shared = {"controls": (0.0, 0.0, -1.0), "seeds": 1, "seed": 0.0, "bounded": bounded}
+    shared |= {"missing_images": 0.0, "missing_cells": 0.0}
+    settings = tuple(Setting(groups, effects=of, **shared) for of in TOGETHER[scene])
+    found = combined.sentences(settings, MARGIN, DRAWS, _rng("combined", settings[0], *settings[1].effects))
+    return {"scene": scene, "groups": groups, "scores": KIND[bounded]} | found
 
 
 def interval_coverage() -> dict:
@@ -185,6 +214,17 @@ def _families(rows: list[dict]) -> str:
     return markdown(head, shown)
 
 
+def _combined(rows: list[dict]) -> str:
+    columns = list(dict.fromkeys((row["scores"], row["groups"]) for row in rows))
+    head = ["what is so", *(f"{scores}, {groups}" for scores, groups in columns)]
+    found = {(row["scene"], row["scores"], row["groups"]): row for row in rows}
+    shown = []
+    for scene in TOGETHER:
+        cells = [found[scene, *column] for column in columns]
+        shown.append([scene, *(f"{row['false']:.3f} / {row['true']:.2f}".replace("0.", ".") for row in cells)])
+    return markdown(head, shown)
+
+
 def _covered(rows: list[dict]) -> str:
     names = ("mean", "pair", "pair_over_seeds", "pair_without_seeds")
     head = ["scores", "groups", "mean", "difference", "difference over 5 seeds", "*the same, groups alone*"]
@@ -207,4 +247,5 @@ def _powers(rows: list[dict]) -> str:
     return markdown(head, [[row["groups"], f"{row['effect']:.1f}", *(row[name] for name in names)] for row in rows])
 
 
-SHOWN = {"type_i_error": _errors, "familywise_error": _families, "interval_coverage": _covered, "power": _powers}
+SHOWN = {"type_i_error": _errors, "familywise_error": _families, "combined_error": _combined}
+SHOWN |= {"interval_coverage": _covered, "power": _powers}

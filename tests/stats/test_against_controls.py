@@ -113,3 +113,37 @@ def test_no_false_verdict_in_more_than_alpha_of_studies(test):
         controls = {name: heat * 0 + (shared + rng.normal(size=(12, 4))) / 2**0.5 for name in "xyz"}
         wrong += (against_controls(heat, controls, test=test, alpha=0.1)["verdict"] != "unclear").any()
     assert wrong / 300 <= 0.135
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_a_lead_that_is_smaller_than_the_margin(lower):
+    """One-sided t tests against the margin: the smallest p of the controls, times two and their number, Holm."""
+    rng, groups = np.random.default_rng(5), 24
+    way = -1 if lower else 1
+    heat = pd.DataFrame(rng.normal([0.0, 1.0, 0.02], 0.1, (groups, 3)), columns=list("abc"))
+    controls = {n: pd.DataFrame(rng.normal(level, 0.1, (groups, 3)), columns=list("abc")) for n, level in
+                (("x", 0.0), ("y", -0.5))}  # fmt: skip
+    given = {"margin": 0.1, "lower_is_better": lower}
+    found = against_controls(way * heat, {name: way * wide for name, wide in controls.items()}, **given)
+    expected = []
+    for model in heat:
+        leads = [heat[model] - wide[model] for wide in controls.values()]
+        p = [stats.ttest_1samp(lead.round(12), 0.1, alternative="less").pvalue for lead in leads]
+        rows = found[found["model"] == model]
+        assert rows["p_below"].tolist() == pytest.approx(p)
+        expected.append(min(1, 2 * 2 * min(p)))
+    corrected = multipletests(expected, method="holm")[1]
+    assert found.drop_duplicates("model")["p_no"].tolist() == pytest.approx(corrected.tolist())
+    assert corrected[0] < 0.05 and corrected[1] == 1
+    few = against_controls(heat[:19], {name: wide[:19] for name, wide in controls.items()}, margin=0.1)
+    assert (few["p_no"] == 1).all()  # a few large gains may all be missed
+
+
+def test_a_lead_over_seeds_is_smaller_than_the_margin():
+    rng = np.random.default_rng(6)
+    heat = pd.DataFrame({"a": rng.normal(0.0, 0.1, 30)})
+    over = {("a", "x"): {"low": -0.06, "high": 0.02, "df": 8.0, "p": 0.3}}
+    found = against_controls(heat, {"x": heat * 0}, margin=0.05, over_seeds=over)
+    error = 0.04 / stats.t.ppf(0.975, 8)
+    assert found["p_below"][0] == pytest.approx(stats.t.sf((0.05 + 0.02) / error, 8))
+    assert against_controls(heat, {"x": heat * 0}, margin=0.05, over_seeds={})["p_no"][0] == 1

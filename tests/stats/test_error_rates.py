@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench import coverage, error_rates, many, statistics_bench
+from bench import combined, coverage, error_rates, many, statistics_bench
 from bench.simulation import Setting, bounded, cells, complete, draw, expected, frame, wide
 from heatproof.stats.groups import group_means, seed_group_means
 
@@ -65,6 +65,21 @@ def test_a_family_of_tests_says_something_false_in_one_study_of_twenty(scene):
 def test_a_family_over_seeds_does_so_too():
     setting, draws = Setting(12, controls=FAR, seeds=5), 250
     assert error_rates.sentences(setting, draws, np.random.default_rng(4))["family"] < 0.05 + room(draws)
+
+
+@pytest.mark.parametrize(
+    ("scene", "power"),
+    [
+        ("used, but not the lesion", 0.15),
+        ("used, equal to the control on the lesion", 0.0),
+        ("one model, used, a margin ahead on the lesion", 0.0),
+    ],
+)
+def test_a_combined_sentence_is_false_in_one_study_of_twenty(scene, power):
+    fixed = {"controls": (0.0, 0.0, -1.0), "seeds": 1, "seed": 0.0, "missing_images": 0.0, "missing_cells": 0.0}
+    settings, draws = tuple(Setting(20, effects=of, **fixed) for of in statistics_bench.TOGETHER[scene]), 400
+    found = combined.sentences(settings, statistics_bench.MARGIN, draws, np.random.default_rng(14))
+    assert found["false"] < ALPHA + room(draws) and found["true"] >= power
 
 
 def test_uncorrected_pairs_do_not():

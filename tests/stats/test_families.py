@@ -42,3 +42,19 @@ def test_directions_of_registered_metrics():
 
 def test_variants_are_no_plain_names():
     assert families.plain_names(["srg", "srg_blur", "iou"]) == ["srg", "iou"]
+
+
+@pytest.mark.parametrize(
+    ("family", "metric", "needed"),
+    [
+        ("localization", "iou", True),
+        ("faithfulness", "srg", False),  # what a model uses need not be the true region
+        ("agreement", "iou_methods", False),
+        ("srg", "srg", False),  # a table of the user's own: each metric is a family
+        ("deletion_auc_blur", "deletion_auc_blur", False),
+        ("pointing_game", "pointing_game", True),
+        ("mine", "mine", True),  # nothing is known of it
+    ],
+)
+def test_where_the_true_region_has_to_score_well(family, metric, needed):
+    assert families.judged_by_truth(family, metric) is needed

@@ -78,6 +78,9 @@ def _of_summary(summary: dict, pairs: pd.DataFrame) -> Iterator[tuple[str, str]]
     for family, by_model in summary["separates"].items():
         for model, tells in by_model.items():
             yield f"{family}, {model}: tells the truth from a random map", str(tells)
+    for row in summary.get("combined", []):
+        for family in ("localization", "faithfulness"):
+            yield f"{row['method']}, {row['model']}: {family} in the combined verdict", row[family]["verdict"]
     for method, by_model in summary["refused"].items():
         yield from ((f"{method}, {model}", f"refused: {reason}") for model, reason in by_model.items())
     for family, rows in summary["methods_apart"].items():

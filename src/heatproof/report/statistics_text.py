@@ -3,6 +3,8 @@
 from heatproof.report import words
 from heatproof.report.inputs import Inputs
 from heatproof.report.references import cite
+from heatproof.stats.combined import MEANINGS, QUESTIONS
+from heatproof.stats.compare import LEAST_GROUPS
 
 
 def write(inputs: Inputs, settings: dict) -> str:
@@ -11,12 +13,12 @@ def write(inputs: Inputs, settings: dict) -> str:
     Args:
         settings: section `stats` of the configuration.
     """
-    parts = [_unit(inputs), _tests(inputs, settings), _equivalence(inputs, settings), _seeds(inputs)]
-    return "\n\n".join([*parts, *_claims(inputs)])
+    parts = [_unit(inputs), _tests(inputs, settings), _equivalence(inputs, settings), *_combined(inputs)]
+    return "\n\n".join([*parts, _seeds(inputs), *_claims(inputs)])
 
 
 def _unit(inputs: Inputs) -> str:
-    kind = inputs.summary["groups"]["kind"]
+    kind = _kind(inputs)
     one, many = words.GROUPS[kind]
     averaged = "" if kind == "image" else f" Scores of images were averaged for each {one} first."
     caution = {
@@ -82,6 +84,31 @@ def _equivalence(inputs: Inputs, settings: dict) -> str:
         f"this size would find in {settings.get('power', 0.8):.0%} of cases: a difference that was not shown is not "
         f"taken for none."
     )
+
+
+def _combined(inputs: Inputs) -> list[str]:
+    """The combined verdicts, where the study has any: the rule, and what it found."""
+    rows = inputs.summary.get("combined")
+    if not rows:
+        return []
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        meaning = MEANINGS.get(tuple(row[family]["verdict"] for family in QUESTIONS))
+        found.setdefault(meaning[0] if meaning else "", []).append(f"{row['model']} by {row['method']}")
+    left = found.pop("", [])
+    told = [f"the heatmaps of {words.listed(names)} {meaning}" for meaning, names in found.items()]
+    told += [f"undecided for {words.listed(left)}"] if left else []
+    return [
+        f"Localization and faithfulness were combined model by model. Each is a yes where the heatmaps are better than "
+        f"every control, a no where a one-sided t test{cite(['schuirmann1987'])} shows their lead over the strongest "
+        f"control to be smaller than the margin (from {LEAST_GROUPS} {words.GROUPS[_kind(inputs)][1]} on; Bonferroni "
+        f"over controls, Holm over models), and undecided otherwise. The two share alpha for each method, and are "
+        f"combined only where both are decided. Result: {'; '.join(told)}."
+    ]
+
+
+def _kind(inputs: Inputs) -> str:
+    return inputs.summary["groups"]["kind"]
 
 
 def _seeds(inputs: Inputs) -> str:

@@ -12,6 +12,7 @@ GENERAL = (
     "models",
     "method",
     "overview",
+    "combined",
     "left-out",
     "claims",
     "cue",

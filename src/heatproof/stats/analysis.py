@@ -174,6 +174,7 @@ def _against_controls(
         test=settings["test"],
         level=settings["interval"],
         alpha=settings["alpha"] / 2 if wide.shape[1] > 1 else settings["alpha"],
+        margin=design.margin(metric),
         lower_is_better=(family, metric) in design.lower,
         over_seeds=None if rows is None else _over_seeds(rows, per_seed, settings["interval"]),
     )
@@ -191,7 +192,7 @@ def _over_seeds(rows: pd.DataFrame, controls: pd.DataFrame, level: float) -> dic
         part = part.assign(value=part["value"] - part["value_control"])
         differences = part.pivot(index="group", columns="seed", values="value").dropna().sort_index().to_numpy(float)
         if (test := seed_differences(differences, level)) is not None:
-            found[model, control] = {key: test[key] for key in ("low", "high", "p")}
+            found[model, control] = {key: test[key] for key in ("low", "high", "df", "p")}
     return found
 
 

@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from heatproof.stats import claim_checks
+from heatproof.stats import claim_checks, families
 from heatproof.stats.analysis import Compared
 from heatproof.stats.architectures import MIN_SEEDS
 from heatproof.stats.claim_checks import Asked, undecided
@@ -41,7 +41,6 @@ CHECKS = {
     "differ": claim_checks.differ,
     "outdo": claim_checks.outdo,
 }
-WITHOUT_TRUTH = ("outside_", "inside_", "on_")  # how metrics of localization begin that need no lesion's truth
 
 
 def check(
@@ -110,13 +109,11 @@ def _checked(claim, compared, separated, models, design, unit, why, refused) -> 
     named = [model for model in asked if model in models]
     if reason := _judged_otherwise(claim, design):
         return reason
-    sees = separated.get(claim["family"], {})
-    if blind := [model for model in [*named, *claim["than"]] if sees.get(model) is False]:
-        metric = plain(design.primary[claim["family"]])
-        return undecided(
-            f"{metric} does not tell the truth from a random map on the images of {joined(blind)}",
-            "a metric that does, or more images",
-        )
+    sees, metric = separated.get(claim["family"], {}), design.primary.get(claim["family"], "")
+    blind = [model for model in [*named, *claim["than"]] if sees.get(model) is False]
+    unvalidated = f"{plain(metric)} does not tell the truth from a random map on the images of {joined(blind)}"
+    if blind and families.judged_by_truth(claim["family"], metric):
+        return undecided(unvalidated, "a metric that does, or more images")
     if not design.models:
         return undecided("no model of the study takes part in verdicts", "models that are trained well enough")
     if one is None:
@@ -144,6 +141,8 @@ def _checked(claim, compared, separated, models, design, unit, why, refused) -> 
         found["evidence"] += f"; without {joined(left)}, which cannot be judged"
     if absent := [model for model in [*asked, *claim["than"]] if model not in models]:
         found["evidence"] += f"; without {joined(absent)}, which the study lacks"
+    if blind:
+        found["evidence"] += f"; {unvalidated}"
     if one.cells is None:
         found["change"] += f"; from fewer than {MIN_SEEDS} seeds this is said of these checkpoints"
     return found
@@ -155,7 +154,7 @@ def _judged_otherwise(claim: dict, design: Design) -> dict | None:
     primary = design.primary.get(family)
     if metric is None or primary in (metric, None):
         return None
-    truth = family == "localization" and not metric.startswith(WITHOUT_TRUTH)
+    truth = family == "localization" and not metric.startswith(families.WITHOUT_TRUTH)
     return undecided(
         f"the claim is on {plain(metric)}, and this study judges {family} by {plain(primary)}",
         f"a study judged by {plain(metric)}" + (", on images whose true regions are marked" if truth else ""),

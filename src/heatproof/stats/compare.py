@@ -13,13 +13,14 @@ import pandas as pd
 import pingouin as pg
 from scipy import stats
 
-from heatproof.stats.equivalence import WILCOXON_TO_T, detectable_effect, equivalent_p
+from heatproof.stats.equivalence import WILCOXON_TO_T, below_over_seeds, below_p, detectable_effect, equivalent_p
 from heatproof.stats.paired import DECIMALS, SAME, holm, paired_t, signed_rank, smallest_corrected_p, t_interval
 
 PAIR_COLUMNS = ["a", "b", "groups", "difference", "low", "high", "effect", "cles", "p", "p_corrected", "margin"]
 PAIR_COLUMNS += ["p_equivalent", "detectable"]
 CONTROL_COLUMNS = ["model", "control", "groups", "difference", "low", "high", "effect", "p", "p_corrected"]
-CONTROL_COLUMNS += ["smallest_p", "verdict"]
+CONTROL_COLUMNS += ["smallest_p", "verdict", "p_below", "p_no"]
+LEAST_GROUPS = 20  # from which a t test may say that nothing is gained: fewer often miss all of a few large gains
 UNTESTED = {"low": np.nan, "high": np.nan, "p": 1.0}  # a control without seeds enough to test against their variance
 
 
@@ -164,6 +165,7 @@ def against_controls(
     test: str = "friedman",
     level: float = 0.95,
     alpha: float = 0.05,
+    margin: float = 0.05,
     lower_is_better: bool = False,
     over_seeds: dict[tuple[str, str], dict[str, float]] | None = None,
 ) -> pd.DataFrame:
@@ -178,6 +180,7 @@ def against_controls(
         heat: group means of the heatmaps.
         controls: control -> its group means.
         test: `friedman` for Wilcoxon's signed-rank p, `rm_anova` for that of the paired t test.
+        margin: a lead over a control that would not matter.
         over_seeds: (model, control) -> what `architectures.seed_differences` gives, to stand in for the test of the
             checkpoints.
 
@@ -185,9 +188,13 @@ def against_controls(
         A row for each model and control that share a group: groups, difference (mean of heatmap - control), low, high,
         effect (rank-biserial), p; p_corrected, that of the model, in the rows that it is made from (NaN in the others;
         1 in all where it is made from none); smallest_p, what p_corrected so many groups can reach; verdict: `better`
-        in all rows of a model that is found better, `worse` in those whose p was found, else `unclear`.
+        in all rows of a model that is found better, `worse` in those whose p was found, else `unclear`; p_below
+        (one-sided t test that the lead over this control is smaller than the margin; 1 from fewer than `LEAST_GROUPS`
+        groups) and the model's p_no, that its lead over the strongest control is: the smallest p_below, doubled because
+        it shares alpha with `better`, times the number of controls, Holm over the models.
     """
     rows: dict[str, list[dict]] = {}
+    good = -1 if lower_is_better else 1
     for model in heat.columns:
         for control, wide in controls.items():
             if model not in wide:
@@ -195,20 +202,26 @@ def against_controls(
             differences = (heat[model] - wide[model]).dropna().round(DECIMALS).to_numpy()
             if differences.size:
                 row = {"model": model, "control": control} | _one(differences, test, level)
+                row["p_below"] = below_p(good * differences, margin)
                 if over_seeds is not None:
-                    row |= over_seeds.get((model, control), UNTESTED)
+                    over = over_seeds.get((model, control))
+                    row["p_below"] = below_over_seeds(over, margin, level, good) if over else 1.0
+                    row |= over or UNTESTED
+                if differences.size < LEAST_GROUPS:
+                    row["p_below"] = 1.0
                 rows.setdefault(model, []).append(row)
-    good = -1 if lower_is_better else 1
     judged = [_model_p(of, good) for of in rows.values()]
     corrected = holm([p for p, _, _ in judged]) if judged else []
+    none = holm([min(1.0, 2 * len(of) * min(row["p_below"] for row in of)) for of in rows.values()]) if judged else []
     most = max(map(len, rows.values()), default=0)
-    for of, (_, verdict, made), p in zip(rows.values(), judged, corrected, strict=True):
+    for of, (_, verdict, made), p, p_no in zip(rows.values(), judged, corrected, none, strict=True):
         floor = min(_reachable(of, test if over_seeds is None else "rm_anova") * len(rows), 1.0)
         # a model without a score of some control is not better than every control
         found_all = verdict == "worse" or len(of) == most
         for row, part in zip(of, made, strict=True):
             found = verdict if part and p <= alpha and found_all else "unclear"
-            row.update(p_corrected=float(p) if part or not any(made) else np.nan, smallest_p=floor, verdict=found)
+            shown = float(p) if part or not any(made) else np.nan
+            row.update(p_corrected=shown, smallest_p=floor, verdict=found, p_no=float(p_no))
     return pd.DataFrame([row for of in rows.values() for row in of], columns=CONTROL_COLUMNS)
 
 

@@ -22,7 +22,7 @@ class Design:
         return margins.get(metric, margins["default"])
 
     def seen(self, family: str) -> "Design":
-        """The same without the models on whose images the family's metric does not tell the truth from noise."""
+        """The same without the models that the family gives no verdict on."""
         return replace(self, models=[model for model in self.models if model not in self.blind.get(family, ())])
 
     def is_primary(self, family: str, metric: str) -> bool:

@@ -49,8 +49,23 @@ def equivalent_over_seeds(found: dict[str, float], margin: float, level: float) 
         found: difference, low, high and df.
         level: coverage of the interval.
     """
+    return _within(margin - abs(found["difference"]), found, level)
+
+
+def below_over_seeds(found: dict[str, float], margin: float, level: float, sign: int = 1) -> float:
+    """Test a difference over groups and seeds against a margin, as `below_p` does over groups.
+
+    Args:
+        found: low, high and df, as `architectures.seed_differences` gives them.
+        level: coverage of the interval.
+        sign: -1 where a low score is good, so that the difference is counted the other way.
+    """
+    return _within(margin - sign * (found["low"] + found["high"]) / 2, found, level)
+
+
+def _within(inside: float, found: dict[str, float], level: float) -> float:
+    """One-sided p of how far a difference lies inside a margin, with the error of its interval."""
     error = (found["high"] - found["low"]) / 2 / stats.t.ppf((1 + level) / 2, found["df"])
-    inside = margin - abs(found["difference"])
     return float(stats.t.sf(inside / error, found["df"])) if error > 0 else float(inside <= 0)
 
 

@@ -20,6 +20,20 @@ JUDGED_CONTROLS = {
 }
 COMPARED = ("localization", "faithfulness")  # families whose metrics claim the same and are held against each other
 
+WITHOUT_TRUTH = ("outside_", "inside_", "on_")  # how metrics of localization begin that need no lesion's truth
+
+
+def judged_by_truth(family: str, metric: str) -> bool:
+    """Return whether the true region has to score well: by localization, and by a metric that nothing is known of.
+
+    What a model uses need not be the true region, so that other families are judged whatever the true region scores.
+    """
+    if family in JUDGED_CONTROLS:
+        return family == "localization"
+    found = attributes("score", "metric")
+    names = [name for name in found if metric == name or metric.startswith(f"{name}_")]
+    return not names or found[max(names, key=len)]["module"].endswith(".localization")
+
 
 def better(family: str, metric: str) -> str:
     """`higher`, `lower` or `none` (descriptive), as the metric's registration says.

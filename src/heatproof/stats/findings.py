@@ -27,7 +27,7 @@ from heatproof.stats import claims
 from heatproof.stats.analysis import Compared, compare_one
 from heatproof.stats.claim_checks import CONTRADICTED, SUPPORTED, UNDECIDED, undecided
 from heatproof.stats.design import Design
-from heatproof.stats.gather import separates
+from heatproof.stats.gather import blind, separates
 from heatproof.stats.summary import number
 from heatproof.stats.words import counted, joined, plain, shown
 
@@ -134,7 +134,7 @@ def _part(finding, family, metric, scores, per_seed, models, seeds, design, unit
     design = replace(design, primary={family: metric} if metric else {})
     of = scores[(scores["family"] == family) & (scores["metric"] == metric)]
     found = separates(of, family, metric, design)
-    design = replace(design, blind={family: frozenset(model for model, sees in found.items() if not sees)})
+    design = replace(design, blind={family: blind(found, family, design)})
     named = [model for model in design.models if model in (*finding["models"], *finding["than"])]
     asked = [method for method in finding.get("methods") or design.methods if method in design.methods]
     one, used = over_methods(per_seed, family, metric, named, asked, design)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pandas as pd
 
+from heatproof.stats import families, verdicts
 from heatproof.stats import summary as numbers
-from heatproof.stats import verdicts
 from heatproof.stats.analysis import Compared, compare_models, control_means
 from heatproof.stats.compare import against_controls, wide_table
 from heatproof.stats.design import Design
@@ -15,7 +15,7 @@ from heatproof.stats.mixed import mixed_model
 from heatproof.stats.sensitivity import Worst, sensitivity, worst_compared
 from heatproof.stats.words import expected, plain
 
-TRUTH, NOISE = "truth", "random"  # what a metric must tell apart before a verdict rests on it
+TRUTH, NOISE = "truth", "random"  # what a metric must tell apart to be validated
 
 
 def gather(
@@ -33,8 +33,7 @@ def gather(
         of models by (family, method), of primary metrics; and those again with missing scores as the worst.
     """
     told = {family: separates(scores, family, metric, design) for family, metric in design.primary.items()}
-    blind = {family: frozenset(m for m, sees in found.items() if not sees) for family, found in told.items()}
-    design = replace(design, blind=blind)
+    design = replace(design, blind={family: blind(found, family, design) for family, found in told.items()})
     omnibus, pairs, tested = [], [], {}
     for one in compare_models(scores, per_seed, design):
         names = {"family": one.family, "metric": one.metric, "factor": "model", "within": one.method}
@@ -101,6 +100,7 @@ def _parts(
             "metric": metric,
             "called": plain(metric),
             "lower_is_better": (family, metric) in design.lower,
+            "margin": design.margin(metric),
             "methods": numbers.model_means(metrics, family, metric),
             "intervals": numbers.model_intervals(metrics, family, metric),
         }
@@ -138,6 +138,16 @@ def separates(scores: pd.DataFrame, family: str, metric: str, design: Design) ->
     )
     # groups too few to tell anything say nothing of the metric
     return verdicts.separates(rows[rows["smallest_p"] <= design.settings["alpha"]])
+
+
+def blind(sees: dict[str, bool], family: str, design: Design) -> frozenset[str]:
+    """Return the models that a family gives no verdict on: its metric should rank the true region first, and does not.
+
+    Args:
+        sees: as `separates` gives it.
+    """
+    needed = families.judged_by_truth(family, design.primary.get(family, ""))
+    return frozenset(model for model, found in sees.items() if needed and not found)
 
 
 def _methods_apart(pairs: pd.DataFrame, family: str, metric: str, design: Design) -> list[dict]:

@@ -1,5 +1,6 @@
 """The answer to "may anyone believe the heatmaps?" in two or three sentences."""
 
+from heatproof.stats.combined import decided_sentences, open_sentence, other_sentences
 from heatproof.stats.differences import verdict
 from heatproof.stats.general import groups_sentence, judged, left_out_sentence, measure, thresholds
 from heatproof.stats.overview import lead, other_methods, too_few
@@ -13,8 +14,9 @@ def headline(summary: dict) -> list[str]:
 
 
 def answer(summary: dict) -> list[dict[str, str]]:
-    """The answer of the first method: who beats the controls, whether models differ; the other methods in a line or
-    two; then who is left out, and what a split that ignores patients does to all of it.
+    """The answer of the first method: what its heatmaps show, model by model, where both questions are decided; who
+    beats the controls, whether models differ; the other methods in a line or two; then who is left out, and what a
+    split that ignores patients does to all of it.
 
     Returns:
         Rows of text and `evidence`, the place of a report that bears it out.
@@ -30,13 +32,20 @@ def answer(summary: dict) -> list[dict[str, str]]:
         return [{"text": text, "evidence": "models"}]
     method = lead(summary)
     rows, family = _answer(summary, method)
+    if summary.get("combined"):
+        rows = [*_together(decided_sentences(summary)), *rows, *_together([open_sentence(summary)])]
     if len(summary["methods"]) > 1:
         rows = [row | {"text": f"{method}: {row['text']}"} for row in rows]
+        rows += _together(other_sentences(summary) if summary.get("combined") else [])
         rows += [{"text": text, "evidence": "overview"} for text in (other_methods(summary, family) if family else [])]
     rows += [{"text": text, "evidence": "models"} for text in [left_out_sentence(summary)] if text]
     if summary["groups"]["kind"] == "image" or summary["groups"].get("split_by") == "random":
         rows.append({"text": groups_sentence(summary), "evidence": "data"})
     return rows
+
+
+def _together(texts: list[str | None]) -> list[dict[str, str]]:
+    return [{"text": text, "evidence": "combined"} for text in texts if text]
 
 
 def in_short(summary: dict) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from heatproof.stats import families
 from heatproof.stats.differences import tests, verdict
 from heatproof.stats.general import (
     groups_sentence,
@@ -34,8 +35,8 @@ WIDE_CEILING = 0.05  # difference between the ceilings of two grids from which a
 
 
 def verdicts(summary: dict, family: str, method: str) -> dict[str, list[str]]:
-    """Models by their result: `better` than all controls, `worse` than any of them, `unclear`, or `blind` where the
-    metric does not tell the truth from a random map, so that there is no verdict."""
+    """Models by their result: `better` than all controls, `worse` than any of them, `unclear`, or `blind` where a
+    metric that needs to does not tell the truth from a random map, so that there is no verdict."""
     results: dict[str, list[str]] = {"better": [], "worse": [], "unclear": [], "blind": []}
     for model, word in summary["verdicts"].get(family, {}).get(method, {}).items():
         results[word].append(model)
@@ -43,9 +44,25 @@ def verdicts(summary: dict, family: str, method: str) -> dict[str, list[str]]:
     return results | {"blind": [model for model in blind(summary, family) if model in scored]}
 
 
-def blind(summary: dict, family: str) -> list[str]:
+def unvalidated(summary: dict, family: str) -> list[str]:
     """The models on whose images the primary metric does not tell the truth from a random map."""
     return [model for model in judged(summary) if summary["separates"].get(family, {}).get(model) is False]
+
+
+def blind(summary: dict, family: str) -> list[str]:
+    """Those of them that have no verdict: where the metric has to rank the true region first."""
+    needed = families.judged_by_truth(family, summary["primary"][family]["metric"])
+    return unvalidated(summary, family) if needed else []
+
+
+def unvalidated_sentence(summary: dict, family: str, models: Sequence[str]) -> str:
+    """That a verdict stands although the metric does not rank the true region first, and what that may mean."""
+    metric = plain(summary["primary"][family]["metric"])
+    return (
+        f"{metric[0].upper()}{metric[1:]} cannot be validated on the images of {joined(list(models))}: it does not "
+        f"rank the true region above a random map. Either the metric fails there, or the "
+        f"{'model uses' if len(models) == 1 else 'models use'} something else than the marked region."
+    )
 
 
 def values(summary: dict, family: str, method: str) -> dict[str, float]:
@@ -81,10 +98,7 @@ def no_truth(summary: dict, family: str, models: str = "") -> str:
         plain(summary["primary"][family]["metric"]),
         f" on the images of {models}" if models else " on this data",
     )
-    text = f"{metric[0].upper()}{metric[1:]} does not tell the true region from a random map{of}: {NO_VERDICT}."
-    if family != "localization":
-        text += " Either the metric fails here, or the models use something else than the marked region."
-    return text
+    return f"{metric[0].upper()}{metric[1:]} does not tell the true region from a random map{of}: {NO_VERDICT}."
 
 
 def against_controls(summary: dict, family: str, method: str, numbers: bool = True) -> list[str]:
@@ -117,6 +131,9 @@ def against_controls(summary: dict, family: str, method: str, numbers: bool = Tr
             texts.append(f"There are too few {unit(summary)} for these tests to find anything.")
     if found["blind"]:
         texts.append(no_truth(summary, family, joined(found["blind"])))
+    scored = [model for model in unvalidated(summary, family) if model in values(summary, family, method)]
+    if numbers and scored and not found["blind"]:
+        texts.append(unvalidated_sentence(summary, family, scored))
     return texts
 
 

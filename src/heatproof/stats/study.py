@@ -11,6 +11,7 @@ from heatproof.stats import cases, claims, classification, families, findings, m
 from heatproof.stats import summary as numbers
 from heatproof.stats.accuracy_relation import accuracy_and
 from heatproof.stats.agreement import by_family
+from heatproof.stats.combined import combined
 from heatproof.stats.comparison import RANDOM, comparison_numbers, comparison_table
 from heatproof.stats.competence import judge as judge_checkpoint
 from heatproof.stats.cue import cue_table
@@ -229,6 +230,7 @@ def evaluate(
             unit=unit(summary),
         )
     summary["overview"], summary["lead"] = overview(summary), lead(summary)
+    summary["combined"] = combined(summary)
     if summary["comparison"]:
         summary["comparison"]["sentence"] = comparison_sentence(summary)
     summary["seeds"]["sentence"] = seeds_sentence(summary)

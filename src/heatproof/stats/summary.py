@@ -136,6 +136,10 @@ def key_numbers(summary: dict) -> dict:
         family: {method: found["different"] for method, found in methods.items()}
         for family, methods in summary["pairs"].items()
     }
+    together: dict = {}
+    for row in summary.get("combined", []):
+        words = f"localization {row['localization']['verdict']}, faithfulness {row['faithfulness']['verdict']}"
+        together.setdefault(row["method"], {})[row["model"]] = words
     return {
         "balanced_accuracy": {
             model: None if row["balanced_accuracy"] is None else round(row["balanced_accuracy"], 4)
@@ -144,5 +148,6 @@ def key_numbers(summary: dict) -> dict:
         "score": scores,
         "models_that_beat_the_controls": better,
         "pairs_told_apart": apart,
+        "combined": together,
         "claims": {row["name"]: row["verdict"] for row in summary["claims"]},
     }

@@ -75,7 +75,8 @@ def within_seeds(pairs: pd.DataFrame, spread: dict[str, float]) -> pd.DataFrame:
 
 
 def separates(truth: pd.DataFrame) -> dict[str, bool]:
-    """Model -> whether the metric tells the truth from a random map on its images: without that, no verdict.
+    """Model -> whether the metric tells the truth from a random map on its images: without that, no verdict on
+    localization, and a remark on what else is judged.
 
     Args:
         truth: rows as `against_controls` gives them of the truth in the place of a heatmap; none where it is not
