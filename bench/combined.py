@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from bench import many
 from bench.error_rates import ALPHA, LEVEL, NAMES, beside_controls
@@ -54,16 +55,16 @@ def decide(tables: np.ndarray, margin: float, test: str = "friedman") -> np.ndar
     share = ALPHA / 2 if models > 1 else ALPHA
     yes = (beside_controls(beside, p, share) > 0).all(2)
     flat = beside.transpose(1, 0, 2, 3).reshape(groups, -1)
-    below = _below(flat, margin).reshape(draws, models, number) if groups >= LEAST_GROUPS else np.ones_like(p)
+    below = below_margin(flat, margin).reshape(draws, models, number) if groups >= LEAST_GROUPS else np.ones_like(p)
     no = many.holm_rows(np.minimum(1, 2 * number * below.min(2))) <= share
     return np.where(yes, 1, np.where(no, -1, 0))
 
 
-def _below(differences: np.ndarray, margin: float) -> np.ndarray:
+def below_margin(differences: np.ndarray, margin: float) -> np.ndarray:
     """`equivalence.below_p` of each column of differences [groups, tests]."""
     groups, mean = len(differences), differences.mean(0)
     error = differences.std(0, ddof=1) / np.sqrt(groups)
-    p = many.stats.t.sf((margin - mean) / error, groups - 1)
+    p = stats.t.sf((margin - mean) / error, groups - 1)
     np.testing.assert_allclose(p[0], below_p(differences[:, 0], margin))
     return p
 

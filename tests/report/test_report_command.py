@@ -86,6 +86,10 @@ def test_first_screen_holds_question_answer_doubt_and_figure(made, report):
     assert "alpha_net and beta_net find the marked region better than" in text
     assert "gamma_net is left out" in text
     assert "speak of these checkpoints, not of architectures" in text
+    assert "Undecided: whether the heatmaps of alpha_net and beta_net mark the lesion" in text  # six patients are few
+    rows = table(source, "Yes: significantly better than every control.")
+    assert [row[:2] for row in rows[1:]] == [["gradcam", "alpha_net"], ["gradcam", "beta_net"]]
+    assert all(row[-1] == "undecided" for row in rows[1:]) and 'href="#combined"' in header
     assert header.count("<svg") == 1 and "Relevance rank accuracy of gradcam: alpha_net 0.7" in header
 
 

@@ -62,9 +62,11 @@ def test_what_two_decided_answers_mean(answers, says):
 def test_nothing_is_combined_where_one_answer_is_undecided(other):
     found = summary({("a", "cam"): (UNDECIDED, other), ("b", "cam"): (other, UNDECIDED)})
     assert decided_sentences(found) == [] and [row["text"] for row in found["combined"]] == [None, None]
-    both = other == UNDECIDED
-    told = "localization and faithfulness are undecided for a and b" if both else "localization is undecided for a; "
-    assert told in open_sentence(found)
+    assert open_sentence(found) == (
+        "Undecided: whether the heatmaps of a and b mark the lesion, and whether they show what the model uses."
+        if other == UNDECIDED
+        else "Undecided: whether the heatmaps of a mark the lesion; whether the heatmaps of b show what the model uses."
+    )
 
 
 def test_the_first_method_leads_and_the_others_are_summed_up():

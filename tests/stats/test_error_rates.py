@@ -9,6 +9,7 @@ import pytest
 
 from bench import combined, coverage, error_rates, many, statistics_bench
 from bench.simulation import Setting, bounded, cells, complete, draw, expected, frame, wide
+from heatproof.stats.compare import LEAST_GROUPS
 from heatproof.stats.groups import group_means, seed_group_means
 
 ALPHA = 0.05
@@ -80,6 +81,15 @@ def test_a_combined_sentence_is_false_in_one_study_of_twenty(scene, power):
     settings, draws = tuple(Setting(20, effects=of, **fixed) for of in statistics_bench.TOGETHER[scene]), 400
     found = combined.sentences(settings, statistics_bench.MARGIN, draws, np.random.default_rng(14))
     assert found["false"] < ALPHA + room(draws) and found["true"] >= power
+
+
+@pytest.mark.parametrize(("groups", "least", "most"), [(10, 0.12, 0.2), (LEAST_GROUPS, 0.0, 0.04)])
+def test_few_groups_miss_all_of_a_few_hits(groups, least, most):
+    """Why *no* needs groups: .9 in one of six and 0 in the others, a margin of .05 ahead of six controls of .1."""
+    rng, draws = np.random.default_rng(15), 4000
+    heat = 0.9 * (rng.random((groups, draws)) < 0.15 / 0.9)
+    p = combined.below_margin(heat - rng.normal(0.1, 0.005, (groups, draws)), 0.05)
+    assert least <= np.mean(2 * 6 * p <= ALPHA) <= most
 
 
 def test_uncorrected_pairs_do_not():

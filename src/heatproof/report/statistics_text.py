@@ -95,9 +95,9 @@ def _combined(inputs: Inputs) -> list[str]:
     for row in rows:
         meaning = MEANINGS.get(tuple(row[family]["verdict"] for family in QUESTIONS))
         found.setdefault(meaning[0] if meaning else "", []).append(f"{row['model']} by {row['method']}")
-    left = found.pop("", [])
+    left = len(found.pop("", []))
     told = [f"the heatmaps of {words.listed(names)} {meaning}" for meaning, names in found.items()]
-    told += [f"undecided for {words.listed(left)}"] if left else []
+    told += [f"undecided for {left} of {words.count(len(rows), 'pair')} of a model and a method"] if left else []
     return [
         f"Localization and faithfulness were combined model by model. Each is a yes where the heatmaps are better than "
         f"every control, a no where a one-sided t test{cite(['schuirmann1987'])} shows their lead over the strongest "

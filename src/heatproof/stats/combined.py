@@ -18,6 +18,7 @@ from heatproof.stats.words import control_name, joined
 
 YES, NO, UNDECIDED = "yes", "no", "undecided"
 LOCALIZATION, FAITHFULNESS = QUESTIONS = ("localization", "faithfulness")
+DOES = {LOCALIZATION: "mark the lesion", FAITHFULNESS: "show what the model uses"}
 MEANINGS = {  # (localization, faithfulness) -> what the heatmaps do, and how that shows; {0} and {1} are controls
     (YES, YES): ("show what the model uses, and that is the marked lesion", ""),
     (NO, YES): (
@@ -135,13 +136,11 @@ def other_sentences(summary: dict) -> list[str]:
 
 
 def open_sentence(summary: dict) -> str | None:
-    """Return which models the lead method leaves open, and what is undecided; None where it decides all."""
+    """Return what the lead method leaves open, of which models; None where it decides all."""
     parts: dict[str, list[str]] = {}
     for row in summary["combined"]:
         if row["method"] == summary["lead"] and not row["text"]:
-            lacking = [family for family in QUESTIONS if row[family]["verdict"] == UNDECIDED]
-            parts.setdefault(f"{joined(lacking)} {'is' if len(lacking) == 1 else 'are'}", []).append(row["model"])
-    if not parts:
-        return None
-    told = "; ".join(f"{lacking} undecided for {joined(models)}" for lacking, models in parts.items())
-    return f"Whether heatmaps show what the model uses and whether that is the marked lesion is open: {told}."
+            lacking = [does for family, does in DOES.items() if row[family]["verdict"] == UNDECIDED]
+            parts.setdefault(", and whether they ".join(lacking), []).append(row["model"])
+    told = [f"whether the heatmaps of {joined(models)} {does}" for does, models in parts.items()]
+    return f"Undecided: {'; '.join(told)}." if told else None
