@@ -64,9 +64,10 @@ def test_it_changes_with_the_bytes_in_an_archive():
     assert pack(b"one") == pack(b"one") != pack(b"two")
 
 
-def test_it_changes_with_a_table_and_its_images():
+@pytest.mark.parametrize("separator", [b",", b";"])
+def test_it_changes_with_a_table_and_its_images(separator):
     write("t/1.png", "t/2.png")
-    write("t/t.csv", content=b"path,label\n1.png,a\n2.png,b\n")
+    write("t/t.csv", content=b"path,label\n1.png,a\n2.png,b\n".replace(b",", separator))
     options = {"kind": "table", "source": "t/t.csv"}
     before = found(**options)
     write("t/2.png", content=b"longer")

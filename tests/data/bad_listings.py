@@ -1,5 +1,6 @@
 """Class folders, tables and lists of contents that are wrong; {at} stands for the source."""
 
+import gzip
 from functools import partial
 from pathlib import Path
 
@@ -83,22 +84,34 @@ TABLES = {
         "{at}: cannot be read (No such file or directory); set data.source to the path of a CSV",
     ),
     "without a column": (
-        tabled("path,Label\na,b\n", patient="who"),
-        "{at}: no column label, who; columns there: path, Label",
+        tabled("path,Labels\na,b\n", patient="who"),
+        "{at}: no column label, who; columns there: path, Labels",
     ),
     "empty table": (tabled(b""), "{at}: no column path, label; columns there: none"),
-    "not UTF-8": (tabled(ROWS.encode() + b"\xe9.png,1,\n"), "{at}: not UTF-8 (byte 61 is 0xe9); save it as UTF-8"),
-    "UTF-16": (tabled(ROWS.encode("utf-16")), "{at}: not UTF-8 (byte 0 is 0xff); save it as UTF-8"),
-    "semicolons": (tabled(ROWS.replace(",", ";")), "{at}: separated by semicolons; save it with commas"),
-    "tabs": (tabled(ROWS.replace(",", "\t")), "{at}: separated by tabs; save it with commas"),
-    "open quote": (tabled(ROWS + '"x'), "{at}: line 4: not a CSV (unexpected end of data); mend it"),
+    "not UTF-8": (
+        tabled(ROWS.encode() + b"\xe9.png,1,\n"),
+        "{at}: not UTF-8 (byte 61 is 0xe9); save it as UTF-8 (in Excel: CSV UTF-8)",
+    ),
+    "a workbook": (
+        tabled(b"PK\x03\x04"),
+        "{at}: an Excel workbook or another archive; save the sheet as CSV UTF-8",
+    ),
+    "half a gzip": (
+        tabled(gzip.compress(ROWS.encode())[:-4]),
+        "{at}: damaged gzip file (Compressed file ended before the end-of-stream marker was reached); get it again",
+    ),
+    "a formula that failed": (
+        tabled(ROWS.replace(",1,", ",#REF!,")),
+        "{at}: line 3: label is #REF!; correct the formula and export it again",
+    ),
+    "open quote": (tabled(ROWS + '"x'), "{at}: line 4: not a CSV (unexpected end of data); correct it"),
     "two columns of one name": (
         tabled("path,label,label\n"),
-        "{at}: two columns called label; rename one of them",
+        "{at}: two columns are called label; rename one of them",
     ),
     "rows of other lengths": (
-        tabled(ROWS + "a,0\n" + "b,0,,\n"),
-        "{at}: not 3 cells as in the header: line 4, line 5; mend them",
+        tabled(ROWS + "a\n" + "b,0,,0\n"),
+        "{at}: not 3 cells as in the header: line 4, line 5; correct them",
     ),
     "empty label": (tabled(ROWS + "a.png, ,\nb.png,,\n"), "{at}: no label: line 4, line 5; fill the cells"),
     "empty path": (tabled(ROWS + ",1,\n"), "{at}: no path: line 4; fill the cells"),

@@ -1,5 +1,6 @@
-"""Names of files: how heatproof shows and compares them, and how it speaks of several."""
+"""Names of files and columns: how heatproof shows and compares them, and how it speaks of several."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -46,6 +47,15 @@ def clean(name: str) -> str:
         return name
     shown = "".join(_escaped(c) if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in name)
     return unicodedata.normalize("NFC", shown)
+
+
+def bare(name: str) -> str:
+    """Reduce a name to lower-case letters and digits, so that spellings of one name are equal.
+
+    >>> bare("Image ID") == bare("image_id"), bare("Max-Sensitivity") == bare("max_sensitivity")
+    (True, True)
+    """
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name)).casefold()
 
 
 def _escaped(character: str) -> str:

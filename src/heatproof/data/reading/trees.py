@@ -1,6 +1,5 @@
 """The files of a source by name, whatever holds them: a zip or tar archive, or a folder."""
 
-import csv
 import hashlib
 import os
 import stat
@@ -11,6 +10,7 @@ from pathlib import Path
 from heatproof.data.reading.archives import archive_facts, open_archive
 from heatproof.data.reading.members import LARGEST, Opened
 from heatproof.data.reading.names import NamedError, clean, is_junk, list_error, reason
+from heatproof.data.reading.rows import read_sheet
 from heatproof.errors import InputError
 
 
@@ -134,13 +134,11 @@ def _table_fingerprint(source: Path) -> str:
         content = source.read_bytes()
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error.strerror}); set data.source to the path of a CSV") from None
-    facts = set()
-    for line in content.decode("utf-8-sig", "replace").splitlines():
-        try:
-            cells = next(csv.reader([line]), [])
-        except csv.Error:
-            continue
-        facts.update(_fact(source.parent / cell, cell) for cell in cells if cell)
+    try:
+        columns = read_sheet(content, str(source), ()).columns
+    except InputError:  # which the data job reports
+        columns = {}
+    facts = {_fact(source.parent / cell, cell) for cells in columns.values() for cell in set(cells) if cell}
     return _digest((hashlib.sha256(content).hexdigest(), sorted(facts - {()})))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from heatproof.data.reading.decode import open_image
 from heatproof.data.reading.names import clean, listed
+from heatproof.data.reading.numbers import parse_numbers
 from heatproof.data.reading.rows import read_rows
 from heatproof.errors import InputError
 
@@ -104,7 +105,7 @@ def _finite(values: np.ndarray, where: str) -> np.ndarray:
 def parse_box(cells: Iterable[str]) -> Box | None:
     """A box from four texts; None if they are not four finite numbers."""
     try:
-        box = Box(*(float(cell) for cell in cells))
+        box = Box(*parse_numbers(list(cells)))
     except (TypeError, ValueError):
         return None
     return box if all(map(math.isfinite, box)) else None
