@@ -33,7 +33,7 @@ FILES = {"regions": "data", "audit": "data", "ensemble": "train"}  # rules that 
 FOLDERS = {".".join(("heatproof", *path.parent.relative_to(PACKAGE).parts)) for path in PACKAGE.rglob("__init__.py")}
 BY_HAND = {
     "audit": {"heatproof.data.reading.decode", "heatproof.data.reading.images", "heatproof.data.reading.trees"},
-    "stats": {"heatproof.stats.external"},
+    "stats": {"heatproof.stats.external", "heatproof.stats.score_table"},
 }
 COMMON = (ROOT / "rules/common.smk").read_text()
 SOURCES = ast.literal_eval(re.search(r"^SOURCE_MODULES = ({.*?^})", COMMON, re.M | re.S)[1])

@@ -255,14 +255,14 @@ def test_a_parquet_table_runs_nothing(tmp_path, bad, marker):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from heatproof.stats.external import read
+    from heatproof.stats.score_table import read
 
     told = {"ARROW:extension:name": "arrow.py_extension_type", "ARROW:extension:metadata": pickle.dumps(bad)}
     text = [pa.field(name, pa.string()) for name in ("image_id", "model")]
     schema = pa.schema([*text, pa.field("value", pa.float64(), metadata=told)])
     table = pa.table({"image_id": ["=1+1", "<script>"], "model": ["@a", "@a"], "value": [1.0, 2.0]}, schema=schema)
     pq.write_table(table, tmp_path / "scores.parquet")
-    found = read(tmp_path / "scores.parquet", None)
+    found = read(tmp_path / "scores.parquet", None).scores
     assert set(found["image_id"]) == {"=1+1", "<script>"} and not marker.exists()
 
 

@@ -7,6 +7,8 @@ from pydantic import Field
 from heatproof.registry import families, metrics_of
 from heatproof.schema_base import Distinct, Positive, Section, one_of
 
+Baseline = Literal["mean", "zero", "blur", "imputation"]
+
 
 def _metric(family: str) -> Any:
     """A metric of the family of which one end is better."""
@@ -44,7 +46,7 @@ class Infidelity(Section):
 class Faithfulness(Section):
     images: Positive = 30
     steps: Annotated[int, Field(ge=2)] = 8
-    baselines: Annotated[list[Literal["mean", "zero", "blur", "imputation"]], Field(min_length=1), Distinct] = ["mean"]
+    baselines: Annotated[list[Baseline], Field(min_length=1), Distinct] = ["mean"]
     batch_size: Positive = 64
     road: Road | None = None
     naopc: Naopc | None = None

@@ -1,5 +1,6 @@
 """`heatproof stats FILE` as a user calls it, on a table that another tool wrote."""
 
+import gzip
 import json
 from itertools import combinations
 from pathlib import Path
@@ -13,7 +14,8 @@ from statsmodels.stats.multitest import multipletests
 
 from heatproof.cli import main
 from heatproof.stats.architectures import seed_differences
-from heatproof.stats.external import TOLD
+from heatproof.stats.external import TABLES
+from heatproof.stats.score_table import read
 
 LEVELS = {"a": 0.5, "b": 0.45, "c": 0.3}
 
@@ -38,7 +40,7 @@ def told(capsys, *arguments):
     assert main(["stats", *arguments]) == 0
     out = capsys.readouterr().out
     folder = out.splitlines()[-1].removeprefix("Tables: ")
-    tables = {name: pd.read_csv(f"{folder}/{name}.csv") for name in TOLD}
+    tables = {name: pd.read_csv(f"{folder}/{name}.csv") for name in TABLES}
     return out, tables, json.loads(Path(folder, "summary.json").read_text())
 
 
@@ -76,8 +78,17 @@ def test_values_are_those_of_direct_calls(capsys, name):
 
 
 def test_four_columns_are_enough(capsys):
+    """Or a column for each model; then the direction of the scores has to be stated."""
     frame = table().query("method == 'gradcam'")[["image_id", "group", "model", "value"]]
-    out, tables, summary = told(capsys, write(frame))
+    line = refused(capsys, write(frame))
+    assert "metric score: not known whether a higher or a lower value is better; add --higher score or --lower" in line
+    write(frame.pivot(index=["image_id", "group"], columns="model", values="value").reset_index(), "wide.csv")
+    line = refused(capsys, "wide.csv")
+    assert "no column model, value; columns there: image_id, group, a, b, c; if each model has a column" in line
+    assert "--wide model COLUMN COLUMN" in line
+    wide = ["wide.csv", "--higher", "score", "--wide", "model", "a", "b"]
+    assert "no column d" in refused(capsys, *wide, "d")
+    out, tables, summary = told(capsys, *wide, "c")
     assert summary["methods"] == ["heatmap"] and list(summary["primary"]) == ["score"]
     assert "There is no control to hold these heatmaps against." in out and "The models differ: " in out
     assert len(tables["pairs"]) == 3 and tables["controls"].empty
@@ -109,17 +120,42 @@ def test_options_reach_the_tests(capsys):
     )
 
 
-@pytest.mark.parametrize(("options", "words"), [([], "worse"), (["--lower", "gap"], "better")])
-def test_metrics_of_which_a_low_value_is_good(capsys, options, words):
+@pytest.mark.parametrize(("option", "words"), [("--higher", "worse"), ("--lower", "better")])
+def test_the_user_states_which_values_of_a_metric_are_good(capsys, option, words):
     frame = table(levels=dict.fromkeys("ab", 0.0), controls={"random": 0.5, "center": 0.6}, groups=15)
-    _, _, summary = told(capsys, write(frame.assign(metric="gap")), *options)
-    assert summary["verdicts"]["gap"]["gradcam"] == dict.fromkeys("ab", words)
-    assert summary["primary"]["gap"]["lower_is_better"] == bool(options)
+    _, _, summary = told(capsys, write(frame.assign(metric="My gap")), option, "my_gap")
+    assert summary["verdicts"]["My gap"]["gradcam"] == dict.fromkeys("ab", words)
+    assert summary["primary"]["My gap"]["lower_is_better"] == (option == "--lower")
 
 
-def test_heatproofs_own_metrics_know_their_direction(capsys):
-    _, _, summary = told(capsys, write(table().assign(metric="deletion_auc")))
-    assert summary["primary"]["deletion_auc"]["lower_is_better"]
+def test_metrics_of_other_tools_have_their_direction(capsys):
+    """One that is stated against the name is shown; one that only describes is not tested."""
+    names = ["Deletion AUC", "DropInConfidence", "Top-K Intersection", "Insertion", "sparseness"]
+    frame = pd.concat([table(levels={"a": 0.5}, groups=6).assign(metric=name) for name in names])
+    out, _, summary = told(capsys, write(frame), "--lower", "insertion")
+    assert {name: found["lower_is_better"] for name, found in summary["primary"].items()} == {
+        "deletion_auc": True,
+        "DropInConfidence": True,
+        "Top-K Intersection": False,
+        "insertion_auc": True,
+    }
+    assert "Metrics under heatproof's names: Deletion AUC is deletion_auc, Insertion is insertion_auc." in out
+    assert "A low insertion_auc counts as good, as --lower says; by its name the opposite holds." in out
+    assert "Described in metrics.csv and not tested, as no value is better: sparseness." in out
+
+
+@pytest.mark.parametrize(
+    ("metric", "options", "parts"),
+    [
+        ("My gap", [], ["metric 'My gap': not known whether", "add --higher 'My gap' or --lower 'My gap'"]),
+        ("ROAD", [], ["add --higher ROAD or --lower ROAD; ROAD is LeRF", "pytorch-grad-cam (higher is better)"]),
+        ("entropy", [], ["metric entropy: describes heatmaps, no value is better", "--higher METRIC"]),
+        ("gap", ["--lower", "gap", "--higher", "gap"], ["gap: --lower and --higher name it; keep one"]),
+    ],
+)
+def test_a_direction_is_never_guessed(capsys, metric, options, parts):
+    line = refused(capsys, write(table(groups=6).assign(metric=metric)), *options)
+    assert all(part in line for part in parts), line
 
 
 def test_controls_of_the_users_own(capsys):
@@ -149,13 +185,62 @@ def test_missing_scores_are_counted_with_and_without_a_reason(capsys):
     assert "Counting the 2 scores without a value as the worst" in out
 
 
-def test_names_stay_as_they_are_written(capsys):
-    """01 and 1 are two patients; hits may be true and false."""
-    frame = table(levels={"1": 0.5, "01": 0.4}, groups=10)
-    frame["group"] = frame["group"].str[1:].map(lambda name: name if int(name) % 2 else str(int(name) + 1))
+def test_one_patient_written_in_several_ways_is_one(capsys):
+    """Models keep their names: 01 is not 1. Hits may be true and false."""
+    frame = table(levels={"1": 0.5, "01": 0.4}, groups=10, images=3)
     frame["value"] = frame["value"] > 0.3
-    _, _, summary = told(capsys, write(frame))
-    assert summary["groups_test"] == 10 and set(summary["models"]) == {"1", "01"}
+    plain = told(capsys, write(frame), "--out", "plain")
+    ways = [str, "{:.1f}".format, "{:02d}".format, " {} ".format]
+    number, image = frame["group"].str[1:].astype(int), frame["image_id"].str[-1].astype(int)
+    frame["group"] = [ways[(n + i) % 4](n) if n else "Pp"[i % 2] for n, i in zip(number, image, strict=True)]
+    found = told(capsys, write(frame), "--out", "spelt")
+    assert set(found[2]["models"]) == {"1", "01"} and found[2]["groups_test"] == 10
+    pd.testing.assert_frame_equal(found[1]["pairs"], plain[1]["pairs"])
+    assert "Groups whose names differ only in spelling are one: 01 = 1 = 1.0, " in found[0]
+
+
+EXCEL = {
+    "in German, with blank columns": lambda t: (
+        t.assign(value=t["value"].map("{:.17g}".format).str.replace(".", ","), blank="", empty="")
+        .rename(columns={"image_id": "Image ID", "value": " Value ", "blank": "", "empty": " "})
+        .to_csv(index=False, sep=";")
+        .replace(";\n", ";;;\n")
+        .encode("utf-8-sig")
+    ),
+    "tabs, UTF-16": lambda t: t.to_csv(index=False, sep="\t").encode("utf-16"),
+    "gzip": lambda t: gzip.compress(t.to_csv(index=False).encode()),
+    "not available": lambda t: t.to_csv(index=False, na_rep="#N/A").encode(),
+}
+
+
+@pytest.mark.parametrize("way", EXCEL)
+def test_tables_of_spreadsheets_are_read_alike(way):
+    frame = with_gaps(table(images=2, seeds=2))
+    frame.to_csv("plain.csv", index=False)
+    Path("other").write_bytes(EXCEL[way](frame))
+    pd.testing.assert_frame_equal(read(Path("other"), "group").scores, read(Path("plain.csv"), "group").scores)
+
+
+@pytest.mark.parametrize("kind", ["model", "method", "metric"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_wide_tables(kind, suffix):
+    frame = with_gaps(pd.concat([table(), table().assign(metric="srg")]))
+    long, columns = read(Path(write(frame)), "group").scores, sorted(set(frame[kind]))
+    rows = [name for name in frame if name not in (kind, "value")]
+    wide = frame.pivot(index=rows, columns=kind, values="value").reset_index()
+    found = read(Path(write(wide, f"wide.{suffix}")), "group", [kind, *columns]).scores
+    pd.testing.assert_frame_equal(found, long)
+
+
+def test_columns_of_wide_tables_that_cannot_be(capsys):
+    write(table())
+    assert "--wide a: give model, method, metric and the columns" in refused(capsys, "scores.csv", "--wide", "a")
+    assert "a column model and --wide model" in refused(capsys, "scores.csv", "--wide", "model", "seed")
+
+
+def test_two_names_of_one_metric_are_one_score(capsys):
+    frame = pd.concat([table(groups=6).assign(metric=name) for name in ("Deletion", "deletion auc")])
+    assert "metric deletion_auc under heatproof's names; keep one" in refused(capsys, write(frame))
 
 
 def test_seeds_that_are_not_as_many_for_each_model(capsys):
@@ -168,20 +253,20 @@ def test_seeds_that_are_not_as_many_for_each_model(capsys):
 
 
 BAD = {
-    "no column": (lambda t: t.drop(columns="value"), ["no column value", "there are image_id, group, model"]),
+    "no column": (lambda t: t.drop(columns="value"), ["no column value", "columns there: image_id, group, model"]),
     "several": (lambda t: t.drop(columns=["model", "image_id"]), ["no column image_id, model"]),
     "no group": (lambda t: t.drop(columns="group"), ["no column group", "--group", "--independent"]),
     "empty": (lambda t: t[:0], ["no rows"]),
     "text": (
         lambda t: t.assign(value=["much", *t["value"][1:].astype(str)]),
-        ["value holds 'much'", "a number below 1e+100"],
+        ["value holds 'much'; it must be a number"],
     ),
-    "infinite": (lambda t: t.assign(value=[np.inf, *t["value"][1:]]), ["value holds 'inf'", "a number below 1e+100"]),
-    "twice": (lambda t: pd.concat([t, t[:1]]), ["two scores of image_id i00_0, model a, seed 0", "one is meant"]),
+    "infinite": (lambda t: t.assign(value=[np.inf, *t["value"][1:]]), ["value holds", "inf", "it must be a number"]),
+    "twice": (lambda t: pd.concat([t, t[:1]]), ["two scores of image_id i00_0, model a, seed 0", "keep one"]),
     "two groups": (lambda t: t.assign(group=["other", *t["group"][1:]]), ["image i00_0 is in two groups"]),
     "half a seed": (lambda t: t.assign(seed=[0.5, *t["seed"][1:]]), ["seed holds 0.5", "whole number"]),
     "no seed": (lambda t: t.assign(seed=[None, *t["seed"][1:]]), ["seed holds nothing", "whole number"]),
-    "a seed's name": (lambda t: t.assign(seed="first"), ["seed holds first", "whole number"]),
+    "a seed's name": (lambda t: t.assign(seed="first"), ["seed holds 'first'", "number"]),
     "no model": (lambda t: t.assign(model=[None, *t["model"][1:]]), ["model is empty in a row"]),
     "no patient": (lambda t: t.assign(group=[None, *t["group"][1:]]), ["group is empty in a row"]),
 }
@@ -208,20 +293,22 @@ def test_what_is_no_table_gets_one_line(capsys, tmp_path):
     assert "nowhere.csv: not there" in refused(capsys, "nowhere.csv")
     assert "nowhere.parquet: not there" in refused(capsys, "nowhere.parquet")
     (tmp_path / "notes.txt").write_text("hello")
-    assert "notes.txt: neither parquet nor .csv with a head line" in refused(capsys, "notes.txt")
+    assert "notes.txt: no column image_id, group, model, value; columns there: hello" in refused(capsys, "notes.txt")
     (tmp_path / "blank.csv").write_text("")
-    assert "blank.csv: neither parquet nor" in refused(capsys, "blank.csv")
+    assert "blank.csv: no column image_id, group, model, value; columns there: none" in refused(capsys, "blank.csv")
     (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
-    assert "binary.csv: " in refused(capsys, "binary.csv")
-    (tmp_path / "folder.csv").mkdir()
-    assert "folder.csv: neither parquet nor" in refused(capsys, "folder.csv")
+    assert "binary.csv: not UTF-8" in refused(capsys, "binary.csv")
+    (tmp_path / "scores.xlsx").write_bytes(b"PK\x03\x04")
+    assert "scores.xlsx: an Excel workbook or another archive; save the sheet as CSV" in refused(capsys, "scores.xlsx")
+    (tmp_path / "half.parquet").write_bytes(b"PAR1")
+    assert "half.parquet: cannot be read" in refused(capsys, "half.parquet")
     (tmp_path / "folder").mkdir()
-    assert "folder: " in refused(capsys, "folder")
+    assert "folder: cannot be read (Is a directory)" in refused(capsys, "folder")
 
 
 def test_names_that_the_table_lacks(capsys):
     write(table())
-    assert "--lower ssim: not in the table; there are iou" in refused(capsys, "scores.csv", "--lower", "ssim")
+    assert "--lower nothing: not in the table; there are iou" in refused(capsys, "scores.csv", "--lower", "nothing")
     line = refused(capsys, "scores.csv", "--controls", "edge")
     assert "--controls edge: not in the table; there are " in line and "gradcam" in line
     write(table().query("method != 'gradcam'"))
@@ -258,7 +345,7 @@ def test_the_order_of_the_rows_changes_no_byte(capsys, tmp_path, seeds):
         shuffled = frame if not draw else frame.sample(frac=1, random_state=draw)
         told(capsys, write(shuffled), "--out", f"out{draw}")
         folders.append({path.name: path.read_bytes() for path in (tmp_path / f"out{draw}").glob("[!.]*")})
-    assert folders[0] == folders[1] and len(folders[0]) == len(TOLD) + 1
+    assert folders[0] == folders[1] and len(folders[0]) == len(TABLES) + 1
 
 
 def with_gaps(frame):

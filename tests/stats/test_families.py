@@ -19,18 +19,23 @@ FOUND = {
         ("faithfulness", "area", "lower"),
         ("faithfulness", "area_blur", "lower"),  # a variant of the metric that its name begins with
         ("faithfulness", "area_long_blur", "higher"),  # the longest such name
-        ("faithfulness", "areas", "higher"),  # no variant: higher by default
         ("sanity", "likeness_cascade", "lower"),
         ("robustness", "likeness_shift", "lower"),  # no name of the own family: that of any
         ("robustness", "likeness_flip", "higher"),
         ("sanity", "other", "lower"),  # all metrics of the family have one direction
         ("complexity", "spread", "none"),
-        ("mine", "new", "higher"),
     ],
 )
 def test_direction(monkeypatch, family, metric, direction):
     monkeypatch.setattr(families, "attributes", lambda *_: FOUND)
     assert families.better(family, metric) == direction
+
+
+@pytest.mark.parametrize(("family", "metric"), [("faithfulness", "areas"), ("mine", "new")])
+def test_a_direction_is_never_guessed(monkeypatch, family, metric):
+    monkeypatch.setattr(families, "attributes", lambda *_: FOUND)
+    with pytest.raises(KeyError, match=metric):
+        families.better(family, metric)
 
 
 def test_directions_of_registered_metrics():

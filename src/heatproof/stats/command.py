@@ -11,12 +11,20 @@ NOT_OF_ENSEMBLES = {"robustness", "sanity"}  # families that explain changed mod
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `run`."""
     parser.usage = "heatproof stats FILE [--group COLUMN | --independent] [options]"
-    parser.add_argument("scores", nargs="?", type=Path, metavar="FILE", help="anybody's scores, .parquet or .csv")
+    parser.add_argument("scores", nargs="?", type=Path, metavar="FILE", help="scores: .csv, .tsv, .csv.gz, .parquet")
     own = parser.add_argument_group("a table of your own: columns image_id, model, value; method, metric, seed, reason")
     unit = own.add_mutually_exclusive_group()
     unit.add_argument("--group", metavar="COLUMN", help="who an image is of: the patient's column (default: group)")
     unit.add_argument("--independent", action="store_true", help="every image is of another patient")
+    own.add_argument(
+        "--wide",
+        nargs="+",
+        default=[],
+        metavar=("model|method|metric", "COLUMN"),
+        help="the columns that are a model each (or a method, a metric), in place of columns model and value",
+    )
     own.add_argument("--lower", nargs="+", default=[], metavar="METRIC", help="metrics of which a low value is good")
+    own.add_argument("--higher", nargs="+", default=[], metavar="METRIC", help="metrics of which a high value is good")
     own.add_argument("--controls", nargs="+", metavar="METHOD", help="methods to beat (default: random and center)")
     own.add_argument("--test", choices=["friedman", "rm_anova"], default="friedman", help="what verdicts rest on")
     own.add_argument("--alpha", type=float, default=0.05, help="of a family of tests (default: 0.05)")
@@ -54,16 +62,16 @@ def run_table(args: argparse.Namespace) -> None:
     """Test a table of per-image scores; write what came out and print it in sentences."""
     from heatproof import artifacts, stats_tables
     from heatproof.errors import InputError
-    from heatproof.stats import external
+    from heatproof.stats import external, score_table
 
     for name, low, high in (("alpha", 0, 0.5), ("interval", 0.5, 1), ("power", 0.5, 1), ("margin", 0, float("inf"))):
         if not low < getattr(args, name) < high:
             raise InputError(f"--{name} {getattr(args, name):g}: must lie between {low:g} and {high:g}")
     settings = {name: getattr(args, name) for name in ("test", "alpha", "interval", "power")}
-    table = external.read(args.scores, None if args.independent else args.group or "group")
     tables, summary = external.evaluate(
-        table,
+        score_table.read(args.scores, None if args.independent else args.group or "group", args.wide),
         lower=args.lower,
+        higher=args.higher,
         controls=args.controls,
         settings=settings | {"margin": {"default": args.margin}},
         independent=args.independent,
@@ -71,7 +79,7 @@ def run_table(args: argparse.Namespace) -> None:
     out = args.out or Path(f"{args.scores.stem}-stats")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in external.TOLD:
+        for name in external.TABLES:
             schema = stats_tables.TABLES[name]
             artifacts.write_table(out / f"{name}.csv", tables[name].reindex(columns=list(schema)), schema)
         artifacts.write_json(out / "summary.json", summary)

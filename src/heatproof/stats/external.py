@@ -1,103 +1,42 @@
 """`heatproof stats FILE`: the same tests on anybody's table of per-image scores, without a study around it."""
 
-import csv
+import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
+from heatproof.data.reading.names import bare, listed
 from heatproof.errors import InputError
 from heatproof.stats import families
 from heatproof.stats.design import Design
 from heatproof.stats.gather import gather
 from heatproof.stats.general import seeds_sentence
 from heatproof.stats.groups import compact, count_missing, group_means, seed_group_means
+from heatproof.stats.metric_names import find_metric
 from heatproof.stats.overview import overview
+from heatproof.stats.score_table import ScoreTable
 from heatproof.stats.sentences import family_sentences
 from heatproof.stats.tables import in_order, metrics_table
 from heatproof.stats.words import counted
 
-TEXT = ["image_id", "group", "model", "method", "metric"]
-NEEDED = ("image_id", "model", "value")
-OPTIONAL = {"method": "heatmap", "metric": "score", "seed": 0, "reason": ""}
-TOLD = ("metrics", "omnibus", "pairs", "controls", "sensitivity", "variance", "missing")
-UNTOLD = "no value given"
-LARGEST = 1e100  # beyond it, squares of differences are no numbers any more
+TABLES = ("metrics", "omnibus", "pairs", "controls", "sensitivity", "variance", "missing")
 UNKNOWN = "Whether these models classify is not known here: a heatmap of one that guesses explains nothing."
 
 
-def read(path: Path, group: str | None) -> pd.DataFrame:
-    """A table of scores, one row an image, model, seed, method and metric: columns as in `artifacts.SCORES`.
-
-    Args:
-        path: `.parquet`, or `.csv` with a head line.
-        group: the column that names the patient (or other independent unit) of an image; None where images are
-            independent.
-
-    Raises:
-        InputError: not such a table; the line says what to mend.
-    """
-    group = group or "image_id"
-    try:
-        table = _csv(path, group) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: not there") from None
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        why = " ".join(str(error).split())
-        raise InputError(f"{path}: neither parquet nor .csv with a head line ({why})") from None
-    if len(set(table.columns)) < len(table.columns):
-        raise InputError(f"{path}: two columns are called {table.columns[table.columns.duplicated()][0]}; one is meant")
-    if lost := [name for name in dict.fromkeys((*NEEDED, group)) if name not in table]:
-        hint = "; --group names the patient's column, --independent says that images are" if group in lost else ""
-        raise InputError(f"{path}: no column {', '.join(lost)}; there are {', '.join(map(str, table))}{hint}")
-    if table.empty:
-        raise InputError(f"{path}: no rows")
-    table = table.assign(group=table[group], **{name: v for name, v in OPTIONAL.items() if name not in table})
-    if (kind := table["value"].dtype).kind in "Mm":
-        raise InputError(f"{path}: value holds {kind}; it must be numbers")
-    value, seed = (pd.to_numeric(table[name], errors="coerce").astype(float) for name in ("value", "seed"))
-    if (bad := table["value"].notna() & ~(value.abs() < LARGEST)).any():
-        found = table.loc[bad, "value"].iloc[0]
-        raise InputError(f"{path}: value holds '{found}'; it must be a number below {LARGEST:g}, or empty")
-    if (bad := ~((seed % 1 == 0) & (seed.abs() < 2**31))).any():
-        found = table.loc[bad, "seed"].iloc[0]
-        raise InputError(f"{path}: seed holds {'nothing' if pd.isna(found) else found}; it must be a whole number")
-    if (empty := (table[TEXT].isna() | (table[TEXT] == "")).any()).any():
-        name = group if empty.idxmax() == "group" else empty.idxmax()
-        raise InputError(f"{path}: {name} is empty in a row; every score needs one")
-    reason = table["reason"].fillna("").astype(str)
-    reason = reason.mask(value.isna() & (reason == ""), UNTOLD).mask(value.notna(), "")
-    table = table.assign(value=value, seed=seed.astype(int), reason=reason)
-    table = table[[*TEXT, "seed", "value", "reason"]].astype(dict.fromkeys(TEXT, str))
-    keys = ["image_id", "model", "seed", "method", "metric"]
-    if (again := table.duplicated(keys)).any():
-        row = table.loc[again, keys].iloc[0]
-        raise InputError(f"{path}: two scores of {', '.join(f'{key} {row[key]}' for key in keys)}; one is meant")
-    if (two := table.groupby("image_id")["group"].nunique() > 1).any():
-        raise InputError(f"{path}: image {two.idxmax()} is in two groups; an image belongs to one patient")
-    # what comes out must not hang on the order of the rows
-    return table.sort_values(["metric", "method", "model", "seed", "image_id"], ignore_index=True)
-
-
-def _csv(path: Path, group: str) -> pd.DataFrame:
-    """Names stay as they are written: 01 is not 1, and NA may be a model. Columns of one name stay two."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        head = next(csv.reader(file), [])
-    text = {*TEXT, group, "reason"}
-    kinds = {i: str for i, name in enumerate(head) if name in text}
-    blank = {i: [""] if name in text else ["", "NA", "NaN", "nan"] for i, name in enumerate(head)}
-    names = list(range(len(head)))
-    table = pd.read_csv(path, header=0, names=names, dtype=kinds, keep_default_na=False, na_values=blank)
-    return table.set_axis(head, axis=1)
-
-
 def evaluate(
-    table: pd.DataFrame, *, lower: Sequence[str], controls: Sequence[str] | None, settings: dict, independent: bool
+    read: ScoreTable,
+    *,
+    lower: Sequence[str] = (),
+    higher: Sequence[str] = (),
+    controls: Sequence[str] | None = None,
+    settings: dict,
+    independent: bool,
 ) -> tuple[dict[str, pd.DataFrame], dict]:
-    """All tests of a table as `read` gives it; every metric is a family of its own.
+    """All tests of a table as `score_table.read` gives it; every metric is a family of its own.
 
     Args:
-        lower: metrics of which a low value is good, beside heatproof's own that are known to be.
+        lower: metrics of which a low value is good, where `metric_names` does not know that.
+        higher: metrics of which a high value is good.
         controls: the methods that a heatmap has to beat; None for a random and a centred map, where they are there.
         settings: section `stats`.
 
@@ -105,12 +44,12 @@ def evaluate(
         The tables by name, and the summary with its `sentences`.
 
     Raises:
-        InputError: a name that is not in the table.
+        InputError: a name that is not in the table, or a metric whose direction is not known.
     """
+    table = read.scores
     metrics, methods = list(dict.fromkeys(table["metric"])), list(dict.fromkeys(table["method"]))
-    for option, names, known in (("--lower", lower, metrics), ("--controls", controls or [], methods)):
-        if unknown := [name for name in names if name not in known]:
-            raise InputError(f"{option} {unknown[0]}: not in the table; there are {', '.join(known)}")
+    directions, notes = _directions(metrics, lower, higher)
+    controls = None if controls is None else _named("--controls", controls, methods)
     beside = {*families.CONTROLS, *families.YARDSTICKS, *(controls or [])}
     judged = list(controls) if controls is not None else [m for m in ("random", "center") if m in methods]
     own = [method for method in methods if method.split(":")[0] not in beside]
@@ -118,10 +57,10 @@ def evaluate(
         raise InputError("every method of the table is a control; there is no heatmap to test")
     _same_images(table[table["method"].isin(own)])
     models, seeds = list(dict.fromkeys(table["model"])), table.groupby("model")["seed"].nunique()
-    low = frozenset((m, m) for m in metrics if m in lower or families.better("", m) == "lower")
+    low = frozenset((m, m) for m in metrics if directions[m] == "lower")
     scores = compact(table.assign(family=table["metric"]))
     per_seed, missing = seed_group_means(scores), count_missing(scores)
-    tested = [m for m in metrics if families.better("", m) != "none" or m in lower]  # of others no value is good
+    tested = [m for m in metrics if directions[m] != "none"]
     design = Design(models, own, {m: m for m in tested}, dict.fromkeys(tested, judged), low, settings)
     described = metrics_table(group_means(per_seed), missing, settings["interval"], methods, models, per_seed)
     tables, found, _, _ = gather(scores, per_seed, described, design)
@@ -142,7 +81,10 @@ def evaluate(
         **found,
     }
     summary["overview"] = overview(summary)
-    rows = [{"family": "general", "method": "", "kind": "caution", "text": text} for text in _general(summary)]
+    rows = [
+        {"family": "general", "method": "", "kind": "caution", "text": text}
+        for text in _general(summary, [*read.notes, *notes])
+    ]
     for method in own:
         for metric in tested:
             for kind, texts in family_sentences(summary, metric, method).items():
@@ -150,6 +92,57 @@ def evaluate(
     summary["sentences"] = rows
     tables |= {"metrics": described, "missing": in_order(missing, methods, models)}
     return tables, summary
+
+
+def _named(option: str, names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The names of the table that an option means."""
+    found = []
+    for name in names:
+        alike = [other for other in known if bare(other) == bare(name)]
+        if name not in known and len(alike) != 1:
+            raise InputError(f"{option} {name}: not in the table; there are {', '.join(known)}")
+        found.append(name if name in known else alike[0])
+    return found
+
+
+def _directions(
+    metrics: Sequence[str], lower: Sequence[str], higher: Sequence[str]
+) -> tuple[dict[str, str], list[str]]:
+    """Metric -> `higher`, `lower` or `none`, as stated by the user or else known, and what there is to say of it."""
+    stated = {}
+    for option, names in (("lower", lower), ("higher", higher)):
+        here = [name if name in metrics else find_metric(name).name for name in names]
+        for metric in _named(f"--{option}", here, metrics):
+            if stated.setdefault(metric, option) != option:
+                raise InputError(f"{metric}: --lower and --higher name it; keep one")
+    known = {metric: find_metric(metric) for metric in metrics}
+    directions = {metric: stated.get(metric) or known[metric].better for metric in metrics}
+    if unknown := [metric for metric in metrics if not directions[metric]]:
+        names = listed(map(shlex.quote, unknown), 8)
+        meant = [
+            f"; {metric} is {known[metric].meanings[0]} (higher is better) or {known[metric].meanings[1]} (lower is)"
+            for metric in unknown
+            if known[metric].meanings
+        ]
+        option = "METRIC" if len(unknown) > 1 else names
+        raise InputError(
+            f"metric {names}: not known whether a higher or a lower value is better; add --higher {option} or "
+            f"--lower {option}{''.join(meant)}"
+        )
+    notes = [
+        f"A {'low' if better == 'lower' else 'high'} {metric} counts as good, as --{better} says; by its name the "
+        "opposite holds."
+        for metric, better in stated.items()
+        if known[metric].better not in ("", "none", better)
+    ]
+    if described := [metric for metric in metrics if directions[metric] == "none"]:
+        if len(described) == len(metrics):
+            raise InputError(
+                f"metric {listed(described, 8)}: describes heatmaps, no value is better; state otherwise with --higher "
+                "METRIC or --lower METRIC"
+            )
+        notes.append(f"Described in metrics.csv and not tested, as no value is better: {listed(described, 8)}.")
+    return directions, notes
 
 
 def _same_images(table: pd.DataFrame) -> None:
@@ -164,7 +157,7 @@ def _same_images(table: pd.DataFrame) -> None:
                 )
 
 
-def _general(summary: dict) -> list[str]:
+def _general(summary: dict, notes: list[str]) -> list[str]:
     images, groups = counted(summary["images_test"], "image"), counted(summary["groups_test"], "group")
     if summary["groups"]["kind"] == "image":
         unit = f"Every one of the {images} was taken as independent of all others, as --independent says."
@@ -174,4 +167,5 @@ def _general(summary: dict) -> list[str]:
     each = f"Each of the {many} metrics is a family of tests of its own: p values are not corrected for their number."
     fewest, most = summary["seeds"]["count"], summary["seeds"]["most"]
     uneven = f"Not every model has as many seeds ({fewest} to {most}): verdicts speak of these trainings alone."
-    return [unit, seeds_sentence(summary) if fewest == most else uneven, UNKNOWN, *([each] if many > 1 else [])]
+    seeds = seeds_sentence(summary) if fewest == most else uneven
+    return [unit, *notes, seeds, UNKNOWN, *([each] if many > 1 else [])]

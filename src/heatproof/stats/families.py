@@ -36,11 +36,14 @@ def judged_by_truth(family: str, metric: str) -> bool:
 
 
 def better(family: str, metric: str) -> str:
-    """`higher`, `lower` or `none` (descriptive), as the metric's registration says.
+    """Return `higher`, `lower` or `none` (descriptive), as the metric's registration says.
 
     A variant of a metric (another baseline, `deletion_auc_blur`; a layer, a transformation) is named after it and
     has its direction: that of the longest registered name which it starts with, of its own family if there is one.
     A family whose metrics all have one direction gives it to the variants that start with none of them.
+
+    Raises:
+        KeyError: neither is so; a direction is never guessed.
     """
     found = attributes("score", "metric")
     own = {name: row for name, row in found.items() if row["module"].rpartition(".")[2] == family}
@@ -50,7 +53,9 @@ def better(family: str, metric: str) -> str:
         if names := [name for name in table if metric.startswith(f"{name}_")]:
             return table[max(names, key=len)].get("better", "higher")
     directions = {row.get("better", "higher") for row in own.values()}
-    return directions.pop() if len(directions) == 1 else "higher"
+    if len(directions) != 1:
+        raise KeyError(f"{metric}: a metric of {family} that is not registered; its direction is not known")
+    return directions.pop()
 
 
 def own(control: str, method: str) -> str:
