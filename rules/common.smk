@@ -313,6 +313,8 @@ def data_section(wildcards):
     resolved = {"class_names": study.data.class_names, "group_kind": study.group_kind}
     if study.task != "multiclass":
         resolved["task"] = study.task
+    if study.data.split.given:  # training needs images to train on and to choose the epoch by
+        resolved["trained"] = bool(study.trained)
     try:
         recorded = artifacts.data_dir(wildcards.study) / "source.json"
         resolved["fingerprint"] = data_fingerprint(study.data, recorded)

@@ -83,7 +83,7 @@ def check_writable(studies: Iterable[str]) -> None:
 
 _MORE = (  # `label` of heatmaps and scores: which of an image's labels they are of, in a multilabel study
     (PREDICTIONS, r"p_\d+|label_\d+|predicted_\d+"),
-    (DEALT, rf"{FOLD}|label_\d+"),
+    (DEALT, rf"{FOLD}|label_\d+|marks_\d+"),
     (HEATMAPS, "label"),
     (SCORES, "label"),
 )
@@ -183,7 +183,7 @@ def read_manifest(study: str, fold: str = "fold0") -> pd.DataFrame:
     if fold not in frame or fold in MANIFEST:
         raise ArtifactError(f"{path}: no column {fold}; {REBUILT}")
     _check_splits(frame[fold], path)
-    labels = [column for column in frame if re.fullmatch(r"label_\d+", str(column))]
+    labels = [column for column in frame if re.fullmatch(r"(label|marks)_\d+", str(column))]
     return frame.assign(split=frame[fold]).astype({"split": TEXT})[[*MANIFEST, *labels]]
 
 

@@ -28,6 +28,22 @@ def multihot(prefix: str, matrix: np.ndarray, index: pd.Index | None = None) -> 
     return pd.DataFrame(np.asarray(matrix, bool), index=index).add_prefix(f"{prefix}_")
 
 
+def marked(row: pd.Series) -> tuple[int, ...]:
+    """Indices of the labels that the mask or box of an image is of, from its row of a multilabel manifest."""
+    return tuple(k for k in range(len(row)) if row.get(f"marks_{k}", False))
+
+
+def marks(frame: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
+    """Whether the mask or box of each row's image is of a label, bool [rows].
+
+    Args:
+        frame: rows of a multilabel manifest; without its columns `marks_0`, ... nothing is declared, and none is.
+        labels: index of the label asked for in each row, int [rows].
+    """
+    declared = frame.reindex(columns=[f"marks_{k}" for k in range(1 + max(labels, default=0))], fill_value=False)
+    return declared.to_numpy(bool)[np.arange(len(frame)), labels]
+
+
 def case_name(image_id: str, label: str) -> str:
     """What a case is called where one name must do: an image, and the name of the label that is explained of it."""
     return f"{image_id} [{label}]"

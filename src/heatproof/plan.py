@@ -19,7 +19,7 @@ from heatproof.config import load
 from heatproof.errors import InputError, Unsupported
 from heatproof.registry import CONTROLS, explanation_methods
 from heatproof.schema import Recipe, Study
-from heatproof.schema_data import Split
+from heatproof.schema_split import Split
 
 SMALL = 96  # pixels: up to this side eight images are timed at once, above it two: small ones are cheaper together
 # measured on the committed runs of quickstart and phantom, in units of importing PyTorch and timm, so that they follow
@@ -216,6 +216,8 @@ def measure(model: str, study: Study) -> Cost:
 def shares(split: Split) -> tuple[float, float, float]:
     """Of train, val and test in each fold."""
     folds = split.folds
+    if split.test == "all":
+        return 0.0, 0.0, 1.0
     return (split.train, split.val, split.test) if folds == 1 else (1 - 2 / folds, 1 / folds, 1 / folds)
 
 

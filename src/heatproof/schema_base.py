@@ -16,6 +16,11 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def nothing(value: Any) -> Any:
+    """The command line gives texts, null's too."""
+    return None if isinstance(value, str) and value.lower() in ("null", "~", "none") else value
+
+
 def number(value: Any) -> Any:
     """The command line gives texts, and pydantic does not read a literal number out of one."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value

@@ -1,18 +1,15 @@
 """The section `data` of the configuration."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_serializer, model_validator
 
-from heatproof.schema_base import Distinct, Positive, Section, Share, number
+from heatproof.data.reading.places import parsed
+from heatproof.schema_base import Distinct, Positive, Section, nothing, number
+from heatproof.schema_split import Split
 
 Text = Annotated[str, Field(coerce_numbers_to_str=True)]  # labels often are numbers
-
-
-def nothing(value: Any) -> Any:
-    """The command line gives texts, null's too."""
-    return None if isinstance(value, str) and value.lower() in ("null", "~", "none") else value
 
 
 def without_unset(section: dict, *keys: str) -> dict:
@@ -25,47 +22,6 @@ class Phantom(Section):
 
     patients: Annotated[int, Field(ge=9)] = 240
     slices: Positive = 3
-
-
-class Split(Section):
-    """How images are dealt to train, val and test: whole groups, each class in the same shares."""
-
-    by: Literal["auto", "patient", "lookalike", "random"] = "auto"  # auto: patient where known, else lookalike
-    train: Share = 0.6
-    val: Share = 0.2
-    test: Share = 0.2
-    tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.1  # of a split's share of a class's images
-    folds: Positive = 1  # from 3: cross-validation, each group tested once
-    compare: Literal["random"] | None = None  # also train on this split, to show what it hides
-
-    _no_compare = field_validator("compare", mode="before")(nothing)
-
-    @field_validator("folds")
-    @classmethod
-    def _enough(cls, value):
-        if value == 2:
-            raise ValueError("cross-validation needs at least 3 folds: one tests, one validates, the rest train")
-        return value
-
-    @model_validator(mode="after")
-    def _sums(self):
-        if abs(self.train + self.val + self.test - 1) > 1e-6:
-            raise ValueError(f"train + val + test is {self.train + self.val + self.test:g}, not 1")
-        if min(self.train, self.val, self.test) <= 0:
-            raise ValueError("train, val and test must each be above 0")
-        if self.compare == self.by:
-            raise ValueError("compare: random beside by: random compares a split with itself")
-        return self
-
-    @property
-    def names(self) -> list[str]:
-        """Every way the images are dealt: `fold0`, ..., those that are explained and scored."""
-        return [f"fold{index}" for index in range(self.folds)]
-
-    @property
-    def compared(self) -> list[str]:
-        """`random0`, ...: trained on and tested only, to stand beside."""
-        return [f"{self.compare}{index}" for index in range(self.folds)] if self.compare else []
 
 
 class Download(Section):
@@ -96,12 +52,14 @@ class Columns(Section):
     path: str = "path"
     label: str = "label"
     patient: str | None = None
-    mask: str | None = None
+    mask: str | None = None  # path; several separated by ;
     box: str | None = None  # x y width height, in pixels; several separated by ;
+    marks: str | None = None  # of several labels an image those that its mask or box marks
     folder: str | None = None  # of the path
     license: str | None = None  # of the image
+    split: str | None = None  # of `data.split.by: column`; without a name, the column `split`
 
-    _nothing = field_validator("patient", "mask", "box", "folder", "license", mode="before")(nothing)
+    _nothing = field_validator("patient", "mask", "box", "marks", "folder", "license", "split", mode="before")(nothing)
 
     @field_validator("*")
     @classmethod
@@ -112,7 +70,7 @@ class Columns(Section):
 
     @model_serializer(mode="wrap")
     def _set(self, handler):
-        return without_unset(handler(self), "folder", "license")
+        return without_unset(handler(self), "marks", "folder", "license", "split")
 
 
 class Shortcut(Section):
@@ -168,7 +126,10 @@ class Data(Section):
     classes: dict[Text, Text] = {}  # class name: folder name, or value of the table's label column
     parents: dict[Text, Text] = {}  # of a multilabel study, label: the label that it is a kind of
     synonyms: dict[Text, Text | None] = {}  # other words of the label column: the label that they mean, or null
-    masks: str | None = None  # folder inside the source with masks of the same names
+    masks: str | None = None  # folder inside the source with masks of the same names, or a pattern, '{stem}_mask*'
+    mask_value: float | None = None  # the value of a mask that is lesion; without one 1 or 255, beside 0
+    mask_threshold: float | None = None  # the least value of a mask that is lesion
+    marks: Annotated[list[Text], Distinct] = []  # of several labels an image those that masks and boxes mark
     boxes: str | None = None  # CSV inside the source: path, x, y, width, height
     lungs: str | None = None  # as masks, of the lung fields; of a table the column that names them
     patient: str | None = None  # regular expression whose first group, found in the file name, is the patient
@@ -199,6 +160,8 @@ class Data(Section):
             "table",
             "contents",
             "masks",
+            "mask_value",
+            "mask_threshold",
             "boxes",
             "lungs",
             "patient",
@@ -219,6 +182,13 @@ class Data(Section):
                 raise ValueError(f"not a regular expression: {error}") from None
             if groups < 1:
                 raise ValueError("needs a group in parentheses around the patient's id")
+        return value
+
+    @field_validator("masks", "lungs")
+    @classmethod
+    def _called(cls, value):
+        if value is not None:
+            parsed(value)
         return value
 
     @field_validator("window")
@@ -247,6 +217,14 @@ class Data(Section):
             )
         if self.split.by == "patient" and not self.patients_known:
             raise ValueError("data.split.by: patient needs patients: data.patient, a column of the table, or DICOM")
+        if self.split.by == "column" and self.base != "table":
+            raise ValueError(
+                f"data.split.by: column needs a table, and data.kind is {self.kind}; by: folder reads folders"
+            )
+        if self.split.by == "folder" and self.base not in ("archive", "folder"):
+            raise ValueError(
+                f"data.split.by: folder needs an archive or a folder of images, and data.kind is {self.kind}"
+            )
         self._check_unread()
         if self.kind == "phantom":
             return self
@@ -307,10 +285,17 @@ class Data(Section):
             ("masks", self.masks and base == "table", "set data.columns.mask"),
             ("boxes", self.boxes and base == "table", "set data.columns.box"),
             ("boxes", self.boxes and base == "dicom", "draw them as masks and set data.masks"),
+            *(
+                (key, getattr(self, key) is not None and not (self.masks or self.columns.mask), "set data.masks too")
+                for key in ("mask_value", "mask_threshold")
+            ),
+            ("mask_value", None not in (self.mask_value, self.mask_threshold), "leave it or data.mask_threshold out"),
+            ("marks", self.marks and self.columns.marks, "leave it or data.columns.marks out"),
             ("lungs", self.lungs and self.kind in ("phantom", "planted"), "leave it out: its lungs are looked for"),
             ("lungs", self.lungs and "lungs" not in self.regions, "add lungs to data.regions"),
             ("patient", self.patient and base == "table", "set data.columns.patient"),
             ("patient", self.patient and base == "dicom", "leave it out: DICOM files name their patients"),
+            ("columns.split", self.columns.split and self.split.by != "column", "set data.split.by: column"),
             ("columns", self.columns != Columns() and base != "table", "leave it out: only a table has columns"),
             *(
                 (key, getattr(self, key) and base != "table", "leave it out: it is about a table")
@@ -345,7 +330,9 @@ class Data(Section):
 
     @model_serializer(mode="wrap")
     def _set(self, handler):
-        return without_unset(handler(self), "lungs", "table", "keep", "leave_out", "parents", "synonyms")
+        unset = ("lungs", "table", "keep", "leave_out", "parents", "synonyms", "marks")
+        found = without_unset(handler(self), *unset)
+        return {key: value for key, value in found.items() if value is not None or not key.startswith("mask_")}
 
 
 def check_task(task: str, data: Data) -> None:
@@ -355,13 +342,19 @@ def check_task(task: str, data: Data) -> None:
         ValueError: they cannot; the message names the key and the mend.
     """
     if task == "multiclass":
-        for key in ("parents", "synonyms"):
-            if getattr(data, key):
+        told = {key: getattr(data, key) for key in ("parents", "synonyms", "marks")} | {
+            "columns.marks": data.columns.marks
+        }
+        for key, value in told.items():
+            if value:
                 raise ValueError(f"data.{key}: is not read where task is multiclass; set task: multilabel")
         return
     if data.kind != "table":
         raise ValueError(
             f"data.kind: task: multilabel needs a table, whose cells name several labels; it is {data.kind}"
         )
+    for name in data.marks:
+        if name not in data.class_names:
+            raise ValueError(f"data.marks: {name!r}: it is none of data.classes: {', '.join(data.classes)}")
     if data.shortcut:
         raise ValueError("data.shortcut: marks the images of one class; leave it out where task is multilabel")

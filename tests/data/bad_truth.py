@@ -37,7 +37,9 @@ LESION[:15, :20] = 255
 GRAY_LEVELS = LESION + np.arange(40, dtype=np.uint8) % 3
 COLOURS = np.zeros((30, 40, 3), np.uint8)
 COLOURS[0, :2] = [(255, 0, 0), (0, 255, 0)]
-PNG = "; threshold it and save it as PNG"
+THRESHOLD = "data.mask_threshold to the least level of the lesion"
+COLOURED = f", not of 0 and 1 or 0 and 255; set {THRESHOLD}"
+VALUES = f", not of 0 and 1 or 0 and 255; set data.mask_value to the value of the lesion, or {THRESHOLD}"
 LEAVES = ": leaves the image of 40x30 pixels; mend or remove it"
 
 TRUTH = {
@@ -51,15 +53,15 @@ TRUTH = {
     ),
     "mask of many values": (
         masked(array(GRAY_LEVELS)),
-        "{at}: masks/肺.png: not a mask of 0 and one other value: 0, 1, 2, 255" + PNG,
+        "{at}: masks/肺.png: a mask of 0, 1, 2, 255" + VALUES,
     ),
     "mask of many colours": (
         masked(array(COLOURS)),
-        "{at}: masks/肺.png: not a mask of 0 and one other value: (0 0 0), (0 255 0), (255 0 0)" + PNG,
+        "{at}: masks/肺.png: a mask of (0 0 0), (0 255 0), (255 0 0)" + COLOURED,
     ),
     "array of many values": (
         masked(npy(np.arange(1200).reshape(30, 40) / 2), ".npy"),
-        "{at}: masks/肺.npy: not a mask of 0 and one other value: 0, 0.5, 1, 1.5, 2 and 1195 more" + PNG,
+        "{at}: masks/肺.npy: a mask of 0, 0.5, 1, 1.5, 2 and 1195 more" + VALUES,
     ),
     "transparent mask": (
         masked(encoded(Image.new("RGBA", (40, 30), (255, 0, 0, 0)))),

@@ -10,6 +10,13 @@ from PIL import Image
 
 from heatproof import artifacts
 from heatproof.data import command
+from heatproof.data.audit import words
+from heatproof.data.audit.assemble import _leak
+from heatproof.data.audit.duplicates import count_crossing
+from heatproof.data.audit.sources import read_study
+from heatproof.data.lookalikes import pairs
+from heatproof.data.odd_masks import OddMasks
+from heatproof.data.reading.given import split_of
 from heatproof.errors import InputError
 
 
@@ -175,6 +182,72 @@ def test_images_that_look_alike_stand_in_one_split(source, tmp_path):
     assert (manifest["split"].groupby(twins).nunique() == 1).all()
     random = artifacts.read_manifest("toy", "random0")["split"]
     assert (random.groupby(twins).nunique() > 1).any()
+
+
+def test_a_given_split_stays_and_what_crosses_it_is_reported(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rng, rows = np.random.default_rng(0), ["path,label,who,split"]
+    images = rng.integers(0, 256, (24, 40, 40), np.uint8)
+    images[23] = images[22]
+    for n, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{n}.png")
+        rows.append(f"{n}.png,{n % 2},p{n // 2},{'Testing' if n > 15 or n == 1 else 'training'}")
+    rows[-1] = rows[-1].replace("Testing", "valid")
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    config = {"kind": "table", "source": "t.csv", "classes": {"a": 0, "b": 1}, "size": 40, "split": {"by": "column"}}
+    config |= {"columns": {"patient": "who"}}
+    run("toy", config)
+    assert (
+        "toy: warning: in the given split 2 of 12 patients are in two parts; the split stays as it is"
+        in capsys.readouterr().err
+    )
+    manifest = read("toy")[0]
+    assert manifest["split"].tolist() == [split_of(row.split(",")[3]) for row in rows[1:]]
+    material = read_study("toy", "patient", "column", True)
+    found = {"crossing": count_crossing(pairs(material.raw.thumbnails, 0.95), material), "threshold": 0.95}
+    assert found["crossing"] == {"patients": 2, "of": 12, "test_images": 2, "pairs": 1}
+    ((level, text),) = words.given(found | {"split_by": "column"})
+    assert level == "alarm" and text == (
+        "The split came with the images and stays as it is: 2 of 12 patients have images in two parts of it (2 test "
+        "images are of such patients) and 1 pair of images that look alike (similarity 0.95 or more) stands in two "
+        "parts. A model can answer such test images from memory. Without data.split.by: column heatproof splits whole "
+        "groups."
+    )
+
+
+def test_all_images_may_be_tested(source):
+    run("toy", source | {"split": {"test": "all"}})
+    assert set(read("toy")[0]["split"]) == {"test"}
+    random = {"mean": 0.3, "low": 0.2, "high": 0.4, "draws": 10}
+    leaks = {"split": {"fold0": _leak(read("toy")[0]["split"], None, 0.95)}, "random": random}
+    audit = {"leak": leaks, "threshold": 0.95, "split_by": "all", "patients_known": True}
+    assert [(level, "In a random split" in text) for level, text in words.leaks(audit)] == [("note", True)]
+
+
+def test_masks_that_look_wrong_are_reported(source, tmp_path, capsys):
+    swapped = np.full((40, 60), 255, np.uint8)
+    swapped[10:20, 20:40] = 0
+    for n, mask in enumerate((swapped, np.full((40, 60), 255, np.uint8))):
+        Image.fromarray(mask).save(tmp_path / f"in/masks/benign{n}.png")
+    run("toy", source)
+    said = capsys.readouterr().err
+    assert (
+        "toy: warning: 1 of 3 masks look inverted, as they cover most of the image but a part inside: benign/" in said
+    )
+    assert "if 0 is lesion in all of them, set data.mask_value: 0" in said
+    assert (
+        "toy: warning: 1 of 3 masks cover their whole image, and get no score of localization: benign/benign1" in said
+    )
+    odd = read_study("toy", "lookalike").odd_masks  # as the audit sees them, after preprocessing
+    assert odd == OddMasks(inverted=["benign/benign0"], full=["benign/benign1"], count=3)
+    found = {"odd_masks": {"inverted": 1, "full": 1, "of": 3, "images": [*odd.inverted, *odd.full]}}
+    (first, inverted), (second, full) = words.masks(found)
+    assert first == second == "alarm"
+    assert inverted.startswith("1 of 3 masks looks inverted") and full.startswith("1 of 3 masks covers the whole image")
+    run("toy", source | {"mask_value": 0})
+    assert read("toy")[2][read("toy")[0]["source"] == "benign/benign0.png"].mean() == pytest.approx(1 / 12, abs=0.01)
+    with pytest.raises(InputError, match=r"data\.mask_value: 7: no pixel of any mask is lesion by it; mend it"):
+        run("toy", source | {"mask_value": 7})
 
 
 def test_patients_are_not_split(source, tmp_path):

@@ -109,6 +109,88 @@ def test_masks_of_one_name_beside_their_images(tmp_path):
     }
 
 
+def test_masks_beside_their_images_are_read_by_a_pattern_and_united(tmp_path):
+    """As in the BUSI data set, where several masks belong to one image."""
+    other = encoded(drawn(30, 20, 40, 30))
+    files = {
+        "Normal cases/benign (1).png": gray(10),
+        "Normal cases/benign (1)_mask.png": MASK,
+        "Normal cases/benign (1)_mask_1.png": other,
+        "Normal cases/benign (10).png": gray(20),
+        "Normal cases/benign (10)_mask.png": other,
+        "Malignant 肺/b.jpg": encoded(Image.new("RGB", (40, 30)), "JPEG"),
+        "Malignant 肺/b_mask.npy": npy(np.ones((30, 40), bool)),
+    }
+    source = write_folder(tmp_path / "in", files)
+    said = message(records, source)
+    assert said.startswith(f"{source}: 3 files look like masks of the images beside them: ")
+    assert said.endswith("; set data.masks: '{stem}_mask*', or rename them if they are images")
+    assert "Normal cases/benign (1)_mask.png of benign (1).png" in said
+    found = {name: record.read() for name, record in records(source, masks="{stem}_mask*").items()}
+    assert list(found) == ["Malignant 肺/b", "Normal cases/benign (1)", "Normal cases/benign (10)"]
+    first, second = found["Normal cases/benign (1)"].mask, found["Normal cases/benign (10)"].mask
+    assert (first.sum(), second.sum(), found["Malignant 肺/b"].mask.all()) == (400, 100, True)
+    assert first[:15, :20].all() and first[20:, 30:].all()
+    orphan = write_folder(tmp_path / "in", {"Normal cases/c_mask.png": MASK})
+    assert "1 masks fit no image: Normal cases/c_mask.png" in message(records, orphan, masks="{stem}_mask*")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "mask"),
+    [
+        ("{stem}.npy", "Normal cases/a 1.npy"),
+        ("GT/{stem}_segmentation*", "GT/a 1_segmentation_2.png"),
+        ("GT/seg-{stem}", "Normal cases/GT/seg-a 1.png"),
+        ("GT/seg-{stem}", "GT/Normal cases/seg-a 1.png"),
+    ],
+)
+def test_patterns_of_masks(write, pattern, mask):
+    content = npy(np.ones((30, 40), bool)) if mask.endswith("npy") else MASK
+    source = write({mask: content, "GT/notes_2.png": gray()} if "GT" in mask else {mask: content})
+    found = records(source, masks=pattern)
+    assert list(found) == ["Malignant 肺/b", "Normal cases/a 1"]
+    assert found["Normal cases/a 1"].read().truth == "mask" and found["Malignant 肺/b"].read().truth == "none"
+
+
+def test_the_users_own_split_by_folders(tmp_path):
+    """As in archives of Kaggle, where files of one name stand in several parts."""
+    files = {
+        f"chest/{part}/{name}/1.png": gray() for part in ("train", "Validation", "test") for name in CLASSES.values()
+    }
+    files |= {
+        f"chest/{part}/masks/Normal cases/1.png": encoded(drawn(0, 0, n, 1)) for n, part in ((1, "train"), (2, "test"))
+    }
+    source = write_folder(tmp_path / "in", files)
+    found = records(source, masks="masks", given=True)
+    assert {name: record.split for name, record in found.items()} == {
+        f"{part}/{name}/1": part.lower().removesuffix("idation")
+        for part in ("train", "Validation", "test")
+        for name in CLASSES.values()
+    }
+    sizes = {name: 0 if (mask := record.read().mask) is None else mask.sum() for name, record in found.items()}
+    assert sizes["train/Normal cases/1"] == 1 and sizes["test/Normal cases/1"] == 2 and sum(sizes.values()) == 3
+    turned = {f"{name}/{part}/1.png": gray() for part in ("train", "test") for name in CLASSES.values()}
+    turned |= {"masks/Normal cases/test/1.png": MASK}
+    found = records(write_folder(tmp_path / "turned", turned), masks="masks", given=True)
+    assert {name: record.split for name, record in found.items()}["Normal cases/test/1"] == "test"
+    assert [name for name, record in found.items() if record.read().truth == "mask"] == ["Normal cases/test/1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "Normal cases/2.png",
+            "1 images lie below no folder called train, val, test: Normal cases/2.png; move them into",
+        ),
+        ("train/test/Normal cases/2.png", "lies below train and test; keep one of these folders"),
+    ],
+)
+def test_folders_that_give_no_split(tmp_path, name, said):
+    source = write_folder(tmp_path / "in", {f"train/{folder}/1.png": gray() for folder in CLASSES.values()})
+    assert said in message(records, write_folder(source, {name: gray()}), given=True)
+
+
 def test_a_mask_of_nothing_is_no_truth(write):
     image = records(write({"masks/b.png": gray(0)}), masks="masks")["Malignant 肺/b"].read()
     assert image.truth == "none" and image.mask is None

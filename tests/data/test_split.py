@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from data.making import message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -197,6 +198,30 @@ def test_a_random_split_beside_tears_groups_apart():
     assert (columns["random0"].groupby(frame["group"]).nunique() > 1).mean() > 0.5
     assert dealt(frame)["fold0"].equals(dealt(frame, compare="random")["fold0"])  # to compare changes nothing else
     assert (dealt(frame, by="random")["fold0"].groupby(frame["group"]).nunique() > 1).mean() > 0.5
+
+
+def test_a_given_split_stays_and_lacking_validation_images_come_from_training():
+    frame = images([10, 10], 3)
+    given = split(frame).replace("val", "train")
+    frame = frame.assign(image_id=[f"i{row}" for row in range(len(frame))])
+    column = CONFIG | {"by": "column"}
+
+    def arranged(given, **options):
+        return arrange(frame, column, CLASSES[:2], "toy", 0, given, **options)["fold0"]
+
+    found = arranged(given)
+    assert (found == "test").equals(given == "test") and set(found[given == "train"]) == {"train", "val"}
+    assert (found.groupby(frame["group"]).nunique() == 1).all()  # whole groups, about a quarter of each class
+    assert (found == "val").groupby(frame["label"]).sum().between(3, 9).all()
+    assert arranged(given, trained=False).equals(given.rename("fold0"))  # what trains nothing needs none
+    assert arranged(split(frame)).equals(split(frame).rename("fold0"))
+    only = given.where(given == "test", "val")
+    said = "data.split.by: column: none of 60 images is "
+    assert message(arranged, given.replace("test", "val")).startswith(f"{said}test; add test images")
+    assert message(arranged, only).startswith(f"{said}train, and models are trained; add training images")
+    assert arranged(only, trained=False).equals(only.rename("fold0"))
+    all_tested = arrange(frame, CONFIG | {"test": "all"}, CLASSES[:2], "toy", 0)
+    assert list(all_tested) == ["fold0"] and (all_tested["fold0"] == "test").all()
 
 
 def test_pairs_that_cross():

@@ -90,6 +90,35 @@ def test_a_planted_study_leaves_out_rows_of_other_labels(write, capsys):
     )
 
 
+def test_the_users_own_split_by_a_column(write):
+    rows = ROWS.splitlines()
+    splits = ["split", "Training", "valid", "TEST"]
+    given = "\n".join(f"{row},{split}" for row, split in zip(rows, splits, strict=False))
+    listing, *_ = table.list_records(write(given), FULL | {"split": "split"}, CLASSES)
+    assert [record.split for record in listing] == ["train", "val", "test"]
+    wrong = write(given.replace("valid", "fold 2").replace("TEST", ""))
+    said = "splits that are none of train, val and test: 'fold 2' (line 3), '' (line 4); mend the cells"
+    assert message(table.list_records, wrong, FULL | {"split": "split"}, CLASSES) == f"{wrong}: {said}"
+    there = "Datei, Befund, who, mask, box, more"
+    config = {
+        "kind": "table",
+        "source": str(write(ROWS)),
+        "columns": FULL,
+        "classes": CLASSES,
+        "split": {"by": "column"},
+    }
+    said = message(sources.list_records, "toy", data_config(**config))
+    assert said == f"{config['source']}: no column split; columns there: {there}"
+
+
+def test_several_masks_of_one_image_are_united(write):
+    rows = ROWS.replace("masks/x.png", "masks/x.png; masks/z.npy")
+    path = write(rows)
+    write_folder(path.parent, {"masks/z.npy": npy(np.eye(30, 40) > 0)})
+    listing, *_ = table.list_records(path, FULL, CLASSES)
+    np.testing.assert_array_equal(listing[1].read().mask, (LESION > 0) | (np.eye(30, 40) > 0))
+
+
 def test_masks_as_arrays(write):
     source = write('path,label,m\nz.png,0,\na 1/x.png,"yes, sure",masks/y.npy\n')
     listing, *_ = table.list_records(source, COLUMNS | {"mask": "m"}, CLASSES)

@@ -5,7 +5,8 @@ import pytest
 from data.making import encoded, message, npy
 from PIL import Image
 
-from heatproof.data.reading.truth import Box, draw_boxes, parse_box, read_boxes, read_mask
+from heatproof.data.odd_masks import OddMasks, looks_inverted
+from heatproof.data.reading.truth import Box, Lesion, draw_boxes, parse_box, read_boxes, read_mask
 
 LESION = np.zeros((30, 40), bool)
 LESION[5:12, 20:33] = True
@@ -28,7 +29,7 @@ COLOURED = np.where(LESION[..., None], np.array([128, 0, 255]), 0).astype(np.uin
 @pytest.mark.parametrize(
     "content",
     [
-        *(picture((LESION * value).astype(np.uint8)) for value in (1, 3, 255)),
+        *(picture((LESION * value).astype(np.uint8)) for value in (1, 255)),
         picture(LESION),
         picture(LESION, "L", "GIF"),
         picture(LESION, "RGB"),
@@ -39,13 +40,41 @@ COLOURED = np.where(LESION[..., None], np.array([128, 0, 255]), 0).astype(np.uin
         picture(LESION.astype(np.float32), kind="TIFF"),
         *(npy(LESION.astype(kind)) for kind in ("bool", "uint8", "int64", "float32", ">u2")),
         npy(np.asfortranarray(LESION)),
-        npy(LESION * -2.5),
     ],
 )
 def test_masks(content):
     mask = read_mask(content, "x", (30, 40))
     assert mask.dtype == bool
     np.testing.assert_array_equal(mask, LESION)
+
+
+def test_other_values_need_saying_which_is_lesion():
+    levels = npy(np.where(LESION, 2, np.arange(40) % 2))
+    np.testing.assert_array_equal(read_mask(levels, "x", (30, 40), Lesion(value=2)), LESION)
+    np.testing.assert_array_equal(read_mask(npy(LESION * -2.5), "x", (30, 40), Lesion(value=-2.5)), LESION)
+    blurred = picture(np.where(LESION, 250, np.arange(40) % 9).astype(np.uint8), "RGB")
+    np.testing.assert_array_equal(read_mask(blurred, "x", (30, 40), Lesion(threshold=128)), LESION)
+    swapped = picture(np.where(LESION, 0, 255).astype(np.uint8))
+    np.testing.assert_array_equal(read_mask(swapped, "x", (30, 40), Lesion(value=0)), LESION)
+    said = "x: a mask of 0, 1, 2, not of 0 and 1 or 0 and 255; set data.mask_value to the value of the lesion, or "
+    assert message(read_mask, levels, "x", (30, 40)) == f"{said}data.mask_threshold to the least level of the lesion"
+    assert "colours" in message(read_mask, picture(COLOURED), "x", (30, 40), Lesion(value=1))
+
+
+def test_what_looks_inverted_and_what_does_not():
+    lesion = np.hypot(*np.mgrid[-32:32, -32:32]) < 12
+    large = np.hypot(*np.mgrid[-32:32, -32:32]) < 31  # three quarters of the image
+    half = np.zeros((64, 64), bool)
+    half[:, :40] = True  # a box: it leaves out nothing inside
+    body = np.hypot(*np.mgrid[-32:32, -32:32]) < 30  # what cropping to the body leaves of a swapped mask
+    assert [looks_inverted(mask) for mask in (lesion, large, half, ~lesion, np.ones((64, 64), bool))] == [
+        False, False, False, True, False,
+    ]  # fmt: skip
+    assert looks_inverted(body & ~lesion) and looks_inverted(np.pad(~lesion, ((16, 0), (0, 0))))
+    odd = OddMasks()
+    for name, mask in {"a": lesion, "b": ~lesion, "c": np.ones((64, 64), bool)}.items():
+        odd.add(name, mask)
+    assert odd == OddMasks(inverted=["b"], full=["c"], count=3)
 
 
 def test_a_mask_of_the_whole_image():

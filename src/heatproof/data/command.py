@@ -9,14 +9,18 @@ import numpy as np
 import pandas as pd
 
 from heatproof import artifacts
+from heatproof.data.audit.numbers import counted
 from heatproof.data.grouping import check_apart, check_patients, group_images
 from heatproof.data.left_out import left_out
+from heatproof.data.lookalikes import Pairs
+from heatproof.data.odd_masks import OddMasks
 from heatproof.data.preprocess import THUMBNAIL, margins, preprocess, thumbnail, to_uint8
+from heatproof.data.reading.given import GIVEN
 from heatproof.data.reading.names import listed
 from heatproof.data.reading.sources import told
 from heatproof.data.reading.trees import place
 from heatproof.data.records import Record, Rows
-from heatproof.data.split import arrange, part_shares
+from heatproof.data.split import arrange, crossing, part_shares
 from heatproof.data.split_labels import few_groups
 from heatproof.errors import InputError
 from heatproof.labels import is_multilabel, multihot, truth
@@ -67,24 +71,30 @@ def run(args: argparse.Namespace) -> None:
             from heatproof.data.planted import plant_all
 
             plant_all(study, config, frame, pixels, masks, *seams)
-        splits = arrange(frame, config["split"], classes, study, config["seed"])
-        few = _tell_few(study, config, classes, frame)
+        by_hand = config["split"]["by"] in GIVEN
+        given = pd.Series(_of_records(records, frame, "split"), frame.index) if by_hand else None
+        trained = config.get("trained", True)
+        splits = arrange(frame, config["split"], classes, study, config["seed"], given, trained)
+        few = {} if by_hand or config["split"]["test"] == "all" else _tell_few(study, config, classes, frame)
         if config["shortcut"]:
             from heatproof.data.shortcut import mark_all
 
             tested = (splits["fold0"] == "test").to_numpy()
             frame["cue"] = mark_all(study, config, classes, frame, pixels, tested)
-        if pairs is not None:
+        if by_hand:
+            _tell_crossing(study, splits["fold0"], frame["patient"], pairs)
+        elif pairs is not None:
             check_apart(splits, pairs)
-        if config["split"]["by"] != "random":
+        if config["split"]["by"] not in ("random", *GIVEN):
             check_patients(splits, frame["patient"])
+        if config.get("marks") or config["columns"].get("marks"):
+            frame = pd.concat([frame, _marks(records, frame, config, classes)], axis=1)
     if bad:  # rows are filled from the first on
         for path in arrays:
             artifacts.write_array(path, artifacts.read_array(path)[:images])
     licenses = []
     if config["columns"].get("license"):
-        known = {record.image_id: record.license for record in records}
-        licenses = [(name, known[name]) for name in frame["image_id"]]
+        licenses = list(zip(frame["image_id"], _of_records(records, frame, "license"), strict=True))
     about = left_out(listing.left_out, licenses, few)
     _write(study, config, classes, pd.concat([frame, splits], axis=1), bad, about)
 
@@ -95,7 +105,7 @@ def _read_all(
     """Fill the arrays; list what is known of each image, the images that are bad, and, where `data.contents` is to be
     checked, name and digest of all read."""
     options = {key: config[key] for key in ("size", "channels", "crop", "fit")}
-    bad, contents = [], []
+    bad, contents, odd = [], [], OddMasks()
     with Rows(len(records), config.get("task") == "multilabel") as rows:
         for record in steps(records, len(records), f"{study}: images"):
             row, image, usable = len(rows), None, True
@@ -115,6 +125,8 @@ def _read_all(
             if not usable:
                 continue
             masks[row] = False if mask is None else mask
+            if image.truth == "mask" and image.mask is not None:
+                odd.add(record.source, image.mask)
             thumbnails[row] = thumbnail(raw)
             edges = dict(zip(("top", "bottom", "left", "right"), margins(raw), strict=True))
             facts = image.facts
@@ -141,6 +153,7 @@ def _read_all(
             raise InputError(f"{config['source']}: no image can be used; quarantined are all {len(bad)}")
         frame = rows.frame()
     _tell_lost_truth(study, frame["truth_kept"].tolist())
+    _check_masks(study, config, odd)
     return frame, bad, contents
 
 
@@ -168,6 +181,35 @@ def _unfold(frame: pd.DataFrame, classes: int) -> pd.DataFrame:
     return pd.concat([frame.assign(label=pd.NA), multihot("label", truth, frame.index)], axis=1)
 
 
+def _of_records(records: Sequence[Record], frame: pd.DataFrame, field: str) -> list:
+    """What the source says of each image that is used."""
+    known = {record.image_id: getattr(record, field) for record in records}
+    return [known[name] for name in frame["image_id"]]
+
+
+def _marks(records: Sequence[Record], frame: pd.DataFrame, config: dict, classes: list[str]) -> pd.DataFrame:
+    """Columns `marks_0`, ...: which labels the truth of each image marks; of labels that the image has, no others."""
+    held = truth(frame, len(classes))
+    if config.get("marks"):
+        declared = np.isin(classes, config["marks"])[None]
+    else:
+        declared = np.zeros_like(held)
+        for row, marked in enumerate(_of_records(records, frame, "marks")):
+            declared[row, list(marked)] = True
+    marked = declared & held & (frame["truth"] != "none").to_numpy()[:, None]
+    return multihot("marks", marked, frame.index)
+
+
+def _tell_crossing(study: str, split: pd.Series, patients: pd.Series, pairs: Pairs | None) -> None:
+    """Say how many patients and pairs of look-alikes stand in two parts of a given split; it stays as it is."""
+    parts = split.groupby(patients).nunique()
+    across = [f"{(parts > 1).sum()} of {len(parts)} patients"] if (parts > 1).any() else []
+    alike = 0 if pairs is None else crossing(pairs.a, pairs.b, split.to_numpy())
+    across += [f"{counted(alike, 'pair')} of images that look alike"] if alike else []
+    if across:
+        line(f"{study}: warning: in the given split {' and '.join(across)} are in two parts; the split stays as it is")
+
+
 def _tell_few(study: str, config: dict, classes: list[str], frame: pd.DataFrame) -> dict[str, int]:
     """Labels that are dealt as they fall, and in how many groups each is; says so."""
     if not is_multilabel(frame):
@@ -179,6 +221,27 @@ def _tell_few(study: str, config: dict, classes: list[str], frame: pd.DataFrame)
         shown = listed([f"{name} ({count})" for name, count in few.items()], len(few))
         line(f"{study}: labels in too few groups for data.split.tolerance, dealt as they fall: {shown}")
     return few
+
+
+def _check_masks(study: str, config: dict, odd: OddMasks) -> None:
+    """Warn of masks that most likely are mistakes.
+
+    Raises:
+        InputError: what is said to be lesion stands in no mask.
+    """
+    for key in ("mask_value", "mask_threshold"):
+        if config.get(key) is not None and not odd.count:
+            raise InputError(f"data.{key}: {config[key]:g}: no pixel of any mask is lesion by it; mend it")
+    if odd.inverted:
+        line(
+            f"{study}: warning: {len(odd.inverted)} of {odd.count} masks look inverted, as they cover most of the "
+            f"image but a part inside: {listed(odd.inverted)}; if 0 is lesion in all of them, set data.mask_value: 0"
+        )
+    if odd.full:
+        line(
+            f"{study}: warning: {len(odd.full)} of {odd.count} masks cover their whole image, and get no score of "
+            f"localization: {listed(odd.full)}"
+        )
 
 
 def _tell_lost_truth(study: str, kept: list[float]) -> None:

@@ -52,7 +52,8 @@ class Record:
     """One image to be decoded.
 
     Its id, where it stands in the source, its label's index (of a multilabel study the indices of all its labels), its
-    patient, if known, and its licence, None where the source names none.
+    patient, if known, and its licence, None where the source names none; its split, train, val or test, where that is
+    given; and the indices of the labels that its mask or box marks, None where that is not declared.
     """
 
     image_id: str
@@ -61,6 +62,8 @@ class Record:
     patient: str | None
     read: Callable[[], Image]
     license: str | None = None
+    split: str | None = None
+    marks: tuple[int, ...] | None = None
 
 
 class Rows:

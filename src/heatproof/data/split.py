@@ -14,27 +14,43 @@ SPLITS = ("train", "val", "test")
 ATTEMPTS = 200
 
 
-def arrange(frame: pd.DataFrame, config: dict, classes: list[str], study: str, seed: int) -> pd.DataFrame:
+def arrange(
+    frame: pd.DataFrame,
+    config: dict,
+    classes: list[str],
+    study: str,
+    seed: int,
+    given: pd.Series | None = None,
+    trained: bool = True,
+) -> pd.DataFrame:
     """Every way in which a study deals its images: a column `fold0` (`fold1`, ...) and, to compare, `random0` (...).
 
     Args:
         frame: one row an image, with image_id, label and group; `label_0`, `label_1`, ... where it may have several.
         config: section `data.split`: by, shares, tolerance, folds and compare.
+        given: the user's own split of each image, which stays as it is; None: there is none.
+        trained: whether the study trains a model, which needs images to train on and to choose the epoch by.
 
     Returns:
         "train", "val" or "test" for each image; with k folds each group is tested once, is validated on once,
         and the shares are those of k equal parts.
 
     Raises:
-        InputError: no split of whole groups comes near enough to the shares.
+        InputError: no split of whole groups comes near enough to the shares, or the given one has no images to test or
+            to train on.
     """
     columns = {}
+    if config["test"] == "all":
+        return pd.DataFrame({"fold0": "test"}, index=frame.index)
     grouped = frame["image_id"] if config["by"] == "random" else frame["group"]
     for name, groups in {"fold": grouped, config["compare"]: frame["image_id"]}.items():
         if name is None:
             continue
         keys = (study, seed) if name == "fold" else (study, seed, name)
         folds, tolerance = config["folds"], config["tolerance"]
+        if name == "fold" and given is not None:
+            columns["fold0"] = _completed(given, frame, groups, config, classes, *keys, trained=trained)
+            continue
         parts = _deal_images(frame, groups, part_shares(config), classes, *keys, tolerance=tolerance)
         if folds == 1:
             columns[f"{name}0"] = pd.Series(np.array(SPLITS)[parts], frame.index)
@@ -43,6 +59,38 @@ def arrange(frame: pd.DataFrame, config: dict, classes: list[str], study: str, s
             dealt = np.select([parts == fold, parts == (fold + 1) % folds], ["test", "val"], "train")
             columns[f"{name}{fold}"] = pd.Series(dealt, frame.index)
     return pd.DataFrame(columns, index=frame.index)
+
+
+def _completed(
+    given: pd.Series,
+    frame: pd.DataFrame,
+    groups: pd.Series,
+    config: dict,
+    classes: list[str],
+    *seed: str | int,
+    trained: bool,
+) -> pd.Series:
+    """A given split. Where it has no validation images and models are trained, whole groups of its training images
+    become them, in the shares of `val` and `train`; its test images are never touched."""
+    by, counts = f"data.split.by: {config['by']}", given.value_counts()
+    if "test" not in counts:
+        raise InputError(f"{by}: none of {len(given)} images is test; add test images, or set data.split.by: auto")
+    if not trained:
+        return given
+    if "train" not in counts:
+        raise InputError(
+            f"{by}: none of {len(given)} images is train, and models are trained; add training images, or set "
+            f"train.epochs: 0 for checkpoints that are trained already"
+        )
+    if "val" in counts:
+        return given
+    rows = (given == "train").to_numpy()
+    share = config["val"] / (config["train"] + config["val"])
+    options = {"tolerance": config["tolerance"]}
+    parts = _deal_images(frame[rows], groups[rows], [1 - share, share], classes, *seed, "val", **options)
+    given = given.copy()
+    given[rows] = np.array(["train", "val"])[parts]
+    return given
 
 
 def part_shares(config: dict) -> list[float]:

@@ -51,14 +51,16 @@ def train(
     Raises:
         InputError: the loss, the gradient or the validation loss is not finite, or memory runs out.
     """
+    model.to(device, memory_format=torch.channels_last)
+    if not recipe["epochs"]:  # a checkpoint that is taken as it is, with or without images to train on
+        return []
     count = len(images.rows)
     epochs, batch = recipe["epochs"], min(recipe["batch_size"], count)
     steps = count // batch
-    model.to(device, memory_format=torch.channels_last)
     optimizer = new_optimizer(model, recipe)
     scheduler = CosineLRScheduler(
         optimizer,
-        t_initial=max(epochs * steps, 1),
+        t_initial=epochs * steps,
         lr_min=recipe["lr"] / 100,
         warmup_t=min(recipe["warmup_epochs"], epochs - 1) * steps,
         warmup_lr_init=recipe["lr"] / 100,
@@ -80,7 +82,7 @@ def train(
         optimizer.step()
         return loss.item(), norm.item()
 
-    if epochs and recipe.get("precision") == "bfloat16" and emulated(device):
+    if recipe.get("precision") == "bfloat16" and emulated(device):
         times = slowdown(model, images.inputs(slice(0, batch), device))
         tell(
             f"warning: this CPU has no units for bfloat16 and emulates it: a step takes {times:.1f} times as long as in"

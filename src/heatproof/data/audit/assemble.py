@@ -8,7 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from heatproof.data.audit.duplicates import conflicts, count_duplicates, count_pairs, list_pairs, pair_kinds
+from heatproof.data.audit.duplicates import (
+    conflicts,
+    count_crossing,
+    count_duplicates,
+    count_pairs,
+    list_pairs,
+    pair_kinds,
+)
 from heatproof.data.audit.labels import probed
 from heatproof.data.audit.leaks import TEST, TRAIN, VAL, Neighbours, leak_rate, neighbours, random_leaks
 from heatproof.data.audit.material import Material, Settings
@@ -25,9 +32,11 @@ from heatproof.data.audit.probes import (
 )
 from heatproof.data.audit.sweep import sweep_row
 from heatproof.data.lookalikes import Pairs, clusters, pairs_down_to, too_many
+from heatproof.data.reading.given import GIVEN
 from heatproof.progress import line
 from heatproof.seeds import generator
 
+SHOWN = 3  # images with odd masks that are named
 KEPT = 0.9  # of the truth's area: below it preprocessing has cut into what is marked
 CONSTANT = dict.fromkeys(("border", "outside"), "these pixels are the same in all images")
 CONSTANT |= {"shape": "no margin is left: nothing there to tell them by"}
@@ -91,6 +100,12 @@ def audit(material: Material, settings: Settings, key: tuple[str | int, ...]) ->
     if material.truth is not None:
         result |= {"task": "multilabel", "sets": len(material.classes)}
         result["probed"] = [material.names[label] for label in probed(material.truth, groups, settings.folds)]
+    if material.odd_masks:
+        odd = material.odd_masks
+        counts = {"inverted": len(odd.inverted), "full": len(odd.full), "of": odd.count}
+        result["odd_masks"] = counts | {"images": [*odd.inverted, *odd.full][:SHOWN]}
+    if material.split_by in GIVEN:
+        result["crossing"] = count_crossing(pairs, material)
     return result, list_pairs(material, pairs, kinds)
 
 
@@ -137,6 +152,8 @@ def asked(material: Material, groups: np.ndarray, settings: Settings) -> np.ndar
 
 
 def _leak(split: np.ndarray, found: Neighbours, threshold: float) -> float | None:
+    if not (split == "train").any():  # nothing leaks from images that are not known here
+        return None
     codes = pd.Series(split).map(_CODES).to_numpy()
     return _mean(leak_rate(codes, found, [threshold]))
 

@@ -13,6 +13,7 @@ from heatproof.data.audit.numbers import counted
 from heatproof.data.audit.sources import read_path, read_study
 from heatproof.data.audit.summary import summary
 from heatproof.data.audit.words import sentences
+from heatproof.data.split import SPLITS
 from heatproof.errors import InputError
 from heatproof.progress import line
 
@@ -73,20 +74,21 @@ def _audit_study(study: str, config: dict) -> None:
         raise InputError(f"--study: {_short(Path(study))}: its data job has not run; run snakemake")
     folder, split = artifacts.data_dir(study), config["split"]
     bad = artifacts.read_table(folder / "quarantine.csv", artifacts.QUARANTINE)
-    folds = split["folds"]
+    folds, tests_all = split["folds"], split["test"] == "all"
     settings = Settings(
         threshold=config["lookalike"],
         sweep=tuple(config["audit"]["sweep"]),
         draws=config["audit"]["draws"],
         bootstrap=config["audit"]["bootstrap"],
         folds=config["audit"]["folds"],
-        shares=tuple(split[name] for name in ("train", "val", "test")) if folds == 1 else (1 / folds,) * folds,
+        shares=(1 / folds,) * folds if folds > 1 else Settings.shares if tests_all else tuple(map(split.get, SPLITS)),
         tolerance=split["tolerance"],
         cross_validated=folds > 1,
     )
     key = (study, config["seed"])
     kind = config["group_kind"]
-    material = read_study(study, kind, kind if split["by"] == "auto" else split["by"], config["patients_known"])
+    split_by = "all" if tests_all else kind if split["by"] == "auto" else split["by"]
+    material = read_study(study, kind, split_by, config["patients_known"])
     seams = _seams(folder, material, settings, key) if config["kind"] == "planted" else None
     found, pairs = audit(material, settings, key)
     found |= {"quarantined": bad.to_dict("records"), "seams": seams, "shortcut": config["shortcut"]}

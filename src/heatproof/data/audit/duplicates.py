@@ -34,6 +34,22 @@ def count_pairs(pairs: Pairs, material: Material) -> dict[str, int | None]:
     }
 
 
+def count_crossing(pairs: Pairs, material: Material) -> dict[str, int | None]:
+    """Patients and pairs of look-alikes that stand in two parts of the split, and the test images concerned.
+
+    Returns:
+        patients: in two parts, `of` all; test_images: of patients that are in another part too; all three None where
+        patients are not known. pairs: of look-alikes in two parts.
+    """
+    split = pd.Series(material.splits["fold0"])
+    found: dict[str, int | None] = {"patients": None, "of": None, "test_images": None}
+    if material.group_kind == "patient":
+        parts = split.groupby(material.groups).transform("nunique") > 1
+        found["patients"], found["of"] = len(set(material.groups[parts])), len(set(material.groups))
+        found["test_images"] = int((parts & (split == "test")).sum())
+    return found | {"pairs": int((split.to_numpy()[pairs.a] != split.to_numpy()[pairs.b]).sum())}
+
+
 def pair_kinds(material: Material, pairs: Pairs) -> np.ndarray:
     """For each pair the strongest that holds: `bytes` (one file), `pixels` (one picture) or `lookalike`."""
     files, pictures = pd.factorize(material.sha256)[0], pd.factorize(material.pictures)[0]

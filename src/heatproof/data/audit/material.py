@@ -6,6 +6,7 @@ import numpy as np
 
 from heatproof.data.audit.probes import View
 from heatproof.data.lookalikes import LIMIT
+from heatproof.data.odd_masks import OddMasks
 
 
 @dataclass(frozen=True)
@@ -14,11 +15,12 @@ class Material:
 
     labels: int; sha256: of the files; pictures: the same for images whose decoded pixels are equal; groups: any, or
     None for the clusters that the audit finds; group_kind: patient, lookalike or image; split_by: what the split in
-    use keeps together, patient, lookalike or random, None where that is not known; patients_known: look-alikes are
-    then clustered as whole patients; truth_kept: share of the truth's area that preprocessing left, NaN without truth,
-    None where no truth is read; splits: train, val or test by fold (`fold0`, ...; `random0`, ...); raw, fitted: the
-    images as they came and after preprocessing; label_names, truth: of a multilabel study the labels, and which of them
-    each image has, bool [images, labels]: `classes` then are the sets of labels that images have, and `labels` are
+    use keeps together, patient, lookalike or random; column or folder where it came with the images; all where every
+    image is tested; None where that is not known; patients_known: look-alikes are then clustered as whole patients;
+    truth_kept: share of the truth's area that preprocessing left, NaN without truth, None where no truth is read;
+    odd_masks: None where none is odd; splits: train, val or test by fold (`fold0`, ...; `random0`, ...); raw, fitted:
+    the images as they came and after preprocessing; label_names, truth: of a multilabel study the labels, and which of
+    them each image has, bool [images, labels]: `classes` then are the sets of labels that images have, and `labels` are
     theirs. None where an image has one class.
     """
 
@@ -34,6 +36,7 @@ class Material:
     split_by: str | None = None
     patients_known: bool = False
     truth_kept: np.ndarray | None = None
+    odd_masks: OddMasks | None = None
     splits: dict[str, np.ndarray] = field(default_factory=dict)
     label_names: list[str] | None = None
     truth: np.ndarray | None = None

@@ -12,15 +12,16 @@ from heatproof.data.audit.labels import label_sets
 from heatproof.data.audit.material import Material
 from heatproof.data.audit.numbers import counted
 from heatproof.data.audit.probes import View
+from heatproof.data.odd_masks import OddMasks
 from heatproof.data.preprocess import margins, preprocess, thumbnail, to_uint8
+from heatproof.data.reading.given import split_of
+from heatproof.data.reading.places import pattern_for, suspects
 from heatproof.errors import InputError
 from heatproof.labels import is_multilabel, truth
-from heatproof.progress import steps
+from heatproof.progress import line, steps
 
 EDGES = ("top", "bottom", "left", "right")
 FACTS = ("width", "height", "mode", "format", "quality", "bytes")
-_PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
-_PARTS |= {"test": "test", "testing": "test"}
 MOST = 50  # classes
 DICOM = "; it holds DICOM, which a study with kind: dicom reads"
 TRIED = 5  # files of which the first bytes are looked at, where none is an image by its name
@@ -61,8 +62,21 @@ def read_study(study: str, group_kind: str, split_by: str | None = None, patient
         truth_kept=facts["truth_kept"].to_numpy(float),
         raw=View(np.asarray(thumbnails), known[list(EDGES)].to_numpy(np.int64), known[list(FACTS)]),
         fitted=fitted.view(),
+        odd_masks=_odd_masks(folder, manifest),
         splits={name: manifest[name].to_numpy(object) for name in manifest if re.fullmatch(artifacts.FOLD, name)},
     )
+
+
+def _odd_masks(folder: Path, manifest: pd.DataFrame) -> OddMasks | None:
+    """Masks that most likely are mistakes, as preprocessing left them; None where there are none."""
+    drawn = np.flatnonzero(manifest["truth"] == "mask")
+    if not len(drawn):
+        return None
+    masks = artifacts.read_array(folder / "masks.npy")
+    found = OddMasks()
+    for row in drawn:
+        found.add(manifest["image_id"].iloc[row], masks[row])
+    return found if found.inverted or found.full else None
 
 
 class _Fitted:
@@ -113,6 +127,13 @@ def read_path(
     rows, bad = [], []
     with _open(path) as tree:
         names = [name for name in tree.names if PurePosixPath(name).suffix.lower() in SUFFIXES]
+        if drawn := suspects(names):
+            mask, image = next(iter(drawn.items()))
+            line(
+                f"{counted(len(drawn), 'file looks', 'files look')} like masks of images beside them and left aside, "
+                f"such as {mask}; a study reads them with data.masks: '{pattern_for(mask, image)}'"
+            )
+            names = [name for name in names if name not in drawn]
         others = [name for name in tree.names if PurePosixPath(name).suffix.lower() not in SUFFIXES]
         if not names:
             raise InputError(
@@ -220,8 +241,5 @@ def _patient(path: Path, pattern: str, name: str) -> str:
 
 def _parts(names: pd.Series) -> dict[str, np.ndarray]:
     """The split that folders called train, val and test tell, where they stand above every image."""
-    found = [
-        next((_PARTS[part.lower()] for part in PurePosixPath(name).parent.parts if part.lower() in _PARTS), None)
-        for name in names
-    ]
+    found = [next(filter(None, map(split_of, PurePosixPath(name).parent.parts)), None) for name in names]
     return {"fold0": np.array(found, object)} if None not in found and {"train", "test"} <= set(found) else {}

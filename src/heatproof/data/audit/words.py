@@ -30,8 +30,23 @@ def sentences(audit: dict) -> list[dict]:
     Returns:
         level (alarm, note or fine) and text of each.
     """
-    parts = (conflicts, leaks, neighbour, shortcuts, outside, nonsquare, truth, seams, copies, patients, clusters)
-    found = [{"level": level, "text": text} for part in (*parts, left_out) for level, text in part(audit)]
+    parts = (
+        conflicts,
+        given,
+        leaks,
+        neighbour,
+        shortcuts,
+        outside,
+        nonsquare,
+        truth,
+        masks,
+        seams,
+        copies,
+        patients,
+        clusters,
+        left_out,
+    )
+    found = [{"level": level, "text": text} for part in parts for level, text in part(audit)]
     if audit["kind"] == "path":  # whoever audits a path has options, and no study
         for row in found:
             row["text"] = row["text"].replace("data.crop: ", "--crop ").replace("another data.fit", "another --fit")
@@ -90,6 +105,33 @@ def _stand(number: int) -> str:
     return "stands" if number == 1 else "stand"
 
 
+def given(audit: dict):
+    """Who stands in two parts of a split that came with the images."""
+    found = audit.get("crossing")
+    if not found:
+        return
+    came = "The split came with the images and stays as it is"
+    alike = f"images that look alike (similarity {audit['threshold']:g} or more)"
+    parts = []
+    if found["patients"]:
+        also = counted(found["test_images"], "test image is", "test images are")
+        parts.append(
+            f"{found['patients']:,} of {counted(found['of'], 'patient')} {'has' if found['patients'] == 1 else 'have'} "
+            f"images in two parts of it ({also} of such patients)"
+        )
+    if found["pairs"]:
+        parts.append(f"{counted(found['pairs'], 'pair')} of {alike} {_stand(found['pairs'])} in two parts")
+    if parts:
+        yield (
+            "alarm",
+            f"{came}: {listed(parts)}. A model can answer such test images from memory. Without data.split.by: "
+            f"{audit['split_by']} heatproof splits whole groups.",
+        )
+    else:
+        who = f"no two {alike}" if found["patients"] is None else f"no patient, and no two {alike},"
+        yield "fine", f"{came}: {who} stand in two parts of it."
+
+
 def leaks(audit: dict):
     """Test images with a look-alike in training: in the split in use, and in a random one."""
     rates = [rate for fold, rate in audit["leak"]["split"].items() if fold.startswith("fold") and rate is not None]
@@ -103,7 +145,7 @@ def leaks(audit: dict):
                 else _advice(audit)
             )
             yield (
-                "alarm" if max(rates) >= SOME else "note",
+                "alarm" if max(rates) >= SOME or "crossing" in audit else "note",
                 f"In the split in use {span} of the test images have a look-alike in training {alike}: a model can "
                 f"answer them from memory. {advice}",
             )
@@ -122,20 +164,22 @@ def leaks(audit: dict):
         yield "note", f"{text}: an accuracy measured on one may be a little too high."
     else:
         worth = "says little" if random["mean"] >= LITTLE else "may be too high"
-        advice = "" if _kept_apart(audit) else f" {_advice(audit)}"
+        advice = "" if _kept_apart(audit) or "crossing" in audit else f" {_advice(audit)}"
         # where no patients are known, that is what everybody else's accuracies on these images rest on
         calm = _kept_apart(audit) and audit["patients_known"]
         yield "note" if calm else "alarm", f"{text}: an accuracy measured on one {worth}.{advice}"
 
 
 def _kept_apart(audit: dict) -> bool:
-    """Whether a split is in use that keeps whole patients or look-alikes together."""
-    return audit["split_by"] in ("patient", "lookalike")
+    """Whether nothing is trained here, or a split is in use that keeps whole patients or look-alikes together."""
+    return audit["split_by"] in ("patient", "lookalike", "all")
 
 
 def _advice(audit: dict) -> str:
     if audit["split_by"] is None:
         return "Split by patient; without ids, keep look-alikes together."
+    if "crossing" in audit:
+        return "Move the look-alikes to one part, or let heatproof split: data.split.by: auto."
     if audit["patients_known"]:
         return "The split ignores the patients that are known. Keep them together: data.split.by: patient."
     return "Keep look-alikes together: data.split.by: lookalike."
@@ -284,6 +328,28 @@ def truth(audit: dict):
         f"{counted(lost['of'], 'image')} with truth{gone}: lesions are cut away or too small at this size. Try "
         f"data.fit: pad or a larger data.size.",
     )
+
+
+def masks(audit: dict):
+    """Masks that most likely are mistakes."""
+    found = audit.get("odd_masks")
+    if not found:
+        return
+    of = counted(found["of"], "mask")
+    if found["inverted"]:
+        look = "looks" if found["inverted"] == 1 else "look"
+        yield (
+            "alarm",
+            f"{found['inverted']:,} of {of} {look} inverted, lesion and background swapped: they cover most of the "
+            f"image but a part inside, such as {listed(found['images'])}. If 0 is lesion in all of them, set "
+            f"data.mask_value: 0.",
+        )
+    if found["full"]:
+        yield (
+            "alarm",
+            f"{found['full']:,} of {of} {'covers' if found['full'] == 1 else 'cover'} the whole image, which every "
+            f"heatmap would find: such images get no localization score. Mend these masks or leave them out.",
+        )
 
 
 def seams(audit: dict):

@@ -5,12 +5,14 @@ pseudonyms. Who has the files and the key finds a file again with `python -m hea
 The path of the source stands in errors as the configuration gives it: it must not name a patient.
 """
 
+import numpy as np
+
 from heatproof.data.reading.dicom_pixels import Decoded, Unusable, decode_dicom, is_dicom
 from heatproof.data.reading.names import clean
 from heatproof.data.reading.places import Masks, class_depth, stem, suffix
 from heatproof.data.reading.pseudonyms import Pseudonyms
 from heatproof.data.reading.trees import Tree
-from heatproof.data.reading.truth import read_mask
+from heatproof.data.reading.truth import PLAIN, Lesion, read_mask
 from heatproof.data.records import Facts, Image, Record
 from heatproof.errors import InputError
 from heatproof.progress import line
@@ -26,6 +28,7 @@ def list_records(
     key: bytes,
     masks: str | None = None,
     window: tuple[float, float] | None = None,
+    lesion: Lesion = PLAIN,
 ) -> tuple[list[Record], list[str]]:
     """List the DICOM files of the classes: those called .dcm or .dicom, and of those without such a suffix (or with
     one made of digits, as UIDs have) those with `DICM` at byte 128; not DICOMDIR.
@@ -36,8 +39,9 @@ def list_records(
     Args:
         classes: class name to the name of its folder.
         key: of the pseudonyms (see `pseudonyms.read_key`).
-        masks: name of the folder of masks.
+        masks: name of the folder of masks, or a pattern (see `places.parsed`).
         window: the values that become black and white; without it, each file's own.
+        lesion: which values of a mask are lesion.
 
     Returns:
         records by pseudonym, `<class>/<16 hex digits>`, which is both id and source; patients come with the images,
@@ -48,13 +52,13 @@ def list_records(
     """
     names = Pseudonyms(key)
     folders = {clean(folder): label for label, folder in enumerate(classes.values())}
-    drawn = Masks(tree, clean(masks) if masks else None, folders, _PICTURES, names.file)
+    drawn = Masks(tree, clean(masks) if masks else None, folders, _PICTURES, names.file, _stem)
     said: set[str] = set()
     records, stems = {}, set()
     elsewhere = left_out = 0
     for name in tree.names:
         parts = name.split("/")
-        if drawn.hold(parts):
+        if drawn.hold(name):
             continue
         if not _is_listed(tree, name):
             left_out += 1
@@ -66,20 +70,31 @@ def list_records(
             continue
         label = folders[parts[depth]]
         image_id = f"{list(classes)[label]}/{names.file(name)}"
-        mask = drawn.take(parts, depth, _stem(parts[-1]))
+        found = drawn.take(parts, depth, _stem(parts[-1]))
         records[image_id] = Record(
             image_id=image_id,
             source=image_id,
             label=label,
             patient=None,
-            read=lambda name=name, image_id=image_id, mask=mask: _read(tree, name, image_id, mask, names, window, said),
+            read=lambda name=name, image_id=image_id, found=found: _read(
+                tree, name, image_id, found, names, window, lesion, said
+            ),
         )
     _check_classes(tree, classes, {record.label for record in records.values()}, elsewhere)
     drawn.check(stems)
     return [records[image_id] for image_id in sorted(records)], _notes(tree, left_out, elsewhere)
 
 
-def _read(tree: Tree, name: str, image_id: str, mask: str | None, names: Pseudonyms, window, said: set[str]) -> Image:
+def _read(
+    tree: Tree,
+    name: str,
+    image_id: str,
+    masks: tuple[str, ...],
+    names: Pseudonyms,
+    window: tuple[float, float] | None,
+    lesion: Lesion,
+    said: set[str],
+) -> Image:
     where = f"{tree.source}: {image_id}"
     content = _content(tree, name, where)
     try:
@@ -93,8 +108,10 @@ def _read(tree: Tree, name: str, image_id: str, mask: str | None, names: Pseudon
         _say(said, f"{tree.source}: files without a window: their full range is shown; data.window sets one for all")
     height, width = decoded.pixels.shape[:2]
     drawn = None
-    if mask is not None:
-        drawn = read_mask(_content(tree, mask, f"{where}: mask"), f"{where}: mask", (height, width))
+    if masks:
+        said_of = f"{where}: mask"
+        read = [read_mask(_content(tree, mask, said_of), said_of, (height, width), lesion) for mask in masks]
+        drawn = np.logical_or.reduce(read)
         drawn = drawn if drawn.any() else None  # a mask of nothing
     return Image(
         pixels=decoded.pixels,

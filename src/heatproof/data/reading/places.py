@@ -1,10 +1,17 @@
-"""Which class a file belongs to, and which mask: both are told by the folders that it lies in."""
+"""Which class a file belongs to, and which masks: both follow from where it lies and what it is called."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
 
+from heatproof.data.reading.given import split_above, split_of
 from heatproof.data.reading.names import listed
 from heatproof.data.reading.trees import Tree
 from heatproof.errors import InputError
+
+STEM = "{stem}"  # in a pattern of masks: the name of the image without its suffix
+# what data sets add to the name of an image to name its mask
+_ENDINGS = r"[ _.-]?(masks?|seg|segmentation|gt|ground[ _-]?truth|annotation)([ _.-]?\d+)?$"
 
 
 def suffix(name: str) -> str:
@@ -18,70 +25,225 @@ def stem(name: str) -> str:
     return name[: -len(end)] if (end := suffix(name)) else name
 
 
-def class_depth(parts: list[str], folders: dict[str, int]) -> int | None:
+def class_depth(parts: list[str], folders: Collection[str]) -> int | None:
     """Index of the nearest folder above a file that is a class's."""
     return next((index for index in range(len(parts) - 2, -1, -1) if parts[index] in folders), None)
 
 
-class Masks:
-    """The masks of a tree: they lie in folders called `masks`, each with the name of its image, suffix aside.
+class Pattern(NamedTuple):
+    """What masks are called: `before`, the image's name, and `after`, in which `*` stands for any text.
 
-    Such a folder stands beside or above the class folders, in them, or beside the folder that the image is in.
+    `suffixed`: whether the pattern says which suffix masks have, as `{stem}.png` does.
+    """
 
-    Args:
-        folder: what these folders are called; None: there are no masks.
-        folders: class folder to label.
-        suffixes: of masks.
-        shown: how errors name a mask.
+    before: str
+    after: str
+    suffixed: bool
+
+    @classmethod
+    def of(cls, text: str) -> "Pattern":
+        """Read the file name of a pattern, such as `{stem}_mask*`.
+
+        Raises:
+            ValueError: `{stem}` does not stand in it once, or nothing tells a mask from its image.
+        """
+        before, _, after = text.partition(STEM)
+        if text.count(STEM) != 1 or "*" in before or not (before + after).strip("*"):
+            raise ValueError(
+                f"a pattern is {STEM} and what masks are called beyond it, such as {STEM}_mask*; * may "
+                f"stand after {STEM}"
+            )
+        return cls(before, after, re.search(r"\.\w+$", after) is not None)
+
+    def image(self, name: str, stems: Collection[str]) -> str | None:
+        """The longest of some images' stems that a file is a mask of, None where there is none."""
+        text, start = name if self.suffixed else stem(name), len(self.before)
+        if not text.startswith(self.before):
+            return None
+        rest = re.compile(".*".join(map(re.escape, self.after.split("*"))), re.I | re.S)
+        ends = range(len(text), start, -1)
+        return next((text[start:end] for end in ends if text[start:end] in stems and rest.fullmatch(text, end)), None)
+
+    def fits(self, name: str) -> bool:
+        """Whether a file is called like a mask, of whatever image."""
+        text, start = name if self.suffixed else stem(name), len(self.before)
+        return self.image(name, {text[start:end] for end in range(start + 1, len(text) + 1)}) is not None
+
+
+def parsed(where: str) -> tuple[str | None, Pattern | None]:
+    """The folder and the pattern of `data.masks`: `masks`, `{stem}_mask*`, or `masks/{stem}_mask*`.
 
     Raises:
-        InputError: two masks are of one image.
+        ValueError: a pattern is none, or lies deeper than in one folder.
+    """
+    if STEM not in where:
+        return where, None
+    folder, _, name = where.rpartition("/")
+    if STEM in folder or "/" in folder:
+        raise ValueError("at most one folder may stand before the file name of a pattern")
+    return folder or None, Pattern.of(name)
+
+
+def beside(
+    names: Iterable[str], pattern: Pattern, suffixes: Collection[str], stem_of: Callable[[str], str]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Find the masks that lie in the folder of their image.
+
+    Args:
+        names: of all files.
+        suffixes: of masks.
+        stem_of: the name of an image as its mask has it.
+
+    Returns:
+        image without its suffix -> its masks; and files that are called like a mask of an image that is not there.
+    """
+    folders: dict[str, list[tuple[bool, str]]] = {}
+    for path in names:
+        above, _, name = path.rpartition("/")
+        folders.setdefault(above, []).append((suffix(name) in suffixes and pattern.fits(name), name))
+    found: dict[str, list[str]] = {}
+    lost = []
+    for above, files in folders.items():
+        top, images = f"{above}/" if above else "", set()
+        # from the shortest name on, so that of `a`, `a_mask` and `a_mask_1` the first alone is an image
+        for fits, name in sorted(files, key=lambda file: (len(stem_of(file[1])), *file)):
+            image = pattern.image(name, images) if fits else None
+            if image is not None:
+                found.setdefault(top + image, []).append(top + name)
+            elif fits:
+                lost.append(top + name)
+            else:
+                images.add(stem_of(name))
+    return found, sorted(lost)
+
+
+def suspects(names: Iterable[str]) -> dict[str, str]:
+    """Files that are called like a mask of an image beside them, as `a_mask.png` beside `a.png`: mask -> image.
+
+    >>> suspects(["x/a (1).png", "x/a (1)_mask.png", "x/a (1)_mask_1.png", "x/b_mask.png"])
+    {'x/a (1)_mask.png': 'x/a (1).png', 'x/a (1)_mask_1.png': 'x/a (1).png'}
+    """
+    names = list(names)
+    images = {stem(name): name for name in names}
+    found = {}
+    for name in names:
+        image = images.get(_bare(stem(name)))
+        if image not in (None, name):
+            found[name] = image
+    return found
+
+
+def _bare(name: str) -> str | None:
+    match = re.search(_ENDINGS, name, re.I)
+    return name[: match.start()] if match else None
+
+
+def pattern_for(mask: str, image: str) -> str:
+    """The pattern that reads a mask beside its image and those called like it: `{stem}_mask*`."""
+    ending = stem(mask).removeprefix(stem(image))
+    return f"{STEM}{re.sub(r'[ _.-]?[0-9]+$', '', ending)}*"
+
+
+class Masks:
+    """The masks of a tree.
+
+    In folders called `where` each has the name of its image, suffix aside. Such a folder stands beside or above the
+    class folders, in them, or beside the folder that the image is in. With a pattern masks have the names that it
+    gives, in such folders or beside their images, and an image may have several.
+
+    Args:
+        where: see `parsed`; None: there are no masks.
+        folders: names of the folders of the classes.
+        suffixes: of masks.
+        shown: how errors name a mask.
+        stem_of: the name of an image as its mask has it.
+        given: whether folders named after splits tell images of one name apart.
+
+    Raises:
+        InputError: two masks are of one image, and no pattern says that there may be several.
     """
 
     def __init__(
         self,
         tree: Tree,
-        folder: str | None,
-        folders: dict[str, int],
+        where: str | None,
+        folders: Collection[str],
         suffixes: set[str],
         shown: Callable[[str], str] = str,
+        stem_of: Callable[[str], str] = stem,
+        given: bool = False,
     ):
-        self._source, self._folder, self._shown = tree.source, folder, shown
+        self._source, self._shown, self._where = tree.source, shown, where
+        self._folder, self._pattern = parsed(where) if where else (None, None)
+        self._classes, self._given = folders, given
         self._used: set[str] = set()
-        self._found: dict[str, str] = {}  # by ids, places below a class, or paths (with * for the folder) of images
-        for name in tree.names:
-            parts = name.split("/")
-            if not self.hold(parts) or suffix(name) not in suffixes:
-                continue
-            at = parts.index(folder)
-            before, after = parts[:at], [*parts[at + 1 : -1], stem(parts[-1])]
-            above = class_depth([*before, ""], folders)
-            named = above is not None and class_depth(after, folders) is None
-            key = "/".join([*before[above:], *after] if named else after)
-            if self._found.setdefault(key, name) != name:
-                both = f"{shown(self._found[key])} and {shown(name)}"
-                raise InputError(f"{tree.source}: {both} are masks of one image; rename one of them")
-            self._found.setdefault("/".join([*before, "*", *after]), name)
+        self._found: dict[str, list[str]] = {}  # by ids, places below a class, or paths (* for the folder) of images
+        self._lost: list[str] = []
+        if where and self._folder is None:
+            self._found, self._lost = beside(tree.names, self._pattern, suffixes, stem_of)
+        elif where:
+            stems = {stem_of(name.rpartition("/")[2]) for name in tree.names if not self.hold(name)}
+            for name in tree.names:
+                if suffix(name) in suffixes and self.hold(name):
+                    self._file(name, stems)
+        self._held = {mask for masks in self._found.values() for mask in masks} | set(self._lost)
 
-    def hold(self, parts: list[str]) -> bool:
-        """Whether a file lies in a folder of masks."""
-        return self._folder in parts[:-1]
+    def _file(self, name: str, stems: set[str]) -> None:
+        """Put a mask down under what its image can be looked up by."""
+        parts = name.split("/")
+        image = stem(parts[-1])
+        if self._pattern:
+            if not self._pattern.fits(parts[-1]):
+                return
+            image = self._pattern.image(parts[-1], stems)
+            if image is None:
+                return self._lost.append(name)
+        at = parts.index(self._folder)
+        before, after = parts[:at], [*parts[at + 1 : -1], image]
+        above = class_depth([*before, ""], self._classes)
+        named = above is not None and class_depth(after, self._classes) is None
+        key = self._key([*before[above:], *after] if named else after, self._part(parts))
+        if self._found.setdefault(key, [name]) != [name]:
+            if not self._pattern:
+                both = f"{self._shown(self._found[key][0])} and {self._shown(name)}"
+                raise InputError(f"{self._source}: {both} are masks of one image; rename one of them")
+            self._found[key].append(name)
+        path = self._found.setdefault("/".join([*before, "*", *after]), [])
+        path += [name] if self._pattern or not path else []
 
-    def take(self, parts: list[str], depth: int, name: str) -> str | None:
-        """The mask of an image; `name` is the last of its path's parts, as masks have it.
+    def _part(self, parts: list[str]) -> str:
+        return (split_above(parts, self._classes) or "") if self._given else ""
+
+    def _key(self, place: list[str], part: str) -> str:
+        """A place below a class; images of one name in two splits have two."""
+        if not self._given:
+            return "/".join(place)
+        kept = [folder for folder in place[:-1] if folder in self._classes or not split_of(folder)]
+        return f"{part}:/{'/'.join([*kept, place[-1]])}"
+
+    def hold(self, name: str) -> bool:
+        """Whether a file is a mask, or lies in a folder of masks."""
+        return self._folder in name.split("/")[:-1] if self._folder else bool(self._where) and name in self._held
+
+    def take(self, parts: list[str], depth: int, name: str) -> tuple[str, ...]:
+        """The masks of an image; `name` is the last of its path's parts, as masks have it.
 
         Raises:
-            InputError: it is another image's already.
+            InputError: one is another image's already.
         """
+        if not self._where:
+            return ()
         place = [*parts[depth:-1], name]
-        keys = ("/".join(place), "/".join(place[1:]), "/".join([*parts[:-2], "*", name]))
-        mask = next((self._found[key] for key in keys if key in self._found), None)
-        if mask in self._used:
+        beside_it, in_its_place = "/".join([*parts[:-1], name]), "/".join([*parts[:-2], "*", name])
+        keys = [self._key(cut, part) for part in (self._part(parts), "") for cut in (place, place[1:]) if cut]
+        keys = [beside_it] if self._folder is None else [*keys, in_its_place]
+        masks = next((self._found[key] for key in keys if key in self._found), [])
+        if twice := self._used.intersection(masks):
             raise InputError(
-                f"{self._source}: {self._shown(mask)} is the mask of two images; put masks into a folder a class"
+                f"{self._source}: {self._shown(min(twice))} is the mask of two images; put masks into a folder a class"
             )
-        self._used.update([mask] if mask else [])
-        return mask
+        self._used.update(masks)
+        return tuple(masks)
 
     def check(self, stems: set[str]) -> None:
         """Make sure that there are masks, and each is of an image; one that belongs to no class will do.
@@ -92,11 +254,13 @@ class Masks:
         Raises:
             InputError: there is none, or some fit no image.
         """
-        if self._folder is None:
+        if not self._where:
             return
-        unused = set(self._found.values()) - self._used
-        lost = sorted(name for name in unused if stem(name.rpartition("/")[2]) not in stems)
+        strange = [masks for key, masks in self._found.items() if key.rpartition("/")[2] not in stems]
+        lost = sorted({*self._lost, *(mask for masks in strange for mask in masks if mask not in self._used)})
         if lost or not self._found:
             fit = f"{len(lost)} masks fit no image: {listed(map(self._shown, lost))}"
-            what = fit if lost else f"no image below a folder {self._folder!r}"
-            raise InputError(f"{self._source}: data.masks: {what}; a mask has the name of its image")
+            place = f"below a folder {self._folder!r}" if self._folder else "beside the images"
+            called = f"no file called like {self._where!r}" if self._pattern else "no image"
+            rule = f"a mask is called like {self._where!r}" if self._pattern else "a mask has the name of its image"
+            raise InputError(f"{self._source}: data.masks: {fit if lost else f'{called} {place}'}; {rule}")

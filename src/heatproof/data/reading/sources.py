@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from heatproof.data.reading.findings import Findings, LeftOut
+from heatproof.data.reading.given import GIVEN
 from heatproof.data.reading.names import listed
 from heatproof.data.reading.trees import open_tree, place
+from heatproof.data.reading.truth import Lesion
 from heatproof.data.records import Record
 from heatproof.errors import InputError
 from heatproof.progress import line
@@ -37,7 +39,9 @@ def list_lungs(study: str, config: dict) -> list[Record]:
     """As `list_records`, each image with the mask of its lungs (`data.lungs`) in place of its truth."""
     lungs, apart = config["lungs"], config["masks"]
     columns = config["columns"] | {"mask": lungs, "box": None}
-    return list_source(study, config | {"masks": lungs, "boxes": None, "columns": columns, "apart": apart}).records
+    found = {"masks": lungs, "boxes": None, "columns": columns, "apart": apart}
+    plain = {"mask_value": None, "mask_threshold": None}  # these are of lesions
+    return list_source(study, config | found | plain).records
 
 
 def told(study: str, config: dict) -> Listing:
@@ -60,6 +64,7 @@ def list_source(study: str, config: dict) -> Listing:
     if config["kind"] != "planted":  # the section comes as JSON with its keys sorted
         classes = {name: classes[name] for name in config.get("class_names", classes)}
     window = config["window"] and tuple(config["window"])
+    lesion, by = Lesion(config.get("mask_value"), config.get("mask_threshold")), config["split"]["by"]
     if kind == "table":
         from heatproof.data.reading import table
 
@@ -67,20 +72,26 @@ def list_source(study: str, config: dict) -> Listing:
         options |= {"inside": config.get("table"), "others": "skip" if config["kind"] == "planted" else "refuse"}
         if config.get("task") == "multilabel":
             options["findings"] = Findings(classes, config.get("parents", {}), config.get("synonyms", {}))
-        records, notes, left_out = table.list_records(source, config["columns"], classes, window=window, **options)
-        column = config["columns"]["patient"]
+        columns = config["columns"]
+        if by == "column":
+            columns = columns | {"split": columns.get("split") or "split"}
+        options |= {"window": window, "lesion": lesion}
+        records, notes, left_out = table.list_records(source, columns, classes, **options)
+        column = columns["patient"]
         lost = _without_patient(config, records, f"column {column!r} holds no patient", "rows") if column else []
         return Listing(list(classes), records, notes + lost, left_out)
     if kind == "dicom":
         from heatproof.data.reading import dicom, pseudonyms
 
-        options = {"key": pseudonyms.read_key(config["key_file"]), "masks": config["masks"], "window": window}
+        options = {"key": pseudonyms.read_key(config["key_file"]), "masks": config["masks"]}
+        options |= {"window": window, "lesion": lesion}
         return Listing(list(classes), *dicom.list_records(open_tree(source, kind), classes, **options))
     from heatproof.data.reading import images
 
     options = {key: config[key] for key in ("masks", "boxes", "patient")}
     options["apart"] = [folder for folder in (config.get("lungs"), config.get("apart")) if folder]
-    records, notes = images.list_records(open_tree(source, kind), classes, window=window, **options)
+    options |= {"window": window, "lesion": lesion, "given": by == "folder"}
+    records, notes = images.list_records(open_tree(source, kind), classes, **options)
     pattern = config["patient"]
     what = f"data.patient {pattern!r} finds no patient"
     lost = _without_patient(config, records, what, "file names") if pattern else []
@@ -98,5 +109,7 @@ def _without_patient(config: dict, records: list[Record], what: str, where: str)
         return []
     said = f"{config['source']}: {what} in {len(lost)} {where}: {listed(lost)}"
     if config["group_kind"] == "patient":
-        raise InputError(f"{said}; mend them, or set data.split.by: lookalike")
+        given = config["split"]["by"] in GIVEN
+        mend = "leave the patients out" if given else "set data.split.by: lookalike"
+        raise InputError(f"{said}; mend them, or {mend}")
     return [said]

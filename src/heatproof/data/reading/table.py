@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from heatproof.data.reading.findings import Classes, Findings, LeftOut, select
+from heatproof.data.reading.given import split_of
 from heatproof.data.reading.images import read_image
 from heatproof.data.reading.members import Opened
 from heatproof.data.reading.names import clean, listed
 from heatproof.data.reading.patients import spellings, united
 from heatproof.data.reading.rows import read_rows
 from heatproof.data.reading.trees import Tree, open_tree, read_file
-from heatproof.data.reading.truth import Box, parse_box
+from heatproof.data.reading.truth import PLAIN, Box, Lesion, parse_box
 from heatproof.data.records import Record
 from heatproof.errors import InputError
 
@@ -40,25 +41,29 @@ def list_records(
     leave_out: Iterable[str] = (),
     window: tuple[float, float] | None = None,
     others: str = "refuse",
+    lesion: Lesion = PLAIN,
 ) -> Table:
     """List the images of a table, one a row. A file that is not there is missed when it is read.
 
     Args:
         source: the CSV (see `rows.read_rows`), or the folder or archive that holds it.
-        columns: names of its columns: path and label; and patient, mask, box, folder and license, or None. Paths are
-            relative to its folder and stay below it; a folder's cell goes before them. An empty cell for mask or box:
-            no truth of that image; for patient or license: unknown. A box is `x y width height` in pixels, several
-            separated by semicolons; where an image has both, the mask is taken.
+        columns: names of its columns: path and label; and patient, mask, box, marks, folder, license and split, or
+            None. Paths are relative to its folder and stay below it; a folder's cell goes before them. An empty cell
+            for mask or box: no truth of that image; for patient or license: unknown. Masks are paths and boxes
+            `x y width height` in pixels, several of either separated by semicolons; where an image has both, the masks
+            are taken. marks: the labels that they mark, in the words of the label's column.
         classes: class name to the value of its label.
         findings: what the cells mean where they name several labels, in place of `classes`.
         inside: path of the CSV in the source, or in its one top folder.
         keep, leave_out: which rows are taken; see `findings.select`.
         window: see `decode.decode`.
         others: refuse rows with labels of no class, or skip them.
+        lesion: which values of a mask are lesion.
 
     Raises:
         InputError: with a line for each kind of mistake: not a CSV, no such column, empty cells, labels of no class,
-            paths that stand there twice or leave the folder, DICOM files, boxes that are none, a class without rows.
+            paths that stand there twice or leave the folder, DICOM files, boxes that are none, splits that are none of
+            train, val and test, a class without rows.
     """
     labels, keep = findings or Classes(classes), keep or {}
     named = {key: column for key, column in columns.items() if column}
@@ -73,7 +78,7 @@ def list_records(
         row["label"] for _, row in rows if others == "skip" and row["label"] and labels.unknown(row["label"])
     )
     rows = [(line, row) for line, row in rows if row["label"] not in skipped]
-    files = {path: path for _, row in rows for path in (row["path"], row.get("mask")) if path}
+    files = {path: path for _, row in rows for path in (row["path"], *_masks(row)) if path}
     if tree is None:
         files = {path: _find(source.parent, path) for path in files}
         tree = Tree(source, Opened(files, read_file, lambda: None))
@@ -88,7 +93,7 @@ def list_records(
     if lines:
         raise InputError("\n".join(lines))
     patients = spellings(row["patient"] for _, row in rows if row.get("patient"))
-    records = [_record(tree, row, labels.of(row["label"]), patients, window) for _, row in rows]
+    records = [_record(tree, row, labels, patients, window, lesion) for _, row in rows]
     return Table(records, _notes(shown, skipped, left_out, united(patients), records), left_out)
 
 
@@ -116,7 +121,12 @@ def _normal_row(row: dict[str, str]) -> dict[str, str]:
     """A row whose paths are normal, that of the image below its folder."""
     if folder := row.get("folder"):
         row = row | {"path": f"{folder}/{row['path']}" if row["path"] else ""}
-    return row | {key: _normal(row[key]) for key in ("path", "mask") if key in row}
+    masks = {"mask": ";".join(map(_normal, row["mask"].split(";")))} if "mask" in row else {}
+    return row | masks | {"path": _normal(row["path"])}
+
+
+def _masks(row: dict[str, str]) -> tuple[str, ...]:
+    return tuple(mask for part in row.get("mask", "").split(";") if (mask := part.strip()))
 
 
 _MENDS = {
@@ -128,6 +138,8 @@ _MENDS = {
     "paths that leave its folder": "put the files below it",
     "DICOM files": "set data.kind to dicom, or convert them to PNG",
     "boxes that are not x y width height": "mend them",
+    "splits that are none of train, val and test": "mend the cells",
+    "marked labels that the image does not have": "mend the cells of data.columns.marks",
 }
 
 
@@ -150,7 +162,11 @@ def _mistakes(
             yield "paths that stand there twice", f"{path} (lines {lines[path]} and {line})"
         if path.lower().endswith((".dcm", ".dicom")):
             yield "DICOM files", f"{path} (line {line})"
-        for file in filter(None, (path, row.get("mask"))):
+        if "split" in row and split_of(row["split"]) is None:
+            yield "splits that are none of train, val and test", f"{row['split']!r} (line {line})"
+        if (marked := row.get("marks")) and not _marks(row, labels) <= _held(label, labels):
+            yield "marked labels that the image does not have", f"{marked!r} (line {line})"
+        for file in filter(None, (path, *_masks(row))):
             if _leaves(file, files[file], top):
                 yield "paths that leave its folder", f"{file} (line {line})"
         if None in _boxes(row):
@@ -161,17 +177,36 @@ def _boxes(row: dict[str, str]) -> list[Box | None]:
     return [parse_box(part.split()) for part in row.get("box", "").split(";") if part.strip()]
 
 
+def _held(cell: str, labels: Classes | Findings) -> set[int]:
+    """The labels of a cell; none where it has words that the study does not know, which are a mistake of their own."""
+    found = () if labels.unknown(cell) else labels.of(cell)
+    return {found} if isinstance(found, int) else set(found)
+
+
+def _marks(row: dict[str, str], labels: Classes | Findings) -> set[int]:
+    """The labels that masks and boxes of a row mark; -1 where a word of them is none."""
+    cell = row["marks"]
+    return {-1} if labels.unknown(cell) else _held(cell, labels)
+
+
 def _record(
     tree: Tree,
     row: dict[str, str],
-    label: int | tuple[int, ...],
+    labels: Classes | Findings,
     patients: dict[str, str],
     window: tuple[float, float] | None,
+    lesion: Lesion,
 ) -> Record:
-    path, mask, boxes = row["path"], row.get("mask") or None, _boxes(row)
-    patient = patients.get(row.get("patient", ""))
+    path, masks, boxes = row["path"], _masks(row), _boxes(row)
     return Record(
-        path, path, label, patient, lambda: read_image(tree, path, mask, boxes, window), row.get("license") or None
+        image_id=path,
+        source=path,
+        label=labels.of(row["label"]),
+        patient=patients.get(row.get("patient", "")),
+        read=lambda: read_image(tree, path, masks, boxes, window, lesion),
+        license=row.get("license") or None,
+        split=split_of(row["split"]) if "split" in row else None,
+        marks=tuple(sorted(_marks(row, labels))) if "marks" in row else None,
     )
 
 

@@ -138,7 +138,9 @@ def _table_fingerprint(source: Path) -> str:
         columns = read_sheet(content, str(source), ()).columns
     except InputError:  # which the data job reports
         columns = {}
-    facts = {_fact(source.parent / cell, cell) for cells in columns.values() for cell in set(cells) if cell}
+    cells = {cell for cells in columns.values() for cell in cells}
+    paths = {part.strip() for cell in cells for part in {cell, *cell.split(";")}}  # several masks in one cell
+    facts = {_fact(source.parent / path, path) for path in paths if path}
     return _digest((hashlib.sha256(content).hexdigest(), sorted(facts - {()})))
 
 

@@ -25,33 +25,56 @@ class Box(NamedTuple):
     height: float
 
 
-def read_mask(content: bytes, where: str, shape: tuple[int, int]) -> np.ndarray:
-    """Decode a mask: an image, turned by its own EXIF, or an NPY array (known by its first bytes).
+class Lesion(NamedTuple):
+    """Which values of a mask are lesion: this one, or all from a threshold on; without either, 1 or the
+    highest level (255, or 65535 of 16 bits) beside 0."""
 
-    What is black, or 0, is background; one other value or colour is lesion.
+    value: float | None = None
+    threshold: float | None = None
+
+
+PLAIN = Lesion()
+
+
+def read_mask(content: bytes, where: str, shape: tuple[int, int], lesion: Lesion = PLAIN) -> np.ndarray:
+    """Decode a mask: an image, turned by its own EXIF, or an NPY array (known by its first bytes).
 
     Args:
         shape: (height, width) of its image.
+        lesion: which values are lesion. 0 and 1, 0 and 255, booleans, and black and one colour need no saying.
 
     Returns:
         bool [height, width]; nowhere true where all is background, as some data sets have it for images without
         lesions.
 
     Raises:
-        InputError: damaged, of another size, or more than two values.
+        InputError: damaged, of another size, or of other values that are not said to be lesion.
     """
     values = _read_npy(content, where, shape) if content.startswith(b"\x93NUMPY") else _read_picture(content, where)
     if values.shape[:2] != shape:
         raise _other_size(where, values.shape, shape)
-    lesion = values.any(axis=2) if values.ndim == 3 else values != 0
-    drawn = values[lesion]
-    if (drawn != drawn[:1]).any():  # in a JPEG, whose edges blur, hundreds
-        found = np.unique(values.reshape(-1, *values.shape[2:]), axis=0)
-        raise InputError(
-            f"{where}: not a mask of 0 and one other value: {listed(map(_text, found), 5)}; threshold it and save it "
-            "as PNG"
-        )
-    return lesion
+    if lesion.threshold is not None:
+        return (values.max(axis=2) if values.ndim == 3 else values) >= lesion.threshold
+    if lesion.value is not None:
+        if values.ndim == 3:
+            raise InputError(f"{where}: a mask in colours, and data.mask_value is a grey level; save it in grey")
+        return values == lesion.value
+    if not _plain(values):  # in a JPEG, whose edges blur, hundreds
+        wanted = "data.mask_threshold to the least level of the lesion"
+        if values.ndim == 2:
+            wanted = f"data.mask_value to the value of the lesion, or {wanted}"
+        shown = listed(map(_text, np.unique(values.reshape(-1, *values.shape[2:]), axis=0)), 5)
+        raise InputError(f"{where}: a mask of {shown}, not of 0 and 1 or 0 and 255; set {wanted}")
+    return values.any(axis=2) if values.ndim == 3 else values != 0
+
+
+def _plain(values: np.ndarray) -> bool:
+    """Whether a mask needs no saying which of its values is lesion."""
+    if values.ndim == 3:
+        drawn = values[values.any(axis=2)]
+        return bool((drawn == drawn[:1]).all())
+    found = np.unique(values)
+    return any(np.isin(found, (0, top)).all() for top in (1, 255, 65535))
 
 
 def _text(value: np.ndarray) -> str:
