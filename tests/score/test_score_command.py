@@ -205,6 +205,38 @@ def test_localization_of_some_classes_alone(study):
     pd.testing.assert_frame_equal(some[asked], whole[asked])
 
 
+def test_localization_is_of_the_labels_that_a_truth_is_declared_for(tmp_path, monkeypatch):
+    """Of two labels an image, each with a heatmap; and no mask that covers the image is scored."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    _write_data(rng)
+    _write_checkpoint("test_resnet", 0, rng)
+    data, path = artifacts.data_dir("tiny"), artifacts.heatmap_dir("tiny", "test_resnet", 0, "fold0") / "index.parquet"
+    masks = artifacts.read_array(data / "masks.npy").copy()
+    masks[7] = True
+    artifacts.write_array(data / "masks.npy", masks)
+    index = artifacts.read_table(path, artifacts.HEATMAPS)
+    artifacts.write_table(path, index.assign(label=index["target"] % 2), artifacts.HEATMAPS)
+    manifest = artifacts.read_table(data / "manifest.parquet", artifacts.DEALT)
+    manifest = manifest.assign(label=pd.NA, label_0=True, label_1=True)
+
+    def reasons(**marks):
+        artifacts.write_manifest("tiny", manifest.assign(**marks))
+        frame, _ = score("localization", "--seed", 0)
+        found = frame[frame["method"].isin(["other", "truth", "ceiling"])].groupby(["image_id", "label"])["reason"]
+        return frame, {key: sorted(set(of)) for key, of in found}
+
+    _, undeclared = reasons()
+    assert undeclared.pop((NO_TRUTH, 0)) == ["no truth"]
+    assert set(map(tuple, undeclared.values())) == {("no label declared for the truth",)}
+    frame, declared = reasons(marks_0=True, marks_1=False)
+    assert declared["image7", 1] == declared[UNSTEADY, 0] or declared["image7", 1] == ["truth of another label"]
+    assert all(of == ["truth of another label"] for (_, label), of in declared.items() if label == 1)
+    assert declared[BOXED, 0] == [""] and set(values(frame[frame["label"] == 0], "truth").loc[BOXED].isna()) == {False}
+    _, other = reasons(marks_0=False, marks_1=True)
+    assert other["image7", 1] == ["truth covers the image"]
+
+
 def test_localization_reasons(study):
     frame, _ = score("localization", "--seed", 0)
     assert set(frame[frame.image_id == NO_TRUTH].reason) == {"no truth"}

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from heatproof.stats.cases import common, named, of_every_label
+from heatproof.stats.cases import common, named, of_marked_labels
 
 
 def test_a_case_goes_by_its_image_and_label():
@@ -35,8 +35,9 @@ def test_cases_that_every_training_has():
     assert len(found) == 2 * (4 + 2 + 2)
 
 
-def test_what_is_marked_is_of_every_case_of_an_image():
-    shapes = pd.DataFrame({"image_id": ["a", "b"], "lesion_area": [0.1, 0.2]})
-    found = of_every_label(shapes, ["x", "y"]).set_index("image_id")["lesion_area"]
-    assert found.to_dict() == {"a [x]": 0.1, "b [x]": 0.2, "a [y]": 0.1, "b [y]": 0.2}
-    assert of_every_label(None, ["x"]) is None
+def test_lesions_are_of_the_cases_whose_labels_they_mark():
+    shapes = pd.DataFrame({"image_id": ["a", "b", "c"], "marked": [(0, 1), (1,), ()], "lesion_area": [0.1, 0.2, 0.3]})
+    found = of_marked_labels(shapes, ["x", "y"]).set_index("image_id")
+    assert found["lesion_area"].to_dict() == {"a [x]": 0.1, "a [y]": 0.1, "b [y]": 0.2}
+    assert list(found) == ["lesion_area"]
+    assert of_marked_labels(None, ["x"]) is None and of_marked_labels(shapes[2:], ["x"]) is None

@@ -51,5 +51,7 @@ def table(index: Sequence[pd.DataFrame], manifest: pd.DataFrame, classes: Sequen
     places = manifest.reset_index(drop=True).reset_index(names="place").set_index("image_id")
     known = places.loc[rows["image"], ["place", "group", "truth"]].reset_index(drop=True)
     there = labels.truth(manifest, len(classes))[known["place"], rows["label"].astype(int)]
+    marked = labels.marks(manifest.iloc[known["place"]], rows["label"].to_numpy(int))
+    known["truth"] = known["truth"].where(marked, "none")  # of another label
     known = known.assign(label=decided(rows["label"], there), image_id=rows["image_id"].to_numpy())
     return known.sort_values(["place", "label"], kind="stable").set_index("image_id")

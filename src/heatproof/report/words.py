@@ -38,6 +38,9 @@ GROUPS = {
 _ZERO = 1e-12
 _REASONS = {
     "no truth": "the image has no mask that says where the evidence is",
+    "truth covers the image": "the marked region is the whole image, in which every heatmap lies",
+    "no label declared for the truth": "which labels the marked regions are of is not declared (data.marks)",
+    "truth of another label": "the marked region of the image is of another label",
     "one seed": "the model was trained once, so there is no second training to compare with",
     "degenerate map": "the heatmap carries no information",
     "all zero": "it is zero everywhere",

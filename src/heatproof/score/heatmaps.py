@@ -26,7 +26,7 @@ class Beside:
         pixels: uint8 [all images, channels, height, width], mapped from disk.
         masks: bool [all images, height, width], mapped from disk.
         places: int [images], where in both the explained images lie.
-        true: bool [images], which of them have a truth.
+        untrue: str [images], why they have no truth, of cases none of their label; "" where they have one.
         labels: int [images], their true classes; of cases, their labels.
         present: bool [images], whether a case's label is there; None where an image has one class.
         mean_mask: float32 [height, width], the mean mask of the training images.
@@ -35,10 +35,15 @@ class Beside:
     pixels: np.ndarray
     masks: np.ndarray
     places: np.ndarray
-    true: np.ndarray
+    untrue: np.ndarray
     labels: np.ndarray
     present: np.ndarray | None
     mean_mask: Tensor
+
+    @property
+    def true(self) -> np.ndarray:
+        """Bool [images], which of them have a truth."""
+        return self.untrue == ""
 
     def of_classes(self, images: np.ndarray, labels: list[int] | None) -> list[str]:
         """Why an image is not scored, if only those of some classes are; "" if it is."""
@@ -56,10 +61,10 @@ class Beside:
             controls.TRUTH: controls.truth(masks),
         }
         stacks = {name: checked(maps) for name, maps in made.items()}
-        known = {controls.TRUTH: true, controls.MEAN_MASK: np.full(len(images), bool(self.mean_mask.any()))}
-        for name, has in known.items():
+        without = "" if self.mean_mask.any() else "no truth"
+        for name, why in {controls.TRUTH: self.untrue[images], controls.MEAN_MASK: [without] * len(images)}.items():
             maps, reasons = stacks[name]
-            stacks[name] = maps, ["no truth" if not h else r for h, r in zip(has, reasons, strict=True)]
+            stacks[name] = maps, [first or reason for first, reason in zip(why, reasons, strict=True)]
         return stacks
 
 

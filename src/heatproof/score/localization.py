@@ -2,8 +2,9 @@
 
 `metric(maps, masks)` takes raw relevance [images, height, width] and bool masks of the same shape, or a `Truth` that
 holds regions and options too; `metric(Scene(maps, truth))` shares what several metrics need. Values lie in [0, 1] and
-larger is better, except where a metric says otherwise. They are NaN where a map is degenerate, a mask is empty, or the
-metric is undefined (`undefined` names the reason). `heatproof.score.maps` says how maps are read.
+larger is better, except where a metric says otherwise. They are NaN where a map is degenerate, a mask is empty or
+covers the image (every map would find it), or the metric is undefined (`UNDEFINED`). `heatproof.score.maps` says how
+maps are read.
 """
 
 import numpy as np
@@ -23,11 +24,6 @@ REGIONS = {
     "on_border": "border",
     "inside_cue": "cue",
 }  # the region that a metric needs in place of a truth
-
-
-def undefined(name: str) -> str:
-    """Why a metric is NaN although map and mask are sound."""
-    return "truth covers the image" if name == "pixel_auroc" else UNDEFINED
 
 
 @metric("localization_accuracy")
@@ -114,8 +110,7 @@ def energy_pointing_game(scene: Scene) -> np.ndarray:
 def pixel_auroc(scene: Scene) -> np.ndarray:
     """Probability that a pixel in the mask is more relevant than one outside, equal ones counting half.
 
-    The area under the ROC curve of the pixels (Mann-Whitney's U by midranks); 0.5 is chance. NaN where the mask covers
-    the whole image.
+    The area under the ROC curve of the pixels (Mann-Whitney's U by midranks); 0.5 is chance.
     """
     inside, outside = scene.truth.area, scene.flat.shape[1] - scene.truth.area
     ranks = [(below + up_to + 1).sum() / 2 for below, up_to in zip(scene.below, scene.up_to, strict=True)]

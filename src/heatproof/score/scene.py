@@ -37,7 +37,7 @@ class Truth:
 
     @cached_property
     def covered(self) -> np.ndarray:
-        """Bool [images]: where there is a truth that can be missed, neither empty nor the whole image."""
+        """Bool [images]: where a truth tells some pixels from others, being neither empty nor the whole image."""
         return (self.area > 0) & (self.area < math.prod(self.masks.shape[1:]))
 
     @cached_property
@@ -184,7 +184,7 @@ def _cut(ordered: np.ndarray, inside: np.ndarray) -> tuple[int, ...]:
 
 
 def of_truth(metric: Callable[[Scene], np.ndarray]) -> Callable[..., Tensor]:
-    """Let a metric of a `Scene` take maps and masks as well, and be NaN where a map is degenerate or a mask empty."""
+    """Let a metric of a `Scene` take maps and masks, and be NaN where a map is degenerate or a mask empty or full."""
 
     @wraps(metric)
     def measured(maps: Tensor | Scene, masks: Tensor | Truth | None = None) -> Tensor:

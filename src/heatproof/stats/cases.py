@@ -52,9 +52,10 @@ def sentence(counts: dict[str, dict[str, int]]) -> str:
     )
 
 
-def of_every_label(shapes: pd.DataFrame | None, classes: Sequence[str]) -> pd.DataFrame | None:
-    """Rows of images for each of their cases: what is marked is of the image."""
-    if shapes is None:
+def of_marked_labels(shapes: pd.DataFrame | None, classes: Sequence[str]) -> pd.DataFrame | None:
+    """Rows of images for those of their cases whose label is `marked`; None where there are none."""
+    if shapes is None or not shapes["marked"].map(len).any():
         return None
-    parts = [shapes.assign(image_id=[labels.case_name(i, name) for i in shapes["image_id"]]) for name in classes]
-    return pd.concat(parts, ignore_index=True)
+    rows = shapes.explode("marked").dropna(subset="marked")
+    named = [labels.case_name(i, classes[label]) for i, label in zip(rows["image_id"], rows["marked"], strict=True)]
+    return rows.assign(image_id=named).drop(columns="marked").reset_index(drop=True)

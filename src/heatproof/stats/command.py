@@ -114,7 +114,7 @@ def run_study(args: argparse.Namespace) -> None:
     if several := labels.is_multilabel(next(iter(predictions.values()))):
         scores, kept = cases.common(cases.named(scores, classes), trained)
         families = [family for family in families if kept.get(family, {}).get("kept")]
-        shapes = cases.of_every_label(shapes, classes)
+        shapes = cases.of_marked_labels(shapes, classes)
     result = evaluate(
         args.study,
         predictions,
@@ -202,6 +202,7 @@ def read_simple(study, folds, random, settings):
     import pandas as pd
 
     from heatproof import artifacts, labels
+    from heatproof.errors import InputError
     from heatproof.stats import neighbour
     from heatproof.stats.comparison import RANDOM
     from heatproof.stats.published import split_name
@@ -215,6 +216,8 @@ def read_simple(study, folds, random, settings):
         for fold in names:
             manifest = artifacts.read_manifest(study, fold)
             train, test = (np.flatnonzero(manifest["split"] == part) for part in ("train", "test"))
+            if not len(train):
+                raise InputError("stats.published: the simple classifiers beside it need training images; leave it out")
             if labels.is_multilabel(manifest):
                 parts.append(_simple_labels(thumbnails, manifest, train, test))
                 continue
@@ -260,11 +263,13 @@ def read_cue(study):
 def read_shapes(study, folds):
     """Size and shape of the lesions of the test images, columns image_id and `lesions.SHAPE`; None without any truth.
 
+    Where images have several labels, `marked` too: the indices of the labels that the lesions are of.
+
     Masks are read one at a time. A box says where a lesion is and how large, but not what shape it has.
     """
     import pandas as pd
 
-    from heatproof import artifacts
+    from heatproof import artifacts, labels
     from heatproof.stats import lesions
 
     rows = []
@@ -276,8 +281,12 @@ def read_shapes(study, folds):
                 masks = artifacts.read_array(artifacts.data_dir(study) / "masks.npy")
             image, truth = manifest.loc[place, ["image_id", "truth"]]
             found = lesions.shape(masks[place])
-            rows.append({"image_id": image} | (found if truth == "mask" else {"lesion_area": found["lesion_area"]}))
-    return pd.DataFrame(rows).reindex(columns=["image_id", *lesions.SHAPE]) if rows else None
+            found = found if truth == "mask" else {"lesion_area": found["lesion_area"]}
+            if labels.is_multilabel(manifest):
+                found = {"marked": labels.marked(manifest.loc[place])} | found
+            rows.append({"image_id": image} | found)
+    known = ["image_id", "marked"] if labels.is_multilabel(manifest) else ["image_id"]
+    return pd.DataFrame(rows).reindex(columns=[*known, *lesions.SHAPE]) if rows else None
 
 
 def read_scores(study, models, seeds, folds, families, ensembles=()):

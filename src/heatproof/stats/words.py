@@ -46,6 +46,10 @@ OUTSIDE = {
 REASONS = {
     "no truth": "no image of this study has a marked region",
     "one seed": "that takes at least two training seeds",
+    "truth covers the image": "the marked regions cover the whole images",
+    "no label declared for the truth": "which labels the marked regions are of is not declared (data.marks, or "
+    "data.columns.marks)",
+    "truth of another label": "no explained label has a marked region",
 }
 # how the reasons begin that were asked for
 LEFT_OUT, REFUSED, OTHER_CLASS = "one of the images left out", "not supported", "of a class not asked for"

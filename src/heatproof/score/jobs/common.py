@@ -11,8 +11,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from heatproof import artifacts, shards
-from heatproof.labels import truth
+from heatproof.labels import marks, truth
 from heatproof.score import controls, heatmaps
+
+UNDECLARED = "no label declared for the truth"  # `data.marks`, or the column of `data.columns.marks`
+ELSEWHERE = "truth of another label"
 
 
 def name(args: argparse.Namespace) -> str:
@@ -37,14 +40,18 @@ def _beside(args: argparse.Namespace, found: heatmaps.Heatmaps) -> heatmaps.Besi
     masks = artifacts.read_array(folder / "masks.npy")
     learnt = np.flatnonzero((manifest["split"] == "train") & (manifest["truth"] != "none"))
     labels = (found.images if found.multilabel else rows)["label"].to_numpy("int64")
-    true = truth(rows, 1 + labels.max()) if found.multilabel else None
+    held = truth(rows, 1 + labels.max()) if found.multilabel else None
+    untrue = np.where(rows["truth"] != "none", "", "no truth").astype(object)
+    if found.multilabel:
+        other = ELSEWHERE if "marks_0" in rows else UNDECLARED
+        untrue = np.where((untrue == "") & ~marks(rows, labels), other, untrue)
     return heatmaps.Beside(
         pixels=artifacts.read_array(folder / "pixels.npy"),
         masks=masks,
         places=rows.index.to_numpy("int64"),
-        true=(rows["truth"] != "none").to_numpy(),
+        untrue=untrue,
         labels=labels,
-        present=None if true is None else true[np.arange(len(labels)), labels],
+        present=None if held is None else held[np.arange(len(labels)), labels],
         mean_mask=controls.mean_mask(masks, learnt),
     )
 

@@ -9,7 +9,7 @@ import torch
 from heatproof import artifacts, progress, shards
 from heatproof.score import controls, heatmaps
 from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
-from heatproof.score.localization import METRICS, REGIONS, undefined
+from heatproof.score.localization import METRICS, REGIONS, UNDEFINED
 from heatproof.score.scene import TOLERANCE, Scene, Truth
 
 
@@ -30,25 +30,26 @@ def run(args: argparse.Namespace) -> None:
                 region: torch.from_numpy(found[places]) for region, found in zip(wanted, all_regions, strict=True)
             }
             truth = Truth(masks, regions, args.config.get("tolerance", TOLERANCE))
-            missing = {"truth": np.where(true, np.where(truth.covered, "", "empty truth mask"), "no truth")}
+            blank = np.where(truth.area == 0, "empty truth mask", "truth covers the image")
+            missing = {"truth": np.where(true, np.where(truth.covered, "", blank), source.beside.untrue[chunk])}
             missing |= {r: np.where(found.any((1, 2)), "", f"no {r} found") for r, found in truth.regions.items()}
             stacks = source.stacks(chunk)
             stacks[controls.CEILING] = heatmaps.checked(controls.ceiling(masks, source.grid))
             parts = []  # written together: a table has its cost for each part
             for method, (maps, reasons) in stacks.items():
                 scene = Scene(maps, truth)
-                for needed, without, metrics in groups:
+                for needed, metrics in groups.items():
                     values = {metric: METRICS[metric](scene) for metric in metrics}
                     why = [a or b or c for a, b, c in zip(asked, missing[needed], reasons, strict=True)]
-                    parts.append(heatmaps.scores(source.images.iloc[chunk], method, values, why, without))
+                    parts.append(heatmaps.scores(source.images.iloc[chunk], method, values, why, UNDEFINED))
             write(pd.concat(parts))
 
 
-def _groups(regions: list[str]) -> list[tuple[str, str, list[str]]]:
-    """Metrics by what they need and by why they may be undefined; those of regions that the study has not are left."""
-    groups: dict[tuple[str, str], list[str]] = {}
+def _groups(regions: list[str]) -> dict[str, list[str]]:
+    """Metrics by what they need; those of regions that the study has not are left."""
+    groups: dict[str, list[str]] = {}
     for metric in METRICS:
         needed = REGIONS.get(metric, "truth")
         if needed in ("truth", *regions):
-            groups.setdefault((needed, undefined(metric)), []).append(metric)
-    return [(*key, metrics) for key, metrics in groups.items()]
+            groups.setdefault(needed, []).append(metric)
+    return groups
