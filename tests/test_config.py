@@ -411,6 +411,81 @@ def test_dicom_that_is_downloaded_is_checked_by_its_sum(project, download):
     assert project(SMALL, {"data": toy | checked})["toy"].data.download.sha256 == "0" * 64
 
 
+TABLE = {"kind": "table", "source": "x", "classes": {"a": "0", "b": "1"}}
+TAKEN = {"train": {"weights": "w/{model}-{seed}.safetensors", "epochs": 0}}
+
+
+@pytest.mark.parametrize(
+    ("toy", "said"),
+    [
+        (
+            {"data": {"split": {"by": "column"}}},
+            "data: data.split.by: column needs a table, and data.kind is phantom; by: folder",
+        ),
+        (
+            {"data": TABLE | {"split": {"by": "folder"}}},
+            "data: data.split.by: folder needs an archive or a folder of images, and data.kind is table",
+        ),
+        ({"data": TABLE | {"split": {"by": "column", "folds": 3}}}, "data.split: by: column gives one split"),
+        (
+            {"data": TABLE | {"split": {"by": "column", "test": "all"}}},
+            "data.split: test: all tests every image, and by",
+        ),
+        (
+            {"data": {"split": {"test": "all", "folds": 3}}},
+            "data.split: test: all leaves nothing to train on; set folds: 1",
+        ),
+        ({"data": {"split": {"test": "every"}}}, "data.split.test: 'every': must be a share from 0 to 1, or all"),
+        ({"data": {"split": {"test": "all"}}}, "data.split.test: 'all': no image is left to train test_resnet on; set"),
+        (
+            {"data": TABLE | {"columns": {"split": "s"}}},
+            "data: data.columns.split is not read where data.kind is table; set",
+        ),
+        (
+            {"data": {"kind": "folder", "source": "x", "masks": "{stem}*"}},
+            "data.masks: '{stem}*': a pattern is {stem} and what masks are called beyond it",
+        ),
+        (
+            {"data": {"kind": "folder", "source": "x", "masks": "a/b/{stem}_m"}},
+            "data.masks: 'a/b/{stem}_m': at most one",
+        ),
+        (
+            {"data": {"mask_value": 2}},
+            "data: data.mask_value is not read where data.kind is phantom; set data.masks too",
+        ),
+        ({"data": TABLE | {"marks": ["a"]}}, "data.marks: is not read where task is multiclass"),
+        (
+            {"task": "multilabel", "data": TABLE | {"marks": ["c"]}},
+            "data.marks: 'c': it is none of data.classes: a, b",
+        ),
+        (
+            TAKEN | {"data": {"split": {"test": "all"}}, "explain": {"variants": {"random_labels": True}}},
+            "explain.variants.random_labels: True: test_resnet is not trained here, so that no model",
+        ),
+    ],
+)
+def test_a_split_of_ones_own_and_masks_in_any_form_are_checked(project, toy, said):
+    text = message(project, SMALL, toy)
+    assert text.startswith(f"studies/toy.yaml: {said}") and "\n" not in text
+
+
+def test_whether_a_checkpoint_has_seen_the_test_images_is_known_where_it_is_stated(project):
+    def unstated(toy, **params):
+        return project(SMALL | params, TAKEN | toy)["toy"].training.get("unstated")
+
+    assert unstated({}) == ["test_resnet"]
+    assert unstated({"data": {"split": {"test": "all"}}}) is None
+    assert unstated({"data": TABLE | {"split": {"by": "column"}}}) is None
+    assert unstated({"train": {"weights": "scratch", "epochs": 3}}) is None
+    other = {"train": TAKEN["train"] | {"weights": "results/models/phantom/{model}/{seed}/fold0/model.safetensors"}}
+    assert unstated(other) is None and unstated(other | {"data": TABLE}) == ["test_resnet"]
+    some = {"models": ["test_resnet", "resnet18"], "train": TAKEN["train"] | {"models": {"resnet18": {"epochs": 2}}}}
+    assert unstated(some) == ["test_resnet"]
+    paper = {"stats": {"published": {"x": PAPER}}}
+    assert "stats.published.x: what is published is of unseen images" in message(project, SMALL, TAKEN | paper)
+    assert load(ROOT, studies=["phantom_vit"])["phantom_vit"].unstated == []
+
+
 def test_labels_that_are_numbers_are_texts(project):
     toy = {"kind": "table", "source": "x", "classes": {"normal": 0, 1: 1.5}}
     assert project(SMALL, {"data": toy})["toy"].data.classes == {"normal": "0", "1": "1.5"}

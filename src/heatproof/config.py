@@ -151,6 +151,18 @@ def _study(layers: dict[str, dict]) -> Study:
         if recipe.epochs == 0 and len(study.data.split.names + study.data.split.compared) > 1:
             mend = "a checkpoint that was brought may have learnt what another fold tests: set folds: 1, compare: null"
             raise InputError(_mistake(layers, ("train", "weights"), recipe.weights, mend))
+        if recipe.epochs and study.data.split.test == "all":
+            mend = f"no image is left to train {name} on; set train.epochs: 0 for trained checkpoints, or give shares"
+            raise InputError(_mistake(layers, ("data", "split", "test"), "all", mend))
+        if recipe.epochs == 0 and study.explain.variants.random_labels:
+            mend = f"{name} is not trained here, so that no model of shuffled labels is beside it; set it to false"
+            raise InputError(_mistake(layers, ("explain", "variants", "random_labels"), True, mend))
+    for name in (name for name, told in study.stats.published.items() if told and study.unstated):
+        mend = (
+            f"what is published is of unseen images, and whether {study.unstated[0]} has seen these is not stated; set "
+            f"data.split.by: column or folder, or data.split.test: all"
+        )
+        raise InputError(_mistake(layers, ("stats", "published", name), {}, mend))
     return study
 
 

@@ -146,6 +146,17 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _untrained(self):
+        """What compares with training needs some."""
+        for name in (name for name, told in self.stats.published.items() if told):
+            if self.data.split.test == "all":
+                raise ValueError(
+                    f"stats.published.{name}: is compared with classifiers that are fitted to training images, and "
+                    f"data.split.test: all leaves none; leave it out"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _sized(self):
         """Networks that a training job would find too large for the images."""
         for model in self.models:
@@ -250,6 +261,26 @@ class Study(Section):
         return self.data.group_kind
 
     @property
+    def trained(self) -> list[str]:
+        """The models that the study trains; all others are checkpoints that it takes as they are."""
+        return [model for model in self.models if self.train.recipe(model).epochs]
+
+    @property
+    def unstated(self) -> list[str]:
+        """Checkpoints taken as they are of which nobody has stated that they have not seen the test images.
+
+        A split that heatproof draws does not tell what a checkpoint was trained on. Phantoms are drawn for each study
+        anew, so that a checkpoint of another study of this project has seen none of them.
+        """
+        split = self.data.split
+        if split.given or split.test == "all":
+            return []
+        taken = [model for model in self.models if model not in self.trained]
+        if self.data.kind == "phantom":
+            taken = [model for model in taken if not self.train.recipe(model).weights.startswith("results/models/")]
+        return taken
+
+    @property
     def training(self) -> dict[str, Any]:
         """What `stats.setting` puts in words. Where a file with weights lies is left out: a path may tell too much."""
         recipes = {model: self.train.recipe(model) for model in self.models}
@@ -260,4 +291,5 @@ class Study(Section):
             "size": self.data.size,
             "seeds": self.seeds,
             "text": self.setting or "",
+            **({"unstated": self.unstated} if self.unstated else {}),
         }

@@ -14,7 +14,17 @@ from report.conftest import STATS
 from heatproof import artifacts, paper_files
 from heatproof.config import load, section
 from heatproof.report import inputs as reading
-from heatproof.report import method_text, paper, provenance, references, standalone, statistics_text, tables, words
+from heatproof.report import (
+    method_text,
+    page,
+    paper,
+    provenance,
+    references,
+    standalone,
+    statistics_text,
+    tables,
+    words,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -213,6 +223,22 @@ def test_the_methods_section_names_what_this_study_has(made, resolved):
     ]
     record = {"layers": {"a": [["layer2", 8, 8]], "both": [["", 8, 8]]}}
     assert provenance.layers(record) == "a layer2 8 x 8; both (no layer of its own) 8 x 8"
+
+
+def test_nothing_is_claimed_of_unseen_images_where_checkpoints_may_have_seen_them(made, resolved):
+    study = made()
+    config, data = configured(resolved, study), read(study)
+    assert "images they never saw" in page.accuracy_figure(data, "accuracy").caption
+    config["train"] |= {"epochs": 0, "weights": "mine/{model}-{seed}.safetensors"}
+    setting = data.setting | {"epochs": dict.fromkeys(study.models, 0), "unstated": list(study.models)}
+    data = replace(data, summary=data.summary | {"setting": setting})
+    caption, text = page.accuracy_figure(data, "accuracy").caption, method_text.models(data, config)
+    assert "on the test images, which they may have been trained on, in" in caption
+    assert "were taken as trained elsewhere. Each has checkpoints of 2 seeds (0, 1). Which images alpha_net" in text
+    assert "accuracies on them say nothing about unseen images" in text and "trained from" not in text
+    config["train"]["models"] = {"beta_net": {"epochs": 3}}
+    text = method_text.models(data, config)
+    assert "alpha_net and gamma_net were taken as trained elsewhere." in text and "for 3 epochs" in text
 
 
 @pytest.mark.slow

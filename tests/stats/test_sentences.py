@@ -306,6 +306,17 @@ def test_images_left_out_on_purpose_need_no_warning_and_gaps_do():
     assert text.startswith("25% of the heatmaps of a have no IoU (mostly: completeness gap above 1 %)")
 
 
+def test_of_checkpoints_that_may_have_seen_the_test_images_nothing_is_claimed_of_unseen_ones():
+    setting = {"epochs": {"a": 0, "b": 0}, "unstated": ["a", "b"]}
+    found = summary(setting=setting)
+    texts = [row["text"] for row in sentences(found)] + headline(found)
+    assert sum(text.startswith("Accuracy on unseen images is not known for a and b: ") for text in texts) == 2
+    assert not any("As trained here" in text or "was trained from" in text for text in texts)
+    assert any(text.startswith("For these checkpoints, the heatmaps of a") for text in texts)
+    stated = summary(setting={"epochs": setting["epochs"]})
+    assert not any("unseen images" in text for text in headline(stated))
+
+
 @pytest.mark.parametrize(("count", "said"), [(1, False), (3, True)])
 def test_several_methods_are_a_caution(count, said):
     texts = [row["text"] for row in sentences(summary(methods=["gradcam"] * count)) if row["family"] == "general"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from heatproof.stats.setting import setting_numbers
+from heatproof.stats.setting import setting_numbers, subject, unstated_sentence
 
 
 def told(weights, epochs, text="", seeds=(0, 1, 2)):
@@ -54,3 +54,18 @@ def test_the_studys_own_words_follow_the_sentence_and_not_the_short_form():
         "1 seed."
     )
     assert (found["size"], found["seeds"], found["weights"], found["epochs"]) == (64, [0], {"a": "scratch"}, {"a": 8})
+
+
+def test_checkpoints_that_are_taken_are_not_said_to_be_trained_here():
+    assert subject(told(["scratch", "brought"], [5, 2])) == "As trained here, "
+    assert subject(told(["scratch", "brought"], [5, 0])) == "For these checkpoints, "
+
+
+def test_why_nothing_is_known_of_unseen_images():
+    assert unstated_sentence(told(["brought"], [0])) is None
+    text = unstated_sentence(told(["brought"] * 2, [0, 0]) | {"unstated": ["a", "b"]})
+    assert text == (
+        "Accuracy on unseen images is not known for a and b: which images the checkpoints were trained on is not "
+        "stated, so test images may be among them, and accuracies here may be too high. State the split "
+        "(data.split.by: column or folder), or set data.split.test: all if none of these images was used for training."
+    )

@@ -113,11 +113,12 @@ def leak_figure(inputs: Inputs) -> Figure | None:
     random = leak["random"] or dict.fromkeys(("mean", "low", "high", "draws"))
     if not any(value > 0 for value in (*rates, _number(random["mean"]))):
         return None
-    span = " to ".join(dict.fromkeys(words.share(value) for value in (min(rates), max(rates))))
     mean, low, high = (_number(random[key]) for key in ("mean", "low", "high"))
     kind = "random" if inputs.audit["split_by"] == "random" else "grouped"
-    used = DotRow("the split in use", [Dot(kind, rate) for rate in rates], text=span)
-    rows = [used]
+    rows = []
+    if all(map(math.isfinite, rates)):  # without training images there is no leak
+        span = " to ".join(dict.fromkeys(words.share(value) for value in (min(rates), max(rates))))
+        rows.append(DotRow("the split in use", [Dot(kind, rate) for rate in rates], text=span))
     if math.isfinite(mean):
         spread = f"{words.share(mean)} [{words.share(low)} to {words.share(high)}]"
         rows.append(DotRow("a random split", [Dot("random", mean, low, high)], text=spread))

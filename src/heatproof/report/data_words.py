@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from heatproof.data.reading.given import GIVEN
+
 TITLE = "Can these data be believed?"
 BALANCED = (
     "Balanced accuracy is the share of images recognized, averaged over the classes so that a rare class counts as "
@@ -65,6 +67,7 @@ GROUPED = {
     "united": "all images of a patient, and images that look alike, on one side",
 }
 SPLITS = {"random": "random split", "patient": "patients kept together", "lookalike": "look-alikes kept together"}
+SPLITS |= {"given": "given split"}
 
 DEALT = {
     "patient": "All images of a patient are in the same part.",
@@ -72,6 +75,8 @@ DEALT = {
     "that do not look alike may be in two parts.",
     "image": "Images were dealt one by one, so images of one patient may be in two parts.",
     "united": "All images of a patient, and images that look alike, are in the same part.",
+    "given": "This split came with the images and was not changed; the audit counts who is in two parts of it.",
+    "all": "No part is for training: the study states that no model has seen any of the images.",
 }
 CUES = {"corner_mark": "a mark in the corner"}
 
@@ -99,6 +104,29 @@ def kept(audit: dict) -> str:
     """What stays on one side where whole groups do: a key of `GROUPED` and `DEALT`."""
     united = audit["group_kind"] == "lookalike" and audit["patients_known"]
     return "united" if united else audit["group_kind"]
+
+
+def dealt(audit: dict) -> str:
+    """How images came into their parts: a key of `DEALT`."""
+    by = audit["split_by"]
+    return "given" if by in GIVEN else {"all": "all", "random": "image"}.get(by) or kept(audit)
+
+
+def parts(audit: dict, folds: int) -> str:
+    """Which images everything on the page is from."""
+    if audit["split_by"] == "all":
+        return "Every image was tested, and everything on this page is from all of them."
+    if folds > 1:
+        return (
+            f"The images were dealt into {folds} parts (folds). Each was the test part of one training of every model "
+            f"and seed, with another to choose the best moment of training (val) and the rest to train, so that every "
+            f"image is tested once, by a training that never saw it; everything on this page is from the test parts, "
+            f"together."
+        )
+    return (
+        "The images were split into parts for training, for choosing the best moment of training (val), and for "
+        "testing; everything on this page is from the test part."
+    )
 
 
 def probe(name: str) -> Probe:

@@ -89,13 +89,15 @@ def _split(inputs: Inputs, config: dict) -> str:
             f"validation part, so that every image was tested once."
         )
     sizes = inputs.manifest["split"].value_counts()
+    if set(sizes.index) == {"test"}:
+        return "All of them were test images."
     parts = {"train": "training", "val": "validation", "test": "test"}
     listed = words.listed([f"{sizes.get(part, 0):,} {to}" for part, to in parts.items()])
     return f"They were split into {listed} images."
 
 
 def _kept(inputs: Inputs) -> str:
-    kept = "image" if inputs.audit["split_by"] == "random" else data_words.kept(inputs.audit)
+    kept = data_words.dealt(inputs.audit)
     if kept not in ("lookalike", "united"):
         return data_words.DEALT[kept]
     alike = f"look alike (thumbnails of 32 by 32 pixels that correlate with {inputs.audit['threshold']:g} or more)"
@@ -111,9 +113,13 @@ def models(inputs: Inputs, study: dict) -> str:
     out = [model for model in inputs.trained if model not in inputs.competent]
     left = f"; {words.listed(out)} did not" if out else f"; {'all' if many else 'it'} did"
     seeds = words.count(len(inputs.seeds), "seed")
+    fitted = {model: recipe for model, recipe in recipes.items() if recipe["epochs"]}
+    named_seeds = f"{seeds} ({', '.join(map(str, inputs.seeds))})"
+    each = f"Each was trained from {named_seeds}." if fitted else f"Each has checkpoints of {named_seeds}."
+    unknown = f" {unstated}" if (unstated := _unstated(inputs)) else ""
     return (
         f"{words.listed(named)} as implemented in timm{timm} {'were' if many else 'was'} "
-        f"{_trained(inputs, recipes, train)} Each was trained from {seeds} ({', '.join(map(str, inputs.seeds))}). A "
+        f"{_trained(inputs, fitted, train)}{_taken(recipes, fitted)} {each}{unknown} A "
         f"model took part in verdicts if the lower end of the {inputs.summary['interval']:.0%} interval of the "
         f"{inputs.measure} of each of its trainings on test images lay above {words.number(competence['floor'])} "
         f"(guessing scores {words.number(competence['chance'])}){left}.{_ensembles(inputs)}"
@@ -133,8 +139,28 @@ def _ensembles(inputs: Inputs) -> str:
     )
 
 
+def _taken(recipes: dict[str, dict], fitted: dict[str, dict]) -> str:
+    """Which of several models were not trained in the study."""
+    taken = [model for model in recipes if model not in fitted]
+    if not taken or not fitted:
+        return ""
+    return (
+        f" {words.listed(taken)} {'were' if len(taken) > 1 else 'was'} not: these checkpoints were trained elsewhere."
+    )
+
+
+def _unstated(inputs: Inputs) -> str:
+    models = inputs.setting.get("unstated")
+    if not models:
+        return ""
+    return (
+        f"Which images {words.listed(models)} had been trained on is not stated. Test images may be among them, and "
+        f"accuracies on them say nothing about unseen images."
+    )
+
+
 def _trained(inputs: Inputs, recipes: dict[str, dict], shared: dict) -> str:
-    if all(recipe["epochs"] == 0 for recipe in recipes.values()):
+    if not recipes:
         return "taken as trained elsewhere."
     start = {"scratch": "from random weights", "pretrained": "from timm's pretrained weights"}
     begun = start.get(shared["weights"], "from given weights")

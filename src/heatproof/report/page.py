@@ -152,7 +152,8 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         missing=tables.missing(inputs),
         coverage=left_out.coverage(inputs),
         folds=len(inputs.folds),
-        dealt=data_words.DEALT["image" if inputs.audit["split_by"] == "random" else data_words.kept(inputs.audit)],
+        parts=data_words.parts(inputs.audit, len(inputs.folds)),
+        dealt=data_words.DEALT[data_words.dealt(inputs.audit)],
         grouped=data_words.GROUPED[data_words.kept(inputs.audit)],
         controls=controls(inputs),
         ceiling=words.CONTROLS["ceiling"],
@@ -208,13 +209,22 @@ def accuracy_figure(inputs: Inputs, name: str) -> Figure:
     svg = figures.accuracy(name, rows, competence["chance"], competence["floor"], alt, inputs.measure)
     told = "tell who has a label" if inputs.multilabel else "tell the classes apart"
     caption = (
-        f"How well the models {told} on images they never saw, in {inputs.measure}. A dot is one "
+        f"How well the models {told} on {_tested(inputs)}, in {inputs.measure}. A dot is one "
         f"{'seed, its trainings on all folds together' if len(inputs.folds) > 1 else 'training'}, its line the "
         f"{inputs.summary['interval']:.0%} interval. A model is competent, and takes part in verdicts, if the lower "
         f"end of every one of its intervals lies above {words.number(competence['floor'])}; guessing scores "
         f"{words.number(competence['chance'])}."
     )
     return Figure(Markup(svg), caption)
+
+
+def _tested(inputs: Inputs) -> str:
+    """What is known of the test images: whether the models have seen them."""
+    unstated = inputs.setting.get("unstated")
+    if not unstated:
+        return "images they never saw"
+    whose = "they" if len(unstated) == len(inputs.trained) else words.listed(unstated)
+    return f"the test images, which {whose} may have been trained on"
 
 
 def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequence[str] | None = None) -> Figure:

@@ -14,7 +14,7 @@ def comparison_table(grouped: pd.DataFrame, random: pd.DataFrame, kind: str) -> 
 
     Args:
         grouped, random: checkpoints as judged on the study's split and on a random one, in one order.
-        kind: what the study keeps together: `patient` or `lookalike`.
+        kind: what the study's split goes by, see `published.split_name`.
     """
     both = pd.concat([random.assign(split=RANDOM), grouped.assign(split=kind)])
     return both.sort_index(kind="stable").reset_index(drop=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from heatproof.stats.cue import ACCURACY, FAINT, HIDDEN, RELIES, SHOWN, SIGNS, UNCLEAR
+from heatproof.stats.setting import subject
 from heatproof.stats.summary import number
 from heatproof.stats.words import control_name, interval, joined, plain, shown, units
 
@@ -19,7 +20,13 @@ KNOWS_THE_IMAGE = ("edges", "other_image")  # controls that the mark itself may 
 
 
 def cue_numbers(
-    table: pd.DataFrame, shortcut: dict, classes: Sequence[str], methods: Sequence[str], settings: dict, unit: str
+    table: pd.DataFrame,
+    shortcut: dict,
+    classes: Sequence[str],
+    methods: Sequence[str],
+    settings: dict,
+    unit: str,
+    setting: dict | None = None,
 ) -> dict:
     """The part `cue` of the summary.
 
@@ -28,6 +35,7 @@ def cue_numbers(
         shortcut: rate, test_rate (None: as in training) and label (None: the last class), as configured.
         methods: those under study; the other ones of the table are controls.
         unit: what a group is, in the plural.
+        setting: what the models were trained from and on, as `setting.setting_numbers` takes it.
 
     Returns:
         rate, test_rate, label; margins: metric -> the difference that would not matter; accuracy: model -> `NUMBERS`;
@@ -47,7 +55,7 @@ def cue_numbers(
         "verdicts": _nested(heat[heat["method"].isin(methods)]),
         "controls": _nested(heat[~heat["method"].isin(methods)]),
     }
-    return found | {"sentences": _sentences(found, means, heat, unit)}
+    return found | {"sentences": _sentences(found, means, heat, unit, subject(setting or {}))}
 
 
 def _nested(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, str]]]:
@@ -57,10 +65,10 @@ def _nested(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, str]]]:
     return found
 
 
-def _sentences(found: dict, means: pd.DataFrame, heat: pd.DataFrame, unit: str) -> list[str]:
+def _sentences(found: dict, means: pd.DataFrame, heat: pd.DataFrame, unit: str, who: str) -> list[str]:
     texts = [_planted(found)]
     for model, relies in found["relies"].items():
-        texts.append(_reliance(model, relies, means.loc[model]))
+        texts.append(_reliance(model, relies, means.loc[model], who))
         if model in found["verdicts"]:
             texts.append(_heatmaps(model, relies, found["verdicts"][model]))
     used = heat.loc[heat["groups"] > 0, "groups"]
@@ -89,14 +97,14 @@ def _planted(found: dict) -> str:
     )
 
 
-def _reliance(model: str, relies: bool | None, row: pd.Series) -> str:
+def _reliance(model: str, relies: bool | None, row: pd.Series, who: str) -> str:
     if relies is None:
         return f"Whether {model} relies on the mark cannot be told: {row['reason']}."
     fall = interval(row["difference"], row["low"], row["high"])
     beside = f"balanced accuracy {shown(row['marked'])} where it agrees with the class, {shown(row['unmarked'])} where"
     beside += f" it conflicts; difference {fall}"
     if relies:
-        return f"As trained here, {model} relies on the mark ({beside})."
+        return f"{who}{model} relies on the mark ({beside})."
     return f"That {model} relies on the mark could not be shown ({beside})."
 
 

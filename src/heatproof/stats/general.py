@@ -1,5 +1,6 @@
 """Sentences that hold for every family and method: who takes part, what the tests rest on, how far they reach."""
 
+from heatproof.data.reading.given import GIVEN
 from heatproof.stats.architectures import MIN_SEEDS
 from heatproof.stats.words import KEPT_TOGETHER, counted, joined, shown, span, unit
 
@@ -22,13 +23,16 @@ def thresholds(summary: dict) -> tuple[str, str]:
 def seeds_sentence(summary: dict) -> str:
     """How far verdicts from so many training seeds reach."""
     count = summary["seeds"]["count"]
+    trained = "was trained from"
+    if not all(summary.get("setting", {}).get("epochs", {}).values()):  # by whom and how is not known here
+        trained = "has checkpoints of"
     if count < MIN_SEEDS:
         return (
-            f"Every model was trained from {counted(count, 'seed')}: verdicts from fewer than {MIN_SEEDS} "
+            f"Every model {trained} {counted(count, 'seed')}: verdicts from fewer than {MIN_SEEDS} "
             f"seeds speak of these checkpoints, not of architectures."
         )
     return (
-        f"Every model was trained from {count} seeds: differences are tested against the variance between seeds as "
+        f"Every model {trained} {count} seeds: differences are tested against the variance between seeds as "
         f"well as between {unit(summary)}, and verdicts speak of architectures."
     )
 
@@ -60,10 +64,12 @@ def comparison_sentence(summary: dict) -> str:
     """What the same models score on a random split, on the split of the study, and what the difference means."""
     found = summary["comparison"]
     random, grouped, clear = found["random"], found["grouped"], found["clear"]
-    kept = KEPT_TOGETHER[summary["groups"]["kind"]]
+    kept = f"with {KEPT_TOGETHER[summary['groups']['kind']]} kept together"
+    if summary["groups"]["split_by"] in GIVEN:
+        kept = "under the split that came with the images"
     text = (
         f"Under a random split the same {'models reach' if len(random) > 1 else 'model reaches'} a balanced accuracy "
-        f"of {span(list(random.values()))}, with {kept} kept together {span(list(grouped.values()))}: "
+        f"of {span(list(random.values()))}, {kept} {span(list(grouped.values()))}: "
     )
     fall = span([found["fall"][model] for model in clear or random])
     if len(clear) == len(random):

@@ -5,6 +5,7 @@ from heatproof.stats.differences import verdict
 from heatproof.stats.general import groups_sentence, judged, left_out_sentence, measure, thresholds
 from heatproof.stats.overview import lead, other_methods, too_few
 from heatproof.stats.sentences import against_controls, evidence, hardest, seen, unjudged, verdicts
+from heatproof.stats.setting import unstated_sentence
 from heatproof.stats.words import claim_of, controls_named, counted, plain, span
 
 
@@ -39,6 +40,7 @@ def answer(summary: dict) -> list[dict[str, str]]:
         rows += _together(other_sentences(summary) if summary.get("combined") else [])
         rows += [{"text": text, "evidence": "overview"} for text in (other_methods(summary, family) if family else [])]
     rows += [{"text": text, "evidence": "models"} for text in [left_out_sentence(summary)] if text]
+    rows += [{"text": text, "evidence": "models"} for text in [unstated_sentence(summary.get("setting", {}))] if text]
     if summary["groups"]["kind"] == "image" or summary["groups"].get("split_by") == "random":
         rows.append({"text": groups_sentence(summary), "evidence": "data"})
     return rows

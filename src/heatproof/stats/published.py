@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from heatproof.data.reading.given import GIVEN
 from heatproof.stats.comparison import RANDOM
 from heatproof.stats.competence import ENDS
 from heatproof.stats.neighbour import FREQUENT, NEIGHBOUR
@@ -22,11 +23,14 @@ ON_SPLIT = {
     RANDOM: "on a random split",
     "patient": "with each patient's images kept together",
     "lookalike": "with look-alike images kept together",
+    "given": "on the split that came with the images",
 }
 
 
 def split_name(settings: dict) -> str:
-    """What the split of the study goes by: `random` where it keeps nothing together, else what a group is."""
+    """What the split of the study goes by: `random` where it keeps nothing together, `given`, else what a group is."""
+    if settings.get("split_by") in GIVEN:
+        return "given"
     return RANDOM if settings.get("split_by") == "random" else settings["group_kind"]
 
 

@@ -12,6 +12,7 @@ from heatproof.stats.general import (
     refusal_sentences,
     seeds_sentence,
 )
+from heatproof.stats.setting import subject, unstated_sentence
 from heatproof.stats.verdicts import NO_VERDICT
 from heatproof.stats.words import (
     FAILURES,
@@ -141,7 +142,7 @@ def trained(summary: dict, family: str, method: str) -> str:
     """Whom a verdict speaks of, as the beginning of its sentence."""
     if summary["population"].get(family, {}).get(method) == "architectures":
         return f"Over {summary['seeds']['count']} training seeds, "
-    return "As trained here, "
+    return subject(summary.get("setting", {}))
 
 
 def _numbers(summary: dict, family: str, method: str, models: list[str]) -> str:
@@ -267,8 +268,15 @@ def sentences(summary: dict) -> list[dict[str, str]]:
     """
     comparison = (summary["comparison"] or {}).get("sentence")
     of_ensembles = [text for found in summary.get("ensembles", {}).values() for text in found["sentences"]]
+    unseen = unstated_sentence(summary.get("setting", {}))
     general = {
-        "models": [left_out_sentence(summary), summary.get("labels", {}).get("sentence"), comparison, *of_ensembles],
+        "models": [
+            unseen,
+            left_out_sentence(summary),
+            summary.get("labels", {}).get("sentence"),
+            comparison,
+            *of_ensembles,
+        ],
         "data": [groups_sentence(summary), summary.get("cases_sentence")],
         "method": [seeds_sentence(summary), methods_sentence(summary)],
     }

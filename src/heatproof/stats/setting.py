@@ -16,7 +16,9 @@ def setting_numbers(setting: dict) -> dict:
 
     Args:
         setting: weights (model -> scratch, pretrained or brought), epochs (model -> whole number; none of a checkpoint
-            that is taken as it was brought), size (pixels a side), seeds, and text: the study's own words or "".
+            that is taken as it was brought), size (pixels a side), seeds, text: the study's own words or "", and
+            unstated: the checkpoints of which nobody has stated that they have not seen the test images, if there are
+            any.
     """
     starts: dict[str, list[str]] = {}
     for model, weights in setting["weights"].items():
@@ -36,6 +38,24 @@ def setting_numbers(setting: dict) -> dict:
         "sentence": f"{sentence} {text}".strip(),
         "short": f"In the setting of this study: {', '.join(brief)}.",
     }
+
+
+def subject(setting: dict) -> str:
+    """Name whom a verdict on these training runs speaks of, as the beginning of its sentence."""
+    return "As trained here, " if all(setting.get("epochs", {}).values()) else "For these checkpoints, "
+
+
+def unstated_sentence(setting: dict) -> str | None:
+    """Say why nothing is known about the accuracy of checkpoints on unseen images; None where it is known."""
+    models = setting.get("unstated")
+    if not models:
+        return None
+    were = "checkpoint was" if len(models) == 1 else "checkpoints were"
+    return (
+        f"Accuracy on unseen images is not known for {joined(models)}: which images the {were} trained on is not "
+        f"stated, so test images may be among them, and accuracies here may be too high. State the split "
+        f"(data.split.by: column or folder), or set data.split.test: all if none of these images was used for training."
+    )
 
 
 def _part(setting: dict, start: str, models: list[str]) -> str:

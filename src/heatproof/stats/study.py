@@ -138,7 +138,7 @@ def evaluate(
     per_seed, missing = seed_group_means(scores), count_missing(scores)
     random = judge(compared) if compared else checkpoints[:0]
     beside_random = checkpoints[checkpoints["model"].isin(models)] if compared and _counts(known) else checkpoints[:0]
-    comparison = comparison_table(beside_random, random if _counts(known) else random[:0], settings["group_kind"])
+    comparison = comparison_table(beside_random, random if _counts(known) else random[:0], split_name(settings))
     published = {name: told for name, told in (settings.get("published") or {}).items() if told}
     judged = {split: judge(answers) for split, answers in simple.items()}
     trained = {split_name(settings): checkpoints, RANDOM: random} if compared else {split_name(settings): checkpoints}
@@ -190,7 +190,7 @@ def evaluate(
     if shortcut:
         label = list(classes).index(shortcut["label"] or classes[-1])
         tables["cue"] = cue_table(trained_alone, scores, cue, label, methods, settings)
-        summary["cue"] = cue_numbers(tables["cue"], shortcut, classes, methods, settings, unit(summary))
+        summary["cue"] = cue_numbers(tables["cue"], shortcut, classes, methods, settings, unit(summary), setting)
     checked = claims.check(
         settings["claims"],
         tested,
