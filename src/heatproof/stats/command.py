@@ -24,7 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the columns that are a model each (or a method, a metric), in place of columns model and value",
     )
     own.add_argument("--lower", nargs="+", default=[], metavar="METRIC", help="metrics of which a low value is good")
-    own.add_argument("--higher", nargs="+", default=[], metavar="METRIC", help="metrics of which a high value is good")
+    own.add_argument(
+        "--higher",
+        nargs="+",
+        default=[],
+        metavar="METRIC",
+        help="metrics of which a high value is good; by name, many are known",
+    )
     own.add_argument("--controls", nargs="+", metavar="METHOD", help="methods to beat (default: random and center)")
     own.add_argument("--test", choices=["friedman", "rm_anova"], default="friedman", help="what verdicts rest on")
     own.add_argument("--alpha", type=float, default=0.05, help="of a family of tests (default: 0.05)")
@@ -76,7 +82,7 @@ def run_table(args: argparse.Namespace) -> None:
         settings=settings | {"margin": {"default": args.margin}},
         independent=args.independent,
     )
-    out = args.out or Path(f"{args.scores.stem}-stats")
+    out = args.out or Path(f"{Path(args.scores.name.removesuffix('.gz')).stem}-stats")
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name in external.TABLES:
