@@ -347,7 +347,7 @@ def audited_files(wildcards):
 
 def audit_section(wildcards):
     study = STUDIES[wildcards.study]
-    keys = {"audit", "lookalike", "split", "seed", "shortcut", "kind"}
+    keys = {"audit", "lookalike", "split", "seed", "shortcut", "kind", "crop", "fit"}
     resolved = {"group_kind": study.group_kind, "patients_known": study.data.patients_known}
     return section(study.data.model_dump(include=keys), resolved)
 

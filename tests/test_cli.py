@@ -1,5 +1,6 @@
 """The command line, as a shell sees it."""
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from heatproof.cli import STAGES, TOOLS, main
 from heatproof.config import section
@@ -115,6 +117,43 @@ def test_check_says_what_would_run():
         "heatproof check: command line: studies: 'phantm': no file studies/phantm.yaml; did you mean phantom or "
         "phantom_vit or planted_ct?\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, None),
+        ({"source": "imgz"}, "toy: imgz: not there; set data.source to the folder with one sub-folder a class"),
+        (
+            {"classes": {"a": "a", "b": "c"}},
+            "toy: imgs: data.classes.b: no image in a folder called 'c'; folders with images there: a, b",
+        ),
+        (
+            {"masks": "maskz"},
+            "toy: imgs: data.masks: no image below a folder 'maskz'; a mask has the name of its image",
+        ),
+        ({"masks": "masks"}, "toy: imgs: masks/0.png: 9x9 pixels, its image has 64x64; mend or remove the mask"),
+        (
+            {"weights": "x.safetensors"},
+            "toy: train.weights: x.safetensors: not there; give the path of a .safetensors file",
+        ),
+    ],
+)
+def test_check_opens_what_a_study_names(tmp_path, monkeypatch, capsys, changes, expected):
+    for name, side in (("a/0", 64), ("b/1", 64), *([("masks/0", 9)] if "masks" in changes.get("masks", "") else [])):
+        (tmp_path / "imgs" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (side, side), 255).save(tmp_path / "imgs" / f"{name}.png")
+    weights = changes.pop("weights", "scratch")
+    data = {"kind": "folder", "source": "imgs", "classes": {"a": "a", "b": "b"}} | changes
+    study = {"data": data, "train": {"weights": weights}}
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies/toy.yaml").write_text(json.dumps(study))
+    (tmp_path / "params.yaml").write_text(json.dumps({"studies": ["toy"], "models": ["resnet18"], "seeds": [0]}))
+    monkeypatch.chdir(tmp_path)
+    assert main(["check"]) == (expected is not None)
+    told = capsys.readouterr()
+    assert told.out.startswith("toy: 1 models x 1 seeds")
+    assert told.err == ("" if expected is None else f"heatproof check: {expected}\n")
 
 
 def test_a_reader_that_leaves_early_is_no_error():

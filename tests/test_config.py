@@ -115,6 +115,11 @@ def test_the_command_line_goes_before_the_study_and_the_study_before_what_is_sha
     assert study.train.clip_norm == 1.0  # nobody sets it: the schema's own
 
 
+def test_an_unknown_key_of_the_command_line_may_be_meant_for_studies(project):
+    text = message(project, {}, SMALL, overrides={"study": "toy"})
+    assert text == "command line: study: 'toy': unknown key; did you mean studies?"
+
+
 def test_sections_are_merged_and_lists_and_values_replaced():
     base = {"a": {"b": 1, "c": {"d": 2, "e": 3}}, "list": [1, 2], "value": 1}
     over = {"a": {"c": {"d": 4}}, "list": [3], "value": {"now": "a section"}, "new": 5}
@@ -141,6 +146,18 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         (
             {"data": {"phantom": {"zzz": 1}}},
             "studies/toy.yaml: data.phantom.zzz: 1: unknown key; allowed: patients, slices",
+        ),
+        (
+            "data: {kind: folder, source: x, classes: {yes: yes, b: b}}",
+            "studies/toy.yaml: data.classes: 'True': YAML reads yes, on and true as one value, not as text; put the "
+            "word in quotes",
+        ),
+        (
+            {"train": {"weights": "a/x.pth"}},
+            "studies/toy.yaml: train.weights: 'a/x.pth': must be scratch, pretrained or the path of a .safetensors "
+            "file; convert it: python -c 'import torch, safetensors.torch as s; d = torch.load(\"a/x.pth\", "
+            "map_location=\"cpu\", weights_only=True); d = d.get(\"state_dict\", d); s.save_file({k: v.clone() for "
+            "k, v in d.items()}, \"a/x.safetensors\")'",
         ),
         ({"studies": ["toy"]}, "studies/toy.yaml: studies: ['toy']: unknown key; did you mean stats or seeds?"),
         (

@@ -9,6 +9,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,6 +19,9 @@ from pydantic import BaseModel, ValidationError
 from heatproof.errors import InputError
 from heatproof.schema import Recipe, Study, merge
 from heatproof.schema_models import architectures
+
+SHARED = ("params.yaml", "command line")  # layers that name the studies
+_YAML = {True: "yes, on and true as one value", False: "no, off and false as one value", None: "null and ~ as nothing"}
 
 
 def section(*parts: Any) -> str:
@@ -175,12 +179,18 @@ def _explain(item: dict, layers: dict[str, dict], schema: type[BaseModel], skip:
             annotation = parent.model_fields[key].annotation if key in parent.model_fields else None
             kinds = get_args(annotation) or (annotation,)  # `Download | None` is a section too
             parent = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), parent)
-        return _mistake(layers, location, value, f"unknown key; {_nearest(location[-1], parent.model_fields)}")
+        allowed = list(parent.model_fields)
+        if len(location) == 1:  # what stands beside the sections, and only in some of the files
+            allowed += ["studies"] if any(location[0] in layers.get(name, {}) for name in SHARED) else ["extends"]
+        return _mistake(layers, location, value, f"unknown key; {_nearest(location[-1], allowed)}")
     if item["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'|\b(\d+)\b", item["ctx"]["expected"])
         return _mistake(layers, location, value, _nearest(value, [a or b for a, b in allowed]))
     if item["type"] == "unknown_name":
         return _mistake(layers, location, value, _nearest(value, item["ctx"]["allowed"]))
+    if item["type"] == "string_type" and (value is None or isinstance(value, (bool, date))):
+        mend = f"YAML reads {_YAML.get(value, 'dates as dates')}, not as text; put the word in quotes"
+        return _mistake(layers, location, value if value is None else str(value), mend)
     message = item["msg"].removeprefix("Value error, ")
     if not location and (
         named := re.match(r"([a-z_]+(?:\.\w+)+): ", message)

@@ -15,6 +15,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from heatproof import artifacts
+from heatproof.check import records_of, to_download
 from heatproof.config import load
 from heatproof.errors import InputError, Unsupported
 from heatproof.registry import CONTROLS, explanation_methods
@@ -140,12 +141,7 @@ def count_images(name: str, study: Study) -> int | None:
     data = study.data
     if data.kind == "phantom":
         return data.phantom.patients * data.phantom.slices
-    if data.download and not Path(data.source).expanduser().exists():
-        return None
-    from heatproof.data.reading.sources import list_records
-
-    resolved = {"class_names": data.class_names, "group_kind": data.group_kind, "task": study.task}
-    return len(list_records(name, data.model_dump() | resolved)[1])
+    return None if to_download(study) else len(records_of(name, study))
 
 
 def _on_gpu(study: Study) -> bool:

@@ -14,6 +14,7 @@ from heatproof.schema_score import Score
 from heatproof.schema_stats import Stats
 
 LEAST_SIDE = {"inception_v3": 75, "inception_v4": 75, "inception_resnet_v2": 75}  # below it nothing is left to pool
+PICKLED = ("pth", "pt", "ckpt", "bin", "tar")  # ends of what torch.save writes
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -43,6 +44,18 @@ class Augment(Section):
     intensity: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
+def _converted(path: str) -> str:
+    """How to make a checkpoint that torch.save wrote one that this project reads; nothing of another file."""
+    name, _, end = path.rpartition(".")
+    if end.lower() not in PICKLED:
+        return ""
+    return (
+        f'; convert it: python -c \'import torch, safetensors.torch as s; d = torch.load("{path}", '
+        f'map_location="cpu", weights_only=True); d = d.get("state_dict", d); '
+        f's.save_file({{k: v.clone() for k, v in d.items()}}, "{name}.safetensors")\''
+    )
+
+
 class Recipe(Section):
     """How one model is trained."""
 
@@ -61,7 +74,7 @@ class Recipe(Section):
     @classmethod
     def _weights(cls, value):
         if value not in ("scratch", "pretrained") and not value.endswith(".safetensors"):
-            raise ValueError("must be scratch, pretrained or the path of a .safetensors file")
+            raise ValueError(f"must be scratch, pretrained or the path of a .safetensors file{_converted(value)}")
         check_places(value)
         return value
 

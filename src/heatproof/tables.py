@@ -38,6 +38,7 @@ AUDIT = {
     "low": NUMBER,
     "high": NUMBER,
     "chance": NUMBER,
+    "p": NUMBER,
     "groups": INTEGER,
 }
 AUDIT_PAIRS = {

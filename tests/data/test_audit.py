@@ -254,6 +254,17 @@ def test_images_that_are_not_square():
         assert (row["probe"], row["stage"], row["split"]) == (name, "preprocessed", "grouped") and row["low"] < 0.5
 
 
+@pytest.mark.parametrize(("shares", "told"), [((1 / 3, 1 / 3), False), ((1 / 3, 0), True)])
+def test_images_that_are_not_square_count_where_classes_differ_in_them(shares, told):
+    labels, place = np.arange(60) // 30, np.arange(60) % 30
+    sizes = [(801, 512) if each else (512, 512) for each in place < 30 * np.array(shares)[labels]]
+    made = material(thumbnails(60), labels, np.arange(60), sizes=sizes)
+    found = nonsquare(made, made.groups, SETTINGS, ("t",))
+    assert (found["p"] <= 0.025) is told and len(found["examples"]) == 3
+    few = np.arange(60) % 19
+    assert nonsquare(made, few, SETTINGS, ("t",))["p"] is None
+
+
 def test_without_a_margin_no_number_stands_for_images_that_are_not_square():
     """Squashed images have no margins: 0.50 would be there by construction."""
     made, _ = odd_shapes()
@@ -283,7 +294,12 @@ def test_odd_shapes_in_few_groups_have_a_wide_interval():
 def test_truth_that_preprocessing_takes_away_is_counted():
     made = material(thumbnails(5), [0, 0, 1, 1, 1], None)
     kept = np.array([np.nan, 0.9, 0.89, 0.0, 1.0])
-    assert truth_lost(replace(made, truth_kept=kept)) == {"images": 2, "all": 1, "of": 4}
+    assert truth_lost(replace(made, truth_kept=kept)) == {
+        "images": 2,
+        "all": 1,
+        "of": 4,
+        "examples": ["i3", "i2"],
+    }
     assert truth_lost(replace(made, truth_kept=kept[:1])) is None and truth_lost(made) is None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -17,6 +18,7 @@ from scipy import ndimage
 from heatproof import artifacts
 from heatproof.cli import main
 from heatproof.data.audit import command as audit_command
+from heatproof.data.audit.series import find_series
 from heatproof.data.audit.sources import reworded
 from heatproof.errors import InputError
 
@@ -25,9 +27,9 @@ REAL = ROOT.parent / "shared/data/iq_oth_nccd.zip"
 SUFFIXES = ".bmp, .gif, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp"
 AUDIT = {"draws": 20, "bootstrap": 100, "folds": 3, "sweep": [0.9, 0.95]}
 SPLIT = {"by": "lookalike", "train": 0.5, "val": 0.25, "test": 0.25, "tolerance": 0.2, "folds": 1, "compare": None}
-KEYS = "audit, group_kind, kind, lookalike, patients_known, seed, shortcut, split"
+KEYS = "audit, crop, fit, group_kind, kind, lookalike, patients_known, seed, shortcut, split"
 CONFIG = {"audit": AUDIT, "lookalike": 0.95, "split": SPLIT, "group_kind": "lookalike", "seed": 0}
-CONFIG |= {"shortcut": None, "kind": "folder", "patients_known": False}
+CONFIG |= {"shortcut": None, "kind": "folder", "patients_known": False, "crop": "none", "fit": "crop"}
 
 
 def pictures(count: int, size: int = 40, seed: int = 0) -> np.ndarray:
@@ -114,7 +116,7 @@ def test_a_study(study, capsys):
     assert (found["images"], found["groups"], found["counts"]) == (40, 39, {"normal": 20, "ill": 20})
     assert found["quarantined"] == [{"source": "x.png", "reason": "in: x.png: an empty file"}]
     assert (found["split_by"], found["patients_known"]) == ("lookalike", False)
-    assert found["truth_lost"] == {"images": 2, "all": 1, "of": 2}
+    assert found["truth_lost"] == {"images": 2, "all": 1, "of": 2, "examples": ["i1", "i0"]}
     assert found["seams"] is None and found["shortcut"] is None and found["nonsquare"]["images"] == 40
     assert found["leak"]["split"] == {"fold0": 1 / 11, "random0": None} and found["leak"]["random"]["draws"] == 20
     assert found["duplicates"]["pixels"]["pairs"] == 1 and found["duplicates"]["bytes"]["pairs"] == 0
@@ -238,6 +240,45 @@ def test_folders_called_train_and_test_are_the_split_in_use(folder, tmp_path, ca
     found = json.loads(Path("found.json").read_text())
     assert found["leak"]["split"] == {"fold0": 1 / 30} and found["classes"] == ["a", "b"]
     assert "In the split in use 3% of the test images have a look-alike" in capsys.readouterr().out
+
+
+def test_masks_are_left_out_and_series_of_names_are_asked_about(folder, tmp_path, capsys):
+    for path in [*folder.rglob("*.png")]:
+        number = int(path.stem.rpartition("_")[2])
+        part = tmp_path / "parts" / ("train" if number % 2 else "test") / path.parent.name
+        mask = tmp_path / "parts" / "masks" / f"case{number // 2}-{'ab'[number % 2]}_mask.png"
+        part.mkdir(parents=True, exist_ok=True)
+        mask.parent.mkdir(exist_ok=True)
+        path.rename(part / f"case{number // 2}-{'ab'[number % 2]}.png")
+        Image.new("L", (40, 40)).save(mask)
+    run(str(tmp_path / "parts"), "--json", "found.json")
+    found, told = artifacts.read_json(Path("found.json")), capsys.readouterr()
+    assert found["classes"] == ["a", "b"] and "60 masks left out" in told.err
+    series = found["series"]
+    assert (series["stems"], series["images"], series["across"]) == (30, 60, 1.0)
+    one, other = series["examples"]
+    assert one.startswith("test/") and other.startswith("train/") and one[:-5].split("/")[2] == other[:-5].split("/")[2]
+    assert any(row["level"] == "alarm" and "Is the stem the patient?" in row["text"] for row in found["sentences"])
+    assert "PAIRS WITHIN A CLASS" in told.out
+    run(str(tmp_path / "parts"), "--patient", series["pattern"], "--json", "found.json")
+    found = artifacts.read_json(Path("found.json"))
+    assert found["groups"] == 30 and found["series"] is None
+
+
+@pytest.mark.parametrize(
+    ("names", "stem"),
+    [
+        ([f"p{n // 3}-day-{n % 3}.png" for n in range(30)], "p0"),
+        ([f"p{n // 3}_{n % 3:03d}.png" for n in range(30)], "p0"),
+        ([f"p{n // 3} ({n % 3}).png" for n in range(30)], "p0"),
+        ([f"ill ({n}).png" for n in range(30)], None),  # numbers the class
+        ([f"{n:05d}.png" for n in range(30)], None),
+    ],
+)
+def test_what_is_a_series(names, stem):
+    found = find_series(names, np.zeros(30, int), {})
+    assert (found and re.search(found["pattern"], names[0])[1]) == stem
+    assert found is None or (found["stems"], found["images"], found["across"]) == (10, 30, None)
 
 
 def test_one_class_and_no_folder_still_get_copies_and_look_alikes(folder, capsys):

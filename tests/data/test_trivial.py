@@ -7,7 +7,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from heatproof.data.audit.trivial import TooFewGroups, deal_folds, linear_predictions, nearest_rows
+from heatproof.data.audit.trivial import TooFewGroups, deal_folds, linear_margins, linear_scores, nearest_rows
 
 CLASSES = ["a", "b", "c"]
 
@@ -75,32 +75,49 @@ def test_the_nearest_of_twins_is_the_earlier_and_a_constant_image_is_no_ones():
     assert nearest_rows(255 - images, [folds], block=2)[0].tolist()[4] == 1
 
 
+@pytest.mark.parametrize("width", [12, 90])  # with more features than images it is fitted in another space
 @pytest.mark.parametrize("alpha", [1.0, 50.0])
-def test_the_linear_model_is_scikit_learns(alpha):
+def test_the_linear_model_is_scikit_learns(alpha, width):
     rng = np.random.default_rng(0)
-    labels = rng.choice(3, 300, p=[0.6, 0.3, 0.1])
-    features = rng.normal(5, 3, (300, 12)) * np.logspace(-3, 3, 12)
-    features[:, :3] += 6 * np.eye(3)[labels] * np.logspace(-3, 3, 12)[:3]
+    labels = rng.choice(3, (2, 100), p=[0.6, 0.3, 0.1])
+    features = rng.normal(5, 3, (100, width)) * np.logspace(-3, 3, width)
+    features[:, :3] += 6 * np.eye(3)[labels[0]] * np.logspace(-3, 3, width)[:3]
     features[:, 5] = 7.0  # tells nothing
-    folds = rng.integers(0, 4, 300)
-    ours = linear_predictions(features, labels, folds, alpha)
-    for fold in range(4):
-        model = make_pipeline(StandardScaler(), RidgeClassifier(alpha, class_weight="balanced"))
-        model.fit(features[folds != fold], labels[folds != fold])
-        np.testing.assert_array_equal(ours[folds == fold], model.predict(features[folds == fold]))
-    assert (ours == labels).mean() > 0.6
+    folds = rng.integers(0, 4, 100)
+    ours = linear_scores(features, labels, folds, alpha)
+    for target, scores in zip(labels, ours, strict=True):
+        for fold in range(4):
+            model = make_pipeline(StandardScaler(), RidgeClassifier(alpha, class_weight="balanced"))
+            model.fit(features[folds != fold], target[folds != fold])
+            expected = (model.decision_function(features[folds == fold]) + 1) / 2  # scikit-learn's classes are -1 and 1
+            np.testing.assert_allclose(scores[folds == fold], expected, atol=1e-5)
+    assert (ours[0].argmax(1) == labels[0]).mean() > 0.5 > (ours[1].argmax(1) == labels[1]).mean()
+
+
+def test_a_class_that_no_training_image_has_is_never_predicted():
+    labels = np.array([[0, 0, 0, 1, 1, 1, 2, 2]])
+    scores = linear_scores(np.arange(24).reshape(8, 3), labels, np.array([0, 1, 0, 1, 0, 1, 0, 0]), 1.0)
+    assert np.isneginf(scores[0, :, 2]).tolist() == [True, False, True, False, True, False, True, True]
+    assert np.isfinite(linear_margins(scores, labels)).all()
+
+
+def test_accuracy_is_balanced_and_margins_tell_equal_ones_apart():
+    labels = np.array([[0, 0, 0, 1]] * 2)
+    scores = np.array([[[1, 0], [0.9, 0], [0.0, 0.3], [0, 0.5]], [[1, 0], [0.9, 0], [0.0, 0.1], [0, 0.5]]])
+    found = linear_margins(scores, labels)
+    np.testing.assert_allclose(found, [[5 / 6, (1.6 / 3 + 0.5) / 2], [5 / 6, (1.8 / 3 + 0.5) / 2]])
 
 
 def test_features_that_tell_nothing_give_the_first_class_to_all():
     labels = np.tile([0, 1, 2], 20)
-    predicted = linear_predictions(np.full((60, 4), 3.3), labels, np.arange(60) % 5, 4.0)
-    assert (predicted == 0).all()  # rounding must not decide
+    scores = linear_scores(np.full((60, 4), 3.3), labels[None], np.arange(60) % 5, 4.0)
+    assert (scores[0].argmax(1) == 0).all()  # rounding must not decide
 
 
 def test_bytes_and_floats_are_fitted_alike():
     rng = np.random.default_rng(0)
-    labels, folds = rng.integers(0, 2, 100), np.arange(100) % 5
+    labels, folds = rng.integers(0, 2, (1, 100)), np.arange(100) % 5
     pixels = rng.integers(0, 256, (100, 30), np.uint8)
     np.testing.assert_array_equal(
-        linear_predictions(pixels, labels, folds, 30.0), linear_predictions(pixels.astype(float), labels, folds, 30.0)
+        linear_scores(pixels, labels, folds, 30.0), linear_scores(pixels.astype(float), labels, folds, 30.0)
     )

@@ -1,9 +1,12 @@
 """Does the seam of a plant tell its class? Classifiers that see nothing of it but the seam."""
 
-import numpy as np
-from scipy import ndimage
+from itertools import islice
 
-from heatproof.data.audit.probes import measure, missing, predict
+import numpy as np
+from scipy import ndimage, stats
+
+from heatproof.data.audit import null
+from heatproof.data.audit.probes import measure, missing, probe_linear
 from heatproof.data.audit.trivial import TooFewGroups, deal_folds
 from heatproof.data.lungs import dilate
 from heatproof.progress import steps
@@ -11,6 +14,7 @@ from heatproof.seeds import derive, generator
 
 _STEPS = (0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0)  # rows, columns between two pixels that are compared
 _TREES = 300
+_PERMUTATIONS = 399
 _BANDS = 4  # across the ring, from the plant outwards
 
 
@@ -38,10 +42,8 @@ def seam_probe(
         key: what random numbers are keyed by.
 
     Returns:
-        A row as those of `probes.run_probes`, of a random forest; and under `linear` that of a linear model.
+        A row as those of `probes.probe_stage`, of a random forest; and under `linear` that of a linear model.
     """
-    from sklearn.ensemble import RandomForestClassifier
-
     labels, groups = np.asarray(labels), np.asarray(groups)
     name = {"probe": "seams", "stage": "preprocessed", "split": "grouped"}
     try:
@@ -54,18 +56,41 @@ def seam_probe(
     guesses = np.zeros(len(labels), int)
     for fold in np.unique(dealt):
         train, test = dealt != fold, dealt == fold
-        forest = RandomForestClassifier(
-            _TREES,
-            min_samples_leaf=3,
-            class_weight="balanced",
-            random_state=derive("seams", *key, int(fold)) % 2**32,
-        )
-        guesses[test] = forest.fit(seen[train], labels[train]).predict(seen[test])
-    forest, linear = (
-        name | measure(labels, predicted, groups, draws, generator("seams", *key, kind))
-        for kind, predicted in (("forest", guesses), ("linear", predict(seen, labels, dealt)))
+        guesses[test] = _forest("seams", *key, int(fold)).fit(seen[train], labels[train]).predict(seen[test])
+    forest = name | measure(labels, guesses, groups, draws, generator("seams", *key, "forest"))
+    if forest["groups"] >= null.LEAST:
+        forest["p"] = _forward(seen, labels, groups, dealt, key)
+    linear = probe_linear(seen, labels, groups, dealt, True, draws, generator("seams", *key, "linear"))
+    return forest | {"linear": name | linear}
+
+
+def _forest(*key: str | int):
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(
+        _TREES, min_samples_leaf=3, class_weight="balanced", random_state=derive(*key) % 2**32
     )
-    return forest | {"linear": linear}
+
+
+def _forward(seen: np.ndarray, labels: np.ndarray, groups: np.ndarray, dealt: np.ndarray, key: tuple) -> float:
+    """Return the p value of forests that learn from the folds before each and are tested on it.
+
+    To train a forest again on every permutation would take an hour. So only the labels of the fold that is tested are
+    permuted: that is exact, given the folds before it, and makes the folds' p values independent. Stouffer's sum joins
+    them.
+    """
+    ranks = []
+    for fold in np.unique(dealt)[1:]:
+        train, test = dealt < fold, dealt == fold
+        planted = _forest("seams", *key, "before", int(fold)).fit(seen[train], labels[train]).predict_proba(seen[test])
+        drawn = null.permuted(labels[test], groups[test], None, generator("seams", *key, "null", int(fold)))
+        found, *others = (_contrast(each, planted[:, 1]) for each in [labels[test], *islice(drawn, _PERMUTATIONS)])
+        ranks.append((0.5 + np.sum(np.array(others) >= found - 1e-9)) / (1 + _PERMUTATIONS))
+    return float(stats.norm.sf(stats.norm.isf(ranks).sum() / np.sqrt(len(ranks))))
+
+
+def _contrast(labels: np.ndarray, score: np.ndarray) -> float:
+    return float(score[labels == 1].mean() - score[labels == 0].mean())
 
 
 def seam_features(image: np.ndarray, seam: np.ndarray) -> np.ndarray:

@@ -8,28 +8,31 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from heatproof.data.audit import null
 from heatproof.data.audit.duplicates import (
-    conflicts,
     count_crossing,
     count_duplicates,
     count_pairs,
     list_pairs,
+    named_pairs,
     pair_kinds,
 )
 from heatproof.data.audit.labels import probed
 from heatproof.data.audit.leaks import TEST, TRAIN, VAL, Neighbours, leak_rate, neighbours, random_leaks
 from heatproof.data.audit.material import Material, Settings
 from heatproof.data.audit.probes import (
+    EXAMPLES,
     border_features,
     deal_both,
-    measure,
+    memory_p,
     missing,
     neighbour_labels,
     outside_features,
-    predict,
+    probe_linear,
     probe_stage,
     shape_features,
 )
+from heatproof.data.audit.series import find_series
 from heatproof.data.audit.sweep import sweep_row
 from heatproof.data.lookalikes import Pairs, clusters, pairs_down_to, too_many
 from heatproof.data.reading.given import GIVEN
@@ -71,13 +74,18 @@ def audit(material: Material, settings: Settings, key: tuple[str | int, ...]) ->
     found = neighbours(len(labels), every)
     rng = generator("leaks", *key)
     drawn = random_leaks(labels, settings.three_shares, found, [threshold, *settings.sweep], settings.draws, rng)
-    probes, sweep = _probes_and_sweep(material, groups, every, floor, drawn[:, 1:], settings, key)
+    probes, memory, sweep = _probes_and_sweep(material, groups, every, floor, drawn[:, 1:], settings, key)
     counts = material.held.sum(0).tolist()
+    series = None
+    if not material.patients_known:
+        series = find_series(material.image_ids.tolist(), material.labels, material.used)
     result = {
         "images": len(labels),
         "groups": len(pd.unique(material.groups)),
         "group_kind": material.group_kind,
         "split_by": material.split_by,
+        "crop": settings.crop,
+        "fit": settings.fit,
         "patients_known": material.patients_known,
         "threshold": threshold,
         "classes": list(material.names),
@@ -87,13 +95,15 @@ def audit(material: Material, settings: Settings, key: tuple[str | int, ...]) ->
             "pixels": count_duplicates(material.pictures, labels),
             "lookalikes": count_pairs(pairs, material),
         },
-        "conflicts": conflicts(material, pairs, kinds),
+        **named_pairs(material, pairs, kinds),
+        "series": series,
         "leak": {
             "split": {fold: _leak(split, found, threshold) for fold, split in material.splits.items()},
             "random": _spread(drawn[:, 0]),
         },
         "sweep": sweep,
         "probes": probes,
+        "memory_p": memory,
         "nonsquare": nonsquare(material, groups, settings, key),
         "truth_lost": truth_lost(material),
     }
@@ -117,8 +127,10 @@ def _probes_and_sweep(
     leaks: np.ndarray,
     settings: Settings,
     key: tuple[str | int, ...],
-) -> tuple[list[dict], list[dict]]:
-    """Both at once: the nearest neighbours of all their folds are found in one pass over the thumbnails.
+) -> tuple[list[dict], float | None, list[dict]]:
+    """The probes, the p value of what memory gains by a random split, and the sweep.
+
+    All at once: the nearest neighbours of all their folds are found in one pass over the thumbnails.
 
     leaks: of random splits [draws, thresholds of the sweep].
     """
@@ -133,6 +145,13 @@ def _probes_and_sweep(
     for stage, view in {"raw": material.raw, "preprocessed": material.fitted}.items():
         by_split = dict(zip(dealt, nearest[stage], strict=True))
         probes += probe_stage(stage, view, by_split, dealt, labels, groups, draws=settings.bootstrap, key=key)
+    raw = dict(zip(dealt, nearest["raw"], strict=True))
+    memory = None
+    if not any(isinstance(guesses, str) for guesses in raw.values()):
+        memory = memory_p(labels, raw["random"], raw["grouped"], groups, generator("memory", *key))
+    for row in probes:
+        if "examples" in row:
+            row["examples"] = material.image_ids[row["examples"]].tolist()
     sweep = [
         row
         | {
@@ -141,7 +160,7 @@ def _probes_and_sweep(
         }
         for (row, _), leak, guesses in zip(swept, leaks.T, predicted[len(dealt) :], strict=True)
     ]
-    return probes, sweep
+    return probes, memory, sweep
 
 
 def asked(material: Material, groups: np.ndarray, settings: Settings) -> np.ndarray:
@@ -160,16 +179,23 @@ def _leak(split: np.ndarray, found: Neighbours, threshold: float) -> float | Non
 
 def truth_lost(material: Material) -> dict | None:
     """Images whose truth preprocessing cut into or took away, of those with truth; None without truth."""
-    kept = np.array([]) if material.truth_kept is None else material.truth_kept[~np.isnan(material.truth_kept)]
-    if not len(kept):
+    kept = np.array([]) if material.truth_kept is None else material.truth_kept
+    if np.isnan(kept).all():
         return None
-    return {"images": int((kept < KEPT).sum()), "all": int((kept == 0).sum()), "of": len(kept)}
+    worst = [row for row in np.argsort(kept, kind="stable")[:EXAMPLES] if kept[row] < KEPT]  # NaN comes last
+    return {
+        "images": int((kept < KEPT).sum()),
+        "all": int((kept == 0).sum()),
+        "of": int((~np.isnan(kept)).sum()),
+        "examples": material.image_ids[worst].tolist(),
+    }
 
 
 def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: tuple) -> dict | None:
-    """Whether linear models tell which images were not square.
+    """Whether images that are not square tell the classes apart, and whether linear models still know them.
 
-    By shape and margins before preprocessing; after it by the margins that are left, by the outermost pixels, and by
+    `p` is of a permutation test over groups: do some classes have more of them than others? The models know them by
+    shape and margins before preprocessing; after it by the margins that are left, by the outermost pixels, and by
     all but the middle half. They are asked about the images of the classes that have such images, so that what else
     tells these classes from others does not count. None where every image is square.
     """
@@ -183,6 +209,9 @@ def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: t
         "images": int(odd.sum()),
         "by_class": dict(zip(material.names, material.held[odd].sum(0).tolist(), strict=True)),
         "groups": len(pd.unique(groups[odd])),
+        "of": len(pd.unique(groups)),
+        "p": _uneven(odd, material, groups, generator("nonsquare", *key, "classes")),
+        "examples": material.image_ids[odd][:EXAMPLES].tolist(),
     }
     folds = dealt["grouped"]
     for which, (probe, stage, features) in {
@@ -197,9 +226,25 @@ def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: t
             result[f"probe_{which}"] = name | missing(why, labels, units)
             continue
         rng = generator("nonsquare", *key, which)
-        predicted = predict(features[among], labels, folds)
-        result[f"probe_{which}"] = name | measure(labels, predicted, units, settings.bootstrap, rng)
+        row = probe_linear(features[among], labels, units, folds, True, settings.bootstrap, rng)
+        row.pop("examples", None)
+        result[f"probe_{which}"] = name | row
     return result
+
+
+def _uneven(odd: np.ndarray, material: Material, groups: np.ndarray, rng: np.random.Generator) -> float | None:
+    """The p value of shares of `odd` images that differ by class; None where there is one class, or few groups."""
+    if not np.ptp(material.labels):
+        return None
+    names = np.zeros((material.labels.max() + 1, len(material.names)))
+    names[material.labels] = material.held  # which of the names each class, or set of labels, has
+
+    def statistic(labels: np.ndarray) -> np.ndarray:
+        held = names[labels]  # [draws, images, names]
+        images, those = held.sum(1), odd @ held
+        return ((those - images * odd.mean()) ** 2 / np.maximum(images, 1)).sum(1, keepdims=True)
+
+    return null.p_value(statistic, material.labels, groups, None, rng)
 
 
 def _accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:

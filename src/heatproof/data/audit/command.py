@@ -84,6 +84,8 @@ def _audit_study(study: str, config: dict) -> None:
         shares=(1 / folds,) * folds if folds > 1 else Settings.shares if tests_all else tuple(map(split.get, SPLITS)),
         tolerance=split["tolerance"],
         cross_validated=folds > 1,
+        crop=config["crop"],
+        fit=config["fit"],
     )
     key = (study, config["seed"])
     kind = config["group_kind"]
@@ -122,7 +124,13 @@ def _audit_path(path: Path, args: argparse.Namespace) -> None:
         _check_json(Path(args.json))
     options |= {"size": args.size, "crop": args.crop, "fit": args.fit}
     material, bad, others = read_path(path, **options)
-    settings = Settings(threshold=args.threshold, sweep=tuple(sorted({*SWEEP, args.threshold})), option="--threshold")
+    settings = Settings(
+        threshold=args.threshold,
+        sweep=tuple(sorted({*SWEEP, args.threshold})),
+        option="--threshold",
+        crop=args.crop,
+        fit=args.fit,
+    )
     found, _ = audit(material, settings, ("audit",))
     found |= {"quarantined": bad, "seams": None, "shortcut": None, "kind": "path"}
     found["sentences"] = sentences(found)
@@ -157,7 +165,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _check_config(config: object) -> None:
-    keys = {"audit", "group_kind", "kind", "lookalike", "patients_known", "seed", "shortcut", "split"}
+    keys = {"audit", "crop", "fit", "group_kind", "kind", "lookalike", "patients_known", "seed", "shortcut", "split"}
     lost = keys - set(config) if isinstance(config, dict) else keys
     if lost:
         raise InputError(f"--config: not that of a job: it lacks {', '.join(sorted(lost))}; snakemake gives it")

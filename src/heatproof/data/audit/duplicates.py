@@ -7,6 +7,7 @@ from heatproof.data.audit.material import Material
 from heatproof.data.lookalikes import Pairs
 
 CONFLICTS = 50  # that audit.json lists
+NAMED = 5  # pairs of every other kind
 LISTED = 100_000  # pairs that audit_pairs.csv lists
 
 
@@ -58,9 +59,29 @@ def pair_kinds(material: Material, pairs: Pairs) -> np.ndarray:
     )
 
 
-def conflicts(material: Material, pairs: Pairs, kinds: np.ndarray) -> list[dict]:
-    across = np.flatnonzero(material.labels[pairs.a] != material.labels[pairs.b])
-    chosen = across[np.argsort(-pairs.similarity[across], kind="stable")][:CONFLICTS]
+def named_pairs(material: Material, pairs: Pairs, kinds: np.ndarray) -> dict[str, list[dict]]:
+    """The most alike pairs by what they mean.
+
+    Returns:
+        `conflicts`: in different classes, at most `CONFLICTS`. At most `NAMED` each: `alike`, in one class;
+        `strangers`, of different groups; `leaks`, one image in the test part and one in the training part of a fold.
+    """
+    across = material.labels[pairs.a] != material.labels[pairs.b]
+    groups, leaking = pd.factorize(material.groups)[0], np.zeros(len(pairs), bool)
+    for split in material.used.values():
+        a, b = split[pairs.a], split[pairs.b]
+        leaking |= ((a == "test") & (b == "train")) | ((a == "train") & (b == "test"))
+    order = np.argsort(-pairs.similarity, kind="stable")
+    chosen = {
+        "conflicts": order[across[order]][:CONFLICTS],
+        "alike": order[~across[order]][:NAMED],
+        "strangers": order[(groups[pairs.a] != groups[pairs.b])[order]][:NAMED],
+        "leaks": order[leaking[order]][:NAMED],
+    }
+    return {name: _named(material, pairs, kinds, rows) for name, rows in chosen.items()}
+
+
+def _named(material: Material, pairs: Pairs, kinds: np.ndarray, chosen: np.ndarray) -> list[dict]:
     ids, names = material.image_ids, [material.classes[label] for label in material.labels]
     return [
         {

@@ -74,6 +74,8 @@ class Settings:
     cross_validated: bool = False
     limit: int = LIMIT  # pairs of look-alikes
     option: str = "data.lookalike"  # what a user sets the threshold with
+    crop: str = "none"  # as the images were preprocessed: advice names nothing that is set
+    fit: str = "crop"
 
     @property
     def three_shares(self) -> tuple[float, float, float]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from heatproof.data.audit.null import LEVEL
+
 
 def share(value: float) -> str:
     """A share as a percentage that is 0% or 100% only where it is exactly that."""
@@ -27,9 +29,25 @@ def scored(row: dict) -> str:
     return f"{row['balanced_accuracy']:.2f} [{row['low']:.2f} to {row['high']:.2f}]"
 
 
-def surely_above(row: dict) -> bool:
-    """Whether the whole interval lies above chance."""
-    return row["low"] is not None and row["low"] > row["chance"]
+def significant(row: dict) -> bool:
+    """Whether the permutation test of a probe finds more than chance; never of fewer than `null.LEAST` groups."""
+    return row["p"] is not None and row["p"] <= LEVEL
+
+
+def tested(row: dict) -> str:
+    """`chance 0.50, p = 0.01`."""
+    return f"chance {row['chance']:.2f}" + ("" if row["p"] is None else f", p = {row['p']:.2g}")
+
+
+def such_as(names: Sequence[str]) -> str:
+    """` Look at a and b.`, nothing without a name."""
+    return f" Look at {listed(names)}." if names else ""
+
+
+def named(rows: Sequence[dict], *kinds: str) -> str:
+    """` Look at a and b.`, the first pair of these kinds, or of any."""
+    pair = next(([row["a"], row["b"]] for row in rows if not kinds or row["kind"] in kinds), [])
+    return such_as(pair)
 
 
 def surely_below(row: dict) -> bool:

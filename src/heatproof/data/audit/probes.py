@@ -8,9 +8,9 @@
 - outside: a linear model on the thumbnail without its middle half (16 x 16 of 32 x 32).
 
 Each is cross-validated over images (split `random`) and over whole groups (`grouped`). The interval is that of a
-bootstrap over groups under both, since images of one group are no independent evidence. It does not know that the
-models of a cross-validation share training images: without any cue about 1 probe in 20 lies surely above chance
-(simulated; 1 in 40 by the level of the interval).
+bootstrap over groups under both, since images of one group are no independent evidence. It describes: it does not know
+that the models of a cross-validation share training images. Whether a linear model does better than chance with whole
+groups apart is decided by a permutation test over groups (`null`).
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,14 @@ import numpy as np
 import pandas as pd
 
 from heatproof.bootstrap import balanced_accuracy, confusion_by_group, percentile_interval, resample
+from heatproof.data.audit import null
 from heatproof.data.audit.labels import deal_label_folds, one_by_one
-from heatproof.data.audit.trivial import TooFewGroups, deal_folds, linear_predictions, nearest_rows
+from heatproof.data.audit.trivial import TooFewGroups, deal_folds, linear_margins, linear_scores, nearest_rows
 from heatproof.seeds import generator
 
 LEVEL = 0.95
+SWAPS = 399  # of splits in groups
+EXAMPLES = 3  # images that an alarm names
 _SIZES = 20  # the most frequent sizes of images that a linear model sees as such
 
 
@@ -92,8 +95,9 @@ def probe_stage(
         key: what random numbers are keyed by.
 
     Returns:
-        For each: probe, stage, split, balanced_accuracy, low, high, chance, groups, reason. The numbers that cannot
-        be had are None, and `reason` says why; else it is empty.
+        For each: probe, stage, split, balanced_accuracy, low, high, chance, p, groups, reason. The numbers that cannot
+        be had are None, and `reason` says why; else it is empty. p is of the linear models with whole groups apart,
+        where there are `null.LEAST` of them; `examples` are rows of images that such a model knows best.
     """
     found = []
     for probe in ("neighbour", *LINEAR):
@@ -103,17 +107,66 @@ def probe_stage(
             if isinstance(folds, str):
                 found.append(name | missing(folds, labels, groups))
                 continue
-            predicted = nearest[split] if features is None else predict(features, labels, folds)
             rng = generator("probe", *key, probe, stage, split)
-            found.append(name | measure(labels, predicted, groups, draws, rng))
+            if features is None:
+                found.append(name | measure(labels, nearest[split], groups, draws, rng))
+            else:
+                found.append(name | probe_linear(features, labels, groups, folds, split == "grouped", draws, rng))
     return found
 
 
-def predict(features: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """Predictions of the linear model; its penalty, the number of features, serves 30 as well as 768 of them."""
-    if labels.ndim == 2:
-        return np.stack([predict(features, column, folds) for column in labels.T], 1)
-    return linear_predictions(features, labels, folds, alpha=float(max(1, features.shape[1])))
+def probe_linear(
+    features: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    folds: np.ndarray,
+    tested: bool,
+    draws: int,
+    rng: np.random.Generator,
+) -> dict:
+    """Train the linear model, measure it, and test it if `tested`; the penalty serves 30 as well as 768 features.
+
+    Args:
+        features: [images, features].
+        labels: int [images], or bool [images, labels].
+        groups, folds: of images; where the model is tested, all of a group in one fold.
+
+    Returns:
+        As `measure`, with p where it is tested, and `examples`.
+    """
+    sets, codes = np.unique(labels, axis=0, return_inverse=True)
+    codes, alpha = codes.ravel(), float(max(1, features.shape[1]))
+    questions = sets.T.astype(int) if labels.ndim == 2 else np.arange(len(sets))[None]  # answers to each, by set
+
+    def scores(given: np.ndarray) -> list[np.ndarray]:
+        return [linear_scores(features, answers[given], folds, alpha) for answers in questions]
+
+    def statistic(given: np.ndarray) -> np.ndarray:
+        pairs = zip(scores(given), questions, strict=True)
+        return np.mean([linear_margins(score, answers[given]) for score, answers in pairs], 0)
+
+    seen = [score[0] for score in scores(codes[None])]
+    best = [score.argmax(1) for score in seen]
+    predicted = np.stack(best, 1).astype(bool) if labels.ndim == 2 else sets[best[0]]
+    found = measure(labels, predicted, groups, draws, rng)
+    if not tested:
+        return found
+    found["p"] = null.p_value(statistic, codes, groups, folds, rng.spawn(1)[0])
+    rows = np.arange(len(codes))
+    sure = np.mean([score[rows, answers[codes]] for score, answers in zip(seen, questions, strict=True)], 0)
+    right = (predicted == labels).reshape(len(codes), -1).all(1)
+    return found | {"examples": _examples(codes, groups, np.where(right, sure, -np.inf))}
+
+
+def _examples(codes: np.ndarray, groups: np.ndarray, sure: np.ndarray) -> list[int]:
+    """Rows of the images that are known best, of several classes and groups; -inf is never one."""
+    chosen: list[int] = []
+    for row in np.argsort(-sure, kind="stable"):
+        if len(chosen) == EXAMPLES or np.isinf(sure[row]):
+            break
+        if codes[row] not in codes[chosen[-1:]] and groups[row] not in groups[chosen]:
+            chosen.append(int(row))
+    return chosen
 
 
 def measure(
@@ -137,9 +190,33 @@ def measure(
         "low": None if np.isnan(low) else low,
         "high": None if np.isnan(high) else high,
         "chance": chance,
+        "p": None,
         "groups": len(counts),
         "reason": "" if len(drawn) else "too few groups for an interval",
     }
+
+
+def memory_p(
+    labels: np.ndarray, random: np.ndarray, grouped: np.ndarray, groups: np.ndarray, rng: np.random.Generator
+) -> float | None:
+    """Test whether the nearest neighbour is right more often under the random split, by swapping splits in groups.
+
+    Args:
+        labels, random, grouped: the classes of the images, and what is predicted under either split.
+
+    Returns:
+        The p value; None of fewer than `null.LEAST` groups.
+    """
+    if labels.ndim == 2:
+        labels, random, grouped, groups = one_by_one(labels, random, grouped, groups=groups)
+    codes, names = pd.factorize(groups)
+    if len(names) < null.LEAST:
+        return None
+    present, of = np.unique(labels, return_inverse=True)
+    gain = ((random == labels).astype(float) - (grouped == labels)) / np.bincount(of)[of] / len(present)
+    gains = np.bincount(codes, gain)
+    swapped = rng.choice([-1, 1], (SWAPS, len(names))) @ gains
+    return float((1 + (swapped >= gains.sum() - 1e-9).sum()) / (1 + SWAPS))
 
 
 def chance_of(labels: np.ndarray) -> float:
@@ -149,7 +226,7 @@ def chance_of(labels: np.ndarray) -> float:
 
 def missing(reason: str, labels: np.ndarray, groups: np.ndarray) -> dict:
     """What `measure` gives where nothing can be measured."""
-    none = dict.fromkeys(("balanced_accuracy", "low", "high"))
+    none = dict.fromkeys(("balanced_accuracy", "low", "high", "p"))
     return none | {"chance": chance_of(labels), "groups": len(pd.unique(groups)), "reason": reason}
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from heatproof import artifacts
 from heatproof.data.audit.labels import label_sets
 from heatproof.data.audit.material import Material
-from heatproof.data.audit.numbers import counted
+from heatproof.data.audit.numbers import counted, listed
 from heatproof.data.audit.probes import View
 from heatproof.data.odd_masks import OddMasks
 from heatproof.data.preprocess import margins, preprocess, thumbnail, to_uint8
@@ -25,6 +26,9 @@ FACTS = ("width", "height", "mode", "format", "quality", "bytes")
 MOST = 50  # classes
 DICOM = "; it holds DICOM, which a study with kind: dicom reads"
 TRIED = 5  # files of which the first bytes are looked at, where none is an image by its name
+MASKS = {"mask", "masks", "groundtruth", "ground_truth", "lungmask", "lungmasks", "lung_masks"}
+MASKS |= {"seg", "segmentation", "segmentations", "annotation", "annotations"}  # names of folders, in lower case
+MASK_ENDS = re.compile(r"[-_ .]?(lung)?(mask|seg|segmentation|annotation|gt)s?([-_ .]?\d+)?$", re.IGNORECASE)
 TOP = "(no folder)"  # the class of images that lie in none
 
 
@@ -135,6 +139,11 @@ def read_path(
             )
             names = [name for name in names if name not in drawn]
         others = [name for name in tree.names if PurePosixPath(name).suffix.lower() not in SUFFIXES]
+        masks = mask_files(names)
+        if masks:
+            names = [name for name in names if name not in masks]
+            folders = listed(sorted({PurePosixPath(name).parent.as_posix() for name in masks})[:3])
+            line(f"audit: {counted(len(masks), 'mask')} left out, such as those in {folders}")
         if not names:
             raise InputError(
                 f"{path}: no image among {counted(len(others), 'file')} ({', '.join(sorted(SUFFIXES))})"
@@ -175,6 +184,32 @@ def read_path(
         splits=_parts(frame["name"]),
     )
     return material, bad, others
+
+
+def mask_files(names: Sequence[str]) -> set[str]:
+    """Find masks: they lie below a folder called so, and are named after an image that does not.
+
+    A class may be called `masks` too: where half of a folder's files or more are named after no image, they are images.
+
+    >>> sorted(mask_files(["ill/1.png", "ill/2.png", "masks/1_mask.png", "masks/2.png"]))
+    ['masks/1_mask.png', 'masks/2.png']
+    >>> mask_files(["masks/1.png", "masks/2.png", "caps/3.png", "caps/4.png"])
+    set()
+    """
+    by_folder: dict[str, list[PurePosixPath]] = {}
+    images: set[str] = set()
+    for path in map(PurePosixPath, names):
+        folder = next((part.lower() for part in path.parent.parts if part.lower() in MASKS), None)
+        if folder is None:
+            images.add(path.stem)
+        else:
+            by_folder.setdefault(folder, []).append(path)
+    found: set[str] = set()
+    for paths in by_folder.values():
+        known = [path for path in paths if {path.stem, MASK_ENDS.sub("", path.stem)} & images]
+        if 2 * len(known) > len(paths):
+            found |= {str(path) for path in paths}
+    return found
 
 
 def _open(path: Path):

@@ -17,7 +17,7 @@ _KIND = _COPIES | {"lookalike": "look alike"}
 
 def summary(audit: dict, title: str) -> str:
     """The audit of `title` as text; `audit` is the content of `audit.json`."""
-    parts = [_head(audit, title), _sentences(audit), _copies(audit), _conflicts(audit), _probes(audit), _sweep(audit)]
+    parts = [_head(audit, title), _sentences(audit), _copies(audit), *_pairs(audit), _probes(audit), _sweep(audit)]
     return "\n\n".join(filter(None, [*parts, _quarantined(audit)]))
 
 
@@ -35,7 +35,13 @@ def _head(audit: dict, title: str) -> str:
 
 def _sentences(audit: dict) -> str:
     return "\n".join(
-        textwrap.fill(row["text"], WIDTH, initial_indent=f"{MARKS[row['level']]} ", subsequent_indent="   ")
+        textwrap.fill(
+            row["text"],
+            WIDTH,
+            initial_indent=f"{MARKS[row['level']]} ",
+            subsequent_indent="   ",
+            break_on_hyphens=False,
+        )
         for row in audit["sentences"]
     )
 
@@ -49,14 +55,22 @@ def _copies(audit: dict) -> str:
     return "COPIES\n" + table(["", "pairs", "images in them", "across classes"], rows)
 
 
-def _conflicts(audit: dict) -> str:
+def _pairs(audit: dict) -> list[str]:
+    """The most alike pairs across classes, and within one."""
+    across = max(found["across_classes"] for found in audit["duplicates"].values())
+    within = audit["duplicates"]["lookalikes"]["pairs"] - audit["duplicates"]["lookalikes"]["across_classes"]
+    return [
+        _listed("PAIRS ACROSS CLASSES", audit["conflicts"], across),
+        _listed("PAIRS WITHIN A CLASS", audit["alike"], within),
+    ]
+
+
+def _listed(title: str, pairs: Sequence[dict], total: int) -> str:
     lines = [
         f"{row['similarity']:.3f}  {_KIND[row['kind']]}\n    {_short(row['a'])}\n    {_short(row['b'])}"
-        for row in audit["conflicts"][:SHOWN]
+        for row in pairs[:SHOWN]
     ]
-    total = max(found["across_classes"] for found in audit["duplicates"].values())
-    head = f"PAIRS ACROSS CLASSES, the {len(lines)} most alike of {total:,}"
-    return "\n".join([head, *lines]) if lines else ""
+    return "\n".join([f"{title}, the {len(lines)} most alike of {total:,}", *lines]) if lines else ""
 
 
 def _short(name: str) -> str:

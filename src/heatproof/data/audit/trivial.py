@@ -4,16 +4,19 @@ What they get right, a network can get right the same way.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from math import prod
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from heatproof.data.lookalikes import centre
 from heatproof.data.split import nearest_deal
 
 _BLOCK = 2048  # images
+_NUMBERS = 2**21  # at once
+_FAR = 1e3  # a margin over no other class
 _DECIMALS = 6  # of a score: what differs by rounding is a tie, and the first class wins it
 
 
@@ -103,54 +106,87 @@ def nearest_rows(thumbnails: np.ndarray, assignments: Sequence[np.ndarray], *, b
     return rows
 
 
-def linear_predictions(features: np.ndarray, labels: np.ndarray, folds: np.ndarray, alpha: float) -> np.ndarray:
-    """Predictions of a ridge classifier for each fold from the others.
+def linear_scores(features: np.ndarray, labels: np.ndarray, folds: np.ndarray, alpha: float) -> np.ndarray:
+    """Score each fold's images with ridge classifiers trained on the others, for several labellings at once.
 
     Features are standardized, classes weigh the same; a class scores the least-squares fit to being it (as
     scikit-learn's `RidgeClassifier(class_weight="balanced")` after `StandardScaler`).
 
     Args:
         features: [images, features], finite.
-        labels: int [images].
+        labels: int [draws, images], from 0 without a gap.
         folds: int [images].
         alpha: penalty, of the standardized features' squared weights.
 
     Returns:
-        int [images], labels.
+        float [draws, images, classes]; the highest is predicted, the first of several.
     """
-    predicted = np.empty(len(labels), labels.dtype)
-    with threadpool_limits(1, "blas"):  # sums are those of one thread, which on small products is the fastest too
+    classes = np.arange(labels.max() + 1)
+    found = np.full((*labels.shape, len(classes)), -np.inf)
+    # sums are those of one thread, which on small products is the fastest too
+    with _threads().limit(limits=1, user_api="blas"):
         for fold in np.unique(folds):
-            train, test = folds != fold, folds == fold
-            classes, codes = np.unique(labels[train], return_inverse=True)
-            weights = (len(codes) / len(classes) / np.bincount(codes))[codes]
-            targets = np.eye(len(classes))[codes]
-            coefficients, intercept = _ridge(features, np.flatnonzero(train), targets, weights, alpha)
-            scores = np.round(features[test] @ coefficients + intercept, _DECIMALS)
-            predicted[test] = classes[scores.argmax(1)]
-    return predicted
+            train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            learnt, seen = _standardized(features, train, test)
+            step = max(1, _NUMBERS // max(1, learnt.size))
+            for first in range(0, len(labels), step):
+                given = labels[first : first + step, train]
+                is_class = (given[..., None] == classes).astype(float)
+                counts = is_class.sum(1)  # [draws, classes]
+                level = (counts > 0) / (counts > 0).sum(1, keepdims=True)
+                weights = np.take_along_axis(len(train) * level / np.maximum(counts, 1), given, 1)
+                centre_ = weights @ learnt / len(train)
+                rooted = np.sqrt(weights)[..., None] * (learnt - centre_[:, None])
+                gram = rooted.transpose(0, 2, 1) @ rooted + alpha * np.eye(learnt.shape[1])
+                moment = learnt.T @ (weights[..., None] * (is_class - level[:, None]))
+                coefficients = np.linalg.solve(gram, moment)
+                scores = level[:, None] + seen @ coefficients - centre_[:, None] @ coefficients
+                scores = np.where(counts[:, None] > 0, np.round(scores, _DECIMALS), -np.inf)
+                found[first : first + step, test] = scores
+    return found
 
 
-def _ridge(features, rows, targets, weights, alpha) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients [features, classes] and intercept [classes] of a weighted fit to standardized features."""
-    width = features.shape[1]
-    mean, centre_, square = np.zeros(width), np.zeros(width), np.zeros(width)
-    chunks = [slice(start, start + _BLOCK) for start in range(0, len(rows), _BLOCK)]
-    for chunk in chunks:
-        part = features[rows[chunk]].astype(float)
-        mean += part.sum(0) / len(rows)
-        centre_ += weights[chunk] @ part / weights.sum()
-    for chunk in chunks:
-        square += ((features[rows[chunk]] - mean) ** 2).sum(0) / len(rows)
-    scale = np.sqrt(square)
+@cache  # to look for the libraries takes longer than a small fit
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _standardized(features: np.ndarray, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Features of training and test images, standardized as the former ask, in no more dimensions than they have."""
+    learnt, seen = features[train].astype(float), features[test].astype(float)
+    mean = learnt.mean(0)
+    learnt -= mean
+    seen -= mean
+    scale = np.sqrt((learnt**2).mean(0))
     flat = scale <= 1e-9 * np.maximum(1, np.abs(mean))
     scale = np.where(flat, np.inf, scale)  # a constant feature counts for nothing
-    gram, moment = alpha * np.eye(width), np.zeros((width, targets.shape[1]))
-    level = weights @ targets / weights.sum()
-    for chunk in chunks:
-        part = (features[rows[chunk]] - centre_) / scale
-        weighted = part.T * weights[chunk]
-        gram += weighted @ part
-        moment += weighted @ (targets[chunk] - level)
-    coefficients = np.linalg.solve(gram, moment) / scale[:, None]
-    return coefficients, level - centre_ @ coefficients
+    learnt /= scale
+    seen /= scale
+    if len(train) >= features.shape[1]:
+        return learnt, seen
+    values, vectors = np.linalg.eigh(learnt @ learnt.T)
+    kept = values > 1e-9 * max(1.0, values[-1])
+    root, vectors = np.sqrt(values[kept]), vectors[:, kept]
+    return vectors * root, seen @ (learnt.T @ vectors / root)
+
+
+def linear_margins(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return balanced accuracy and, to tell equal ones apart, the mean margin by which images' own classes win.
+
+    Args:
+        scores: float [draws, images, classes]; labels: int [draws, images], each with all classes.
+
+    Returns:
+        float [draws, 2].
+    """
+    own = np.take_along_axis(scores, labels[..., None], 2)
+    rest = scores.copy()
+    np.put_along_axis(rest, labels[..., None], -np.inf, 2)
+    margin = np.clip(own[..., 0] - rest.max(2), -_FAR, _FAR)
+    right = scores.argmax(2) == labels
+    found = np.zeros((len(labels), 2))
+    classes = np.arange(scores.shape[2])
+    for label in classes:
+        held = labels == label
+        found += np.stack([(held & right).sum(1), (held * margin).sum(1)], 1) / held.sum(1)[:, None]
+    return found / len(classes)

@@ -1,24 +1,15 @@
-"""What an audit found, in sentences that one can act on: each with its numbers, none beyond them."""
+"""What an audit found, in sentences that one can act on: each with its numbers, none beyond them.
 
-from heatproof.data.audit.numbers import counted, find, listed, scored, share, surely_above, surely_below
+An alarm names the files that it speaks of, and advises nothing that is set already.
+"""
+
+from heatproof.data.audit.cue_words import nonsquare, option, outside, seams, shortcuts
+from heatproof.data.audit.null import LEVEL
+from heatproof.data.audit.numbers import counted, find, listed, named, scored, share, such_as
 
 LEVELS = ("alarm", "note", "fine")
 LITTLE = 0.2  # from this share of test images with a look-alike in training, an accuracy says little
 SOME = 0.05  # and from this one it is an alarm where the split is in use
-PROBES = {
-    "facts": "Image facts alone (size, shape, mode, JPEG quality, bytes, mean, border pixels)",
-    "shape": "Size, shape and empty margins alone",
-    "border": "The outermost pixels alone",
-}
-
-LEFT = {  # after preprocessing fewer of the features are there
-    "facts": "what is left of them (margins, mean, border pixels) scores",
-    "shape": "what is left of them (margins) scores",
-    "border": "they score",
-}
-SHORT = {"facts": "what is left of the facts", "shape": "margins", "border": "border"}
-ODD = {"preprocessed": "margins", "border": "the outermost pixels", "outside": "all but the middle half"}
-WIDE = 0.1  # above chance: an interval that reaches so far tells neither that a cue is left nor that it is gone
 
 
 def sentences(audit: dict) -> list[dict]:
@@ -34,6 +25,7 @@ def sentences(audit: dict) -> list[dict]:
         conflicts,
         given,
         leaks,
+        series,
         neighbour,
         shortcuts,
         outside,
@@ -47,9 +39,6 @@ def sentences(audit: dict) -> list[dict]:
         left_out,
     )
     found = [{"level": level, "text": text} for part in parts for level, text in part(audit)]
-    if audit["kind"] == "path":  # whoever audits a path has options, and no study
-        for row in found:
-            row["text"] = row["text"].replace("data.crop: ", "--crop ").replace("another data.fit", "another --fit")
     if audit.get("task") == "multilabel":
         for row in found:
             row["text"] = _of_labels(row["text"])
@@ -59,6 +48,8 @@ def sentences(audit: dict) -> list[dict]:
 _LABELS = {  # where an image has several labels, and no class
     "tell the classes apart": "tell which labels an image has",
     "tells the classes apart": "tells which labels it has",
+    "In no class are they significantly more frequent": "With no label are they significantly more frequent",
+    "They are more frequent in some classes": "They are more frequent with some labels",
     " stands in different classes": " has different labels",
     " stand in different classes": " have different labels",
     "either a label is wrong, or these classes can look the same": "either a label is wrong, or images with different "
@@ -82,22 +73,23 @@ def conflicts(audit: dict):
         yield (
             "alarm",
             f"{counted(across['bytes'], 'pair')} of files that are the same byte for byte "
-            f"{_stand(across['bytes'])} in different classes: a label of each pair is wrong. Mend or remove them.",
+            f"{_stand(across['bytes'])} in different classes: a label of each pair is wrong. Correct or remove "
+            f"them.{named(audit['conflicts'], 'bytes')}",
         )
     if across["pixels"] > across["bytes"]:
         more = across["pixels"] - across["bytes"]
         yield (
             "alarm",
             f"{counted(more, 'pair')} of files that hold the same picture {_stand(more)} in different classes: a label "
-            f"of each pair is wrong. Mend or remove them.",
+            f"of each pair is wrong. Correct or remove them.{named(audit['conflicts'], 'pixels')}",
         )
     alike = across["lookalikes"] - max(across["bytes"], across["pixels"])
     if alike > 0:
         yield (
             "note",
             f"{counted(alike, 'pair')} of images that look alike (similarity {audit['threshold']:g} or more) "
-            f"{_stand(alike)} in different classes. Look at them: either a label is wrong, or these classes can look "
-            f"the same.",
+            f"{_stand(alike)} in different classes: either a label is wrong, or these classes can look the same."
+            f"{named(audit['conflicts'], 'lookalike')}",
         )
 
 
@@ -140,14 +132,14 @@ def leaks(audit: dict):
         span = " to ".join(dict.fromkeys(share(rate) for rate in (min(rates), max(rates))))
         if max(rates) > 0:
             advice = (
-                "Patients are kept apart, yet some may have two ids: look at the pairs."
+                "Patients are kept apart, yet some may have two ids."
                 if audit["split_by"] == "patient"
                 else _advice(audit)
             )
             yield (
                 "alarm" if max(rates) >= SOME or "crossing" in audit else "note",
                 f"In the split in use {span} of the test images have a look-alike in training {alike}: a model can "
-                f"answer them from memory. {advice}",
+                f"answer them from memory. {advice}{named(audit['leaks'])}",
             )
         else:
             yield "fine", f"In the split in use 0% of the test images have a look-alike in training {alike}."
@@ -164,7 +156,8 @@ def leaks(audit: dict):
         yield "note", f"{text}: an accuracy measured on one may be a little too high."
     else:
         worth = "says little" if random["mean"] >= LITTLE else "may be too high"
-        advice = "" if _kept_apart(audit) or "crossing" in audit else f" {_advice(audit)}"
+        settled = _kept_apart(audit) or "crossing" in audit
+        advice = "" if settled else f" {_advice(audit)}{named(audit['alike'] or audit['conflicts'])}"
         # where no patients are known, that is what everybody else's accuracies on these images rest on
         calm = _kept_apart(audit) and audit["patients_known"]
         yield "note" if calm else "alarm", f"{text}: an accuracy measured on one {worth}.{advice}"
@@ -198,122 +191,36 @@ def neighbour(audit: dict):
         yield "note", f"{text}; the grouped split has too few groups to test it."
         return
     text = f"{text} and {scored(grouped)} under the grouped one"
-    if None in (random["low"], grouped["high"]) or random["low"] <= grouped["high"]:
-        yield "note", f"{text}: that grouping makes a difference is not shown."
+    if audit["memory_p"] is None or audit["memory_p"] > LEVEL:
+        yield "note", f"{text}: no evidence that grouping makes a difference."
+        return
+    text += f" (p = {audit['memory_p']:.2g}): the difference is what images of one group give away on both sides."
+    if _kept_apart(audit):
+        yield "note", text
     else:
-        level = "note" if _kept_apart(audit) else "alarm"
-        yield level, f"{text}: the difference is what look-alikes on both sides give away."
+        yield "alarm", f"{text} {_advice(audit)}{named(audit['alike'] or audit['conflicts'])}"
 
 
-def shortcuts(audit: dict):
-    """Cues that are not disease, before and after preprocessing, under the grouped split."""
-    unseen, below = [], []
-    verdict = "That is a shortcut."
-    if not audit["patients_known"]:
-        verdict = "That is a shortcut, or what images of one person share who is in several clusters."
-    for probe, name in PROBES.items():
-        before, after = (find(audit, probe, stage) for stage in ("raw", "preprocessed"))
-        if before is None or after is None:
-            continue
-        chance = f"chance {before['chance']:.2f}"
-        gone = "the cue is gone as far as this shows."
-        if surely_above(after):
-            gone = "the cue is not gone: a model can use it. Try data.crop: body or another data.fit, and audit again."
-        if surely_above(before):
-            yield (
-                "alarm" if surely_above(after) or not audit["leak"]["split"] else "note",
-                f"{name} tell the classes apart: {scored(before)} ({chance}) with whole groups apart. {verdict} After "
-                f"preprocessing {LEFT[probe]} {scored(after)}, and {gone}",
-            )
-        elif surely_above(after):
-            cause = f" This study draws one in: {_cue(audit)}." if audit["shortcut"] else ""
-            yield (
-                "alarm",
-                f"{name} tell the classes apart after preprocessing, {scored(after)} ({chance}), and not surely "
-                f"before, {scored(before)}: a cue that a model can use came in.{cause}",
-            )
-        else:
-            unseen.append(f"{SHORT[probe]} {scored(after)}")
-            below += [SHORT[probe]] if surely_below(after) else []
-    if audit["shortcut"] and not any(surely_above(row) for row in audit["probes"] if row["stage"] == "preprocessed"):
-        yield "note", f"This study draws a cue in, {_cue(audit)}; that a trivial classifier finds it is not shown."
-    if unseen:
-        chance = next(row["chance"] for row in audit["probes"])
-        yield (
-            "fine",
-            f"Not shown to tell the classes apart after preprocessing: {listed(unseen)} (chance {chance:.2f}). That is "
-            f"no proof that there is no shortcut." + _below(below),
-        )
-    why = {row["reason"] for row in audit["probes"] if row["split"] == "grouped" and row["balanced_accuracy"] is None}
-    for reason in sorted(why):
-        yield "note", f"None of {len(PROBES) + 2} trivial classifiers can be tested with whole groups apart: {reason}."
-
-
-def _below(names: list[str]) -> str:
-    """What an interval wholly below chance means."""
-    return f" Below chance ({listed(names)}) is what few groups of mixed classes make of it." if names else ""
-
-
-def _cue(audit: dict) -> str:
-    cue = audit["shortcut"]
-    label = cue["label"] or audit["classes"][-1]
-    return (
-        f"{cue['kind'].replace('_', ' ')} in {share(cue['rate'])} of class {label} and {share(1 - cue['rate'])} "
-        f"of the others"
-    )
-
-
-def outside(audit: dict):
-    """What the image tells without its middle."""
-    before, after = (find(audit, "outside", stage) for stage in ("raw", "preprocessed"))
-    if before and after and (surely_above(before) or surely_above(after)):
-        yield (
-            "note",
-            f"Without its middle half the image still tells the classes apart: {scored(before)} as it came, "
-            f"{scored(after)} after preprocessing (chance {before['chance']:.2f}). Where disease does not reach that "
-            f"far, that is a shortcut.",
-        )
-
-
-def nonsquare(audit: dict):
-    """Images that are not square: in which classes, and whether they are known by it in the end."""
-    found = audit["nonsquare"]
+def series(audit: dict):
+    """Names that share a stem: is that the patient?"""
+    found = audit["series"]
     if not found:
         return
-    by_class = {name: count for name, count in found["by_class"].items() if count}
-    if len(audit["classes"]) == 1:
-        are = "is" if found["images"] == 1 else "are"
-        yield "note", f"{found['images']:,} of {counted(audit['images'], 'image')} {are} not square."
-        return
-    if len(by_class) == 1 and audit.get("task") != "multilabel":
-        name, count = next(iter(by_class.items()))
-        text = f"All {count:,} images that are not square belong to class {name}: their shape alone tells it."
-        if count == 1:
-            text = f"The 1 image that is not square belongs to class {name}: its shape alone tells it."
+    reads = {"path": f"--patient '{found['pattern']}'", "table": "data.columns.patient, a column that names them"}
+    how = reads.get(audit["kind"], f"data.patient: '{found['pattern']}'")
+    ask = f"Is the stem the patient? If so, read it: {how}."
+    names = " and ".join(found["examples"])
+    if found["across"]:
+        yield (
+            "alarm" if found["across"] >= SOME else "note",
+            f"In the split in use {share(found['across'])} of the test images have a file name that differs only in "
+            f"its number or letter from one in training, such as {names}. {ask}",
+        )
     else:
-        held = listed([f"{count:,} of {audit['counts'][name]:,} in {name}" for name, count in by_class.items()])
-        text = f"{counted(found['images'], 'image is', 'images are')} not square: {held}."
-    rows = [(name, found[f"probe_{key}"]) for key, name in ODD.items()]
-    tested = [(name, row) for name, row in rows if row["balanced_accuracy"] is not None]
-    if not tested:
-        yield "note", f"{text} Whether preprocessing hides it cannot be tested: {rows[-1][1]['reason']}."
-        return
-    said = listed(
-        [f"{name} ({row['reason'] if row['balanced_accuracy'] is None else scored(row)})" for name, row in rows]
-    )
-    known = [name for name, row in tested if surely_above(row)]
-    if known:
-        verdict = f"they are still known by {listed(known)}"
-    elif any(row["high"] is None or row["high"] >= row["chance"] + WIDE for _, row in tested):
-        verdict = "whether they are still known cannot be told from so few"
-    else:
-        verdict = "that they are still known is not shown"
-    yield (
-        "alarm" if {ODD["preprocessed"], ODD["border"]} & set(known) else "note",
-        f"{text} They are in {counted(found['groups'], 'group')}. After preprocessing linear models try to tell them "
-        f"from the other images of their class by {said}, chance {tested[0][1]['chance']:.2f}: {verdict}."
-        + _below([name for name, row in tested if surely_below(row)]),
-    )
+        yield (
+            "note",
+            f"The names of {counted(found['images'], 'image')} share {found['stems']:,} stems, such as {names}. {ask}",
+        )
 
 
 def truth(audit: dict):
@@ -326,7 +233,8 @@ def truth(audit: dict):
         "alarm",
         f"Preprocessing leaves less than 90% of what is marked in {lost['images']:,} of "
         f"{counted(lost['of'], 'image')} with truth{gone}: lesions are cut away or too small at this size. Try "
-        f"data.fit: pad or a larger data.size.",
+        f"{'' if audit['fit'] == 'pad' else option(audit, 'fit', 'pad') + ' or '}a larger data.size."
+        f"{such_as(lost['examples'])}",
     )
 
 
@@ -352,19 +260,6 @@ def masks(audit: dict):
         )
 
 
-def seams(audit: dict):
-    """Whether plants are known by how they were blended in."""
-    found = audit["seams"]
-    if not found or found["balanced_accuracy"] is None:
-        return
-    chance = f"chance {found['chance']:.2f}"
-    text = f"from the seam alone a classifier tells planted from sham with {scored(found)} ({chance})"
-    if surely_above(found):
-        yield "alarm", f"The plants leave a cue: {text}."
-    else:
-        yield "fine", f"That the plants leave a cue is not shown: {text}."
-
-
 def copies(audit: dict):
     """Files that are there twice."""
     same, pictures = audit["duplicates"]["bytes"], audit["duplicates"]["pixels"]
@@ -384,7 +279,8 @@ def patients(audit: dict):
         yield (
             "note",
             f"{counted(across, 'pair')} of images of different patients {'looks' if across == 1 else 'look'} alike "
-            f"(similarity {audit['threshold']:g} or more). Look at some: they may be one person under two ids.",
+            f"(similarity {audit['threshold']:g} or more): they may be one person under two ids."
+            f"{named(audit['strangers'])}",
         )
 
 
@@ -432,6 +328,6 @@ def left_out(audit: dict):
     if bad:
         yield (
             "note",
-            f"{counted(len(bad), 'bad file')} left out. Mend {'it' if len(bad) == 1 else 'them'} and audit again: what "
-            f"is left out may not be spread evenly over the classes.",
+            f"{counted(len(bad), 'bad file')} left out. Repair {'it' if len(bad) == 1 else 'them'} and audit again: "
+            f"what is left out may not be spread evenly over the classes.",
         )
