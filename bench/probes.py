@@ -1,7 +1,13 @@
-"""How often the audit's linear probes raise an alarm: over images without any cue, and over images with one."""
+"""How often the audit's linear probes raise an alarm: over images without any cue, and over images with one.
 
+`python -m bench.probes` simulates, writes the table of `docs/data.md` and prints that of power; with 500 it is shorter.
+"""
+
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,8 +15,10 @@ from scipy import ndimage
 
 from heatproof.data.audit import null
 from heatproof.data.audit.probes import LINEAR, View, folds_or_why, probe_linear
+from heatproof.progress import steps
 from heatproof.seeds import generator
 
+DOCS = Path(__file__).parents[1] / "docs" / "data.md"
 DRAWS, POWER_DRAWS = 2000, 500
 FOLDS, BOOTSTRAP = 5, 200
 
@@ -75,3 +83,42 @@ def one(images: Images, probes: Sequence[str], number: int) -> dict[str, list[bo
 def rates(found: Sequence[dict[str, list[bool]]]) -> dict[str, list[float]]:
     """Shares of simulated sets, as `one` has them."""
     return {probe: np.mean([each[probe] for each in found], 0).tolist() for probe in found[0]}
+
+
+def false_alarms(draws: int) -> str:
+    """Return the table of alarms without a cue, in brackets what the interval alone would raise."""
+    rows = [
+        [name, images.groups, draws, *(f"{alarm:.3f} ({interval:.3f})" for alarm, interval in _rates(images, draws))]
+        for name, every in NOISE.items()
+        for images in every
+    ]
+    return _table(["images", "groups", "simulations", *LINEAR], rows)
+
+
+def power(draws: int) -> str:
+    """Return the table of alarms of the border probe by groups and by how much brighter an edge is."""
+    rates_ = {images: _rates(images, draws, ("border",))[0][0] for images in CUES}
+    cues = sorted({images.cue for images in CUES})
+    groups = sorted({images.groups for images in CUES})
+    rows = [[each, *(f"{rates_[Images(each, 3, cue=cue)]:.2f}" for cue in cues)] for each in groups]
+    return _table(["groups", *(f"{cue:g} grey levels" for cue in cues)], rows)
+
+
+def _rates(images: Images, draws: int, probes: Sequence[str] = tuple(LINEAR)) -> list[list[float]]:
+    found = [one(images, probes, number) for number in steps(range(draws), draws, repr(images))]
+    return list(rates(found).values())
+
+
+def _table(head: Sequence, rows: Sequence[Sequence]) -> str:
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in [head, ["---"] * len(head), *rows])
+
+
+def main(draws: int = DRAWS) -> None:
+    block = f"<!-- false_alarms -->\n{false_alarms(draws)}\n<!-- end -->"
+    text = re.sub(r"<!-- false_alarms -->.*?<!-- end -->", lambda _: block, DOCS.read_text(), flags=re.S)
+    DOCS.write_text(text)
+    print(power(min(draws, POWER_DRAWS)))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -11,7 +11,7 @@ NAMES = ("neighbour", "facts", "shape", "border", "outside")
 def probe(name: str, stage: str, split: str, value: float | None, half: float | None = 0.05, **more) -> dict:
     ends = (None, None) if value is None or half is None else (value - half, value + half)
     found = {"probe": name, "stage": stage, "split": split, "balanced_accuracy": value, "reason": ""}
-    return found | dict(zip(("low", "high"), ends, strict=True)) | {"chance": 0.5, "groups": 15} | more
+    return found | dict(zip(("low", "high"), ends, strict=True)) | {"chance": 0.5, "p": 0.4, "groups": 40} | more
 
 
 def calm(manifest: pd.DataFrame, classes: Sequence[str], folds: Sequence[str], kind: str = "patient") -> dict:
@@ -83,7 +83,7 @@ def alarming(manifest: pd.DataFrame, classes: Sequence[str], folds: Sequence[str
     found["leak"]["random"] = {"mean": 0.9, "low": 0.85, "high": 0.998, "draws": 200}
     for row in found["probes"]:
         if row["probe"] == "facts" and row["stage"] == "raw":
-            row.update(probe("facts", "raw", row["split"], 0.875, 0.0625))
+            row.update(probe("facts", "raw", row["split"], 0.875, 0.0625, p=0.0125))
     found["sweep"][0] = step(0.9, largest=15, neighbour=None, split=False, worst_share=0.3)
     found["nonsquare"] = {
         "images": 3,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from heatproof import artifacts
+from heatproof.data.audit.numbers import significant
 from heatproof.report import data_figures, data_tables, data_words, findings, words
 from heatproof.report.data_figures import Dot, DotRow, Panel
 from heatproof.report.figure import Figure
@@ -97,9 +98,8 @@ def _source(study: str) -> dict:
 
 
 def _shortcut(row: dict) -> bool:
-    """Whether a probe that cannot see disease is surely better than guessing, without help of look-alikes."""
-    blind = row["probe"] in data_words.BLIND and row["split"] == "grouped"
-    return blind and row["low"] is not None and row["low"] > row["chance"]
+    """Whether a probe that cannot see disease does significantly better than chance, without help of look-alikes."""
+    return row["probe"] in data_words.BLIND and row["split"] == "grouped" and significant(row)
 
 
 def _number(value: float | None) -> float:
@@ -147,8 +147,8 @@ def probe_figure(audit: dict) -> Figure:
     alt = f"Balanced accuracy of simple classifiers: {data_figures.described(rows, kinds)}"
     svg = data_figures.dots("probes", rows, kinds, "balanced accuracy", alt)
     caption = (
-        "Dot: balanced accuracy; line: its 95% interval. What surely lies above guessing on the grouped split, on the "
-        "images as the models see them, a model can use too." + data_words.probed(audit)
+        "Dot: balanced accuracy; line: its 95% interval. A permutation test over groups decides whether a classifier "
+        "does better than chance on the grouped split; what it can use, a model can use too." + data_words.probed(audit)
     )
     return Figure(Markup(svg), caption)
 
