@@ -6,7 +6,7 @@ import pandas as pd
 
 from heatproof.report import charts, tables, words
 from heatproof.report.inputs import Inputs
-from heatproof.stats.claims import WITHOUT_TRUTH
+from heatproof.stats.families import WITHOUT_TRUTH
 
 
 def models(inputs: Inputs) -> list[str]:

@@ -18,6 +18,7 @@ JUDGED_CONTROLS = {
     "sanity": ("other_image",),
     "agreement": CONTROLS,  # each is held against the methods: none agrees with itself
 }
+WITHOUT_TRUTH = ("outside_", "inside_", "on_")  # how metrics of localization begin that need no lesion's truth
 COMPARED = ("localization", "faithfulness")  # families whose metrics claim the same and are held against each other
 
 WITHOUT_TRUTH = ("outside_", "inside_", "on_")  # how metrics of localization begin that need no lesion's truth
