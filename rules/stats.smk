@@ -36,7 +36,7 @@ rule stats:
     resources:
         mem_mb=2000,
     params:
-        code=lambda wc: code("artifacts", "stats.command", "stats.study"),
+        code=lambda wc: code("artifacts", "stats.command", "stats.scores", "stats.study"),
         models=lambda wc: STUDIES[wc.study].named,
         seeds=lambda wc: STUDIES[wc.study].seeds,
         folds=lambda wc: STUDIES[wc.study].data.split.names,

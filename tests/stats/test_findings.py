@@ -5,7 +5,7 @@ import pytest
 from stats.several import write
 
 from heatproof import artifacts, stats_tables
-from heatproof.stats import command
+from heatproof.stats import command, scores
 from heatproof.stats.design import Design
 from heatproof.stats.findings import rule_p, together
 
@@ -146,7 +146,7 @@ def test_models_that_are_not_there_or_not_competent(study):
 def test_a_method_that_refuses_one_model_is_left_out_for_all(study, monkeypatch):
     import pandas as pd
 
-    finished = command.read_scores
+    finished = scores.read_scores
 
     def refused(*given):
         table = finished(*given)
@@ -154,7 +154,7 @@ def test_a_method_that_refuses_one_model_is_left_out_for_all(study, monkeypatch)
         table.loc[chosen, ["value", "reason"]] = [None, "not supported: no"]
         return pd.DataFrame(table)
 
-    monkeypatch.setattr(command, "read_scores", refused)
+    monkeypatch.setattr(scores, "read_scores", refused)
     claims, told = study({"a": 0.7, "b": 0.5, "c": 0.5})
     assert "without saliency, of which some of these models have no scores" in claims["evidence"].iloc[0]
     assert told["verdict"] == "supported"

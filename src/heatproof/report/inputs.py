@@ -10,7 +10,7 @@ import pandas as pd
 from heatproof import artifacts, labels
 from heatproof.report import cases, separation, words
 from heatproof.stats import cases as shared
-from heatproof.stats.command import read_scores
+from heatproof.stats.scores import read_scores
 from heatproof.stats_tables import OF_MULTILABEL, TABLES
 
 

@@ -4,9 +4,6 @@ import argparse
 import json
 from pathlib import Path
 
-ACROSS_SEEDS = {"consistency"}  # families with one score file a model instead of one a (model, seed)
-NOT_OF_ENSEMBLES = {"robustness", "sanity"}  # families that explain changed models or images anew
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `run`."""
@@ -107,6 +104,7 @@ def run_study(args: argparse.Namespace) -> None:
 
     from heatproof import artifacts, labels, stats_tables
     from heatproof.stats import cases
+    from heatproof.stats.scores import read_scores
     from heatproof.stats.study import evaluate
     from heatproof.stats.summary import key_numbers
 
@@ -293,36 +291,3 @@ def read_shapes(study, folds):
             rows.append({"image_id": image} | found)
     known = ["image_id", "marked"] if labels.is_multilabel(manifest) else ["image_id"]
     return pd.DataFrame(rows).reindex(columns=[*known, *lesions.SHAPE]) if rows else None
-
-
-def read_scores(study, models, seeds, folds, families, ensembles=()):
-    """All scores of a study with a column `family`, each file checked for what would spoil a mean.
-
-    Those of several labels an image have a column `label`: which of its labels a score is of.
-    """
-    from itertools import product
-
-    import pandas as pd
-
-    from heatproof import artifacts
-
-    tables = []
-    for family in families:
-        for model, seed in product(models, [None] if family in ACROSS_SEEDS else seeds):
-            if model in ensembles and family in NOT_OF_ENSEMBLES:
-                continue
-            parts = []
-            for fold in folds:
-                path = artifacts.score_path(study, model, family, fold, seed)
-                parts.append(artifacts.read_table(path, artifacts.SCORES).assign(family=family))
-                table = pd.concat(parts)
-                keys = [key for key in ("image_id", "label", "method", "metric") if key in table]
-                if table.duplicated(keys).any():
-                    raise artifacts.ArtifactError(f"{path}: an image is scored twice; delete the file and run again")
-                if set(table["model"]) - {model} or (table["value"].isna() != (table["reason"] != "")).any():
-                    raise artifacts.ArtifactError(
-                        f"{path}: another model's scores, or a score without both value and reason; "
-                        f"delete the file and run again"
-                    )
-            tables += parts
-    return pd.concat(tables, ignore_index=True)
