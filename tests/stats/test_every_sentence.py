@@ -16,7 +16,7 @@ from stats.made import SETTINGS
 
 from heatproof.report import left_out, overview, tables, trust
 from heatproof.report import words as report_words
-from heatproof.stats import words
+from heatproof.stats import families, words
 
 ALPHA = SETTINGS["alpha"]
 NAMES = r"\w+(?:, \w+)*(?: and \w+)?"
@@ -91,6 +91,9 @@ class Told:
         return [m for m in self.scored() if m not in self.blind()]
 
     def blind(self) -> list[str]:
+        return self.unvalidated() if families.judged_by_truth(self.family, self.metric) else []
+
+    def unvalidated(self) -> list[str]:
         return [m for m in self.scored() if self.summary["separates"].get(self.family, {}).get(m) is False]
 
     def rows(self, model: str) -> pd.DataFrame:
@@ -168,6 +171,16 @@ def _(told, found):
 def _(told, found):
     told.family = METRICS[found["metric"].lower()]
     assert set(told.blind()) == set(named(found["names"]) if found["names"] else told.scored()) != set()
+
+
+@rule(
+    rf"{METRIC} cannot be validated on the images of (?P<names>{NAMES}): it does not rank the true region above a "
+    rf"random map\. Either the metric fails there, or the (?P<who>models? uses?) something else "
+    rf"than the marked region\."
+)
+def _(told, found):
+    assert named(found["names"]) == told.unvalidated() and METRICS[found["metric"].lower()] == told.family
+    assert found["who"] == ("model uses" if len(told.unvalidated()) == 1 else "models use")
 
 
 @rule(rf"{WHO}the heatmaps of (?P<names>{NAMES}) {CLAIM} (?P<controls>{CONTROLS}){BESIDE}\.")
