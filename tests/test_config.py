@@ -305,7 +305,8 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"data": {"kind": "table", "source": "x", "classes": {"a": 0, "b": True}}},
-            "studies/toy.yaml: data.classes.b: True: input should be a valid string",
+            "studies/toy.yaml: data.classes.b: 'True': YAML reads yes, on and true as one value, not as text; put the "
+            "word in quotes",
         ),
         (
             {"data": {"kind": "dicom", "source": "x", "classes": {"a": "0", "b": "1"}}},
@@ -322,8 +323,10 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"train": {"weights": "model.pth"}},
-            "studies/toy.yaml: train.weights: 'model.pth': must be scratch, pretrained or the path of a "
-            ".safetensors file",
+            "studies/toy.yaml: train.weights: 'model.pth': must be scratch, pretrained or the path of a .safetensors "
+            "file; convert it: python -c 'import torch, safetensors.torch as s; d = torch.load(\"model.pth\", "
+            'map_location="cpu", weights_only=True); d = d.get("state_dict", d); '
+            's.save_file({k: v.clone() for k, v in d.items()}, "model.safetensors")\'',
         ),
         *(
             (
@@ -757,7 +760,7 @@ PAPER = {"source": "a paper", "accuracy": {"resnet50": 0.85}}
             "accuracy.resnet5: 'resnet5': did you mean resnet50 or resnet51q or resnet50t?",
         ),
         ({"accuracy": {}}, "accuracy: dictionary should have at least 1 item after validation, not 0"),
-        ({"source": None}, "source: None: input should be a valid string"),
+        ({"source": None}, "source: None: YAML reads null and ~ as nothing, not as text; put the word in quotes"),
     ],
 )
 def test_what_is_published_is_of_architectures_and_in_shares(project, changes, expected):

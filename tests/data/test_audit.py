@@ -254,7 +254,7 @@ def test_images_that_are_not_square():
         assert (row["probe"], row["stage"], row["split"]) == (name, "preprocessed", "grouped") and row["low"] < 0.5
 
 
-@pytest.mark.parametrize(("shares", "told"), [((1 / 3, 1 / 3), False), ((1 / 3, 0), True)])
+@pytest.mark.parametrize(("shares", "told"), [((1 / 3, 1 / 3), False), ((1 / 2, 0), True)])
 def test_images_that_are_not_square_count_where_classes_differ_in_them(shares, told):
     labels, place = np.arange(60) // 30, np.arange(60) % 30
     sizes = [(801, 512) if each else (512, 512) for each in place < 30 * np.array(shares)[labels]]

@@ -244,7 +244,8 @@ def test_many_methods_are_folded_away_below_the_first(made, report):
     source = report(study)
     assert source.count("<svg") < 30
     header = Page(source[: source.index("</header>")]).text
-    assert header.count("gradcam: ") == 3  # verdict, difference, sanity check
+    # what two models' heatmaps show, verdict, difference, sanity check, and what is open
+    assert header.count("gradcam: ") == 6
     assert "Of 3 other methods, the heatmaps find the marked region better than" in header
     for family in ("localization", "faithfulness", "consistency", "robustness", "sanity"):
         body = section(source, family)

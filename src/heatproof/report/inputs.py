@@ -110,7 +110,9 @@ class Inputs:
         of its own."""
         columns = ["layer", "grid_height", "grid_width"]
         return {
-            model: list(of[columns].drop_duplicates().itertuples(index=False, name=None))
+            model: [
+                (layer, int(height), int(width)) for layer, height, width in of[columns].drop_duplicates().to_numpy()
+            ]
             for model, of in self.index.items()
         }
 

@@ -162,6 +162,7 @@ def _unstated(inputs: Inputs) -> str:
 def _trained(inputs: Inputs, recipes: dict[str, dict], shared: dict) -> str:
     if not recipes:
         return "taken as trained elsewhere."
+    shared = shared if shared["epochs"] else next(iter(recipes.values()))  # of those that were trained here
     start = {"scratch": "from random weights", "pretrained": "from timm's pretrained weights"}
     begun = start.get(shared["weights"], "from given weights")
     scaled = (

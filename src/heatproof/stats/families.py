@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from heatproof.registry import attributes
 
 CONTROLS = ("random", "lowres_noise", "center", "mean_mask", "edges", "other_image")
+LEAST_GROUPS = 20  # from which a t test may say that nothing is gained: fewer often miss all of a few large gains
 YARDSTICKS = ("ceiling", "truth")  # made from the truth itself: no heatmap has to beat them
 
 # The controls that a verdict asks for: all maps that know nothing of what the model saw. Centre blobs agree with
