@@ -246,7 +246,7 @@ def test_many_methods_are_folded_away_below_the_first(made, report):
     header = Page(source[: source.index("</header>")]).text
     # what two models' heatmaps show, verdict, difference, sanity check, and what is open
     assert header.count("gradcam: ") == 6
-    assert "Of 3 other methods, the heatmaps find the marked region better than" in header
+    assert "Of 3 other methods with a verdict, the heatmaps find the marked region better than" in header
     for family in ("localization", "faithfulness", "consistency", "robustness", "sanity"):
         body = section(source, family)
         folded = re.findall(r'<details class="method"[^>]*>.*?<b>(.*?)</b>', body, re.DOTALL)

@@ -1,7 +1,6 @@
 """Tests of paired differences, group by group, and Holm's correction of a family of them."""
 
 import numpy as np
-import pingouin as pg
 from scipy import stats
 
 DECIMALS = 12  # rounding that makes equal scores tie although their sums were taken in another order
@@ -22,6 +21,8 @@ def signed_rank(differences: np.ndarray) -> tuple[float, float]:
     if not moved.size:
         return 1.0, 0.0
     if moved.size > EXACT:
+        import pingouin as pg  # not at the top: the report reads a constant from here, and no test
+
         test = pg.wilcoxon(moved).iloc[0]
         return float(test["p_val"]), float(test["RBC"])
     # what pingouin gives for untied differences, at a tenth of its time; for tied ones it is exact up to 13 only
@@ -59,6 +60,8 @@ def paired_t(differences: np.ndarray) -> np.ndarray:
 
 def holm(p: list[float]) -> np.ndarray:
     """Holm's step-down correction of a family of p values."""
+    import pingouin as pg
+
     return pg.multicomp(p, method="holm")[1]
 
 
