@@ -73,7 +73,8 @@ def marked(where: tuple) -> View:
 MARGINS = np.stack([LABELS * 3, np.zeros(COUNT, int), np.zeros(COUNT, int), np.zeros(COUNT, int)], 1)
 SMALL_OR_LARGE = np.tile([300, 300, 700, 700], COUNT // 4)  # on both sides of the others: no line parts them
 CUES = {
-    "a mark in the corner": (marked((0, slice(0, 3))), {"facts", "border", "outside"}),
+    # `outside` reads it among 768 pixels: p is .04
+    "a mark in the corner": (marked((0, slice(0, 3))), {"facts", "border"}),
     "a mark inside": (marked((slice(4, 7), slice(4, 7))), {"outside"}),
     "a wide image": (view(COUNT, width=np.where(LABELS, 640, 512)), {"facts", "shape"}),
     "any of two sizes": (
