@@ -110,7 +110,7 @@ def test_contents_are_those_of_the_rows_that_are_taken(data, tmp_path):
 
 def audited(data: dict) -> dict:
     config = run("toy", data)
-    keys = ("audit", "group_kind", "kind", "lookalike", "seed", "shortcut", "split")
+    keys = ("audit", "crop", "fit", "group_kind", "kind", "lookalike", "seed", "shortcut", "split")
     given = json.loads(json.dumps({key: config[key] for key in keys} | {"patients_known": True}))
     audit_command.run(argparse.Namespace(path=None, study="toy", config=given))
     return artifacts.read_json(artifacts.data_dir("toy") / "audit.json")

@@ -21,7 +21,7 @@ CONFIG = {"title": None, "question": "May anyone believe it?", "gallery": 4, "im
 @pytest.mark.slow
 def test_the_section_comes_after_the_models_and_names_are_only_text(made, report):
     source = report(made(alarming=True))
-    assert re.findall(r'<section id="([\w-]+)"', source)[:2] == ["models", "data"]
+    assert re.findall(r'<section id="([\w-]+)"', source)[:3] == ["combined", "models", "data"]
     assert "<script>alert" not in source and audits.CUTE in Page(source).text
 
 
@@ -69,10 +69,10 @@ def test_leak_without_random_draws_or_without_a_number(bad):
 @pytest.mark.parametrize(
     ("row", "alarming"),
     [
-        (probe("facts", "raw", "grouped", 0.6, 0.05), True),
-        (probe("border", "preprocessed", "grouped", 0.6, 0.05), True),
-        (probe("border", "preprocessed", "grouped", 0.6, 0.1), False),
-        (probe("border", "preprocessed", "grouped", 0.9, None), False),
+        (probe("facts", "raw", "grouped", 0.6, p=0.0125), True),
+        (probe("border", "preprocessed", "grouped", 0.6, p=0.025), True),
+        (probe("border", "preprocessed", "grouped", 0.6, p=0.0375), False),
+        (probe("border", "preprocessed", "grouped", 0.9, p=None), False),
         (probe("border", "preprocessed", "random", 0.9, 0.05), False),  # look-alikes may be all that helps
         (probe("neighbour", "raw", "grouped", 0.9, 0.05), False),  # it sees the image
     ],
