@@ -67,9 +67,16 @@ def wait_for(path: Path) -> str:
     return path.read_text()
 
 
+def ended(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def gone(process: int) -> bool:
     deadline = time.monotonic() + 30
-    while psutil.pid_exists(process) and psutil.Process(process).status() != psutil.STATUS_ZOMBIE:
+    while not ended(process):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
