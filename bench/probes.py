@@ -1,25 +1,32 @@
-"""How often the audit's linear probes raise an alarm: over images without any cue, and over images with one.
+"""How often the audit's tests raise an alarm: over images without any cue, and over images with one.
 
-`python -m bench.probes` simulates, writes the table of `docs/data.md` and prints that of power; with 500 it is shorter.
+`python -m bench.probes` simulates and writes the tables of `docs/data.md`; with 500 it is shorter.
 """
 
+import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 
 from heatproof.data.audit import null
-from heatproof.data.audit.probes import LINEAR, View, folds_or_why, probe_linear
+from heatproof.data.audit.assemble import uneven_p
+from heatproof.data.audit.probes import LINEAR, View, deal_both, folds_or_why, memory_p, neighbour_labels, probe_linear
+from heatproof.data.seams import forward_p
 from heatproof.progress import steps
 from heatproof.seeds import generator
 
 DOCS = Path(__file__).parents[1] / "docs" / "data.md"
-DRAWS, POWER_DRAWS = 2000, 500
+DRAWS, POWER_DRAWS = 2000, 300
 FOLDS, BOOTSTRAP = 5, 200
 
 
@@ -28,8 +35,8 @@ class Images:
     """What a simulated set of images is like.
 
     groups: of 1 to `largest` images each; shares: of the classes among groups; mixed: share of groups whose images
-    are of any class; cue: grey levels by which the left edge is brighter for the last class. Images have a standard
-    deviation of 40 grey levels, half of its variance shared by the images of a group.
+    are of any class; cue: grey levels by which the left edge is brighter for the last class; shared: share of the
+    variance that the images of a group have in common. Images have a standard deviation of 40 grey levels.
     """
 
     groups: int
@@ -37,6 +44,7 @@ class Images:
     shares: tuple[float, ...] = (0.5, 0.5)
     mixed: float = 0.0
     cue: float = 0.0
+    shared: float = 0.5
 
 
 NOISE = {
@@ -59,7 +67,7 @@ def draw(images: Images, rng: np.random.Generator) -> tuple[View, np.ndarray, np
 
     def mixed_of(*shape):
         shared, own = rng.normal(size=(images.groups, *shape))[groups], rng.normal(size=(count, *shape))
-        return (shared + own) / np.sqrt(2)
+        return np.sqrt(images.shared) * shared + np.sqrt(1 - images.shared) * own
 
     fields = ndimage.gaussian_filter(mixed_of(32, 32), (0, 3, 3), mode="wrap")
     thumbnails = 128 + 40 * fields / fields.std()
@@ -80,33 +88,80 @@ def one(images: Images, probes: Sequence[str], number: int) -> dict[str, list[bo
     return {probe: [row["p"] <= null.LEVEL, row["low"] > row["chance"]] for probe, row in rows.items()}
 
 
-def rates(found: Sequence[dict[str, list[bool]]]) -> dict[str, list[float]]:
-    """Shares of simulated sets, as `one` has them."""
-    return {probe: np.mean([each[probe] for each in found], 0).tolist() for probe in found[0]}
+def memory(images: Images, number: int) -> float:
+    """p value of the nearest neighbour's gain from a random split, where images of a group have nothing in common."""
+    rng = generator("memory bench", repr(images), number)
+    view, labels, groups = draw(images, rng)
+    dealt = deal_both(labels, groups, [*map(str, images.shares)], FOLDS, "memory bench", number)
+    random, grouped = neighbour_labels(view.thumbnails, labels, [dealt["random"], dealt["grouped"]])
+    return memory_p(labels, random, grouped, groups, rng)
+
+
+def uneven(images: Images, number: int) -> float:
+    """p value of shares of images that are not square, a third of all, where no class has more of them."""
+    rng = generator("uneven bench", repr(images), number)
+    _, labels, groups = draw(images, rng)
+    odd = rng.random(images.groups)[groups] < 1 / 3
+    return uneven_p(odd, labels, np.eye(len(images.shares), dtype=bool)[labels], groups, rng)
+
+
+def seams(images: Images, number: int) -> float:
+    """p value of random forests on 30 features that have nothing to do with what was planted.
+
+    Small forests, since the test is exact whatever predicts.
+    """
+    rng = generator("seam bench", repr(images), number)
+    _, labels, groups = draw(images, rng)
+    folds = folds_or_why(labels, groups, ("normal", "planted"), FOLDS, "seam bench", number)
+    features = rng.normal(size=(images.groups, 30))[groups] + rng.normal(size=(len(groups), 30))
+    return forward_p(features, labels, groups, folds, ("seam bench", number), trees=20)
+
+
+OTHERS = [
+    ("nearest neighbour, random against grouped split", memory, Images(20, 6, shared=0.0)),
+    ("images that are not square, by class", uneven, Images(20, 6)),
+    *(("seams of planted lesions, random forest", seams, Images(groups, 2)) for groups in (20, 50)),
+]
 
 
 def false_alarms(draws: int) -> str:
     """Return the table of alarms without a cue, in brackets what the interval alone would raise."""
-    rows = [
-        [name, images.groups, draws, *(f"{alarm:.3f} ({interval:.3f})" for alarm, interval in _rates(images, draws))]
-        for name, every in NOISE.items()
-        for images in every
-    ]
+    rows = []
+    for name, every in NOISE.items():
+        for images in every:
+            rates = _rates(partial(one, images, tuple(LINEAR)), draws, name)
+            rows.append([name, images.groups, draws, *(f"{alarm:.3f} ({interval:.3f})" for alarm, interval in rates)])
     return _table(["images", "groups", "simulations", *LINEAR], rows)
+
+
+def other_alarms(draws: int) -> str:
+    """Return the table of alarms of the tests that are no linear probes, where there is nothing to find."""
+    rows = []
+    for name, test, images in OTHERS:
+        found = np.array(_every(partial(test, images), draws, name))
+        rows.append([name, images.groups, draws, f"{(found <= null.LEVEL).mean():.3f}"])
+    return _table(["test", "groups", "simulations", "alarms"], rows)
 
 
 def power(draws: int) -> str:
     """Return the table of alarms of the border probe by groups and by how much brighter an edge is."""
-    rates_ = {images: _rates(images, draws, ("border",))[0][0] for images in CUES}
+    found = {images: _rates(partial(one, images, ("border",)), draws, "power")[0][0] for images in CUES}
     cues = sorted({images.cue for images in CUES})
     groups = sorted({images.groups for images in CUES})
-    rows = [[each, *(f"{rates_[Images(each, 3, cue=cue)]:.2f}" for cue in cues)] for each in groups]
+    rows = [[each, *(f"{found[Images(each, 3, cue=cue)]:.2f}" for cue in cues)] for each in groups]
     return _table(["groups", *(f"{cue:g} grey levels" for cue in cues)], rows)
 
 
-def _rates(images: Images, draws: int, probes: Sequence[str] = tuple(LINEAR)) -> list[list[float]]:
-    found = [one(images, probes, number) for number in steps(range(draws), draws, repr(images))]
-    return list(rates(found).values())
+def _rates(simulate: Callable[[int], dict[str, list[bool]]], draws: int, label: str) -> list[list[float]]:
+    """Shares of simulated sets, by probe, as `one` has them."""
+    found = _every(simulate, draws, label)
+    return [np.mean([each[probe] for each in found], 0).tolist() for probe in found[0]]
+
+
+def _every(simulate: Callable[[int], object], draws: int, label: str) -> list:
+    """Return what each number simulates, in order, one process a core."""
+    with patch.dict(os.environ, OMP_NUM_THREADS="1"), ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        return list(steps(pool.map(simulate, range(draws), chunksize=20), draws, label))
 
 
 def _table(head: Sequence, rows: Sequence[Sequence]) -> str:
@@ -114,10 +169,13 @@ def _table(head: Sequence, rows: Sequence[Sequence]) -> str:
 
 
 def main(draws: int = DRAWS) -> None:
-    block = f"<!-- false_alarms -->\n{false_alarms(draws)}\n<!-- end -->"
-    text = re.sub(r"<!-- false_alarms -->.*?<!-- end -->", lambda _: block, DOCS.read_text(), flags=re.S)
-    DOCS.write_text(text)
-    print(power(min(draws, POWER_DRAWS)))
+    """Simulate, and write each table into the docs as soon as it is there."""
+    tables = {"power": partial(power, min(draws, POWER_DRAWS))}
+    tables |= {"other_alarms": partial(other_alarms, draws), "false_alarms": partial(false_alarms, draws)}
+    for name, table in tables.items():
+        block = f"<!-- {name} -->\n{table()}\n<!-- end -->"
+        text = re.sub(rf"<!-- {name} -->.*?<!-- end -->", lambda _, block=block: block, DOCS.read_text(), flags=re.S)
+        DOCS.write_text(text)
 
 
 if __name__ == "__main__":

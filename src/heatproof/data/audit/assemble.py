@@ -210,7 +210,7 @@ def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: t
         "by_class": dict(zip(material.names, material.held[odd].sum(0).tolist(), strict=True)),
         "groups": len(pd.unique(groups[odd])),
         "of": len(pd.unique(groups)),
-        "p": _uneven(odd, material, groups, generator("nonsquare", *key, "classes")),
+        "p": uneven_p(odd, material.labels, material.held, groups, generator("nonsquare", *key, "classes")),
         "examples": material.image_ids[odd][:EXAMPLES].tolist(),
     }
     folds = dealt["grouped"]
@@ -232,19 +232,31 @@ def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: t
     return result
 
 
-def _uneven(odd: np.ndarray, material: Material, groups: np.ndarray, rng: np.random.Generator) -> float | None:
-    """The p value of shares of `odd` images that differ by class; None where there is one class, or few groups."""
-    if not np.ptp(material.labels):
-        return None
-    names = np.zeros((material.labels.max() + 1, len(material.names)))
-    names[material.labels] = material.held  # which of the names each class, or set of labels, has
+def uneven_p(
+    odd: np.ndarray, labels: np.ndarray, held: np.ndarray, groups: np.ndarray, rng: np.random.Generator
+) -> float | None:
+    """Test by permutation whether some classes have more of the `odd` images than others.
 
-    def statistic(labels: np.ndarray) -> np.ndarray:
-        held = names[labels]  # [draws, images, names]
-        images, those = held.sum(1), odd @ held
+    Args:
+        odd: bool [images].
+        labels: int [images], the class of an image, or its set of labels.
+        held: bool [images, names], the classes or labels that an image has.
+        groups: any [images].
+
+    Returns:
+        The p value; None where there is one class, or fewer than `null.LEAST` groups.
+    """
+    if not np.ptp(labels):
+        return None
+    names = np.zeros((labels.max() + 1, held.shape[1]))
+    names[labels] = held  # which of the names each class, or set of labels, has
+
+    def statistic(drawn: np.ndarray) -> np.ndarray:
+        having = names[drawn]  # [draws, images, names]
+        images, those = having.sum(1), odd @ having
         return ((those - images * odd.mean()) ** 2 / np.maximum(images, 1)).sum(1, keepdims=True)
 
-    return null.p_value(statistic, material.labels, groups, None, rng)
+    return null.p_value(statistic, labels, groups, None, rng)
 
 
 def _accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
