@@ -104,9 +104,10 @@ def _checked(frame: pd.DataFrame, schema: dict[str, str], path: Path) -> pd.Data
     extra = [c for c in frame if c not in schema and not re.fullmatch(_more(schema), str(c))]
     if extra:
         raise ArtifactError(f"{path}: unknown column {', '.join(extra)}; {REBUILT}")
-    flags = {column: "boolean" for column, kind in schema.items() if kind == FLAG}  # bool takes any text for true
+    flags = [column for column, kind in schema.items() if kind == FLAG]
     try:
-        return frame.astype(schema | flags).astype(schema)
+        typed = frame.astype(schema | dict.fromkeys(flags, "boolean"))  # bool takes any text for true
+        return typed.astype(dict.fromkeys(flags, FLAG)) if flags else typed
     except (TypeError, ValueError) as error:
         raise _damaged(path, error) from error
 

@@ -1,7 +1,12 @@
 """A small made-up study: artifacts as the stages before leave them, statistics by the stage itself."""
 
 import argparse
+import fcntl
+import hashlib
 import json
+import os
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -37,6 +42,16 @@ STATS = {"alpha": 0.05, "interval": 0.95, "bootstrap": 100, "competence_margin":
 PAPER = {"source": "a paper", "table": "Table 1", "note": "Its images are others.", "f1_macro": {}}
 PAPER |= {"accuracy": {"alpha_net": 0.9, "other_net": 0.8}}
 STATS |= {"test": "friedman", "margin": {"default": 0.05}, "power": 0.8, "claims": {}}
+
+
+MANY_METHODS = {
+    "methods": ("gradcam", "lrp", "part_cam", "mine", "none_cam"),
+    "families": ALL,
+    "refused": (("lrp", "alpha_net"), *(("none_cam", m) for m in ("alpha_net", "beta_net", "gamma_net"))),
+    "partly": ("part_cam",),
+    "merit": (("lrp", -0.2), ("mine", -0.5)),
+    "groups": 14,
+}
 
 
 @dataclass(frozen=True)
@@ -188,28 +203,29 @@ def _scores(made: Made, rows: pd.DataFrame, model: str, seed: int | None, family
     rng = np.random.default_rng([place, 0 if seed is None else seed + 1, len(family)])
     levels = {name: skill + dict(made.merit).get(name, 0) for name in made.methods} | CONTROLS
     levels |= {"ceiling": 0.8 + 0.02 * place} if family == "localization" else {}
-    reasons = pd.Series("", index=rows.index)
+    reasons = np.full(len(rows), "", object)
     if family == "localization":
-        reasons[rows["truth"] == "none"] = "no truth"
+        reasons[(rows["truth"] == "none").to_numpy()] = "no truth"
     if family == "consistency" and len(made.seeds) == 1:
         reasons[:] = "one seed"
-    bad = [number for name, number in made.degenerate if name == model]
-    parts = []
-    for metric in METRICS[family] + (made.extra if family == "localization" else ()):
-        for method, level in levels.items():
-            why = reasons.copy()
-            if method in made.methods:
-                why.iloc[bad] = why.iloc[bad].where(why.iloc[bad] != "", "degenerate map: all zero")
-            if (method, model) in made.refused:
-                why[:] = "not supported: it needs ReLU"
-            elif method in made.partly:
-                why.iloc[PART:] = LEFT_OUT
-            value = np.where(why == "", level + rng.normal(0, 0.08, len(rows)), np.nan)
-            part = rows[["image_id", "group", *(["label"] if made.several else [])]].assign(
-                model=model, seed=seed, method=method, metric=metric
-            )
-            parts.append(part.assign(value=value, reason=why))
-    return pd.concat(parts, ignore_index=True)
+    bad = np.array([number for name, number in made.degenerate if name == model], int)
+    metrics = METRICS[family] + (made.extra if family == "localization" else ())
+    blocks = list(product(metrics, levels))
+    values, why = [], []
+    for _, method in blocks:
+        lost = reasons.copy()
+        if method in made.methods:
+            lost[bad[lost[bad] == ""]] = "degenerate map: all zero"
+        if (method, model) in made.refused:
+            lost[:] = "not supported: it needs ReLU"
+        elif method in made.partly:
+            lost[PART:] = LEFT_OUT
+        values.append(np.where(lost == "", levels[method] + rng.normal(0, 0.08, len(rows)), np.nan))
+        why.append(lost)
+    names = np.repeat(np.array(blocks, object), len(rows), axis=0)
+    table = pd.concat([rows[["image_id", "group", *(["label"] if made.several else [])]]] * len(blocks))
+    table = table.assign(model=model, seed=seed, method=names[:, 1], metric=names[:, 0])
+    return table.assign(value=np.concatenate(values), reason=np.concatenate(why)).reset_index(drop=True)
 
 
 def _spread(rows: pd.DataFrame, count: int | None) -> pd.DataFrame:
@@ -315,31 +331,60 @@ def write_report(made: Made, **config) -> str:
 
 
 @pytest.fixture(scope="session")
-def studies(tmp_path_factory):
-    """Folders of the studies that were made, by what was asked: many tests read the same one."""
-    return {}, tmp_path_factory
+def shared(tmp_path_factory):
+    """Where the processes of one run of the tests keep what only one of them has to make."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+def once(path: Path, build: Callable[[Path], None]) -> Path:
+    """Return a path that the first process to ask for it builds, while others wait."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            part = path.with_suffix(".part")
+            build(part)
+            part.rename(path)
+    return path
+
+
+def key(*what) -> str:
+    return hashlib.sha256(repr(what).encode()).hexdigest()[:16]
+
+
+@pytest.fixture(scope="session")
+def studies():
+    """Folders of the studies that this process has a copy of."""
+    return {}
 
 
 @pytest.fixture
-def made(studies, monkeypatch):
+def made(studies, shared, tmp_path_factory, monkeypatch):
     """Makes a study in a folder of its own, goes there, and returns it."""
-    folders, factory = studies
+
+    def build(study: Made, folder: Path) -> None:
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        write(study)
 
     def make(**changes) -> Made:
         study = Made(**changes)
-        known = folders.get(study)
-        monkeypatch.chdir(known or factory.mktemp("study"))
-        if known is None:
-            write(study)
-            folders[study] = Path.cwd()
+        if study not in studies:
+            folder = once(shared / f"study-{key(study)}", lambda folder: build(study, folder))
+            studies[study] = shutil.copytree(folder, tmp_path_factory.mktemp("study") / "copy")
+        monkeypatch.chdir(studies[study])
         return study
 
     return make
 
 
-@pytest.fixture(scope="session")
-def pages():
-    return {}
+@pytest.fixture
+def copied(made, tmp_path, monkeypatch):
+    """The plain study in a folder that one test may write into."""
+    study = made()
+    shutil.copytree("results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    return study
 
 
 @pytest.fixture
@@ -356,14 +401,13 @@ def bad(data):
 
 
 @pytest.fixture
-def report(pages):
+def report(shared):
     """The page of a study, written by the stage once for all tests."""
 
     def page(study: Made, **config) -> str:
-        key = (study, *config.items())
-        if key not in pages:
-            pages[key] = write_report(study, **config)
-        return pages[key]
+        name = f"page-{key(study, *sorted(config.items()))}.html"
+        path = once(shared / name, lambda path: path.write_text(write_report(study, **config), encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
 
     return page
 

@@ -40,4 +40,8 @@ def test_the_page_has_a_section_of_it(made, report):
     text = Page(section(report(made()), "agreement")).text
     assert "Do the metrics agree?" in text and "Within localization" in text and "Within faithfulness" in text
     assert "Between the metrics that are tested" in text
+
+
+@pytest.mark.slow
+def test_the_page_of_one_family_has_none(made, report):
     assert 'id="agreement"' not in report(made(families=("consistency",)))

@@ -12,7 +12,7 @@ def read(study):
 
 
 def test_both_splits_stand_side_by_side(made, report):
-    study = made(compare=True, group_kind="lookalike")
+    study = made(compare=True, group_kind="lookalike", published=True)
     source = report(study)
     summary = artifacts.read_json(artifacts.stats_dir(study.name) / "summary.json")
     body = section(source, "models")
@@ -31,7 +31,7 @@ def test_both_splits_stand_side_by_side(made, report):
 
 
 def test_every_seed_is_a_mark_and_the_means_are_beside_the_name(made):
-    study = made(compare=True, group_kind="lookalike")
+    study = made(compare=True, group_kind="lookalike", published=True)
     data = read(study)
     shown = comparison.make(data)
     told = data.summary["comparison"]
@@ -42,7 +42,7 @@ def test_every_seed_is_a_mark_and_the_means_are_beside_the_name(made):
 
 
 def test_a_training_without_a_counterpart_is_no_row(made):
-    data = read(made(compare=True, group_kind="lookalike"))
+    data = read(made(compare=True, group_kind="lookalike", published=True))
     found = data_tables.compared(data.comparison.iloc[1:], data.models)
     assert len(found.rows) == 5
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pandas as pd
+import pytest
 from report.pages import Page, section
 
 from heatproof import artifacts
@@ -21,10 +22,10 @@ SOURCE = {
 }
 
 
-def test_the_page_shows_what_the_source_tells(made, report):
-    study = made(name="with_source", groups=10)
-    artifacts.write_json(artifacts.data_dir(study.name) / "source.json", SOURCE)
-    body = section(report(study), "data")
+@pytest.mark.slow
+def test_the_page_shows_what_the_source_tells(copied, rewrite):
+    artifacts.write_json(artifacts.data_dir(copied.name) / "source.json", SOURCE)
+    body = section(rewrite(copied), "data")
     text = Page(body).text
     assert "What the study leaves out of the source" in text and "Licences of the images" in text
     assert "No licence is named of: images/a<b>.png, images/c.png." in text
@@ -33,9 +34,7 @@ def test_the_page_shows_what_the_source_tells(made, report):
 
 
 def test_a_page_of_a_source_that_tells_nothing_has_none_of_it(made, report):
-    study = made(name="without_source", groups=11)
-    artifacts.write_json(artifacts.data_dir(study.name) / "source.json", {"fingerprint": "x"})
-    text = Page(section(report(study), "data")).text
+    text = Page(section(report(made()), "data")).text
     assert "Licences" not in text and "leaves out" not in text and "fell as they fell" not in text
 
 

@@ -1,20 +1,14 @@
 """The overview of all methods says what the verdicts say."""
 
 import pytest
-from report.conftest import ALL
+from report.conftest import ALL, MANY_METHODS
 
 from heatproof.report import inputs, overview, words
 
 
 @pytest.fixture
 def data(made):
-    study = made(
-        methods=("gradcam", "lrp", "none_cam"),
-        families=ALL,
-        refused=(("lrp", "alpha_net"), *(("none_cam", m) for m in ("alpha_net", "beta_net", "gamma_net"))),
-        merit=(("lrp", -0.5),),
-        groups=14,
-    )
+    study = made(**MANY_METHODS)
     return inputs.read(study.name, study.models, study.seeds, study.methods, study.fold_names)
 
 
@@ -50,8 +44,9 @@ def test_rows_are_methods_and_columns_families(data):
     found = overview.make(data)
     assert [name for name, _ in found.head] == [words.family(key).short for key in ALL[:-1]]
     assert found.head[-1][1].endswith("lower is better")
-    assert [name for name, _ in found.rows] == ["gradcam", "lrp"]
-    for (_, cells), method in zip(found.rows, ("gradcam", "lrp"), strict=True):
+    methods = ["gradcam", "lrp", "part_cam", "mine"]
+    assert [name for name, _ in found.rows] == methods
+    for (_, cells), method in zip(found.rows, methods, strict=True):
         for cell, family in zip(cells, ALL, strict=False):
             told = data.summary["overview"][family][method]
             means = [m for m in data.summary["primary"][family]["methods"][method].values() if m is not None]
@@ -80,5 +75,5 @@ def test_no_overview_of_one_method_or_without_a_competent_model(made):
 
 
 def test_every_method_is_explained(data):
-    assert [told.name for told in overview.methods(data)] == ["gradcam", "lrp", "none_cam"]
+    assert [told.name for told in overview.methods(data)] == list(MANY_METHODS["methods"])
     assert all(told.text for told in overview.methods(data))

@@ -220,16 +220,8 @@ def test_every_rule_measures_its_jobs_where_the_report_looks():
     assert {re.match(r"\w+", name.rpartition("/")[2])[0] for name in names} == known
 
 
-@pytest.fixture
-def study(made, tmp_path, monkeypatch):
-    """A study whose folder is a copy, to write into."""
-    study = made()
-    shutil.copytree("results", tmp_path / "results")
-    monkeypatch.chdir(tmp_path)
-    return study
-
-
-def test_a_page_names_all_of_it(study, rewrite, monkeypatch):
+@pytest.mark.slow
+def test_a_page_names_all_of_it(copied, rewrite, monkeypatch):
     Path("envs").mkdir()
     Path("envs/requirements.lock").write_text("torch==1\n")
     monkeypatch.setattr(durations, "BENCHMARKS", Path("measured"))
@@ -239,7 +231,7 @@ def test_a_page_names_all_of_it(study, rewrite, monkeypatch):
     monkeypatch.setattr(machine, "describe", lambda: gpu)
     code = revision.Revision("c0ffee", b"diff --git", [{"path": "<img src=x>.bin", "bytes": 2_000_000, "sha256": "ab"}])
     monkeypatch.setattr(revision, "read", lambda data: code)
-    text = Page(BLOCK.search(rewrite(study))[0]).text
+    text = Page(BLOCK.search(rewrite(copied))[0]).text
     record = json.loads(Path("results/report/made_up/provenance.json").read_text())
     assert "commit c0ffee, with changes that are not committed" in text
     again = "git checkout c0ffee, then git apply results/report/made_up/changes.diff (its SHA-256: "
@@ -256,7 +248,7 @@ def test_a_page_names_all_of_it(study, rewrite, monkeypatch):
     kept = Path("results/report/made_up/changes.diff")
     assert kept.read_bytes() == b"diff --git" and artifacts.digest(kept) == record["changes"]["sha256"]
     monkeypatch.setattr(revision, "read", lambda data: revision.Revision("c0ffee", b""))
-    text = Page(BLOCK.search(rewrite(study))[0]).text
+    text = Page(BLOCK.search(rewrite(copied))[0]).text
     assert kept.read_bytes() == b"" and "without changes" in text and "git apply" not in text
     assert json.loads(Path("results/report/made_up/provenance.json").read_text())["changes"] is None
 

@@ -6,7 +6,7 @@ import sys
 from itertools import pairwise
 
 import pytest
-from report.conftest import ALL
+from report.conftest import ALL, MANY_METHODS
 from report.pages import Page, scripts, section, table, without_scripts
 
 from heatproof import stats_tables
@@ -30,14 +30,7 @@ CASES = {
     "only consistency": {"families": ("consistency",)},
     "all that an audit can find": {"alarming": True, "group_kind": "lookalike", "compare": True},
     "three folds": {"folds": 3, "alarming": True, "group_kind": "lookalike", "compare": True},
-    "many methods, all families": {
-        "methods": ("gradcam", "lrp", "part_cam", "mine", "none_cam"),
-        "families": ALL,
-        "refused": (("lrp", "alpha_net"), *(("none_cam", m) for m in ("alpha_net", "beta_net", "gamma_net"))),
-        "partly": ("part_cam",),
-        "merit": (("lrp", -0.2), ("mine", -0.5)),
-        "groups": 14,
-    },
+    "many methods, all families": MANY_METHODS,
     "the first method refuses every model": {
         "methods": ("none_cam", "gradcam"),
         "refused": tuple(("none_cam", model) for model in ("alpha_net", "beta_net", "gamma_net")),

@@ -92,8 +92,8 @@ def study(tmp_path, monkeypatch):
     ("levels", "verdict"),
     [
         ({"a": 0.7, "b": 0.5, "c": 0.5}, "supported"),
-        ({"a": 0.5, "b": 0.6, "c": 0.7}, "contradicted"),
-        ({"a": 0.5, "b": 0.5, "c": 0.5}, "contradicted"),  # surely alike
+        pytest.param({"a": 0.5, "b": 0.6, "c": 0.7}, "contradicted", marks=pytest.mark.slow),
+        pytest.param({"a": 0.5, "b": 0.5, "c": 0.5}, "contradicted", marks=pytest.mark.slow),  # equivalent
     ],
 )
 def test_a_finding_on_a_study(study, levels, verdict):

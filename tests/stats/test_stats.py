@@ -461,6 +461,7 @@ def test_agreement_stands_in_the_summary(write_study):
     assert found["correlation"][0][1] > 0  # both follow what makes a patient easy
 
 
+@pytest.mark.slow
 def test_same_input_same_bytes(write_study):
     args = write_study(LEVELS, accuracy={"weak": 0.7})
     first = {p.name: p.read_bytes() for _ in [run(args)] for p in artifacts.stats_dir("toy").glob("[!.]*")}
