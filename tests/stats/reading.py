@@ -6,8 +6,11 @@ need a rule.
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import product
 
+import numpy as np
 import pytest
+from scipy import stats
 
 NAMES = r"\w+(?:, \w+)*(?: and \w+)?"
 NUMBER = r"-?\d[\d.]*(?:e-\d+)?"
@@ -78,6 +81,33 @@ def spans(text: str, values) -> bool:
 
 def is_p(text: str, p: float) -> bool:
     return p < 0.001 if "<" in text else near(text.split()[-1], p)
+
+
+def holm(p: dict) -> dict:
+    """Holm's correction of p values by name."""
+    found, most = {}, 0.0
+    for i, name in enumerate(sorted(p, key=p.__getitem__)):
+        most = max(most, min(1.0, (len(p) - i) * p[name]))
+        found[name] = most
+    return found
+
+
+def flipped(differences: np.ndarray) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test, by all flips of the signs of at most 14 differences."""
+    moved = differences[differences != 0]
+    assert len(moved) <= 14
+    ranks = stats.rankdata(np.abs(moved))
+    sums = np.array(list(product((-1, 1), repeat=len(moved)))) @ ranks
+    return float((np.abs(sums) >= abs(np.sign(moved) @ ranks) - 1e-9).mean()) if len(moved) else 1.0
+
+
+def below(differences: np.ndarray, margin: float) -> float:
+    """One-sided p that the mean difference is at least the margin; without spread, that of flipped signs."""
+    if len(differences) < 2:
+        return 1.0
+    if np.ptp(differences) == 0:
+        return 0.5 ** len(differences) if differences[0] < margin else 1.0
+    return float(stats.ttest_1samp(differences, margin, alternative="less").pvalue)
 
 
 def every(text: str) -> list[str]:
