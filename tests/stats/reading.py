@@ -15,7 +15,7 @@ from scipy import stats
 NAMES = r"\w+(?:, \w+)*(?: and \w+)?"
 NUMBER = r"-?\d[\d.]*(?:e-\d+)?"
 SPAN = rf"{NUMBER}(?: to {NUMBER})?"
-FALSE = (AssertionError, KeyError, IndexError, ZeroDivisionError, ValueError)
+FALSE = (AssertionError, AttributeError, KeyError, IndexError, ZeroDivisionError, ValueError)
 
 
 class Rules(dict[str, Callable]):
@@ -47,7 +47,7 @@ class Rules(dict[str, Callable]):
         Returns:
             How many replacements were tried.
         """
-        spoiled = [spoil(text, found) for found in re.finditer(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", text)]
+        spoiled = [spoil(text, found) for found in re.finditer(r"(?<![\w.])(?<!\w-)\d[\d,]*(?:\.\d+)?", text)]
         for name in (names := list(names)):
             found = re.search(rf"(?<![\w:]){re.escape(name)}(?!\w)", text)
             others = [other for other in names if other != name]
