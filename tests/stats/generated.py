@@ -1,5 +1,6 @@
 """Studies drawn at random: few or many groups, ties, scores that are missing, refused or all alike, weak models."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -83,13 +84,16 @@ class Study:
     @cached_property
     def inputs(self) -> Inputs:
         """What a report reads: every image is a test image, every second one has a mask."""
+        return self.inputs_of(self.made[1])
+
+    def inputs_of(self, summary: dict) -> Inputs:
+        """The same with another summary."""
         images = self.scores.drop_duplicates("image_id")[["image_id", "group"]].reset_index(drop=True)
         truth = np.where(np.arange(len(images)) % 2 == 0, "mask", "none")
         manifest = images.assign(truth=truth, label=0, split="test")
         first = self.scores[(self.scores["seed"] == 0) & (self.scores["family"] == "localization")]
         first = first[first["method"].isin(self.methods)]
         index = first.assign(row=np.where(first["reason"] == REFUSED, -1, 0), layer="x", grid_height=2, grid_width=2)
-        tables, made = self.made
         return Inputs(
             study="drawn",
             models=self.models,
@@ -100,8 +104,8 @@ class Study:
             manifests={"fold0": manifest},
             pixels=np.zeros((len(images), 1, 8, 8), np.uint8),
             masks=np.zeros((len(images), 8, 8), bool),
-            tables=tables,
-            summary=made,
+            tables=self.made[0],
+            summary=summary,
             audit={},
             scores=self.scores[self.scores["seed"] == 0],
             predictions=pd.DataFrame(),
@@ -111,12 +115,12 @@ class Study:
         )
 
 
-def draw(number: int) -> Study:
-    """One study; the number is its seed."""
+def draw(number: int, sizes: Sequence[int] = (1, 2, 4, 7, 12, 20), families: Sequence[str] | None = None) -> Study:
+    """One study; the number is its seed. Some of the families are drawn where none are given."""
     rng = np.random.default_rng(number)
     models = ["ann", "bob", "cat", "dan"][: rng.integers(1, 5)]
     methods = ["gradcam", "lrp", "saliency"][: rng.integers(1, 4)]
-    groups, seeds = int(rng.choice([1, 2, 4, 7, 12, 20])), int(rng.choice([1, 2, 2, 5]))
+    groups, seeds = int(rng.choice(sizes)), int(rng.choice([1, 2, 2, 5]))
     competent = [model for model in models if rng.random() < 0.8]
     noise, ties, images = rng.choice([0, 0.03, 0.3]), rng.random() < 0.3, int(rng.integers(1, 3))
     refused = {(m, model) for m in methods for model in models if rng.random() < 0.12}
@@ -125,7 +129,7 @@ def draw(number: int) -> Study:
     truths = {model: rng.choice([0.3, 0.9]) for model in models}
     truthless = rng.random() < 0.15
     rows = []
-    for family in [name for name in PRIMARY if name == "localization" or rng.random() < 0.6]:
+    for family in families or [name for name in PRIMARY if name == "localization" or rng.random() < 0.6]:
         controls = {"other_image": 0.4} if family == "sanity" else CONTROLS
         for model in models:
             beside = controls | ({"ceiling": rng.choice([0.7, 0.9])} if family == "localization" else {})

@@ -17,6 +17,7 @@ from heatproof.stats.compare import (
     smallest_corrected_p,
     wide_table,
 )
+from heatproof.stats.equivalence import below_p, equivalent_p
 
 
 def table(values):
@@ -250,3 +251,11 @@ def test_group_means_keep_the_type_one_error_where_images_do_not():
         on_images.append(stats.friedmanchisquare(*images.reshape(-1, 5).T).pvalue < 0.05)
     assert 0.015 < np.mean(on_groups) < 0.09  # 0.05 within 2.6 standard errors
     assert np.mean(on_images) > 0.4
+
+
+@pytest.mark.parametrize("groups", [2, 3, 7, 12])
+def test_what_rounding_leaves_is_no_spread(groups):
+    """The standard deviation of three times -0.1 is 2e-17, and no t test can be made of it."""
+    same = np.full(groups, -0.1)
+    assert below_p(same, 0.05) == equivalent_p(same[:, None], 0.15)[0] == 0.5**groups
+    assert below_p(-same, 0.05) == equivalent_p(same[:, None], 0.05)[0] == 1

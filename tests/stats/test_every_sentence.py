@@ -13,15 +13,13 @@ import pandas as pd
 import pytest
 from stats.generated import EMPTY, LOWER, PRIMARY, REFUSED, TRUTHLESS, Study, draw
 from stats.made import SETTINGS
+from stats.reading import NAMES, NUMBER, SPAN, Rules, every, is_p, named, near, spans
 
 from heatproof.report import left_out, overview, tables, trust
 from heatproof.report import words as report_words
 from heatproof.stats import families, words
 
 ALPHA = SETTINGS["alpha"]
-NAMES = r"\w+(?:, \w+)*(?: and \w+)?"
-NUMBER = r"-?\d[\d.]*(?:e-\d+)?"
-SPAN = rf"{NUMBER}(?: to {NUMBER})?"
 METRICS = {words.plain(metric).lower(): family for family, metric in PRIMARY.items()}
 METRIC = f"(?P<metric>{'|'.join(map(re.escape, METRICS))})"
 CLAIM = f"(?:{'|'.join(map(re.escape, words.CLAIMS.values()))})"
@@ -30,31 +28,7 @@ CONTROLS = f"(?:every control|(?:{'|'.join(map(re.escape, CONTROL))})(?: and (?:
 WHO = r"(?:As trained here, |Over (?P<seeds>\d+) training seeds, )?"
 BESIDE = r"(?: \((?P<beside>.*)\))?"
 MANY = r"(?P<many>models|architectures)"
-RULES = {}
-
-
-def rule(pattern):
-    def keep(function):
-        RULES[pattern] = function
-        return function
-
-    return keep
-
-
-def named(text: str) -> list[str]:
-    return re.split(", | and ", text)
-
-
-def near(text: str, value: float) -> bool:
-    """Whether a number is what is written, to the digits that are."""
-    digits = len(text.partition(".")[2].partition("e")[0])
-    scale = 10.0**-digits * 10.0 ** int(text.partition("e")[2] or 0)
-    return abs(float(text) - value) <= 0.5 * scale * 1.0001
-
-
-def spans(text: str, values) -> bool:
-    ends = text.split(" to ")
-    return near(ends[0], min(values)) and near(ends[-1], max(values))
+rule = Rules()
 
 
 @dataclass
@@ -341,10 +315,6 @@ def _(told, found):
     assert is_p(found["p"], row["p"]) and float(found["alpha"]) == told.share("models")
 
 
-def is_p(text: str, p: float) -> bool:
-    return p < 0.001 if "<" in text else near(text.split()[-1], p)
-
-
 @rule(
     rf"The (?P<most>largest )?difference has rank-biserial (?P<effect>{NUMBER}), (?P<p>p [<=] "
     rf"[\d.]+)(?P<holm>, Holm-corrected)?\."
@@ -589,17 +559,7 @@ def _(told, found):
 
 
 def check(told: Told, text: str) -> None:
-    matching = [(pattern, found) for pattern in RULES if (found := re.fullmatch(pattern, text, re.IGNORECASE))]
-    assert len(matching) == 1, f"{len(matching)} rules read: {text}"
-    pattern, found = matching[0]
-    try:
-        RULES[pattern](told, found)
-    except AssertionError as error:
-        raise AssertionError(f"{told.family} of {told.method}: {text}\n{error}") from error
-
-
-def every(text: str) -> list[str]:
-    return re.split(r"(?<=\.) (?=[A-Z])(?!Either)", text)
+    rule.check(told, text, f"{told.family} of {told.method}")
 
 
 def check_short(study: Study) -> None:

@@ -38,8 +38,9 @@ def shows_cue(cue: pd.DataFrame, models: Sequence[str], method: str, metric: str
     of = rows[(rows["metric"] == metric) & (rows["method"] == method) & rows["model"].isin(relying)]
     known = of.dropna(subset="difference")
     if known.empty:
+        rely = "relies" if len(relying) == 1 else "rely"
         return undecided(
-            f"{joined(relying)} surely relies on it, but there is no {plain(metric)} of {method}", "scores"
+            f"{joined(relying)} surely {rely} on it, but there is no {plain(metric)} of {method}", "scores"
         )
     hidden, seen = known[known["verdict"] == HIDDEN], known[known["verdict"] == SHOWN]
     verdict = SUPPORTED if len(hidden) else CONTRADICTED if len(seen) == len(relying) else UNDECIDED

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from heatproof.data.audit.numbers import share
 from heatproof.stats.cue import ACCURACY, FAINT, HIDDEN, RELIES, SHOWN, SIGNS, UNCLEAR
 from heatproof.stats.setting import subject
 from heatproof.stats.summary import number
@@ -16,7 +17,8 @@ SAID = {
     HIDDEN: "that it shows by as much as would matter is ruled out for {}",
     UNCLEAR: "whether it shows is open for {}",
 }
-KNOWS_THE_IMAGE = ("edges", "other_image")  # controls that the mark itself may change
+KNOWS_THE_IMAGE = ("edges",)  # controls that the mark itself may change
+KNOWS_THE_MODEL = ("other_image",)  # controls that are heatmaps of the model
 
 
 def cue_numbers(
@@ -78,22 +80,23 @@ def _sentences(found: dict, means: pd.DataFrame, heat: pd.DataFrame, unit: str, 
             f"Heatmaps of images with the mark were held against those of images of the same class without it, within "
             f"{' to '.join(span)}, after Holm's correction over the methods and metrics of a model."
         )
-    return texts + _controls(found["controls"])
+    words = {word for of in found["verdicts"].values() for metrics in of.values() for word in metrics.values()}
+    return texts + _controls(found["controls"], bool(words & {SHOWN, FAINT}))
 
 
 def _planted(found: dict) -> str:
     rate, tested = found["rate"], found["test_rate"]
     text = (
-        f"A mark that is not disease was planted into {rate:.0%} of the images of class {found['label']} and into "
-        f"{1 - rate:.0%} of all others"
+        f"A mark that is not disease was planted into {share(rate)} of the images of class {found['label']} and "
+        f"into {share(1 - rate)} of all others"
     )
     if tested is None:
         return f"{text}."
-    text += f" that models were trained on; in the test images into {tested:.0%}"
+    text += f" that models were trained on; in the test images into {share(tested)}"
     return (
         f"{text} of every class, so that it tells nothing there."
         if tested == 0.5
-        else (f"{text} of that class and {1 - tested:.0%} of the others.")
+        else (f"{text} of that class and {share(1 - tested)} of the others.")
     )
 
 
@@ -119,7 +122,7 @@ def _heatmaps(model: str, relies: bool | None, verdicts: dict[str, dict[str, str
     return f"The mark in the heatmaps of {model}{need}: {'; '.join(parts)}."
 
 
-def _controls(controls: dict[str, dict[str, dict[str, str]]]) -> list[str]:
+def _controls(controls: dict[str, dict[str, dict[str, str]]], heatmaps_too: bool) -> list[str]:
     """Controls that show the cue: what they do to a metric, a heatmap may do as well without any model."""
     seen: dict[str, dict[str, list[str]]] = {}
     for model, of in controls.items():
@@ -136,7 +139,7 @@ def _controls(controls: dict[str, dict[str, dict[str, str]]]) -> list[str]:
             else "there the difference is one of the images, and says nothing of a model"
         )
         texts.append(
-            f"A control that knows nothing of the model shows it too, {control_name(name, 'localization')}, by {told}: "
-            f"{why}."
+            f"A control that knows nothing of the {'image' if name in KNOWS_THE_MODEL else 'model'} shows it"
+            f"{' too' if heatmaps_too else ''}, {control_name(name, 'localization')}, by {told}: {why}."
         )
     return texts

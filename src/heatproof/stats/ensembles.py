@@ -114,9 +114,10 @@ def _sentences(name: str, made: dict, against: list[dict], called: str, unit: st
     first, scored = against[0], against[1:]
     how = f"{name} ({COMBINED.get(made['combine'], made['combine'])} of {counted(len(made['models']), 'model')})"
     way = "above" if first["difference"] > 0 else "below"
+    an = "an" if called == "accuracy" else "a"
     alike = "" if _sure(first) else "; the two cannot be told apart"
     texts = [
-        f"{how} has a {called} of {shown(first['ensemble'])}, {_difference(first)} {way} that of its best member, "
+        f"{how} has {an} {called} of {shown(first['ensemble'])}, {_difference(first)} {way} that of its best member, "
         f"{first['member']} ({shown(first['value'])}; {units(first['groups'], unit)}){alike}. It is made of "
         f"the models, so no test between models includes it."
     ]

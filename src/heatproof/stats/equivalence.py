@@ -6,6 +6,8 @@ import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
 
+from heatproof.stats.paired import SAME
+
 WILCOXON_TO_T = 3 / np.pi  # asymptotic relative efficiency on normal differences (Hodges and Lehmann 1956)
 
 
@@ -21,11 +23,11 @@ def equivalent_p(differences: np.ndarray, margin: float) -> np.ndarray:
     mean = differences.mean(0)
     if groups < 2:
         return np.ones_like(mean)
-    error = differences.std(0, ddof=1) / np.sqrt(groups)
+    spread = differences.std(0, ddof=1)
     inside = margin - np.abs(mean)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = stats.t.sf(inside / error, groups - 1)
-    return np.where(error > 0, p, np.where(inside > 0, 0.5**groups, 1.0))
+        p = stats.t.sf(inside / spread * np.sqrt(groups), groups - 1)
+    return np.where(spread > SAME, p, np.where(inside > 0, 0.5**groups, 1.0))
 
 
 def below_p(differences: np.ndarray, margin: float) -> float:
@@ -36,9 +38,9 @@ def below_p(differences: np.ndarray, margin: float) -> float:
     groups, mean = len(differences), differences.mean() if len(differences) else np.nan
     if groups < 2:
         return 1.0
-    error = differences.std(ddof=1) / np.sqrt(groups)
-    if error > 0:
-        return float(stats.t.sf((margin - mean) / error, groups - 1))
+    spread = differences.std(ddof=1)
+    if spread > SAME:
+        return float(stats.t.sf((margin - mean) / spread * np.sqrt(groups), groups - 1))
     return 0.5**groups if mean < margin else 1.0
 
 

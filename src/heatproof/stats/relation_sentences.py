@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from heatproof.stats.relations import CLASS, LEAST, NOISE
+from heatproof.stats.lesions import SHAPE
+from heatproof.stats.relations import AGAINST, CLASS, LEAST, NOISE
 from heatproof.stats.words import counted, joined, span, unit
 
 WHERE = {
@@ -28,7 +29,12 @@ SOURCE = (
     "to mark the right place better where the model is confident"
 )
 MULTILABEL = "multilabel"
-CASES = {"the true class": "the label", "for the class ": "for the label ", "the other images": "the other cases"}
+CASES = {
+    "Between classes": "Between labels",
+    "the true class": "the label",
+    "for the class ": "for the label ",
+    "the other images": "the other cases",
+}
 CASES |= {"with the class ": "with the label ", ", the class ": ", the label ", "and the class ": "and the label "}
 # the sign of each relation with localization by that finding
 EXPECTED = {"lesion_area": 1, "lesion_elongation": -1, "lesion_solidity": 1, "confidence": 1}
@@ -82,7 +88,9 @@ def _texts(table: pd.DataFrame, noise: pd.DataFrame, summary: dict, family: str,
     clauses = {name: _clause(by_covariate[name], *found[name], WHERE.get(name)) for name in shown}
     texts += [f"{metric[:1].upper()}{metric[1:]} is {text}." for name, text in clauses.items() if name in WHERE]
     if of_class := [f"for {_name(name)} {text}" for name, text in clauses.items() if name not in WHERE]:
-        texts.append(f"Compared with the other images, {metric} is {joined(of_class)}.")
+        pairs = any(AGAINST in name for name in clauses)
+        head = "Between classes" if pairs else "Compared with the other images"
+        texts.append(f"{head}, {metric} is {joined(of_class)}.")
     if silent := [name for name, counts in found.items() if not any(counts)]:
         texts.append(_not_shown(pd.concat([by_covariate[name] for name in silent]), silent, tested, summary, power))
     return texts
@@ -129,7 +137,7 @@ def _not_shown(rows: pd.DataFrame, names: Sequence[str], tested: pd.DataFrame, s
     smallest = detectable(least, summary["alpha"] / len(tested), power)
     size = f"{least}" if least == most else f"{least} to {most}"
     return (
-        f"No relation could be shown in any model with {joined([_name(name) for name in names])} (rank correlation "
+        f"No relation could be shown in any model with {joined(_names(names))} (rank correlation "
         f"{_span(rows)}), which does not mean that there is none: with {size} {unit(summary)} and Holm over "
         f"{counted(len(tested), 'test')}, only from ±{smallest:.2f} on is one found {power:.0%} of the time."
     )
@@ -142,6 +150,12 @@ def _nothing(table: pd.DataFrame, summary: dict, family: str) -> str:
         why = f"no model has a score on more than {groups} {unit(summary)}, {LEAST} are needed"
         why = why if groups else "there are no scores"
     return f"What {metric} goes with cannot be told: {why}."
+
+
+def _names(names: Sequence[str]) -> list[str]:
+    """Their names in words; `its elongation` is that of the lesion only after another word of it."""
+    first = next((name for name in names if name in SHAPE), None)
+    return [_name(name).replace("its ", "the lesion's ") if name == first else _name(name) for name in names]
 
 
 def _name(name: str) -> str:

@@ -211,10 +211,12 @@ def series(audit: dict):
     ask = f"Is the stem the patient? If so, read it: {how}."
     names = " and ".join(found["examples"])
     if found["across"]:
+        folds = [fold for fold in audit["leak"]["split"] if fold.startswith("fold")]
+        most = "up to " if len(folds) > 1 else ""  # it is that of the fold where most are
         yield (
             "alarm" if found["across"] >= SOME else "note",
-            f"In the split in use {share(found['across'])} of the test images have a file name that differs only in "
-            f"its number or letter from one in training, such as {names}. {ask}",
+            f"In the split in use {most}{share(found['across'])} of the test images have a file name that differs only "
+            f"in its number or letter from one in training, such as {names}. {ask}",
         )
     else:
         yield (
@@ -245,11 +247,12 @@ def masks(audit: dict):
         return
     of = counted(found["of"], "mask")
     if found["inverted"]:
-        look = "looks" if found["inverted"] == 1 else "look"
+        look, they = ("looks", "it covers") if found["inverted"] == 1 else ("look", "they cover")
+        examples = found["images"][: found["inverted"]]  # those that are full come after them
         yield (
             "alarm",
-            f"{found['inverted']:,} of {of} {look} inverted, lesion and background swapped: they cover most of the "
-            f"image but a part inside, such as {listed(found['images'])}. If 0 is lesion in all of them, set "
+            f"{found['inverted']:,} of {of} {look} inverted, lesion and background swapped: {they} most of the "
+            f"image but a part inside, such as {listed(examples)}. If 0 is lesion in all of them, set "
             f"data.mask_value: 0.",
         )
     if found["full"]:
@@ -302,6 +305,7 @@ def clusters(audit: dict):
     rows = [row for row in sorted(audit["sweep"], key=lambda row: row["threshold"]) if row["clusters"]]
     if len(rows) < 2:
         return
+    move = "move" if rows[0]["clusters"] != rows[-1]["clusters"] else "do not move"
     ends = [f"{r['clusters']:,} at {r['threshold']:g}, the largest of {r['largest']:,}" for r in (rows[0], rows[-1])]
     tested = [row for row in rows if row["neighbour"] is not None]
     memory = ""
@@ -316,8 +320,8 @@ def clusters(audit: dict):
     )
     yield (
         "note",
-        f"Clusters of {counted(audit['images'], 'image')}{', patients aside,' if audit['patients_known'] else ''} move "
-        f"with the threshold ({audit['threshold']:g} is used): "
+        f"Clusters of {counted(audit['images'], 'image')}{', patients aside,' if audit['patients_known'] else ''} "
+        f"{move} with the threshold ({audit['threshold']:g} is used): "
         f"{'; '.join(ends)}; {split}.{memory}",
     )
 
