@@ -971,7 +971,7 @@ def found(rng, looked: Looked, every: Pairs, material: Material, clusters: np.nd
     return result
 
 
-@pytest.mark.parametrize("number", [*range(12), *(pytest.param(n, marks=pytest.mark.slow) for n in range(12, 120))])
+@pytest.mark.parametrize("number", [*range(6), *(pytest.param(n, marks=pytest.mark.slow) for n in range(6, 80))])
 def test_every_sentence_is_true(number):
     told = draw(number)
     texts = [row["text"] for row in sentences(told.audit)]

@@ -530,7 +530,7 @@ def check_table(study: Drawn) -> None:
         assert not rows
 
 
-SEEDS = [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 60))]
+SEEDS = [*range(2), *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 40))]
 
 
 @pytest.mark.parametrize("number", SEEDS)
