@@ -77,7 +77,7 @@ def _classified(
         for model in (name, *members)
     }  # [seeds, groups, 4]
     value = {model: float(resampled.f1(stack.sum(1)).mean()) for model, stack in stacks.items()}
-    best = max(members, key=lambda model: value[model])
+    best = max(members, key=lambda model: round(value[model], 9))  # of equal ones the first, whatever rounding left
     weights = resampled.draw_groups(len(names), generator(study, name, "ensemble", settings["seed"]))
     one, other = (
         np.mean([resampled.f1(weights @ counts_of) for counts_of in stacks[model]], axis=0) for model in (name, best)
