@@ -170,8 +170,8 @@ def _table(head: Sequence, rows: Sequence[Sequence]) -> str:
 
 def main(draws: int = DRAWS) -> None:
     """Simulate, and write each table into the docs as soon as it is there."""
-    tables = {"power": partial(power, min(draws, POWER_DRAWS))}
-    tables |= {"other_alarms": partial(other_alarms, draws), "false_alarms": partial(false_alarms, draws)}
+    tables = {"false_alarms": partial(false_alarms, draws), "other_alarms": partial(other_alarms, draws)}
+    tables |= {"power": partial(power, min(draws, POWER_DRAWS))}
     for name, table in tables.items():
         block = f"<!-- {name} -->\n{table()}\n<!-- end -->"
         text = re.sub(rf"<!-- {name} -->.*?<!-- end -->", lambda _, block=block: block, DOCS.read_text(), flags=re.S)
