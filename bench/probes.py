@@ -108,7 +108,7 @@ def uneven(images: Images, number: int) -> float:
 def seams(images: Images, number: int) -> float:
     """p value of random forests on 30 features that have nothing to do with what was planted.
 
-    Small forests, since the test is exact whatever predicts.
+    Small forests, since what predicts does not matter here.
     """
     rng = generator("seam bench", repr(images), number)
     _, labels, groups = draw(images, rng)
