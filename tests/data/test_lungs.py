@@ -30,7 +30,7 @@ def phantom_slice(patient: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     return pixels, lungs & (np.hypot(x - heart_x, y - heart_y) >= heart_r)
 
 
-@pytest.mark.parametrize("size", [48, 64, 96, 224])
+@pytest.mark.parametrize("size", [48, 64, 96, pytest.param(224, marks=pytest.mark.slow)])
 def test_lungs_of_phantoms(size):
     """At least one lung, but for its rim (a pixel at least), and nothing else; the other may be open to the air."""
     shares = []

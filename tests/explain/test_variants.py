@@ -160,6 +160,7 @@ def test_the_head_alone_is_asked_once(study):
     assert sorted(set(index["row"])) == list(range(len(maps)))
 
 
+@pytest.mark.slow
 def test_twice_are_the_same_bytes(study):
     paths = [artifacts.variants_dir("s", "test_resnet", 0, "fold0") / name for name in ("maps.npy", "index.parquet")]
     explain()

@@ -11,6 +11,7 @@ def read(study):
     return inputs.read(study.name, study.models, study.seeds, study.methods, study.fold_names)
 
 
+@pytest.mark.slow
 def test_both_splits_stand_side_by_side(made, report):
     study = made(compare=True, group_kind="lookalike", published=True)
     source = report(study)

@@ -105,6 +105,7 @@ def test_pictures_have_300_dots_an_inch_and_show_something(files):
         assert (pixels < 128).any(axis=2).sum() > 500, "text is drawn, whatever fonts the machine has"
 
 
+@pytest.mark.slow
 def test_where_there_is_nothing_to_draw_the_file_says_why(made, resolved):
     study = made(truth=False)
     files = written(study, configured(resolved, study))

@@ -39,7 +39,7 @@ CASES = {
 }
 
 
-FAST = ("plain", "no competent model")
+FAST = ("plain",)
 EVERY = [
     pytest.param(changes, id=name, marks=() if name in FAST else pytest.mark.slow) for name, changes in CASES.items()
 ]

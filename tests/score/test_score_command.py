@@ -474,6 +474,7 @@ def test_the_command_imports_nothing_heavy():
     assert not {"torch", "numpy", "pandas"} & _imported("import heatproof.score.command")
 
 
+@pytest.mark.slow
 def test_localization_imports_no_model(study):
     job = "score localization --study tiny --model test_vit --fold fold0 --seed 0"
     imported = _imported(f"from heatproof.cli import main; main('{job}'.split())")

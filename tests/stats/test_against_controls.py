@@ -103,6 +103,7 @@ def test_smallest_p_can_be_reached_and_not_beaten():
     assert (against_controls(heat, controls, test="rm_anova")["smallest_p"] == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("test", ["friedman", pytest.param("rm_anova", marks=pytest.mark.slow)])
 def test_no_false_verdict_in_more_than_alpha_of_studies(test):
     """Four models that are as good as their controls, which correlate: at most .1 of 300 studies err (+ 2 errors)."""

@@ -72,8 +72,8 @@ def test_equal_cells_are_no_difference():
     assert seed_pairs(only_models, list("abc"), 0.95)["p"].tolist() == pytest.approx([2.0**-5] * 3)
 
 
-@pytest.mark.parametrize("groups", [10, 30])
-@pytest.mark.parametrize("seed", [0, 0.3, 1])
+@pytest.mark.parametrize("groups", [10, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [0.3, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (0, 1))])
 def test_type_one_error_against_seeds(groups, seed):
     """400 studies of five equal models: .05 within about 2.5 standard errors, for the omnibus and each pair."""
     omnibus, pairs, one = [], [], []

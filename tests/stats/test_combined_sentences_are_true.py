@@ -262,7 +262,7 @@ FAST = (0, 9)  # between them all answers, in little time
 REST = [number for number in range(40) if number not in FAST]
 
 
-@pytest.mark.parametrize("number", [*FAST, *(pytest.param(n, marks=pytest.mark.slow) for n in REST)])
+@pytest.mark.parametrize("number", [FAST[0], *(pytest.param(n, marks=pytest.mark.slow) for n in (*FAST[1:], *REST))])
 def test_every_sentence_is_true(number):
     both = drawn(number)
     for told, text in sentences(both):

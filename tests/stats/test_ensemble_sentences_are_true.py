@@ -262,6 +262,7 @@ def test_every_sentence_is_true(number):
     check_table(told)
 
 
+@pytest.mark.slow
 def test_the_rules_notice_another_name_and_another_number():
     tried = 0
     for number in range(3):

@@ -42,7 +42,7 @@ def test_tests_of_images_do_not():
     assert found["friedman"] > 0.2 and found["rm_anova"] > 0.2
 
 
-@pytest.mark.parametrize("groups", [10, 34])
+@pytest.mark.parametrize("groups", [10, pytest.param(34, marks=pytest.mark.slow)])
 def test_the_test_of_architectures_rejects_one_true_null_in_twenty(groups):
     draws = 800
     rate = error_rates.over_seeds(Setting(groups, seeds=5), draws, np.random.default_rng(groups))
@@ -53,7 +53,10 @@ def test_two_seeds_say_nothing_of_architectures():
     assert error_rates.omnibus(Setting(34), 200, np.random.default_rng(2))["friedman"] > 0.5
 
 
-@pytest.mark.parametrize("scene", list(statistics_bench.SCENES))
+FIRST, *OTHERS = statistics_bench.SCENES
+
+
+@pytest.mark.parametrize("scene", [FIRST, *(pytest.param(scene, marks=pytest.mark.slow) for scene in OTHERS)])
 def test_a_family_of_tests_says_something_false_in_one_study_of_twenty(scene):
     effects, controls = statistics_bench.SCENES[scene]
     setting, draws = Setting(20, effects=effects, controls=controls, fixed=True), 600

@@ -530,7 +530,7 @@ def check_table(study: Drawn) -> None:
         assert not rows
 
 
-SEEDS = [*range(2), *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 40))]
+SEEDS = [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 40))]
 
 
 @pytest.mark.parametrize("number", SEEDS)
@@ -548,6 +548,7 @@ def test_every_sentence_on_accuracy_is_true(number):
         rule.check(told, text)
 
 
+@pytest.mark.slow
 def test_the_rules_notice_another_name_and_another_number():
     tried = 0
     for study in [*map(draw, range(2)), *map(draw_many, range(4))]:

@@ -351,6 +351,7 @@ TWO = ("localization", "faithfulness")
 ALL = ("localization", "faithfulness", "consistency", "robustness", "sanity", "complexity")
 
 
+@pytest.mark.slow
 def test_every_family_in_one_study(write_study):
     summary, tables = result(write_study(LEVELS, families=ALL, over={"sanity": 0.0}))
     assert set(summary["primary"]) == set(ALL) - {"complexity"}

@@ -18,12 +18,12 @@ from bench.sweep import examine
     [
         ("resnet50", 64, 7, "layer2", "NCHW", (8, 8), 0),
         ("resnet50", 64, 2, "layer4", "NCHW", (2, 2), 0),
-        ("resnet101", 96, 7, "layer2", "NCHW", (12, 12), 0),
+        pytest.param("resnet101", 96, 7, "layer2", "NCHW", (12, 12), 0, marks=pytest.mark.slow),
         ("densenet161", 64, 7, "features.denseblock2", "NCHW", (8, 8), 0),
         ("efficientnet_b0", 96, 6, "blocks.4", "NCHW", (6, 6), 0),
-        ("vit_base_patch16_224", 64, 7, "blocks.11.norm1", "tokens", (4, 4), 1),
+        pytest.param("vit_base_patch16_224", 64, 7, "blocks.11.norm1", "tokens", (4, 4), 1, marks=pytest.mark.slow),
         ("deit_tiny_distilled_patch16_224", 64, 2, "blocks.11.norm1", "tokens", (4, 4), 2),
-        ("swin_tiny_patch4_window7_224", 224, 7, "layers.3", "NHWC", (7, 7), 0),
+        pytest.param("swin_tiny_patch4_window7_224", 224, 7, "layers.3", "NHWC", (7, 7), 0, marks=pytest.mark.slow),
         ("mixer_s32_224", 224, 7, "blocks.7", "tokens", (7, 7), 0),
     ],
 )
