@@ -683,7 +683,7 @@ def known(schema: type[Section]) -> set[str]:
 NAMED = [("claims",), ("margin",)]  # sections whose keys a user names
 
 
-@settings(max_examples=30, deadline=None)
+@settings(deadline=None)
 @given(st.sampled_from(sorted(path for path in keys(PARAMS) if path[-2:-1] not in NAMED)), st.data())
 def test_any_typo_in_a_key_of_params_yaml_is_refused_by_name(tmp_path_factory, path, data):
     place = data.draw(st.integers(0, len(path[-1]) - 1))

@@ -27,7 +27,7 @@ SHAPE = (18, 20)  # height, width
 NOISE = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), np.uint8)
 WINDOWS = [None, (0, 200), (-1000.0, 4095.0)]
 fuzz = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "150")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )

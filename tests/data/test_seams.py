@@ -11,10 +11,11 @@ from data.plants import base, config, study
 from PIL import Image as Pillow
 from scipy import ndimage
 
+from heatproof.data.audit.null import LEVEL
 from heatproof.data.lookalikes import clusters, pairs
 from heatproof.data.planted import plant, plant_all
 from heatproof.data.preprocess import preprocess, thumbnail
-from heatproof.data.seams import seam_features, seam_probe
+from heatproof.data.seams import forward_p, seam_features, seam_probe
 from heatproof.seeds import generator
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/iq_oth_nccd.zip"
@@ -137,3 +138,14 @@ def test_sham_and_planted_are_at_chance_on_real_slices():
         blurred = ndimage.gaussian_filter(before[row, 0].astype(float), 1)
         before[row, 0][seams[row]] = blurred[seams[row]]
     assert probe(labels, groups, before, seams)["linear"]["low"] > 0.8
+
+
+def test_twenty_groups_are_enough_for_an_alarm():
+    """A fold of four groups has six arrangements of labels: if ties counted whole, no p would be below the level."""
+    labels, groups = np.repeat(np.arange(20) % 2, 2), np.repeat(np.arange(20), 2)
+    folds = groups // 4
+    rng = np.random.default_rng(0)
+    seen = rng.normal(size=(40, 3))
+    seen[:, 0] += 10 * labels
+    assert forward_p(seen, labels, groups, folds, ("test",), trees=20) <= LEVEL
+    assert forward_p(seen, rng.permutation(20)[groups] % 2, groups, folds, ("test",), trees=20) > LEVEL

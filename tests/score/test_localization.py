@@ -185,7 +185,7 @@ def test_every_metric_has_a_twin():
 
 
 @pytest.mark.parametrize("name", TWINS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(values=any_map, mask=any_mask)
 def test_twin_agrees(name, values, mask):
     assert score(name, values, mask) == pytest.approx(TWINS[name](values, mask), abs=1e-12, nan_ok=True)
