@@ -334,7 +334,7 @@ def regions_code(wildcards):
     """Masks of lungs are read from the source, by what reads it."""
     modules = ["artifacts", "data.regions"]
     if STUDIES[wildcards.study].data.lungs:
-        modules += ["data.preprocess", "data.reading.sources", *data_modules(wildcards)]
+        modules += ["data.lung_masks", *data_modules(wildcards)]
     return code(*modules)
 
 
