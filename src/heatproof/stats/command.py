@@ -81,7 +81,7 @@ def run_study(args: argparse.Namespace) -> None:
     scores = read_scores(args.study, args.models, args.seeds, args.folds, families, ensembles)
     trained = [model for model in args.models if model not in ensembles]
     kept, shapes = None, read_shapes(args.study, args.folds)
-    if several := labels.is_multilabel(next(iter(predictions.values()))):
+    if labels.is_multilabel(next(iter(predictions.values()))):
         scores, kept = cases.common(cases.named(scores, classes), trained)
         families = [family for family in families if kept.get(family, {}).get("kept")]
         shapes = cases.of_marked_labels(shapes, classes)
@@ -103,7 +103,7 @@ def run_study(args: argparse.Namespace) -> None:
         ensembles=ensembles,
         counts=kept,
     )
-    for name, schema in (stats_tables.TABLES | (stats_tables.OF_MULTILABEL if several else {})).items():
+    for name, schema in stats_tables.TABLES.items():
         table = result.tables.get(name, pd.DataFrame())
         artifacts.write_table(out / f"{name}.csv", table.reindex(columns=list(schema)), schema)
     artifacts.write_json(out / "summary.json", result.summary)
