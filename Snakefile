@@ -35,4 +35,4 @@ rule all:
 
 rule models:
     input:
-        every(files.cards),
+        every(lambda job: files.of_models(job, "card.json", compared=True)),

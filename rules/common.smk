@@ -10,12 +10,13 @@ sys.path.insert(0, str(ROOT / "src"))
 from snakemake.settings.types import DeploymentMethod
 
 from heatproof import artifacts, links, paper_files, queued, running, shards, workers
-from heatproof.config import load
+from heatproof.config import load, section
 from heatproof.errors import InputError
 from heatproof.profiles import files as profiled
 from heatproof.registry import SHARDED, families
-from heatproof.workflow import code, environment, files, resources, sections
+from heatproof.workflow import environment, files, resources, sections
 from heatproof.workflow.captions import caption
+from heatproof.workflow.code import code
 from heatproof.workflow.job import Job
 from snakemake_logger_plugin_heatproof import failures
 
@@ -47,7 +48,7 @@ envvars:
 # No more jobs at once than this machine's memory holds, unless --resources says otherwise. Profiles of clusters have to:
 # which executor runs the jobs is not known yet.
 if workflow.is_main_process and not {"mem", "mem_mb", "mem_mib"} & set(workflow.global_resources):
-    workflow.register_resource("mem_mb", resources.machine_memory())
+    workflow.register_resource("mem_mb", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 10**6)
 
 
 CHECKPOINT = ("{study}", "{model}", "{seed}", "{fold}")
@@ -75,6 +76,12 @@ def of(function):
             stop(error)
 
     return of_wildcards
+
+
+def code_of(name):
+    """Make a job's name a function of wildcards that returns the digest of its code: a parameter and no inputs, as
+    Snakemake looks at each input of each job that is ready whenever one ends."""
+    return of(lambda job: code(name, job))
 
 
 def every(function):

@@ -9,7 +9,7 @@ rule data:
     resources:
         mem_mb=2000,
     params:
-        code=of(code.data),
+        code=code_of("data"),
         config=of(sections.data),
     message:
         "data of {wildcards.study}: images, manifest, splits"
@@ -30,7 +30,7 @@ rule data_regions:
     resources:
         mem_mb=2000,
     params:
-        code=of(code.regions),
+        code=code_of("regions"),
         config=of(sections.regions),
     message:
         "regions of {wildcards.study}: where body and lungs are"
@@ -40,7 +40,7 @@ rule data_regions:
 
 rule audit:
     input:
-        data=of(files.audited),
+        data=[artifacts.data_dir("{study}") / name for name in files.AUDITED],
     output:
         [artifacts.data_dir("{study}") / name for name in files.AUDIT],
     log:
@@ -52,7 +52,7 @@ rule audit:
     resources:
         mem_mb=2000,
     params:
-        code=of(code.audit),
+        code=code_of("audit"),
         config=of(sections.audit),
     message:
         "audit of {wildcards.study}: copies, leaks, shortcuts"

@@ -13,14 +13,14 @@ rule explain:
         fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
-    threads: of(resources.threads)
+    threads: of(lambda job: job.study.compute.threads)
     resources:
         gpu=lambda wc, input: 0 if input.parts else of(resources.gpus)(wc),
         mem_mb=4000,
     params:
-        code=of(code.explain),
-        config=of(sections.explain),
-        compute=of(sections.compute),
+        code=code_of("explain"),
+        config=of(lambda job: section(job.study.explaining(job.model, without="variants"))),
+        compute=of(lambda job: section(job.study.compute)),
         shards=shard_options,
     message:
         "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
@@ -32,17 +32,10 @@ rule explain:
 
 # with compute.shards: some of the images; `explain` joins them
 use rule explain as explain_shard with:
-    input:
-        data=artifacts.data_dir("{study}") / "digest.json",
-        model=artifacts.model_dir(*CHECKPOINT) / "card.json",
-        external=of(files.external),
     output:
         temp(directory(shards.folder(artifacts.heatmap_dir(*CHECKPOINT) / "maps.npy", "{shard}", "{shards}"))),
     log:
         "logs/{study}/{model}/{seed}/{fold}/explain.{shard}of{shards}.log",
-    resources:
-        gpu=of(resources.gpus),
-        mem_mb=4000,
     message:
         "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}: {wildcards.shard} of {wildcards.shards}"
 
@@ -61,15 +54,15 @@ rule explain_variants:
         fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
-    threads: of(resources.threads)
+    threads: of(lambda job: job.study.compute.threads)
     resources:
         gpu=of(resources.gpus),
         mem_mb=4000,
     params:
-        code=of(code.variants),
-        config=of(sections.variants),
-        compute=of(sections.compute),
-        shuffled=of(sections.shuffled),
+        code=code_of("variants"),
+        config=of(lambda job: section(job.study.explaining(job.model, without="external"))),
+        compute=of(lambda job: section(job.study.compute)),
+        shuffled=of(lambda job: "--random-labels" if files.shuffled_card(job) else ""),
     message:
         "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, with images and weights changed"
     shell:

@@ -12,14 +12,14 @@ rule profiles:
         fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
-    threads: of(resources.threads)
+    threads: of(lambda job: job.study.compute.threads)
     resources:
         gpu=of(resources.gpus),
         mem_mb=4000,
     params:
-        code=of(code.profile),
-        config=of(sections.profile),
-        compute=of(sections.compute),
+        code=code_of("profile"),
+        config=of(lambda job: section(job.study.profiles.of(job.model))),
+        compute=of(lambda job: section(job.study.compute)),
     message:
         "profile the feature maps of {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
@@ -42,11 +42,11 @@ rule profiles_page:
     resources:
         mem_mb=2000,
     params:
-        code=of(code.profiles),
+        code=code_of("profiles"),
         models=of(lambda job: job.study.models),
         seeds=of(lambda job: job.study.seeds),
         folds=of(lambda job: job.study.data.split.names),
-        config=of(sections.profiles),
+        config=of(lambda job: section(job.study.profiles.model_dump(exclude={"layers"}))),
         interval=of(lambda job: job.study.stats.interval),
         kind=of(lambda job: job.study.group_kind),
         title=of(lambda job: job.study.report.title or f"Study {job.name}"),

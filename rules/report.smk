@@ -6,11 +6,11 @@ rule report:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
         audit=[artifacts.data_dir("{study}") / name for name in ("audit.json", "audit_pairs.csv")],
-        stats=of(files.stats),
+        stats=[artifacts.stats_dir("{study}") / name for name in files.STATS],
         source=of(files.source),
-        profiles=of(files.profiles_page),
+        profiles=of(lambda job: [profiled.page_path(job.name)] if job.study.profiles else []),
         scores=of(files.scores),
-        predictions=of(files.predictions),
+        predictions=of(lambda job: files.of_models(job, "predictions.parquet")),
         maps=of(files.shown_maps),
         separation="src/heatproof/report/separation.csv",
         references="src/heatproof/report/references.bib",
@@ -26,13 +26,13 @@ rule report:
     resources:
         mem_mb=2000,
     params:
-        code=of(code.report),
+        code=code_of("report"),
         models=of(lambda job: job.study.named),
         seeds=of(lambda job: job.study.seeds),
         folds=of(lambda job: job.study.data.split.names),
         methods=of(lambda job: job.study.explain.names),
-        config=of(sections.report),
-        study=of(sections.everything),
+        config=of(lambda job: section(job.study.report)),
+        study=of(lambda job: section(job.study)),
         sentence=of(sections.sentence),
     message:
         "write the report of {wildcards.study}"

@@ -15,12 +15,12 @@ rule score:
         fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
-    threads: of(resources.threads)
+    threads: of(lambda job: job.study.compute.threads)
     resources:
         gpu=lambda wc, input: 0 if input.parts else of(resources.scoring_gpus)(wc),
         mem_mb=of(resources.scoring),
     params:
-        code=of(code.score),
+        code=code_of("score"),
         config=of(sections.score),
         compute=of(sections.scoring),
         shards=shard_options,
@@ -34,12 +34,6 @@ rule score:
 
 # with compute.shards: some of the images; `score` joins them
 use rule score as score_shard with:
-    input:
-        data=artifacts.data_dir("{study}") / "digest.json",
-        model=artifacts.model_dir(*CHECKPOINT) / "card.json",
-        maps=artifacts.heatmap_dir(*CHECKPOINT) / "maps.npy",
-        index=artifacts.heatmap_dir(*CHECKPOINT) / "index.parquet",
-        others=of(files.scored),
     output:
         temp(directory(shards.folder(SCORES, "{shard}", "{shards}"))),
     log:
@@ -47,9 +41,6 @@ use rule score as score_shard with:
     wildcard_constraints:
         family="|".join(SHARDED),
         fold=EXPLAINED,
-    resources:
-        gpu=of(resources.scoring_gpus),
-        mem_mb=of(resources.scoring),
     message:
         "score {wildcards.family} of {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}:"
         " {wildcards.shard} of {wildcards.shards}"
@@ -67,11 +58,11 @@ rule score_seeds:
         fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
-    threads: of(resources.threads)
+    threads: of(lambda job: job.study.compute.threads)
     resources:
         mem_mb=2000,
     params:
-        code=of(code.seeds),
+        code=code_of("consistency"),
         seeds=of(lambda job: job.study.seeds),
         models=of(lambda job: job.study.models),
         compute=of(sections.scoring),

@@ -1,10 +1,9 @@
 rule stats:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        predictions=of(lambda job: files.predictions(job, compared=True)),
+        predictions=of(lambda job: files.of_models(job, "predictions.parquet", compared=True)),
         scores=of(files.scores),
-        thumbnails=of(files.thumbnails),
-        cue=of(files.cue),
+        images=[artifacts.data_dir("{study}") / name for name in ("thumbnails.npy", "facts.parquet")],
     output:
         shown(artifacts.stats_dir("{study}") / name for name in files.STATS),
     log:
@@ -15,7 +14,7 @@ rule stats:
     resources:
         mem_mb=2000,
     params:
-        code=of(code.stats),
+        code=code_of("stats"),
         models=of(lambda job: job.study.named),
         seeds=of(lambda job: job.study.seeds),
         folds=of(lambda job: job.study.data.split.names),
@@ -23,8 +22,8 @@ rule stats:
         ensembles=of(sections.ensembles),
         methods=of(lambda job: job.study.explain.names),
         config=of(sections.stats),
-        score=of(sections.metrics),
-        setting=of(sections.setting),
+        score=of(lambda job: section(job.study.score.model_dump(include={"families", "primary"}))),
+        setting=of(lambda job: section(job.study.training)),
         sentence=of(sections.sentence),
         cue=of(sections.cue),
     message:

@@ -13,14 +13,14 @@ rule train:
         model=f"(?!({ENSEMBLES})/)[^/]+",
     conda:
         "../envs/heatproof.yaml"
-    threads: of(resources.threads)
+    threads: of(lambda job: job.study.compute.threads)
     resources:
         gpu=of(resources.gpus),
         mem_mb=of(resources.training),
     params:
-        code=of(code.train),
-        config=of(sections.train),
-        compute=of(sections.compute),
+        code=code_of("train"),
+        config=of(lambda job: section(job.recipe)),
+        compute=of(lambda job: section(job.study.compute)),
     message:
         "train {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
@@ -44,9 +44,9 @@ rule ensemble:
     resources:
         mem_mb=2000,
     params:
-        code=of(code.ensemble),
+        code=code_of("ensemble"),
         combine=of(lambda job: job.study.ensembles[job.model].combine),
-        members=of(lambda job: job.members),
+        members=of(lambda job: job.study.members(job.model)),
     message:
         "{wildcards.model} of {params.members}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:

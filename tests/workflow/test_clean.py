@@ -60,7 +60,9 @@ def test_long_names_are_found():
 @pytest.mark.parametrize(("whole", "named", "stays"), [(False, True, True), (True, True, False), (False, False, False)])
 def test_shards_of_a_killed_run_stay_while_they_are_of_use(whole, named, stays):
     maps = Path("results/heatmaps/s/a/0/fold0/maps.npy")
-    part = make(maps.with_suffix(".1of2") / "maps.npy")
+    part = maps.with_suffix(".1of2") / "maps.npy"
+    part.parent.mkdir(parents=True)
+    part.write_text("half")
     if whole:
         make(maps)
     assert leftovers([maps] if named else []) == ([] if stays else [part.parent])

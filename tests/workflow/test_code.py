@@ -187,9 +187,8 @@ from heatproof.workflow import code
 from heatproof.workflow.job import Job
 
 job = Job("tiny", load(Path(sys.argv[1]), studies=["tiny"])["tiny"])
-names = "data regions audit train ensemble explain variants seeds stats profile profiles report".split()
-found = {name: getattr(code, name)(job) for name in names}
-print(json.dumps(found | {family: code.score(job.at(family=family)) for family in families()}))
+found = {name: code.code(name, job) for name in code.JOBS if name != "score"}
+print(json.dumps(found | {family: code.code("score", job.at(family=family)) for family in families()}))
 """
 
 

@@ -112,7 +112,7 @@ def test_a_result_that_is_there_keeps_the_number_of_its_shards(record, count):
         path.touch()
         made = [str(path.with_suffix(f".{shard}")) for shard in record]
         files.record(path).write_text(json.dumps({"input": made}) if record != "cut off" else record)
-    assert len(files.map_shards(one)) == count
+    assert len(files.map_shards(one)) == count and files.map_shards(one.at(shard=1)) == []
     assert len(files.score_shards(one.at(family="localization"))) == 3
     assert files.score_shards(one.at(family="sanity")) == []
 

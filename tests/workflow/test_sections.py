@@ -11,13 +11,11 @@ from heatproof.workflow import environment, resources, sections
 from heatproof.workflow.captions import caption
 
 JOBS = {name: value for name, value in vars(sections).items() if getattr(value, "__module__", "") == sections.__name__}
-OF_PROFILES = {"profile", "profiles"}
-SHARED = {"everything", "sentence"}
 
 
 def given(overrides: dict | None = None) -> dict[str, str]:
     one = job(overrides=overrides, **CHECKPOINT, family="localization")
-    return {name: function(one) for name, function in JOBS.items() if name not in OF_PROFILES | SHARED}
+    return {name: function(one) for name, function in JOBS.items() if name != "sentence"}
 
 
 @pytest.mark.parametrize(
@@ -26,16 +24,10 @@ def given(overrides: dict | None = None) -> dict[str, str]:
         ({"stats": {"alpha": 0.04}}, {"stats"}),
         ({"data": {"audit": {"draws": 11}}}, {"audit"}),
         ({"data": {"regions": ["body"]}}, {"regions", "score"}),
-        ({"train": {"epochs": 3}}, {"train", "setting"}),
-        ({"train": {"models": {"test_resnet": {"epochs": 3}}}}, {"setting"}),  # of another model
-        ({"explain": {"batch_size": 3}}, {"explain", "variants"}),
-        ({"explain": {"external": {"mine": "maps.npz"}}}, {"explain"}),
-        ({"score": {"families": ["localization"]}}, {"metrics"}),
         ({"score": {"faithfulness": {"steps": 7}}}, set()),  # of another family
-        ({"report": {"gallery": 3}}, {"report"}),
         ({"ensembles": {"both": {"combine": "mean"}}}, {"ensembles"}),
         ({"compute": {"shards": 3}}, set()),
-        ({"compute": {"batch_size": 3}}, {"compute"}),
+        ({"compute": {"batch_size": 3}}, set()),  # localization queries no model
     ],
 )
 def test_an_edit_changes_the_sections_of_the_jobs_that_depend_on_it(overrides, changed):
@@ -45,8 +37,7 @@ def test_an_edit_changes_the_sections_of_the_jobs_that_depend_on_it(overrides, c
 
 def test_sections_are_sorted_json():
     for name, text in given().items():
-        if name != "shuffled":
-            assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")), name
+        assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")), name
 
 
 def test_a_family_that_queries_the_model_asks_for_a_gpu_and_more_memory(monkeypatch):
@@ -55,10 +46,10 @@ def test_a_family_that_queries_the_model_asks_for_a_gpu_and_more_memory(monkeypa
     assert (resources.gpus(auto), resources.scoring_gpus(auto), resources.scoring(auto)) == (1, 1, 4000)
     other = auto.at(family="localization")
     assert (resources.scoring_gpus(other), resources.scoring(other)) == (0, 2000)
-    assert sections.scoring(auto) == sections.compute(auto) and sections.scoring(other) == '{"threads":1}'
+    assert json.loads(sections.scoring(auto))["device"] == "auto" and sections.scoring(other) == '{"threads":1}'
     monkeypatch.setenv(resources.GPU, "0")
     assert resources.gpus(auto) == 0
-    assert resources.training(auto) > 3000 and resources.machine_memory() > 500
+    assert resources.training(auto) > 3000
 
 
 def test_jobs_run_this_checkout_with_this_python(monkeypatch):

@@ -4,6 +4,8 @@ import argparse
 import importlib
 import json
 
+from heatproof.errors import InputError
+
 # a job takes one of them (`workflow.code`)
 BRANCHES = {"checkpoint": "heatproof.profiles.measure", "study": "heatproof.profiles.study"}
 
@@ -26,8 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from heatproof.errors import InputError
-
     needed = ("models", "seeds", "folds") if args.models else ("model", "seed", "fold", "compute")
     if lost := [name for name in needed if getattr(args, name) is None]:
         raise InputError(f"give --{lost[0]} as snakemake does, of one checkpoint or of a study")

@@ -5,6 +5,8 @@ import importlib
 import json
 from pathlib import Path
 
+from heatproof.errors import InputError
+
 BRANCHES = {"table": "heatproof.stats.external"}  # taken by no job (`workflow.code`)
 
 
@@ -54,8 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Test the scores of a study, or of a table of the user's own."""
-    from heatproof.errors import InputError
-
     if args.scores:
         return importlib.import_module(BRANCHES["table"]).run(args)
     needed = ("study", "models", "seeds", "folds", "methods", "config", "score_config", "setting")
@@ -172,7 +172,6 @@ def read_simple(study, folds, random, settings):
     import pandas as pd
 
     from heatproof import artifacts, labels
-    from heatproof.errors import InputError
     from heatproof.stats import neighbour
     from heatproof.stats.comparison import RANDOM
     from heatproof.stats.published import split_name

@@ -43,11 +43,9 @@ def run(args: argparse.Namespace) -> None:
 def leftovers(named: Collection[Path]) -> list[Path]:
     """Return the files that Snakemake made and are not named, and the shards that a killed run has left."""
     paths = [path for stage in artifacts.STAGES for path in sorted((artifacts.RESULTS / stage).rglob("*"))]
-    return [path for path in paths if (_left(path, named) if path.is_dir() else _made(path) and path not in named)]
-
-
-def _made(path: Path) -> bool:
-    return record(path).exists() and not re.search(r"\.\d+of\d+$", path.parent.name)
+    return [
+        path for path in paths if (_left(path, named) if path.is_dir() else path not in named and record(path).exists())
+    ]
 
 
 def _left(folder: Path, named: Collection[Path]) -> bool:

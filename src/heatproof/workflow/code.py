@@ -8,7 +8,7 @@ as it runs: of these a job counts what it takes.
 import ast
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -21,80 +21,55 @@ PACKAGE = Path(__file__).parents[1]
 TABLE = "BRANCHES"
 
 
-def data(job: Job) -> str:
-    """Return the digest of the code that makes the data."""
-    return digest("data", *_source(job.study))
+def _source(study: Study) -> tuple[str, ...]:
+    """Return the branches that a data job takes."""
+    data = study.data
+    return (data.kind, data.base, *(key for key in ("contents", "download", "shortcut") if getattr(data, key)))
 
 
-def regions(job: Job) -> str:
-    """Return the digest of the code that finds regions; masks of lungs are read by what reads the source."""
-    return digest("regions", *(("lungs", *_source(job.study)) if job.study.data.lungs else ()))
+def _methods(study: Study) -> tuple[str, ...]:
+    """Return the modules of a study's explanation methods."""
+    modules = registered("explain", "method")
+    return tuple(sorted({modules[name] for name in study.explain.methods}))
 
 
-def audit(job: Job) -> str:
-    """Return the digest of the code that audits the data."""
-    return digest("audit", job.study.data.kind)
+def _directions() -> list:
+    """Return where each metric belongs and which values of it are good."""
+    return [(name, of["module"], of.get("better")) for name, of in attributes("score", "metric").items()]
 
 
-def train(job: Job) -> str:
-    """Return the digest of the code that trains."""
-    return digest("train")
+# job -> its command, the modules that it runs besides, and keys of the branches that it takes
+JOBS: dict[str, Callable[[Job], tuple[str, ...]]] = {
+    "data": lambda job: ("data", *_source(job.study)),
+    # masks of lungs are read by what reads the source
+    "regions": lambda job: ("regions", *(("lungs", *_source(job.study)) if job.study.data.lungs else ())),
+    "audit": lambda job: ("audit", job.study.data.kind),
+    "train": lambda job: ("train",),
+    "ensemble": lambda job: ("ensemble",),
+    "explain": lambda job: ("explain", *_methods(job.study)),
+    "variants": lambda job: ("explain", "variants", *_methods(job.study)),
+    "score": lambda job: ("score", family_job(job.family)),
+    "consistency": lambda job: ("score", family_job("consistency")),
+    "stats": lambda job: ("stats",),
+    "profile": lambda job: ("profiles", "checkpoint"),
+    "profiles": lambda job: ("profiles", "study"),
+    "report": lambda job: ("report",),
+}
+# what a job reads of files that it does not run
+KNOWN: dict[str, Callable[[], list]] = {
+    "stats": _directions,
+    "report": lambda: [attributes("explain", "method"), attributes("score", "metric")],  # it describes them
+}
 
 
-def ensemble(job: Job) -> str:
-    """Return the digest of the code that joins the answers of models."""
-    return digest("ensemble")
-
-
-def explain(job: Job) -> str:
-    """Return the digest of the code that explains, with the study's methods and no others."""
-    return digest("explain", *_methods(job.study))
-
-
-def variants(job: Job) -> str:
-    """Return the digest of the code that explains changed images and models."""
-    return digest("explain", "variants", *_methods(job.study))
-
-
-def score(job: Job) -> str:
-    """Return the digest of the code that scores a family."""
-    return digest("score", family_job(job.family))
-
-
-def seeds(job: Job) -> str:
-    """Return the digest of the code that scores consistency across seeds."""
-    return digest("score", family_job("consistency"))
-
-
-def stats(job: Job) -> str:
-    """Return the digest of the code of the tests, and of where each metric belongs and which values of it are good."""
-    found = attributes("score", "metric").items()
-    return digest("stats", known=json.dumps({name: (of["module"], of.get("better")) for name, of in found}))
-
-
-def profile(job: Job) -> str:
-    """Return the digest of the code that profiles a checkpoint."""
-    return digest("profiles", "checkpoint")
-
-
-def profiles(job: Job) -> str:
-    """Return the digest of the code that compares profiles and writes their page."""
-    return digest("profiles", "study")
-
-
-def report(job: Job) -> str:
-    """Return the digest of the code of the report, and of all that is registered of methods and metrics."""
-    return digest("report", known=json.dumps([attributes("explain", "method"), attributes("score", "metric")]))
+def code(name: str, job: Job) -> str:
+    """Return the digest of the code that a job runs, by the job's name in `JOBS`."""
+    return _digest(*JOBS[name](job), known=json.dumps(KNOWN[name]() if name in KNOWN else []))
 
 
 @cache  # called for every job of a rule
-def digest(command: str, *taken: str, known: str = "") -> str:
-    """Return the SHA-256 over names and contents of the files that a command runs.
-
-    Args:
-        taken: modules that it runs besides, and keys of the branches that it takes.
-        known: what it reads from files that it does not run.
-    """
+def _digest(command: str, *taken: str, known: str) -> str:
+    """Return the SHA-256 over names and contents of the files that a command runs, and over what else it knows."""
     found = hashlib.sha256(known.encode())
     for name, path in sorted(source_files([f"heatproof.{MODULES[command]}", *taken], taken).items()):
         found.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
@@ -142,15 +117,3 @@ def _path(name: str) -> Path | None:
         return None
     place = PACKAGE.joinpath(*name.split(".")[1:])
     return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
-
-
-def _source(study: Study) -> tuple[str, ...]:
-    """Return the branches that a data job takes."""
-    data = study.data
-    return (data.kind, data.base, *(key for key in ("contents", "download", "shortcut") if getattr(data, key)))
-
-
-def _methods(study: Study) -> tuple[str, ...]:
-    """Return the modules of a study's explanation methods."""
-    modules = registered("explain", "method")
-    return tuple(sorted({modules[name] for name in study.explain.methods}))

@@ -4,10 +4,11 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from shutil import which
 
 from heatproof.registry import family_job, registered
 from heatproof.schema import Study
-from heatproof.workflow.resources import GPU, find_gpu
+from heatproof.workflow.resources import GPU
 
 KILLED = (
     "killed from outside (signal 9), most likely for want of memory: let fewer jobs run at once (--cores, or"
@@ -28,7 +29,8 @@ def variables(root: Path, conda: bool) -> dict[str, str]:
         # before what the user has there, which may be how a plugin of Snakemake's is found, by jobs too
         "PYTHONPATH": os.pathsep.join(filter(None, [str(root / "src"), os.environ.get("PYTHONPATH")])),
         "HEATPROOF_KILLED": KILLED,
-        GPU: find_gpu(),
+        # a job on a node of a cluster must not come to another answer than the machine where the run was started
+        GPU: os.environ.get(GPU, str(int(which("nvidia-smi") is not None))),
         "OMP_WAIT_POLICY": "passive",
         "GOMP_SPINCOUNT": "0",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",

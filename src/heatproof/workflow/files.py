@@ -13,17 +13,8 @@ from heatproof.schema import Study
 from heatproof.stats_tables import TABLES
 from heatproof.workflow.job import Job
 
-DATA = (
-    "digest.json",
-    "manifest.parquet",
-    "pixels.npy",
-    "masks.npy",
-    "source.json",
-    "facts.parquet",
-    "thumbnails.npy",
-    "quarantine.csv",
-    "seams.npy",
-)
+AUDITED = ("digest.json", "facts.parquet", "thumbnails.npy", "quarantine.csv", "seams.npy")  # the digest is of the rest
+DATA = ("manifest.parquet", "pixels.npy", "masks.npy", "source.json", *AUDITED)
 AUDIT = ("audit.json", "audit.csv", "audit_pairs.csv")
 ENSEMBLE = ("card.json", "predictions.parquet")  # it has no weights and is not trained
 MODEL = (*ENSEMBLE, "model.safetensors", "history.csv")
@@ -67,7 +58,7 @@ def results(job: Job) -> list[Path]:
         *(path for one in every for path in maps(one)),
         *(path for one in every for path in variants(one)),
         *scores(job),
-        *stats(job),
+        *(artifacts.stats_dir(job.name) / name for name in STATS),
         *profiles(job),
         *(profiled.study_files(job.name) if job.study.profiles else []),
         artifacts.report_path(job.name),
@@ -82,11 +73,6 @@ def named(job: Job) -> list[Path]:
     return [*results(job), *(path for one in models for path in model(one))]
 
 
-def cards(job: Job) -> list[Path]:
-    """Return the card of every model and ensemble."""
-    return [artifacts.model_dir(*one.checkpoint) / "card.json" for one in checkpoints(job, compared=True)]
-
-
 def model(job: Job) -> list[Path]:
     """Return what lies in the folder of a checkpoint."""
     names = ENSEMBLE if job.model in job.study.ensembles else MODEL
@@ -95,13 +81,13 @@ def model(job: Job) -> list[Path]:
 
 def members(job: Job) -> list[Path]:
     """Return what an ensemble is made of."""
-    folders = [artifacts.model_dir(*job.at(model=m).checkpoint) for m in job.members]
+    folders = [artifacts.model_dir(*job.at(model=m).checkpoint) for m in job.study.members(job.model)]
     return [folder / name for folder in folders for name in ENSEMBLE]
 
 
-def predictions(job: Job, compared: bool = False) -> list[Path]:
-    """Return the predictions of all checkpoints that are explained; if wanted, of a random split too."""
-    return [artifacts.model_dir(*one.checkpoint) / "predictions.parquet" for one in checkpoints(job, compared)]
+def of_models(job: Job, name: str, compared: bool = False) -> list[Path]:
+    """Return a file of each checkpoint that is explained; if wanted, of those of a random split too."""
+    return [artifacts.model_dir(*one.checkpoint) / name for one in checkpoints(job, compared)]
 
 
 def regions(job: Job) -> list[Path]:
@@ -128,26 +114,10 @@ def scores(job: Job) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def stats(job: Job) -> list[Path]:
-    """Return the tables and summaries of the statistics."""
-    return [artifacts.stats_dir(job.name) / name for name in STATS]
-
-
 def profiles(job: Job) -> list[Path]:
     """Return the activation profiles, where a study asks for them; of models, as an ensemble has no feature maps."""
     trained = [one for one in checkpoints(job) if job.study.profiles and one.model in job.study.models]
     return [profiled.profile_dir(*one.checkpoint) / name for one in trained for name in profiled.CHECKPOINT_FILES]
-
-
-def profiles_page(job: Job) -> list[Path]:
-    """Return the page of activation profiles, to which the report links."""
-    return [profiled.page_path(job.name)] if job.study.profiles else []
-
-
-def audited(job: Job) -> list[Path]:
-    """Return what an audit reads: the digest stands for most of it, and here are the files that it does not cover."""
-    names = ("digest.json", "facts.parquet", "thumbnails.npy", "quarantine.csv", "seams.npy")
-    return [artifacts.data_dir(job.name) / name for name in names]
 
 
 def weights(job: Job) -> list[Path]:
@@ -210,17 +180,6 @@ def maps(job: Job) -> list[Path]:
     return [artifacts.heatmap_dir(*job.checkpoint) / name for name in MAPS]
 
 
-def thumbnails(job: Job) -> list[Path]:
-    """Return the thumbnails, where statistics need the nearest one: beside two splits, or what others published."""
-    needed = job.study.data.split.compared or any(job.study.stats.published.values())
-    return [artifacts.data_dir(job.name) / "thumbnails.npy"] if needed else []
-
-
-def cue(job: Job) -> list[Path]:
-    """Return where it is recorded which images have a planted cue."""
-    return [artifacts.data_dir(job.name) / "facts.parquet"] if job.study.data.shortcut else []
-
-
 def source(job: Job) -> list[Path]:
     """Return where the source is described, if the report has something of it: rows left out, licences."""
     data = job.study.data
@@ -242,8 +201,8 @@ def score_shards(job: Job) -> list[Path]:
 def _shards(job: Job, path: Path) -> list[Path]:
     """Return the shards of a result. One that is there keeps the number it was made in: another number gives the same
     bytes, and makes nothing again."""
-    count = job.study.compute.shards
-    if path.exists() and record(path).exists():
+    count = 0 if job.shard else job.study.compute.shards
+    if count and path.exists() and record(path).exists():
         try:
             made = json.loads(record(path).read_text(encoding="utf-8")).get("input") or []
         except ValueError:  # cut off, or being written: Snakemake takes no note of it either

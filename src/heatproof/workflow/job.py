@@ -8,7 +8,8 @@ from heatproof.schema import Recipe, Study
 
 @dataclass(frozen=True)
 class Job:
-    """A study by its name; where it is about a checkpoint, its model, seed and fold; of scores, their family.
+    """A study by its name; where it is about a checkpoint, its model, seed and fold; of scores, their family; of a part
+    of the images, which one.
 
     Wildcards of the rules have these names.
     """
@@ -19,12 +20,13 @@ class Job:
     seed: str = ""
     fold: str = ""
     family: str = ""
+    shard: str = ""
     running: frozenset[str] = frozenset()  # names of the studies of this run
 
     @classmethod
     def of(cls, studies: Mapping[str, Study], wildcards: Mapping[str, str]) -> "Job":
         """Return the job of a rule's wildcards."""
-        known = {"model", "seed", "fold", "family"} & set(wildcards)
+        known = {"model", "seed", "fold", "family", "shard"} & set(wildcards)
         found = {key: wildcards[key] for key in known}
         return cls(wildcards["study"], studies[wildcards["study"]], **found, running=frozenset(studies))
 
@@ -37,11 +39,6 @@ class Job:
     def recipe(self) -> Recipe:
         """How the model is trained."""
         return self.study.train.recipe(self.model)
-
-    @property
-    def members(self) -> list[str]:
-        """The models of an ensemble."""
-        return self.study.members(self.model)
 
     def at(self, **changed: str | int) -> "Job":
         """Return the same job of another model, seed, fold or family."""

@@ -1,27 +1,11 @@
-"""What jobs need of a machine: threads, memory in MB, GPUs."""
+"""What jobs need of a machine: GPUs, and memory in MB."""
 
 import os
-from shutil import which
 
 from heatproof.registry import ON_MODEL
 from heatproof.workflow.job import Job
 
 GPU = "HEATPROOF_GPU"  # environment variable: whether the machine that started the run has one
-
-
-def find_gpu() -> str:
-    """Return 1 where this machine has a GPU. A job on a node of a cluster must not come to another answer."""
-    return os.environ.get(GPU, str(int(which("nvidia-smi") is not None)))
-
-
-def machine_memory() -> int:
-    """Return the memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 10**6
-
-
-def threads(job: Job) -> int:
-    """Return the threads of a job that computes with PyTorch."""
-    return job.study.compute.threads
 
 
 def gpus(job: Job) -> int:

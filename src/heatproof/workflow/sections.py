@@ -7,7 +7,6 @@ from heatproof.config import section
 from heatproof.fingerprint import data_fingerprint
 from heatproof.registry import ON_MODEL
 from heatproof.stats.setting import setting_numbers
-from heatproof.workflow import files
 from heatproof.workflow.job import Job
 
 
@@ -42,26 +41,6 @@ def audit(job: Job) -> str:
     return section(found.model_dump(include=keys), resolved)
 
 
-def train(job: Job) -> str:
-    """Return how a model is trained."""
-    return section(job.recipe)
-
-
-def explain(job: Job) -> str:
-    """Return section `explain` of the heatmaps of a checkpoint."""
-    return section(job.study.explaining(job.model, without="variants"))
-
-
-def variants(job: Job) -> str:
-    """Return section `explain` of heatmaps of changed images and models."""
-    return section(job.study.explaining(job.model, without="external"))
-
-
-def shuffled(job: Job) -> str:
-    """Return the option that has a model of shuffled labels explained too."""
-    return "--random-labels" if files.shuffled_card(job) else ""
-
-
 def score(job: Job) -> str:
     """Return the part of section `score` that a family reads; of localization with its regions, classes by index."""
     options = getattr(job.study.score, job.family, None)
@@ -73,14 +52,9 @@ def score(job: Job) -> str:
     return section(found)
 
 
-def compute(job: Job) -> str:
-    """Return section `compute`."""
-    return section(job.study.compute)
-
-
 def scoring(job: Job) -> str:
     """Return what of section `compute` a family's job reads: all of it where it queries the model."""
-    return compute(job) if job.family in ON_MODEL else section({"threads": job.study.compute.threads})
+    return section(job.study.compute) if job.family in ON_MODEL else section({"threads": job.study.compute.threads})
 
 
 def stats(job: Job) -> str:
@@ -88,11 +62,6 @@ def stats(job: Job) -> str:
     study = job.study
     known = {"group_kind": study.group_kind, "patients_known": study.data.patients_known}
     return section(study.stats, known | {"split_by": study.data.split.by})
-
-
-def metrics(job: Job) -> str:
-    """Return which families of metrics there are, and what each is judged by."""
-    return section(job.study.score.model_dump(include={"families", "primary"}))
 
 
 def ensembles(job: Job) -> str:
@@ -107,31 +76,6 @@ def cue(job: Job) -> str:
     return section(shortcut.model_dump(include={"rate", "test_rate", "label"})) if shortcut else "null"
 
 
-def setting(job: Job) -> str:
-    """Return what models were trained from and on."""
-    return section(job.study.training)
-
-
 def sentence(job: Job) -> str:
-    """Return that in words, for the captions of `snakemake --report`; no job reads it."""
+    """Return what the models were trained from and on, for the captions of `snakemake --report`; no job reads it."""
     return setting_numbers(job.study.training)["sentence"]
-
-
-def profile(job: Job) -> str:
-    """Return section `profiles` of a checkpoint."""
-    return section(job.study.profiles.of(job.model))
-
-
-def profiles(job: Job) -> str:
-    """Return section `profiles` of a study's page."""
-    return section(job.study.profiles.model_dump(exclude={"layers"}))
-
-
-def report(job: Job) -> str:
-    """Return section `report`."""
-    return section(job.study.report)
-
-
-def everything(job: Job) -> str:
-    """Return the whole resolved configuration of a study, which the report states."""
-    return section(job.study)
