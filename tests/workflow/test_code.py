@@ -58,7 +58,8 @@ def loaded_modules() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("job", JOBS)
 def test_imports_of_a_command_are_followed(job, loaded_modules):
-    followed = set(source_files([f"heatproof.{COMMANDS[job]}"]))
+    plugins = {"score": map(family_job, families()), "explain": registered("explain", "method").values()}
+    followed = set(source_files([f"heatproof.{COMMANDS[job]}", *plugins.get(job, ())]))
     loaded = {name for name in loaded_modules[job] if name.startswith("heatproof.")} - FOLDERS
     assert loaded <= followed
     assert not {"heatproof.config", "heatproof.schema"} & (loaded | followed)  # jobs never read params.yaml
