@@ -22,21 +22,17 @@ onstart:
     begin()
 
 
-onsuccess:
-    tidy()
-
-
 onerror:
     repeat_failures(log)
 
 
 rule all:
     input:
-        [results(study) for study in STUDIES],
+        every(files.results),
     message:
         "everything of " + ", ".join(STUDIES)
 
 
 rule models:
     input:
-        [[artifacts.model_dir(s, *one) / "card.json" for one in checkpoints(s, compared=True)] for s in STUDIES],
+        every(lambda job: files.of_models(job, "card.json", compared=True)),

@@ -1,6 +1,6 @@
 rule data:
     output:
-        [artifacts.data_dir("{study}") / name for name in DATA_FILES],
+        [artifacts.data_dir("{study}") / name for name in files.DATA],
     log:
         "logs/{study}/data.log",
     conda:
@@ -9,23 +9,12 @@ rule data:
     resources:
         mem_mb=2000,
     params:
-        code=data_code,
-        config=data_section,
+        code=code_of("data"),
+        config=of(sections.data),
     message:
         "data of {wildcards.study}: images, manifest, splits"
     shell:
         "python -m heatproof data --study {wildcards.study} --config {params.config:q} --log {log} 2>&1 | tee {log}"
-
-
-if PLANTED:
-
-    ruleorder: data_planted > data
-
-    use rule data as data_planted with:
-        output:
-            [artifacts.data_dir("{study}") / name for name in (*DATA_FILES, "seams.npy")],
-        wildcard_constraints:
-            study="|".join(map(re.escape, PLANTED)),
 
 
 rule data_regions:
@@ -41,8 +30,8 @@ rule data_regions:
     resources:
         mem_mb=2000,
     params:
-        code=regions_code,
-        config=regions_section,
+        code=code_of("regions"),
+        config=of(sections.regions),
     message:
         "regions of {wildcards.study}: where body and lungs are"
     shell:
@@ -51,9 +40,9 @@ rule data_regions:
 
 rule audit:
     input:
-        data=audited_files,
+        data=[artifacts.data_dir("{study}") / name for name in files.AUDITED],
     output:
-        [artifacts.data_dir("{study}") / name for name in AUDIT_FILES],
+        [artifacts.data_dir("{study}") / name for name in files.AUDIT],
     log:
         "logs/{study}/audit.log",
     priority: 1  # said before anything is trained
@@ -63,8 +52,8 @@ rule audit:
     resources:
         mem_mb=2000,
     params:
-        code=lambda wc: code("artifacts", "data.audit.command", *(["data.seams"] if wc.study in PLANTED else [])),
-        config=audit_section,
+        code=code_of("audit"),
+        config=of(sections.audit),
     message:
         "audit of {wildcards.study}: copies, leaks, shortcuts"
     shell:

@@ -1,26 +1,26 @@
 rule explain:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
-        external=external_files,
-        parts=heatmap_parts,
+        model=artifacts.model_dir(*CHECKPOINT) / "card.json",
+        external=of(files.external),
+        parts=of(files.map_shards),
     output:
-        maps=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy",
-        index=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
+        maps=artifacts.heatmap_dir(*CHECKPOINT) / "maps.npy",
+        index=artifacts.heatmap_dir(*CHECKPOINT) / "index.parquet",
     log:
         "logs/{study}/{model}/{seed}/{fold}/explain.log",
     wildcard_constraints:
         fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
-    threads: threads_of
+    threads: of(lambda job: job.study.compute.threads)
     resources:
-        gpu=lambda wc, input: 0 if input.parts else gpus_of(wc),
+        gpu=lambda wc, input: 0 if input.parts else of(resources.gpus)(wc),
         mem_mb=4000,
     params:
-        code=explain_code,
-        config=lambda wc: section(STUDIES[wc.study].explaining(wc.model, without="variants")),
-        compute=lambda wc: section(STUDIES[wc.study].compute),
+        code=code_of("explain"),
+        config=of(lambda job: section(job.study.explaining(job.model, without="variants"))),
+        compute=of(lambda job: section(job.study.compute)),
         shards=shard_options,
     message:
         "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
@@ -32,23 +32,10 @@ rule explain:
 
 # with compute.shards: some of the images; `explain` joins them
 use rule explain as explain_shard with:
-    input:
-        data=artifacts.data_dir("{study}") / "digest.json",
-        model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
-        external=external_files,
     output:
-        temp(
-            directory(
-                shards.folder(
-                    artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy", "{shard}", "{shards}"
-                )
-            )
-        ),
+        temp(directory(shards.folder(artifacts.heatmap_dir(*CHECKPOINT) / "maps.npy", "{shard}", "{shards}"))),
     log:
         "logs/{study}/{model}/{seed}/{fold}/explain.{shard}of{shards}.log",
-    resources:
-        gpu=gpus_of,
-        mem_mb=4000,
     message:
         "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}: {wildcards.shard} of {wildcards.shards}"
 
@@ -56,26 +43,26 @@ use rule explain as explain_shard with:
 rule explain_variants:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
-        shuffled=shuffled_card,
+        model=artifacts.model_dir(*CHECKPOINT) / "card.json",
+        shuffled=of(files.shuffled_card),
     output:
-        maps=artifacts.variants_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy",
-        index=artifacts.variants_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
+        maps=artifacts.variants_dir(*CHECKPOINT) / "maps.npy",
+        index=artifacts.variants_dir(*CHECKPOINT) / "index.parquet",
     log:
         "logs/{study}/{model}/{seed}/{fold}/explain-variants.log",
     wildcard_constraints:
         fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
-    threads: threads_of
+    threads: of(lambda job: job.study.compute.threads)
     resources:
-        gpu=gpus_of,
+        gpu=of(resources.gpus),
         mem_mb=4000,
     params:
-        code=lambda wc: explain_code(wc, "explain.variants"),
-        config=lambda wc: section(STUDIES[wc.study].explaining(wc.model, without="external")),
-        compute=lambda wc: section(STUDIES[wc.study].compute),
-        shuffled=lambda wc: "--random-labels" if shuffled_card(wc) else "",
+        code=code_of("variants"),
+        config=of(lambda job: section(job.study.explaining(job.model, without="external"))),
+        compute=of(lambda job: section(job.study.compute)),
+        shuffled=of(lambda job: "--random-labels" if files.shuffled_card(job) else ""),
     message:
         "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, with images and weights changed"
     shell:

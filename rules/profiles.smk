@@ -2,24 +2,24 @@
 rule profiles:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
-        predictions=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "predictions.parquet",
+        model=artifacts.model_dir(*CHECKPOINT) / "card.json",
+        predictions=artifacts.model_dir(*CHECKPOINT) / "predictions.parquet",
     output:
-        [profiled.profile_dir("{study}", "{model}", "{seed}", "{fold}") / name for name in profiled.CHECKPOINT_FILES],
+        [profiled.profile_dir(*CHECKPOINT) / name for name in profiled.CHECKPOINT_FILES],
     log:
         "logs/{study}/{model}/{seed}/{fold}/profiles.log",
     wildcard_constraints:
         fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
-    threads: threads_of
+    threads: of(lambda job: job.study.compute.threads)
     resources:
-        gpu=gpus_of,
+        gpu=of(resources.gpus),
         mem_mb=4000,
     params:
-        code=lambda wc: code("artifacts", "profiles.command", "profiles.measure"),
-        config=lambda wc: section(STUDIES[wc.study].profiles.of(wc.model)),
-        compute=lambda wc: section(STUDIES[wc.study].compute),
+        code=code_of("profile"),
+        config=of(lambda job: section(job.study.profiles.of(job.model))),
+        compute=of(lambda job: section(job.study.compute)),
     message:
         "profile the feature maps of {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
@@ -30,15 +30,10 @@ rule profiles:
 
 rule profiles_page:
     input:
-        checkpoints=lambda wc: profiled_checkpoints(wc.study),
-        template=[
-            path.relative_to(ROOT)
-            for folder in ("profiles", "report")
-            for path in sorted((ROOT / "src/heatproof" / folder / "templates").iterdir())
-        ],
+        checkpoints=of(files.profiles),
+        template=templates("profiles", "report"),
     output:
-        [profiled.study_dir("{study}") / f"{name}.csv" for name in profiled.STUDY_TABLES],
-        profiled.page_path("{study}"),
+        profiled.study_files("{study}"),
     log:
         "logs/{study}/profiles.log",
     conda:
@@ -47,14 +42,14 @@ rule profiles_page:
     resources:
         mem_mb=2000,
     params:
-        code=lambda wc: code("artifacts", "profiles.command", "profiles.study", "profiles.page"),
-        models=lambda wc: STUDIES[wc.study].models,
-        seeds=lambda wc: STUDIES[wc.study].seeds,
-        folds=lambda wc: STUDIES[wc.study].data.split.names,
-        config=lambda wc: section(STUDIES[wc.study].profiles.model_dump(exclude={"layers"})),
-        interval=lambda wc: STUDIES[wc.study].stats.interval,
-        kind=lambda wc: STUDIES[wc.study].group_kind,
-        title=lambda wc: STUDIES[wc.study].report.title or f"Study {wc.study}",
+        code=code_of("profiles"),
+        models=of(lambda job: job.study.models),
+        seeds=of(lambda job: job.study.seeds),
+        folds=of(lambda job: job.study.data.split.names),
+        config=of(lambda job: section(job.study.profiles.model_dump(exclude={"layers"}))),
+        interval=of(lambda job: job.study.stats.interval),
+        kind=of(lambda job: job.study.group_kind),
+        title=of(lambda job: job.study.report.title or f"Study {job.name}"),
     message:
         "write the page of activation profiles of {wildcards.study}"
     shell:

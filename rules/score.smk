@@ -1,13 +1,13 @@
 rule score:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
-        maps=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy",
-        index=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
-        others=scored_files,
-        parts=score_parts,
+        model=artifacts.model_dir(*CHECKPOINT) / "card.json",
+        maps=artifacts.heatmap_dir(*CHECKPOINT) / "maps.npy",
+        index=artifacts.heatmap_dir(*CHECKPOINT) / "index.parquet",
+        others=of(files.scored),
+        parts=of(files.score_shards),
     output:
-        artifacts.score_path("{study}", "{model}", "{family}", "{fold}", "{seed}"),
+        SCORES,
     log:
         "logs/{study}/{model}/{seed}/{fold}/score-{family}.log",
     wildcard_constraints:
@@ -15,16 +15,14 @@ rule score:
         fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
-    threads: threads_of
+    threads: of(lambda job: job.study.compute.threads)
     resources:
-        gpu=lambda wc, input: gpus_of(wc) if wc.family in ON_MODEL and not input.parts else 0,
-        mem_mb=lambda wc: 4000 if wc.family in ON_MODEL else 2000,
+        gpu=lambda wc, input: 0 if input.parts else of(resources.scoring_gpus)(wc),
+        mem_mb=of(resources.scoring),
     params:
-        code=family_code,
-        config=family_section,
-        compute=lambda wc: section(
-            STUDIES[wc.study].compute if wc.family in ON_MODEL else {"threads": STUDIES[wc.study].compute.threads}
-        ),
+        code=code_of("score"),
+        config=of(sections.score),
+        compute=of(sections.scoring),
         shards=shard_options,
     message:
         "score {wildcards.family} of {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
@@ -36,28 +34,13 @@ rule score:
 
 # with compute.shards: some of the images; `score` joins them
 use rule score as score_shard with:
-    input:
-        data=artifacts.data_dir("{study}") / "digest.json",
-        model=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
-        maps=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "maps.npy",
-        index=artifacts.heatmap_dir("{study}", "{model}", "{seed}", "{fold}") / "index.parquet",
-        others=scored_files,
     output:
-        temp(
-            directory(
-                shards.folder(
-                    artifacts.score_path("{study}", "{model}", "{family}", "{fold}", "{seed}"), "{shard}", "{shards}"
-                )
-            )
-        ),
+        temp(directory(shards.folder(SCORES, "{shard}", "{shards}"))),
     log:
         "logs/{study}/{model}/{seed}/{fold}/score-{family}.{shard}of{shards}.log",
     wildcard_constraints:
         family="|".join(SHARDED),
         fold=EXPLAINED,
-    resources:
-        gpu=lambda wc: gpus_of(wc) if wc.family in ON_MODEL else 0,
-        mem_mb=lambda wc: 4000 if wc.family in ON_MODEL else 2000,
     message:
         "score {wildcards.family} of {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}:"
         " {wildcards.shard} of {wildcards.shards}"
@@ -66,12 +49,7 @@ use rule score as score_shard with:
 rule score_seeds:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        maps=lambda wc: [
-            artifacts.heatmap_dir(wc.study, model, seed, wc.fold) / name
-            for model in dict.fromkeys([*STUDIES[wc.study].models, wc.model])
-            for seed in STUDIES[wc.study].seeds
-            for name in ("maps.npy", "index.parquet")
-        ],
+        maps=of(files.compared_maps),
     output:
         artifacts.score_path("{study}", "{model}", "consistency", "{fold}"),
     log:
@@ -80,16 +58,17 @@ rule score_seeds:
         fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
-    threads: threads_of
+    threads: of(lambda job: job.study.compute.threads)
     resources:
         mem_mb=2000,
     params:
-        code=lambda wc: code("score.command", "score.jobs.consistency"),
-        seeds=lambda wc: STUDIES[wc.study].seeds,
-        models=lambda wc: STUDIES[wc.study].models,
-        compute=lambda wc: section({"threads": STUDIES[wc.study].compute.threads}),
+        code=code_of("consistency"),
+        seeds=of(lambda job: job.study.seeds),
+        models=of(lambda job: job.study.models),
+        compute=of(sections.scoring),
     message:
         "score consistency of {wildcards.model}, {wildcards.fold}, on {wildcards.study}"
     shell:
         "python -m heatproof score consistency --study {wildcards.study} --model {wildcards.model}"
-        " --fold {wildcards.fold} --seeds {params.seeds} --models {params.models} --compute {params.compute:q} --log {log} 2>&1 | tee {log}"
+        " --fold {wildcards.fold} --seeds {params.seeds} --models {params.models} --compute {params.compute:q}"
+        " --log {log} 2>&1 | tee {log}"

@@ -1,33 +1,11 @@
-CAPTIONED = ("models", "metrics", "pairs", "controls", "claims")  # tables that `snakemake --report` shows
-
-
 rule stats:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        predictions=lambda wc: [
-            artifacts.model_dir(wc.study, *one) / "predictions.parquet" for one in checkpoints(wc.study, compared=True)
-        ],
-        scores=lambda wc: score_files(wc.study),
-        thumbnails=lambda wc: (
-            [artifacts.data_dir(wc.study) / "thumbnails.npy"] if neighbour_asked(STUDIES[wc.study]) else []
-        ),
-        cue=lambda wc: ([artifacts.data_dir(wc.study) / "facts.parquet"] if STUDIES[wc.study].data.shortcut else []),
-        registered=REGISTERED,
+        predictions=of(lambda job: files.of_models(job, "predictions.parquet", compared=True)),
+        scores=of(files.scores),
+        images=[artifacts.data_dir("{study}") / name for name in ("thumbnails.npy", "facts.parquet")],
     output:
-        [
-            (
-                report(
-                    artifacts.stats_dir("{study}") / name,
-                    caption=f"captions/{name.removesuffix('.csv')}.rst",
-                    category="{study}",
-                    subcategory="tables",
-                    labels={"tables": name},
-                )
-                if name.removesuffix(".csv") in CAPTIONED
-                else artifacts.stats_dir("{study}") / name
-            )
-            for name in STATS_TABLES
-        ],
+        shown(artifacts.stats_dir("{study}") / name for name in files.STATS),
     log:
         "logs/{study}/stats.log",
     conda:
@@ -36,25 +14,18 @@ rule stats:
     resources:
         mem_mb=2000,
     params:
-        code=lambda wc: code("artifacts", "stats.command", "stats.scores", "stats.study"),
-        models=lambda wc: STUDIES[wc.study].named,
-        seeds=lambda wc: STUDIES[wc.study].seeds,
-        folds=lambda wc: STUDIES[wc.study].data.split.names,
-        random=lambda wc: STUDIES[wc.study].data.split.compared,
-        ensembles=lambda wc: ensembles_section(STUDIES[wc.study]),
-        methods=lambda wc: STUDIES[wc.study].explain.names,
-        config=lambda wc: section(
-            STUDIES[wc.study].stats,
-            {
-                "group_kind": STUDIES[wc.study].group_kind,
-                "patients_known": STUDIES[wc.study].data.patients_known,
-                "split_by": STUDIES[wc.study].data.split.by,
-            },
-        ),
-        score=lambda wc: section(STUDIES[wc.study].score.model_dump(include={"families", "primary"})),
-        setting=lambda wc: section(STUDIES[wc.study].training),
-        sentence=setting_sentence,
-        cue=lambda wc: cue_section(STUDIES[wc.study].data.shortcut),
+        code=code_of("stats"),
+        models=of(lambda job: job.study.named),
+        seeds=of(lambda job: job.study.seeds),
+        folds=of(lambda job: job.study.data.split.names),
+        random=of(lambda job: job.study.data.split.compared),
+        ensembles=of(sections.ensembles),
+        methods=of(lambda job: job.study.explain.names),
+        config=of(sections.stats),
+        score=of(lambda job: section(job.study.score.model_dump(include={"families", "primary"}))),
+        setting=of(lambda job: section(job.study.training)),
+        sentence=of(sections.sentence),
+        cue=of(sections.cue),
     message:
         "test the differences between models, on {wildcards.study}"
     shell:
@@ -62,16 +33,3 @@ rule stats:
         " --folds {params.folds} --random {params.random} --methods {params.methods}"
         " --config {params.config:q} --score-config {params.score:q}"
         " --ensembles {params.ensembles:q} --setting {params.setting:q} --cue {params.cue:q} --log {log} 2>&1 | tee {log}"
-
-
-if MULTILABEL:
-
-    ruleorder: stats_of_labels > stats
-
-    # where images have several labels: accuracy of each, and over all of them
-    use rule stats as stats_of_labels with:
-        output:
-            stats_files("{study}"),
-            [artifacts.stats_dir("{study}") / name for name in LABEL_TABLES],
-        wildcard_constraints:
-            study="|".join(map(re.escape, MULTILABEL)),

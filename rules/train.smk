@@ -1,26 +1,26 @@
 rule train:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        weights=weights_file,
+        weights=of(files.weights),
     output:
-        card=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
-        weights=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "model.safetensors",
-        predictions=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "predictions.parquet",
-        history=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "history.csv",
+        card=artifacts.model_dir(*CHECKPOINT) / "card.json",
+        weights=artifacts.model_dir(*CHECKPOINT) / "model.safetensors",
+        predictions=artifacts.model_dir(*CHECKPOINT) / "predictions.parquet",
+        history=artifacts.model_dir(*CHECKPOINT) / "history.csv",
     log:
         "logs/{study}/{model}/{seed}/{fold}/train.log",
     wildcard_constraints:
-        model=A_MODEL,
+        model=f"(?!({ENSEMBLES})/)[^/]+",
     conda:
         "../envs/heatproof.yaml"
-    threads: threads_of
+    threads: of(lambda job: job.study.compute.threads)
     resources:
-        gpu=gpus_of,
-        mem_mb=memory_of_training,
+        gpu=of(resources.gpus),
+        mem_mb=of(resources.training),
     params:
-        code=lambda wc: code("train.command"),
-        config=lambda wc: section(recipe(wc)),
-        compute=lambda wc: section(STUDIES[wc.study].compute),
+        code=code_of("train"),
+        config=of(lambda job: section(job.recipe)),
+        compute=of(lambda job: section(job.study.compute)),
     message:
         "train {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
@@ -30,26 +30,23 @@ rule train:
 
 rule ensemble:
     input:
-        cards=lambda wc: [artifacts.model_dir(wc.study, m, wc.seed, wc.fold) / "card.json" for m in members(wc)],
-        predictions=lambda wc: [
-            artifacts.model_dir(wc.study, m, wc.seed, wc.fold) / "predictions.parquet" for m in members(wc)
-        ],
+        members=of(files.members),
     output:
-        card=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "card.json",
-        predictions=artifacts.model_dir("{study}", "{model}", "{seed}", "{fold}") / "predictions.parquet",
+        card=artifacts.model_dir(*CHECKPOINT) / "card.json",
+        predictions=artifacts.model_dir(*CHECKPOINT) / "predictions.parquet",
     log:
         "logs/{study}/{model}/{seed}/{fold}/ensemble.log",
     wildcard_constraints:
-        model=AN_ENSEMBLE,
+        model=ENSEMBLES,
     conda:
         "../envs/heatproof.yaml"
     threads: 1
     resources:
         mem_mb=2000,
     params:
-        code=lambda wc: code("train.ensemble_command"),
-        combine=lambda wc: STUDIES[wc.study].ensembles[wc.model].combine,
-        members=members,
+        code=code_of("ensemble"),
+        combine=of(lambda job: job.study.ensembles[job.model].combine),
+        members=of(lambda job: job.study.members(job.model)),
     message:
         "{wildcards.model} of {params.members}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:

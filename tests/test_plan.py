@@ -15,6 +15,7 @@ from heatproof.errors import InputError
 from heatproof.plan import JOB, ONCE, Cost, Left, count_images, estimate_bytes, estimate_seconds, explained
 from heatproof.report.provenance import parameters
 from heatproof.schema import Study, merge
+from heatproof.workflow.files import trainings
 
 BASE = {
     "models": ["test_resnet", "test_vit"],
@@ -124,7 +125,7 @@ def test_maps_by_hand():
     assert plan.explained_maps(study(explain=asked), 400) == 50 * 2
     varied = study(explain=asked, score={"families": ["sanity"]})
     assert plan.explained_maps(varied, 400) == 50 * 2 + 8 * (2 + 3 + 4 + 1) * 2
-    assert plan.trainings(varied) == [(0, "fold0"), (1, "fold0"), (0, "shuffled0")]
+    assert trainings(varied) == [(0, "fold0"), (1, "fold0"), (0, "shuffled0")]
 
 
 def test_bytes_of_folds_by_hand():

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from heatproof import aside, running
+from heatproof import running
 from heatproof.errors import InputError
-from heatproof.sealing import sidecar
 
 HOLDS = "import sys, time; from heatproof import running; {}; print('holds', flush=True); time.sleep(600)"
 MAIN, JOB = "running.begin()", "running._take('train-s-m', wait=False)"
@@ -130,57 +129,3 @@ def test_a_folder_that_cannot_be_written_is_named(monkeypatch):
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(InputError, match=r"running/snakemake: cannot be written.* chmod -R g\+rwX .heatproof"):
         running.begin()
-
-
-def _made(path: str, text: str = "bytes") -> Path:
-    """A file as Snakemake leaves it: with its digest and its record."""
-    path = Path(path)
-    for part in (path, sidecar(path), aside.record(path)):
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text)
-    return path
-
-
-def test_what_is_no_longer_named_is_set_aside_and_comes_back_with_its_record():
-    kept, gone = _made("results/models/s/a/card.json"), _made("results/models/s/b/card.json", "old")
-    other, notes = _made("results/models/t/b/card.json"), Path("results/models/s/b/notes.txt")
-    notes.write_text("mine")
-    assert aside.set_aside("s", [kept]) == 1
-    assert kept.exists() and other.exists() and notes.exists() and not gone.exists()
-    assert not sidecar(gone).exists() and not aside.record(gone).exists()
-    aside.bring_back([kept, gone])
-    assert [part.read_text() for part in (gone, sidecar(gone), aside.record(gone))] == ["old"] * 3
-    assert aside.set_aside("s", [kept]) == 1
-    _made(str(gone), "new")
-    aside.bring_back([kept, gone])
-    assert gone.read_text() == "new", "what was made meanwhile stays"
-
-
-def test_empty_folders_go_and_long_names_are_found():
-    path = _made(f"results/heatmaps/s/{'m' * 120}/{'n' * 120}/maps.npy")
-    assert len(aside.record(path).parts) == 4
-    assert aside.set_aside("s", []) == 1
-    assert not Path("results/heatmaps/s").exists() or not any(Path("results/heatmaps/s").iterdir())
-
-
-@pytest.mark.parametrize(("whole", "named", "stays"), [(False, True, True), (True, True, False), (False, False, False)])
-def test_shards_of_a_killed_run_stay_while_they_are_of_use(whole, named, stays):
-    maps = Path("results/heatmaps/s/a/0/fold0/maps.npy")
-    part = maps.with_suffix(".1of2") / "maps.npy"
-    part.parent.mkdir(parents=True)
-    part.write_text("half")
-    if whole:
-        _made(str(maps))
-    aside.set_aside("s", [maps] if named else [])
-    assert part.exists() == stays
-    assert maps.exists() == (whole and named)
-
-
-def test_what_a_dry_run_brought_back_is_put_away_again():
-    path = _made("results/models/s/a/card.json")
-    aside.set_aside("s", [])
-    brought = aside.bring_back([path])
-    assert brought == [path] and path.exists() and aside.record(path).exists()
-    aside.put_away(brought)
-    assert not path.exists() and not aside.record(path).exists()
-    assert aside.bring_back([path]) == [path]

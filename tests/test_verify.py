@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from heatproof import artifacts, cli
-from heatproof.aside import record
 from heatproof.sealing import sidecar
+from heatproof.workflow.files import record
 
 CARD, TABLE = "results/models/a/card.json", "results/stats/a/summary.json"
 PAGE = "results/report/a.html"

@@ -31,8 +31,12 @@ TOOLS = {
     "headline": "print what a finished study found, and where its report is",
     "findings": "write docs/findings*.md, their figures and the block of the README from results/stats",
     "compare": "tell how far the results of two runs or machines lie apart",
+    "clean": "list results that no study names, and remove them",
     "verify": "check results and DVC's cache against their digests",
 }
+MODULES = {name: f"{name}.command" for name in STAGES} | {name: name for name in TOOLS}
+MODULES |= {"audit": "data.audit.command", "ensemble": "train.ensemble_command", "findings": "findings.command"}
+MODULES |= {"regions": "data.regions", "clean": "workflow.clean"}
 NO_ROOM = "no room left on its disk: make some and run again"
 READ_ONLY = "cannot be written: make it writable and run again"
 MENDS = {errno.ENOSPC: NO_ROOM, errno.EDQUOT: NO_ROOM, errno.EROFS: READ_ONLY, errno.EACCES: READ_ONLY}
@@ -83,12 +87,7 @@ def _version() -> str:
 
 
 def _module(command: str):
-    places = (
-        {"audit": "data.audit.command", "regions": "data.regions", "findings": "findings.command"}
-        | {name: f"{name}.command" for name in STAGES}
-        | {"ensemble": "train.ensemble_command"}
-    )
-    return importlib.import_module(f"heatproof.{places.get(command, command)}")
+    return importlib.import_module(f"heatproof.{MODULES[command]}")
 
 
 def _alone(parsed: argparse.Namespace) -> AbstractContextManager:

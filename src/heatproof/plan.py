@@ -18,9 +18,10 @@ from heatproof import artifacts
 from heatproof.check import records_of, to_download
 from heatproof.config import load
 from heatproof.errors import InputError, Unsupported
-from heatproof.registry import CONTROLS, explanation_methods
+from heatproof.registry import CONTROLS, VARIED, explanation_methods
 from heatproof.schema import Recipe, Study
 from heatproof.schema_split import Split
+from heatproof.workflow.files import trainings
 
 SMALL = 96  # pixels: up to this side eight images are timed at once, above it two: small ones are cheaper together
 # measured on the committed runs of quickstart and phantom, in units of importing PyTorch and timm, so that they follow
@@ -116,7 +117,7 @@ class Left:
             missing(
                 lambda *one: artifacts.variants_dir(name, *one) / "maps.npy",
                 study.models,
-                explained if families & {"robustness", "sanity"} else [],
+                explained if families & set(VARIED) else [],
             ),
             missing(
                 lambda model, seed, fold: artifacts.score_path(name, model, "faithfulness", fold, seed),
@@ -124,16 +125,6 @@ class Left:
                 explained if "faithfulness" in families else [],
             ),
         )
-
-
-def trainings(study: Study) -> list[tuple[int, str]]:
-    """(seed, fold) of every training of each model: those of a random split and of shuffled labels too."""
-    folds = study.data.split.names
-    wanted = [(seed, fold) for seed in study.seeds for fold in folds + study.data.split.compared]
-    varied = {"robustness", "sanity"} & set(study.score.families)
-    if study.explain.variants.random_labels and varied:
-        wanted += [(study.seeds[0], fold.replace("fold", artifacts.SHUFFLED)) for fold in folds]
-    return wanted
 
 
 def count_images(name: str, study: Study) -> int | None:
@@ -252,7 +243,7 @@ def longest_job(study: Study, costs: dict[str, Cost], images: int) -> tuple[floa
 def varied_maps(study: Study, images: int, most: int | None = None) -> int:
     """Heatmaps of changed images and models, by each method of one checkpoint."""
     variants, most = study.explain.variants, most or explained(study, images)
-    if not {"robustness", "sanity"} & set(study.score.families):
+    if not set(VARIED) & set(study.score.families):
         return 0
     changes = len(variants.transforms) + (variants.sensitivity.draws if variants.sensitivity else 0)
     changes += variants.randomize.layers * (variants.randomize.cascade + variants.randomize.independent)

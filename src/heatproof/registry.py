@@ -10,6 +10,11 @@ from typing import Any
 # maps that know nothing of the model, or the truth itself: scored beside every method (score/controls.py makes them)
 CONTROLS = ("random", "lowres_noise", "center", "other_image", "mean_mask", "edges", "ceiling", "truth")
 
+VARIED = ("robustness", "sanity")  # families that compare heatmaps with those of changed images or models
+ACROSS_SEEDS = ("consistency",)  # families of a model, not of a checkpoint
+ON_MODEL = ("faithfulness",)  # families that query the model
+SHARDED = ("localization", "faithfulness", "complexity")  # families that take all images, one by one
+
 
 @cache
 def attributes(stage: str, decorator: str, files: str = "*.py") -> dict[str, dict[str, Any]]:
@@ -50,6 +55,11 @@ def families() -> list[str]:
     """Families of metrics: each has a module of metrics, `score/<family>.py`, and a job, `score/jobs/<family>.py`."""
     jobs = Path(__file__).parent / "score" / "jobs"
     return sorted(path.stem for path in jobs.glob("*.py") if path.stem not in ("__init__", "common"))
+
+
+def family_job(family: str) -> str:
+    """Return the module that scores a family."""
+    return f"heatproof.score.jobs.{family}"
 
 
 def metrics_of(family: str) -> dict[str, dict[str, Any]]:

@@ -242,5 +242,6 @@ TABLES = {
     "comparison": COMPARISON,
     "cue": CUE,
     "published": PUBLISHED,
+    "labels": LABELS,  # this and the next without rows where images have one class
+    "multilabel": MULTILABEL,
 }
-OF_MULTILABEL = {"labels": LABELS, "multilabel": MULTILABEL}  # written beside them where images have several labels

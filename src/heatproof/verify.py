@@ -8,10 +8,11 @@ from pathlib import Path
 
 import yaml
 
-from heatproof import artifacts, aside
+from heatproof import artifacts
 from heatproof.errors import InputError
 from heatproof.progress import steps
 from heatproof.sealing import sidecar
+from heatproof.workflow.files import record
 
 LOCK = Path("dvc.lock")
 
@@ -52,7 +53,7 @@ def _results() -> list[Path]:
     """What Snakemake made, and what a digest is kept of, whether it is there or not."""
     found = [path for stage in artifacts.STAGES for path in (artifacts.RESULTS / stage).rglob("*") if path.is_file()]
     noted = {path.with_name(path.name.removeprefix(".").removesuffix(".sha256")) for path in found if _is_note(path)}
-    return sorted(noted | {path for path in found if aside.record(path).exists()})
+    return sorted(noted | {path for path in found if record(path).exists()})
 
 
 def _is_note(path: Path) -> bool:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from heatproof import artifacts
 from heatproof.profiles.files import STUDY_TABLES
-from heatproof.stats_tables import OF_MULTILABEL, TABLES
+from heatproof.stats_tables import TABLES
 
 STUDY = "covid_cxr"
 NETWORKS = ("resnet18", "resnet34", "inception_v3")
@@ -29,7 +29,7 @@ def study(root: Path) -> None:
     made = {"metrics": _metrics(), "claims": _claims(), "published": _published()}
     made |= {"labels": _labels(), "multilabel": _multilabel()}
     for name, rows in made.items():
-        _write(folder / f"{name}.csv", rows, (TABLES | OF_MULTILABEL)[name])
+        _write(folder / f"{name}.csv", rows, TABLES[name])
     for name, rows in {"layers": _layers(), "models": _agreement()}.items():
         _write(folder / f"profiles/{name}.csv", rows, STUDY_TABLES[name])
     artifacts.write_json(folder / "summary.json", _summary())

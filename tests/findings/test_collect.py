@@ -6,6 +6,7 @@ import pytest
 from heatproof import artifacts, plan
 from heatproof.config import load
 from heatproof.findings import collect
+from heatproof.workflow.files import trainings as trainings_of
 
 
 def test_operations_by_hand(monkeypatch):
@@ -14,7 +15,7 @@ def test_operations_by_hand(monkeypatch):
     monkeypatch.setattr(artifacts, "read_manifest", lambda name: table)
     study = load(overrides={"explain": {"images_per_group": 1}}, studies=["tiny"])["tiny"]
     row, _ = collect._work("tiny", study, "tiny", [])
-    flop, trainings = row["forward_flop"], len(plan.trainings(study))
+    flop, trainings = row["forward_flop"], len(trainings_of(study))
     assert flop > 0 and row["trainings"] == trainings
     assert row["training_flop"] == 2 * (3 * flop * 6 + flop * 2), "two epochs of six images, validated on two"
     explained = 2  # of four test images of two patients; the network of shuffled labels has variants alone

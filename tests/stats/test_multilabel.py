@@ -188,7 +188,7 @@ def study(tmp_path, monkeypatch):
         args.config |= change or {}
         command.run(args)
         folder = artifacts.stats_dir("toy")
-        tables = stats_tables.TABLES | stats_tables.OF_MULTILABEL
+        tables = stats_tables.TABLES
         read = {name: artifacts.read_table(folder / f"{name}.csv", schema) for name, schema in tables.items()}
         return artifacts.read_json(folder / "summary.json"), read
 

@@ -95,29 +95,32 @@ def test_dvc_runs_what_snakemake_plans_and_an_old_commit_has_nothing_to_do(clone
         assert clone.run("git", "status", "--porcelain").stdout == ""
 
 
-def test_a_model_that_is_removed_leaves_no_file_and_comes_back_untrained(clone):
+def test_a_model_that_is_taken_out_is_read_by_nothing_and_comes_back_untrained(clone):
     clone.run("dvc", "pull")
     expected = edit(clone, "a model")
     done = clone.run("dvc", "repro")
     assert ran(done.stdout + done.stderr) == expected
-    other = clone.folder / "results/models/other/test_vit/0/fold0/card.json"
-    other.parent.mkdir(parents=True)
-    other.write_text("{}")
     clone.run("git", "commit", "-qam", "two models")
-    with_both = clone.files("models", "heatmaps", "scores", "stats")
+    stages = ("models", "heatmaps", "scores", "stats")
+    with_both = clone.files(*stages)
     clone.edit(STUDY, "[test_resnet, test_vit]", "[test_resnet]")
     assert clone.planned() == since("stats")
     done = clone.run("dvc", "repro")
     assert ran(done.stdout + done.stderr) == since("stats")
-    left = [str(path.relative_to(clone.folder)) for path in (clone.folder / "results").rglob("*test_vit*")]
-    assert left == ["results/models/other/test_vit"]
     assert "test_vit" not in (clone.folder / "results/report/tiny.html").read_text()
     assert clone.planned() == {}
     clone.edit(STUDY, "[test_resnet]", "[test_resnet, test_vit]")
-    assert clone.planned() == since("stats"), "what was set aside is brought back"
+    assert clone.planned() == since("stats"), "what was left is used again"
     done = clone.run("dvc", "repro")
     assert ran(done.stdout + done.stderr) == since("stats")
-    assert clone.files("models", "heatmaps", "scores", "stats") == with_both
+    assert clone.files(*stages) == with_both
+    clone.edit(STUDY, "[test_resnet, test_vit]", "[test_resnet]")
+    other = clone.folder / "results/models/other/test_vit/0/fold0/card.json"
+    other.parent.mkdir(parents=True)
+    other.write_text("{}")
+    clone.run("heatproof", "clean", "--remove")
+    left = [str(path.relative_to(clone.folder)) for path in (clone.folder / "results").rglob("*test_vit*")]
+    assert left == ["results/models/other/test_vit"], "what Snakemake has not made is left alone"
 
 
 def test_snakemake_runs_and_dvc_records_it(clone):

@@ -1,9 +1,11 @@
 """`heatproof data`: from the images of a study to its manifest, pixels and masks."""
 
 import argparse
+import importlib
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,14 @@ from heatproof.errors import InputError
 from heatproof.labels import is_multilabel, multihot, truth
 from heatproof.progress import line, steps
 
+BRANCHES = {  # what some sections ask for; a job depends on the code of those that it takes (`workflow.code`)
+    "contents": "heatproof.data.reading.contents",
+    "dicom": "heatproof.data.reading.pseudonyms",
+    "download": "heatproof.data.download.fetch",
+    "planted": "heatproof.data.planted",
+    "shortcut": "heatproof.data.shortcut",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--study", required=True)
@@ -35,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     study, config, folder = args.study, args.config, artifacts.data_dir(args.study)
     if config.get("download"):
-        from heatproof.data.download.fetch import fetch
-
-        fetch(place(config["source"]), config["download"], artifacts.STATE / "downloads")
+        _branch("download").fetch(place(config["source"]), config["download"], artifacts.STATE / "downloads")
     classes, listing = config["class_names"], told(study, config)
     records = listing.records
     size, count = config["size"], len(records)
@@ -45,11 +53,10 @@ def run(args: argparse.Namespace) -> None:
         folder / "pixels.npy": ((count, config["channels"], size, size), "uint8"),
         folder / "masks.npy": ((count, size, size), "bool"),
         folder / "thumbnails.npy": ((count, THUMBNAIL, THUMBNAIL), "uint8"),
+        folder / "seams.npy": ((count if config["kind"] == "planted" else 0, size, size), "bool"),
     }
-    if config["kind"] == "planted":
-        arrays[folder / "seams.npy"] = ((count, size, size), "bool")
     with ExitStack() as stack:
-        pixels, masks, thumbnails, *seams = (
+        pixels, masks, thumbnails, seams = (
             stack.enter_context(artifacts.writing_array(p, *a)) for p, a in arrays.items()
         )
         frame, bad, contents = _read_all(study, config, records, pixels, masks, thumbnails)
@@ -57,30 +64,25 @@ def run(args: argparse.Namespace) -> None:
             frame = _unfold(frame, len(classes))
         images = len(frame)
         if config["contents"]:
-            from heatproof.data.reading.contents import check_contents, read_contents, tail
-
+            listed_contents = _branch("contents")
             folders = set(config["classes"].values())  # a study may take some of the classes that are listed
-            entries = read_contents(place(config["contents"]))
+            entries = listed_contents.read_contents(place(config["contents"]))
             wanted = [entry for entry in entries if folders & set(entry[0].split("/")[:-1])] or entries
             if listing.left_out:  # what a table's row leaves out is not read
-                taken = {tail(record.source) for record in records}
-                wanted = [entry for entry in wanted if tail(entry[0]) in taken]
-            check_contents(wanted, contents, config["source"])
+                taken = {listed_contents.tail(record.source) for record in records}
+                wanted = [entry for entry in wanted if listed_contents.tail(entry[0]) in taken]
+            listed_contents.check_contents(wanted, contents, config["source"])
         frame["group"], pairs = group_images(frame, thumbnails[:images], config["group_kind"], config["lookalike"])
         if config["kind"] == "planted":
-            from heatproof.data.planted import plant_all
-
-            plant_all(study, config, frame, pixels, masks, *seams)
+            _branch("planted").plant_all(study, config, frame, pixels, masks, seams)
         by_hand = config["split"]["by"] in GIVEN
         given = pd.Series(_of_records(records, frame, "split"), frame.index) if by_hand else None
         trained = config.get("trained", True)
         splits = arrange(frame, config["split"], classes, study, config["seed"], given, trained)
         few = {} if by_hand or config["split"]["test"] == "all" else _tell_few(study, config, classes, frame)
         if config["shortcut"]:
-            from heatproof.data.shortcut import mark_all
-
             tested = (splits["fold0"] == "test").to_numpy()
-            frame["cue"] = mark_all(study, config, classes, frame, pixels, tested)
+            frame["cue"] = _branch("shortcut").mark_all(study, config, classes, frame, pixels, tested)
         if by_hand:
             _tell_crossing(study, splits["fold0"], frame["patient"], pairs)
         elif pairs is not None:
@@ -99,6 +101,10 @@ def run(args: argparse.Namespace) -> None:
     _write(study, config, classes, pd.concat([frame, splits], axis=1), bad, about)
 
 
+def _branch(name: str) -> ModuleType:
+    return importlib.import_module(BRANCHES[name])
+
+
 def _read_all(
     study: str, config: dict, records: Sequence[Record], pixels: np.ndarray, masks: np.ndarray, thumbnails: np.ndarray
 ) -> tuple[pd.DataFrame, list[dict], list[tuple[str, str]]]:
@@ -114,9 +120,7 @@ def _read_all(
                 raw = to_uint8(image, config["window"])
                 pixels[row], mask, kept = preprocess(raw, image.mask, **options)
                 if config["kind"] == "planted":
-                    from heatproof.data.planted import check
-
-                    check(f"{config['source']}: {record.source}", pixels[row], config["planted"])
+                    _branch("planted").check(f"{config['source']}: {record.source}", pixels[row], config["planted"])
             except InputError as error:
                 bad.append({"source": record.source, "reason": str(error)})
                 usable = False
@@ -160,9 +164,7 @@ def _read_all(
 def _check_bad(study: str, config: dict, bad: list[dict], count: int) -> None:
     """Stop where an image is bad and none may be, else say how many are left out."""
     if bad and "dicom" in (config["kind"], config["planted"]["kind"]):
-        from heatproof.data.reading.pseudonyms import HINT
-
-        line(HINT)
+        line(_branch("dicom").HINT)
     if bad and config["on_bad"] == "error":
         lines = "\n".join(item["reason"] for item in bad)
         raise InputError(

@@ -7,8 +7,8 @@ bright as the chest wall, and `find_lungs` alone leaves it out), and some of the
 """
 
 import argparse
+import importlib
 import json
-from collections.abc import Callable
 
 import numpy as np
 from scipy import ndimage
@@ -20,6 +20,7 @@ from heatproof.data.shortcut import zone
 from heatproof.errors import InputError
 from heatproof.progress import line, steps
 
+BRANCHES = {"lungs": "heatproof.data.lung_masks"}  # taken where lungs are given as masks (`workflow.code`)
 REGIONS = ("body", "lungs")  # that are looked for
 CUE, BORDER = "cue", "border"
 _KNOWN = (*REGIONS, BORDER, CUE)
@@ -57,7 +58,8 @@ def run(args: argparse.Namespace) -> None:
     folder = artifacts.data_dir(args.study)
     pixels = artifacts.read_array(folder / "pixels.npy")
     shape = (len(names), len(pixels), *pixels.shape[2:])
-    lungs = _given(args.study, args.config["data"]) if args.config.get("data") else None
+    given = args.config.get("data")
+    lungs = importlib.import_module(BRANCHES["lungs"]).read_lungs(args.study, given) if given else None
     with artifacts.writing_array(folder / "regions.npy", shape, "bool") as regions:
         for i, image in enumerate(steps(pixels, len(pixels), f"{args.study}: regions, images")):
             found = {CUE: zone(len(image[0])), BORDER: border(image.shape[1:])}
@@ -75,26 +77,6 @@ def _tell_lungs(study: str, named: str, there: np.ndarray) -> None:
         raise InputError(f"data.lungs: {named}: holds no mask of the lungs of any image; mend it, or leave the key out")
     if not there.all():
         line(f"{study}: {(~there).sum()} of {len(there)} images have no mask of their lungs (data.lungs: {named})")
-
-
-def _given(study: str, config: dict) -> Callable[[int], np.ndarray]:
-    """Lungs of the image in a row of the manifest, bool [height, width], as the masks of `data.lungs` have them.
-
-    They are cut and scaled as the image was; nowhere True where an image has no such mask.
-    """
-    from heatproof.data.preprocess import preprocess, to_uint8
-    from heatproof.data.reading.sources import list_lungs
-
-    records = {record.image_id: record for record in list_lungs(study, config)}
-    ids = artifacts.read_manifest(study)["image_id"]
-    options = {key: config[key] for key in ("size", "channels", "crop", "fit")}
-
-    def read(row: int) -> np.ndarray:
-        image = records[ids[row]].read()
-        pixels, mask, _ = preprocess(to_uint8(image, config["window"]), image.mask, **options)
-        return np.zeros(pixels.shape[1:], bool) if mask is None else mask
-
-    return read
 
 
 def grey(image: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """`heatproof explain`: the heatmaps of one checkpoint."""
 
 import argparse
+import importlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from heatproof.explain.job import Job, open_job
 from heatproof.explain.methods import Batch
 from heatproof.progress import steps
 
+BRANCHES = {"variants": "heatproof.explain.variants"}  # taken with --variants alone (`workflow.code`)
 Piece = tuple[pd.DataFrame, np.ndarray]  # index of some maps, which counts them from 0, and the maps
 
 
@@ -33,9 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     if args.variants:
-        from heatproof.explain import variants
-
-        variants.run(args)
+        importlib.import_module(BRANCHES["variants"]).run(args)
         return
     path = artifacts.heatmap_dir(args.study, args.model, args.seed, args.fold) / "maps.npy"
     found = _joined(shards.parts(path, args)) if shards.joining(args) else _asked(args)

@@ -14,6 +14,7 @@ from heatproof.findings import cost
 from heatproof.findings.roles import Roles
 from heatproof.report import durations
 from heatproof.schema import Study
+from heatproof.workflow import files
 
 BACKWARD = 2  # a backward pass in forward passes: gradients of what goes in, and of the weights
 METHOD_PASSES = 16  # forward and backward passes of a heatmap: between those of a CAM and of an integral
@@ -57,7 +58,7 @@ def _work(name: str, study: Study, manifest: str, jobs: Sequence[durations.Job])
     tested = table[table["split"] == "test"].groupby("group").size()
     most = int(tested.clip(upper=study.explain.images_per_group).sum())
     passes, maps = (count(study, images, most) for count in (plan.faithfulness_passes, plan.explained_maps))
-    trainings, rows = plan.trainings(study), []
+    trainings, rows = files.trainings(study), []
     heated = sum(fold in study.data.split.names for _, fold in trainings)
     for model in study.models:
         forward = forward_flop(model, len(study.data.class_names), study.data.size)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from heatproof import artifacts
 from heatproof.profiles import files
-from heatproof.stats_tables import OF_MULTILABEL, TABLES
+from heatproof.stats_tables import TABLES
 
 
 class Results:
@@ -31,7 +31,7 @@ class Results:
 
     def table(self, name: str) -> pd.DataFrame:
         """One of `stats_tables`; without rows where the study has not made it."""
-        return self._read(self._folder / f"{name}.csv", (TABLES | OF_MULTILABEL)[name])
+        return self._read(self._folder / f"{name}.csv", TABLES[name])
 
     def profiles(self, name: str) -> pd.DataFrame:
         """One of the tables of activation profiles; without rows where the study has none."""

@@ -1,7 +1,13 @@
 """`heatproof profiles`: activation profiles of one checkpoint, or, of all of a study, their tables and page."""
 
 import argparse
+import importlib
 import json
+
+from heatproof.errors import InputError
+
+# a job takes one of them (`workflow.code`)
+BRANCHES = {"checkpoint": "heatproof.profiles.measure", "study": "heatproof.profiles.study"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,16 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from heatproof.errors import InputError
-
     needed = ("models", "seeds", "folds") if args.models else ("model", "seed", "fold", "compute")
     if lost := [name for name in needed if getattr(args, name) is None]:
         raise InputError(f"give --{lost[0]} as snakemake does, of one checkpoint or of a study")
-    if args.models:
-        from heatproof.profiles import study
-
-        study.run(args)
-    else:
-        from heatproof.profiles import measure
-
-        measure.run(args)
+    importlib.import_module(BRANCHES["study" if args.models else "checkpoint"]).run(args)

@@ -11,7 +11,7 @@ from heatproof import artifacts, labels
 from heatproof.report import cases, separation, words
 from heatproof.stats import cases as shared
 from heatproof.stats.scores import read_scores
-from heatproof.stats_tables import OF_MULTILABEL, TABLES
+from heatproof.stats_tables import TABLES
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,7 @@ def read(
     data, stats = artifacts.data_dir(study), artifacts.stats_dir(study)
     summary, digest = artifacts.read_json(stats / "summary.json"), artifacts.read_json(data / "digest.json")
     several, classes = summary.get("task") == "multilabel", digest["classes"]
-    schemas = TABLES | (OF_MULTILABEL if several else {})
-    tables = {name: artifacts.read_table(stats / f"{name}.csv", schema) for name, schema in schemas.items()}
+    tables = {name: artifacts.read_table(stats / f"{name}.csv", schema) for name, schema in TABLES.items()}
     families, ensembles = list(dict.fromkeys(tables["metrics"]["family"])), summary.get("ensembles", {})
     # which cases every training has, only the scores of all seeds say
     scores = read_scores(study, models, seeds if several else seeds[:1], folds, families, ensembles)

@@ -6,7 +6,7 @@ import json
 
 from heatproof import shards
 from heatproof.errors import InputError
-from heatproof.registry import families
+from heatproof.registry import families, family_job
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,4 +45,4 @@ def run(args: argparse.Namespace) -> None:
 
         join(args)
     else:
-        importlib.import_module(f"heatproof.score.jobs.{args.family}").run(args)
+        importlib.import_module(family_job(args.family)).run(args)

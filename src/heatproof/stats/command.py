@@ -1,8 +1,13 @@
 """`heatproof stats`: tests on the scores of a study, or of a table of anybody's. Heavy imports wait until it runs."""
 
 import argparse
+import importlib
 import json
 from pathlib import Path
+
+from heatproof.errors import InputError
+
+BRANCHES = {"table": "heatproof.stats.external"}  # taken by no job (`workflow.code`)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,51 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Test the scores of a study, or of a table of the user's own."""
-    from heatproof.errors import InputError
-
     if args.scores:
-        return run_table(args)
+        return importlib.import_module(BRANCHES["table"]).run(args)
     needed = ("study", "models", "seeds", "folds", "methods", "config", "score_config", "setting")
     if lost := [name for name in needed if getattr(args, name) is None]:
         raise InputError(f"give a FILE of scores, or --{lost[0].replace('_', '-')} as snakemake does")
     run_study(args)
-
-
-def run_table(args: argparse.Namespace) -> None:
-    """Test a table of per-image scores; write what came out and print it in sentences."""
-    from heatproof import artifacts, stats_tables
-    from heatproof.errors import InputError
-    from heatproof.stats import external, score_table
-
-    for name, low, high in (("alpha", 0, 0.5), ("interval", 0.5, 1), ("power", 0.5, 1), ("margin", 0, float("inf"))):
-        if not low < getattr(args, name) < high:
-            raise InputError(f"--{name} {getattr(args, name):g}: must lie between {low:g} and {high:g}")
-    settings = {name: getattr(args, name) for name in ("test", "alpha", "interval", "power")}
-    tables, summary = external.evaluate(
-        score_table.read(args.scores, None if args.independent else args.group or "group", args.wide),
-        lower=args.lower,
-        higher=args.higher,
-        controls=args.controls,
-        settings=settings | {"margin": {"default": args.margin}},
-        independent=args.independent,
-    )
-    out = args.out or Path(f"{Path(args.scores.name.removesuffix('.gz')).stem}-stats")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name in external.TABLES:
-            schema = stats_tables.TABLES[name]
-            artifacts.write_table(out / f"{name}.csv", tables[name].reindex(columns=list(schema)), schema)
-        artifacts.write_json(out / "summary.json", summary)
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written ({error.strerror or error})") from None
-    lower = {name for name, found in summary["primary"].items() if found["lower_is_better"]}
-    heading = ("general", "")
-    for row in summary["sentences"]:
-        family, method = row["family"], row["method"]
-        if heading != (heading := (family, method)):
-            print(f"\n{method}, {family} ({'lower' if family in lower else 'higher'} is better)")
-        print(f"  {row['text']}" if method else row["text"])
-    print(f"\nTables: {out}")
 
 
 def run_study(args: argparse.Namespace) -> None:
@@ -115,7 +81,7 @@ def run_study(args: argparse.Namespace) -> None:
     scores = read_scores(args.study, args.models, args.seeds, args.folds, families, ensembles)
     trained = [model for model in args.models if model not in ensembles]
     kept, shapes = None, read_shapes(args.study, args.folds)
-    if several := labels.is_multilabel(next(iter(predictions.values()))):
+    if labels.is_multilabel(next(iter(predictions.values()))):
         scores, kept = cases.common(cases.named(scores, classes), trained)
         families = [family for family in families if kept.get(family, {}).get("kept")]
         shapes = cases.of_marked_labels(shapes, classes)
@@ -137,7 +103,7 @@ def run_study(args: argparse.Namespace) -> None:
         ensembles=ensembles,
         counts=kept,
     )
-    for name, schema in (stats_tables.TABLES | (stats_tables.OF_MULTILABEL if several else {})).items():
+    for name, schema in stats_tables.TABLES.items():
         table = result.tables.get(name, pd.DataFrame())
         artifacts.write_table(out / f"{name}.csv", table.reindex(columns=list(schema)), schema)
     artifacts.write_json(out / "summary.json", result.summary)
@@ -206,7 +172,6 @@ def read_simple(study, folds, random, settings):
     import pandas as pd
 
     from heatproof import artifacts, labels
-    from heatproof.errors import InputError
     from heatproof.stats import neighbour
     from heatproof.stats.comparison import RANDOM
     from heatproof.stats.published import split_name

@@ -1,13 +1,16 @@
 """`heatproof stats FILE`: the same tests on anybody's table of per-image scores, without a study around it."""
 
+import argparse
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
+from heatproof import artifacts, stats_tables
 from heatproof.data.reading.names import bare, listed
 from heatproof.errors import InputError
-from heatproof.stats import families
+from heatproof.stats import families, score_table
 from heatproof.stats.design import Design
 from heatproof.stats.gather import gather
 from heatproof.stats.general import seeds_sentence
@@ -21,6 +24,39 @@ from heatproof.stats.words import counted
 
 TABLES = ("metrics", "omnibus", "pairs", "controls", "sensitivity", "variance", "missing")
 UNKNOWN = "Whether these models classify is not known here: a heatmap of one that guesses explains nothing."
+
+
+def run(args: argparse.Namespace) -> None:
+    """Test a table of per-image scores; write what came out and print it in sentences."""
+    for name, low, high in (("alpha", 0, 0.5), ("interval", 0.5, 1), ("power", 0.5, 1), ("margin", 0, float("inf"))):
+        if not low < getattr(args, name) < high:
+            raise InputError(f"--{name} {getattr(args, name):g}: must lie between {low:g} and {high:g}")
+    settings = {name: getattr(args, name) for name in ("test", "alpha", "interval", "power")}
+    tables, summary = evaluate(
+        score_table.read(args.scores, None if args.independent else args.group or "group", args.wide),
+        lower=args.lower,
+        higher=args.higher,
+        controls=args.controls,
+        settings=settings | {"margin": {"default": args.margin}},
+        independent=args.independent,
+    )
+    out = args.out or Path(f"{Path(args.scores.name.removesuffix('.gz')).stem}-stats")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in TABLES:
+            schema = stats_tables.TABLES[name]
+            artifacts.write_table(out / f"{name}.csv", tables[name].reindex(columns=list(schema)), schema)
+        artifacts.write_json(out / "summary.json", summary)
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written ({error.strerror or error})") from None
+    lower = {name for name, found in summary["primary"].items() if found["lower_is_better"]}
+    heading = ("general", "")
+    for row in summary["sentences"]:
+        family, method = row["family"], row["method"]
+        if heading != (heading := (family, method)):
+            print(f"\n{method}, {family} ({'lower' if family in lower else 'higher'} is better)")
+        print(f"  {row['text']}" if method else row["text"])
+    print(f"\nTables: {out}")
 
 
 def evaluate(

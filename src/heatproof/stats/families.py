@@ -22,8 +22,6 @@ JUDGED_CONTROLS = {
 WITHOUT_TRUTH = ("outside_", "inside_", "on_")  # how metrics of localization begin that need no lesion's truth
 COMPARED = ("localization", "faithfulness")  # families whose metrics claim the same and are held against each other
 
-WITHOUT_TRUTH = ("outside_", "inside_", "on_")  # how metrics of localization begin that need no lesion's truth
-
 
 def judged_by_truth(family: str, metric: str) -> bool:
     """Return whether the true region has to score well: by localization, and by a metric that nothing is known of.

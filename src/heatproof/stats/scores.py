@@ -6,9 +6,7 @@ from itertools import product
 import pandas as pd
 
 from heatproof import artifacts
-
-ACROSS_SEEDS = {"consistency"}  # families with one score file a model instead of one a (model, seed)
-NOT_OF_ENSEMBLES = {"robustness", "sanity"}  # families that explain changed models or images anew
+from heatproof.registry import ACROSS_SEEDS, VARIED
 
 
 def read_scores(
@@ -29,7 +27,7 @@ def read_scores(
     tables = []
     for family in families:
         for model, seed in product(models, [None] if family in ACROSS_SEEDS else seeds):
-            if model in ensembles and family in NOT_OF_ENSEMBLES:
+            if model in ensembles and family in VARIED:
                 continue
             parts = []
             for fold in folds:

@@ -1,6 +1,7 @@
 """`heatproof audit`: of a study, as a job of the pipeline; or of any folder or archive of images, by itself."""
 
 import argparse
+import importlib
 import json
 import math
 import re
@@ -17,6 +18,7 @@ from heatproof.data.split import SPLITS
 from heatproof.errors import InputError
 from heatproof.progress import line
 
+BRANCHES = {"planted": "heatproof.data.seams"}  # only a job of a planted study takes it (`workflow.code`)
 SWEEP = (0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
 
 LARGEST = 2048  # side after preprocessing
@@ -109,11 +111,11 @@ def _table(found: dict):
 
 
 def _seams(folder: Path, material: Material, settings: Settings, key: tuple) -> dict:
-    from heatproof.data.seams import seam_probe
-
     pixels, seams = (artifacts.read_array(folder / name) for name in ("pixels.npy", "seams.npy"))
     options = {"folds": settings.folds, "draws": settings.bootstrap, "key": key}
-    return seam_probe(pixels, seams, material.labels, material.groups, **options)
+    return importlib.import_module(BRANCHES["planted"]).seam_probe(
+        pixels, seams, material.labels, material.groups, **options
+    )
 
 
 def _audit_path(path: Path, args: argparse.Namespace) -> None:

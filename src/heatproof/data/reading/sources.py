@@ -1,5 +1,6 @@
 """The images of a study, wherever they come from."""
 
+import importlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,14 @@ from heatproof.data.reading.truth import Lesion
 from heatproof.data.records import Record
 from heatproof.errors import InputError
 from heatproof.progress import line
+
+BRANCHES = {  # kind of a source -> what lists its images; a job depends on the one that it takes (`workflow.code`)
+    "phantom": "heatproof.data.phantom",
+    "archive": "heatproof.data.reading.images",
+    "folder": "heatproof.data.reading.images",
+    "table": "heatproof.data.reading.table",
+    "dicom": "heatproof.data.reading.dicom",
+}
 
 
 class Listing(NamedTuple):
@@ -55,19 +64,16 @@ def told(study: str, config: dict) -> Listing:
 def list_source(study: str, config: dict) -> Listing:
     """As `list_records`, with what was left out."""
     kind = config["planted"]["kind"] if config["kind"] == "planted" else config["kind"]
+    reader = importlib.import_module(BRANCHES[kind])
     if kind == "phantom":
-        from heatproof.data import phantom
-
         options = {"size": config["size"], **config["phantom"]}
-        return Listing(list(phantom.CLASSES), phantom.list_records(study, config["seed"], **options), [])
+        return Listing(list(reader.CLASSES), reader.list_records(study, config["seed"], **options), [])
     source, classes = place(config["source"]), config["classes"]
     if config["kind"] != "planted":  # the section comes as JSON with its keys sorted
         classes = {name: classes[name] for name in config.get("class_names", classes)}
     window = config["window"] and tuple(config["window"])
     lesion, by = Lesion(config.get("mask_value"), config.get("mask_threshold")), config["split"]["by"]
     if kind == "table":
-        from heatproof.data.reading import table
-
         options = {key: config[key] for key in ("keep", "leave_out") if config.get(key)}
         options |= {"inside": config.get("table"), "others": "skip" if config["kind"] == "planted" else "refuse"}
         if config.get("task") == "multilabel":
@@ -76,22 +82,18 @@ def list_source(study: str, config: dict) -> Listing:
         if by == "column":
             columns = columns | {"split": columns.get("split") or "split"}
         options |= {"window": window, "lesion": lesion}
-        records, notes, left_out = table.list_records(source, columns, classes, **options)
+        records, notes, left_out = reader.list_records(source, columns, classes, **options)
         column = columns["patient"]
         lost = _without_patient(config, records, f"column {column!r} holds no patient", "rows") if column else []
         return Listing(list(classes), records, notes + lost, left_out)
     if kind == "dicom":
-        from heatproof.data.reading import dicom, pseudonyms
-
-        options = {"key": pseudonyms.read_key(config["key_file"]), "masks": config["masks"]}
+        options = {"key": reader.read_key(config["key_file"]), "masks": config["masks"]}
         options |= {"window": window, "lesion": lesion}
-        return Listing(list(classes), *dicom.list_records(open_tree(source, kind), classes, **options))
-    from heatproof.data.reading import images
-
+        return Listing(list(classes), *reader.list_records(open_tree(source, kind), classes, **options))
     options = {key: config[key] for key in ("masks", "boxes", "patient")}
     options["apart"] = [folder for folder in (config.get("lungs"), config.get("apart")) if folder]
     options |= {"window": window, "lesion": lesion, "given": by == "folder"}
-    records, notes = images.list_records(open_tree(source, kind), classes, **options)
+    records, notes = reader.list_records(open_tree(source, kind), classes, **options)
     pattern = config["patient"]
     what = f"data.patient {pattern!r} finds no patient"
     lost = _without_patient(config, records, what, "file names") if pattern else []

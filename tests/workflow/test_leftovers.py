@@ -1,6 +1,4 @@
-"""What the configuration does not name is set aside by runs, and by dry runs never."""
-
-import shutil
+"""What the configuration does not name stays until somebody removes it; what a folder is called does not matter."""
 
 import pytest
 from workflow.project import Project, create
@@ -14,24 +12,24 @@ def _seeds(project: Project) -> set[str]:
     return {path.name for path in (project.folder / "results/models/tiny/test_vit").iterdir()}
 
 
-def test_only_a_run_moves_results(project, finished):
-    said = project.snakemake(*ONE)
-    assert "files that the configuration no longer names were set aside in .heatproof/removed" in said
-    assert _seeds(project) == {"0"}
+def test_what_is_no_longer_named_stays_and_counts_when_it_is_named_again(project, finished):
+    project.snakemake(*ONE)
+    assert _seeds(project) == {"0", "1"}
+    project.edit("studies/tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
+    files = project.files("models", "heatmaps", "scores")
+    assert project.planned() == {}
+    assert project.files("models", "heatmaps", "scores") == files, "a dry run moves no file"
+    project.edit("studies/tiny.yaml", "seeds: [0]", "seeds: [0, 1]")
     planned = project.planned()
-    assert "train" not in planned and "explain" not in planned, "what was set aside counts as being there"
-    assert _seeds(project) == {"0"}, "a dry run puts back what it looked at"
-    again = project.files("models")
-    shutil.copytree(
-        finished.folder / "results/models/tiny/test_vit/1", project.folder / "results/models/tiny/test_vit/1"
-    )
-    records = project.folder / ".heatproof/removed/.snakemake/metadata"
-    shutil.copytree(records, project.folder / ".snakemake/metadata", dirs_exist_ok=True)
-    assert "Nothing to be done" in project.snakemake(*ONE)
-    assert project.files("models") == again, "as after a kill before the end: nothing runs, and it is tidied"
+    assert "train" not in planned and "explain" not in planned
     project.snakemake()
     stages = ("data", "models", "heatmaps", "scores", "stats")
     assert project.files(*stages) == finished.files(*stages)
+    project.edit("studies/tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
+    assert "results/models/tiny/test_vit/1/fold0: 4, " in project.run("heatproof", "clean").stdout
+    assert _seeds(project) == {"0", "1"}
+    project.run("heatproof", "clean", "--remove")
+    assert _seeds(project) == {"0"}
 
 
 def test_the_name_of_the_folder_does_not_matter(finished, tmp_path):

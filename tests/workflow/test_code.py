@@ -1,9 +1,8 @@
-"""Which code a job depends on, and what is registered by name."""
+"""Which code a job depends on, and which jobs an edit of code re-runs."""
 
-import ast
 import json
 import os
-import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,67 +15,18 @@ from data.configured import data_config
 from PIL import Image
 
 from heatproof import artifacts
+from heatproof.cli import MODULES
 from heatproof.data import phantom
-from heatproof.registry import explanation_methods, families, registered
+from heatproof.data.reading import sources
+from heatproof.registry import explanation_methods, families, family_job, registered
 from heatproof.schema_data import Data
-from heatproof.sources import PACKAGE, source_files
+from heatproof.workflow import code
+from heatproof.workflow.code import PACKAGE, source_files
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 JOBS = ("data", "regions", "audit", "train", "ensemble", "explain", "score", "stats", "profiles", "report")
-COMMANDS = {job: f"{job}.command" for job in JOBS} | {
-    "audit": "data.audit.command",
-    "regions": "data.regions",
-    "ensemble": "train.ensemble_command",
-}
-FILES = {"regions": "data", "audit": "data", "ensemble": "train"}  # rules that stand in another one's file
-# what `heatproof audit PATH` imports as it runs, and no job does
+COMMANDS = {job: MODULES[job] for job in JOBS}
 FOLDERS = {".".join(("heatproof", *path.parent.relative_to(PACKAGE).parts)) for path in PACKAGE.rglob("__init__.py")}
-BY_HAND = {
-    "audit": {"heatproof.data.reading.decode", "heatproof.data.reading.images", "heatproof.data.reading.trees"},
-    "stats": {"heatproof.stats.external", "heatproof.stats.score_table"},
-}
-COMMON = (ROOT / "rules/common.smk").read_text()
-SOURCES = ast.literal_eval(re.search(r"^SOURCE_MODULES = ({.*?^})", COMMON, re.M | re.S)[1])
-
-
-def named(job: str) -> set[str]:
-    """Modules that a job's rules name: those in `code(...)`, and those of the lists that it is given."""
-    text = (ROOT / "rules" / f"{FILES.get(job, job)}.smk").read_text()
-    if job in FILES or job in FILES.values():
-        rule = "data_regions" if job == "regions" else job
-        text = re.search(rf"^rule {rule}:.*?(?=^rule |\Z)", text, re.M | re.S)[0]
-    if job == "regions":
-        text += COMMON.partition("def regions_code")[2].partition("\n\n\n")[0]
-    if job in ("data", "regions"):  # which reads masks of lungs as data are read
-        text += COMMON.partition("def data_modules")[2].partition("\n\n\n")[0]
-        text += " ".join(f'"{name}"' for names in SOURCES.values() for name in names)
-    if job == "score":
-        text += COMMON.partition("def family_code")[2].partition("\n\n\n")[0]
-        text += " ".join(f'"score.jobs.{family}"' for family in families())
-    if job == "explain":
-        text += COMMON.partition("def explain_code")[2].partition("\n\n\n")[0]
-        text += " ".join(f'"{name}"' for name in registered("explain", "method").values()).replace("heatproof.", "")
-    found = set(re.findall(r'"((?:\w+\.)*\w+)"', text))
-    return {name for name in found if (PACKAGE / Path(*name.split("."))).with_suffix(".py").is_file()}
-
-
-def modules(paths: list[str]) -> set[str]:
-    return {".".join(("heatproof", *Path(path).relative_to(PACKAGE).with_suffix("").parts)) for path in paths}
-
-
-def imports_in_functions(path: str) -> set[str]:
-    """Modules of heatproof that a file imports only as a function runs."""
-    tree, found = ast.parse(Path(path).read_text()), set()
-    for node in ast.walk(tree):
-        if node in tree.body:
-            continue
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    every = modules([str(p) for p in PACKAGE.rglob("*.py") if p.name != "__init__.py"])
-    return found & every
-
 
 LIGHT = ("data", "regions", "audit", "stats", "report")  # jobs that never import torch
 # prints the modules that each command loads, in a fork of its own; those with torch fork once it is there
@@ -107,18 +57,14 @@ def loaded_modules() -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_a_rule_names_all_that_its_command_imports(job, loaded_modules):
-    roots = named(job)
-    assert COMMANDS[job] in roots
-    static = source_files(*roots)
-    late = set().union(*map(imports_in_functions, static)) - BY_HAND.get(job, set())
-    assert late <= modules(static)
-    loaded = loaded_modules[job]
-    files = {name for name in loaded if name.startswith("heatproof.")} - FOLDERS
-    assert files <= modules(static)
-    assert not {"heatproof.config", "heatproof.schema"} & (loaded | modules(static))  # jobs never read params.yaml
+def test_imports_of_a_command_are_followed(job, loaded_modules):
+    plugins = {"score": map(family_job, families()), "explain": registered("explain", "method").values()}
+    followed = set(source_files([f"heatproof.{COMMANDS[job]}", *plugins.get(job, ())]))
+    loaded = {name for name in loaded_modules[job] if name.startswith("heatproof.")} - FOLDERS
+    assert loaded <= followed
+    assert not {"heatproof.config", "heatproof.schema"} & (loaded | followed)  # jobs never read params.yaml
     if job in LIGHT:
-        assert "torch" not in loaded
+        assert "torch" not in loaded_modules[job]
 
 
 CASES = {
@@ -178,7 +124,7 @@ def place(tmp_path_factory):
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.slow
-def test_a_data_job_runs_the_files_of_its_rule(place, case):
+def test_a_data_job_runs_the_files_that_count(place, case):
     config = data_config(**{"classes": {"a": "a", "b": "b"}, "size": 48} | CASES[case])
     snippet = f"""
 import json, sys
@@ -192,38 +138,109 @@ print(json.dumps(sorted(name for name in sys.modules if name.startswith("heatpro
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     ran = set(json.loads(done.stdout.splitlines()[-1])) - {"heatproof.cli", "heatproof.running"} - FOLDERS
-    parts = [config["kind"], *([config["planted"]["kind"]] if config["kind"] == "planted" else [])]
-    parts += [key for key in ("contents", "shortcut") if config[key]]
-    own = [name for part in parts for name in SOURCES[part]]
-    assert ran == modules(source_files("data.command", *own))
+    taken = [config["kind"], *([config["planted"]["kind"]] if config["kind"] == "planted" else [])]
+    taken += [key for key in ("contents", "shortcut") if config[key]]
+    assert ran == set(source_files(["heatproof.data.command"], taken))
 
 
-def test_every_kind_of_source_has_its_files():
-    kinds = set(get_args(Data.model_fields["kind"].annotation))
-    assert kinds | {"contents", "download", "shortcut"} == set(SOURCES)
-    assert {"data.command", *(name for names in SOURCES.values() for name in names)} == named("data")
+def test_every_kind_of_source_has_a_reader():
+    assert set(get_args(Data.model_fields["kind"].annotation)) - {"planted"} == set(sources.BRANCHES)
 
 
-def test_what_a_file_imports_counts_with_what_that_imports(tmp_path, monkeypatch):
-    monkeypatch.setattr("heatproof.sources.PACKAGE", tmp_path)
-    files = {
+def test_every_branch_and_every_start_is_a_module():
+    tables = [table for path in PACKAGE.rglob("*.py") if (table := code._imports(path)[1])]
+    started = [f"heatproof.{module}" for module in MODULES.values()] + [family_job(family) for family in families()]
+    assert len(tables) == 8
+    for name in [*started, *(module for table in tables for module in table.values())]:
+        assert code._path(name), name
+
+
+def test_imports_count_wherever_they_stand_and_branches_where_they_are_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr("heatproof.workflow.code.PACKAGE", tmp_path)
+    texts = {
+        "__init__.py": "",
         "a.py": "import os\nfrom heatproof import b\nfrom heatproof.part.c import thing\n",
-        "b.py": "import heatproof.a\n\ndef later():\n    from heatproof import unused\n",
-        "part/c.py": "thing = 1\n",
-        "part/unrelated.py": "",
-        "unused.py": "",
+        "b.py": "import heatproof.a\n\ndef later():\n    from heatproof.part import own, d\n",
+        "part/__init__.py": "from heatproof import e\nown = 1\n",
+        "part/c.py": 'thing, BRANCHES = 1, {}\nBRANCHES = {"one": "heatproof.one", "two": "heatproof.two"}\n',
+        "part/d.py": "",
+        "e.py": "",
+        "one.py": "",
+        "two.py": "from heatproof import three\n",
+        "three.py": "",
+        "unrelated.py": "",
     }
-    for name, text in files.items():
+    for name, text in texts.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert source_files("a") == [str(tmp_path / name) for name in ("a.py", "b.py", "part/c.py")]
-    assert source_files("part.c", "unused") == [str(tmp_path / name) for name in ("part/c.py", "unused.py")]
-    with pytest.raises(ModuleNotFoundError, match=r"no module heatproof\.gone"):
-        source_files("a", "gone")
+    always = {"a", "b", "part", "part.c", "part.d", "e"}
+    for taken, more in (((), set()), (("two", "else"), {"two", "three"}), (("one", "two"), {"one", "two", "three"})):
+        assert set(source_files(["heatproof.a"], taken)) == {f"heatproof.{name}" for name in always | more}
 
 
-def test_an_edit_of_the_report_trains_nothing():
-    assert not any("report" in path or "stats" in path for path in source_files(*named("train")))
+# prints the digest of the code of every kind of job of a study
+DIGESTS = """
+import json, sys
+from pathlib import Path
+from heatproof.config import load
+from heatproof.registry import families
+from heatproof.workflow import code
+from heatproof.workflow.job import Job
+
+job = Job("tiny", load(Path(sys.argv[1]), studies=["tiny"])["tiny"])
+found = {name: code.code(name, job) for name in code.JOBS if name != "score"}
+print(json.dumps(found | {family: code.code("score", job.at(family=family)) for family in families()}))
+"""
+
+
+def digests(package: Path) -> dict[str, str]:
+    environment = os.environ | {"PYTHONPATH": str(package)}
+    command = [sys.executable, "-c", DIGESTS, str(ROOT)]
+    return json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[str, str]:
+    return digests(ROOT / "src")
+
+
+NEW_METRIC = """
+@metric("a_new_one", better="lower")
+def a_new_one(maps):
+    return maps.sum((1, 2))
+"""
+OF_METRICS = {"stats", "report"}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "changed"),
+    [
+        ("stats/words.py", '"iou": "IoU"', '"iou": "overlap"', OF_METRICS),  # a display name
+        ("report/metric_words.py", "Overlap (IoU)", "Overlap", {"report", "profiles"}),
+        ("score/complexity.py", "", NEW_METRIC, OF_METRICS | {"complexity"}),
+        ("score/complexity.py", "", "# a remark", {"complexity"}),
+        ("explain/cam.py", "", "# a remark", {"explain", "variants"}),  # a method of the study
+        ("explain/perturbation.py", "", "# a remark", set()),  # of other studies
+        ("explain/variants.py", "", "# a remark", {"variants"}),
+        ("data/phantom.py", "", "# a remark", {"data"}),
+        ("data/reading/dicom.py", "", "# a remark", set()),
+        ("data/planted.py", "", "# a remark", set()),
+        ("data/audit/command.py", "", "# a remark", {"audit"}),
+        ("stats/external.py", "", "# a remark", set()),
+        ("report/page.py", "", "# a remark", {"report"}),
+        ("profiles/measure.py", "", "# a remark", {"profile"}),
+        ("cli.py", "", "# a remark", set()),
+        ("workflow/files.py", "", "# a remark", set()),
+    ],
+)
+def test_an_edit_of_code_changes_the_jobs_that_run_it(tmp_path, before, file, old, new, changed):
+    shutil.copytree(PACKAGE, tmp_path / "heatproof")
+    path = tmp_path / "heatproof" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1) if old else text + new)
+    after = digests(tmp_path)
+    assert {job for job in before if after[job] != before[job]} == changed
 
 
 def test_methods_and_metrics_are_found_without_importing_them():

@@ -1,0 +1,1 @@
+"""What the Snakefile computes: files, sections, resources and code of each job."""

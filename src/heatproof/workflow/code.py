@@ -1,0 +1,119 @@
+"""The code that a job runs, found by following its imports, and the digest of it.
+
+A job starts at the module of its command, with the methods or the family of metrics that it computes. Imports count
+wherever they stand, in functions too. A module with a table `BRANCHES`, name -> module, imports one of them by name
+as it runs: of these a job counts what it takes.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable
+from functools import cache
+from pathlib import Path
+
+from heatproof.cli import MODULES
+from heatproof.registry import attributes, family_job, registered
+from heatproof.schema import Study
+from heatproof.workflow.job import Job
+
+PACKAGE = Path(__file__).parents[1]
+TABLE = "BRANCHES"
+
+
+def _source(study: Study) -> tuple[str, ...]:
+    """Return the branches that a data job takes."""
+    data = study.data
+    return (data.kind, data.base, *(key for key in ("contents", "download", "shortcut") if getattr(data, key)))
+
+
+def _methods(study: Study) -> tuple[str, ...]:
+    """Return the modules of a study's explanation methods."""
+    modules = registered("explain", "method")
+    return tuple(sorted({modules[name] for name in study.explain.methods}))
+
+
+def _directions() -> list:
+    """Return where each metric belongs and which values of it are good."""
+    return [(name, of["module"], of.get("better")) for name, of in attributes("score", "metric").items()]
+
+
+# job -> its command, the modules that it runs besides, and keys of the branches that it takes
+JOBS: dict[str, Callable[[Job], tuple[str, ...]]] = {
+    "data": lambda job: ("data", *_source(job.study)),
+    # masks of lungs are read by what reads the source
+    "regions": lambda job: ("regions", *(("lungs", *_source(job.study)) if job.study.data.lungs else ())),
+    "audit": lambda job: ("audit", job.study.data.kind),
+    "train": lambda job: ("train",),
+    "ensemble": lambda job: ("ensemble",),
+    "explain": lambda job: ("explain", *_methods(job.study)),
+    "variants": lambda job: ("explain", "variants", *_methods(job.study)),
+    "score": lambda job: ("score", family_job(job.family)),
+    "consistency": lambda job: ("score", family_job("consistency")),
+    "stats": lambda job: ("stats",),
+    "profile": lambda job: ("profiles", "checkpoint"),
+    "profiles": lambda job: ("profiles", "study"),
+    "report": lambda job: ("report",),
+}
+# what a job reads of files that it does not run
+KNOWN: dict[str, Callable[[], list]] = {
+    "stats": _directions,
+    "report": lambda: [attributes("explain", "method"), attributes("score", "metric")],  # it describes them
+}
+
+
+def code(name: str, job: Job) -> str:
+    """Return the digest of the code that a job runs, by the job's name in `JOBS`."""
+    return _digest(*JOBS[name](job), known=json.dumps(KNOWN[name]() if name in KNOWN else []))
+
+
+@cache  # called for every job of a rule
+def _digest(command: str, *taken: str, known: str) -> str:
+    """Return the SHA-256 over names and contents of the files that a command runs, and over what else it knows."""
+    found = hashlib.sha256(known.encode())
+    for name, path in sorted(source_files([f"heatproof.{MODULES[command]}", *taken], taken).items()):
+        found.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
+    return found.hexdigest()
+
+
+def source_files(start: Iterable[str], taken: Collection[str] = ()) -> dict[str, Path]:
+    """Return name and path of each module that some modules import, themselves among them.
+
+    Args:
+        start: their names; what is no module of heatproof is passed over.
+        taken: keys of branches.
+    """
+    found: dict[str, Path] = {}
+    waiting = list(start)
+    while waiting:
+        name = waiting.pop()
+        path = _path(name)
+        if path is None or name in found:
+            continue
+        found[name] = path
+        imported, branches = _imports(path)
+        waiting += [*imported, *(branches[key] for key in taken if key in branches)]
+    return found
+
+
+@cache
+def _imports(path: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the names that a file imports, and its table of branches."""
+    tree, imported, branches = ast.parse(path.read_text(encoding="utf-8")), [], {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            imported += [name if _path(name) else node.module for name in inner]
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == TABLE:
+            branches = ast.literal_eval(node.value)
+    return imported, branches
+
+
+def _path(name: str) -> Path | None:
+    """Return the file of a module of heatproof; a package itself is one where a name of its own is imported."""
+    if name != "heatproof" and not name.startswith("heatproof."):
+        return None
+    place = PACKAGE.joinpath(*name.split(".")[1:])
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)

@@ -1,0 +1,218 @@
+"""Which files a study has, and which of them a job reads."""
+
+import json
+import re
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from heatproof import artifacts, paper_files, shards
+from heatproof.errors import InputError
+from heatproof.profiles import files as profiled
+from heatproof.registry import ACROSS_SEEDS, SHARDED, VARIED
+from heatproof.schema import Study
+from heatproof.stats_tables import TABLES
+from heatproof.workflow.job import Job
+
+AUDITED = ("digest.json", "facts.parquet", "thumbnails.npy", "quarantine.csv", "seams.npy")  # the digest is of the rest
+DATA = ("manifest.parquet", "pixels.npy", "masks.npy", "source.json", *AUDITED)
+AUDIT = ("audit.json", "audit.csv", "audit_pairs.csv")
+ENSEMBLE = ("card.json", "predictions.parquet")  # it has no weights and is not trained
+MODEL = (*ENSEMBLE, "model.safetensors", "history.csv")
+MAPS = ("maps.npy", "index.parquet")
+STATS = (*(f"{name}.csv" for name in TABLES), "summary.json", "metrics.json")
+LONGEST = 254  # characters of a file's name, as Snakemake cuts them
+
+
+def checkpoints(job: Job, compared: bool = False) -> list[Job]:
+    """Return all (model or ensemble, seed, fold) of a study that are explained and scored.
+
+    Args:
+        compared: those of a random split too, which are only tested.
+    """
+    split = job.study.data.split
+    folds = split.names + (split.compared if compared else [])
+    return [job.at(model=m, seed=k, fold=fold) for m in job.study.named for k in job.study.seeds for fold in folds]
+
+
+def trainings(study: Study) -> list[tuple[int, str]]:
+    """Return (seed, fold) of every training of each model: those of a random split and of shuffled labels too."""
+    folds = study.data.split.names
+    wanted = [(seed, fold) for seed in study.seeds for fold in folds + study.data.split.compared]
+    if study.explain.variants.random_labels and set(VARIED) & set(study.score.families):
+        wanted += [(study.seeds[0], shuffled(fold)) for fold in folds]
+    return wanted
+
+
+def shuffled(fold: str) -> str:
+    """Return the fold of the models that are trained on another one's images under shuffled labels."""
+    return fold.replace("fold", artifacts.SHUFFLED)
+
+
+def results(job: Job) -> list[Path]:
+    """Return everything that a study leaves, so that a file which is gone is made again."""
+    every = checkpoints(job)
+    return [
+        *(artifacts.data_dir(job.name) / name for name in (*DATA, *AUDIT)),
+        *regions(job),
+        *(path for one in checkpoints(job, compared=True) for path in model(one)),
+        *(path for one in every for path in maps(one)),
+        *(path for one in every for path in variants(one)),
+        *scores(job),
+        *(artifacts.stats_dir(job.name) / name for name in STATS),
+        *profiles(job),
+        *(profiled.study_files(job.name) if job.study.profiles else []),
+        artifacts.report_path(job.name),
+        *paper_files.paths(job.name),
+        *paper_files.provenance(job.name),
+    ]
+
+
+def named(job: Job) -> list[Path]:
+    """Return all files that the configuration names: the results, and the models of shuffled labels behind some."""
+    models = [job.at(model=m, seed=k, fold=fold) for m in job.study.models for k, fold in trainings(job.study)]
+    return [*results(job), *(path for one in models for path in model(one))]
+
+
+def model(job: Job) -> list[Path]:
+    """Return what lies in the folder of a checkpoint."""
+    names = ENSEMBLE if job.model in job.study.ensembles else MODEL
+    return [artifacts.model_dir(*job.checkpoint) / name for name in names]
+
+
+def members(job: Job) -> list[Path]:
+    """Return what an ensemble is made of."""
+    folders = [artifacts.model_dir(*job.at(model=m).checkpoint) for m in job.study.members(job.model)]
+    return [folder / name for folder in folders for name in ENSEMBLE]
+
+
+def of_models(job: Job, name: str, compared: bool = False) -> list[Path]:
+    """Return a file of each checkpoint that is explained; if wanted, of those of a random split too."""
+    return [artifacts.model_dir(*one.checkpoint) / name for one in checkpoints(job, compared)]
+
+
+def regions(job: Job) -> list[Path]:
+    """Return where regions lie, if the study has any."""
+    return [artifacts.data_dir(job.name) / "regions.npy"] if job.study.data.regions else []
+
+
+def variants(job: Job) -> list[Path]:
+    """Return heatmaps of changed images and weights, if the study has them; an ensemble's would be its members'."""
+    if job.model in job.study.ensembles or not set(VARIED) & set(job.study.score.families):
+        return []
+    return [artifacts.variants_dir(*job.checkpoint) / name for name in MAPS]
+
+
+def scores(job: Job) -> list[Path]:
+    """Return the score tables: one a checkpoint and family; one a model and fold where a family looks across seeds."""
+    found = []
+    for one in checkpoints(job):
+        for family in job.study.score.families:
+            if family in ACROSS_SEEDS:
+                found.append(artifacts.score_path(job.name, one.model, family, one.fold))
+            elif family not in VARIED or variants(one):
+                found.append(artifacts.score_path(job.name, one.model, family, one.fold, one.seed))
+    return list(dict.fromkeys(found))
+
+
+def profiles(job: Job) -> list[Path]:
+    """Return the activation profiles, where a study asks for them; of models, as an ensemble has no feature maps."""
+    trained = [one for one in checkpoints(job) if job.study.profiles and one.model in job.study.models]
+    return [profiled.profile_dir(*one.checkpoint) / name for one in trained for name in profiled.CHECKPOINT_FILES]
+
+
+def weights(job: Job) -> list[Path]:
+    """Return the file that training starts from, where a user gave one.
+
+    Raises:
+        InputError: it is not there, and no study of this run makes it.
+    """
+    given = job.recipe.weights
+    if given in ("scratch", "pretrained"):
+        return []
+    path = Path(given.format(model=job.model, seed=job.seed))
+    made = path.parts[:2] == ("results", "models") and path.parts[2] in job.running
+    if not made and not path.is_file():
+        raise InputError(f"{path}: not there; train.weights is scratch, pretrained or the path of a .safetensors file")
+    return [path]
+
+
+def shuffled_card(job: Job) -> list[Path]:
+    """Return the card of the model of shuffled labels, where a study asks for it: of the first seed alone."""
+    if not job.study.explain.variants.random_labels or int(job.seed) != job.study.seeds[0]:
+        return []
+    return [artifacts.model_dir(*job.at(fold=shuffled(job.fold)).checkpoint) / "card.json"]
+
+
+def external(job: Job) -> list[Path]:
+    """Return heatmaps that a user made elsewhere; the files of a folder one by one.
+
+    Raises:
+        InputError: they are not there.
+    """
+    found = []
+    for name, given in job.study.explain.external.items():
+        path = Path(given.format(model=job.model, seed=job.seed))
+        if not path.exists():
+            raise InputError(f"{path}: not there; explain.external.{name} names an .npz file or a folder of .npy files")
+        found += sorted(path.rglob("*.npy")) if path.is_dir() else [path]
+    return found
+
+
+def scored(job: Job) -> list[Path]:
+    """Return what a family of metrics reads beside the heatmaps themselves."""
+    return {"localization": regions, **dict.fromkeys(VARIED, variants)}.get(job.family, lambda _: [])(job)
+
+
+def compared_maps(job: Job) -> list[Path]:
+    """Return the heatmaps that consistency compares: of all seeds, of the model and of the others of the study."""
+    models = dict.fromkeys([*job.study.models, job.model])
+    return [path for m in models for k in job.study.seeds for path in maps(job.at(model=m, seed=k))]
+
+
+def shown_maps(job: Job) -> list[Path]:
+    """Return the heatmaps that the report shows: of the first seed."""
+    first = [one for one in checkpoints(job) if one.seed == str(job.study.seeds[0])]
+    return [path for one in first for path in maps(one)]
+
+
+def maps(job: Job) -> list[Path]:
+    """Return the heatmaps of a checkpoint, and their index."""
+    return [artifacts.heatmap_dir(*job.checkpoint) / name for name in MAPS]
+
+
+def source(job: Job) -> list[Path]:
+    """Return where the source is described, if the report has something of it: rows left out, licences."""
+    data = job.study.data
+    shown = data.keep or data.leave_out or data.columns.license or job.study.task == "multilabel"
+    return [artifacts.data_dir(job.name) / "source.json"] if shown else []
+
+
+def map_shards(job: Job) -> list[Path]:
+    """Return the shards that heatmaps are joined from."""
+    return _shards(job, artifacts.heatmap_dir(*job.checkpoint) / "maps.npy")
+
+
+def score_shards(job: Job) -> list[Path]:
+    """Return the shards that a score table is joined from."""
+    path = artifacts.score_path(job.name, job.model, job.family, job.fold, job.seed)
+    return _shards(job, path) if job.family in SHARDED else []
+
+
+def _shards(job: Job, path: Path) -> list[Path]:
+    """Return the shards of a result. One that is there keeps the number it was made in: another number gives the same
+    bytes, and makes nothing again."""
+    count = 0 if job.shard else job.study.compute.shards
+    if count and path.exists() and record(path).exists():
+        try:
+            made = json.loads(record(path).read_text(encoding="utf-8")).get("input") or []
+        except ValueError:  # cut off, or being written: Snakemake takes no note of it either
+            made = []
+        count = sum(re.fullmatch(re.escape(str(path.with_suffix(""))) + r"\.\d+of\d+", one) is not None for one in made)
+    return [shards.folder(path, shard + 1, count) for shard in range(count)] if count > 1 else []
+
+
+def record(path: Path) -> Path:
+    """Return where Snakemake keeps what it knows of an output."""
+    name = urlsafe_b64encode(str(path).encode()).decode()
+    *folders, last = (name[start : start + LONGEST] for start in range(0, len(name), LONGEST))
+    return Path(".snakemake/metadata", *(f"@{folder}" for folder in folders), last)

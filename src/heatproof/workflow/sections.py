@@ -1,0 +1,81 @@
+"""What each job is given of the configuration, as sorted JSON: an edit re-runs the jobs whose section it changes."""
+
+import json
+
+from heatproof import artifacts
+from heatproof.config import section
+from heatproof.fingerprint import data_fingerprint
+from heatproof.registry import ON_MODEL
+from heatproof.stats.setting import setting_numbers
+from heatproof.workflow.job import Job
+
+
+def data(job: Job) -> str:
+    """Return section `data` without how data are audited, and what tells whether images at the source have changed.
+
+    Raises:
+        InputError: the source is not there or not of its kind.
+    """
+    study = job.study
+    resolved = {"class_names": study.data.class_names, "group_kind": study.group_kind}
+    if study.task != "multiclass":
+        resolved["task"] = study.task
+    if study.data.split.given:  # training needs images to train on and to choose the epoch by
+        resolved["trained"] = bool(study.trained)
+    resolved["fingerprint"] = data_fingerprint(study.data, artifacts.data_dir(job.name) / "source.json")
+    return section(study.data.model_dump(exclude={"audit", "regions", "modality"}), resolved)
+
+
+def regions(job: Job) -> str:
+    """Return the regions to find, what in, and the section of the data where lung fields are given as masks."""
+    found = job.study.data
+    parts = {"regions": found.regions} | ({"modality": found.modality} if found.modality != "ct" else {})
+    return section(parts | ({"data": json.loads(data(job))} if found.lungs else {}))
+
+
+def audit(job: Job) -> str:
+    """Return how data are audited, and what of section `data` an audit reads."""
+    found = job.study.data
+    keys = {"audit", "lookalike", "split", "seed", "shortcut", "kind", "crop", "fit"}
+    resolved = {"group_kind": job.study.group_kind, "patients_known": found.patients_known}
+    return section(found.model_dump(include=keys), resolved)
+
+
+def score(job: Job) -> str:
+    """Return the part of section `score` that a family reads; of localization with its regions, classes by index."""
+    options = getattr(job.study.score, job.family, None)
+    found = options.model_dump() if options else {}
+    if job.family == "localization":
+        found["regions"] = job.study.data.regions
+        if classes := found.pop("classes"):
+            found["labels"] = [job.study.data.class_names.index(name) for name in classes]
+    return section(found)
+
+
+def scoring(job: Job) -> str:
+    """Return what of section `compute` a family's job reads: all of it where it queries the model."""
+    return section(job.study.compute) if job.family in ON_MODEL else section({"threads": job.study.compute.threads})
+
+
+def stats(job: Job) -> str:
+    """Return section `stats`, and what groups are and are split by."""
+    study = job.study
+    known = {"group_kind": study.group_kind, "patients_known": study.data.patients_known}
+    return section(study.stats, known | {"split_by": study.data.split.by})
+
+
+def ensembles(job: Job) -> str:
+    """Return how each ensemble is made, and of whom."""
+    study = job.study
+    return section({e: {"combine": found.combine, "models": study.members(e)} for e, found in study.ensembles.items()})
+
+
+def cue(job: Job) -> str:
+    """Return how a planted cue is spread over images, where there is one."""
+    shortcut = job.study.data.shortcut
+    return section(shortcut.model_dump(include={"rate", "test_rate", "label"})) if shortcut else "null"
+
+
+def sentence(job: Job) -> str:
+    """Return what the models were trained from and on, for the captions of `snakemake --report`; no job reads it."""
+    return setting_numbers(job.study.training)["sentence"]

@@ -1,0 +1,71 @@
+"""What each job is given of the configuration, of a machine, and in `snakemake --report`."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from workflow.test_files import CHECKPOINT, job
+
+from heatproof.workflow import environment, resources, sections
+from heatproof.workflow.captions import caption
+
+JOBS = {name: value for name, value in vars(sections).items() if getattr(value, "__module__", "") == sections.__name__}
+
+
+def given(overrides: dict | None = None) -> dict[str, str]:
+    one = job(overrides=overrides, **CHECKPOINT, family="localization")
+    return {name: function(one) for name, function in JOBS.items() if name != "sentence"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "changed"),
+    [
+        ({"stats": {"alpha": 0.04}}, {"stats"}),
+        ({"data": {"audit": {"draws": 11}}}, {"audit"}),
+        ({"data": {"regions": ["body"]}}, {"regions", "score"}),
+        ({"score": {"faithfulness": {"steps": 7}}}, set()),  # of another family
+        ({"ensembles": {"both": {"combine": "mean"}}}, {"ensembles"}),
+        ({"compute": {"shards": 3}}, set()),
+        ({"compute": {"batch_size": 3}}, set()),  # localization queries no model
+    ],
+)
+def test_an_edit_changes_the_sections_of_the_jobs_that_depend_on_it(overrides, changed):
+    before, after = given(), given(overrides)
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_sections_are_sorted_json():
+    for name, text in given().items():
+        assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")), name
+
+
+def test_a_family_that_queries_the_model_asks_for_a_gpu_and_more_memory(monkeypatch):
+    monkeypatch.setenv(resources.GPU, "1")
+    auto = job(overrides={"compute": {"device": "auto"}}, **CHECKPOINT, family="faithfulness")
+    assert (resources.gpus(auto), resources.scoring_gpus(auto), resources.scoring(auto)) == (1, 1, 4000)
+    other = auto.at(family="localization")
+    assert (resources.scoring_gpus(other), resources.scoring(other)) == (0, 2000)
+    assert json.loads(sections.scoring(auto))["device"] == "auto" and sections.scoring(other) == '{"threads":1}'
+    monkeypatch.setenv(resources.GPU, "0")
+    assert resources.gpus(auto) == 0
+    assert resources.training(auto) > 3000
+
+
+def test_jobs_run_this_checkout_with_this_python(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/mine")
+    monkeypatch.delenv(resources.GPU, raising=False)
+    found = environment.variables(Path("/a"), conda=False)
+    assert found["PYTHONPATH"] == f"/a/src{os.pathsep}/mine" and found[resources.GPU] in ("0", "1")
+    assert "PATH" not in environment.variables(Path("/a"), conda=True)
+    warm = environment.warm_modules([job().study])
+    assert {"heatproof.explain.cam", "heatproof.score.jobs.consistency", "heatproof.train.command"} <= set(warm)
+
+
+def test_captions_are_there_for_what_snakemake_shows():
+    folder = Path(__file__).parents[2] / "rules"
+    names = ["models.csv", "accuracy.svg", "localization.svg", "localization_ranks.svg", "tiny.html"]
+    for found in map(caption, map(Path, names)):
+        assert (folder / found["caption"]).is_file()
+    assert caption(Path("localization_ranks.svg"))["labels"] == {"figures": "localization: mean ranks"}
+    assert [caption(Path(name)) for name in ("roc.csv", "summary.json", "accuracy.png", "models.tex")] == [None] * 4
