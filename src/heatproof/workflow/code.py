@@ -2,7 +2,8 @@
 
 A job starts at the module of its command, with the methods or the family of metrics that it computes. Imports count
 wherever they stand, in functions too. A module with a table `BRANCHES`, name -> module, imports one of them by name
-as it runs: of these a job counts what it takes.
+as it runs: of these a job counts what it takes. Of the catalogue, statistics and report count everything, other jobs
+the entries that they use, and of those what is computed with: no title and no citation.
 """
 
 import ast
@@ -12,13 +13,18 @@ from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 
+from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.methods import METHODS, Method
+from heatproof.catalogue.metrics import Metric, metrics_of
+from heatproof.catalogue.reasons import REASONS
 from heatproof.cli import MODULES
-from heatproof.registry import attributes, family_job, registered
 from heatproof.schema import Study
 from heatproof.workflow.job import Job
 
 PACKAGE = Path(__file__).parents[1]
 TABLE = "BRANCHES"
+CATALOGUE = "heatproof.catalogue."
+WORDED = ("stats", "report")  # commands that put what the catalogue says in words
 
 
 def data(job: Job) -> str:
@@ -48,28 +54,28 @@ def ensemble(job: Job) -> str:
 
 def explain(job: Job) -> str:
     """Return the digest of the code that explains, with the study's methods and no others."""
-    return digest("explain", *_methods(job.study))
+    return digest("explain", *_paths(_methods(job)), known=_computed(_methods(job), "explain"))
 
 
 def variants(job: Job) -> str:
     """Return the digest of the code that explains changed images and models."""
-    return digest("explain", "variants", *_methods(job.study))
+    return digest("explain", "variants", *_paths(_methods(job)), known=_computed(_methods(job), "explain"))
 
 
 def score(job: Job) -> str:
     """Return the digest of the code that scores a family."""
-    return digest("score", family_job(job.family))
+    known = _computed(metrics_of(job.family).values(), "explain", "score")
+    return digest("score", FAMILIES[job.family].job, known=known)
 
 
 def seeds(job: Job) -> str:
     """Return the digest of the code that scores consistency across seeds."""
-    return digest("score", family_job("consistency"))
+    return score(job.at(family="consistency"))
 
 
 def stats(job: Job) -> str:
-    """Return the digest of the code of the tests, and of where each metric belongs and which values of it are good."""
-    found = attributes("score", "metric").items()
-    return digest("stats", known=json.dumps({name: (of["module"], of.get("better")) for name, of in found}))
+    """Return the digest of the code of the tests, and of the catalogue."""
+    return digest("stats")
 
 
 def profile(job: Job) -> str:
@@ -83,8 +89,8 @@ def profiles(job: Job) -> str:
 
 
 def report(job: Job) -> str:
-    """Return the digest of the code of the report, and of all that is registered of methods and metrics."""
-    return digest("report", known=json.dumps([attributes("explain", "method"), attributes("score", "metric")]))
+    """Return the digest of the code of the report, and of the catalogue."""
+    return digest("report")
 
 
 @cache  # called for every job of a rule
@@ -93,11 +99,12 @@ def digest(command: str, *taken: str, known: str = "") -> str:
 
     Args:
         taken: modules that it runs besides, and keys of the branches that it takes.
-        known: what it reads from files that it does not run.
+        known: what it reads from the catalogue.
     """
     found = hashlib.sha256(known.encode())
     for name, path in sorted(source_files([f"heatproof.{MODULES[command]}", *taken], taken).items()):
-        found.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
+        if command in WORDED or not name.startswith(CATALOGUE):
+            found.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     return found.hexdigest()
 
 
@@ -150,7 +157,17 @@ def _source(study: Study) -> tuple[str, ...]:
     return (data.kind, data.base, *(key for key in ("contents", "download", "shortcut") if getattr(data, key)))
 
 
-def _methods(study: Study) -> tuple[str, ...]:
-    """Return the modules of a study's explanation methods."""
-    modules = registered("explain", "method")
-    return tuple(sorted({modules[name] for name in study.explain.methods}))
+def _methods(job: Job) -> list[Method]:
+    """Return a study's explanation methods."""
+    return [METHODS[name] for name in job.study.explain.methods]
+
+
+def _paths(entries: Iterable[Method]) -> list[str]:
+    """Return the modules of some methods."""
+    return sorted({method.path for method in entries})
+
+
+def _computed(entries: Iterable[Method | Metric], *stages: str) -> str:
+    """Return what jobs compute with, of some entries and of the reasons that some stages give."""
+    facts = {entry.name: [entry.path, *(getattr(entry, name) for name in entry.COMPUTED)] for entry in entries}
+    return json.dumps([facts, [text for text, reason in REASONS.items() if reason.stage in stages]], sort_keys=True)

@@ -3,9 +3,9 @@
 import json
 
 from heatproof import artifacts
+from heatproof.catalogue.families import FAMILIES
 from heatproof.config import section
 from heatproof.fingerprint import data_fingerprint
-from heatproof.registry import ON_MODEL
 from heatproof.stats.setting import setting_numbers
 from heatproof.workflow import files
 from heatproof.workflow.job import Job
@@ -80,7 +80,7 @@ def compute(job: Job) -> str:
 
 def scoring(job: Job) -> str:
     """Return what of section `compute` a family's job reads: all of it where it queries the model."""
-    return compute(job) if job.family in ON_MODEL else section({"threads": job.study.compute.threads})
+    return compute(job) if FAMILIES[job.family].loads_model else section({"threads": job.study.compute.threads})
 
 
 def stats(job: Job) -> str:
