@@ -170,4 +170,5 @@ def _paths(entries: Iterable[Method]) -> list[str]:
 def _computed(entries: Iterable[Method | Metric], *stages: str) -> str:
     """Return what jobs compute with, of some entries and of the reasons that some stages give."""
     facts = {entry.name: [entry.path, *(getattr(entry, name) for name in entry.COMPUTED)] for entry in entries}
-    return json.dumps([facts, [text for text, reason in REASONS.items() if reason.stage in stages]], sort_keys=True)
+    given = {text: reason.details for text, reason in REASONS.items() if reason.stage in stages}
+    return json.dumps([facts, given], sort_keys=True)
