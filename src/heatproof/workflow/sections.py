@@ -3,7 +3,7 @@
 import json
 
 from heatproof import artifacts
-from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.families import families_with
 from heatproof.config import section
 from heatproof.fingerprint import data_fingerprint
 from heatproof.stats.setting import setting_numbers
@@ -80,7 +80,8 @@ def compute(job: Job) -> str:
 
 def scoring(job: Job) -> str:
     """Return what of section `compute` a family's job reads: all of it where it queries the model."""
-    return compute(job) if FAMILIES[job.family].loads_model else section({"threads": job.study.compute.threads})
+    loads_model = job.family in families_with("loads_model")  # the job over seeds names no family
+    return compute(job) if loads_model else section({"threads": job.study.compute.threads})
 
 
 def stats(job: Job) -> str:
