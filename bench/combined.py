@@ -9,9 +9,8 @@ from bench.error_rates import ALPHA, LEVEL, NAMES, beside_controls
 from bench.simulation import Setting, chunks, expected
 from heatproof.stats import combined as rules
 from heatproof.stats import verdicts
-from heatproof.stats.compare import against_controls
+from heatproof.stats.compare import LEAST_GROUPS, against_controls
 from heatproof.stats.equivalence import below_p
-from heatproof.stats.families import LEAST_GROUPS
 from heatproof.stats.paired import DECIMALS
 
 WORDS = {1: rules.YES, -1: rules.NO, 0: rules.UNDECIDED}

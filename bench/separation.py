@@ -26,10 +26,10 @@ from scipy import ndimage
 
 from heatproof import artifacts
 from heatproof.bootstrap import percentile_interval
+from heatproof.catalogue.metrics import better
 from heatproof.data import phantom, regions
 from heatproof.errors import InputError
 from heatproof.progress import line
-from heatproof.registry import metrics_of
 from heatproof.report.separation import PATH, SCHEMA
 from heatproof.schema_score import Faithfulness, LocalizationOptions
 from heatproof.score import controls
@@ -219,8 +219,8 @@ def separations(scores: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (family, metric), found in scores.groupby(["family", "metric"], sort=False):
-        better = direction(family, metric)
-        wide = found.assign(value=-found["value"] if better == "lower" else found["value"]).pivot(
+        good = better(family, metric)
+        wide = found.assign(value=-found["value"] if good == "lower" else found["value"]).pivot(
             index=["model", "group", "image_id"], columns="method", values="value"
         )
         for other in AGAINST:
@@ -228,18 +228,11 @@ def separations(scores: pd.DataFrame) -> pd.DataFrame:
             models, groups = (both.index.get_level_values(name).to_numpy() for name in ("model", "group"))
             rng = generator("separation", metric, other)
             value, low, high = auroc(both[controls.TRUTH].to_numpy(), both[other].to_numpy(), groups, models, rng)
-            if better == "none" and value < 0.5:
+            if good == "none" and value < 0.5:
                 value, low, high = 1 - value, 1 - high, 1 - low
             rows.append({"metric": metric, "against": other, "auroc": value, "low": low, "high": high})
             rows[-1]["images"] = len(both)
     return pd.DataFrame(rows, columns=list(SCHEMA))
-
-
-def direction(family: str, metric: str) -> str:
-    """Which values of a metric are better; one of another baseline has the baseline's name behind its own."""
-    known = metrics_of(family)
-    found = max((name for name in known if metric == name or metric.startswith(f"{name}_")), key=len)
-    return known[found].get("better", "higher")
 
 
 def auroc(

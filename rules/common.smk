@@ -10,10 +10,10 @@ sys.path.insert(0, str(ROOT / "src"))
 from snakemake.settings.types import DeploymentMethod
 
 from heatproof import artifacts, links, paper_files, queued, running, shards, workers
+from heatproof.catalogue.families import FAMILIES, families_with
 from heatproof.config import load, section
 from heatproof.errors import InputError
 from heatproof.profiles import files as profiled
-from heatproof.registry import SHARDED, families
 from heatproof.workflow import environment, files, resources, sections
 from heatproof.workflow.captions import caption
 from heatproof.workflow.code import code

@@ -11,7 +11,7 @@ rule score:
     log:
         "logs/{study}/{model}/{seed}/{fold}/score-{family}.log",
     wildcard_constraints:
-        family="|".join(family for family in families() if family != "consistency"),
+        family="|".join(name for name, family in FAMILIES.items() if not family.across_seeds),
         fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
@@ -39,7 +39,7 @@ use rule score as score_shard with:
     log:
         "logs/{study}/{model}/{seed}/{fold}/score-{family}.{shard}of{shards}.log",
     wildcard_constraints:
-        family="|".join(SHARDED),
+        family="|".join(families_with("shardable")),
         fold=EXPLAINED,
     message:
         "score {wildcards.family} of {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}:"

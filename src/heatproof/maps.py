@@ -4,7 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-DEGENERATE = ("not finite", "all zero", "constant")
+from heatproof.catalogue.reasons import ALL_ZERO, CONSTANT, NOT_FINITE
+
+DEGENERATE = (NOT_FINITE.text, ALL_ZERO.text, CONSTANT.text)
 
 
 def degeneracy(maps: Tensor) -> list[str]:
@@ -14,7 +16,7 @@ def degeneracy(maps: Tensor) -> list[str]:
     zero = (flat == 0).all(1).tolist()
     constant = (flat == flat[:, :1]).all(1).tolist()
     return [
-        "not finite" if not f else "all zero" if z else "constant" if c else ""
+        NOT_FINITE.text if not f else ALL_ZERO.text if z else CONSTANT.text if c else ""
         for f, z, c in zip(finite, zero, constant, strict=True)
     ]
 

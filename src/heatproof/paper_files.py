@@ -7,12 +7,12 @@ says so.
 from pathlib import Path
 
 from heatproof import artifacts
-from heatproof.schema_score import Primary
+from heatproof.catalogue.families import families_with
 
 FIGURES = (
     "accuracy",
-    *Primary.model_fields,  # the families that are tested
-    *(f"{family}_ranks" for family in Primary.model_fields),
+    *families_with("judged"),
+    *(f"{family}_ranks" for family in families_with("judged")),
 )
 TABLES = ("models", "scores", "pairs", "claims")  # LaTeX; their CSV twins lie in results/stats/<study>/
 TEXTS = ("methods.md", "references.bib")

@@ -15,10 +15,12 @@ from functools import cache, partial
 from pathlib import Path
 
 from heatproof import artifacts
+from heatproof.catalogue.controls import CONTROLS
+from heatproof.catalogue.families import families_with
 from heatproof.check import records_of, to_download
 from heatproof.config import load
 from heatproof.errors import InputError, Unsupported
-from heatproof.registry import CONTROLS, VARIED, explanation_methods
+from heatproof.registry import explanation_methods
 from heatproof.schema import Recipe, Study
 from heatproof.schema_split import Split
 from heatproof.workflow.files import trainings
@@ -117,7 +119,7 @@ class Left:
             missing(
                 lambda *one: artifacts.variants_dir(name, *one) / "maps.npy",
                 study.models,
-                explained if families & set(VARIED) else [],
+                explained if families & {*families_with("needs_variants")} else [],
             ),
             missing(
                 lambda model, seed, fold: artifacts.score_path(name, model, "faithfulness", fold, seed),
@@ -243,7 +245,7 @@ def longest_job(study: Study, costs: dict[str, Cost], images: int) -> tuple[floa
 def varied_maps(study: Study, images: int, most: int | None = None) -> int:
     """Heatmaps of changed images and models, by each method of one checkpoint."""
     variants, most = study.explain.variants, most or explained(study, images)
-    if not set(VARIED) & set(study.score.families):
+    if not {*families_with("needs_variants")} & {*study.score.families}:
         return 0
     changes = len(variants.transforms) + (variants.sensitivity.draws if variants.sensitivity else 0)
     changes += variants.randomize.layers * (variants.randomize.cascade + variants.randomize.independent)

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from heatproof.registry import registered
+from heatproof.catalogue.methods import METHODS
+from heatproof.catalogue.metrics import metrics_of
 from heatproof.schema_base import Distinct, NonNegative, Positive, Section, check_places
 from heatproof.schema_data import Data, check_task
 from heatproof.schema_explain import Explain, Transform
@@ -134,7 +135,7 @@ class Study(Section):
     @model_validator(mode="after")
     def _claimed(self):
         """A claim on a method that nobody has would be undecided for ever."""
-        known = {*registered("explain", "method"), *self.explain.external}
+        known = {*METHODS, *self.explain.external}
         for name, claim in self.stats.claims.items():
             for key, method in [("method", claim.method), *(("methods", m) for m in claim.methods)] if claim else []:
                 if method not in known:
@@ -226,8 +227,9 @@ class Study(Section):
                 "infidelity": faithfulness.infidelity,
             },
             "localization": {
-                metric: region in self.data.regions
-                for metric, region in (("outside_body", "body"), ("outside_lungs", "lungs"), ("on_border", "border"))
+                name: metric.region in self.data.regions
+                for name, metric in metrics_of("localization").items()
+                if metric.region
             },
             "sanity": {
                 "cascade": variants.randomize.cascade,

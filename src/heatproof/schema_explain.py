@@ -4,13 +4,15 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, create_model, field_serializer, field_validator
 
-from heatproof.registry import CONTROLS, attributes, registered
+from heatproof.catalogue.controls import CONTROLS
+from heatproof.catalogue.methods import METHODS, options
+from heatproof.catalogue.metrics import CHANGES
 from heatproof.schema_base import Distinct, Positive, Section, check_places, one_of
 from heatproof.schema_models import Architecture
 
-Method = Annotated[str, one_of(lambda: registered("explain", "method"))]
+Method = Annotated[str, one_of(lambda: METHODS)]
 Name = Annotated[str, Field(pattern=r"^\w+$")]
-Transform = Literal["flip", "shift", "rotate", "scale", "noise", "window"]
+Transform = Literal[*CHANGES]
 
 
 _KINDS = {int: Positive, float: Annotated[float, Field(ge=0)], bool: bool, str: str}
@@ -20,8 +22,8 @@ def _options() -> type[Section]:
     """A section with a key a method, and in it a key for each keyword-only argument of the method's function, and
     `images`: of the same type, unset by default, so that the number in the code stands."""
     sections = {}
-    for name, found in attributes("explain", "method").items():
-        kinds = {key: _KINDS[type(value)] for key, value in found["options"].items()} | {"images": Positive}
+    for name in METHODS:
+        kinds = {key: _KINDS[type(value)] for key, value in options(name).items()} | {"images": Positive}
         section = create_model(name, __base__=Section, **{key: (kind | None, None) for key, kind in kinds.items()})
         sections[name] = (section, section())
     return create_model("Options", __base__=Section, **sections)
@@ -73,7 +75,7 @@ class Explain(Section):
     @classmethod
     def _external(cls, external):
         for name, path in external.items():
-            if name in attributes("explain", "method") or name in CONTROLS:
+            if name in METHODS or name in CONTROLS:
                 raise ValueError(f"{name} is a name of heatproof's own; give your maps another one")
             check_places(path, f"{name}: ")
         return external

@@ -2,19 +2,18 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
-from heatproof.registry import families, metrics_of
+from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.metrics import BASELINES, metrics_of
 from heatproof.schema_base import Distinct, Positive, Section, one_of
 
-Baseline = Literal["mean", "zero", "blur", "imputation"]
+Baseline = Literal[*BASELINES]
 
 
 def _metric(family: str) -> Any:
     """A metric of the family of which one end is better."""
-    return Annotated[
-        str, one_of(lambda: [m for m, found in metrics_of(family).items() if found.get("better") != "none"])
-    ]
+    return Annotated[str, one_of(lambda: [m for m, found in metrics_of(family).items() if found.better != "none"])]
 
 
 class LocalizationOptions(Section):
@@ -53,18 +52,12 @@ class Faithfulness(Section):
     infidelity: Infidelity | None = None
 
 
-class Primary(Section):
-    """The one metric of each family that is tested; complexity has none, because nobody can say what is better."""
-
-    localization: _metric("localization") = "relevance_rank_accuracy"
-    faithfulness: _metric("faithfulness") = "srg"
-    consistency: _metric("consistency") = "iou_seeds"
-    agreement: _metric("agreement") = "rank_correlation_methods"
-    robustness: _metric("robustness") = "rank_correlation_transforms"
-    sanity: _metric("sanity") = "rank_correlation_cascade"
-
-
-Family = Annotated[str, one_of(families)]
+Primary = create_model(  # the one metric of each family that is tested
+    "Primary",
+    __base__=Section,
+    **{name: (_metric(name), family.primary) for name, family in FAMILIES.items() if family.primary},
+)
+Family = Annotated[str, one_of(lambda: FAMILIES)]
 
 
 class Score(Section):

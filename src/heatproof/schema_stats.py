@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from heatproof.registry import metrics_of, registered
+from heatproof.catalogue.families import families_with
+from heatproof.catalogue.metrics import METRICS, metrics_of
 from heatproof.schema_base import Distinct, Section
 from heatproof.schema_models import Architecture, ArchitectureOrFamily, architectures, of_families
 
@@ -20,7 +21,7 @@ def _reported(value: float) -> float:
 
 # what a study does not set is told to no job, so that a new key runs nothing again
 UNSET = Field(exclude_if=lambda value: not value)
-Judged = Literal["localization", "faithfulness", "consistency", "robustness", "sanity", "agreement"]
+Judged = Literal[*families_with("judged")]
 ReportedShare = Annotated[float, AfterValidator(_reported)]
 Reported = dict[Architecture, ReportedShare]
 Named = Annotated[str, Field(min_length=1)]  # an architecture, or an ensemble of the study
@@ -127,7 +128,7 @@ class Stats(Section):
     @field_validator("margin")
     @classmethod
     def _metrics(cls, margins):
-        known = {"default", *registered("score", "metric")}
+        known = {"default", *METRICS}
         for name in margins:
             if name not in known:
                 raise PydanticCustomError("unknown_name", "unknown name", {"allowed": sorted(known)})

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from report.conftest import ALL
 
+from heatproof.catalogue.metrics import METRICS
 from heatproof.report import explorer, inputs, page, pictures
-from heatproof.report.metric_words import METRICS
 
 HOSTILE = ("</script><script>alert(1)</script>", "<!--", "a & b", "line\u2028end", 'quote" \\u003c')
 

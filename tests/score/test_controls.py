@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from heatproof.catalogue.controls import CONTROLS
 from heatproof.maps import upsample
-from heatproof.registry import CONTROLS
 from heatproof.score import controls
 from heatproof.score.localization import METRICS
 from heatproof.subset import spread
@@ -128,6 +128,6 @@ def test_truth_is_the_mask_and_has_the_best_score_of_all():
     assert METRICS["iou"](found, masks).item() == 1
 
 
-def test_every_control_has_a_name_in_the_registry():
+def test_every_control_is_in_the_catalogue():
     names = (controls.RANDOM, controls.LOWRES_NOISE, controls.CENTER, controls.OTHER_IMAGE)
     assert set(CONTROLS) == {*names, controls.MEAN_MASK, controls.EDGES, controls.CEILING, controls.TRUTH}

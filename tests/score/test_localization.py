@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from heatproof.score.localization import METRICS, REGIONS
+from heatproof.catalogue.metrics import metrics_of
+from heatproof.score.localization import METRICS
 from heatproof.score.maps import binarized
 from heatproof.score.scene import Scene, Truth
 
 SHAPE = (4, 5)
+REGIONS = {name: metric.region for name, metric in metrics_of("localization").items() if metric.region}
 ORDER_ONLY = (
     "pointing_game",
     "pointing_game_tolerance",

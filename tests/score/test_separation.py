@@ -1,7 +1,5 @@
 """The bench that tells which metrics separate truth from what is not it."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from bench import separation
 from heatproof import artifacts
+from heatproof.catalogue.metrics import better
 from heatproof.data import phantom
 from heatproof.errors import InputError
 from heatproof.report.separation import SCHEMA
@@ -168,7 +167,7 @@ def test_truth_has_the_best_score_of_every_metric_that_needs_no_model(study):
         index=["metric", "image_id"], columns="method", values="value"
     )
     for metric, values in local.groupby(level="metric"):
-        turned = -values if separation.direction("localization", metric) == "lower" else values
+        turned = -values if better("localization", metric) == "lower" else values
         assert (turned.max(axis=1, skipna=True) <= turned["truth"] + 1e-9).all() or metric.startswith(
             ("outside", "on_border")
         )
@@ -215,11 +214,3 @@ def test_docs_are_written_between_their_marks(tmp_path, monkeypatch):
     path.write_text("no place\n")
     with pytest.raises(InputError, match="no place for the table"):
         separation.write_docs(table)
-
-
-def test_the_docs_name_every_metric():
-    from heatproof.registry import families, metrics_of
-
-    text = (Path(separation.__file__).parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
-    missing = [name for family in families() for name in metrics_of(family) if f"`{name}`" not in text]
-    assert not missing

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from stats.made import SETTINGS
 
+from heatproof.catalogue.controls import BEATABLE, YARDSTICKS
+from heatproof.catalogue.families import FAMILIES
 from heatproof.report.inputs import Inputs
-from heatproof.stats import families, summary
+from heatproof.stats import summary
 from heatproof.stats.design import Design
 from heatproof.stats.gather import gather
 from heatproof.stats.general import seeds_sentence
@@ -51,14 +53,14 @@ class Study:
         """Tables and summary, made as `stats.study.evaluate` makes them of a study's files."""
         scores = scores_in_order(compact(self.scores), self.methods, self.models)
         per_seed, missing = seed_group_means(scores), count_missing(scores)
-        order = [*self.methods, *families.CONTROLS, *families.YARDSTICKS]
+        order = [*self.methods, *BEATABLE, *YARDSTICKS]
         metrics = metrics_table(group_means(per_seed), missing, SETTINGS["interval"], order, self.models, per_seed)
         asked = list(dict.fromkeys(self.scores["family"]))
         design = Design(
             models=self.competent,
             methods=self.methods,
             primary={family: PRIMARY[family] for family in asked},
-            controls=families.JUDGED_CONTROLS,
+            controls={name: family.judged for name, family in FAMILIES.items() if family.judged},
             lower=frozenset((family, PRIMARY[family]) for family in LOWER),
             settings=SETTINGS,
         )

@@ -9,13 +9,13 @@ from functools import cache, cached_property
 import numpy as np
 import pandas as pd
 import pytest
+from heatproof.report.vocabulary import CONTROLS as SHOWN_CONTROLS
 from stats.generated import CONTROLS, Study, draw
 from stats.made import SETTINGS
 from stats.reading import NAMES, Rules, below, every, holm, named, near
 
 from heatproof.report import combined as report
 from heatproof.report import statistics_text
-from heatproof.report.vocabulary import CONTROLS as SHOWN_CONTROLS
 from heatproof.stats import words
 from heatproof.stats.combined import combined, decided_sentences, open_sentence, other_sentences
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from heatproof.stats.families import CONTROLS
 from scipy import stats
 from stats.reading import NAMES, NUMBER, Rules, below, flipped, holm, named, near
 
@@ -18,7 +19,6 @@ from heatproof.stats import words
 from heatproof.stats.cue import SIGNS, cue_table
 from heatproof.stats.cue_claim import shows_cue
 from heatproof.stats.cue_sentences import cue_numbers
-from heatproof.stats.families import CONTROLS
 from heatproof.stats.groups import compact
 
 ALPHA = 0.05

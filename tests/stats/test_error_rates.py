@@ -9,7 +9,7 @@ import pytest
 
 from bench import combined, coverage, error_rates, many, statistics_bench
 from bench.simulation import Setting, bounded, cells, complete, draw, expected, frame, wide
-from heatproof.stats.families import LEAST_GROUPS
+from heatproof.stats.compare import LEAST_GROUPS
 from heatproof.stats.groups import group_means, seed_group_means
 
 ALPHA = 0.05

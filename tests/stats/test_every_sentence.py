@@ -15,15 +15,18 @@ from stats.generated import EMPTY, LOWER, PRIMARY, REFUSED, TRUTHLESS, Study, dr
 from stats.made import SETTINGS
 from stats.reading import NAMES, NUMBER, SPAN, Rules, every, is_p, named, near, spans
 
+from heatproof.catalogue.controls import BEATABLE
+from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.metrics import judged_by_truth
 from heatproof.report import left_out, overview, tables, trust
 from heatproof.report import words as report_words
-from heatproof.stats import families, words
+from heatproof.stats import words
 
 ALPHA = SETTINGS["alpha"]
 METRICS = {words.plain(metric).lower(): family for family, metric in PRIMARY.items()}
 METRIC = f"(?P<metric>{'|'.join(map(re.escape, METRICS))})"
-CLAIM = f"(?:{'|'.join(map(re.escape, words.CLAIMS.values()))})"
-CONTROL = [*words.CONTROL_NAMES.values(), "the heatmap of another image"]
+CLAIM = f"(?:{'|'.join(re.escape(family.claim) for family in FAMILIES.values() if family.claim)})"
+CONTROL = [*map(words.control_name, BEATABLE), "the heatmap of another image"]
 CONTROLS = f"(?:every control|(?:{'|'.join(map(re.escape, CONTROL))})(?: and (?:{'|'.join(map(re.escape, CONTROL))}))*)"
 WHO = r"(?:As trained here, |Over (?P<seeds>\d+) training seeds, )?"
 BESIDE = r"(?: \((?P<beside>.*)\))?"
@@ -65,7 +68,7 @@ class Told:
         return [m for m in self.scored() if m not in self.blind()]
 
     def blind(self) -> list[str]:
-        return self.unvalidated() if families.judged_by_truth(self.family, self.metric) else []
+        return self.unvalidated() if judged_by_truth(self.family, self.metric) else []
 
     def unvalidated(self) -> list[str]:
         return [m for m in self.scored() if self.summary["separates"].get(self.family, {}).get(m) is False]
@@ -134,7 +137,7 @@ def _(told, found):
     of = told.study.scores
     of = of[(of["family"] == told.family) & (of["method"] == told.method) & of["model"].isin(told.study.competent)]
     counts = Counter(of.loc[of["value"].isna(), "reason"])
-    reasons = {words.REASONS.get(reason, reason) for reason in counts if counts[reason] == max(counts.values())}
+    reasons = {words.cause(reason) for reason in counts if counts[reason] == max(counts.values())}
     assert found["why"] in (reasons or {"there are no scores"})
 
 
@@ -208,7 +211,7 @@ def beside(told, found):
 
 def hardest(told, texts, models, form):
     for text in texts:
-        (control,) = [name for name in words.CONTROL_NAMES if words.control_name(name, told.family) in text]
+        (control,) = [name for name in BEATABLE if words.control_name(name, told.family) in text]
         (span,) = re.findall(rf"(?<![\w.]){SPAN}", text)
         values = [told.mean(control, model) for model in models]
         assert spans(span, [value for value in values if np.isfinite(value)])

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from heatproof.catalogue.metrics import METRICS
 from heatproof.data.reading.names import bare
-from heatproof.registry import attributes
 from heatproof.stats.metric_names import AMBIGUOUS, DIRECTIONS, SAME, SHARED, find_metric
 
-OWN = attributes("score", "metric")
 
-
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", METRICS)
 def test_heatproofs_names_are_known_however_they_are_written(name):
-    better = OWN[name].get("better", "higher")
+    better = METRICS[name].better
     ways = [name] if name == "road" else [name, name.upper(), f" {name.replace('_', '-').title()} "]
     found = [find_metric(way) for way in ways]
     assert {metric.better for metric in found} == {better} and found[0].name == name
@@ -46,9 +44,9 @@ def test_other_names(written, name, better):
 
 
 def test_a_name_stands_for_one_thing():
-    lists = [OWN.keys() - {"road"}, *SAME.values(), *DIRECTIONS.values(), AMBIGUOUS]
+    lists = [METRICS.keys() - {"road"}, *SAME.values(), *DIRECTIONS.values(), AMBIGUOUS]
     names = [bare(name) for names in lists for name in names]
-    assert len(set(names)) == len(names) and set(SAME) <= set(OWN)
+    assert len(set(names)) == len(names) and set(SAME) <= set(METRICS)
 
 
 def test_directions_are_those_of_quantus():

@@ -15,10 +15,10 @@ from data.configured import data_config
 from PIL import Image
 
 from heatproof import artifacts
+from heatproof.catalogue.families import FAMILIES
 from heatproof.cli import MODULES
 from heatproof.data import phantom
 from heatproof.data.reading import sources
-from heatproof.registry import explanation_methods, families, family_job, registered
 from heatproof.schema_data import Data
 from heatproof.workflow import code
 from heatproof.workflow.code import PACKAGE, source_files
@@ -149,7 +149,7 @@ def test_every_kind_of_source_has_a_reader():
 
 def test_every_branch_and_every_start_is_a_module():
     tables = [table for path in PACKAGE.rglob("*.py") if (table := code._imports(path)[1])]
-    started = [f"heatproof.{module}" for module in MODULES.values()] + [family_job(family) for family in families()]
+    started = [f"heatproof.{module}" for module in MODULES.values()] + [family.job for family in FAMILIES.values()]
     assert len(tables) == 8
     for name in [*started, *(module for table in tables for module in table.values())]:
         assert code._path(name), name
@@ -183,13 +183,13 @@ DIGESTS = """
 import json, sys
 from pathlib import Path
 from heatproof.config import load
-from heatproof.registry import families
+from heatproof.catalogue.families import FAMILIES
 from heatproof.workflow import code
 from heatproof.workflow.job import Job
 
 job = Job("tiny", load(Path(sys.argv[1]), studies=["tiny"])["tiny"])
 found = {name: code.code(name, job) for name in code.JOBS if name != "score"}
-print(json.dumps(found | {family: code.code("score", job.at(family=family)) for family in families()}))
+print(json.dumps(found | {family: code.code("score", job.at(family=family)) for family in FAMILIES}))
 """
 
 
@@ -204,33 +204,39 @@ def before() -> dict[str, str]:
     return digests(ROOT / "src")
 
 
-NEW_METRIC = """
-@metric("a_new_one", better="lower")
-def a_new_one(maps):
-    return maps.sum((1, 2))
-"""
-OF_METRICS = {"stats", "report"}
+NEW_METRIC = 'METRICS["a_new_one"] = Metric("a_new_one", "complexity", "A new one", "How new is it?", better="lower")'
+OF_CATALOGUE = {"stats", "report"}
+
+
+def slow(*of):
+    return pytest.param(*of, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "changed"),
     [
-        ("stats/words.py", '"iou": "IoU"', '"iou": "overlap"', OF_METRICS),  # a display name
-        ("report/metric_words.py", "Overlap (IoU)", "Overlap", {"report", "profiles"}),
-        ("score/complexity.py", "", NEW_METRIC, OF_METRICS | {"complexity"}),
+        ("catalogue/metrics.py", "Overlap (IoU)", "Overlap", OF_CATALOGUE),  # a display name
+        slow("catalogue/methods.py", "the mean of their gradients", "gradients", OF_CATALOGUE),
+        slow("catalogue/controls.py", "random noise", "noise", OF_CATALOGUE),
+        slow("catalogue/families.py", "right place", "place", OF_CATALOGUE),
+        slow("catalogue/reasons.py", "it is zero everywhere", "it is zero", OF_CATALOGUE),
+        ("catalogue/metrics.py", "", NEW_METRIC, OF_CATALOGUE | {"complexity"}),
+        slow("catalogue/metrics.py", 'region="lungs"', 'region="body"', OF_CATALOGUE | {"localization"}),
+        slow("catalogue/methods.py", 'gradients"), layer=True', 'gradients")', OF_CATALOGUE | {"explain", "variants"}),
+        slow("catalogue/reasons.py", '"no truth"', '"no mask"', OF_CATALOGUE | {*FAMILIES}),
         ("score/complexity.py", "", "# a remark", {"complexity"}),
-        ("explain/cam.py", "", "# a remark", {"explain", "variants"}),  # a method of the study
-        ("explain/perturbation.py", "", "# a remark", set()),  # of other studies
-        ("explain/variants.py", "", "# a remark", {"variants"}),
-        ("data/phantom.py", "", "# a remark", {"data"}),
+        slow("explain/cam.py", "", "# a remark", {"explain", "variants"}),  # a method of the study
+        slow("explain/perturbation.py", "", "# a remark", set()),  # of other studies
+        slow("explain/variants.py", "", "# a remark", {"variants"}),
+        slow("data/phantom.py", "", "# a remark", {"data"}),
         ("data/reading/dicom.py", "", "# a remark", set()),
-        ("data/planted.py", "", "# a remark", set()),
-        ("data/audit/command.py", "", "# a remark", {"audit"}),
-        ("stats/external.py", "", "# a remark", set()),
-        ("report/page.py", "", "# a remark", {"report"}),
-        ("profiles/measure.py", "", "# a remark", {"profile"}),
-        ("cli.py", "", "# a remark", set()),
-        ("workflow/files.py", "", "# a remark", set()),
+        slow("data/planted.py", "", "# a remark", set()),
+        slow("data/audit/command.py", "", "# a remark", {"audit"}),
+        slow("stats/external.py", "", "# a remark", set()),
+        slow("report/page.py", "", "# a remark", {"report"}),
+        slow("profiles/measure.py", "", "# a remark", {"profile"}),
+        slow("cli.py", "", "# a remark", set()),
+        slow("workflow/files.py", "", "# a remark", set()),
     ],
 )
 def test_an_edit_of_code_changes_the_jobs_that_run_it(tmp_path, before, file, old, new, changed):
@@ -241,13 +247,3 @@ def test_an_edit_of_code_changes_the_jobs_that_run_it(tmp_path, before, file, ol
     path.write_text(text.replace(old, new, 1) if old else text + new)
     after = digests(tmp_path)
     assert {job for job in before if after[job] != before[job]} == changed
-
-
-def test_methods_and_metrics_are_found_without_importing_them():
-    from heatproof.score import consistency, faithfulness, localization
-
-    assert registered("explain", "method")["gradcam"] == "heatproof.explain.cam"
-    for module in (consistency, faithfulness, localization):
-        family = module.__name__.rpartition(".")[2]
-        assert registered("score", "metric", f"{family}.py") == dict.fromkeys(module.METRICS, module.__name__)
-    assert explanation_methods(["gradcam"])["gradcam"].__name__ == "gradcam"

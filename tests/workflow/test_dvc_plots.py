@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from heatproof import plots_page
-from heatproof.registry import CONTROLS
+from heatproof.catalogue.controls import CONTROLS
 
 ROOT = Path(__file__).parents[2]
 MODELS = "model,seed,images,balanced_accuracy,low,high,competent\n"

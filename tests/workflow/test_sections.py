@@ -47,6 +47,7 @@ def test_a_family_that_queries_the_model_asks_for_a_gpu_and_more_memory(monkeypa
     other = auto.at(family="localization")
     assert (resources.scoring_gpus(other), resources.scoring(other)) == (0, 2000)
     assert json.loads(sections.scoring(auto))["device"] == "auto" and sections.scoring(other) == '{"threads":1}'
+    assert sections.scoring(auto.at(family="")) == '{"threads":1}'  # the job over seeds
     monkeypatch.setenv(resources.GPU, "0")
     assert resources.gpus(auto) == 0
     assert resources.training(auto) > 3000

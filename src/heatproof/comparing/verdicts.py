@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from heatproof.artifacts import read_json, read_table
+from heatproof.catalogue.families import families_with
 from heatproof.stats_tables import TABLES
 
 NOT_THERE = "not there"
@@ -79,7 +80,7 @@ def _of_summary(summary: dict, pairs: pd.DataFrame) -> Iterator[tuple[str, str]]
         for model, tells in by_model.items():
             yield f"{family}, {model}: tells the truth from a random map", str(tells)
     for row in summary.get("combined", []):
-        for family in ("localization", "faithfulness"):
+        for family in families_with("rates_maps"):
             yield f"{row['method']}, {row['model']}: {family} in the combined verdict", row[family]["verdict"]
     for method, by_model in summary["refused"].items():
         yield from ((f"{method}, {model}", f"refused: {reason}") for model, reason in by_model.items())

@@ -69,9 +69,9 @@ def unwrapped(net: nn.Module) -> nn.Module:
 
 def available() -> list[str]:
     """Names of all explanation methods."""
-    from heatproof.registry import registered
+    from heatproof.catalogue.methods import METHODS
 
-    return sorted(registered("explain", "method"))
+    return sorted(METHODS)
 
 
 def heatmaps(
@@ -111,24 +111,25 @@ def heatmaps(
 
     import torch
 
+    from heatproof.catalogue.methods import METHODS
+    from heatproof.catalogue.methods import options as options_of
     from heatproof.errors import InputError, Unsupported
     from heatproof.explain.methods import Batch, Explanation
     from heatproof.maps import upsample
-    from heatproof.registry import attributes, explanation_methods
+    from heatproof.registry import explanation_methods
     from heatproof.train.layers import check_answer, find_target_layer, read_layer
 
-    known = attributes("explain", "method")
     if isinstance(methods, str):
         raise InputError(f"methods: {methods!r} is a text; give a list of names")
     for name in options or {}:
         if name not in methods:
             raise InputError(f"options: {name!r} is not among the methods {', '.join(methods)}")
     for name in methods:
-        if name not in known:
-            raise InputError(f"no method {name!r}; there are {', '.join(sorted(known))}")
+        if name not in METHODS:
+            raise InputError(f"no method {name!r}; there are {', '.join(sorted(METHODS))}")
         for option in (options or {}).get(name, {}):
-            if option not in known[name]["options"]:
-                allowed = ", ".join(known[name]["options"]) or "none"
+            if option not in options_of(name):
+                allowed = ", ".join(options_of(name)) or "none"
                 raise InputError(f"{name} has no option {option!r}; it has {allowed}")
     model = unwrapped(model)
     if not hasattr(model, "net"):
@@ -148,7 +149,7 @@ def heatmaps(
             found, size = None, tuple(images.shape[-2:])
             if layer is not None:
                 found = read_layer(model, layer, size)
-            elif any(known[name].get("layer") for name in methods):
+            elif any(METHODS[name].layer for name in methods):
                 found = find_target_layer(model, size, min_grid)
             batch = Batch(model, found, images, targets.to(images.device))
             maps, unsupported = {}, []

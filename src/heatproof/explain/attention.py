@@ -14,9 +14,10 @@ from torch import Tensor
 from heatproof.errors import Unsupported
 from heatproof.explain.attention_maps import capturing
 from heatproof.explain.attention_path import AttentionPath, Step, attention_path
-from heatproof.explain.methods import Batch, registry
+from heatproof.explain.methods import Batch
+from heatproof.registry import methods_in
 
-METHODS, method = registry()
+METHODS, method = methods_in(__name__)
 
 
 @method("attention_rollout")

@@ -14,14 +14,15 @@ from pytorch_grad_cam import GradCAM, HiResCAM, LayerCAM, XGradCAM
 from pytorch_grad_cam.base_cam import BaseCAM
 from torch import Tensor, nn
 
-from heatproof.explain.methods import Batch, registry
+from heatproof.explain.methods import Batch
+from heatproof.registry import methods_in
 from heatproof.seeds import generator
 
-METHODS, method = registry()
+METHODS, method = methods_in(__name__)
 PASS = 32  # images a forward pass of Score-CAM and Ablation-CAM
 
 
-@method("gradcam", layer=True)
+@method("gradcam")
 def gradcam(batch: Batch) -> Tensor:
     """Grad-CAM (Selvaraju et al., ICCV 2017, Eq. 1 and 2): the weight of a channel is its mean gradient.
 
@@ -31,7 +32,7 @@ def gradcam(batch: Batch) -> Tensor:
     return _by_grad_cam(GradCAM, batch)
 
 
-@method("gradcam_plus_plus", layer=True)
+@method("gradcam_plus_plus")
 def gradcam_plus_plus(batch: Batch) -> Tensor:
     """Grad-CAM++ (Chattopadhay et al., WACV 2018, Eq. 19), for the exponential of the logit: with gradient g
     and channel sum s of the activations, the weight is the sum of relu(g) / (2 + g s).
@@ -49,7 +50,7 @@ def gradcam_plus_plus(batch: Batch) -> Tensor:
     return _weighted(slopes.sum((2, 3)), activations)
 
 
-@method("hirescam", layer=True)
+@method("hirescam")
 def hirescam(batch: Batch) -> Tensor:
     """HiResCAM (Draelos & Carin, 2020, arXiv 2011.08891): gradient times activation, summed over channels. The paper
     keeps the negative part, pytorch-grad-cam and this do not.
@@ -60,7 +61,7 @@ def hirescam(batch: Batch) -> Tensor:
     return _by_grad_cam(HiResCAM, batch)
 
 
-@method("layercam", layer=True)
+@method("layercam")
 def layercam(batch: Batch) -> Tensor:
     """LayerCAM (Jiang et al., IEEE TIP 2021): positive gradient times activation, summed over channels.
 
@@ -70,7 +71,7 @@ def layercam(batch: Batch) -> Tensor:
     return _by_grad_cam(LayerCAM, batch)
 
 
-@method("xgradcam", layer=True)
+@method("xgradcam")
 def xgradcam(batch: Batch) -> Tensor:
     """XGrad-CAM (Fu et al., BMVC 2020): the weight of a channel is the mean of its gradient, weighted by the
     channel's share of activation at each place.
@@ -81,7 +82,7 @@ def xgradcam(batch: Batch) -> Tensor:
     return _by_grad_cam(XGradCAM, batch)
 
 
-@method("eigencam", layer=True)
+@method("eigencam")
 def eigencam(batch: Batch) -> Tensor:
     """Eigen-CAM (Muhammad & Yeasin, IJCNN 2020): the activations projected on their first principal component.
 
@@ -95,7 +96,7 @@ def eigencam(batch: Batch) -> Tensor:
     return _first_component(batch.activations).clamp(min=0)
 
 
-@method("eigengradcam", layer=True)
+@method("eigengradcam")
 def eigengradcam(batch: Batch) -> Tensor:
     """Eigen-CAM of gradient times activation (pytorch-grad-cam's EigenGradCAM).
 
@@ -113,7 +114,7 @@ def eigengradcam(batch: Batch) -> Tensor:
     return torch.where(agrees < 0, -maps, maps).clamp(min=0)
 
 
-@method("scorecam", layer=True)
+@method("scorecam")
 def scorecam(batch: Batch, *, channels: int = 32) -> Tensor:
     """Score-CAM (Wang et al., CVPR workshops 2020): the weight of a channel is the softmax, over channels, of the
     target's logit for the image times the channel's activation, at image size and min-max scaled. What a channel
@@ -140,7 +141,7 @@ def scorecam(batch: Batch, *, channels: int = 32) -> Tensor:
     return _weighted(weights, batch.activations)
 
 
-@method("ablationcam", layer=True)
+@method("ablationcam")
 def ablationcam(batch: Batch, *, channels: int = 32) -> Tensor:
     """Ablation-CAM (Desai & Ramaswamy, WACV 2020): the weight of a channel is the fall of the target's logit
     when the channel is zero everywhere (class token included), over the absolute value of the logit.

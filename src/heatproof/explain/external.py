@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from heatproof.catalogue.reasons import NO_EXTERNAL_MAP
 from heatproof.errors import InputError
 from heatproof.maps import degeneracy, upsample
 
 UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile)
-NONE = "external map: none for this image"
-
+NONE = NO_EXTERNAL_MAP.text
 
 Read = Callable[[slice, int], tuple[np.ndarray, list[str]]]
 

@@ -13,12 +13,14 @@ import torch
 from captum.attr import DeepLift, InputXGradient, IntegratedGradients, Saliency
 from torch import Tensor, nn
 
-from heatproof.explain.methods import Batch, Explanation, registry
+from heatproof.catalogue.reasons import INCOMPLETE
+from heatproof.explain.methods import Batch, Explanation
 from heatproof.explain.rectifiers import Guided, check_rectifiers
 from heatproof.explain.rescale import Rescale
+from heatproof.registry import methods_in
 from heatproof.seeds import generator
 
-METHODS, method = registry()
+METHODS, method = methods_in(__name__)
 ALLOWED_GAP = 0.01
 
 
@@ -34,7 +36,7 @@ def saliency(batch: Batch) -> Tensor:
         return Saliency(batch.model).attribute(_leaf(batch), batch.targets, abs=True).amax(1)
 
 
-@method("input_x_gradient", signed=True)
+@method("input_x_gradient")
 def input_x_gradient(batch: Batch) -> Tensor:
     """Input x gradient (Shrikumar et al., 2016, arXiv 1605.01713): the gradient times the pixel. Positive where more
     brightness speaks for the target; black pixels have none.
@@ -70,7 +72,7 @@ def smoothgrad(batch: Batch, *, samples: int = 16, noise: float = 0.15) -> Tenso
     return (total / samples).abs().amax(1)
 
 
-@method("guided_backprop", signed=True)
+@method("guided_backprop")
 def guided_backprop(batch: Batch) -> Tensor:
     """Guided backpropagation (Springenberg et al., ICLR workshops 2015): the gradient, kept where it is positive at
     every ReLU on its way back.
@@ -87,7 +89,7 @@ def guided_backprop(batch: Batch) -> Tensor:
         return Saliency(batch.model).attribute(_leaf(batch), batch.targets, abs=False).sum(1)
 
 
-@method("integrated_gradients", signed=True)
+@method("integrated_gradients")
 def integrated_gradients(batch: Batch, *, steps: int = 32) -> Explanation:
     """Integrated gradients (Sundararajan et al., ICML 2017, Eq. 1) from the black image, by Gauss-Legendre quadrature.
 
@@ -106,7 +108,7 @@ def integrated_gradients(batch: Batch, *, steps: int = 32) -> Explanation:
     return Explanation(maps, completeness_gap(batch, maps))
 
 
-@method("deeplift", signed=True)
+@method("deeplift")
 def deeplift(batch: Batch) -> Explanation:
     """DeepLIFT (Shrikumar et al., ICML 2017) from the black image, with the rules of `rescale`.
 
@@ -122,7 +124,7 @@ def deeplift(batch: Batch) -> Explanation:
     maps = maps.detach().sum(1)
     gap = completeness_gap(batch, maps)
     reasons = [
-        "" if share <= ALLOWED_GAP else f"completeness gap {share:.0%} of the output difference, above 1 %"
+        "" if share <= ALLOWED_GAP else f"{INCOMPLETE.text} {share:.0%} of the output difference, above 1 %"
         for share in gap.tolist()
     ]
     return Explanation(maps, gap, reasons)

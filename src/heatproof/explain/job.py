@@ -12,13 +12,15 @@ import torch
 from torch import Tensor
 
 from heatproof import artifacts
+from heatproof.catalogue.methods import METHODS
+from heatproof.catalogue.reasons import LEFT_OUT, NOT_SUPPORTED
 from heatproof.errors import InputError, Unsupported
 from heatproof.explain.methods import Batch, Explanation
 from heatproof.labels import case_name, is_multilabel, truth
 from heatproof.maps import degeneracy, upsample
 from heatproof.memory import ELSE, fitting
 from heatproof.progress import line
-from heatproof.registry import attributes, explanation_methods
+from heatproof.registry import explanation_methods
 from heatproof.seeds import derive
 from heatproof.subset import spread
 from heatproof.train.checkpoint import load_trained
@@ -109,13 +111,13 @@ class Job:
         """Index and maps, float32 [maps, size, size], of one method for some images, the places of which among `rows`
         are given. In the index `row` counts the maps from 0; it is -1 where there is none."""
         wanted = self.chosen[name][places]
-        reasons = np.full(len(places), f"one of the images left out: {self.chosen[name].sum()} are explained", object)
+        reasons = np.full(len(places), f"{LEFT_OUT.text}: {self.chosen[name].sum()} are explained", object)
         gaps, rows = np.full(len(places), np.nan), np.full(len(places), -1)
         maps = np.empty((0, self.size, self.size), np.float32)
         if wanted.any():
             found = self.explain(name, batch if wanted.all() else batch.part(np.flatnonzero(wanted)))
             if found is None:
-                reasons[:] = f"not supported: {self.refused[name]}"
+                reasons[:] = f"{NOT_SUPPORTED.text}: {self.refused[name]}"
             else:
                 maps, rows[wanted] = found.maps.numpy(), np.arange(wanted.sum())
                 reasons[wanted], gaps[wanted] = found.reasons, found.gap.numpy()
@@ -168,7 +170,7 @@ def open_job(args: argparse.Namespace, *, fold: str | None = None) -> Job:
     refused = {}
     if members:
         layer = TargetLayer("", model, "NCHW", layer.grid)
-        layered = (name for name in methods if attributes("explain", "method")[name].get("layer"))
+        layered = (name for name in methods if METHODS[name].layer)
         refused = dict.fromkeys(layered, "an ensemble has no layer of its own")
     else:
         line(f"{what}: explains {layer.name}, grid {layer.grid[0]}x{layer.grid[1]}")
@@ -272,4 +274,4 @@ def select_cases(
 
 def signed(name: str) -> bool:
     """Whether negative values of a method speak against the target; unknown of a map made elsewhere, so not assumed."""
-    return bool(attributes("explain", "method").get(name, {}).get("signed", False))
+    return name in METHODS and METHODS[name].signed

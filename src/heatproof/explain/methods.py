@@ -1,6 +1,6 @@
-"""What an explanation method is, what it may ask of the model, and the decorator that gives it its name."""
+"""What an explanation method is, and what it may ask of the model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -113,21 +113,3 @@ class Method(Protocol):
     """
 
     def __call__(self, batch: Batch, /, **options) -> Tensor | Explanation: ...
-
-
-def registry() -> tuple[dict[str, Method], Callable[..., Callable[[Method], Method]]]:
-    """A module's table of methods and the decorator that fills it.
-
-    The decorator takes the method's name; `signed`, whether negative values speak against the target; and
-    `layer`, whether maps lie on the grid of the layer, else on the pixels. Both are read from the source, too.
-    """
-    methods: dict[str, Method] = {}
-
-    def method(name: str, *, signed: bool = False, layer: bool = False) -> Callable[[Method], Method]:
-        def register(function: Method) -> Method:
-            methods[name] = function
-            return function
-
-        return register
-
-    return methods, method

@@ -5,13 +5,14 @@ from captum.attr import Occlusion
 from torch import Tensor
 
 from heatproof.errors import InputError
-from heatproof.explain.methods import Batch, registry
+from heatproof.explain.methods import Batch
+from heatproof.registry import methods_in
 
-METHODS, method = registry()
+METHODS, method = methods_in(__name__)
 PASS = 32  # images a forward pass, unless the batch is larger
 
 
-@method("occlusion", signed=True)
+@method("occlusion")
 def occlusion(batch: Batch, *, window: float = 0.125, stride: float = 0.0625, baseline: str = "zero") -> Tensor:
     """Occlusion (Zeiler & Fergus, ECCV 2014, section 4.2): how far the target's logit falls while a square is hidden;
     at each pixel the mean over the squares that cover it. Positive where the pixels speak for the target.

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from heatproof.errors import Unsupported
-from heatproof.explain.methods import Batch, registry
+from heatproof.explain.methods import Batch
 from heatproof.explain.relevance_rules import Rules, check_ruled
+from heatproof.registry import methods_in
 
-METHODS, method = registry()
+METHODS, method = methods_in(__name__)
 
 
-@method("attnlrp", signed=True)
+@method("attnlrp")
 def attnlrp(batch: Batch, *, gamma: float = 0.05) -> Tensor:
     """AttnLRP (Achtibat et al., ICML 2024): relevance of the patches for the target's logit, by layer-wise
     propagation with the paper's rules for attention: products share relevance evenly (Eq. 7), softmax is expanded

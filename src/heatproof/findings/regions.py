@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from heatproof.catalogue.controls import BEATABLE, own_name
 from heatproof.findings.results import Results
 from heatproof.report import words
-from heatproof.report.vocabulary import YARDSTICKS
 
 FAMILY = "localization"
-CONTROLS = ("random", "lowres_noise", "center", "mean_mask", "edges", "other_image")
 VERDICTS = {"better": "better than every control", "worse": "worse than a control", "": "described only"}
 
 
@@ -50,7 +49,7 @@ def read(results: Results, metric: str, method: str) -> list[Row]:
             continue
         beside = {
             name: results.metric(FAMILY, metric, own, model) if own else None
-            for name in (*CONTROLS, YARDSTICKS[0])
+            for name in (*BEATABLE, "ceiling")
             for own in [_own(results, metric, name, method, model)]
         }
         marks = {name: float(row["mean"]) for name, row in beside.items() if row is not None}
@@ -67,7 +66,7 @@ def _own(results: Results, metric: str, control: str, method: str, model: str) -
     """The name under which a control of the method stands in `metrics.csv`; one made for the method goes first."""
     table = results.table("metrics")
     names = set(table.loc[(table["metric"] == metric) & (table["model"] == model), "method"])
-    return next((name for name in (f"{control}:{method}", control) if name in names), "")
+    return next((name for name in (own_name(control, method), control) if name in names), "")
 
 
 def _hardest(against: pd.DataFrame, sign: int) -> tuple[str, tuple[float, float, float]]:

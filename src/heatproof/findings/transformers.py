@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from heatproof.catalogue.families import families_with
 from heatproof.findings.results import Results
 from heatproof.findings.roles import Transformer
 from heatproof.report import words
 
-FAMILIES = ("localization", "faithfulness")
 BETTER, WORSE, UNCLEAR = "better", "worse", "no difference shown"
 
 
@@ -48,7 +48,7 @@ def read(results: Results, asked: Transformer) -> list[Lead]:
         return []
     found, table = [], results.table("pairs")
     table = table[(table["factor"] == "method") & (table["within"] == asked.model)]
-    for family in FAMILIES:
+    for family in families_with("rates_maps"):
         metric = results.primary(family)
         sign = -1 if results.summary["primary"].get(family, {}).get("lower_is_better") else 1
         told = results.summary["methods_apart"].get(family, [])

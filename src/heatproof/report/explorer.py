@@ -11,13 +11,12 @@ import pandas as pd
 import vl_convert
 from markupsafe import Markup
 
+from heatproof.catalogue.families import FAMILIES, families_with
+from heatproof.catalogue.metrics import METRICS
 from heatproof.report import explorer_chart, pictures, words
 from heatproof.report.inputs import Inputs
-from heatproof.report.metric_words import METRICS
 from heatproof.subset import spread
 
-PLAIN = ("localization", "faithfulness")  # families whose other metrics can be chosen, too
-RANKING = ("localization", "faithfulness")  # whose best and worst images are carried in any case
 NUMBERS = 120_000  # scores that a page carries at most: about 0.8 MB
 NOT_SCORED = "it is not among the images that were scored"
 
@@ -136,7 +135,7 @@ def _metrics(inputs: Inputs) -> list[tuple[str, str]]:
     for family in inputs.families:
         names = found.loc[found["family"] == family, "metric"]
         first = [name for name in names if name == inputs.primary(family)]
-        plain = [name for name in names if family in PLAIN and name in METRICS and name not in first]
+        plain = [name for name in names if FAMILIES[family].rates_maps and name in METRICS and name not in first]
         chosen += [(name, family) for name in first + plain]
     return chosen
 
@@ -165,7 +164,7 @@ def _pictured(inputs: Inputs, images: pd.DataFrame, predicted: pd.DataFrame, cou
         return list(range(len(images)))
     lists = []
     models = inputs.competent or list(inputs.models)
-    for family in RANKING:
+    for family in families_with("rates_maps"):
         metric = inputs.primary(family) if family in inputs.families else None
         rows = inputs.scores[(inputs.scores["metric"] == metric) & (inputs.scores["method"] == inputs.lead)]
         wide = rows[rows["model"].isin(models)].pivot_table(index="image_id", columns="model", values="value")

@@ -8,21 +8,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from heatproof.catalogue.controls import CONTROLS
 from heatproof.report import words
 from heatproof.report.canvas import MARGIN, ROW, WIDTH, canvas, legend, row_label, short
 from heatproof.report.charts import Checkpoint, Pair, Row
 from heatproof.report.svg import ACCENT, INK, LINE, MUTED, PAPER, STYLE, to_svg
 
-_MARKS = {
-    "random": {"marker": "x", "markersize": 5, "markeredgewidth": 1.1},
-    "center": {"marker": "+", "markersize": 6.5, "markeredgewidth": 1.1},
-    "lowres_noise": {"marker": "^", "markersize": 4.2, "markerfacecolor": PAPER},
-    "mean_mask": {"marker": "v", "markersize": 4.2, "markerfacecolor": PAPER},
-    "edges": {"marker": "d", "markersize": 4.2, "markerfacecolor": PAPER},
-    "other_image": {"marker": "s", "markersize": 3.6, "markerfacecolor": PAPER},
-    "ceiling": {"marker": "|", "markersize": 11, "markeredgewidth": 1.8, "color": INK},
-    "truth": {"marker": "|", "markersize": 11, "markeredgewidth": 1.8, "color": INK},
-}
+
+def _mark(name: str) -> dict:
+    """How a control is drawn: yardsticks dark, others as outlines."""
+    control = CONTROLS[name]
+    style = {"marker": control.marker, "markersize": control.size, "color": MUTED, "linestyle": ""}
+    if control.yardstick:
+        return style | {"markeredgewidth": 1.8, "color": INK}
+    return style | ({"markeredgewidth": 1.1} if control.marker in "x+" else {"markerfacecolor": PAPER})
 
 
 @matplotlib.rc_context(STYLE)
@@ -74,11 +73,9 @@ def accuracy(
 @matplotlib.rc_context(STYLE)
 def dots(name: str, rows: Sequence[Row], label: str, alt: str) -> str:
     """One metric of every model: mean, interval, single trainings, controls and ceiling."""
-    marks = [mark for mark in _MARKS if any(mark in row.marks for row in rows)]
+    marks = [mark for mark in CONTROLS if any(mark in row.marks for row in rows)]
     single = any(row.seeds for row in rows)
-    keys = [Line2D([], [], color=MUTED, linestyle="", label=words.CONTROLS[m]) for m in marks]
-    for key, mark in zip(keys, marks, strict=True):
-        key.set(**{"color": MUTED, **_MARKS[mark]})
+    keys = [Line2D([], [], label=CONTROLS[mark].title, **_mark(mark)) for mark in marks]
     if single:
         keys.insert(0, Line2D([], [], color=MUTED, linestyle="", marker="o", markersize=2.2, label="single training"))
     figure, axes = canvas(ROW * len(rows), legend=math.ceil(len(keys) / 3))
@@ -95,8 +92,7 @@ def dots(name: str, rows: Sequence[Row], label: str, alt: str) -> str:
             gid=f"interval-{row.model}",
         )
         for mark, value in row.marks.items():
-            style = {"color": MUTED, "linestyle": "", **_MARKS[mark]}
-            axes.plot([value], [y], gid=f"{mark}-{row.model}", zorder=3, **style)
+            axes.plot([value], [y], gid=f"{mark}-{row.model}", zorder=3, **_mark(mark))
         if math.isfinite(row.mean):
             axes.plot([row.mean], [y], "o", color=row.color, markersize=6, zorder=4, gid=f"mean-{row.model}")
         if row.seeds:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from heatproof.catalogue.families import families_with
 from heatproof.report import words
 from heatproof.report.inputs import Inputs
 from heatproof.report.pictures import enlarged, outlined, overlay, picture, uri
@@ -58,7 +59,7 @@ def make(inputs: Inputs, count: int) -> Gallery:
     """
     method, seed = inputs.lead, inputs.seeds[0]
     ranked_by = tuple(inputs.competent or inputs.models)
-    ranking = {f: _scores(inputs, f, method) for f in ("localization", "faithfulness")}
+    ranking = {f: _scores(inputs, f, method) for f in families_with("rates_maps")}
     family = next((f for f, found in ranking.items() if found["model"].isin(ranked_by).any()), None)
     scores = ranking.get(family, inputs.scores[:0])
     # a mean over some of the models is not comparable with one over all of them

@@ -4,9 +4,9 @@ import math
 
 import pandas as pd
 
+from heatproof.catalogue.metrics import needs_lesion
 from heatproof.report import charts, tables, words
 from heatproof.report.inputs import Inputs
-from heatproof.stats.families import WITHOUT_TRUTH
 
 
 def models(inputs: Inputs) -> list[str]:
@@ -44,7 +44,7 @@ def coverage(inputs: Inputs) -> list[str]:
     texts = [f"Heatmaps were made for {len(explained):,} of {words.count(len(test), 'test image')}."]
     if inputs.multilabel:
         texts.append(inputs.summary["cases_sentence"])
-    read = "localization" in inputs.families and not (inputs.primary("localization") or "").startswith(WITHOUT_TRUTH)
+    read = "localization" in inputs.families and needs_lesion(inputs.primary("localization") or "")
     without = len(explained) - marked
     if without:
         who = f"{without:,} of these" if marked else "None of these images"

@@ -5,6 +5,9 @@ from html import escape
 from importlib.metadata import PackageNotFoundError, version
 
 from heatproof import labels
+from heatproof.catalogue.controls import CONTROLS
+from heatproof.catalogue.methods import METHODS
+from heatproof.catalogue.metrics import find_metric
 from heatproof.report import data_words, ensembles, references, statistics_text, words
 from heatproof.report.inputs import Inputs
 from heatproof.report.references import cite
@@ -216,7 +219,7 @@ def heatmaps(inputs: Inputs, study: dict) -> str:
             continue
         options = explain["options"].get(method, {})
         told = f" ({', '.join(f'{key} {_plain(value)}' for key, value in options.items())})" if options else ""
-        named.append(f"{method}{cite(references.METHODS.get(method, ()))}{told}")
+        named.append(f"{method}{cite(METHODS[method].cite if method in METHODS else ())}{told}")
     target = TARGETS[inputs.multilabel][explain["target"]]
     index = inputs.index[inputs.models[0]]
     explained = index["image" if inputs.multilabel else "image_id"].nunique()
@@ -245,6 +248,12 @@ def _layers(inputs: Inputs, explain: dict) -> str:
     return f"Methods that read a layer read {words.listed(told)}{how}."
 
 
+def _cited(metric: str) -> str:
+    """What to cite for a metric; of a variant (another baseline) what is cited for its metric."""
+    found = find_metric(metric)
+    return cite(found.cite if found else ())
+
+
 def scores(inputs: Inputs, study: dict) -> str:
     lines = [
         "Every heatmap was scored by itself. One metric of each family is declared as primary in the configuration and "
@@ -256,20 +265,14 @@ def scores(inputs: Inputs, study: dict) -> str:
         line = f"- **{family}**: "
         if primary:
             metric = words.metric(primary, inputs.summary["better"][family].get(primary, "higher"))
-            cited = cite(references.metric(primary))
+            cited = _cited(primary)
             line += f"{words.inline(metric.name)}{cited} ({metric.direction}). {metric.asks}"
             line += _unjudged(inputs, family)
-        others = [
-            f"{words.inline(words.metric(name).name)}{cite(references.metric(name))}"
-            for name in names
-            if name != primary
-        ]
+        others = [f"{words.inline(words.metric(name).name)}{_cited(name)}" for name in names if name != primary]
         if others:
             line += f"{' ' if primary else ''}Described: {'; '.join(others)}."
         lines.append(line)
-    told = [
-        f"{words.CONTROLS[name]}, {text}" for name, text in words.CONTROLS_EXPLAINED.items() if _scored(inputs, name)
-    ]
+    told = [f"{control.title}, {control.explained}" for name, control in CONTROLS.items() if _scored(inputs, name)]
     beside = "Beside each score stands that of maps that know nothing of what the model saw, or of the truth itself"
     return f"{lines[0]}\n\n" + "\n".join(lines[1:]) + (f"\n\n{beside}: {'; '.join(told)}." if told else "")
 

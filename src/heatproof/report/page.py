@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from heatproof import artifacts
+from heatproof.catalogue.controls import CONTROLS
 from heatproof.report import (
     agreement,
     charts,
@@ -37,8 +38,6 @@ from heatproof.report import (
 )
 from heatproof.report.figure import Figure
 from heatproof.report.inputs import Inputs
-
-KEY_CONTROLS = ("random", "center", "mean_mask", "edges", "ceiling")
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         dealt=data_words.DEALT[data_words.dealt(inputs.audit)],
         grouped=data_words.GROUPED[data_words.kept(inputs.audit)],
         controls=controls(inputs),
-        ceiling=words.CONTROLS["ceiling"],
+        ceiling=CONTROLS["ceiling"].title,
         accuracy_title=words.ACCURACY,
         groups=words.GROUPS[kind],
         interval=f"{inputs.summary['interval']:.0%}",
@@ -197,7 +196,7 @@ def key_figure(inputs: Inputs) -> Figure:
     if not inputs.competent or not judged:
         return replace(accuracy_figure(inputs, "key"), title=words.ACCURACY)
     fair = words.family(judged[0]).controls
-    marks = [mark for mark in KEY_CONTROLS if mark in fair] or fair
+    marks = [mark for mark, control in CONTROLS.items() if control.key and mark in fair] or fair
     figure = dots_figure(inputs, judged[0], inputs.lead, "key", marks)
     return replace(figure, title=words.family(judged[0]).title)
 
@@ -243,7 +242,7 @@ def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequ
     level = f"{inputs.summary['interval']:.0%}"
     caption = f"{metric.asks} Large dot: mean over {tables.groups_name(inputs)}; line: its {level} interval."
     if marks is not None and drawn:
-        beside = [f"{words.CONTROLS[mark]}: {words.CONTROLS_EXPLAINED[mark]}" for mark in drawn]
+        beside = [f"{CONTROLS[mark].title}: {CONTROLS[mark].explained}" for mark in drawn]
         caption += f" Beside it, {'; '.join(beside)}."
     return Figure(Markup(svg), caption.strip())
 
@@ -251,8 +250,8 @@ def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequ
 def controls(inputs: Inputs) -> dict[str, str]:
     """Name and explanation of each control that has a score in this study."""
     scored = set(inputs.metrics.loc[inputs.metrics["mean"].notna(), "method"])
-    told = {words.CONTROLS[name]: text for name, text in words.CONTROLS_EXPLAINED.items() if name in scored}
-    shared = words.CONTROLS["other_image"]
+    told = {control.title: control.explained for name, control in CONTROLS.items() if name in scored}
+    shared = CONTROLS["other_image"].title
     if shared in told and len(inputs.methods) > 1 and not any(name.startswith("other_image:") for name in scored):
         told[shared] += f" (of {inputs.lead}, for all methods)"
     return told

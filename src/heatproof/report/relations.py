@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
+from heatproof.catalogue.families import families_with
 from heatproof.report import charts, told, words
 from heatproof.report import relation_figures as figures
 from heatproof.report.figure import Figure
@@ -13,7 +14,7 @@ from heatproof.report.inputs import Inputs
 from heatproof.report.relation_figures import Dot, Point
 from heatproof.report.tables import Table, groups_name
 
-DRAWN = ("localization", "faithfulness")  # families with a figure
+DRAWN = families_with("rates_maps")  # families with a figure
 NOISE = "random"
 CLASS = "class:"
 NAMES = {

@@ -4,7 +4,7 @@ from heatproof.report import words
 from heatproof.report.inputs import Inputs
 from heatproof.report.references import cite
 from heatproof.stats.combined import MEANINGS, QUESTIONS
-from heatproof.stats.families import LEAST_GROUPS
+from heatproof.stats.compare import LEAST_GROUPS
 
 
 def write(inputs: Inputs, settings: dict) -> str:

@@ -4,17 +4,13 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from heatproof.registry import attributes
-from heatproof.report.metric_words import METRICS, VARIANTS
-from heatproof.report.vocabulary import (  # noqa: F401 (other modules read them from here)
-    ACCURACY,
-    CONTROLS,
-    CONTROLS_EXPLAINED,
-    FAMILIES,
-    METHODS,
-    YARDSTICKS,
-    Family,
-)
+from heatproof.catalogue.controls import CONTROLS as CATALOGUED
+from heatproof.catalogue.families import FAMILIES, Family
+from heatproof.catalogue.methods import METHODS
+from heatproof.catalogue.metrics import VARIANTS, find_metric
+from heatproof.catalogue.reasons import REASONS
+
+ACCURACY = "Do the models know what they are looking at?"
 
 
 class Metric(NamedTuple):
@@ -36,60 +32,39 @@ GROUPS = {
 }
 
 _ZERO = 1e-12
-_REASONS = {
-    "no truth": "the image has no mask that says where the evidence is",
-    "truth covers the image": "the marked region is the whole image, in which every heatmap lies",
-    "no label declared for the truth": "which labels the marked regions are of is not declared (data.marks)",
-    "truth of another label": "the marked region of the image is of another label",
-    "one seed": "the model was trained once, so there is no second training to compare with",
-    "degenerate map": "the heatmap carries no information",
-    "all zero": "it is zero everywhere",
-    "constant": "it has the same value everywhere",
-    "not finite": "it holds values that are not numbers",
-    "not supported": "the method refuses this model",
-    "one of the images left out": "the method was asked to explain a part of the images only",
-    "of a class not asked for": "localization is asked of images of other classes alone",
-    "no other image": "there is no other image to take a map from",
-}
+CONTROLS = {name: control.title for name, control in CATALOGUED.items()}
 
 
 def metric(name: str, better: str = "higher") -> Metric:
     """A metric's words. A variant (another baseline) is named after its metric; one that is not known here goes by
-    its own name, and what it asks is the first line of its function's docstring."""
-    if name in METRICS:
-        return Metric(*METRICS[name], better)
-    base = max((known for known in METRICS if name.startswith(f"{known}_")), key=len, default=None)
-    found = attributes("score", "metric").get(name)
-    if base and not found:
-        variant = name.removeprefix(f"{base}_")
-        title, asks = METRICS[base]
-        return Metric(f"{title} ({VARIANTS.get(variant, variant.replace('_', ' '))})", asks, better)
-    return Metric(name.replace("_", " ").capitalize(), first_sentence(found["doc"]) if found else "", better)
+    its own name."""
+    found = find_metric(name)
+    if found is None:
+        return Metric(name.replace("_", " ").capitalize(), "", better)
+    if name == found.name:
+        return Metric(found.title, found.question, better)
+    variant = name.removeprefix(f"{found.name}_")
+    return Metric(f"{found.title} ({VARIANTS.get(variant, variant.replace('_', ' '))})", found.question, better)
 
 
 def method(name: str) -> str:
     """What a method does, with its sign convention."""
-    if name in METHODS:
-        return METHODS[name]
-    found = attributes("explain", "method").get(name)
-    if found is None:
+    if name not in METHODS:
         return "heatmaps made elsewhere"
-    signed = "signed: below zero speaks against the class" if found.get("signed") else "never below zero"
-    return "; ".join(filter(None, [inline(first_sentence(found["doc"])).removesuffix("."), signed]))
-
-
-def first_sentence(text: str) -> str:
-    return text.split(". ")[0].removesuffix(".") + "." if text else ""
+    found = METHODS[name]
+    return found.description + ("; signed: below zero speaks against the class" if found.signed else "")
 
 
 def family(name: str) -> Family:
     """A family's words; one that is not known here goes by its own name."""
-    return FAMILIES.get(name, Family(name.replace("_", " ").capitalize(), "", tuple(CONTROLS), name.replace("_", " ")))
+    title = name.replace("_", " ")
+    return FAMILIES.get(name) or Family(name, title.capitalize(), "", title, tuple(CONTROLS))
 
 
 def reason(text: str) -> str:
     """A reason in plain words: each of its parts (`degenerate map: all zero`), or as it stands."""
-    return ": ".join(_REASONS.get(part.strip(), part.strip()) for part in text.split(":"))
+    parts = [part.strip() for part in text.split(":")]
+    return ": ".join((part in REASONS and REASONS[part].page) or part for part in parts)
 
 
 def precision(*values: float) -> str:

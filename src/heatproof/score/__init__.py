@@ -64,6 +64,7 @@ def evaluate(
     import pandas as pd
     import torch
 
+    from heatproof.catalogue.metrics import METRICS
     from heatproof.explain import as_it_is, check_images, unwrapped
     from heatproof.score import complexity, confidence, faithfulness, localization
     from heatproof.score.asking import of_class, of_label
@@ -78,7 +79,7 @@ def evaluate(
         if maps.shape != masks.shape:
             raise ValueError(f"maps {tuple(maps.shape)} and masks {tuple(masks.shape)} differ")
         scene = Scene(maps, masks)
-        metrics = {name: metric for name, metric in localization.METRICS.items() if name not in localization.REGIONS}
+        metrics = {name: metric for name, metric in localization.METRICS.items() if not METRICS[name].region}
         columns |= {name: metric(scene) for name, metric in metrics.items()}
     if model is not None:
         if images is None or targets is None:

@@ -11,10 +11,10 @@ need not.
 import torch
 from torch import Tensor
 
+from heatproof.registry import metrics_in
 from heatproof.score.consistency import Measure, binary_iou, rank_correlation
-from heatproof.score.registry import registry
 
-METRICS, metric = registry()
+METRICS, metric = metrics_in(__name__)
 
 
 def _over_methods(measure: Measure, maps: Tensor, others: Tensor) -> Tensor:

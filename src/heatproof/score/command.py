@@ -5,13 +5,13 @@ import importlib
 import json
 
 from heatproof import shards
+from heatproof.catalogue.families import FAMILIES
 from heatproof.errors import InputError
-from heatproof.registry import families, family_job
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `run`."""
-    parser.add_argument("family", choices=families(), help="which metrics to compute")
+    parser.add_argument("family", choices=sorted(FAMILIES), help="which metrics to compute")
     parser.add_argument("--study", required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--fold", required=True, help="which split: a column of the manifest")
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         InputError: an argument that the family needs is missing, or an artifact is missing or damaged.
     """
-    needed = ["seeds", "models"] if args.family == "consistency" else ["seed"]
+    needed = ["seeds", "models"] if FAMILIES[args.family].across_seeds else ["seed"]
     for name in needed:
         if getattr(args, name) is None:
             raise InputError(f"{args.family}: --{name} is missing")
@@ -45,4 +45,4 @@ def run(args: argparse.Namespace) -> None:
 
         join(args)
     else:
-        importlib.import_module(family_job(args.family)).run(args)
+        importlib.import_module(FAMILIES[args.family].job).run(args)

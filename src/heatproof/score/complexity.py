@@ -11,10 +11,10 @@ import torch
 from scipy.special import entr
 from torch import Tensor
 
+from heatproof.registry import metrics_in
 from heatproof.score.maps import magnitude, scorable
-from heatproof.score.registry import registry
 
-METRICS, metric = registry()
+METRICS, metric = metrics_in(__name__)
 
 
 def _of_shares(maps: Tensor, value: Callable[[np.ndarray], float], ordered: bool = False) -> Tensor:
@@ -28,7 +28,7 @@ def _of_shares(maps: Tensor, value: Callable[[np.ndarray], float], ordered: bool
     return torch.from_numpy(values)
 
 
-@metric("sparseness", better="none")
+@metric("sparseness")
 def sparseness(maps: Tensor) -> Tensor:
     """Gini index of |relevance| (Chalasani et al. 2020; Hurley and Rickard 2009, Table I).
 
@@ -38,7 +38,7 @@ def sparseness(maps: Tensor) -> Tensor:
     return _of_shares(maps, lambda p: (p * np.arange(1 - len(p), len(p), 2)).sum() / len(p), ordered=True)
 
 
-@metric("entropy", better="none")
+@metric("entropy")
 def entropy(maps: Tensor) -> Tensor:
     """Entropy of |relevance| as a distribution over pixels, in nats (Bhatt et al. 2020, complexity, Def. 4).
 
@@ -47,7 +47,7 @@ def entropy(maps: Tensor) -> Tensor:
     return _of_shares(maps, lambda p: entr(p).sum())
 
 
-@metric("effective_area", better="none")
+@metric("effective_area")
 def effective_area(maps: Tensor) -> Tensor:
     """`(Σ|a|)² / (n Σ a²)`: the share of the image that |relevance| would take up if it were spread evenly.
 

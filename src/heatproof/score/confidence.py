@@ -7,10 +7,10 @@ Metrics are functions of a `faithfulness.Response`, float64 [maps].
 
 from torch import Tensor
 
+from heatproof.registry import metrics_in
 from heatproof.score.faithfulness import Response
-from heatproof.score.registry import registry
 
-METRICS, metric = registry()
+METRICS, metric = metrics_in(__name__)
 
 
 @metric("faithfulness_logit")
@@ -25,7 +25,7 @@ def faithfulness_probability(response: Response) -> Tensor:
     return response.probability - response.probability_without
 
 
-@metric("average_drop", better="lower")
+@metric("average_drop")
 def average_drop(response: Response) -> Tensor:
     """`max(0, f(x)_y - f(x ⊙ L)_y) / f(x)_y` of the probability (Chattopadhay et al. 2018); smaller is better.
 

@@ -15,10 +15,10 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from heatproof.registry import metrics_in
 from heatproof.score.maps import binarized, scorable
-from heatproof.score.registry import registry
 
-METRICS, metric = registry()
+METRICS, metric = metrics_in(__name__)
 
 
 def average_ranks(values: Tensor) -> Tensor:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from heatproof.catalogue.reasons import OUTPUT
+from heatproof.registry import metrics_in
 from heatproof.score.asking import Case, Forward, Probability, of_class, on, outputs
 from heatproof.score.baselines import EMPTIED, baseline_image, remover
 from heatproof.score.maps import ranks, scorable, unit_scale
-from heatproof.score.registry import registry
 
-METRICS, metric = registry()
-UNDEFINED = "output not finite"  # the only reason left once the map is sound
+METRICS, metric = metrics_in(__name__)
+UNDEFINED = OUTPUT.text  # the only reason left once the map is sound
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Response:
     probability_within: Tensor
 
 
-@metric("deletion_auc", better="lower")
+@metric("deletion_auc")
 def deletion_auc(curves: Curves) -> Tensor:
     """Area under the deletion curve by the trapezoid rule (Petsiuk et al. 2018); smaller is better."""
     return torch.trapezoid(curves.deletion, curves.share)
@@ -90,7 +91,7 @@ def aopc_morf(curves: Curves) -> Tensor:
     return (curves.deletion[:, :1] - curves.deletion).mean(1)
 
 
-@metric("aopc_lerf", better="lower")
+@metric("aopc_lerf")
 def aopc_lerf(curves: Curves) -> Tensor:
     """Mean drop of the probability, least relevant removed first (Samek et al. 2017); smaller is better.
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from heatproof import artifacts
+from heatproof.catalogue.reasons import CLASS_NOT_ASKED, NO_OTHER_IMAGE, NO_TRUTH
+from heatproof.catalogue.reasons import DEGENERATE as DEGENERATE_MAP
 from heatproof.maps import DEGENERATE, degeneracy
 from heatproof.score import controls
 
@@ -47,9 +49,7 @@ class Beside:
 
     def of_classes(self, images: np.ndarray, labels: list[int] | None) -> list[str]:
         """Why an image is not scored, if only those of some classes are; "" if it is."""
-        return [
-            "" if labels is None or label in labels else "of a class not asked for" for label in self.labels[images]
-        ]
+        return ["" if labels is None or label in labels else CLASS_NOT_ASKED.text for label in self.labels[images]]
 
     def controls(self, images: np.ndarray) -> dict[str, Stack]:
         """Controls of some images that are the same for all models."""
@@ -61,7 +61,7 @@ class Beside:
             controls.TRUTH: controls.truth(masks),
         }
         stacks = {name: checked(maps) for name, maps in made.items()}
-        without = "" if self.mean_mask.any() else "no truth"
+        without = "" if self.mean_mask.any() else NO_TRUTH.text
         for name, why in {controls.TRUTH: self.untrue[images], controls.MEAN_MASK: [without] * len(images)}.items():
             maps, reasons = stacks[name]
             stacks[name] = maps, [first or reason for first, reason in zip(why, reasons, strict=True)]
@@ -148,7 +148,7 @@ class Heatmaps:
         maps, reasons = self.read(method, partners)
         alone = partners == images
         maps[torch.from_numpy(alone)] = torch.nan
-        return maps, ["no other image" if a else r for a, r in zip(alone, reasons, strict=True)]
+        return maps, [NO_OTHER_IMAGE.text if a else r for a, r in zip(alone, reasons, strict=True)]
 
     def chunks(self) -> Iterator[np.ndarray]:
         """Indices of the images, a few at a time."""
@@ -170,7 +170,7 @@ def checked(maps: Tensor) -> Stack:
 
 def _reason(flag: str) -> str:
     """A flag as the reason of a score that is missing."""
-    return f"degenerate map: {flag}" if flag in DEGENERATE else flag
+    return f"{DEGENERATE_MAP.text}: {flag}" if flag in DEGENERATE else flag
 
 
 def read(study: str, folder: Path) -> Heatmaps:

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from heatproof.catalogue.reasons import OUTPUT
+from heatproof.registry import metrics_in
 from heatproof.score.asking import Case, Forward, Probability, of_class, on, outputs
 from heatproof.score.baselines import remover
 from heatproof.score.maps import scorable
-from heatproof.score.registry import registry
 from heatproof.seeds import generator
 
-METRICS, metric = registry()
-UNDEFINED = "output not finite"  # the only reason left once the map is sound
+METRICS, metric = metrics_in(__name__)
+UNDEFINED = OUTPUT.text  # the only reason left once the map is sound
 SIDE = 1 / 4  # of a square, as a share of the shorter side of the image
 
 
@@ -37,7 +38,7 @@ class Perturbed:
     relevance: Tensor
 
 
-@metric("infidelity", better="lower")
+@metric("infidelity")
 def infidelity(perturbed: Perturbed) -> Tensor:
     """`mean_I (β IᵀΦ - (f(x) - f(x - I)))²` of the probability (Yeh et al. 2019); smaller is better, 0 at best.
 

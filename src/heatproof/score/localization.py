@@ -3,7 +3,7 @@
 `metric(maps, masks)` takes raw relevance [images, height, width] and bool masks of the same shape, or a `Truth` that
 holds regions and options too; `metric(Scene(maps, truth))` shares what several metrics need. Values lie in [0, 1] and
 larger is better, except where a metric says otherwise. They are NaN where a map is degenerate, a mask is empty or
-covers the image (every map would find it), or the metric is undefined (`UNDEFINED`). `heatproof.score.maps` says how
+covers the image (every map would find it), or the metric is undefined (`NO_RELEVANCE`). `heatproof.score.maps` says how
 maps are read.
 """
 
@@ -11,19 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from heatproof.registry import metrics_in
 from heatproof.score.lesions import hits, overlap
-from heatproof.score.registry import registry
 from heatproof.score.scene import Scene, Truth, of_truth, positive_sum
 
-METRICS, metric = registry()
-
-UNDEFINED = "no positive relevance"
-REGIONS = {
-    "outside_body": "body",
-    "outside_lungs": "lungs",
-    "on_border": "border",
-    "inside_cue": "cue",
-}  # the region that a metric needs in place of a truth
+METRICS, metric = metrics_in(__name__)
 
 
 @metric("localization_accuracy")
@@ -165,7 +157,7 @@ def hit_rate(scene: Scene) -> np.ndarray:
     return np.take_along_axis(masks, scene.flat.argmax(1)[:, None], axis=1)
 
 
-@metric("peak_distance", better="lower")
+@metric("peak_distance")
 @of_truth
 def peak_distance(scene: Scene) -> list[float]:
     """Pixels of the model's image from the maximum to the nearest pixel of a lesion; 0 inside, smaller is better.
@@ -209,7 +201,7 @@ def box_iou(scene: Scene) -> list[float]:
     return values
 
 
-@metric("outside_body", better="lower")
+@metric("outside_body")
 def outside_body(maps: Tensor | Scene, truth: Truth | None = None) -> Tensor:
     """Share of the positive relevance that lies outside the body, where a model has nothing to see; smaller is better.
 
@@ -218,7 +210,7 @@ def outside_body(maps: Tensor | Scene, truth: Truth | None = None) -> Tensor:
     return _outside(maps, truth, "body")
 
 
-@metric("outside_lungs", better="lower")
+@metric("outside_lungs")
 def outside_lungs(maps: Tensor | Scene, truth: Truth | None = None) -> Tensor:
     """Share of the positive relevance that lies outside the lungs; smaller is better, of diseases of the lung.
 
@@ -227,7 +219,7 @@ def outside_lungs(maps: Tensor | Scene, truth: Truth | None = None) -> Tensor:
     return _outside(maps, truth, "lungs")
 
 
-@metric("on_border", better="lower")
+@metric("on_border")
 def on_border(maps: Tensor | Scene, truth: Truth | None = None) -> Tensor:
     """Share of the positive relevance on the image's border, where scanners write letters and padding begins.
 
@@ -237,7 +229,7 @@ def on_border(maps: Tensor | Scene, truth: Truth | None = None) -> Tensor:
     return 1 - _outside(maps, truth, "border")
 
 
-@metric("inside_cue", better="none")
+@metric("inside_cue")
 def inside_cue(maps: Tensor | Scene, truth: Truth | None = None) -> Tensor:
     """Share of the positive relevance that lies where a planted cue is, or would be (`data.shortcut`).
 

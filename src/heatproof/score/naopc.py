@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from heatproof.catalogue.reasons import EQUAL_ORDERS, OUTPUT
+from heatproof.registry import metrics_in
 from heatproof.score.asking import Case, Forward, Probability, grouped, of_class, on, outputs
 from heatproof.score.baselines import remover
 from heatproof.score.maps import ranks, scorable
-from heatproof.score.registry import registry
 
-METRICS, metric = registry()
+METRICS, metric = metrics_in(__name__)
 RESOLUTION = 1e-6  # of a probability in float32: a best and a worst order that differ by less are equal
-EQUAL, NOT_FINITE = "best and worst order are equal", "output not finite"
 TOGETHER = 8  # images searched at a time: their questions fill the batches
 
 Cells = int  # a set of removed cells, one bit each
@@ -48,7 +48,7 @@ class Orders:
     @property
     def undefined(self) -> str:
         """Why a sound map has no value."""
-        return EQUAL if self.best.isfinite() and self.worst.isfinite() else NOT_FINITE
+        return (EQUAL_ORDERS if self.best.isfinite() and self.worst.isfinite() else OUTPUT).text
 
 
 @metric("naopc")

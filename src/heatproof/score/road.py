@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from heatproof import seeds
+from heatproof.registry import metrics_in
 from heatproof.score.asking import Case, Forward, Probability, of_class, on, outputs
 from heatproof.score.imputation import impute
 from heatproof.score.maps import ranks, scorable
-from heatproof.score.registry import registry
 
-METRICS, metric = registry()
+METRICS, metric = metrics_in(__name__)
 TOGETHER = 256  # imputed images at once: the more, the fewer lanes of `imputation` stay empty
 
 Key = tuple[str | int, ...]
@@ -44,7 +44,7 @@ class RoadResponse:
     probability: Tensor
 
 
-@metric("road_morf", better="lower")
+@metric("road_morf")
 def road_morf(response: RoadResponse) -> Tensor:
     """Change of the probability, after less before, as the most relevant pixels go, mean over percentiles:
     in [-1, 1], negative where they mattered; smaller is better (Rong et al. 2022, MoRF)."""

@@ -6,13 +6,14 @@ Maps are raw relevance [images, height, width]; values are float64 [images], NaN
 import torch
 from torch import Tensor
 
+from heatproof.catalogue.reasons import EVEN
+from heatproof.registry import metrics_in
 from heatproof.score.consistency import rank_correlation
 from heatproof.score.maps import scorable
-from heatproof.score.registry import registry
 
-METRICS, metric = registry()
+METRICS, metric = metrics_in(__name__)
 
-UNDEFINED = "constant where both maps are defined"
+UNDEFINED = EVEN.text
 
 
 @metric("rank_correlation_flip")
@@ -43,7 +44,7 @@ def rank_correlation_transforms(values: Tensor) -> Tensor:
     return values.double().mean(0)
 
 
-@metric("max_sensitivity", better="lower")
+@metric("max_sensitivity")
 def max_sensitivity(maps: Tensor, perturbed: Tensor) -> Tensor:
     """`max_d ||map(x + d) - map(x)|| / ||map(x)||`, Euclidean norms (Yeh et al. 2019; relative, as in Captum).
 

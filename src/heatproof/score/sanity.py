@@ -8,17 +8,15 @@ value an image, float64 [images] in [-1, 1]: the mean over the changes whose map
 weights often is all zero), NaN where none is left or the plain map is degenerate.
 """
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from heatproof.registry import metrics_in
 from heatproof.score.consistency import rank_correlation
 from heatproof.score.maps import scorable, unit_scale
-from heatproof.score.registry import registry
 
-METRICS, metric = registry()
+METRICS, metric = metrics_in(__name__)
 
 _SIDE, _SIGMA = 11, 1.5  # of the window, in pixels
 _C1, _C2 = 0.01**2, 0.03**2  # of a range of 1
@@ -58,53 +56,19 @@ def _windowed(maps: Tensor) -> Tensor:
     return F.conv2d(rows, weights.view(1, 1, 1, -1))[:, 0]
 
 
-def _mean(measure: Callable[[Tensor, Tensor], Tensor], maps: Tensor, changed: Tensor) -> Tensor:
-    return torch.stack([measure(maps, one) for one in changed]).nanmean(0)
+@metric("ssim_cascade")
+@metric("ssim_independent")
+@metric("ssim_random_labels")
+@metric("ssim_random_target")
+def ssim_changed(maps: Tensor, changed: Tensor) -> Tensor:
+    """SSIM with the maps of changed models, or for another class: the mean over the changes."""
+    return torch.stack([ssim(maps, one) for one in changed]).nanmean(0)
 
 
-@metric("ssim_cascade", better="lower")
-def ssim_cascade(maps: Tensor, changed: Tensor) -> Tensor:
-    """SSIM with the maps of the model randomized from its head to some depth, mean over depths."""
-    return _mean(ssim, maps, changed)
-
-
-@metric("rank_correlation_cascade", better="lower")
-def rank_correlation_cascade(maps: Tensor, changed: Tensor) -> Tensor:
-    """Spearman's correlation with the maps of the model randomized from its head to some depth, mean over depths."""
-    return _mean(rank_correlation, maps, changed)
-
-
-@metric("ssim_independent", better="lower")
-def ssim_independent(maps: Tensor, changed: Tensor) -> Tensor:
-    """SSIM with the maps of the model with one layer randomized, mean over layers."""
-    return _mean(ssim, maps, changed)
-
-
-@metric("rank_correlation_independent", better="lower")
-def rank_correlation_independent(maps: Tensor, changed: Tensor) -> Tensor:
-    """Spearman's correlation with the maps of the model with one layer randomized, mean over layers."""
-    return _mean(rank_correlation, maps, changed)
-
-
-@metric("ssim_random_labels", better="lower")
-def ssim_random_labels(maps: Tensor, changed: Tensor) -> Tensor:
-    """SSIM with the map of a model trained on shuffled labels."""
-    return _mean(ssim, maps, changed)
-
-
-@metric("rank_correlation_random_labels", better="lower")
-def rank_correlation_random_labels(maps: Tensor, changed: Tensor) -> Tensor:
-    """Spearman's correlation with the map of a model trained on shuffled labels."""
-    return _mean(rank_correlation, maps, changed)
-
-
-@metric("ssim_random_target", better="lower")
-def ssim_random_target(maps: Tensor, changed: Tensor) -> Tensor:
-    """SSIM with the map for another class, drawn at random."""
-    return _mean(ssim, maps, changed)
-
-
-@metric("rank_correlation_random_target", better="lower")
-def rank_correlation_random_target(maps: Tensor, changed: Tensor) -> Tensor:
-    """Spearman's correlation with the map for another class, drawn at random."""
-    return _mean(rank_correlation, maps, changed)
+@metric("rank_correlation_cascade")
+@metric("rank_correlation_independent")
+@metric("rank_correlation_random_labels")
+@metric("rank_correlation_random_target")
+def rank_correlation_changed(maps: Tensor, changed: Tensor) -> Tensor:
+    """Spearman's correlation with the maps of changed models, or for another class: the mean over the changes."""
+    return torch.stack([rank_correlation(maps, one) for one in changed]).nanmean(0)

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from heatproof import artifacts
+from heatproof.catalogue.reasons import DEGENERATE, NO_VARIANT
 from heatproof.score import controls
 from heatproof.score.heatmaps import Heatmaps, Stack, cases
 
 CHUNK = 16  # images read at a time, each with all its variants
-EXTERNAL = "external map: cannot be made again"
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class Variants:
     def _read(self, name: str, method: str, chunk: np.ndarray) -> Stack:
         stored = self.stored[name]
         if method not in stored.methods:
-            return torch.full((len(chunk), *self.plain.array.shape[1:]), torch.nan), [EXTERNAL] * len(chunk)
+            return torch.full((len(chunk), *self.plain.array.shape[1:]), torch.nan), [NO_VARIANT.text] * len(chunk)
         maps, reasons = stored.read(stored.methods.index(method), chunk)
-        return maps, [f"{why} (changed)" if why.startswith("degenerate") else why for why in reasons]
+        return maps, [f"{why} (changed)" if DEGENERATE.of(why) else why for why in reasons]
 
 
 def read(plain: Heatmaps, folder: Path) -> Variants:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from heatproof.stats import families
+from heatproof.catalogue.families import families_with
+from heatproof.catalogue.metrics import METRICS, better
 
 MOST = 20  # metrics in one matrix: more cannot be read
 LEAST = 5  # images below which a rank correlation says nothing
@@ -27,7 +28,7 @@ def agreement(scores: pd.DataFrame, models: Sequence[str], methods: Sequence[str
     """
     rows = scores[scores["model"].isin(models) & scores["method"].isin(methods) & scores["value"].notna()]
     named = rows[["family", "metric"]].drop_duplicates()
-    directions = {m: families.better(f, m) for f, m in zip(named["family"], named["metric"], strict=True)}
+    directions = {m: better(f, m) for f, m in zip(named["family"], named["metric"], strict=True)}
     signs = {metric: -1 if way == "lower" else 1 for metric, way in directions.items() if way != "none"}
     names = list(signs)[:MOST]
     if len(names) < 2:
@@ -58,9 +59,9 @@ def by_family(
     """
     scores = scores[scores["seed"].notna()]
     found = {}
-    for family in families.COMPARED:
+    for family in families_with("rates_maps"):
         of = scores[scores["family"] == family]
-        found[family] = agreement(of[of["metric"].isin(families.plain_names(of["metric"].unique()))], models, methods)
+        found[family] = agreement(of[of["metric"].isin(METRICS)], models, methods)
     tested = scores["metric"].isin(list(primary.values()))
     found["primary"] = agreement(scores[tested], models, methods)
     return {name: table for name, table in found.items() if table}

@@ -7,7 +7,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from heatproof.stats import families, verdicts
+from heatproof.catalogue.controls import own_name
+from heatproof.stats import verdicts
 from heatproof.stats.architectures import MIN_SEEDS, quasi_f, seed_differences, seed_pairs
 from heatproof.stats.compare import (
     against_controls,
@@ -214,7 +215,7 @@ def control_scores(scores: pd.DataFrame, method: str, controls: Sequence[str]) -
     Where a control was made for the method, it stands in for the shared one.
     """
     scored = set(scores["method"].unique())
-    names = {families.own(c, method) if families.own(c, method) in scored else c: c for c in controls}
+    names = {own_name(c, method) if own_name(c, method) in scored else c: c for c in controls}
     own, beside = scores[scores["method"] == method], scores[scores["method"].isin(list(names))]
     beside = beside.assign(method=beside["method"].astype(str).map(names).astype("category"))
     own, beside = (table.assign(seed=table["seed"].fillna(-1)) for table in (own, beside))

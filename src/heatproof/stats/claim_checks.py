@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from heatproof.catalogue.methods import CLASSLESS
 from heatproof.stats import verdicts
 from heatproof.stats.analysis import Compared, over_models
 from heatproof.stats.architectures import seed_contrast, seed_differences
@@ -16,7 +17,7 @@ from heatproof.stats.design import Design
 from heatproof.stats.differences import TEST_NAMES
 from heatproof.stats.equivalence import equivalent_over_seeds, equivalent_p
 from heatproof.stats.paired import DECIMALS, holm, paired_t, signed_rank, t_interval
-from heatproof.stats.words import CLASSLESS, control_name, counted, joined, plain, shown, shown_p, units
+from heatproof.stats.words import control_name, counted, joined, plain, shown, shown_p, units
 
 CHANGE = {
     "supported": "other {unit} or other images in which it does not show",

@@ -26,7 +26,8 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from heatproof.stats import claim_checks, families
+from heatproof.catalogue.metrics import judged_by_truth, needs_lesion
+from heatproof.stats import claim_checks
 from heatproof.stats.analysis import Compared
 from heatproof.stats.architectures import MIN_SEEDS
 from heatproof.stats.claim_checks import Asked, undecided
@@ -112,7 +113,7 @@ def _checked(claim, compared, separated, models, design, unit, why, refused) -> 
     sees, metric = separated.get(claim["family"], {}), design.primary.get(claim["family"], "")
     blind = [model for model in [*named, *claim["than"]] if sees.get(model) is False]
     unvalidated = f"{plain(metric)} does not tell the truth from a random map on the images of {joined(blind)}"
-    if blind and families.judged_by_truth(claim["family"], metric):
+    if blind and judged_by_truth(claim["family"], metric):
         return undecided(unvalidated, "a metric that does, or more images")
     if not design.models:
         return undecided("no model of the study takes part in verdicts", "models that are trained well enough")
@@ -154,7 +155,7 @@ def _judged_otherwise(claim: dict, design: Design) -> dict | None:
     primary = design.primary.get(family)
     if metric is None or primary in (metric, None):
         return None
-    truth = family == "localization" and not metric.startswith(families.WITHOUT_TRUTH)
+    truth = family == "localization" and needs_lesion(metric)
     return undecided(
         f"the claim is on {plain(metric)}, and this study judges {family} by {plain(primary)}",
         f"a study judged by {plain(metric)}" + (", on images whose true regions are marked" if truth else ""),

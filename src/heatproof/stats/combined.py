@@ -11,7 +11,8 @@ take the whole half. All that can be false adds up to alpha at most (Bonferroni 
 
 from dataclasses import asdict, dataclass
 
-from heatproof.stats.families import WITHOUT_TRUTH, own
+from heatproof.catalogue.controls import own_name
+from heatproof.catalogue.metrics import needs_lesion
 from heatproof.stats.general import judged
 from heatproof.stats.sentences import trained, unvalidated, unvalidated_sentence, values
 from heatproof.stats.words import control_name, joined
@@ -56,7 +57,7 @@ def combined(summary: dict) -> list[dict]:
         one of them is undecided. No rows where localization is not judged by the true region.
     """
     metric = summary["primary"].get(LOCALIZATION, {}).get("metric")
-    if FAITHFULNESS not in summary["primary"] or metric is None or metric.startswith(WITHOUT_TRUTH):
+    if FAITHFULNESS not in summary["primary"] or metric is None or not needs_lesion(metric):
         return []
     rows = []
     for method in sorted(summary["methods"], key=lambda name: name != summary["lead"]):
@@ -96,7 +97,7 @@ def _room(summary: dict, method: str, model: str, control: str, sign: int) -> bo
     primary = summary["primary"][LOCALIZATION]
     means = primary["methods"]
     ceiling = means.get("ceiling", {}).get(model)
-    beside = means.get(own(control, method), means.get(control, {})).get(model)
+    beside = means.get(own_name(control, method), means.get(control, {})).get(model)
     return None in (ceiling, beside) or sign * (ceiling - beside) > primary["margin"]
 
 

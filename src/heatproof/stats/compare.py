@@ -14,11 +14,11 @@ import pingouin as pg
 from scipy import stats
 
 from heatproof.stats.equivalence import WILCOXON_TO_T, below_over_seeds, below_p, detectable_effect, equivalent_p
-from heatproof.stats.families import LEAST_GROUPS
 from heatproof.stats.paired import DECIMALS, SAME, holm, paired_t, signed_rank, smallest_corrected_p, t_interval
 
 PAIR_COLUMNS = ["a", "b", "groups", "difference", "low", "high", "effect", "cles", "p", "p_corrected", "margin"]
 PAIR_COLUMNS += ["p_equivalent", "detectable"]
+LEAST_GROUPS = 20  # from which a t test may say that nothing is gained: fewer often miss all of a few large gains
 CONTROL_COLUMNS = ["model", "control", "groups", "difference", "low", "high", "effect", "p", "p_corrected"]
 CONTROL_COLUMNS += ["smallest_p", "verdict", "p_below", "p_no"]
 UNTESTED = {"low": np.nan, "high": np.nan, "p": 1.0}  # a control without seeds enough to test against their variance

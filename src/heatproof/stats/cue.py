@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from heatproof.bootstrap import balanced_accuracy, confusion_by_group
+from heatproof.catalogue.controls import BEATABLE
 from heatproof.stats.accuracy_interval import accuracy_interval
 from heatproof.stats.equivalence import below_p
-from heatproof.stats.families import CONTROLS
 from heatproof.stats.groups import as_text
 from heatproof.stats.paired import DECIMALS, holm, paired_t, signed_rank, smallest_corrected_p, t_interval
 from heatproof.stats_tables import CUE
@@ -53,7 +53,7 @@ def cue_table(
     """
     models = list(dict.fromkeys(model for model, _ in predictions))
     labels = next(iter(predictions.values())).set_index("image_id")["label"].astype(int)
-    found = _differences(scores, cue, labels, [*methods, *CONTROLS])
+    found = _differences(scores, cue, labels, [*methods, *BEATABLE])
     rows = []
     for model in models:
         tables = {seed: table for (name, seed), table in predictions.items() if name == model}

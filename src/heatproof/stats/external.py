@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from heatproof import artifacts, stats_tables
+from heatproof.catalogue.controls import CONTROLS
 from heatproof.data.reading.names import bare, listed
 from heatproof.errors import InputError
-from heatproof.stats import families, score_table
+from heatproof.stats import score_table
 from heatproof.stats.design import Design
 from heatproof.stats.gather import gather
 from heatproof.stats.general import seeds_sentence
@@ -86,7 +87,7 @@ def evaluate(
     metrics, methods = list(dict.fromkeys(table["metric"])), list(dict.fromkeys(table["method"]))
     directions, notes = _directions(metrics, lower, higher)
     controls = None if controls is None else _named("--controls", controls, methods)
-    beside = {*families.CONTROLS, *families.YARDSTICKS, *(controls or [])}
+    beside = {*CONTROLS, *(controls or [])}
     judged = list(controls) if controls is not None else [m for m in ("random", "center") if m in methods]
     own = [method for method in methods if method.split(":")[0] not in beside]
     if not own:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from heatproof.stats import families, verdicts
+from heatproof.catalogue.metrics import judged_by_truth
 from heatproof.stats import summary as numbers
+from heatproof.stats import verdicts
 from heatproof.stats.analysis import Compared, compare_models, control_means
 from heatproof.stats.compare import against_controls, wide_table
 from heatproof.stats.design import Design
@@ -146,7 +147,7 @@ def blind(sees: dict[str, bool], family: str, design: Design) -> frozenset[str]:
     Args:
         sees: as `separates` gives it.
     """
-    needed = families.judged_by_truth(family, design.primary.get(family, ""))
+    needed = judged_by_truth(family, design.primary.get(family, ""))
     return frozenset(model for model, found in sees.items() if needed and not found)
 
 

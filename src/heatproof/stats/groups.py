@@ -1,13 +1,13 @@
 """From scores of images to one value per group (patient), as images of one patient are not independent."""
 
-import re
-
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from heatproof.catalogue.reasons import INCOMPLETE
+
 KEYS = ["family", "metric", "method", "model"]
-GAP = "completeness gap above 1 %"
+GAP = f"{INCOMPLETE.text} above 1 %"
 
 
 def compact(scores: pd.DataFrame) -> pd.DataFrame:
@@ -17,7 +17,7 @@ def compact(scores: pd.DataFrame) -> pd.DataFrame:
     """
     columns = [*KEYS, "image_id", "group", "reason"]
     table = scores.assign(**{name: scores[name].astype("category") for name in columns})
-    names = [GAP if re.match(r"completeness gap\b", text) else text for text in table["reason"].cat.categories]
+    names = [GAP if INCOMPLETE.of(text) else text for text in table["reason"].cat.categories]
     table["reason"] = table["reason"].map(dict(zip(table["reason"].cat.categories, names, strict=True)))
     return table.assign(reason=table["reason"].astype("category"))
 

@@ -9,11 +9,10 @@ Quantus' `score_direction` contradicts its formula, the name is ambiguous here; 
 """
 
 from functools import cache
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
+from heatproof.catalogue.metrics import BASELINES, METRICS
 from heatproof.data.reading.names import bare
-from heatproof.registry import attributes
-from heatproof.schema_score import Baseline
 
 # heatproof's metric: what others call the same quantity
 SAME = {
@@ -111,10 +110,9 @@ def _arrow(written: str) -> str:
 @cache
 def _registered() -> dict[str, str]:
     """Heatproof's metrics, with the variants that further baselines make, and the direction of each."""
-    found = attributes("score", "metric")
-    names = {name: row.get("better", "higher") for name, row in found.items()}
-    removing = [name for name, row in found.items() if row["module"] == "heatproof.score.faithfulness"]
-    return names | {f"{name}_{baseline}": names[name] for name in removing for baseline in get_args(Baseline)}
+    own = {name: metric.better for name, metric in METRICS.items()}
+    removing = [name for name, metric in METRICS.items() if metric.baselines]
+    return own | {f"{name}_{baseline}": own[name] for name in removing for baseline in BASELINES}
 
 
 @cache

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from heatproof.catalogue.controls import CONTROLS
 from heatproof.data.reading.names import bare, listed
 from heatproof.data.reading.numbers import parse_numbers
 from heatproof.data.reading.patients import spellings, united
 from heatproof.data.reading.rows import NoColumn, find_columns, read_sheet
 from heatproof.errors import InputError
-from heatproof.registry import CONTROLS
 from heatproof.stats.metric_names import find_metric
 
 DEFAULTS = {"method": "heatmap", "metric": "score", "seed": 0, "reason": ""}

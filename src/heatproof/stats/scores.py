@@ -6,7 +6,7 @@ from itertools import product
 import pandas as pd
 
 from heatproof import artifacts
-from heatproof.registry import ACROSS_SEEDS, VARIED
+from heatproof.catalogue.families import FAMILIES
 
 
 def read_scores(
@@ -26,8 +26,8 @@ def read_scores(
     """
     tables = []
     for family in families:
-        for model, seed in product(models, [None] if family in ACROSS_SEEDS else seeds):
-            if model in ensembles and family in VARIED:
+        for model, seed in product(models, [None] if FAMILIES[family].across_seeds else seeds):
+            if model in ensembles and FAMILIES[family].needs_variants:
                 continue
             parts = []
             for fold in folds:

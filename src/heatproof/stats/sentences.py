@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from heatproof.stats import families
+from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.metrics import judged_by_truth
 from heatproof.stats.differences import tests, verdict
 from heatproof.stats.general import (
     groups_sentence,
@@ -15,8 +16,7 @@ from heatproof.stats.general import (
 from heatproof.stats.setting import subject, unstated_sentence
 from heatproof.stats.verdicts import NO_VERDICT
 from heatproof.stats.words import (
-    FAILURES,
-    REASONS,
+    cause,
     claim_of,
     control_name,
     controls_named,
@@ -52,7 +52,7 @@ def unvalidated(summary: dict, family: str) -> list[str]:
 
 def blind(summary: dict, family: str) -> list[str]:
     """Those of them that have no verdict: where the metric has to rank the true region first."""
-    needed = families.judged_by_truth(family, summary["primary"][family]["metric"])
+    needed = judged_by_truth(family, summary["primary"][family]["metric"])
     return unvalidated(summary, family) if needed else []
 
 
@@ -90,7 +90,7 @@ def unjudged(summary: dict, family: str, method: str) -> str | None:
         for reason, count in row["reasons"].items() if model in judged(summary) else ():
             counts[reason] = counts.get(reason, 0) + count
     reason = max(counts, key=counts.get) if counts else "there are no scores"
-    return f"{family.capitalize()} cannot be judged: {REASONS.get(reason, reason)}."
+    return f"{family.capitalize()} cannot be judged: {cause(reason)}."
 
 
 def no_truth(summary: dict, family: str, models: str = "") -> str:
@@ -122,7 +122,7 @@ def against_controls(summary: dict, family: str, method: str, numbers: bool = Tr
         ]
         beaten_by.setdefault(joined(worse), []).append(model)
     for worse, models in beaten_by.items():
-        fail = FAILURES.get(family, "do worse than")
+        fail = FAMILIES[family].failure if family in FAMILIES else "do worse than"
         texts.append(f"{who}the heatmaps of {joined(models)} {fail} {worse}{beside(models)}.")
     if found["unclear"]:
         unclear = found["unclear"]

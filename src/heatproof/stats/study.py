@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from heatproof import labels
-from heatproof.stats import cases, claims, classification, families, findings, multilabel, relation_sentences, relations
+from heatproof.catalogue.controls import BEATABLE, YARDSTICKS
+from heatproof.catalogue.families import FAMILIES
+from heatproof.stats import cases, claims, classification, findings, multilabel, relation_sentences, relations
 from heatproof.stats import summary as numbers
 from heatproof.stats.accuracy_relation import accuracy_and
 from heatproof.stats.agreement import by_family
@@ -144,7 +146,7 @@ def evaluate(
     trained = {split_name(settings): checkpoints, RANDOM: random} if compared else {split_name(settings): checkpoints}
     judged = {split: pd.concat([trained[split], found]) for split, found in judged.items()}
     beside = published_table(published, judged, everyone)
-    order = [*methods, *families.CONTROLS, *families.YARDSTICKS]
+    order = [*methods, *BEATABLE, *YARDSTICKS]
     metrics = metrics_table(group_means(per_seed), missing, settings["interval"], order, everyone, per_seed)
 
     chance = multilabel.CHANCE if known is not None else 1 / first["label"].nunique()
@@ -181,7 +183,7 @@ def evaluate(
         models=competent,
         methods=list(methods),
         primary=primary,
-        controls=families.JUDGED_CONTROLS,
+        controls={name: family.judged for name, family in FAMILIES.items() if family.judged},
         lower=frozenset((f, m) for f, found in summary["better"].items() for m, way in found.items() if way == "lower"),
         settings=settings,
     )

@@ -6,9 +6,10 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from heatproof.stats import families
+from heatproof.catalogue.metrics import better
+from heatproof.catalogue.reasons import NOT_SUPPORTED
 
-REFUSED = "not supported:"
+REFUSED = f"{NOT_SUPPORTED.text}:"
 
 
 def number(value: float | None) -> float | None:
@@ -51,7 +52,7 @@ def directions(metrics: pd.DataFrame) -> dict[str, dict[str, str]]:
     """Family -> metric -> `higher`, `lower` or `none`, of the metrics table."""
     named = metrics[["family", "metric"]].drop_duplicates()
     return {
-        family: {metric: families.better(family, metric) for metric in of["metric"]}
+        family: {metric: better(family, metric) for metric in of["metric"]}
         for family, of in named.groupby("family", sort=False)
     }
 

@@ -2,7 +2,8 @@
 
 A job starts at the module of its command, with the methods or the family of metrics that it computes. Imports count
 wherever they stand, in functions too. A module with a table `BRANCHES`, name -> module, imports one of them by name
-as it runs: of these a job counts what it takes.
+as it runs: of these a job counts what it takes. Of the catalogue, statistics and report count everything, other jobs
+the entries that they use, and of those what is computed with: no title and no citation.
 """
 
 import ast
@@ -12,13 +13,18 @@ from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from pathlib import Path
 
+from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.methods import METHODS, Method
+from heatproof.catalogue.metrics import Metric, metrics_of
+from heatproof.catalogue.reasons import REASONS
 from heatproof.cli import MODULES
-from heatproof.registry import attributes, family_job, registered
 from heatproof.schema import Study
 from heatproof.workflow.job import Job
 
 PACKAGE = Path(__file__).parents[1]
 TABLE = "BRANCHES"
+CATALOGUE = "heatproof.catalogue."
+WORDED = ("stats", "report")  # commands that put what the catalogue says in words
 
 
 def _source(study: Study) -> tuple[str, ...]:
@@ -27,15 +33,14 @@ def _source(study: Study) -> tuple[str, ...]:
     return (data.kind, data.base, *(key for key in ("contents", "download", "shortcut") if getattr(data, key)))
 
 
-def _methods(study: Study) -> tuple[str, ...]:
-    """Return the modules of a study's explanation methods."""
-    modules = registered("explain", "method")
-    return tuple(sorted({modules[name] for name in study.explain.methods}))
+def _methods(job: Job) -> list[Method]:
+    """Return a study's explanation methods."""
+    return [METHODS[name] for name in job.study.explain.methods]
 
 
-def _directions() -> list:
-    """Return where each metric belongs and which values of it are good."""
-    return [(name, of["module"], of.get("better")) for name, of in attributes("score", "metric").items()]
+def _paths(entries: Iterable[Method]) -> list[str]:
+    """Return the modules of some methods."""
+    return sorted({method.path for method in entries})
 
 
 # job -> its command, the modules that it runs besides, and keys of the branches that it takes
@@ -46,25 +51,27 @@ JOBS: dict[str, Callable[[Job], tuple[str, ...]]] = {
     "audit": lambda job: ("audit", job.study.data.kind),
     "train": lambda job: ("train",),
     "ensemble": lambda job: ("ensemble",),
-    "explain": lambda job: ("explain", *_methods(job.study)),
-    "variants": lambda job: ("explain", "variants", *_methods(job.study)),
-    "score": lambda job: ("score", family_job(job.family)),
-    "consistency": lambda job: ("score", family_job("consistency")),
+    "explain": lambda job: ("explain", *_paths(_methods(job))),
+    "variants": lambda job: ("explain", "variants", *_paths(_methods(job))),
+    "score": lambda job: ("score", FAMILIES[job.family].job),
+    "consistency": lambda job: ("score", FAMILIES["consistency"].job),
     "stats": lambda job: ("stats",),
     "profile": lambda job: ("profiles", "checkpoint"),
     "profiles": lambda job: ("profiles", "study"),
     "report": lambda job: ("report",),
 }
-# what a job reads of files that it does not run
-KNOWN: dict[str, Callable[[], list]] = {
-    "stats": _directions,
-    "report": lambda: [attributes("explain", "method"), attributes("score", "metric")],  # it describes them
+# what jobs compute with, of the catalogue
+KNOWN: dict[str, Callable[[Job], str]] = {
+    "explain": lambda job: _computed(_methods(job), "explain"),
+    "variants": lambda job: _computed(_methods(job), "explain"),
+    "score": lambda job: _computed(metrics_of(job.family).values(), "explain", "score"),
+    "consistency": lambda job: _computed(metrics_of("consistency").values(), "explain", "score"),
 }
 
 
 def code(name: str, job: Job) -> str:
     """Return the digest of the code that a job runs, by the job's name in `JOBS`."""
-    return _digest(*JOBS[name](job), known=json.dumps(KNOWN[name]() if name in KNOWN else []))
+    return _digest(*JOBS[name](job), known=KNOWN[name](job) if name in KNOWN else "")
 
 
 @cache  # called for every job of a rule
@@ -72,7 +79,8 @@ def _digest(command: str, *taken: str, known: str) -> str:
     """Return the SHA-256 over names and contents of the files that a command runs, and over what else it knows."""
     found = hashlib.sha256(known.encode())
     for name, path in sorted(source_files([f"heatproof.{MODULES[command]}", *taken], taken).items()):
-        found.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
+        if command in WORDED or not name.startswith(CATALOGUE):
+            found.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     return found.hexdigest()
 
 
@@ -117,3 +125,10 @@ def _path(name: str) -> Path | None:
         return None
     place = PACKAGE.joinpath(*name.split(".")[1:])
     return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+
+
+def _computed(entries: Iterable[Method | Metric], *stages: str) -> str:
+    """Return what jobs compute with, of some entries and of the reasons that some stages give."""
+    facts = {entry.name: [entry.path, *(getattr(entry, name) for name in entry.COMPUTED)] for entry in entries}
+    given = {text: reason.details for text, reason in REASONS.items() if reason.stage in stages}
+    return json.dumps([facts, given], sort_keys=True)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from shutil import which
 
-from heatproof.registry import family_job, registered
+from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.methods import METHODS
 from heatproof.schema import Study
 from heatproof.workflow.resources import GPU
 
@@ -41,8 +42,8 @@ def variables(root: Path, conda: bool) -> dict[str, str]:
 
 def warm_modules(studies: Iterable[Study]) -> list[str]:
     """Return the modules with PyTorch that jobs of these studies import."""
-    studies, methods = list(studies), registered("explain", "method")
-    found = {methods[name] for study in studies for name in study.explain.methods}
-    found |= {family_job(family) for study in studies for family in study.score.families}
+    studies = list(studies)
+    found = {METHODS[name].path for study in studies for name in study.explain.methods}
+    found |= {FAMILIES[family].job for study in studies for family in study.score.families}
     found |= {f"heatproof.{stage}.command" for stage in ("train", "explain", "score")}
     return sorted(found | {"heatproof.explain.job", "heatproof.explain.variants"})

@@ -6,9 +6,10 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from heatproof import artifacts, paper_files, shards
+from heatproof.catalogue.families import FAMILIES, families_with
+from heatproof.catalogue.metrics import metrics_of
 from heatproof.errors import InputError
 from heatproof.profiles import files as profiled
-from heatproof.registry import ACROSS_SEEDS, SHARDED, VARIED
 from heatproof.schema import Study
 from heatproof.stats_tables import TABLES
 from heatproof.workflow.job import Job
@@ -38,7 +39,7 @@ def trainings(study: Study) -> list[tuple[int, str]]:
     """Return (seed, fold) of every training of each model: those of a random split and of shuffled labels too."""
     folds = study.data.split.names
     wanted = [(seed, fold) for seed in study.seeds for fold in folds + study.data.split.compared]
-    if study.explain.variants.random_labels and set(VARIED) & set(study.score.families):
+    if study.explain.variants.random_labels and {*families_with("needs_variants")} & {*study.score.families}:
         wanted += [(study.seeds[0], shuffled(fold)) for fold in folds]
     return wanted
 
@@ -97,7 +98,7 @@ def regions(job: Job) -> list[Path]:
 
 def variants(job: Job) -> list[Path]:
     """Return heatmaps of changed images and weights, if the study has them; an ensemble's would be its members'."""
-    if job.model in job.study.ensembles or not set(VARIED) & set(job.study.score.families):
+    if job.model in job.study.ensembles or not {*families_with("needs_variants")} & {*job.study.score.families}:
         return []
     return [artifacts.variants_dir(*job.checkpoint) / name for name in MAPS]
 
@@ -107,9 +108,9 @@ def scores(job: Job) -> list[Path]:
     found = []
     for one in checkpoints(job):
         for family in job.study.score.families:
-            if family in ACROSS_SEEDS:
+            if FAMILIES[family].across_seeds:
                 found.append(artifacts.score_path(job.name, one.model, family, one.fold))
-            elif family not in VARIED or variants(one):
+            elif not FAMILIES[family].needs_variants or variants(one):
                 found.append(artifacts.score_path(job.name, one.model, family, one.fold, one.seed))
     return list(dict.fromkeys(found))
 
@@ -160,7 +161,9 @@ def external(job: Job) -> list[Path]:
 
 def scored(job: Job) -> list[Path]:
     """Return what a family of metrics reads beside the heatmaps themselves."""
-    return {"localization": regions, **dict.fromkeys(VARIED, variants)}.get(job.family, lambda _: [])(job)
+    if FAMILIES[job.family].needs_variants:
+        return variants(job)
+    return regions(job) if any(metric.region for metric in metrics_of(job.family).values()) else []
 
 
 def compared_maps(job: Job) -> list[Path]:
@@ -195,7 +198,7 @@ def map_shards(job: Job) -> list[Path]:
 def score_shards(job: Job) -> list[Path]:
     """Return the shards that a score table is joined from."""
     path = artifacts.score_path(job.name, job.model, job.family, job.fold, job.seed)
-    return _shards(job, path) if job.family in SHARDED else []
+    return _shards(job, path) if FAMILIES[job.family].shardable else []
 
 
 def _shards(job: Job, path: Path) -> list[Path]:

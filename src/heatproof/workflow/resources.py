@@ -2,7 +2,7 @@
 
 import os
 
-from heatproof.registry import ON_MODEL
+from heatproof.catalogue.families import FAMILIES
 from heatproof.workflow.job import Job
 
 GPU = "HEATPROOF_GPU"  # environment variable: whether the machine that started the run has one
@@ -16,12 +16,12 @@ def gpus(job: Job) -> int:
 
 def scoring_gpus(job: Job) -> int:
     """Return 1 where a family's metrics will query the model on a GPU."""
-    return gpus(job) if job.family in ON_MODEL else 0
+    return gpus(job) if FAMILIES[job.family].loads_model else 0
 
 
 def scoring(job: Job) -> int:
     """Return the memory of scores."""
-    return 4000 if job.family in ON_MODEL else 2000
+    return 4000 if FAMILIES[job.family].loads_model else 2000
 
 
 def training(job: Job) -> int:

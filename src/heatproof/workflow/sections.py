@@ -3,9 +3,9 @@
 import json
 
 from heatproof import artifacts
+from heatproof.catalogue.families import families_with
 from heatproof.config import section
 from heatproof.fingerprint import data_fingerprint
-from heatproof.registry import ON_MODEL
 from heatproof.stats.setting import setting_numbers
 from heatproof.workflow.job import Job
 
@@ -54,7 +54,8 @@ def score(job: Job) -> str:
 
 def scoring(job: Job) -> str:
     """Return what of section `compute` a family's job reads: all of it where it queries the model."""
-    return section(job.study.compute) if job.family in ON_MODEL else section({"threads": job.study.compute.threads})
+    loads_model = job.family in families_with("loads_model")  # the job over seeds names no family
+    return section(job.study.compute if loads_model else {"threads": job.study.compute.threads})
 
 
 def stats(job: Job) -> str:

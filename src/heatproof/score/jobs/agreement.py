@@ -6,11 +6,12 @@ import pandas as pd
 import torch
 
 from heatproof import progress, shards
+from heatproof.catalogue.reasons import ONE_METHOD
 from heatproof.score import heatmaps
 from heatproof.score.agreement import METRICS
 from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
 
-ALONE = "fewer than two methods have a map"
+ALONE = ONE_METHOD.text
 
 
 def run(args: argparse.Namespace) -> None:

@@ -11,11 +11,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from heatproof import artifacts, shards
+from heatproof.catalogue.reasons import NO_TRUTH, OTHER_LABEL, UNDECLARED
 from heatproof.labels import marks, truth
 from heatproof.score import controls, heatmaps
-
-UNDECLARED = "no label declared for the truth"  # `data.marks`, or the column of `data.columns.marks`
-ELSEWHERE = "truth of another label"
 
 
 def name(args: argparse.Namespace) -> str:
@@ -41,9 +39,9 @@ def _beside(args: argparse.Namespace, found: heatmaps.Heatmaps) -> heatmaps.Besi
     learnt = np.flatnonzero((manifest["split"] == "train") & (manifest["truth"] != "none"))
     labels = (found.images if found.multilabel else rows)["label"].to_numpy("int64")
     held = truth(rows, 1 + labels.max()) if found.multilabel else None
-    untrue = np.where(rows["truth"] != "none", "", "no truth").astype(object)
+    untrue = np.where(rows["truth"] != "none", "", NO_TRUTH.text).astype(object)
     if found.multilabel:
-        other = ELSEWHERE if "marks_0" in rows else UNDECLARED
+        other = OTHER_LABEL.text if "marks_0" in rows else UNDECLARED.text
         untrue = np.where((untrue == "") & ~marks(rows, labels), other, untrue)
     return heatmaps.Beside(
         pixels=artifacts.read_array(folder / "pixels.npy"),

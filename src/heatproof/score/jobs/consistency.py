@@ -9,14 +9,24 @@ import torch
 from torch import Tensor
 
 from heatproof import artifacts, progress
-from heatproof.registry import CONTROLS, registered
+from heatproof.catalogue.controls import CONTROLS
+from heatproof.catalogue.methods import METHODS
+from heatproof.catalogue.reasons import (
+    NOT_SUPPORTED,
+    ONE_FILE_FOR_MODELS,
+    ONE_FILE_FOR_SEEDS,
+    ONE_MODEL,
+    ONE_SEED,
+    OTHER_CLASSES,
+    Reason,
+)
 from heatproof.score import controls, heatmaps
 from heatproof.score.consistency import METRICS
 from heatproof.score.heatmaps import Heatmaps, Stack
 from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
 from heatproof.score.variants import first_reason
 
-OTHER_CLASS = "the checkpoints explain different classes"
+OTHER_CLASS = OTHER_CLASSES.text
 MODELS = ("iou_models", "rank_correlation_models")
 SEEDS = tuple(metric for metric in METRICS if metric not in MODELS)
 
@@ -91,21 +101,21 @@ def _reasons(stacks: list[Stack]) -> list[list[str]]:
     return [reasons for _, reasons in stacks]
 
 
-def _same(method: str, own: list[Stack], others: list[Stack], why: str) -> list[str]:
+def _same(method: str, own: list[Stack], others: list[Stack], why: Reason) -> list[str]:
     """Why maps made elsewhere agree: a file that several checkpoints share would be compared with itself."""
-    external = method not in registered("explain", "method") and method not in CONTROLS
+    external = method not in METHODS and method not in CONTROLS
     pairs = list(zip(own, others, strict=False))
     if not external or not pairs or method.startswith(controls.OTHER_IMAGE):
         return [""] * len(own[0][1])
     equal = [(a == b).flatten(1).all(1) for (a, _), (b, _) in pairs]
-    return [f"external map: {why}" if found else "" for found in torch.stack(equal).any(0).tolist()]
+    return [why.text if found else "" for found in torch.stack(equal).any(0).tolist()]
 
 
 def _across_seeds(first: Heatmaps, chunk: np.ndarray, by_seed: list[Stacks]) -> Iterator[pd.DataFrame]:
     for method, own, others in _pairs(first, by_seed, by_seed):
         values = {metric: METRICS[metric](_maps(own), _maps(others)) for metric in SEEDS}
-        compared = _reasons(own[:-1] + others[1:]) or [["one seed"] * len(chunk)]
-        compared.append(_same(method, own, others[1:], "one file for all seeds"))
+        compared = _reasons(own[:-1] + others[1:]) or [[ONE_SEED.text] * len(chunk)]
+        compared.append(_same(method, own, others[1:], ONE_FILE_FOR_SEEDS))
         yield heatmaps.scores(first.images.iloc[chunk], method, values, first_reason(*compared))
 
 
@@ -117,13 +127,13 @@ def _across_models(
     reasons: dict[str, list[list[str]]] = {method: [] for method in by_seed[0]}
     for theirs in models:
         for method, own, others in _pairs(first, by_seed, theirs):
-            if not any(reason.startswith("not supported") for part in _reasons(others) for reason in part):
+            if not any(NOT_SUPPORTED.of(reason) for part in _reasons(others) for reason in part):
                 one = [METRICS[metric](_maps(own), _maps(others)[None]) for metric in MODELS]
                 values[method].append(torch.stack(one))
-                same = _same(method, own, others, "one file for all models")
+                same = _same(method, own, others, ONE_FILE_FOR_MODELS)
                 reasons[method].append(first_reason(*_reasons(own + others), same))
     for method, own, _ in _pairs(first, by_seed, by_seed):
         none = torch.full((len(MODELS), len(chunk)), torch.nan, dtype=torch.float64)
         mean = torch.stack(values[method] or [none]).mean(0)
-        why = first_reason(*(reasons[method] or [*_reasons(own), ["one model"] * len(chunk)]))
+        why = first_reason(*(reasons[method] or [*_reasons(own), [ONE_MODEL.text] * len(chunk)]))
         yield heatmaps.scores(first.images.iloc[chunk], method, dict(zip(MODELS, mean, strict=True)), why)

@@ -7,9 +7,11 @@ import pandas as pd
 import torch
 
 from heatproof import artifacts, progress, shards
+from heatproof.catalogue.metrics import metrics_of
+from heatproof.catalogue.reasons import COVERED, EMPTY, NO_REGION, NO_RELEVANCE
 from heatproof.score import controls, heatmaps
 from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
-from heatproof.score.localization import METRICS, REGIONS, UNDEFINED
+from heatproof.score.localization import METRICS
 from heatproof.score.scene import TOLERANCE, Scene, Truth
 
 
@@ -30,9 +32,10 @@ def run(args: argparse.Namespace) -> None:
                 region: torch.from_numpy(found[places]) for region, found in zip(wanted, all_regions, strict=True)
             }
             truth = Truth(masks, regions, args.config.get("tolerance", TOLERANCE))
-            blank = np.where(truth.area == 0, "empty truth mask", "truth covers the image")
+            blank = np.where(truth.area == 0, EMPTY.text, COVERED.text)
             missing = {"truth": np.where(true, np.where(truth.covered, "", blank), source.beside.untrue[chunk])}
-            missing |= {r: np.where(found.any((1, 2)), "", f"no {r} found") for r, found in truth.regions.items()}
+            for region, found in truth.regions.items():
+                missing[region] = np.where(found.any((1, 2)), "", NO_REGION.text.format(region=region))
             stacks = source.stacks(chunk)
             stacks[controls.CEILING] = heatmaps.checked(controls.ceiling(masks, source.grid))
             parts = []  # written together: a table has its cost for each part
@@ -41,15 +44,16 @@ def run(args: argparse.Namespace) -> None:
                 for needed, metrics in groups.items():
                     values = {metric: METRICS[metric](scene) for metric in metrics}
                     why = [a or b or c for a, b, c in zip(asked, missing[needed], reasons, strict=True)]
-                    parts.append(heatmaps.scores(source.images.iloc[chunk], method, values, why, UNDEFINED))
+                    parts.append(heatmaps.scores(source.images.iloc[chunk], method, values, why, NO_RELEVANCE.text))
             write(pd.concat(parts))
 
 
 def _groups(regions: list[str]) -> dict[str, list[str]]:
     """Metrics by what they need; those of regions that the study has not are left."""
     groups: dict[str, list[str]] = {}
+    entries = metrics_of("localization")
     for metric in METRICS:
-        needed = REGIONS.get(metric, "truth")
+        needed = entries[metric].region or "truth"
         if needed in ("truth", *regions):
             groups.setdefault(needed, []).append(metric)
     return groups
