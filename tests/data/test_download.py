@@ -101,9 +101,8 @@ def test_a_dropped_connection_is_resumed(server, get, tmp_path, capsys, reset):
 
 
 def test_a_stalled_server_is_asked_again(server, get):
-    begun = time.monotonic()
     assert get(server.answer(file(CONTENT, stall=30_000), file(CONTENT))).read_bytes() == CONTENT
-    assert server.ranges() == [None, "bytes=30000-"] and time.monotonic() - begun < 3
+    assert server.ranges() == [None, "bytes=30000-"]
 
 
 def test_a_server_that_only_stalls(server, get, tmp_path):
@@ -319,10 +318,9 @@ def test_a_server_that_stays_in_trouble(server, get, tmp_path):
 
 
 def test_a_server_that_asks_for_a_pause(server, get, capsys):
-    patience = Patience(backoff=0.001, ceiling=0.3)
-    begun = time.monotonic()
+    patience = Patience(backoff=0.001, ceiling=1)
     get(server.answer(status(503, {"Retry-After": "3600"}), file(CONTENT)), patience=patience)
-    assert 0.3 < time.monotonic() - begun < 3
+    assert "attempt 2 of 8 in 1 s" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -742,9 +740,8 @@ def test_kaggle_resumes(server, kaggle):
 @pytest.mark.slow
 def test_kaggle_stalls(server, kaggle):
     content = packed(3_000_000)
-    begun = time.monotonic()
     kaggle(bucket(content, stall=2_500_000), bucket(content))
-    assert time.monotonic() - begun < 20 and "bytes=2097152-" in server.ranges()
+    assert "bytes=2097152-" in server.ranges()
 
 
 @pytest.mark.slow
