@@ -16,6 +16,7 @@ from PIL import Image
 
 from heatproof import artifacts
 from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.methods import METHODS
 from heatproof.cli import MODULES
 from heatproof.data import phantom
 from heatproof.data.reading import sources
@@ -58,7 +59,10 @@ def loaded_modules() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("job", JOBS)
 def test_imports_of_a_command_are_followed(job, loaded_modules):
-    plugins = {"score": map(family_job, families()), "explain": registered("explain", "method").values()}
+    plugins = {
+        "score": [family.job for family in FAMILIES.values()],
+        "explain": {method.path for method in METHODS.values()},
+    }
     followed = set(source_files([f"heatproof.{COMMANDS[job]}", *plugins.get(job, ())]))
     loaded = {name for name in loaded_modules[job] if name.startswith("heatproof.")} - FOLDERS
     assert loaded <= followed
