@@ -40,7 +40,7 @@ run: install
 	heatproof headline $(STUDIES)
 
 findings: install
-	heatproof findings
+	python -m papers
 
 test: install
 	pytest -q -m "not slow" -n $(WORKERS) --dist loadfile
@@ -49,7 +49,7 @@ test-all: install
 	pytest -q -n $(WORKERS) --dist loadfile
 
 reproduce: install
-	python -m heatproof.reproduce
+	python tools/reproduce.py
 
 test-cluster: install
 	bash tests/cluster/slurm.sh python -m pytest -q tests/cluster

@@ -1,19 +1,29 @@
-"""What the studies took, and an estimate of what the full one would; `collect.py` writes the tables that are read here.
+"""What the studies took, and an estimate of what the full one would.
 
-Both tables lie in `docs/findings/` and are in git, because `benchmarks/` is not. An estimate scales measured seconds by
-the number of operations: a training by its own, heatmaps and scores by the passes that they take.
+`python -m papers --collect` writes two tables, in git because `benchmarks/` is not: what jobs measured, and the
+operations of every model. Seconds are those from the start of a job to its end. A job runs `compute.threads` threads,
+one by default, so its seconds are core-seconds at most; waiting for other work on the machine is in them. An estimate
+scales measured seconds by the number of operations: a training by its own, heatmaps and scores by the passes that they
+take.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from heatproof import artifacts
-from heatproof.findings.roles import FOLDER
+from heatproof.report import durations
+from heatproof.schema import Study
 from heatproof.tables import INTEGER, NUMBER, TEXT
+from papers.studies import Roles, rows
 
 HOUR = 3600
+BACKWARD = 2  # a backward pass in forward passes: gradients of what goes in, and of the weights
+METHOD_PASSES = 16  # forward and backward passes of a heatmap: between those of a CAM and of an integral
+EXPLAINED = ("explain", "score")
 COST = {
     "study": TEXT,
     "stage": TEXT,
@@ -35,7 +45,7 @@ WORK = {
     "training_seconds": NUMBER,  # median of the trainings measured
     "heatmap_seconds": NUMBER,  # of all jobs of explain and score
 }
-PATHS = {"cost": (FOLDER / "cost.csv", COST), "work": (FOLDER / "flops.csv", WORK)}
+TABLES = {"cost": (Path("docs/findings/cost.csv"), COST), "work": (Path("docs/findings/flops.csv"), WORK)}
 
 
 @dataclass(frozen=True)
@@ -50,36 +60,114 @@ class Estimate:
     gpu_hours: float
 
 
-def read(name: str, root: Path = Path()) -> pd.DataFrame:
-    """`cost` or `work`; without rows where nothing was collected yet."""
-    path, schema = PATHS[name]
-    if not (root / path).exists():
-        return pd.DataFrame(columns=list(schema))
-    return artifacts.parse_table(root / path, schema)
+def read(name: str) -> pd.DataFrame:
+    """Read `cost` or `work`; without rows where nothing was collected yet."""
+    path, schema = TABLES[name]
+    return artifacts.parse_table(path, schema) if path.exists() else pd.DataFrame(columns=list(schema))
 
 
-def write(name: str, frame: pd.DataFrame, root: Path = Path()) -> None:
-    path, schema = PATHS[name]
-    text = frame[list(schema)].astype(schema).to_csv(index=False, float_format="%.10g", lineterminator="\n")
-    with artifacts.replacing(root / path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def write(name: str, found: list[dict]) -> None:
+    path, schema = TABLES[name]
+    table = pd.DataFrame(found, columns=list(schema)).astype(schema)
+    with artifacts.replacing(path) as temporary:
+        temporary.write_text(table.to_csv(index=False, float_format="%.10g", lineterminator="\n"), encoding="utf-8")
 
 
 def estimate(work: pd.DataFrame, measured: str, full: str, tflops: float) -> list[Estimate]:
-    """Hours of every model of `full` that was measured in the study `measured`.
+    """Estimate every model of the study `full` that was measured in the study `measured`.
 
     Core hours: measured seconds times the ratio of operations, trainings and heatmaps apart. GPU hours: operations over
     `tflops` (10^12 floating-point operations a second).
     """
-    small, found = work[work["study"] == measured].set_index("model"), []
-    for _, row in work[work["study"] == full].iterrows():
+    small, found = rows(work, study=measured).set_index("model"), []
+    for _, row in rows(work, study=full).iterrows():
         if row["model"] not in small.index:
             continue
         here = small.loc[row["model"]]
         trained, mapped = row["training_flop"] * row["trainings"], row["heatmap_flop"]
         seconds = here["training_seconds"] * trained / here["training_flop"]
         seconds += here["heatmap_seconds"] * mapped / here["heatmap_flop"]
-        total = trained + mapped
-        hours = (float(seconds) / HOUR, float(total) / (tflops * 1e12) / HOUR)
-        found.append(Estimate(row["model"], int(row["trainings"]), int(row["epochs"]), float(total) / 1e15, *hours))
+        total = float(trained + mapped)
+        hours = (float(seconds) / HOUR, total / (tflops * 1e12) / HOUR)
+        found.append(Estimate(row["model"], int(row["trainings"]), int(row["epochs"]), total / 1e15, *hours))
     return found
+
+
+def collect(roles: Roles) -> None:
+    """Write both tables anew.
+
+    Raises:
+        ArtifactError: the study's manifest is not there, which lists the images that it trains on.
+    """
+    from heatproof.config import load
+
+    studies = load(studies=[*roles.studies, roles.full])
+    jobs = {
+        name: durations.jobs(name, of.models, of.seeds, of.data.split.names, of.score.families)
+        for name, of in studies.items()
+        if name != roles.full
+    }
+    write("cost", stages(jobs))
+    real = work(roles.real, studies[roles.real], roles.real, jobs[roles.real])
+    write("work", real + work(roles.full, studies[roles.full], roles.real, []))
+
+
+def stages(jobs: dict[str, Sequence[durations.Job]]) -> list[dict]:
+    """Return a row a study and stage: the time of its jobs, and the most memory."""
+    found = []
+    for study, of in jobs.items():
+        for stage in durations.STAGES:
+            seconds = [job.seconds for job in of if job.stage == stage]
+            if seconds:
+                memory = pd.Series([job.memory for job in of if job.stage == stage]).max()
+                numbers = {"jobs": len(seconds), "seconds": sum(seconds), "longest": max(seconds), "memory": memory}
+                found.append({"study": study, "stage": stage} | numbers)
+    return found
+
+
+def work(name: str, study: Study, manifest: str, jobs: Sequence[durations.Job]) -> list[dict]:
+    """Return a row a model: its operations in the study, and what was measured of it."""
+    from heatproof import plan
+    from heatproof.workflow import files
+
+    table = artifacts.read_manifest(manifest)
+    images, splits = len(table), table["split"].value_counts()
+    tested = rows(table, split="test").groupby("group").size()
+    most = int(tested.clip(upper=study.explain.images_per_group).sum())
+    passes, maps = (count(study, images, most) for count in (plan.faithfulness_passes, plan.explained_maps))
+    trainings, found = files.trainings(study), []
+    explained = sum(fold in study.data.split.names for _, fold in trainings)
+    for model in study.models:
+        forward = forward_flop(model, len(study.data.class_names), study.data.size)
+        epochs, step = study.train.recipe(model).epochs, (1 + BACKWARD) * forward
+        own = [job for job in jobs if job.place[:1] == (model,)]
+        found.append(
+            {
+                "study": name,
+                "model": model,
+                "size": study.data.size,
+                "epochs": epochs,
+                "trainings": len(trainings),
+                "images": int(splits["train"]),
+                "forward_flop": forward,
+                "training_flop": epochs * (step * splits["train"] + forward * splits["val"]),
+                "heatmap_flop": explained * (forward * passes + step * METHOD_PASSES * maps),
+                "training_seconds": pd.Series(
+                    [job.seconds for job in own if job.stage == "train"], dtype=float
+                ).median(),
+                "heatmap_seconds": sum(job.seconds for job in own if job.stage in EXPLAINED) or math.nan,
+            }
+        )
+    return found
+
+
+def forward_flop(model: str, classes: int, size: int) -> int:
+    """Count the floating-point operations of one image's forward pass without computing any."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from heatproof.train.model import build
+
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        build(model, classes, size).eval()(torch.empty(1, 1, size, size))
+    return counter.get_total_flops()

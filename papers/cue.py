@@ -1,27 +1,26 @@
-"""The planted cue over the rates of its studies: who rests on it, and which heatmaps give that away."""
+"""The planted cue over the rates of its studies: which models rely on it, and which heatmaps show it."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 
-from heatproof.findings.results import Results
 from heatproof.report import words
 from heatproof.stats_tables import CUE
+from papers.studies import Results, rows
 
 ON_CUE, ACCURACY = "inside_cue", "accuracy"
 METRICS = (ON_CUE, "outside_body", "outside_lungs", "relevance_rank_accuracy")
 SHOWN, HIDDEN, RELIES = "shown", "hidden", "relies"  # verdicts of `stats/cue.py`
-TABLE = {"study": "str", "rate": "float64", **CUE}
 
 
 @dataclass(frozen=True)
-class Cheat:
+class Cue:
     """`table`: rows of `cue.csv` of all rates that have run, with study and rate; means over seeds alone."""
 
     table: pd.DataFrame
-    relies: dict[tuple[str, float], bool | None]  # (model, rate) -> whether the model surely rests on the cue
+    relies: dict[tuple[str, float], bool | None]  # (model, rate) -> whether the model surely relies on the cue
     test_rate: float | None
-    methods: tuple[str, ...]  # under study; the controls are in the table beside them
+    methods: tuple[str, ...]  # the controls are in the table, too
 
     @property
     def rates(self) -> list[float]:
@@ -36,82 +35,72 @@ class Cheat:
         return [metric for metric in METRICS if metric in set(self.table["metric"])]
 
     def used(self, model: str) -> list[str]:
-        """The methods that have maps of the model."""
-        scored = self.table[(self.table["model"] == model) & self.table["marked"].notna()]
-        return [method for method in self.methods if method in set(scored["method"])]
+        """Return the methods that have maps of the model."""
+        scored = set(rows(self.table, model=model).dropna(subset="marked")["method"])
+        return [method for method in self.methods if method in scored]
 
-    def rows(self, model: str, method: str, metric: str) -> pd.DataFrame:
-        """One line of the figure, by rate."""
-        table = self.table
-        chosen = (table["model"] == model) & (table["method"] == method) & (table["metric"] == metric)
-        return table[chosen].sort_values("rate")
+    def line(self, model: str, method: str, metric: str) -> pd.DataFrame:
+        """Return one line of the figure, by rate."""
+        return rows(self.table, model=model, method=method, metric=metric).sort_values("rate")
 
-    def learnt(self, model: str) -> list[float]:
-        """The rates at which the model surely rests on the cue."""
+    def relied(self, model: str) -> list[float]:
+        """Return the rates at which the model surely relies on the cue."""
         return [rate for rate in self.rates if self.relies.get((model, rate))]
 
-    def at(self, model: str, method: str, metric: str) -> list[float]:
-        """The rates at which the method shows by the metric that the model rests on the cue, and it surely does."""
-        found = self.rows(model, method, metric)
-        shown = set(found.loc[found["verdict"] == SHOWN, "rate"])
-        return [rate for rate in self.learnt(model) if rate in shown]
+    def at(self, model: str, method: str, metric: str, verdict: str = SHOWN) -> list[float]:
+        """Return the rates at which the model surely relies on the cue and the method shows, or hides, it."""
+        found = set(rows(self.line(model, method, metric), verdict=verdict)["rate"])
+        return [rate for rate in self.relied(model) if rate in found]
 
     def cell(self, model: str, method: str, metric: str) -> str:
-        """The lowest of these rates, and at how many of those at which the model rests on the cue it is shown."""
-        learnt, shown = self.learnt(model), self.at(model, method, metric)
-        if not learnt:
+        """Return the lowest rate that is shown, and at how many of the rates at which the model relies on the cue."""
+        relied, shown = len(self.relied(model)), self.at(model, method, metric)
+        if not relied:
             return "–"
         if shown:
-            return f"{words.number(shown[0])} ({len(shown)} of {len(learnt)})"
-        found = self.rows(model, method, metric)
-        hidden = set(found.loc[found["verdict"] == HIDDEN, "rate"]) & set(learnt)
-        return f"never; surely hidden at {len(hidden)} of {len(learnt)}" if hidden else "never"
+            return f"{words.number(shown[0])} ({len(shown)} of {relied})"
+        hidden = len(self.at(model, method, metric, HIDDEN))
+        return f"never; surely hidden at {hidden} of {relied}" if hidden else "never"
 
-    def given_away(self, method: str, metric: str = ON_CUE) -> tuple[int, int]:
-        """In how many of the models and rates at which a model surely rests on the cue the method shows it."""
-        places = [(model, rate) for model in self.models for rate in self.learnt(model)]
-        return sum(rate in self.at(model, method, metric) for model, rate in places), len(places)
+    @property
+    def cases(self) -> int:
+        """Models and rates at which the model surely relies on the cue."""
+        return sum(len(self.relied(model)) for model in self.models)
 
-    def oftenest(self, metric: str = ON_CUE) -> tuple[str, int]:
-        """The method that shows the cue in the most of these cases, and in how many; the first of equals."""
-        shown = {method: self.given_away(method, metric)[0] for method in self.methods}
-        return max(shown.items(), key=lambda item: item[1])
+    def given_away(self, method: str) -> int:
+        """Return in how many of the cases the method shows the cue."""
+        return sum(len(self.at(model, method, ON_CUE)) for model in self.models)
+
+    @property
+    def best(self) -> str:
+        """The method that shows the cue in most cases; the first of equals."""
+        return max(self.methods, key=self.given_away)
 
     @property
     def false_alarms(self) -> list[tuple[str, str, str, float]]:
-        """Model, method, metric and rate where a cue is shown on which the model is not surely resting."""
-        shown = self.table[(self.table["verdict"] == SHOWN) & self.table["method"].isin(self.methods)]
-        keys = (tuple(row) for row in shown[["model", "method", "metric", "rate"]].itertuples(index=False))
+        """Model, method, metric and rate where a cue is shown on which the model does not surely rely."""
+        shown = rows(self.table[self.table["method"].isin(self.methods)], verdict=SHOWN)
+        keys = shown[["model", "method", "metric", "rate"]].itertuples(index=False, name=None)
         return [key for key in keys if not self.relies.get((key[0], key[3]))]
 
     @property
     def controls_shown(self) -> list[tuple[str, str]]:
-        """Control and metric that show the cue in any model: there the difference says nothing of a model."""
-        shown = self.table[(self.table["verdict"] == SHOWN) & ~self.table["method"].isin(["", *self.methods])]
+        """Control and metric that show the cue in any model: there the difference is not evidence about a model."""
+        shown = rows(self.table[~self.table["method"].isin(["", *self.methods])], verdict=SHOWN)
         return list(dict.fromkeys(zip(shown["method"], shown["metric"], strict=True)))
 
-    @property
-    def table_rows(self) -> list[dict]:
-        """Model x method: a cell a metric."""
-        return [
-            {"model": model, "method": method, "cells": [self.cell(model, method, metric) for metric in self.metrics]}
-            for model in self.models
-            for method in self.used(model)
-        ]
 
-
-def read(studies: list[Results]) -> Cheat | None:
-    """All studies with a planted cue that have run; None without any."""
-    parts, relies, methods, test_rate = [], {}, [], None
+def read(studies: list[Results]) -> Cue | None:
+    """Read all studies with a planted cue that have run; None without any."""
+    parts, relies, methods, test_rate = [], {}, {}, None
     for results in studies:
         if not results.there or not results.summary.get("cue"):
             continue
-        cue, table = results.summary["cue"], results.table("cue")
-        rate = float(cue["rate"])
-        test_rate = cue.get("test_rate")
-        methods += [method for method in results.summary["methods"] if method not in methods]
-        relies |= {(model, rate): found for model, found in cue["relies"].items()}
+        entry, table = results.summary["cue"], results.table("cue")
+        rate, test_rate = float(entry["rate"]), entry.get("test_rate")
+        methods |= dict.fromkeys(results.summary["methods"])
+        relies |= {(model, rate): found for model, found in entry["relies"].items()}
         parts.append(table[table["seed"].isna()].assign(study=results.study, rate=rate))
     if not parts:
         return None
-    return Cheat(pd.concat(parts, ignore_index=True)[list(TABLE)], relies, test_rate, tuple(methods))
+    return Cue(pd.concat(parts, ignore_index=True)[["study", "rate", *CUE]], relies, test_rate, tuple(methods))

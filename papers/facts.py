@@ -1,59 +1,233 @@
-"""Everything that the templates may say: read from the artifacts, and from nothing else."""
+"""Everything that the templates may state: read from the artifacts, and from nothing else."""
 
+import math
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
 
 import pandas as pd
 
-from heatproof.findings import cheat, claims, cost, regions, splits, transformers, xray
-from heatproof.findings.results import Results
-from heatproof.findings.roles import Roles
+from heatproof.catalogue.controls import BEATABLE, own_name
+from heatproof.catalogue.families import families_with
 from heatproof.report import durations, words
+from heatproof.stats_tables import CLAIMS
+from papers import cost, cue
+from papers.studies import Results, Roles, Transformer, cell, rows
 
+PUBLISHED, RANDOM = "published", "random"  # the other split is the one that keeps groups together
+SIMPLE = ("nearest neighbour", "most frequent class")  # rows of no network
+MEASURES = {"accuracy": "accuracy", "f1_macro": "F1 (macro)"}
+LOCALIZATION = "localization"
 OUTSIDE = ("outside_lungs", "outside_body")
+VERDICTS = {"better": "better than every control", "worse": "worse than a control", "": "described only"}
+BETTER, WORSE, UNCLEAR = "better", "worse", "no difference shown"
 GIBIBYTE = 1024
 
 
-class Answer(NamedTuple):
-    """What came out for the methods made for one model, by family of metrics: methods by verdict."""
+@dataclass(frozen=True)
+class Splits:
+    """Accuracy and F1 as published (rows of one source in `published.csv`), and as measured under each split."""
 
-    family: str
-    study: str
-    better: list[str]
-    worse: list[str]
-    unclear: list[str]
+    table: pd.DataFrame
+    grouped: str  # the split that keeps groups together
+    entry: dict  # of summary["published"]: source, table, note, sentence
+
+    @property
+    def models(self) -> list[str]:
+        """Networks, then what needs none."""
+        return list(dict.fromkeys(self.table["model"]))
+
+    @property
+    def networks(self) -> list[str]:
+        return [model for model in self.models if model not in SIMPLE]
+
+    def row(self, model: str, measure: str, split: str) -> pd.Series | None:
+        found = rows(self.table, model=model, measure=measure, split=split)
+        return None if found.empty else found.iloc[0]
+
+    def number(self, model: str, measure: str, split: str) -> float:
+        """Return what is published, or measured under a split; NaN where it is neither."""
+        if split == PUBLISHED:
+            return float(rows(self.table, model=model, measure=measure)["published"].max())
+        row = self.row(model, measure, split)
+        return math.nan if row is None else float(row["value"])
+
+    def value(self, model: str, measure: str, split: str) -> str:
+        return cell(self.row(model, measure, split), ("value", "low", "high"))
+
+    def span(self, measure: str, split: str, models: list[str] | None = None) -> tuple[float, float]:
+        """Return the lowest and the highest number of these models, by default of the networks."""
+        found = [self.number(model, measure, split) for model in (self.networks if models is None else models)]
+        found = [value for value in found if math.isfinite(value)] or [math.nan]
+        return min(found), max(found)
+
+    def size(self, split: str) -> tuple[int, int]:
+        """Return test images and groups."""
+        found = rows(self.table, split=split).dropna(subset="groups")
+        return (int(found["images"].iloc[0]), int(found["groups"].iloc[0])) if len(found) else (0, 0)
+
+
+def read_splits(results: Results) -> Splits | None:
+    """Read the first source of published numbers that a study names; None where it has none or has not run."""
+    if not results.there or not results.summary.get("published"):
+        return None
+    name, entry = next(iter(results.summary["published"].items()))
+    table = rows(results.table("published"), name=name)
+    if table.empty:
+        return None
+    return Splits(table, next((split for split in table["split"] if split != RANDOM), RANDOM), entry)
+
+
+def collect_claims(main: list[Results], others: list[Results]) -> pd.DataFrame:
+    """Return the rows of `claims.csv` with their study, claim by claim; of `others` the claims that no `main` has."""
+    columns = ["study", *CLAIMS]
+    parts = [results.table("claims").assign(study=results.study) for results in main if results.there]
+    known = {name for part in parts for name in part["name"]}
+    for results in others:
+        if results.there:
+            table = results.table("claims").assign(study=results.study)
+            parts.append(table[~table["name"].isin(known)])
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    together = pd.concat(parts, ignore_index=True)[columns]
+    order = list(dict.fromkeys(together["name"]))
+    return together.sort_values("name", key=lambda names: names.map(order.index), kind="stable", ignore_index=True)
+
+
+def described(claims: pd.DataFrame) -> list[dict]:
+    """Return what the text states of each row of `collect_claims`."""
+    return [
+        {
+            **row[["study", "name", "claim", "family", "verdict", "evidence", "change"]],
+            "effect": cell(row, ("effect", "low", "high")),
+            "p": words.p_value(row["p"]),
+            **{key: "–" if pd.isna(row[key]) else int(row[key]) for key in ("groups", "seeds")},
+        }
+        for _, row in claims.iterrows()
+    ]
 
 
 @dataclass(frozen=True)
+class Localized:
+    """A metric of localization of one model by the study's first method, next to its controls and the ceiling."""
+
+    model: str
+    competent: bool
+    numbers: tuple[float, float, float]  # mean with its interval over groups
+    value: str
+    verdict: str  # better, worse, unclear; "" where the metric is not tested
+    marks: dict[str, float]  # control or ceiling -> mean
+    hardest: str  # the control that it leads by least, or is furthest behind
+    lead: tuple[float, float, float]  # over the hardest control, with its interval
+
+    @property
+    def outcome(self) -> str:
+        if not self.competent:
+            return "left out: not surely better than guessing"
+        return VERDICTS.get(self.verdict, "no verdict")
+
+
+def localized(results: Results, metric: str) -> list[Localized]:
+    """Return a row of every model of the study that has a value."""
+    tested = metric == results.primary(LOCALIZATION)
+    verdicts = results.summary["verdicts"].get(LOCALIZATION, {}).get(results.lead, {}) if tested else {}
+    found = []
+    for model in results.models:
+        row = results.metric(LOCALIZATION, metric, results.lead, model)
+        if row is None:
+            continue
+        marks = {}
+        for control in (*BEATABLE, "ceiling"):
+            for name in (control, own_name(control, results.lead)):  # one made for the method goes first
+                beside = results.metric(LOCALIZATION, metric, name, model)
+                marks |= {} if beside is None else {control: float(beside["mean"])}
+        competent, numbers = results.competent(model), tuple(float(row[key]) for key in ("mean", "low", "high"))
+        verdict = verdicts.get(model, "") if competent else ""
+        found.append(Localized(model, competent, numbers, cell(row), verdict, marks, *_hardest(results, metric, model)))
+    return found
+
+
+def _hardest(results: Results, metric: str, model: str) -> tuple[str, tuple[float, float, float]]:
+    known = rows(results.table("controls"), metric=metric, method=results.lead, model=model).dropna(subset="difference")
+    if known.empty:
+        return "", (math.nan,) * 3
+    sign = -1 if results.lower_is_better(LOCALIZATION, metric) else 1
+    row = known.loc[(sign * known["difference"]).idxmin()]
+    return row["control"], (float(sign * row["difference"]), *sorted(float(sign * row[end]) for end in ("low", "high")))
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How far a method is ahead of the reference: above zero it is better, whatever the metric's direction."""
+
+    study: str
+    family: str
+    metric: str
+    method: str
+    groups: int
+    difference: float
+    low: float
+    high: float
+    p: float
+    verdict: str
+    values: tuple[str, str]  # of the method and of the reference
+
+    @property
+    def ahead(self) -> str:
+        return words.interval(self.difference, self.low, self.high)
+
+
+def read_leads(results: Results, wanted: Transformer) -> list[Lead]:
+    """Compare every method that has a pair with the reference, by the primary metric of each family.
+
+    A difference is real where `summary["methods_apart"]` names it: the statistics' own verdict, after Holm's
+    correction over all methods and models of a family.
+    """
+    found = []
+    for family in families_with("rates_maps") if results.there else ():
+        metric = results.primary(family)
+        sign = -1 if results.summary["primary"].get(family, {}).get("lower_is_better") else 1
+        apart = [pair for pair in results.summary["methods_apart"].get(family, []) if pair["model"] == wanted.model]
+        verdicts = {(pair["over"], pair["under"]): BETTER for pair in apart}
+        verdicts |= {(pair["under"], pair["over"]): WORSE for pair in apart}
+        pairs = rows(results.table("pairs"), factor="method", within=wanted.model, family=family, metric=metric)
+        for method in wanted.methods:
+            both = (method, wanted.reference)
+            pair = pairs[pairs["a"].isin(both) & pairs["b"].isin(both)].dropna(subset="difference")
+            if pair.empty:
+                continue
+            pair = pair.iloc[0]
+            turned = sign * (1 if pair["a"] == method else -1)
+            ends = ("seeds_low", "seeds_high") if pd.notna(pair["seeds_low"]) else ("low", "high")
+            low, high = sorted(turned * float(pair[end]) for end in ends)
+            p = float(pair["p_seeds"] if pd.notna(pair["p_seeds"]) else pair["p_corrected"])
+            numbers = (int(pair["groups"]), turned * float(pair["difference"]), low, high, p)
+            values = tuple(cell(results.metric(family, metric, name, wanted.model)) for name in both)
+            verdict = verdicts.get(both, UNCLEAR)
+            found.append(Lead(results.study, family, metric, method, *numbers, verdict, values))
+    return found
+
+
 class Facts:
     """One reading of all studies; a part that has not run is None or empty."""
 
-    roles: Roles
-
-    @cached_property
-    def real(self) -> Results:
-        return Results(self.roles.real)
-
-    @cached_property
-    def truth(self) -> Results:
-        return Results(self.roles.truth)
-
-    @cached_property
-    def synthetic(self) -> Results:
-        return Results(self.roles.synthetic)
-
-    @cached_property
-    def attention(self) -> Results:
-        return Results(self.roles.attention)
-
-    @cached_property
-    def cued(self) -> list[Results]:
-        return [Results(study) for study in self.roles.cue]
-
-    @cached_property
-    def studies(self) -> list[Results]:
-        return [self.real, self.truth, *self.cued, self.synthetic, self.attention]
+    def __init__(self, roles: Roles):
+        self.roles = roles
+        self.real, self.truth = Results(roles.real), Results(roles.truth)
+        self.synthetic, self.attention = Results(roles.synthetic), Results(roles.attention)
+        self.cued = [Results(study) for study in roles.cue]
+        self.studies = [self.real, self.truth, *self.cued, self.synthetic, self.attention]
+        self.splits = read_splits(self.real)
+        self.claims_table = collect_claims([self.real, self.truth, self.synthetic, self.attention], self.cued)
+        self.claims = described(self.claims_table)
+        metric = self.truth.primary(LOCALIZATION) if self.truth.there else None
+        self.localization = localized(self.truth, metric) if metric else []
+        outside = {metric: localized(self.real, metric) for metric in OUTSIDE} if self.real.there else {}
+        self.outside = {metric: found for metric, found in outside.items() if found}
+        self.cue = cue.read(self.cued)
+        compared = (self.attention, self.truth, self.real)
+        self.leads = [lead for results in compared for lead in read_leads(results, roles.transformer)]
+        work = cost.read("work")
+        self.sizes = dict(zip(work["study"], work["size"], strict=True))  # of images, in pixels
+        self.estimates = cost.estimate(work, roles.real, roles.full, roles.gpu.sustained_tflops)
 
     @property
     def settings(self) -> dict[str, list[str]]:
@@ -64,104 +238,33 @@ class Facts:
                 found.setdefault(results.summary["setting"]["sentence"], []).append(f"`{results.study}`")
         return found
 
-    @cached_property
-    def splits(self) -> splits.Splits | None:
-        return splits.read(self.real)
-
-    @cached_property
-    def claims_table(self) -> pd.DataFrame:
-        return claims.collect([self.real, self.truth, self.synthetic, self.attention], self.cued)
-
-    @property
-    def claims(self) -> list[dict]:
-        return claims.rows(self.claims_table)
-
-    def claimed(self, *verdicts: str) -> list[dict]:
-        return [row for row in self.claims if row["verdict"] in verdicts]
-
-    @cached_property
-    def localization(self) -> list[regions.Row]:
-        """The primary metric where the truth is known, by the method that the study leads with."""
-        metric = self.truth.primary(regions.FAMILY) if self.truth.there else None
-        return regions.read(self.truth, metric, self.truth.lead) if metric else []
-
     def located(self, method: str) -> dict[str, int]:
-        return regions.counted(self.truth, method)
-
-    @cached_property
-    def outside(self) -> dict[str, list[regions.Row]]:
-        """Metric -> rows of the real study: relevance where no lesion can be."""
-        if not self.real.there:
-            return {}
-        found = {metric: regions.read(self.real, metric, self.real.lead) for metric in OUTSIDE}
-        return {metric: rows for metric, rows in found.items() if rows}
-
-    @cached_property
-    def cheat(self) -> cheat.Cheat | None:
-        return cheat.read(self.cued)
+        """Count the models of each verdict where the truth is known, by the primary metric of localization."""
+        verdicts = list(self.truth.summary["verdicts"].get(LOCALIZATION, {}).get(method, {}).values())
+        return {verdict: verdicts.count(verdict) for verdict in ("better", "unclear", "worse")}
 
     @property
-    def cue_missing(self) -> list[str]:
-        return [results.study for results in self.cued if not results.there or not results.summary.get("cue")]
-
-    @cached_property
-    def xray(self) -> xray.Xray | None:
-        return xray.read(Results(self.roles.xray))
-
-    @cached_property
-    def leads(self) -> list[transformers.Lead]:
-        asked = (self.attention, self.truth, self.real)
-        return [lead for results in asked for lead in transformers.read(results, self.roles.transformer)]
-
-    @property
-    def answers(self) -> list[Answer]:
-        keys = dict.fromkeys((lead.family, lead.study) for lead in self.leads)
-        found = []
-        for family, study in keys:
-            own = [lead for lead in self.leads if (lead.family, lead.study) == (family, study)]
-            by = [
-                [lead.method for lead in own if lead.verdict == verdict]
-                for verdict in (transformers.BETTER, transformers.WORSE, transformers.UNCLEAR)
-            ]
-            found.append(Answer(family, study, *by))
-        return found
+    def answers(self) -> list[dict]:
+        """By family and study: the methods made for the model by verdict."""
+        found: dict[tuple[str, str], dict] = {}
+        for lead in self.leads:
+            new = {"family": lead.family, "study": lead.study, BETTER: [], WORSE: [], "unclear": []}
+            answer = found.setdefault((lead.family, lead.study), new)
+            answer[lead.verdict if lead.verdict in answer else "unclear"].append(lead.method)
+        return list(found.values())
 
     @property
     def took(self) -> list[dict]:
         """A row a study: time and peak memory by stage, and the sum."""
-        table, rows = cost.read("cost"), []
-        for study in dict.fromkeys(table["study"]):
-            own = table[table["study"] == study].set_index("stage")
-            cells = [_taken(own.loc[stage]) if stage in own.index else "–" for stage in durations.STAGES]
-            jobs, total = int(own["jobs"].sum()), durations.told(float(own["seconds"].sum()))
-            rows.append({"study": study, "cells": cells, "jobs": jobs, "total": total})
-        return rows
-
-    @property
-    def stages(self) -> list[str]:
-        return list(durations.STAGES)
-
-    @cached_property
-    def work(self) -> pd.DataFrame:
-        return cost.read("work")
-
-    @cached_property
-    def estimates(self) -> list[cost.Estimate]:
-        return cost.estimate(self.work, self.roles.real, self.roles.full, self.roles.gpu.sustained_tflops)
-
-    def of_full(self, column: str):
-        """A column of the full study's rows in `flops.csv`, which all its models share."""
-        return self.work.loc[self.work["study"] == self.roles.full, column].iloc[0]
-
-    def of_real(self, column: str):
-        return self.work.loc[self.work["study"] == self.roles.real, column].iloc[0]
+        found = []
+        for study, table in cost.read("cost").groupby("study", sort=False):
+            stages = table.set_index("stage")
+            cells = [_took(stages.loc[stage]) if stage in stages.index else "–" for stage in durations.STAGES]
+            jobs, total = int(table["jobs"].sum()), durations.told(float(table["seconds"].sum()))
+            found.append({"study": study, "cells": cells, "jobs": jobs, "total": total})
+        return found
 
 
-def _taken(row: pd.Series) -> str:
+def _took(row: pd.Series) -> str:
     memory = f", {row['memory'] / GIBIBYTE:.1f} GiB" if pd.notna(row["memory"]) else ""
     return f"{durations.told(float(row['seconds']))}{memory}"
-
-
-def span(ends: tuple[float, float]) -> str:
-    """`0.52 to 0.63`, or one number where they are the same."""
-    return " to ".join(dict.fromkeys(words.number(end) for end in ends))

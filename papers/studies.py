@@ -1,22 +1,37 @@
-"""Which study plays which part in the findings: `docs/findings/studies.yaml`."""
+"""Which study plays which part (`papers/studies.yaml`), and what a study left in `results/stats/`."""
 
+import math
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
+from heatproof import artifacts
 from heatproof.config import StrictLoader
 from heatproof.errors import InputError
+from heatproof.profiles import files
+from heatproof.report import words
 from heatproof.schema_base import Section
+from heatproof.stats_tables import TABLES
 
-FOLDER = Path("docs/findings")
-ROLES = FOLDER / "studies.yaml"
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
+ROLES = Path("papers/studies.yaml")
+
+
+def _configured(name: str) -> str:
+    if not Path(f"studies/{name}.yaml").exists():
+        raise ValueError(f"no file studies/{name}.yaml; write it or name another study")
+    return name
+
+
+Study = Annotated[str, AfterValidator(_configured)]
 
 
 class Transformer(Section):
-    """The model whose heatmaps by `methods` are held against those by `reference`."""
+    """The model whose heatmaps by `methods` are compared with those by `reference`."""
 
     model: str
     reference: str
@@ -33,13 +48,13 @@ class Gpu(Section):
 class Roles(Section):
     """The studies by their parts; those of `cue` from the lowest rate up."""
 
-    real: Name
-    full: Name
-    truth: Name
-    cue: Annotated[list[Name], Field(min_length=1)]
-    synthetic: Name
-    attention: Name
-    xray: Name
+    real: Study
+    full: Study
+    truth: Study
+    cue: Annotated[list[Study], Field(min_length=1)]
+    synthetic: Study
+    attention: Study
+    xray: Study
     machine: Annotated[str, Field(pattern=r"\S")]
     transformer: Transformer
     gpu: Gpu
@@ -50,37 +65,91 @@ class Roles(Section):
         return [self.real, self.truth, *self.cue, self.synthetic, self.attention]
 
 
-def read(path: Path = ROLES) -> Roles:
+def read_roles(path: Path = ROLES) -> Roles:
     """Read and check the parts.
 
     Raises:
-        InputError: the file is not there or not YAML, a key is missing, unknown or of the wrong kind, or a study has no
-            file below `studies/`; a line for each mistake with file, key and mend.
+        InputError: the file is not there or not YAML, or a key is missing, unknown or wrong; a line for each mistake.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), StrictLoader)
+        return Roles.model_validate(yaml.load(path.read_text(encoding="utf-8"), StrictLoader))
     except FileNotFoundError:
-        raise InputError(f"{path}: not there; run in the folder of a heatproof project") from None
+        raise InputError(f"{path}: not there; run in the root of heatproof's repository") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())}); mend it") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: must be keys and values, such as `real: phantom`")
-    try:
-        roles = Roles.model_validate(content)
+        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())}); fix it") from None
     except ValidationError as error:
-        raise InputError("\n".join(_explain(path, item) for item in error.errors())) from None
-    absent = [name for name in [*roles.studies, roles.full, roles.xray] if not Path(f"studies/{name}.yaml").exists()]
-    if absent:
-        lines = (f"{path}: {name!r}: no file studies/{name}.yaml; write it or name another study" for name in absent)
-        raise InputError("\n".join(lines))
-    return roles
+        lines = (f"{path}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise InputError("\n".join(lines)) from None
 
 
-def _explain(path: Path, item: dict) -> str:
-    key = ".".join(map(str, item["loc"]))
-    if item["type"] == "missing":
-        return f"{path}: {key}: not set; add it"
-    if item["type"] == "extra_forbidden":
-        section = {"transformer": Transformer, "gpu": Gpu}.get(item["loc"][0] if len(item["loc"]) > 1 else "", Roles)
-        return f"{path}: {key}: unknown key; allowed: {', '.join(section.model_fields)}"
-    return f"{path}: {key}: {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"
+def rows(table: pd.DataFrame, **values) -> pd.DataFrame:
+    """Return the rows whose columns have these values."""
+    for column, value in values.items():
+        table = table[table[column] == value]
+    return table
+
+
+def cell(row: pd.Series | None, columns: Sequence[str] = ("mean", "low", "high")) -> str:
+    """Return a value with its interval, `0.52 [0.41 to 0.63]`; a dash where there is none."""
+    numbers = [math.nan] * 3 if row is None else [float(row[column]) for column in columns]
+    return words.interval(*numbers) if math.isfinite(numbers[0]) else "–"
+
+
+class Results:
+    """Tables and summary of one study, each read once, checked against its digest and its columns.
+
+    Raises:
+        ArtifactError: as a table or the summary that was altered is read.
+    """
+
+    def __init__(self, study: str):
+        self.study = study
+        self._folder = artifacts.stats_dir(study)
+        self._tables: dict[Path, pd.DataFrame] = {}
+
+    @property
+    def there(self) -> bool:
+        return (self._folder / "summary.json").exists()
+
+    @cached_property
+    def summary(self) -> dict:
+        return artifacts.read_json(self._folder / "summary.json")
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return one of `stats_tables`; without rows where the study has not made it."""
+        return self._read(self._folder / f"{name}.csv", TABLES[name])
+
+    def profiles(self, name: str) -> pd.DataFrame:
+        """Return a table of activation profiles; without rows where the study has none."""
+        return self._read(files.study_dir(self.study) / f"{name}.csv", files.STUDY_TABLES[name])
+
+    def _read(self, path: Path, schema: dict[str, str]) -> pd.DataFrame:
+        if path not in self._tables:
+            there = path.exists()
+            self._tables[path] = artifacts.read_table(path, schema) if there else pd.DataFrame(columns=list(schema))
+        return self._tables[path]
+
+    @property
+    def models(self) -> list[str]:
+        return list(dict.fromkeys(self.table("metrics")["model"]))
+
+    @property
+    def lead(self) -> str:
+        """The method that the study names first."""
+        return self.summary["lead"]
+
+    def competent(self, model: str) -> bool:
+        return self.summary["models"].get(model, {}).get("competent", False)
+
+    def primary(self, family: str) -> str | None:
+        """Return the metric that is tested."""
+        return self.summary["primary"].get(family, {}).get("metric")
+
+    def lower_is_better(self, family: str, metric: str) -> bool:
+        return self.summary["better"].get(family, {}).get(metric) == "lower"
+
+    def metric(self, family: str, metric: str, method: str, model: str) -> pd.Series | None:
+        """Return the row of `metrics.csv`, if it has a value."""
+        found = rows(self.table("metrics"), family=family, metric=metric, model=model, method=method)
+        found = found.dropna(subset="mean")
+        return None if found.empty else found.iloc[0]

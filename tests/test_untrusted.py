@@ -66,10 +66,6 @@ def test_the_search_finds(source):
 def test_no_code_of_ours_unpickles_or_evaluates():
     paths = sorted((ROOT / "src").rglob("*.py"))
     found = {path.relative_to(ROOT / "src"): faults(path.read_text(encoding="utf-8")) for path in paths}
-    markdown = found.pop(
-        Path("heatproof/findings/pages.py")
-    )  # from the project's own tables and templates; nothing to escape
-    assert len(markdown) == 1 and markdown[0].endswith(": Environment")
     assert len(paths) > 100 and not {path: what for path, what in found.items() if what}
     assert issubclass(config.StrictLoader, yaml.SafeLoader)
 

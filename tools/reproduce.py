@@ -20,6 +20,7 @@ from pathlib import Path
 import yaml
 
 from heatproof import artifacts
+from heatproof.config import load
 from heatproof.errors import InputError
 from heatproof.paper_files import PROVENANCE
 from heatproof.sealing import sidecar
@@ -50,15 +51,11 @@ def runs(study: str, last: Sequence[str]) -> list[Run]:
     ]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 for the same bytes; 1 where a file differs or something failed."""
+    parser = argparse.ArgumentParser(prog="reproduce", description=__doc__.splitlines()[0])
     parser.add_argument("--study", default="tiny", help="a study that is in git (tiny)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="make the clones there, and leave them")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0: the same bytes; 1: not so, or it could not be tried."""
-    parser = argparse.ArgumentParser(prog="reproduce", description=__doc__.splitlines()[0])
-    add_arguments(parser)
     args = parser.parse_args(arguments)
     try:
         if args.keep:
@@ -97,8 +94,6 @@ def reproduce(study: str, folder: Path) -> int:
 
 def late(study: str) -> list[str]:
     """The card of the last model that the configuration names, from its last seed."""
-    from heatproof.config import load
-
     config = load(studies=[study])[study]
     path = artifacts.model_dir(study, config.models[-1], config.seeds[-1], config.data.split.names[-1])
     return [str(path / "card.json")]

@@ -29,13 +29,12 @@ TOOLS = {
     "regions": "find body and lungs in the images of a study",
     "plan": "say about how long a run will take here, and how much disk",
     "headline": "print what a finished study found, and where its report is",
-    "findings": "write docs/findings*.md, their figures and the block of the README from results/stats",
     "compare": "tell how far the results of two runs or machines lie apart",
     "clean": "list results that no study names, and remove them",
     "verify": "check results and DVC's cache against their digests",
 }
 MODULES = {name: f"{name}.command" for name in STAGES} | {name: name for name in TOOLS}
-MODULES |= {"audit": "data.audit.command", "ensemble": "train.ensemble_command", "findings": "findings.command"}
+MODULES |= {"audit": "data.audit.command", "ensemble": "train.ensemble_command"}
 MODULES |= {"regions": "data.regions", "clean": "workflow.clean"}
 NO_ROOM = "no room left on its disk: make some and run again"
 READ_ONLY = "cannot be written: make it writable and run again"

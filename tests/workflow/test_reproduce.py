@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from workflow.project import Project, create
+from workflow.project import ROOT, Project, create
 
 from heatproof import artifacts
 from heatproof.errors import InputError
-from heatproof.reproduce import compared, main
+from tools.reproduce import compared, main
 
 PAGE = "<p>{}</p><!-- provenance --><p>{}</p><!-- /provenance --><p>{}</p>"
 
@@ -96,7 +96,7 @@ def test_a_study_that_is_not_in_the_commit_is_refused(tmp_path, monkeypatch, cap
 @pytest.mark.slow
 def test_two_clean_clones_leave_the_same_bytes(tmp_path):
     project = create(tmp_path / "project")
-    command = [sys.executable, "-m", "heatproof.reproduce", "--keep", str(tmp_path / "clones")]
+    command = [sys.executable, str(ROOT / "tools/reproduce.py"), "--keep", str(tmp_path / "clones")]
     done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, env=dict(os.environ))
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
