@@ -3,21 +3,18 @@
 `python -m bench.probes` simulates, writes the tables of `docs/data.md` and prints that of power; 500 makes it shorter.
 """
 
-import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from bench.processes import on_every_core
 from heatproof.data.audit import null
 from heatproof.data.audit.assemble import uneven_p
 from heatproof.data.audit.probes import LINEAR, View, deal_both, folds_or_why, memory_p, neighbour_labels, probe_linear
@@ -159,9 +156,8 @@ def _rates(simulate: Callable[[int], dict[str, list[bool]]], draws: int, label: 
 
 
 def _every(simulate: Callable[[int], object], draws: int, label: str) -> list:
-    """Return what each number simulates, in order, one process a core."""
-    with patch.dict(os.environ, OMP_NUM_THREADS="1"), ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        return list(steps(pool.map(simulate, range(draws), chunksize=20), draws, label))
+    """Return what each number simulates, in order."""
+    return list(steps(on_every_core(simulate, range(draws), chunksize=20), draws, label))
 
 
 def _table(head: Sequence, rows: Sequence[Sequence]) -> str:

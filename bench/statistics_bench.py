@@ -5,18 +5,15 @@ Each function returns `value`, the number that matters (mostly the worst case), 
 `docs/statistics.md`.
 """
 
-import os
 import re
 import statistics
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
-from unittest.mock import patch
 
 from bench import combined, coverage, error_rates
+from bench.processes import on_every_core
 from bench.simulation import Setting
 from heatproof.progress import line
 from heatproof.seeds import generator
@@ -152,12 +149,11 @@ def _power(groups: int, effect: float) -> dict:
 
 
 def _rows(name: str, row: Callable[..., dict], settings: Sequence[tuple]) -> list[dict]:
-    """Return a row for each setting, in order, one process a core; each setting has random numbers of its own."""
+    """Return a row for each setting, in order; each setting has random numbers of its own."""
     rows = []
-    with patch.dict(os.environ, OMP_NUM_THREADS="1"), ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        for found in pool.map(row, *zip(*settings, strict=True)):
-            rows.append(found)
-            line(f"{name}: {found}")
+    for found in on_every_core(row, *zip(*settings, strict=True)):
+        rows.append(found)
+        line(f"{name}: {found}")
     return rows
 
 
