@@ -51,7 +51,6 @@ def test_what_is_committed_is_what_the_results_have(monkeypatch, capsys):
         ("xray", "published", "published", {XRAY, SVG / "xray.svg"}),
         ("xray", "multilabel", "low", {XRAY, SVG / "xray.svg"}),
         ("xray", "labels", "groups", {XRAY}),
-        ("xray", "claims", "effect", {XRAY}),
         ("xray", "profiles/layers", "dead", {XRAY}),
         ("xray", "profiles/models", "agreement", {XRAY}),
     ],
@@ -187,7 +186,7 @@ def test_paragraphs_are_wrapped_anew_and_nothing_else():
     code = "\n\n```\nas   it is\n```\n"
     ragged = f"Some words\nthat stand  on\nlines.\n\n\n\n{kept}- one\n  item\n- two{code}"
     assert fill(ragged) == f"Some words that stand on lines.\n\n{kept}- one item\n- two{code}"
-    assert fill("- " + "word " * 30) == f"- {'word ' * 23}word\n  {' '.join(['word'] * 6)}"
+    assert fill("- " + "word " * 30) == f"- {'word ' * 22}word\n  {' '.join(['word'] * 7)}"
 
 
 @pytest.mark.parametrize(("number", "text"), [(0.1, "6 min"), (0.999, "60 min"), (1.234, "1.2 h"), (328.0, "330 h")])

@@ -8,7 +8,7 @@ from scipy import stats
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.multitest import multipletests
 
-from heatproof.stats.architectures import quasi_f, seed_contrast, seed_differences, seed_pairs, variance_components
+from heatproof.stats.architectures import quasi_f, seed_contrast, seed_differences, seed_pairs
 
 
 def draw(groups=10, models=5, seeds=5, *, group=1.0, crossed=1.0, seed=0.3, rest=0.5, means=0.0, number=0):
@@ -66,7 +66,6 @@ def test_equal_cells_are_no_difference():
     assert quasi_f(flat) == {"statistic": 0, "df1": 2, "df2": 10, "p": 1}
     pairs = seed_pairs(flat, list("abc"), 0.95)
     assert (pairs["p_corrected"] == 1).all() and (pairs["difference"] == 0).all()
-    assert variance_components(flat) == pytest.approx({"group": 0, "group x model": 0, "seed": 0, "residual": 0})
     only_models = flat + np.arange(3.0)[:, None]
     assert quasi_f(only_models) is None
     assert seed_pairs(only_models, list("abc"), 0.95)["p"].tolist() == pytest.approx([2.0**-5] * 3)
@@ -91,33 +90,6 @@ def test_a_test_on_means_over_seeds_would_err():
     """What these tests are for: with seeds as large as groups, paired t on group means calls seeds a difference."""
     wrong = [stats.ttest_rel(*draw(30, 2, seed=1, number=number).mean(2).T).pvalue <= 0.05 for number in range(200)]
     assert np.mean(wrong) > 0.2
-
-
-def test_components_from_the_mean_squares_of_statsmodels():
-    cells = draw(12, 4, 3, seed=1)
-    square = {name: value for name, (value, _) in mean_squares(cells).items()}
-    assert variance_components(cells) == pytest.approx(
-        {
-            "group": (square["group"] - square["group x model"]) / 12,
-            "group x model": (square["group x model"] - square["residual"]) / 3,
-            "seed": (square["seed"] - square["residual"]) / 12,
-            "residual": square["residual"],
-        }
-    )
-
-
-def test_components_are_found_again_and_never_negative():
-    found = variance_components(draw(400, 60, 4, group=2, crossed=1, seed=0.5, rest=0.3))
-    assert found == pytest.approx({"group": 4, "group x model": 1, "seed": 0.25, "residual": 0.09}, rel=0.2)
-    assert min(variance_components(draw(8, 3, 2, group=0, crossed=0, seed=0, number=n))["seed"] for n in range(9)) == 0
-
-
-def test_components_that_cannot_be_told_apart_are_nan():
-    one_seed = variance_components(draw(9, 4, 1))
-    assert np.isnan(one_seed["seed"]) and np.isnan(one_seed["group x model"]) and one_seed["residual"] > 0
-    one_model = variance_components(draw(9, 1, 4))
-    assert np.isnan(one_model["group x model"]) and one_model["group"] > 0 and one_model["residual"] > 0
-    assert all(np.isnan(value) for value in variance_components(draw(1, 4, 4)).values())
 
 
 def test_pair_by_hand():

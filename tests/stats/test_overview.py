@@ -3,7 +3,7 @@
 import pytest
 from stats.test_sentences import summary
 
-from heatproof.stats.headline import headline
+from heatproof.stats.headline import answer
 from heatproof.stats.overview import lead, listed, other_methods, overview, too_few
 
 VERDICTS = {"m1": "bb", "m2": "bb", "m3": "bw", "m4": "uu", "m5": "..", "m6": "ff"}
@@ -11,6 +11,10 @@ NAMES = {"b": "better", "w": "worse", "u": "unclear", "f": "unclear"}
 
 
 PARTS = ("omnibus", "pairs", "missing", "seed_means", "shares", "population", "sensitivity")
+
+
+def headline(found):
+    return [row["text"] for row in answer(found)]
 
 
 def words(rows):

@@ -5,7 +5,7 @@ import pytest
 from heatproof.stats import differences
 from heatproof.stats.differences import verdict
 from heatproof.stats.general import comparison_sentence, groups_sentence, left_out_sentence, seeds_sentence
-from heatproof.stats.headline import headline
+from heatproof.stats.headline import answer
 from heatproof.stats.overview import overview
 from heatproof.stats.sentences import (
     against_controls,
@@ -19,6 +19,10 @@ from heatproof.stats.sentences import (
 from heatproof.stats.words import claim_of, joined, shown, shown_p, span
 
 BETTER, WORSE, UNCLEAR = ({"verdict": word, "smallest_p": 0.001} for word in ("better", "worse", "unclear"))
+
+
+def headline(found):
+    return [row["text"] for row in answer(found)]
 
 
 def summary(**changes):

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from heatproof.profiles import figures, told
 from heatproof.report import words
 from heatproof.report.figure import Figure
+from heatproof.report.templating import environment
 
 KINDS = {"label": "by label", "prediction": "by prediction", "outcome": "by right and wrong"}
 
@@ -61,39 +61,29 @@ def render(args: argparse.Namespace, tables: dict[str, pd.DataFrame], profiles: 
         tables: those of `files.STUDY_TABLES`.
         profiles: model -> profiles of its first seed and fold.
     """
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("heatproof.profiles"), PackageLoader("heatproof.report")]),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["breakable"] = breakable
-    environment.globals["setting_short"] = ""
     one, many = words.GROUPS[args.group_kind]
-    return environment.get_template("profiles.html.j2").render(
-        study=args.study,
-        title=args.title or f"Study {args.study}",
-        answer=told.answer(tables, args),
-        groups=told.groups(tables["groups"], args, many),
-        left_out=told.left_out(tables["groups"], args, many),
-        dead=told.dead(tables["layers"], args),
-        threshold=f"{args.config['dead']:g}",
-        agreement=told.agreement(tables["models"], args),
-        models=[_model(i, name, profiles[name], tables, args) for i, name in enumerate(args.models)],
-        seed=args.seeds[0],
-        fold=args.folds[0] if len(args.folds) > 1 else "",
-        top=args.config["top"],
-        draws=args.config["bootstrap"],
-        interval=f"{args.interval:.0%}",
-        one=one,
-        many=many,
+    return (
+        environment("heatproof.profiles", "heatproof.report")
+        .get_template("profiles.html.j2")
+        .render(
+            study=args.study,
+            title=args.title or f"Study {args.study}",
+            answer=told.answer(tables, args),
+            groups=told.groups(tables["groups"], args, many),
+            left_out=told.left_out(tables["groups"], args, many),
+            dead=told.dead(tables["layers"], args),
+            threshold=f"{args.config['dead']:g}",
+            agreement=told.agreement(tables["models"], args),
+            models=[_model(i, name, profiles[name], tables, args) for i, name in enumerate(args.models)],
+            seed=args.seeds[0],
+            fold=args.folds[0] if len(args.folds) > 1 else "",
+            top=args.config["top"],
+            draws=args.config["bootstrap"],
+            interval=f"{args.interval:.0%}",
+            one=one,
+            many=many,
+        )
     )
-
-
-def breakable(name: str) -> Markup:
-    """A long name that may break after an underscore."""
-    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def _model(place: int, name: str, profiles: pd.DataFrame, tables: dict[str, pd.DataFrame], args) -> Model:

@@ -94,10 +94,6 @@ def agreement(table: pd.DataFrame, args: argparse.Namespace) -> list[Table]:
     return found
 
 
-def _pair(first: str, second: str) -> str:
-    return f"{first}, its seeds" if first == second else f"{first} and {second}"
-
-
 def _reading(row) -> str:
     if row.model_a == row.model_b or not np.isfinite(row.gap_low):
         return "–"

@@ -53,7 +53,7 @@ def write(inputs: Inputs, study: dict) -> tuple[str, str]:
         "Data": data(inputs, study),
         "Models": models(inputs, study),
         "Heatmaps": heatmaps(inputs, study),
-        "Scores": scores(inputs, study),
+        "Scores": scores(inputs),
         "Statistics": statistics_text.write(inputs, study["stats"]),
         "Software": software(),
     }
@@ -81,11 +81,11 @@ def data(inputs: Inputs, study: dict) -> str:
     return (
         f"The study has {words.count(len(manifest), 'image')}{of} in {dealt}, {classes}{made}; "
         f"{truth}. Images were {cropped}{FITS[config['fit']]} of {config['size']} by {config['size']} pixels with "
-        f"{words.count(config['channels'], 'channel')}. {_split(inputs, config)} {_kept(inputs)}"
+        f"{words.count(config['channels'], 'channel')}. {_split(inputs)} {_kept(inputs)}"
     )
 
 
-def _split(inputs: Inputs, config: dict) -> str:
+def _split(inputs: Inputs) -> str:
     if len(inputs.folds) > 1:
         return (
             f"They were dealt into {len(inputs.folds)} folds; each was the test part of one training and another its "
@@ -254,7 +254,7 @@ def _cited(metric: str) -> str:
     return cite(found.cite if found else ())
 
 
-def scores(inputs: Inputs, study: dict) -> str:
+def scores(inputs: Inputs) -> str:
     lines = [
         "Every heatmap was scored by itself. One metric of each family is declared as primary in the configuration and "
         "tested; the others are described."

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from heatproof import artifacts
 from heatproof.catalogue.controls import CONTROLS
@@ -38,6 +37,7 @@ from heatproof.report import (
 )
 from heatproof.report.figure import Figure
 from heatproof.report.inputs import Inputs
+from heatproof.report.templating import environment
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,6 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         record: where the report comes from (`provenance.gather`); gathered here if not given.
     """
     record = record or provenance.gather(inputs, study_config)[0]
-    environment = Environment(
-        loader=PackageLoader("heatproof.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["breakable"] = breakable
-    environment.globals["setting_short"] = inputs.setting["short"]
     shown = gallery.make(inputs, config["gallery"])
     kind = inputs.summary["groups"]["kind"]
     alarms, more = findings.alarms(inputs.audit)
@@ -97,7 +88,8 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
     glance = overview.make(inputs)
     doubtful = [inputs.metric(name).name for names in inputs.summary["better"].values() for name in names]
     first = [*(row.text for row in [*answer, *cautions]), key.svg, key.caption]
-    return environment.get_template("report.html.j2").render(
+    templates = environment("heatproof.report", setting_short=inputs.setting["short"])
+    return templates.get_template("report.html.j2").render(
         study=inputs.study,
         title=config["title"] or f"Study {inputs.study}",
         question=config["question"],
@@ -183,11 +175,6 @@ def explained(inputs: Inputs, *texts: Sequence[str]) -> str:
     spoken = " ".join(text.lower() for part in texts for text in part)
     scores = labels_section.SCORES if inputs.multilabel else data_words.SCORES
     return scores if inputs.measure.lower() in spoken or "chance 0." in spoken else ""
-
-
-def breakable(name: str) -> Markup:
-    """A long name that may break after an underscore."""
-    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def key_figure(inputs: Inputs) -> Figure:

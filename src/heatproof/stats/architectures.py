@@ -49,31 +49,6 @@ def quasi_f(cells: np.ndarray) -> dict[str, float] | None:
     return {"statistic": statistic, "df1": df1, "df2": df2, "p": float(stats.f.sf(statistic, df1, df2))}
 
 
-def variance_components(cells: np.ndarray) -> dict[str, float]:
-    """Variances of group, group x model, seed (within model) and residual from cells [groups, models, seeds], complete.
-
-    Analysis-of-variance estimators: mean squares set equal to what they expect (Searle, Casella and McCulloch 1992,
-    ch. 4); negative ones are 0. NaN is what cannot be told apart: with one seed the seed, and group x model from the
-    residual, which then holds both; with one model group x model from group; all with one group.
-    """
-    groups, models, seeds = cells.shape
-    found = dict.fromkeys(["group", "group x model", "seed", "residual"], float("nan"))
-    if groups < 2 or max(models, seeds) < 2:
-        return found
-    square = {name: value for name, (value, _) in _mean_squares(cells).items()}
-    if seeds < 2:
-        return found | {
-            "group": _at_least_zero((square["group"] - square["group x model"]) / models),
-            "residual": square["group x model"],
-        }
-    between = square["group x model"] if models > 1 else square["residual"]
-    found["group"] = _at_least_zero((square["group"] - between) / (models * seeds))
-    if models > 1:
-        found["group x model"] = _at_least_zero((square["group x model"] - square["residual"]) / seeds)
-    found["seed"] = _at_least_zero((square["seed"] - square["residual"]) / groups)
-    return found | {"residual": square["residual"]}
-
-
 def seed_pairs(cells: np.ndarray, models: list[str], level: float) -> pd.DataFrame:
     """All pairs of models: a, b, difference (mean of a - b), low, high, df, p, p_corrected (Holm over the pairs).
 
@@ -161,7 +136,3 @@ def _mean_squares(cells: np.ndarray) -> dict[str, tuple[float, int]]:
 def _satterthwaite(parts: list[tuple[float, int]]) -> float:
     """Degrees of freedom of a sum of independent (mean square, degrees of freedom) (Satterthwaite 1946)."""
     return float(sum(part for part, _ in parts) ** 2 / sum(part**2 / free for part, free in parts))
-
-
-def _at_least_zero(value: float) -> float:
-    return max(0.0, value)

@@ -9,11 +9,6 @@ from heatproof.stats.setting import unstated_sentence
 from heatproof.stats.words import claim_of, controls_named, counted, plain, span
 
 
-def headline(summary: dict) -> list[str]:
-    """The answer in plain sentences."""
-    return [row["text"] for row in answer(summary)]
-
-
 def answer(summary: dict) -> list[dict[str, str]]:
     """The answer of the first method: what its heatmaps show, model by model, where both questions are decided; who
     beats the controls, whether models differ; the other methods in a line or two; then who is left out, and what a

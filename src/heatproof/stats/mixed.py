@@ -19,7 +19,7 @@ def mixed_model(long: pd.DataFrame) -> dict:
     Groups and seeds are crossed, so all cells are one group to statsmodels and each term a variance component (Pinheiro
     and Bates 2000, section 4.2.2). Terms that cannot be told from the residual are left out: seed where no model has
     two, group x model where no group has two cells of a model; the residual holds them. On complete cells the
-    components equal those of `architectures.variance_components` where none is negative.
+    components equal those of the analysis of variance where none is negative.
 
     The test is Wald's, with the variances taken as known: its p is too small where there are few groups or few seeds.
     It confirms; it is not what verdicts rest on.
