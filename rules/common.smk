@@ -108,12 +108,11 @@ def shard_options(wildcards, input):
 
 
 def before():
-    """Take away the locks that a killed Snakemake left, and give DVC's links files of their own: Snakemake refuses to
-    start with either."""
+    """Refuse link types of DVC through which jobs would write, and remove the locks that a killed Snakemake left."""
     try:
-        with running.idle() as free:
-            if free:  # beside a run that is on its way one may look, and no more
-                links.own()
+        links.check_type()
+        with running.idle():
+            pass
     except InputError as error:
         stop(error)
 

@@ -13,7 +13,7 @@ from heatproof import running
 from heatproof.errors import InputError
 
 HOLDS = "import sys, time; from heatproof import running; {}; print('holds', flush=True); time.sleep(600)"
-MAIN, JOB = "running.begin()", "running._take('train-s-m', wait=False)"
+MAIN, JOB = "running.begin()", "lock = running._take('train-s-m')"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + JOB
 
 
@@ -63,7 +63,7 @@ def test_where_no_lock_is_known_those_of_snakemake_stay(monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, "no locks available")
 
-    monkeypatch.setattr(running.fcntl, "flock", refuse)
+    monkeypatch.setattr("fcntl.flock", refuse)
     lock = running.SNAKEMAKES / "0.output.lock"
     lock.parent.mkdir(parents=True)
     lock.touch()
@@ -112,7 +112,7 @@ def test_locks_are_not_inherited_by_what_a_job_starts(holder):
     assert running._locked(running.FOLDER / "train-s-m") is None
     job.kill()
     job.wait()
-    assert running._locked(running.FOLDER / "train-s-m") is not None
+    assert running._locked(running.FOLDER / "train-s-m").is_locked
 
 
 def test_the_queue_of_a_cluster_is_cleared_before_jobs_are_waited_for(holder):
@@ -126,6 +126,6 @@ def test_a_folder_that_cannot_be_written_is_named(monkeypatch):
     def refuse(self, *_, **__):
         raise PermissionError(13, "Permission denied", str(self))
 
-    monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(InputError, match=r"running/snakemake: cannot be written.* chmod -R g\+rwX .heatproof"):
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(InputError, match=r"heatproof/running: cannot be written.* chmod -R g\+rwX .heatproof"):
         running.begin()

@@ -1,20 +1,18 @@
 """Who computes in this folder: one Snakemake, and its jobs, each known by a lock that the kernel drops when it dies.
 
-Snakemake's own locks stay behind when it is killed and say nothing of jobs that live on. A lock of flock(2) is gone
-with its process, whatever ended it, and a shared file system carries it to the other nodes of a cluster.
+Snakemake's own locks stay behind when it is killed and do not show jobs that live on. A lock of flock(2) ends with its
+process, whatever ended it, and a shared file system carries it to the other nodes of a cluster.
 """
 
 import errno
-import fcntl
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import TextIO
+
+from filelock import FileLock, Timeout
 
 from heatproof.errors import InputError
 from heatproof.progress import line
@@ -22,13 +20,14 @@ from heatproof.progress import line
 FOLDER = Path(".heatproof/running")
 MAIN = "snakemake"
 SNAKEMAKES = Path(".snakemake/locks")
-GRACE = 10.0  # seconds from asking an orphan to end until it is ended
+GRACE = 10.0  # seconds that an orphan has to end after each signal
+FOREVER = -1.0
 UNSUPPORTED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
-_held: list[TextIO] = []  # locks of this process, kept open until it ends
+_held: list[FileLock] = []  # locks of this process, kept until it ends
 
 
 def begin(clear: Callable[[], None] = lambda: None) -> None:
-    """Make this process the one Snakemake of the folder, and see to it that no job of a killed one still writes.
+    """Make this process the one Snakemake of the folder, and end jobs that a killed one has left.
 
     Args:
         clear: takes jobs of a killed Snakemake from the queue of a cluster, before those that run are waited for.
@@ -36,12 +35,13 @@ def begin(clear: Callable[[], None] = lambda: None) -> None:
     Raises:
         InputError: another Snakemake runs here, or the folder is another user's.
     """
-    if not _take(MAIN, wait=False):
+    lock = _take(MAIN)
+    if lock is None:
         raise InputError(
             f"another Snakemake ({_holder(FOLDER / MAIN)}) runs in this folder: wait until it is done, or stop it"
         )
-    if _known():
-        _unlock()  # this lock says all that Snakemake's say, and it does not stay behind
+    _held.append(lock)
+    _unlock(lock)
     clear()
     for path in sorted(FOLDER.iterdir()):
         if path.name != MAIN:
@@ -50,94 +50,67 @@ def begin(clear: Callable[[], None] = lambda: None) -> None:
 
 @contextmanager
 def idle() -> Iterator[bool]:
-    """Whether no Snakemake computes in this folder, and none begins to meanwhile; locks that a killed one left are
-    taken away."""
-    file = _locked(FOLDER / MAIN)
-    if file is not None and _known():
-        _unlock()
+    """Yield whether no Snakemake computes in this folder, and let none begin meanwhile."""
+    lock = _locked(FOLDER / MAIN)
+    if lock is not None:
+        _unlock(lock)
     try:
-        yield file is not None
+        yield lock is not None
     finally:
-        if file is not None:
-            file.close()
+        if lock is not None:
+            lock.release()
 
 
 @contextmanager
 def job(name: str) -> Iterator[None]:
     """Hold the lock of a job; wait where the same job still runs, orphaned by a shell that was killed."""
     path = FOLDER / name.replace("/", "_")
-    if not _take(path.name, wait=False):
+    lock = _take(path.name)
+    if lock is None:
         line(f"{name}: the same job still runs ({_holder(path)}); waits for it")
-        _take(path.name, wait=True)
+        lock = _take(path.name, wait=FOREVER)
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
+        lock.release()
 
 
-def _unlock() -> None:
-    for path in SNAKEMAKES.glob("*.lock"):
-        path.unlink(missing_ok=True)
+def _unlock(lock: FileLock) -> None:
+    """Remove Snakemake's own locks, which may outlive it, where this one replaces them."""
+    if lock.is_locked:
+        for path in SNAKEMAKES.glob("*.lock"):
+            path.unlink(missing_ok=True)
 
 
-def _known() -> bool:
-    """Whether this file system knows such locks."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=FOLDER) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in UNSUPPORTED:
-                raise
-            return False
-    return True
+def _take(name: str, *, wait: float = 0.0) -> FileLock | None:
+    lock = _locked(FOLDER / name, wait=wait)
+    if lock is not None:
+        (FOLDER / name).write_text(f"{socket.gethostname()} {os.getpid()}", encoding="utf-8")
+    return lock
 
 
-def _take(name: str, *, wait: bool) -> bool:
-    file = _locked(FOLDER / name, wait=wait)
-    if file is None:
-        return False
-    file.truncate(0)
-    file.write(f"{socket.gethostname()} {os.getpid()}")
-    file.flush()
-    _held.append(file)
-    return True
+def _locked(path: Path, *, wait: float = 0.0) -> FileLock | None:
+    """Return the lock of a file, or None where another process holds it after `wait` seconds.
 
-
-def _locked(path: Path, *, wait: bool = False) -> TextIO | None:
-    """The open file with its lock, or None where another process holds it."""
-    while True:
-        file = _opened(path)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            file.close()
-            return None
-        except OSError as error:
-            if error.errno not in UNSUPPORTED:
-                raise
-            return file  # a file system without locks: Snakemake's own have to do
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file
-        file.close()  # its last holder has removed it meanwhile
-
-
-def _opened(path: Path) -> TextIO:
-    """Open a lock for whoever may write in its folder: users of one group share them."""
+    On a file system without locks it is returned unlocked: Snakemake's own have to do.
+    """
+    lock = FileLock(path, mode=0o666, fallback_to_soft=False)  # users of one group share it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
-        if os.fstat(file.fileno()).st_uid == os.geteuid():
-            os.fchmod(file.fileno(), 0o666)
+        lock.acquire(timeout=wait)
+    except Timeout:
+        return None
     except OSError as error:
+        if error.errno in UNSUPPORTED:
+            return lock
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         raise InputError(
-            f"{error.filename}: cannot be written, and has to say who computes here: make it writable, for a group by"
-            f" chmod -R g+rwX {FOLDER.parent}"
+            f"{error.filename or path}: cannot be written, and has to say who computes here: make it writable, for a"
+            f" group by chmod -R g+rwX {FOLDER.parent}"
         ) from error
-    return file
+    return lock
 
 
 def _holder(path: Path) -> str:
@@ -155,36 +128,25 @@ def _owner(path: Path) -> tuple[str, str]:
 
 def _outlive(path: Path) -> None:
     """End a job that has outlived its Snakemake, or wait for it where it runs on another machine."""
-    file = _locked(path)
-    if file is None:
-        here = _ours(*_owner(path))
+    lock = _locked(path)
+    if lock is None:
+        host, process = _owner(path)
+        here = _is_job(host, process)
         what = "it is ended" if here else "waits for it"
         line(f"{path.name}: still runs ({_holder(path)}) though its Snakemake was killed; {what}")
-        if here:
-            _end(int(_owner(path)[1]), path)
-        file = _locked(path, wait=True)
+        for how in (signal.SIGTERM, signal.SIGKILL) if here else ():
+            if lock is None:
+                with suppress(ProcessLookupError):
+                    os.kill(int(process), how)
+                lock = _locked(path, wait=GRACE)
+        lock = lock or _locked(path, wait=FOREVER)
     path.unlink(missing_ok=True)
-    file.close()
+    lock.release()
 
 
-def _ours(host: str, process: str) -> bool:
-    """Whether a process may be ended: one of this machine (of this container, if it is one) that runs heatproof."""
+def _is_job(host: str, process: str) -> bool:
+    """Return whether a process is one of heatproof's on this machine (in this container, if it is one)."""
     try:
         return host == socket.gethostname() and b"heatproof" in Path("/proc", process, "cmdline").read_bytes()
     except OSError:
         return False
-
-
-def _end(process: int, path: Path) -> None:
-    for how in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.kill(process, how)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + GRACE
-        while time.monotonic() < deadline:
-            file = _locked(path)
-            if file is not None:
-                file.close()
-                return
-            time.sleep(0.05)

@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -19,16 +20,20 @@ import pytest
 from data import hostile
 from data.hostile import document, file, redirect, status
 
-from heatproof.data.download import disk, transfer
-from heatproof.data.download import fetch as download
+from heatproof.data.download import fetch as fetching
+from heatproof.data.download import transfer
 from heatproof.data.download.fetch import fetch
-from heatproof.data.download.web import Patience, get_json, shown
 from heatproof.errors import InputError
 
 CONTENT = bytes(range(256)) * 400  # 102,400 bytes
 OTHER = bytes(reversed(range(256))) * 400
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-QUICK = Patience(attempts=4, backoff=0.001, connect=1, read=0.2, worth=10**9)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    for name, value in {"ATTEMPTS": 4, "PROGRESS": 10**9, "BACKOFF": 0.001, "TIMEOUT": (1, 0.2)}.items():
+        monkeypatch.setattr(transfer, name, value)
 
 
 @pytest.fixture
@@ -41,9 +46,8 @@ def server():
 def get(tmp_path):
     """Fetch an address to tmp_path/data/a.zip."""
 
-    def get(url: str, sha256: str | None = SHA256, patience: Patience = QUICK) -> Path:
-        source = tmp_path / "data" / "a.zip"
-        return fetch(source, {"url": url, "sha256": sha256}, tmp_path / "state", patience=patience)
+    def get(url: str, sha256: str | None = SHA256) -> Path:
+        return fetch(tmp_path / "data" / "a.zip", {"url": url, "sha256": sha256}, tmp_path / "state")
 
     return get
 
@@ -95,9 +99,8 @@ def test_a_dropped_connection_is_resumed(server, get, tmp_path, capsys, reset):
     assert [headers.get("If-Range") for _, headers, _ in server.asked] == [None, '"one"', '"one"']
     begun, *said = capsys.readouterr().err.splitlines()
     assert begun == f"{tmp_path}/data/a.zip: not there; downloading {url} to it"
-    assert (
-        said[0] == f"{url}: the connection broke off; attempt 2 of 4 in 0 s" and "a.zip: 102.4 kB of 102.4 kB" in said
-    )
+    assert said[0] == f"{url}: the connection broke off; attempt 2 of 4 in 0 s"
+    assert said[-1] == "a.zip: 102.4 kB of 102.4 kB"
 
 
 def test_a_stalled_server_is_asked_again(server, get):
@@ -116,8 +119,8 @@ def test_a_server_that_only_stalls(server, get, tmp_path):
 def test_a_server_that_never_answers(get, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.zip"
-        said = refused(get, tmp_path, url, patience=Patience(attempts=2, backoff=0.001, read=0.1))
-    assert said == f"{url}: not a byte for 0.1 s, 2 times in a row; check the connection and run again"
+        said = refused(get, tmp_path, url)
+    assert said == f"{url}: not a byte for 0.2 s, 4 times in a row; check the connection and run again"
 
 
 def test_the_next_call_goes_on(server, get, tmp_path):
@@ -130,15 +133,16 @@ def test_the_next_call_goes_on(server, get, tmp_path):
     assert get(url).read_bytes() == CONTENT and server.ranges() == ["bytes=20000-"]
 
 
-def test_attempts_count_from_the_last_progress(server, get):
+def test_attempts_count_from_the_last_progress(server, get, monkeypatch):
+    monkeypatch.setattr(transfer, "PROGRESS", 5000)
     url = server.answer(*[file(CONTENT, cut=10_000)] * 10, file(CONTENT))
-    patience = Patience(attempts=2, backoff=0.001, worth=5000)
-    assert get(url, patience=patience).read_bytes() == CONTENT and len(server.asked) == 11
+    assert get(url).read_bytes() == CONTENT and len(server.asked) == 11
 
 
 @pytest.mark.slow
-def test_whatever_happens_the_file_is_right(server, get, tmp_path):
+def test_whatever_happens_the_file_is_right(server, tmp_path, monkeypatch):
     """Faults drawn at random, then a good server: one version of the file, whole, and with a sum the one meant."""
+    monkeypatch.setattr(transfer, "ATTEMPTS", 9)
     rng = random.Random(0)
     faults = [
         lambda content, facts: file(content, cut=rng.randrange(102_000), **facts),
@@ -162,40 +166,17 @@ def test_whatever_happens_the_file_is_right(server, get, tmp_path):
             download = {"url": url, "sha256": SHA256 if sums else None}
             for _ in range(6):
                 try:
-                    fetch(source, download, tmp_path / "state", patience=Patience(attempts=9, backoff=0, worth=10**9))
+                    fetch(source, download, tmp_path / "state")
                     break
                 except InputError:  # 416 without a part, a wrong sum, ...: the user runs it again
                     continue
             assert source.read_bytes() in ((CONTENT,) if sums else (CONTENT, OTHER)), number
 
 
-def test_a_file_that_starts_again_each_time_gets_no_further(server, get, tmp_path):
+def test_a_file_that_starts_again_each_time_gets_no_further(server, get, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "PROGRESS", 5000)
     url = server.answer(file(CONTENT, cut=90_000, ranges=False))
-    said = refused(get, tmp_path, url, patience=Patience(attempts=3, backoff=0.001, worth=5000))
-    assert "broke off, 3 times in a row" in said and len(server.asked) == 3
-
-
-def test_a_file_that_changes_all_the_time_gets_no_further(server, get, tmp_path):
-    one, two = (file(CONTENT, cut=90_000, etag=etag, vouch=False) for etag in ('"one"', '"two"'))
-    said = refused(get, tmp_path, server.answer(*[one, two] * 9), patience=Patience(4, 0.001, worth=5000))
-    assert ": the rest that the server sends does not fit what has come, 4 times in a row" in said
-    assert len(server.asked) == 4
-
-
-def test_a_part_of_another_address_is_not_continued(server, tmp_path):
-    first, second = server.answer(file(OTHER, cut=9)), server.answer(file(CONTENT), path="/b.zip")
-    place = {"target": tmp_path / "a.zip", "part": tmp_path / "part", "patience": QUICK}
-    server.answer(file(OTHER, cut=9), file(OTHER, cut=0))
-    message(transfer.download, first, **place)
-    transfer.download(second, **place)
-    assert (tmp_path / "a.zip").read_bytes() == CONTENT and server.ranges()[-1] is None
-
-
-def test_a_body_that_ends_early_without_an_error(server, get, monkeypatch):
-    """As urllib3 may have it one day: our own count must see it."""
-    read, left_out = transfer._read, [b""]
-    monkeypatch.setattr(transfer, "_read", lambda *args: left_out.pop() if left_out else read(*args))
-    assert get(server.answer(file(CONTENT))).read_bytes() == CONTENT and len(server.asked) == 2
+    assert "broke off, 4 times in a row" in refused(get, tmp_path, url) and len(server.asked) == 4
 
 
 def test_a_server_that_ignores_range(server, get):
@@ -213,11 +194,6 @@ def test_a_changed_file_from_a_server_that_ignores_if_range(server, get, sha256)
     url = server.answer(file(OTHER, cut=30_000, etag='"old"'), file(CONTENT, etag='"new"', vouch=False))
     assert get(url, sha256).read_bytes() == CONTENT
     assert server.ranges() == [None, "bytes=30000-", None]
-
-
-def test_a_changed_length_starts_again(server, get):
-    url = server.answer(file(OTHER + b"longer", cut=30_000, etag=None), file(CONTENT, etag=None))
-    assert get(url).read_bytes() == CONTENT and server.ranges() == [None, "bytes=30000-", None]
 
 
 def test_two_versions_that_nothing_but_the_sum_tells_apart(server, get):
@@ -242,15 +218,10 @@ def test_what_vouches_for_the_rest(server, get, etag, modified, vouch):
     assert server.asked[1][1]["If-Range"] == vouch
 
 
-@pytest.mark.parametrize("span", ["bytes 29999-102399/102400", "bytes 30000-102399/102401", "bytes x"])
+@pytest.mark.parametrize("span", ["bytes 29999-102399/102400", "bytes x"])
 def test_a_rest_that_does_not_fit(server, get, span):
     url = server.answer(file(CONTENT, cut=30_000), file(CONTENT, span=span), file(CONTENT))
     assert get(url).read_bytes() == CONTENT and server.ranges() == [None, "bytes=30000-", None]
-
-
-def test_a_rest_of_unknown_length_fits(server, get):
-    url = server.answer(file(CONTENT, cut=30_000), file(CONTENT, span="bytes 30000-102399/*"))
-    assert get(url).read_bytes() == CONTENT and len(server.asked) == 2
 
 
 def test_a_length_that_is_too_long(server, get):
@@ -292,7 +263,8 @@ def test_wrong_bytes(server, get, tmp_path):
 def test_wrong_bytes_that_turn_out_to_be_right(server, get, tmp_path):
     url = server.answer(file(OTHER))
     refused(get, tmp_path, url)
-    assert get(url, hashlib.sha256(OTHER).hexdigest()).read_bytes() == OTHER and len(server.asked) == 1
+    assert get(url, hashlib.sha256(OTHER).hexdigest()).read_bytes() == OTHER
+    assert server.ranges() == [None, "bytes=102400-"], "nothing was missing"
 
 
 def test_wrong_bytes_after_a_resume_are_fetched_once_more(server, get, tmp_path):
@@ -313,21 +285,22 @@ def test_a_server_in_trouble_is_asked_again(server, get, code):
 def test_a_server_that_stays_in_trouble(server, get, tmp_path):
     url = server.answer(status(503))
     assert refused(get, tmp_path, url) == (
-        f"{url}: the server says 503 Service Unavailable, 4 times in a row; check the connection and run again"
+        f"{url}: the server reports 503 Service Unavailable, 4 times in a row; check the connection and run again"
     )
 
 
-def test_a_server_that_asks_for_a_pause(server, get, capsys):
-    patience = Patience(backoff=0.001, ceiling=1)
-    get(server.answer(status(503, {"Retry-After": "3600"}), file(CONTENT)), patience=patience)
-    assert "attempt 2 of 8 in 1 s" in capsys.readouterr().err
+@pytest.mark.parametrize("pause", ["3600", "Fri, 31 Dec 2100 23:59:59 GMT"])
+def test_a_server_that_asks_for_a_pause(server, get, capsys, monkeypatch, pause):
+    monkeypatch.setattr(transfer, "LONGEST", 1)
+    get(server.answer(status(503, {"Retry-After": pause}), file(CONTENT)))
+    assert "attempt 2 of 4 in 1 s" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("code", "what"),
     [
-        (404, "the server says 404 Not Found; check the address, or download it by hand to {}"),
-        (410, "the server says 410 Gone; check the address, or download it by hand to {}"),
+        (404, "the server reports 404 Not Found; check the address, or download it by hand to {}"),
+        (410, "the server reports 410 Gone; check the address, or download it by hand to {}"),
         (403, "the server wants a login or refuses programs (403 Forbidden); download it by hand to {}"),
         (401, "the server wants a login or refuses programs (401 Unauthorized); download it by hand to {}"),
     ],
@@ -349,13 +322,13 @@ def test_redirects(server, get):
 
 def test_redirects_without_end(server, get, tmp_path):
     url = server.answer(redirect("/a.zip"))
-    assert refused(get, tmp_path, url) == f"{url}: redirects without end; check the address"
+    assert refused(get, tmp_path, url) == f"{url}: TooManyRedirects; check the address"
 
 
 @pytest.mark.parametrize("to", ["ftp://127.0.0.1/a.zip", "file:///etc/passwd"])
 def test_a_redirect_to_something_else(server, get, tmp_path, to):
     url = server.answer(redirect(to))
-    assert refused(get, tmp_path, url) == f"{url}: cannot be asked (InvalidSchema); check the address"
+    assert refused(get, tmp_path, url) == f"{url}: InvalidSchema; check the address"
 
 
 def test_nobody_listens(get, tmp_path):
@@ -372,7 +345,7 @@ def test_a_name_that_cannot_be_resolved(get, tmp_path, monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     assert refused(get, tmp_path, "http://data.invalid/a.zip") == (
-        "http://data.invalid/a.zip: the name data.invalid cannot be resolved, 4 times in a row; "
+        "http://data.invalid/a.zip: the name of the server cannot be resolved, 4 times in a row; "
         "check the connection and run again"
     )
 
@@ -384,65 +357,42 @@ def test_a_server_without_tls(server, get, tmp_path):
     )
 
 
-def test_a_certificate_that_does_not_hold(get, tmp_path, monkeypatch):
-    import ssl
-
+def test_a_certificate_that_is_not_trusted(get, tmp_path, monkeypatch):
     def connect(*_, **__):
-        error = ssl.SSLCertVerificationError("certificate verify failed")
-        error.verify_message = "self-signed certificate"
-        raise error
+        raise ssl.SSLCertVerificationError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
 
     monkeypatch.setattr(ssl.SSLContext, "wrap_socket", connect)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"https://127.0.0.1:{listening.getsockname()[1]}/a.zip"
         assert refused(get, tmp_path, url) == (
-            f"{url}: the certificate does not hold (self-signed certificate); check the address, or name your "
-            "network's certificates in REQUESTS_CA_BUNDLE"
+            f"{url}: the server's certificate is not trusted; check the address, or name your network's certificates "
+            "in REQUESTS_CA_BUNDLE"
         )
 
 
 def test_passwords_and_signatures_are_not_shown(server, get, tmp_path):
     url = server.answer(status(404)).replace("//", "//me:secret@") + "?signature=secret"
     assert "secret" not in refused(get, tmp_path, url)
-    assert shown("https://me:secret@host:8/a%20b?x=secret#y") == "https://host:8/a%20b"
+    assert transfer.shown("https://me:secret@host:8/a%20b?x=secret#y") == "https://host:8/a%20b"
 
 
 def test_no_disk_before_the_first_byte(server, get, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 10**6 - 1000, 1000))
     url = server.answer(file(CONTENT))
     assert refused(get, tmp_path, url) == (
-        f"{url}: no disk left: 102.4 kB are to come and 1.0 kB are free at {tmp_path}/state; make room, or set "
-        "data.source to another disk, and run again"
+        f"{url}: no disk left: 102.4 kB are to come and 1.0 kB are free at {tmp_path}/state; make room and run again"
     )
     assert left(tmp_path) == b""
 
 
-def test_no_disk_while_writing(server, get, tmp_path, monkeypatch):
-    free = iter([10**6, 10**6, 100])
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 0, next(free)))
-    monkeypatch.setattr(transfer, "_DISK_STEP", 40_000)
-    monkeypatch.setattr(transfer, "_CHUNK", 30_000)
-    url = server.answer(file(CONTENT))
-    said = refused(get, tmp_path, url)
-    come = left(tmp_path)
-    rest = disk.readable(len(CONTENT) - len(come))
-    assert f": no disk left: {rest} are to come and 100 bytes are free at {tmp_path}/state; " in said
-    assert CONTENT.startswith(come) and 80_000 <= len(come) < len(CONTENT)
-
-
 def test_a_disk_that_becomes_full(server, get, tmp_path, monkeypatch):
-    read = transfer._read
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    def full(*args):
-        if chunk := read(*args):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return chunk
-
-    monkeypatch.setattr(transfer, "_read", full)
+    monkeypatch.setattr(os, "fsync", full)
     url = server.answer(file(CONTENT))
-    assert refused(get, tmp_path, url) == (
-        f"{url}: no disk left at {tmp_path}/state; make room, or set data.source to another disk, and run again"
-    )
+    said = f"{tmp_path}/data/a.zip: no disk left at {tmp_path}/state or at {tmp_path}/data; make room and run again"
+    assert refused(get, tmp_path, url) == said
     monkeypatch.undo()
     assert get(url).read_bytes() == CONTENT
 
@@ -460,63 +410,42 @@ def small_disk(tmp_path):
 
 
 def test_a_real_disk_that_becomes_full(server, small_disk, monkeypatch):
-    monkeypatch.setattr(transfer, "check_disk", lambda *_: None)  # as if another program had filled it in between
     url = server.answer(file(CONTENT))
     where = (small_disk / "a.zip", {"url": url, "sha256": SHA256}, small_disk / "state")
-    assert message(fetch, *where, patience=QUICK) == (
-        f"{url}: no disk left at {small_disk}/state; make room, or set data.source to another disk, and run again"
-    )
+    assert message(fetch, *where).startswith(f"{url}: no disk left: 102.4 kB are to come and ")
+    with monkeypatch.context() as patch:  # as if another program filled it in between
+        patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 0, 10**9))
+        assert f"no disk left at {small_disk}/state" in message(fetch, *where)
     subprocess.run(["mount", "-o", "remount,size=1m", small_disk], check=True)
     begun = len(left(small_disk))
-    assert fetch(*where, patience=QUICK).read_bytes() == CONTENT and server.ranges() == [None, f"bytes={begun}-"]
-
-
-def test_a_real_small_disk_is_seen_before(server, small_disk):
-    url = server.answer(file(CONTENT))
-    said = message(fetch, small_disk / "a.zip", {"url": url}, small_disk / "state", patience=QUICK)
-    assert said.startswith(f"{url}: no disk left: 102.4 kB are to come and ") and f"at {small_disk}/state; " in said
-
-
-def test_a_place_on_another_disk_that_is_small(server, small_disk, tmp_path):
-    url = server.answer(file(CONTENT))
-    said = message(fetch, small_disk / "a.zip", {"url": url}, tmp_path / "state", patience=QUICK)
-    assert f"free at {small_disk}; " in said
+    assert fetch(*where).read_bytes() == CONTENT and server.ranges() == [None, None, f"bytes={begun}-"]
 
 
 def test_a_place_that_cannot_be_written(server, tmp_path):
     (tmp_path / "data").write_text("a file where a folder should be")
     said = message(fetch, tmp_path / "data" / "a.zip", {"url": server.answer(file(CONTENT))}, tmp_path / "state")
-    assert said == f"{tmp_path}/data: cannot be written (File exists); mend its folder"
+    assert said == f"{tmp_path}/data: cannot be written (File exists); make its folder writable"
 
 
-def test_another_disk(server, get, tmp_path, monkeypatch):
-    """Where a rename cannot do it, the file is copied beside its place first."""
-    replace = Path.replace
+@pytest.mark.parametrize("folder", [False, True])
+def test_another_disk(tmp_path, monkeypatch, folder):
+    """Where a rename cannot do it, a copy beside the place comes first."""
+    made, place, rename = tmp_path / "made", tmp_path / "there" / "a", os.rename
+    for path in (made, place.with_name(".a.part")):  # the second is what a killed call left
+        (path / "deep").mkdir(parents=True)
+        (path / "deep" / path.name).write_bytes(b"x")
+    if not folder:
+        made = made / "deep" / "made"
 
-    def refuse(self, target):
-        if self.suffix == ".part" and not self.name.startswith("."):
+    def refuse(source, target):
+        if Path(source) == made:
             raise OSError(errno.EXDEV, "Invalid cross-device link")
-        return replace(self, target)
+        rename(source, target)
 
-    monkeypatch.setattr(Path, "replace", refuse)
-    source = get(server.answer(file(CONTENT)))
-    assert source.read_bytes() == CONTENT and entries(source.parent) == ["a.zip"] and left(tmp_path) is None
-
-
-def test_a_folder_to_another_disk(tmp_path, monkeypatch):
-    made = tmp_path / "made"
-    (made / "deep").mkdir(parents=True)
-    (made / "deep" / "x").write_bytes(b"x")
-    replace = Path.replace
-
-    def refuse(self, target):
-        if self == made:
-            raise OSError(errno.EXDEV, "Invalid cross-device link")
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", refuse)
-    disk.place(made, tmp_path / "there")
-    assert entries(tmp_path) == ["there"] and (tmp_path / "there" / "deep" / "x").read_bytes() == b"x"
+    monkeypatch.setattr(os, "rename", refuse)
+    transfer.place(made, place)
+    assert entries(tmp_path / "there") == ["a"] and not made.exists()
+    assert (names(place) == ["deep/made"]) if folder else (place.read_bytes() == b"x")
 
 
 PROGRAM = """
@@ -562,28 +491,18 @@ def test_two_at_once_download_once(server, get, tmp_path):
     assert (tmp_path / "data" / "a.zip").read_bytes() == CONTENT and len(server.asked) == 2
 
 
-def test_progress_on_a_terminal_is_a_bar(monkeypatch, capsys):
+def test_progress_on_a_terminal_is_a_bar(server, get, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with disk.Meter("a.zip", 4000, 1000) as meter:
-        meter.update(3000)
-    assert "\ra.zip:  25%|" in capsys.readouterr().err
+    get(server.answer(file(CONTENT, cut=30_000), file(CONTENT)))
+    assert "\ra.zip:  29%|" in capsys.readouterr().err
 
 
-def test_progress_in_a_log_is_few_lines(monkeypatch, capsys):
-    clock = iter(range(0, 10_000))
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    with disk.Meter("a.zip", 1000, 500) as meter:
-        for _ in range(500):
-            meter.update(1)
+@pytest.mark.parametrize(("quiet", "lines"), [(-1.0, 5), (1000.0, 1)])
+def test_progress_in_a_log_is_a_line_now_and_then(monkeypatch, capsys, quiet, lines):
+    monkeypatch.setattr(transfer, "QUIET", quiet)
+    assert list(transfer._metered(iter([b"x" * 250] * 4), "a.zip", 1000, 2000)) == [b"x" * 250] * 4
     said = capsys.readouterr().err.splitlines()
-    assert said == [
-        f"a.zip: {count} bytes of {total}"
-        for count, total in [(600, "1.0 kB"), (700, "1.0 kB"), (800, "1.0 kB"), (900, "1.0 kB")]
-    ] + ["a.zip: 1.0 kB of 1.0 kB"]
-    with disk.Meter("b.zip", None) as meter:
-        for _ in range(25):
-            meter.update(1)
-    assert capsys.readouterr().err.splitlines() == ["b.zip: 11 bytes", "b.zip: 22 bytes"]
+    assert len(said) == lines and said[-1] == "a.zip: 2.0 kB of 2.0 kB"
 
 
 @pytest.mark.parametrize(
@@ -591,13 +510,13 @@ def test_progress_in_a_log_is_few_lines(monkeypatch, capsys):
     [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2 * 10**6, "2.0 MB"), (3 * 10**12, "3000.0 GB")],
 )
 def test_bytes_for_people(count, said):
-    assert disk.readable(count) == said
+    assert transfer.readable(count) == said
 
 
 @pytest.fixture
 def mendeley(server, monkeypatch, tmp_path):
     """The parts of Mendeley's public interface that its dataset pages use."""
-    monkeypatch.setattr(download, "MENDELEY", server.root)
+    monkeypatch.setattr(fetching, "MENDELEY", server.root)
 
     def mendeley(dataset: str, files: object, folders: object = (), versions: object = ()) -> Path:
         name = dataset.partition("/")[0]
@@ -605,7 +524,7 @@ def mendeley(server, monkeypatch, tmp_path):
             server.answer(document(json.dumps(answer)), path=f"/public-api/datasets/{name}/{path}")
         server.answer(redirect("/bucket.zip"), path=f"/public-api/zip/{name}/download/3")
         server.answer(file(CONTENT, cut=9), file(CONTENT), path="/bucket.zip")
-        return fetch(tmp_path / "a.zip", {"mendeley": dataset, "url": None}, tmp_path / "state", patience=QUICK)
+        return fetch(tmp_path / "a.zip", {"mendeley": dataset, "url": None}, tmp_path / "state")
 
     return mendeley
 
@@ -651,11 +570,9 @@ def test_mendeley_names_no_version(server, mendeley):
     )
 
 
-def test_mendeley_refuses_programs(server, mendeley, monkeypatch, tmp_path):
-    monkeypatch.setattr(hostile, "document", None)
-    server.scripts.clear()
+def test_mendeley_refuses_programs(server, mendeley, tmp_path):
     server.answer(status(403), path="/public-api/datasets/x/files")
-    said = message(fetch, tmp_path / "a.zip", {"mendeley": "x/3"}, tmp_path / "state", patience=QUICK)
+    said = message(fetch, tmp_path / "a.zip", {"mendeley": "x/3"}, tmp_path / "state")
     assert said == (
         f"{server.root}/public-api/datasets/x/files: the server wants a login or refuses programs (403 Forbidden); "
         f"open {server.root}/datasets/x/3 in a browser and save the data as {tmp_path}/a.zip"
@@ -664,8 +581,8 @@ def test_mendeley_refuses_programs(server, mendeley, monkeypatch, tmp_path):
 
 def test_json_that_breaks_off(server):
     url = server.answer(status(500), file(b'{"a": 1}', cut=3), file(b'{"a": 1}'))
-    assert get_json(url, by_hand="", patience=QUICK) == {"a": 1} and len(server.asked) == 3
-    assert get_json(server.answer(status(200, body=b"<html>")), by_hand="", patience=QUICK) is None
+    assert transfer.get_json(url, "") == {"a": 1} and len(server.asked) == 3
+    assert transfer.get_json(server.answer(status(200, body=b"<html>")), "") is None
 
 
 @pytest.fixture
@@ -673,6 +590,8 @@ def kaggle(server, monkeypatch, tmp_path):
     """kagglehub itself, asking the server on loopback."""
     from kagglesdk import kaggle_env
 
+    for name in ("KAGGLEHUB_CACHE", "DISABLE_KAGGLE_CACHE", "DISABLE_COLAB_CACHE"):
+        monkeypatch.setenv(name, "")  # so that what the call sets is taken back
     for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_KERNEL_RUN_TYPE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -683,9 +602,9 @@ def kaggle(server, monkeypatch, tmp_path):
     server.answer(document('{"currentVersionNumber": 3}'), path=f"{service}GetDataset")
     server.answer(redirect("/bucket"), path=f"{service}DownloadDataset")
 
-    def kaggle(*script, patience: Patience = QUICK) -> Path:
+    def kaggle(*script) -> Path:
         server.answer(*script, path="/bucket")
-        return fetch(tmp_path / "scans", {"kaggle": "owner/scans"}, tmp_path / "state", patience=patience)
+        return fetch(tmp_path / "scans", {"kaggle": "owner/scans"}, tmp_path / "state")
 
     return kaggle
 
@@ -714,102 +633,62 @@ def bucket(content: bytes, **options) -> hostile.Answer:
     return answer
 
 
+KAGGLE = "https://www.kaggle.com/datasets/owner/scans: "
+FIX = (
+    "check data.download.kaggle and the connection; log in (make a token at kaggle.com, Settings, API; put it into "
+    "KAGGLE_API_TOKEN or ~/.kaggle/access_token) and agree to the dataset's terms on its page; then run again"
+)
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.mark.slow
-def test_kaggle_unpacks_a_dataset_to_its_place(server, kaggle, tmp_path, capsys):
+def test_kaggle_unpacks_a_dataset_to_its_place(server, kaggle, tmp_path):
     source = kaggle(bucket(packed()))
     assert source == tmp_path / "scans" and names(source) == ["Normal cases/a.png", "notes.txt"]
     assert {Path(name).suffix for name in entries(tmp_path / "state")} == {".lock"}
     asked = len(server.asked)
     assert kaggle() == source and len(server.asked) == asked
-    printed = capsys.readouterr()
-    assert printed.out == "" and "\r" not in printed.err and "scans: 50.2 kB of 50.2 kB" in printed.err
 
 
 @pytest.mark.slow
-def test_kaggle_resumes(server, kaggle):
+def test_kaggle_goes_on_where_it_broke_off(server, kaggle):
     content = packed(3_000_000)
-    source = kaggle(bucket(content, cut=2_500_000), bucket(content))
+    said = message(kaggle, bucket(content, cut=2_500_000))
+    assert said.startswith(KAGGLE) and said.endswith(FIX)
+    source = kaggle(bucket(content))
     assert (source / "Normal cases" / "a.png").stat().st_size == 3_000_000
     assert "bytes=2097152-" in server.ranges(), "it writes a MiB at a time"
 
 
 @pytest.mark.slow
-def test_kaggle_stalls(server, kaggle):
-    content = packed(3_000_000)
-    kaggle(bucket(content, stall=2_500_000), bucket(content))
-    assert "bytes=2097152-" in server.ranges()
-
-
-@pytest.mark.slow
-def test_kaggle_serves_no_archive(server, kaggle, tmp_path):
-    assert message(kaggle, bucket(b"not an archive")) == (
-        "https://www.kaggle.com/datasets/owner/scans: what came is no archive, 4 times in a row; check the connection "
-        "and run again"
-    )
+def test_kaggle_serves_no_archive(kaggle, tmp_path):
+    assert message(kaggle, bucket(b"not an archive")).startswith(KAGGLE)
     assert not (tmp_path / "scans").exists()
-    assert names(kaggle(bucket(packed()))) == ["Normal cases/a.png", "notes.txt"]
+    assert names(kaggle(bucket(packed()))) == ["Normal cases/a.png", "notes.txt"], "the damaged one is not continued"
 
 
 @pytest.mark.slow
-def test_kaggle_checks_the_sum(kaggle):
-    import base64
-
-    content = packed()
-    md5 = base64.b64encode(hashlib.md5(content).digest()).decode()
-
-    def summed(body):
-        return status(200, {"X-Goog-Hash": f"md5={md5}", "Accept-Ranges": "bytes"}, body)
-
-    wrong = content[:-3] + b"xyz"
-    assert names(kaggle(summed(wrong), summed(content))) == ["Normal cases/a.png", "notes.txt"]
-
-
-def test_kaggle_has_no_disk(kaggle, tmp_path, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 0, 60_000))
-    said = message(kaggle, bucket(packed()))
-    assert said.startswith(
-        "https://www.kaggle.com/datasets/owner/scans: no disk left: 100.5 kB are to come and 60.0 kB"
-    )
-
-
-LOGIN = (
-    "log in: make a token at kaggle.com (Settings, API) and put it into KAGGLE_API_TOKEN or ~/.kaggle/access_token; "
-    "some datasets must also be agreed to on their page"
-)
-
-
-@pytest.mark.parametrize(
-    ("code", "what"),
-    [
-        (401, f"the server wants a login (401); {LOGIN}"),
-        (403, f"the server wants a login (403); {LOGIN}"),
-        (404, "the server says 404; check data.download.kaggle"),
-        (503, "the server says 503 Service Unavailable, 4 times in a row; check the connection and run again"),
-    ],
-)
-@pytest.mark.slow
-def test_kaggle_refuses(server, kaggle, code, what):
+@pytest.mark.parametrize("code", [401, 403, 404, 503])
+def test_kaggle_refuses(server, kaggle, code):
     server.answer(status(code), path="/api/v1/datasets.DatasetApiService/GetDataset")
-    assert message(kaggle, bucket(b"")) == f"https://www.kaggle.com/datasets/owner/scans: {what}"
+    said = message(kaggle, bucket(b""))
+    assert said.startswith(KAGGLE) and str(code) in said and said.endswith(FIX)
 
 
 def test_kaggle_credentials_that_are_broken(kaggle, tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "kaggle.json").write_text("not json")
-    assert message(kaggle, bucket(b"")) == (
-        "https://www.kaggle.com/datasets/owner/scans: Invalid Kaggle credentials file at "
-        f"{tmp_path}/home/kaggle.json; {LOGIN}"
-    )
+    wrong = f"Invalid Kaggle credentials file at {tmp_path}/home/kaggle.json"
+    assert message(kaggle, bucket(b"")) == f"{KAGGLE}{wrong}; {FIX}"
 
 
-def test_kaggle_leaves_requests_as_it_was(kaggle):
-    import requests
-    from kagglehub import clients
+def test_kaggle_on_a_full_disk(kaggle, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    send, tqdm = requests.adapters.HTTPAdapter.send, clients.tqdm
-    kaggle(bucket(packed()))
-    assert requests.adapters.HTTPAdapter.send is send and clients.tqdm is tqdm and "KAGGLEHUB_CACHE" not in os.environ
+    monkeypatch.setattr("kagglehub.dataset_download", full)
+    said = message(kaggle)
+    assert said == f"{tmp_path}/scans: no disk left at {tmp_path}/state or at {tmp_path}; make room and run again"

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FILES = (
     "Snakefile dvc.yaml params.yaml pyproject.toml rules profiles envs studies src .gitignore .dvcignore .dvc/config "
-    ".dvc/plots .dvc/plots.html"
+    ".dvc/plots"
 )
 
 

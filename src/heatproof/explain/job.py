@@ -90,13 +90,7 @@ class Job:
             return None
         try:
             less = f"leave {name} out of explain.methods, {ELSE}"
-            every = range(len(batch.pixels))
-            found = fitting(
-                lambda some: self.methods[name](batch if some == every else batch.part(list(some))),
-                every,
-                SIZE,
-                otherwise=less,
-            )
+            found = fitting(self.methods[name], batch, SIZE, otherwise=less)
         except Unsupported as error:
             self.refused[name] = str(error)
             line(f"{self.name}: {name} is left out: {error}")

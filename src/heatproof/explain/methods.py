@@ -44,6 +44,9 @@ class Batch:
         if not self.keys:
             self.keys = [("batch", i) for i in range(len(self.pixels))]
 
+    def __len__(self) -> int:
+        return len(self.pixels)
+
     def part(self, kept: Sequence[int]) -> "Batch":
         """Some of the images."""
         keys = [self.keys[i] for i in kept]

@@ -9,6 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import bibtexparser
+from bibtexparser.middlewares import LatexDecodingMiddleware
+
 # what a timm name starts with -> the paper of the architecture; others go by timm alone
 ARCHITECTURES = {
     "resnet": ("he2016",),
@@ -22,7 +25,7 @@ _MARK = re.compile(r"\[@([\w,-]+)\]")
 
 
 class Entry(NamedTuple):
-    """A BibTeX entry: its source, and its fields without braces and accents' commands."""
+    """A BibTeX entry: its source, and its fields as plain text."""
 
     key: str
     source: str
@@ -31,25 +34,16 @@ class Entry(NamedTuple):
 
 @cache
 def entries() -> dict[str, Entry]:
-    """All entries by key."""
-    text = (Path(__file__).parent / "references.bib").read_text(encoding="utf-8")
-    found = {}
-    for source in re.findall(r"^@\w+{.*?^}$", text, re.MULTILINE | re.DOTALL):
-        key = re.match(r"@\w+{([\w-]+),", source)[1]
-        if key in found:
-            raise ValueError(f"references.bib: {key} stands there twice")
-        fields = dict(re.findall(r"^  (\w+) = {(.*)},$", source, re.MULTILINE))
-        found[key] = Entry(key, source, {name: _plain(value) for name, value in fields.items()})
-    return found
-
-
-_ACCENTS = {r"\"u": "ü", r"\"o": "ö", r"\'e": "é", r"\o": "ø", r"\v{s}": "š"}
-
-
-def _plain(value: str) -> str:
-    for command, letter in _ACCENTS.items():
-        value = value.replace(f"{{{command}}}", letter)
-    return value.replace("{", "").replace("}", "")
+    """Read all entries, by key."""
+    library = bibtexparser.parse_file(
+        str(Path(__file__).with_name("references.bib")), append_middleware=[LatexDecodingMiddleware()]
+    )
+    if library.failed_blocks:
+        raise ValueError(f"references.bib: {library.failed_blocks[0].raw}")
+    return {
+        entry.key: Entry(entry.key, entry.raw, {field.key: field.value for field in entry.fields})
+        for entry in library.entries
+    }
 
 
 def architecture(model: str) -> tuple[str, ...]:

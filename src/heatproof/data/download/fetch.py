@@ -1,23 +1,25 @@
 """Data that are not there yet: from an address, from Kaggle, or from Mendeley Data.
 
-Kaggle goes through kagglehub, which knows its logins; Mendeley Data has no client that resumes, and is asked by the
+Kaggle goes through kagglehub, which knows its logins; Mendeley Data has no client that resumes, and is reached by the
 addresses that its own dataset pages use.
 """
 
-import fcntl
+import errno
 import hashlib
 import re
 from pathlib import Path
 
-from heatproof.data.download.disk import is_full, no_disk
-from heatproof.data.download.web import Patience, get_json, shown
+from filelock import FileLock, Timeout
+
+from heatproof.data.download.transfer import download as bring
+from heatproof.data.download.transfer import get_json, shown
 from heatproof.errors import InputError
 from heatproof.progress import line
 
 MENDELEY = "https://data.mendeley.com"
 
 
-def fetch(source: Path, download: dict, state: Path, *, patience: Patience | None = None) -> Path:
+def fetch(source: Path, download: dict, state: Path) -> Path:
     """Bring the data to `source` if they are not there, and return it.
 
     Args:
@@ -25,56 +27,52 @@ def fetch(source: Path, download: dict, state: Path, *, patience: Patience | Non
         download: one of `url` (with `sha256`), `kaggle` (owner/name) and `mendeley` (id, or id/version; the latest
             without one).
         state: folder for what has come so far; a later call, or another one at the same time, goes on from there.
-        patience: with the servers.
 
     Raises:
-        InputError: one line with what was asked for, what happened, and the mend.
+        InputError: one line with the address, what happened, and what to do.
     """
     if source.exists():
         return source
-    patience = patience or Patience()
     where = next(f"{key}:{download[key]}" for key in ("url", "kaggle", "mendeley") if download.get(key))
     part = state / f"{source.name}.{hashlib.sha256(f'{where}:{source}'.encode()).hexdigest()[:12]}.part"
+    lock = FileLock(part.with_suffix(".lock"))
     try:
         state.mkdir(parents=True, exist_ok=True)
-        with part.with_suffix(".lock").open("w") as lock:
-            _wait_for(lock, source)
-            if not source.exists():
-                origin = shown(download["url"]) if download.get("url") else where
-                line(f"{source}: not there; downloading {origin} to it")
-                _bring(source, download, part, patience)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:  # two studies with the same data: one downloads, the other waits and finds it
+            line(f"{source}: another job is downloading it; waiting")
+            lock.acquire()
+        if not source.exists():
+            line(f"{source}: not there; downloading {shown(download['url']) if download.get('url') else where} to it")
+            _bring(source, download, part)
     except OSError as error:
-        if is_full(error):
-            raise no_disk(str(source), state) from None
-        raise InputError(f"{error.filename or source}: cannot be written ({error.strerror}); mend its folder") from None
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(
+                f"{source}: no disk left at {state} or at {source.parent}; make room and run again"
+            ) from None
+        raise InputError(
+            f"{error.filename or source}: cannot be written ({error.strerror}); make its folder writable"
+        ) from None
+    finally:
+        lock.release()
     return source
 
 
-def _wait_for(lock, source: Path) -> None:
-    """Two studies may ask for the same data at the same time: one downloads, the other waits and finds it."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        line(f"{source}: another job is downloading it; waiting")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-
-
-def _bring(source: Path, download: dict, part: Path, patience: Patience) -> None:
-    from heatproof.data.download.transfer import download as bring
-
+def _bring(source: Path, download: dict, part: Path) -> None:
     if download.get("kaggle"):
         from heatproof.data.download.kaggle import bring_dataset
 
-        bring_dataset(download["kaggle"], source, part, patience)
+        bring_dataset(download["kaggle"], source, part)
     elif download.get("mendeley"):
-        url, sha256, by_hand = _find_mendeley(download["mendeley"], source, patience)
-        bring(url, source, part, sha256=sha256, by_hand=by_hand, patience=patience)
+        url, sha256, by_hand = _find_mendeley(download["mendeley"], source)
+        bring(url, source, part, sha256=sha256, by_hand=by_hand)
     else:
-        bring(download["url"], source, part, sha256=download.get("sha256"), patience=patience)
+        bring(download["url"], source, part, sha256=download.get("sha256"))
 
 
-def _find_mendeley(dataset: str, source: Path, patience: Patience) -> tuple[str, str | None, str]:
-    """Address and SHA-256 of a dataset's only file, else the address of the zip that Mendeley makes of all of them.
+def _find_mendeley(dataset: str, source: Path) -> tuple[str, str | None, str]:
+    """Find the address and SHA-256 of a dataset's only file, else the address of Mendeley's zip of all of them.
 
     These addresses are those of the dataset's own page; Mendeley documents only a programming interface that needs a
     login (https://dev.mendeley.com/methods/#datasets).
@@ -86,15 +84,13 @@ def _find_mendeley(dataset: str, source: Path, patience: Patience) -> tuple[str,
     by_hand = f"open {MENDELEY}/datasets/{dataset} in a browser and save the data as {source}"
     files = f"{MENDELEY}/public-api/datasets/{name}"
     if not version:
-        numbers = [
-            item.get("version") for item in _list(get_json(f"{files}/versions", by_hand=by_hand, patience=patience))
-        ]
+        numbers = [item.get("version") for item in _list(get_json(f"{files}/versions", by_hand))]
         known = [number for number in numbers if isinstance(number, int)]
         if not known:
             raise InputError(f"{files}/versions: names no version; set data.download.mendeley to {name}/VERSION")
         version = str(max(known))
-    root = _list(get_json(f"{files}/files?folder_id=root&version={version}", by_hand=by_hand, patience=patience))
-    folders = _list(get_json(f"{files}/folders/{version}", by_hand=by_hand, patience=patience))
+    root = _list(get_json(f"{files}/files?folder_id=root&version={version}", by_hand))
+    folders = _list(get_json(f"{files}/folders/{version}", by_hand))
     details = root[0].get("content_details") if len(root) == 1 and not folders else None
     if isinstance(details, dict) and str(details.get("download_url", "")).startswith(("http://", "https://")):
         sha256 = str(details.get("sha256_hash")).lower()

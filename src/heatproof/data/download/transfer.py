@@ -1,183 +1,258 @@
-"""One file over HTTP(S): resumed, repeated, checked.
+"""One file over HTTP(S): resumed, tried again, checked.
 
-The HTTP itself is requests; resuming is ours, because no library at hand does all of it: pooch, datahugger and
-urllib3's Retry begin again from the start when a body breaks off; kagglehub and huggingface_hub send Range without
-If-Range, and so mix two versions of a file that changed in between; pypdl looks at no free disk; pyhaul does much of
-what is needed, but not under Python 3.11.
-
-What has come lies in a partial file, with a note beside it on what it is a part of (address, ETag, Last-Modified,
-length). It is continued only if the server vouches that it still is the same file, or if a SHA-256 will tell.
+requests speaks HTTP; a body that breaks off is continued here, because urllib3's Retry ends with the headers. What has
+come lies in a partial file, with a note beside it of what vouches that the server's file is still the same.
 """
 
 import hashlib
-import json
 import os
 import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import urllib3
 
-from heatproof.data.download.disk import Meter, check_disk, is_full, no_disk, place
-from heatproof.data.download.web import Broken, Patience, ask, check_status, explain, insist, open_session, shown
 from heatproof.errors import InputError
+from heatproof.progress import line
 
+ATTEMPTS = 8  # in a row, none of which brings PROGRESS bytes
+PROGRESS = 1 << 20
+BACKOFF, LONGEST = 1.0, 60.0  # seconds of the first pause, which doubles; of any, also where a server asks for more
+TIMEOUT = (15.0, 60.0)  # seconds to connect, and without a byte
+QUIET = 30.0  # seconds between two lines of progress
 _CHUNK = 1 << 18
-_DISK_STEP = 1 << 26  # bytes after which the disk is looked at again
+_AGAIN = {408, 425, 429, 500, 502, 503, 504}
+_LOGIN = {401, 403, 407, 451}
+# a body that is compressed on the way cannot be resumed; some servers refuse the name that requests gives itself
+_HEADERS = {"User-Agent": f"heatproof {requests.utils.default_user_agent()}", "Accept-Encoding": "identity"}
+Value = TypeVar("Value")
 
 
-def download(
-    url: str,
-    target: Path,
-    part: Path,
-    *,
-    sha256: str | None = None,
-    by_hand: str | None = None,
-    patience: Patience | None = None,
-) -> None:
+class Broken(Exception):
+    """An attempt that failed, though another one may not; `pause`: seconds that the server asks for."""
+
+    def __init__(self, why: str, pause: float = 0.0):
+        super().__init__(why)
+        self.pause = pause
+
+
+def download(url: str, target: Path, part: Path, *, sha256: str | None = None, by_hand: str | None = None) -> None:
     """Bring the file at an address to `target`, which is there whole or not at all.
 
     Args:
-        part: where the bytes gather; it stays, with `<part>.json`, whenever the download does not end well.
-        sha256: of the file, in hex. A file with another one never gets to `target`; it stays at `part`, and the
-            next call takes it if it is what is asked for by then, else fetches the file anew.
-        by_hand: the mend where the server refuses; without it, to download the file by hand.
+        part: where the bytes gather; it stays, with `<part>.note`, whenever the download does not end well.
+        sha256: of the file, in hex. A file with another one stays at `part`: the next call takes it if it is what is
+            declared by then, else fetches the file anew.
+        by_hand: how to get the file where the server refuses.
 
     Raises:
-        InputError: one line with the address, what happened, and the mend.
+        InputError: one line with the address, what happened, and what to do.
     """
-    patience = patience or Patience()
     renewed = "" if by_hand else "if the file was renewed, set data.download.sha256 to it, else "
     by_hand = by_hand or f"download it by hand to {target}"
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for last in (False, True):
-            mixed = _complete(url, part, target, sha256 is not None, by_hand, patience)
-            found = _sha256(part) if sha256 else None
-            if found == sha256:
-                place(part, target)
-                _note(part).unlink(missing_ok=True)
-                return
-            if last or not mixed:
-                break
-            _discard(part)  # bytes of an earlier attempt may be what is wrong
-    except OSError as error:
-        if is_full(error):
-            raise no_disk(shown(url), part.parent) from None
-        raise InputError(f"{error.filename or target}: cannot be written ({error.strerror}); mend its folder") from None
-    web = "; what comes is a web page" if _is_web_page(part) else ""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for last in (False, True):
+        resumed = insist(lambda: _bring(url, part, target.name, sha256 is not None, by_hand), url, part)
+        found = _sha256(part) if sha256 else None
+        if found == sha256:
+            place(part, target)
+            _note(part).unlink()
+            return
+        if last or not resumed:
+            break
+        part.unlink()  # bytes of an earlier attempt may be what is wrong
+    with part.open("rb") as file:
+        page = re.match(rb"\s*<(!doctype )?html", file.read(512).lower())
+    web = "; what comes is a web page" if page else ""
     raise InputError(
         f"{shown(url)}: the file's SHA-256 is {found}, not {sha256}{web}; {renewed}{by_hand}; what came lies at {part}"
     )
 
 
-def _complete(url: str, part: Path, target: Path, checked: bool, by_hand: str, patience: Patience) -> bool:
-    """Fill the partial file; true if bytes of more than one attempt, or of an earlier call, are in it."""
-    mixed = True
+def insist(attempt: Callable[[], Value], url: str, part: Path | None = None) -> Value:
+    """Return `attempt()`, called again after a pause where the connection or the server fails.
 
-    def attempt() -> None:
-        nonlocal mixed
-        begun = _resumable(url, part, checked)
-        if begun and begun == _read_note(part).get("length"):
-            return
-        with ask(session, url, _range(part, begun), patience) as response:
-            begun = _begin(url, response, part, begun, by_hand)
-            if begun is not None:
-                mixed = begun > 0
-                _copy(url, response, part, begun, target, patience)
+    Args:
+        part: a file that grows as long as attempts are worth it.
 
-    with open_session(patience) as session:
-        insist(attempt, shown(url), patience, lambda: _size(part))
-    return mixed
-
-
-def _resumable(url: str, part: Path, checked: bool) -> int:
-    """How many bytes of the partial file may be continued; those that may not are discarded."""
-    note, size = _read_note(part), _size(part)
-    vouched = checked or note.get("etag") or note.get("modified")
-    if note.get("url") == url and vouched and size <= (note.get("length") or size):
-        return size
-    _discard(part)
-    return 0
-
-
-def _range(part: Path, begun: int) -> dict[str, str]:
-    """The headers that ask for the rest of the file if it still is the same, else for the whole."""
-    if not begun:
-        return {}
-    note = _read_note(part)
-    strong = note.get("etag") if not (note.get("etag") or "W/").startswith("W/") else None
-    vouch = strong or note.get("modified")  # If-Range takes no weak ETag
-    return {"Range": f"bytes={begun}-"} | ({"If-Range": vouch} if vouch else {})
-
-
-def _begin(url: str, response: requests.Response, part: Path, begun: int, by_hand: str) -> int | None:
-    """From which byte on the answer is to be written, or None if nothing is left; notes what the file is."""
-    headers, known = response.headers, _read_note(part)
-    note = {"url": url, "etag": headers.get("ETag"), "modified": headers.get("Last-Modified")}
-    span = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("Content-Range", ""))
-    total = int(span[2]) if span and span[2] != "*" else None
-    if begun and response.status_code == 416:
-        if total == begun:
-            return None
-        _discard(part)
-        raise Broken("the server does not go on from where the file was left")
-    if begun and response.status_code == 206:
-        same = all(known.get(key) == note[key] for key in ("etag", "modified") if known.get(key) and note[key])
-        length = known.get("length") or total
-        if not same or not span or span[1] != str(begun) or (total or length) != length:
-            _discard(part)
-            raise Broken("the rest that the server sends does not fit what has come")
-        _write_note(part, known | {"length": length})
-        return begun
-    check_status(url, response, by_hand)
-    if "Transfer-Encoding" not in headers and headers.get("Content-Length", "").isdecimal():
-        note["length"] = int(headers["Content-Length"])
-    _discard(part)
-    part.touch()
-    _write_note(part, note)
-    return 0
+    Raises:
+        InputError: no attempt will succeed, or ATTEMPTS in a row failed.
+    """
+    failures, furthest = 0, _size(part)
+    while True:
+        try:
+            return attempt()
+        except Broken as error:
+            why, pause = str(error), error.pause
+        except (
+            requests.ConnectionError,
+            requests.Timeout,
+            requests.exceptions.ChunkedEncodingError,
+            urllib3.exceptions.HTTPError,
+        ) as error:
+            why, pause = _reason(error), 0.0
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise InputError(
+                    f"{shown(url)}: the server's certificate is not trusted; check the address, or name your network's"
+                    " certificates in REQUESTS_CA_BUNDLE"
+                ) from None
+        except requests.RequestException as error:
+            raise InputError(f"{shown(url)}: {type(error).__name__}; check the address") from None
+        size = _size(part)
+        failures = 1 if size >= furthest + PROGRESS else failures + 1
+        furthest = max(furthest, size)  # a file that starts again and again gets no further
+        if failures >= ATTEMPTS:
+            onward = f" to go on from {readable(size)}" if size else ""
+            raise InputError(
+                f"{shown(url)}: {why}, {failures} times in a row; check the connection and run again{onward}"
+            )
+        pause = min(max(BACKOFF * 2 ** (failures - 1), pause), LONGEST)
+        line(f"{shown(url)}: {why}; attempt {failures + 1} of {ATTEMPTS} in {pause:.0f} s")
+        time.sleep(pause)
 
 
-def _copy(url: str, response: requests.Response, part: Path, begun: int, target: Path, patience: Patience) -> None:
-    """Append the body to the partial file."""
-    length = _read_note(part).get("length")
-    apart = part.parent.stat().st_dev != target.parent.stat().st_dev
+def ask(url: str, by_hand: str, headers: dict[str, str], expected: tuple[int, ...] = (200,)) -> requests.Response:
+    """Request an address, redirects followed; the body is not yet read.
 
-    def check_room(size: int) -> None:
-        if length is not None:
-            check_disk(shown(url), length - size, part.parent)
-            if apart:  # the file is copied there once it is whole
-                check_disk(shown(url), length, target.parent)
+    Raises:
+        Broken: the server is in trouble.
+        InputError: the server refuses.
+    """
+    response = requests.get(url, headers=_HEADERS | headers, stream=True, timeout=TIMEOUT)
+    if response.status_code in expected:
+        return response
+    response.close()
+    status = f"{response.status_code} {response.reason or ''}".strip()
+    if response.status_code in _AGAIN:
+        raise Broken(f"the server reports {status}", urllib3.Retry().get_retry_after(response.raw) or 0.0)
+    if response.status_code in _LOGIN:
+        raise InputError(f"{shown(url)}: the server wants a login or refuses programs ({status}); {by_hand}")
+    raise InputError(f"{shown(url)}: the server reports {status}; check the address, or {by_hand}")
 
-    size = begun
-    check_room(size)
-    with part.open("ab") as file, Meter(target.name, length, begun) as meter:
-        while chunk := _read(response, url, patience):
-            file.write(chunk)
-            meter.update(len(chunk))
-            size += len(chunk)
-            if size // _DISK_STEP > (size - len(chunk)) // _DISK_STEP:
-                check_room(size)
-        file.flush()
-        os.fsync(file.fileno())
-    if length is not None and size < length:
+
+def get_json(url: str, by_hand: str):
+    """Return the JSON document at an address; None if what comes is not JSON."""
+
+    def attempt():
+        with ask(url, by_hand, {"Accept": "application/json, */*;q=0.1"}) as response:
+            try:
+                return response.json()
+            except ValueError:
+                return None
+
+    return insist(attempt, url)
+
+
+def shown(url: str) -> str:
+    """Return an address as it may stand in a log: no password, and no query, which may hold a signature."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def readable(count: float) -> str:
+    """Return a number of bytes as people write it.
+
+    >>> readable(12_345_678)
+    '12.3 MB'
+    """
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            break
+        count /= 1000
+    return f"{count} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+
+
+def place(made: Path, target: Path) -> None:
+    """Move a file or folder to its place in one step, from another disk by way of a copy beside the place."""
+    beside = target.with_name(f".{target.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.move(made, beside)
+    beside.replace(target)
+
+
+def _bring(url: str, part: Path, name: str, checked: bool, by_hand: str) -> bool:
+    """Fetch what is missing of the partial file; return whether it was continued."""
+    vouch = _note(part).read_text(encoding="utf-8") if _note(part).exists() else ""
+    begun = _size(part) if vouch or checked else 0
+    headers = {"Range": f"bytes={begun}-"} if begun else {}
+    if begun and vouch:
+        headers["If-Range"] = vouch
+    with ask(url, by_hand, headers, (200, 206, 416) if begun else (200,)) as response:
+        length = response.headers.get("Content-Length", "")
+        if response.status_code == 200:
+            begun = 0
+            part.write_bytes(b"")
+            _note(part).write_text(_vouch(response), encoding="utf-8")
+        else:
+            span = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", ""))
+            first, length = span.groups() if span else (None, "")
+            if response.status_code == 416 and length == str(begun):
+                return True  # nothing is missing
+            if first != str(begun) or (vouch and _vouch(response) not in (vouch, "")):
+                part.unlink()
+                raise Broken("the rest that the server sends does not fit what has come")
+        total = int(length) if length.isdecimal() else None
+        free = shutil.disk_usage(part.parent).free
+        if total and total - begun > free:
+            raise InputError(
+                f"{shown(url)}: no disk left: {readable(total - begun)} are to come and {readable(free)} are free at"
+                f" {part.parent}; make room and run again"
+            )
+        with part.open("ab") as file:
+            for chunk in _metered(iter(lambda: response.raw.read1(_CHUNK), b""), name, begun, total):
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+    if total and _size(part) < total:
         raise Broken("the connection broke off")
-    _write_note(part, _read_note(part) | {"length": size})
+    return begun > 0
 
 
-def _read(response: requests.Response, url: str, patience: Patience) -> bytes:
-    """Whatever bytes have come, so that none is lost when the connection breaks off; none at the end."""
-    try:
-        return response.raw.read1(_CHUNK, decode_content=False)
-    except urllib3.exceptions.HTTPError as error:
-        raise Broken(explain(error, url, patience)) from None
+def _metered(chunks: Iterator[bytes], name: str, done: int, total: int | None) -> Iterator[bytes]:
+    """Pass chunks on and show how many bytes there are: a bar on a terminal, else a line now and then."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(initial=done, total=total, desc=name, unit="B", unit_scale=True, leave=False) as bar:
+            for chunk in chunks:
+                yield chunk
+                bar.update(len(chunk))
+        return
+    last = time.monotonic()
+    of = f" of {readable(total)}" if total else ""
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk)
+        if time.monotonic() > last + QUIET:
+            line(f"{name}: {readable(done)}{of}")
+            last = time.monotonic()
+    line(f"{name}: {readable(done)}{of}")
 
 
-def _is_web_page(part: Path) -> bool:
-    with part.open("rb") as file:
-        return file.read(512).lstrip().lower().startswith((b"<!doctype html", b"<html"))
+def _vouch(response: requests.Response) -> str:
+    """Return what tells this version of a file from others, or "": If-Range takes no weak ETag."""
+    etag = response.headers.get("ETag", "")
+    return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
+
+
+def _reason(error: Exception) -> str:
+    """Return in a few words why an attempt failed."""
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy does not answer"
+    if isinstance(error, requests.ConnectTimeout):
+        return f"no connection within {TIMEOUT[0]:g} s"
+    if isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
+        return f"not a byte for {TIMEOUT[1]:g} s"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "no TLS connection"
+    texts = {"Failed to resolve": "the name of the server cannot be resolved", "refused": "the connection is refused"}
+    return next((words for text, words in texts.items() if text in str(error)), "the connection broke off")
 
 
 def _sha256(path: Path) -> str:
@@ -185,28 +260,9 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+def _size(part: Path | None) -> int:
+    return part.stat().st_size if part and part.exists() else 0
 
 
 def _note(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
-
-
-def _read_note(part: Path) -> dict:
-    try:
-        note = json.loads(_note(part).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return note if isinstance(note, dict) else {}
-
-
-def _write_note(part: Path, note: dict) -> None:
-    beside = part.with_name(f"{part.name}.json.new")
-    beside.write_text(json.dumps(note), encoding="utf-8")
-    beside.replace(_note(part))
-
-
-def _discard(part: Path) -> None:
-    _note(part).unlink(missing_ok=True)
-    part.unlink(missing_ok=True)
+    return part.with_name(f"{part.name}.note")
