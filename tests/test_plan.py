@@ -6,7 +6,9 @@ import math
 import shutil
 
 import pytest
+import shipped
 import yaml
+from shipped import PARAMS
 
 from heatproof import artifacts, headline, paper_files, plan
 from heatproof.artifacts import ArtifactError
@@ -40,7 +42,7 @@ def left(trained: dict, explained: dict | None = None, varied: dict | None = Non
 
 
 def study(**changed) -> Study:
-    return Study.model_validate(merge(BASE, changed))
+    return shipped.study(**merge(BASE, changed))
 
 
 def test_images_of_a_phantom():
@@ -157,7 +159,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "import_seconds", lambda: UNIT)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: argparse.Namespace(free=50 * 10**9))
     (tmp_path / "studies").mkdir()
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(BASE | {"studies": ["toy"]}))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(merge(PARAMS, BASE | {"studies": ["toy"]})))
     (tmp_path / "studies/toy.yaml").write_text("")
     return argparse.Namespace(studies=[], cores=2)
 
