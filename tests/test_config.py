@@ -220,7 +220,7 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"score": {"families": ["sanity"]}, "explain": {"variants": {"randomize": {"cascade": False}}}},
-            "studies/toy.yaml: score.primary.sanity: rank_correlation_cascade is not computed; turn cascade "
+            "params.yaml: score.primary.sanity: rank_correlation_cascade is not computed; turn cascade "
             "on, or name another",
         ),
         (

@@ -20,8 +20,13 @@ PACKAGE = Path(__file__).parents[1] / "src/heatproof"
 STAGES = ("data", "train", "explain", "score", "stats", "profiles", "report")
 # an option that goes by another name in the configuration
 CALLED = {"threshold": "lookalike", "baseline": "baselines"}
-# named as a key is, and something else: draws of a permutation test, a table's split, images that are imputed as they are
-OTHER = {("data", "p_value", "draws"), ("data", "find", "split"), ("score", "road_responses", "noise")}
+# named as a key is, and something else: draws of a permutation test, a column, a cue, noise that is off
+OTHER = {
+    ("data", "p_value", "draws"),
+    ("data", "find", "split"),
+    ("data", "apply_shortcut", "kind"),
+    ("score", "road_responses", "noise"),
+}
 
 
 def sections(annotation: object):

@@ -19,6 +19,7 @@ from heatproof.report.provenance import parameters
 from heatproof.schema import Study, merge
 from heatproof.workflow.files import trainings
 
+FAITHFULNESS = {"images": 20, "steps": 5, "road": None, "naopc": None, "infidelity": None}
 BASE = {
     "models": ["test_resnet", "test_vit"],
     "compute": {"device": "cpu", "threads": 1},
@@ -27,9 +28,9 @@ BASE = {
         "phantom": {"patients": 100, "slices": 4},
         "split": {"train": 0.5, "val": 0.25, "test": 0.25},
     },
-    "train": {"epochs": 10, "models": {"test_vit": {"epochs": 1}}},
+    "train": {"weights": "scratch", "epochs": 10, "models": {"test_vit": {"epochs": 1}}},
     "explain": {"images_per_group": 2, "methods": ["gradcam", "saliency"]},
-    "score": {"families": ["localization", "faithfulness", "consistency"], "faithfulness": {"images": 20, "steps": 5}},
+    "score": {"families": ["localization", "faithfulness", "consistency"], "faithfulness": FAITHFULNESS},
 }
 METHODS = {"gradcam": 0.03, "saliency": 0.05}
 COSTS = {"test_resnet": Cost(0.02, 0.01, 1000, METHODS), "test_vit": Cost(0.2, 0.1, 3000, METHODS)}

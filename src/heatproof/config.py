@@ -224,7 +224,8 @@ def _missing(layers: dict[str, dict], location: tuple) -> str:
 
     shared, default = layers["params.yaml"], at(shipped(), location)
     if at(shared, location) is not None or (default is None and at(shared, location[:-1]) is None):
-        return _mistake(layers, location, {}, "not set; give it a value")
+        overlays = {name: layer for name, layer in layers.items() if layer is not shared}
+        return _mistake(overlays, location, {}, "not set; give it a value")
     line = yaml.safe_dump({location[-1]: default}, default_flow_style=True, sort_keys=False, width=10**6)[1:-2]
     known = default is not None and len(line) < 120
     mend = f"add `{line}`" if known else "copy it"
