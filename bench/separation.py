@@ -13,7 +13,6 @@ import re
 import sys
 import tempfile
 import time
-import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,12 +25,14 @@ from scipy import ndimage
 
 from heatproof import artifacts
 from heatproof.bootstrap import percentile_interval
-from heatproof.catalogue.metrics import better
+from heatproof.catalogue.metrics import BASELINES, better
+from heatproof.config import shipped
 from heatproof.data import phantom, regions
 from heatproof.errors import InputError
 from heatproof.progress import line
 from heatproof.report.separation import PATH, SCHEMA
-from heatproof.schema_score import Faithfulness, LocalizationOptions
+from heatproof.schema import merge
+from heatproof.schema_score import Faithfulness
 from heatproof.score import controls
 from heatproof.score.heatmaps import Heatmaps, Stack
 from heatproof.seeds import generator
@@ -192,23 +193,12 @@ def _only(stacks):
 def options(family: str) -> dict:
     """The family's section with everything that is optional switched on, for as many images as there are."""
     if family == "localization":
-        return LocalizationOptions().model_dump() | {"regions": list(REGIONS)}
+        return shipped()["score"]["localization"] | {"regions": list(REGIONS)}
     if family != "faithfulness":
         return {}
-    found = {"images": 10**6, "baselines": list(_choices(Faithfulness.model_fields["baselines"].annotation))}
-    for name, field in Faithfulness.model_fields.items():
-        parts = [kind for kind in typing.get_args(field.annotation) if hasattr(kind, "model_fields")]
-        if parts:
-            most = [limit.le for limit in parts[0].model_fields["images"].metadata if hasattr(limit, "le")]
-            found[name] = {"images": min(most, default=10**6)}
-    return Faithfulness(**found).model_dump()
-
-
-def _choices(annotation: object) -> tuple:
-    """The values of the Literal within an annotation."""
-    if typing.get_origin(annotation) is typing.Literal:
-        return typing.get_args(annotation)
-    return next(filter(None, map(_choices, typing.get_args(annotation))), ())
+    parts = {"road": {"images": 10**6}, "naopc": {"images": 32, "cells": 7}, "infidelity": {"images": 10**6}}
+    found = {"images": 10**6, "steps": 8, "baselines": [*BASELINES]} | parts
+    return Faithfulness.model_validate(merge(shipped()["score"]["faithfulness"], found)).model_dump()
 
 
 def separations(scores: pd.DataFrame) -> pd.DataFrame:

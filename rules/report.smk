@@ -8,7 +8,7 @@ rule report:
         audit=[artifacts.data_dir("{study}") / name for name in ("audit.json", "audit_pairs.csv")],
         stats=[artifacts.stats_dir("{study}") / name for name in files.STATS],
         source=of(files.source),
-        profiles=of(lambda job: [profiled.page_path(job.name)] if job.study.profiles else []),
+        profiles=of(lambda job: [profiled.page_path(job.name)] if job.study.profiles.by else []),
         scores=of(files.scores),
         predictions=of(lambda job: files.of_models(job, "predictions.parquet")),
         maps=of(files.shown_maps),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from shipped import PARAMS, checked
 
 from heatproof.cli import STAGES, TOOLS, main
 from heatproof.config import section
@@ -148,7 +149,9 @@ def test_check_opens_what_a_study_names(tmp_path, monkeypatch, capsys, changes, 
     study = {"data": data, "train": {"weights": weights}}
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies/toy.yaml").write_text(json.dumps(study))
-    (tmp_path / "params.yaml").write_text(json.dumps({"studies": ["toy"], "models": ["resnet18"], "seeds": [0]}))
+    (tmp_path / "params.yaml").write_text(
+        json.dumps(PARAMS | {"studies": ["toy"], "models": ["resnet18"], "seeds": [0]})
+    )
     monkeypatch.chdir(tmp_path)
     assert main(["check"]) == (expected is not None)
     told = capsys.readouterr()
@@ -168,7 +171,7 @@ def test_a_reader_that_leaves_early_is_no_error():
 
 def phantoms(patients: int) -> str:
     """The section `data` of a phantom study, as its rule hands it over."""
-    data = Data(phantom={"patients": patients, "slices": 1})
+    data = checked(Data, "data", size=64, phantom={"patients": patients, "slices": 1})
     return section(data, {"group_kind": data.group_kind, "class_names": data.class_names})
 
 

@@ -12,25 +12,27 @@ import pytest
 import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from shipped import PARAMS, checked
+from shipped import study as configured
 
-from heatproof.config import load, section
+from heatproof.config import load, section, shipped
 from heatproof.errors import InputError
 from heatproof.schema import Recipe, Study, merge
 from heatproof.schema_base import Section
+from heatproof.schema_explain import Explain
 from heatproof.schema_models import architectures
 from heatproof.schema_stats import Claim
 
 ROOT = Path(__file__).parents[1]
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-SMALL = {"models": ["test_resnet"], "data": {"kind": "phantom"}}
+SMALL = {"models": ["test_resnet"], "data": {"size": 64}, "train": {"weights": "scratch"}}
 
 
 @pytest.fixture
 def project(tmp_path):
-    """Write a project and load it: `project(params, toy=overlay, **options)`."""
+    """Write a project and load it: `project(changes to params.yaml, toy=overlay, **options)`."""
 
     def write(params: dict | str, toy: dict | str | None = None, **options):
-        params = {"studies": ["toy"]} | params if isinstance(params, dict) else params
+        params = merge(PARAMS, {"studies": ["toy"]} | params) if isinstance(params, dict) else params
         (tmp_path / "studies").mkdir(exist_ok=True)
         for path, content in {"params.yaml": params, "studies/toy.yaml": toy or {}}.items():
             text = content if isinstance(content, str) else yaml.safe_dump(content)
@@ -98,7 +100,7 @@ def test_what_a_shortcut_needs(project):
     assert message(project, SMALL, {"data": data}).startswith(f"{where}data.regions: there is no cue without")
     film = {"kind": "phantom", "regions": ["lungs"], "modality": "xray"}
     assert message(project, SMALL, {"data": film}).startswith(f"{where}data.regions: lungs are looked for in CT alone")
-    data = {"kind": "phantom", "shortcut": {"test_rate": 0.5}, "split": {"folds": 3}}
+    data = {"shortcut": {"kind": "corner_mark", "rate": 0.9, "test_rate": 0.5}, "split": {"folds": 3}}
     assert message(project, SMALL, {"data": data}).startswith(f"{where}data.shortcut.test_rate needs one test split")
     said = message(project, SMALL, {"score": {"localization": {"classes": ["tumour"]}}})
     assert "score.localization.classes: 'tumour' is no class; allowed: normal, benign, malignant" in said
@@ -112,7 +114,7 @@ def test_the_command_line_goes_before_the_study_and_the_study_before_what_is_sha
     shared = SMALL | {"train": {"epochs": 1, "lr": 0.1, "batch_size": 4}}
     study = project(shared, {"train": {"epochs": 2, "lr": 0.2}}, overrides={"train": {"epochs": 3}})["toy"]
     assert (study.train.epochs, study.train.lr, study.train.batch_size) == (3, 0.2, 4)
-    assert study.train.clip_norm == 1.0  # nobody sets it: the schema's own
+    assert study.train.clip_norm == PARAMS["train"]["clip_norm"]  # nobody else sets it
 
 
 def test_an_unknown_key_of_the_command_line_may_be_meant_for_studies(project):
@@ -212,13 +214,13 @@ def test_sections_are_merged_and_lists_and_values_replaced():
             "studies/toy.yaml: score.faithfulness.naopc.beam: 4: input should be less than or equal to 3",
         ),
         (
-            {"score": {"primary": {"faithfulness": "road"}}},
+            {"score": {"primary": {"faithfulness": "road"}, "faithfulness": {"road": None}}},
             "studies/toy.yaml: score.primary.faithfulness: road is not computed; turn road on, or name "
             "another",
         ),
         (
             {"score": {"families": ["sanity"]}, "explain": {"variants": {"randomize": {"cascade": False}}}},
-            "studies/toy.yaml: score.primary.sanity: rank_correlation_cascade is not computed; turn cascade "
+            "params.yaml: score.primary.sanity: rank_correlation_cascade is not computed; turn cascade "
             "on, or name another",
         ),
         (
@@ -515,7 +517,8 @@ def test_labels_that_are_numbers_are_texts(project):
 def test_null_of_the_command_line_is_nothing(project, nothing):
     toy = {
         "kind": "folder", "source": "x", "classes": {"a": "0", "b": "1"}, "download": {"kaggle": "a/b"},
-        "contents": "x.sha256", "shortcut": {}, "window": [0, 1], "masks": "m", "split": {"compare": "random"},
+        "contents": "x.sha256",
+        "shortcut": {"kind": "corner_mark", "rate": 1}, "window": [0, 1], "masks": "m", "split": {"compare": "random"},
     }  # fmt: skip
     off = dict.fromkeys(("download", "contents", "shortcut", "window", "masks"), nothing)
     overrides = {"data": off | {"split": {"compare": nothing}, "key_file": nothing}}
@@ -531,7 +534,76 @@ def test_the_file_named_is_the_one_that_sets_the_key(project):
     assert message(project, SMALL | wrong, {"train": {"lr": 1}}) == "params.yaml" + said
     assert message(project, SMALL, wrong) == "studies/toy.yaml" + said
     assert message(project, SMALL, {"train": {"epochs": 1}}, overrides=wrong) == "command line" + said
-    assert message(project, {"data": {}}) == "params.yaml: models: field required"
+
+
+def leaves(tree: dict, prefix: tuple = ()):
+    """Keys of params.yaml that have to be there, each with its value: not null, and not named by a user."""
+    for key, value in tree.items():
+        path = (*prefix, key)
+        if isinstance(value, dict) and value:
+            yield from leaves(value, path) if path not in OWN else ()
+        elif value is not None:
+            yield path, value
+
+
+OWN = {("explain", "options"), ("stats", "claims"), ("stats", "margin")}
+
+
+def test_keys_that_params_yaml_lacks_are_named_with_their_lines(tmp_path):
+    """As in a project that is older than the key."""
+    bare, missing = copy.deepcopy(PARAMS), dict(leaves(PARAMS))
+    for path in missing:
+        of(bare, path[:-1]).pop(path[-1])
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies/toy.yaml").write_text("models: [test_resnet]\ndata: {split: {folds: 3}}")
+    given = {("models",), ("data", "split", "folds")}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(bare | {"studies": ["toy"]}))
+    found = {}
+    for line in message(load, tmp_path).splitlines():
+        file, key, said = line.split(": ", 2)
+        assert file == "params.yaml" and said.startswith("not set; add `"), line
+        assert line.endswith("` from the params.yaml that heatproof ships")
+        found[tuple(key.split("."))] = yaml.safe_load(said.split("`")[1])
+    assert found == {path: {path[-1]: value} for path, value in missing.items() if path not in given}
+    for path, line in found.items():
+        of(bare, path[:-1]).update(line)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(bare | {"studies": ["toy"]}))
+    assert load(tmp_path)["toy"] == configured(models=["test_resnet"], data={"split": {"folds": 3}})
+
+
+def of(tree: dict, path: tuple) -> dict:
+    return of(tree[path[0]], path[1:]) if path else tree
+
+
+def test_keys_that_nothing_has_a_value_for(project, monkeypatch):
+    claim = {"stats": {"claims": {"mine": {"claim": "so", "source": "P", "method": "gradcam", "check": "differ"}}}}
+    said = message(project, SMALL, claim)
+    assert said == "studies/toy.yaml: stats.claims.mine.family: not set; give it a value"
+    off, on = ({"score": {"faithfulness": {"road": road}}} for road in (None, {"images": 3, "noise": 0.01}))
+    said = message(project, SMALL, off, overrides=on)
+    assert said == "command line: score.faithfulness.road.percentiles: not set; give it a value"
+    lost = {key: value for key, value in PARAMS.items() if key != "train"}
+    said = message(project, yaml.safe_dump(lost | {"studies": ["toy"]}))
+    assert said == "params.yaml: train: not set; copy it from the params.yaml that heatproof ships"
+    monkeypatch.setattr("heatproof.config.shipped", dict)  # a clone whose own file lacks the key
+    said = message(project, yaml.safe_dump(lost | {"studies": ["toy"], "train": {}}))
+    assert "params.yaml: train.lr: not set; copy it from the params.yaml that heatproof ships" in said.splitlines()
+    assert message(project, {"stats": {"margin": None}}).startswith("params.yaml: stats.margin: None: ")
+    text = yaml.safe_dump(PARAMS | {"studies": ["toy"], "stats": PARAMS["stats"] | {"margin": {}}})
+    assert (
+        message(project, text)
+        == "params.yaml: stats.margin: needs default, the margin of metrics that have none of their own"
+    )
+
+
+def test_a_study_of_before_that_asks_for_profiles_is_told_how_to_now(project):
+    said = "profiles: by is empty, so that no profiles are made: add by: [label, prediction, outcome]"
+    for toy in ("profiles: {}", "profiles: {min_images: 3}"):
+        assert message(project, SMALL, toy) == f"studies/toy.yaml: {said}"
+    assert message(project, SMALL, "profiles:").startswith("studies/toy.yaml: profiles: None: ")
+    assert project(SMALL, "profiles: {by: [label]}")["toy"].profiles.by == ["label"]
+    assert project(SMALL, "profiles: {by: []}")["toy"].profiles.by == []
+    assert project(SMALL | {"profiles": {"by": ["outcome"]}}, "profiles: {top: 3}")["toy"].profiles.by == ["outcome"]
 
 
 def test_several_mistakes_are_a_line_each(project):
@@ -627,11 +699,15 @@ def test_texts_of_the_command_line_become_numbers_and_flags(project):
 
 @pytest.mark.parametrize("weights", ["scratch", "pretrained", "a b/ü.safetensors", "w/{model}-{seed}.safetensors"])
 def test_weights_that_may_stand_there(weights):
-    assert Recipe(weights=weights).weights == weights
+    assert recipe(weights=weights).weights == weights
 
 
 def test_a_checkpoint_of_ones_own_needs_no_training():
-    assert Recipe(weights="mine.safetensors", epochs=0).epochs == 0
+    assert recipe(weights="mine.safetensors", epochs=0).epochs == 0
+
+
+def recipe(**changes) -> Recipe:
+    return Recipe.model_validate({key: value for key, value in (PARAMS["train"] | changes).items() if key != "models"})
 
 
 def test_a_recipe_differs_from_the_shared_one_where_it_says_so(project):
@@ -654,8 +730,8 @@ def test_architectures_are_those_of_timm():
 
 def test_only_options_that_are_set_of_methods_that_run_reach_a_job():
     options = {"integrated_gradients": {"steps": 4}, "scorecam": {"channels": 8}}
-    explain = Study(models=["test_vit"], explain={"methods": ["gradcam", "integrated_gradients"], "options": options})
-    assert json.loads(section(explain.explain))["options"] == {"integrated_gradients": {"steps": 4}}
+    explain = checked(Explain, "explain", methods=["gradcam", "integrated_gradients"], options=options)
+    assert json.loads(section(explain))["options"] == {"integrated_gradients": {"steps": 4}}
 
 
 def test_a_section_is_sorted_json_whatever_the_order(project):
@@ -684,14 +760,13 @@ NAMED = [("claims",), ("margin",)]  # sections whose keys a user names
 
 
 @settings(deadline=None)
-@given(st.sampled_from(sorted(path for path in keys(PARAMS) if path[-2:-1] not in NAMED)), st.data())
+@given(st.sampled_from(sorted(path for path in keys(shipped()) if path[-2:-1] not in NAMED)), st.data())
 def test_any_typo_in_a_key_of_params_yaml_is_refused_by_name(tmp_path_factory, path, data):
     place = data.draw(st.integers(0, len(path[-1]) - 1))
     letter = data.draw(st.sampled_from(["", *"abcdefghijklmnopqrstuvwxyz_"]))
     typo = path[-1][:place] + letter + path[-1][place + data.draw(st.integers(0, 1)) :]
     assume(typo not in ("", path[-1]) and typo not in known(Study) | known(Claim) | {"studies"})
-    params = copy.deepcopy(PARAMS)
-    parent = params
+    params = parent = shipped()
     for key in path[:-1]:
         parent = parent[key]
     parent[typo] = parent.pop(path[-1])

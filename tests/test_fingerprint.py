@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from shipped import checked
 
 from heatproof import artifacts
 from heatproof.errors import InputError
@@ -23,7 +24,7 @@ def here(tmp_path, monkeypatch):
 
 
 def section(kind="folder", source="images", **options) -> Data:
-    return Data.model_validate({"kind": kind, "source": source, "classes": CLASSES} | options)
+    return checked(Data, "data", kind=kind, source=source, classes=CLASSES, **options)
 
 
 def found(**options) -> str | None:
@@ -38,7 +39,7 @@ def write(*names: str, content: bytes = b"x") -> None:
 
 
 def test_phantoms_have_no_source():
-    assert data_fingerprint(Data(), RECORDED) is None
+    assert data_fingerprint(checked(Data, "data"), RECORDED) is None
 
 
 @pytest.mark.parametrize("kind", ["folder", "planted", "dicom"])
@@ -128,6 +129,20 @@ def test_a_download_that_cannot_be_checked_is_known_by_its_files_once_they_are_t
     assert found(**options) not in (before, there)
     Path("images.csv").unlink()  # a clone that pulled the results
     assert found(**options) == there
+
+
+@pytest.mark.parametrize(
+    ("download", "kept"),
+    [
+        (URL, "87eb10e36a7a8243bc14ee5f483e0cbb3d3e1bc623d94f7dd97d5aa4d986dec7"),
+        ({"kaggle": "owner/name"}, "fdb53977e3a3cd12ddb7526b1df61a00bbefa11529e4b5c61f171a93cf7b349b"),
+        ({"url": URL["url"], "unchecked": True}, "ea191853ad45b4d4851ce2136369a5c2bae5e3e8059000ff53cbb272d4476a8f"),
+    ],
+)
+def test_what_releases_before_recorded_of_a_download_stands(download, kept):
+    options = {} if "unchecked" in download else {"contents": "list.sha256"}
+    write("list.sha256", content=b"known")
+    assert found(kind="archive", source="a.zip", download=download, **options) == kept
 
 
 def test_a_download_into_a_folder_with_boxes_is_the_same_before_and_after():

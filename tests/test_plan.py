@@ -6,7 +6,9 @@ import math
 import shutil
 
 import pytest
+import shipped
 import yaml
+from shipped import PARAMS
 
 from heatproof import artifacts, headline, paper_files, plan
 from heatproof.artifacts import ArtifactError
@@ -17,6 +19,7 @@ from heatproof.report.provenance import parameters
 from heatproof.schema import Study, merge
 from heatproof.workflow.files import trainings
 
+FAITHFULNESS = {"images": 20, "steps": 5, "road": None, "naopc": None, "infidelity": None}
 BASE = {
     "models": ["test_resnet", "test_vit"],
     "compute": {"device": "cpu", "threads": 1},
@@ -25,9 +28,9 @@ BASE = {
         "phantom": {"patients": 100, "slices": 4},
         "split": {"train": 0.5, "val": 0.25, "test": 0.25},
     },
-    "train": {"epochs": 10, "models": {"test_vit": {"epochs": 1}}},
+    "train": {"weights": "scratch", "epochs": 10, "models": {"test_vit": {"epochs": 1}}},
     "explain": {"images_per_group": 2, "methods": ["gradcam", "saliency"]},
-    "score": {"families": ["localization", "faithfulness", "consistency"], "faithfulness": {"images": 20, "steps": 5}},
+    "score": {"families": ["localization", "faithfulness", "consistency"], "faithfulness": FAITHFULNESS},
 }
 METHODS = {"gradcam": 0.03, "saliency": 0.05}
 COSTS = {"test_resnet": Cost(0.02, 0.01, 1000, METHODS), "test_vit": Cost(0.2, 0.1, 3000, METHODS)}
@@ -40,7 +43,7 @@ def left(trained: dict, explained: dict | None = None, varied: dict | None = Non
 
 
 def study(**changed) -> Study:
-    return Study.model_validate(merge(BASE, changed))
+    return shipped.study(**merge(BASE, changed))
 
 
 def test_images_of_a_phantom():
@@ -157,7 +160,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "import_seconds", lambda: UNIT)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: argparse.Namespace(free=50 * 10**9))
     (tmp_path / "studies").mkdir()
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(BASE | {"studies": ["toy"]}))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(merge(PARAMS, BASE | {"studies": ["toy"]})))
     (tmp_path / "studies/toy.yaml").write_text("")
     return argparse.Namespace(studies=[], cores=2)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from shipped import PARAMS
 
 from heatproof import config
 from heatproof.errors import InputError
@@ -158,7 +159,7 @@ def test_yaml_makes_no_objects(tmp_path, marker, file, text):
 )
 def test_no_name_is_a_command(tmp_path, key, value):
     (tmp_path / "studies").mkdir()
-    (tmp_path / "params.yaml").write_text("studies: [own]\n")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMS | {"studies": ["own"]}))
     first, _, rest = key.partition(".")
     own = f"{first}: {{{rest}: {value}}}" if rest else f"{first}: {value}"
     (tmp_path / "studies/own.yaml").write_text(f"{'' if key == 'models' else 'models: [resnet50]'}\n{own}\n")

@@ -1,8 +1,8 @@
 """The configuration: read once, checked whole, handed to each job as its own section.
 
 Only this module reads `params.yaml` and `studies/`. What a study does not set comes from the study that it
-`extends`, if it names one, then from `params.yaml`; what the command line sets (`snakemake --config key=value`) goes
-before all of them.
+`extends`, if it names one, then from `params.yaml`, which has every default; what the command line sets
+(`snakemake --config key=value`) goes before all of them.
 """
 
 import difflib
@@ -16,6 +16,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+import heatproof
 from heatproof.errors import InputError
 from heatproof.schema import Recipe, Study, merge
 from heatproof.schema_models import architectures
@@ -78,6 +79,12 @@ def load(
     return loaded
 
 
+def shipped() -> dict[str, Any]:
+    """Return the `params.yaml` of this installation, which is in the package of a wheel, or beside `src` in a clone."""
+    package = Path(heatproof.__file__).parent
+    return _read(next(root for root in (package, package.parents[1]) if (root / "params.yaml").exists()), "params.yaml")
+
+
 class StrictLoader(yaml.SafeLoader):
     """YAML in which a key stands once: of two sections of one name PyYAML drops the first without a word."""
 
@@ -135,6 +142,11 @@ def _study(layers: dict[str, dict]) -> Study:
     except ValidationError as error:
         raise InputError("\n".join(_explain(item, layers, Study) for item in error.errors())) from None
     mistakes = []
+    named = [layer.get("profiles") for name, layer in layers.items() if name != "params.yaml"]
+    overlays = [overlay for overlay in named if isinstance(overlay, dict)]
+    if overlays and not study.profiles.by and not any("by" in overlay for overlay in overlays):
+        mend = "by is empty, so that no profiles are made: add by: [label, prediction, outcome]"
+        mistakes.append(_mistake(layers, ("profiles",), {}, mend))
     for name, recipe in study.train.models.items():
         key = ("train", "models", name)
         if name not in study.models and name.split(".")[0] not in architectures():
@@ -173,6 +185,8 @@ def _study(layers: dict[str, dict]) -> Study:
 def _explain(item: dict, layers: dict[str, dict], schema: type[BaseModel], skip: int = 0) -> str:
     """One line for one of pydantic's errors."""
     location, value = item["loc"], item["input"]
+    if item["type"] == "missing":
+        return _missing(layers, location)
     if item["type"] == "extra_forbidden":
         parent: Any = schema
         for key in location[skip:-1]:
@@ -198,6 +212,24 @@ def _explain(item: dict, layers: dict[str, dict], schema: type[BaseModel], skip:
         return _mistake(layers, tuple(named[1].split(".")), {}, message.removeprefix(named[0]))
     acronym = message[1:2].isupper()
     return _mistake(layers, location, value, message if acronym else message[0].lower() + message[1:])
+
+
+def _missing(layers: dict[str, dict], location: tuple) -> str:
+    """One line for a key that nothing sets: with its default where this installation knows one."""
+
+    def at(tree: Any, path: tuple) -> Any:
+        for key in path:
+            tree = tree.get(key) if isinstance(tree, dict) else None
+        return tree
+
+    shared, default = layers["params.yaml"], at(shipped(), location)
+    if at(shared, location) is not None or (default is None and at(shared, location[:-1]) is None):
+        overlays = {name: layer for name, layer in layers.items() if layer is not shared}
+        return _mistake(overlays, location, {}, "not set; give it a value")
+    line = yaml.safe_dump({location[-1]: default}, default_flow_style=True, sort_keys=False, width=10**6)[1:-2]
+    known = default is not None and len(line) < 120
+    mend = f"add `{line}`" if known else "copy it"
+    return _mistake({"params.yaml": shared}, location, {}, f"not set; {mend} from the params.yaml that heatproof ships")
 
 
 def _mistake(layers: dict[str, dict], location: tuple, value: Any, mend: str) -> str:

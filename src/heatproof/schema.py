@@ -31,18 +31,18 @@ def merge(base: dict, over: dict) -> dict:
 class Compute(Section):
     """How jobs compute: part of every result's bytes, whatever `--cores` is."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: Positive = 1
-    batch_size: Positive = 64
-    shards: Annotated[Positive, Field(exclude=True)] = 1  # no job is told: it changes no byte
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Positive
+    batch_size: Positive
+    shards: Annotated[Positive, Field(exclude=True)]  # no job is told: it changes no byte
 
 
 class Augment(Section):
-    flip: bool = True
-    rotate: Annotated[float, Field(ge=0, le=180)] = 10.0
-    scale: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    shift: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    intensity: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    flip: bool
+    rotate: Annotated[float, Field(ge=0, le=180)]
+    scale: Annotated[float, Field(ge=0, lt=1)]
+    shift: Annotated[float, Field(ge=0, lt=1)]
+    intensity: Annotated[float, Field(ge=0, lt=1)]
 
 
 def _converted(path: str) -> str:
@@ -60,16 +60,16 @@ def _converted(path: str) -> str:
 class Recipe(Section):
     """How one model is trained."""
 
-    weights: str = "scratch"  # scratch, pretrained, or the path of a .safetensors file
-    epochs: NonNegative = 12
-    batch_size: Annotated[int, Field(ge=2)] = 16
-    lr: Annotated[float, Field(gt=0)] = 5e-4
-    weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    warmup_epochs: NonNegative = 1
-    clip_norm: Annotated[float, Field(gt=0)] = 1.0
-    balance: bool = True
-    precision: Annotated[Literal["float32", "bfloat16"], Field(exclude_if=lambda name: name == "float32")] = "float32"
-    augment: Augment = Augment()
+    weights: str  # scratch, pretrained, or the path of a .safetensors file
+    epochs: NonNegative
+    batch_size: Annotated[int, Field(ge=2)]
+    lr: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup_epochs: NonNegative
+    clip_norm: Annotated[float, Field(gt=0)]
+    balance: bool
+    precision: Literal["float32", "bfloat16"]
+    augment: Augment
 
     @field_validator("weights")
     @classmethod
@@ -89,7 +89,7 @@ class Recipe(Section):
 class Train(Recipe):
     """The recipe of every model, and under `models` what differs for some."""
 
-    models: dict[str, dict[str, Any]] = {}
+    models: dict[str, dict[str, Any]]
 
     def recipe(self, model: str) -> Recipe:
         shared = self.model_dump(exclude={"models"})
@@ -105,32 +105,28 @@ class Ensemble(Section):
 
 class Report(Section):
     title: str | None = None
-    question: str = "When these models show a heatmap, may anyone believe it?"
-    gallery: NonNegative = 6  # cases shown without any choice
-    images: NonNegative = 60  # that the page carries, with their heatmaps, for a reader to choose from
+    question: str
+    gallery: NonNegative  # cases shown without any choice
+    images: NonNegative  # that the page carries, with their heatmaps, for a reader to choose from
 
 
 class Study(Section):
     """Everything that one study does."""
 
-    setting: Annotated[str, Field(pattern=r"\S")] | None = (
-        None  # what was made smaller than it should be, in a sentence
-    )
-    task: Literal["multiclass", "multilabel"] = "multiclass"
+    # what was made smaller than it should be, in a sentence
+    setting: Annotated[str, Field(pattern=r"\S")] | None = None
+    task: Literal["multiclass", "multilabel"]
     models: Annotated[list[Architecture], Field(min_length=1), Distinct]
-    ensembles: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,60}$")], Ensemble],
-        Field(exclude_if=lambda found: not found),
-    ] = {}
-    seeds: Annotated[list[Seed], Field(min_length=1), Distinct] = [0, 1]
-    compute: Compute = Compute()
-    data: Data = Data()
-    train: Train = Train()
-    explain: Explain = Explain()
-    score: Score = Score()
-    stats: Stats = Stats()
-    profiles: Annotated[Profiles | None, Field(exclude_if=lambda found: found is None)] = None
-    report: Report = Report()
+    ensembles: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,60}$")], Ensemble]
+    seeds: Annotated[list[Seed], Field(min_length=1), Distinct]
+    compute: Compute
+    data: Data
+    train: Train
+    explain: Explain
+    score: Score
+    stats: Stats
+    profiles: Profiles
+    report: Report
 
     @model_validator(mode="after")
     def _claimed(self):
@@ -191,7 +187,7 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _profiled(self):
-        for model in self.profiles.layers if self.profiles else ():
+        for model in self.profiles.layers:
             if model not in self.models:
                 raise ValueError(f"profiles.layers.{model}: is none of models: {', '.join(self.models)}")
         return self
@@ -261,9 +257,8 @@ class Study(Section):
             without: the part of the section that the job does not read.
         """
         first = self.members(model)[0] if model in self.ensembles else model
-        layer = self.explain.layers.get(first)
-        found = self.explain.model_dump(exclude={without, "layers"})
-        return found | ({"layers": {first: layer}} if layer else {})
+        layers = {name: layer for name, layer in self.explain.layers.items() if name == first}
+        return self.explain.model_dump(exclude={without}) | {"layers": layers}
 
     @property
     def named(self) -> list[str]:

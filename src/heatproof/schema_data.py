@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_serializer, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from heatproof.data.reading.places import parsed
 from heatproof.schema_base import Distinct, Positive, Section, nothing, number
@@ -12,16 +12,11 @@ from heatproof.schema_split import Split
 Text = Annotated[str, Field(coerce_numbers_to_str=True)]  # labels often are numbers
 
 
-def without_unset(section: dict, *keys: str) -> dict:
-    """A section for a job, without those of the keys that are not set: studies that never set them stay as they are."""
-    return {key: value for key, value in section.items() if value or key not in keys}
-
-
 class Phantom(Section):
     """How many synthetic patients, and slices of each."""
 
-    patients: Annotated[int, Field(ge=9)] = 240
-    slices: Positive = 3
+    patients: Annotated[int, Field(ge=9)]
+    slices: Positive
 
 
 class Download(Section):
@@ -31,7 +26,7 @@ class Download(Section):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of the file that the address serves
     kaggle: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None  # owner/name
     mendeley: Annotated[str, Field(pattern=r"^\w+(/\d+)?$")] | None = None  # id, or id/version
-    unchecked: Annotated[bool, Field(exclude_if=lambda value: not value)] = False  # what is served there changes
+    unchecked: bool | None = None  # what is served there changes
 
     _nothing = field_validator("url", "sha256", "kaggle", "mendeley", mode="before")(nothing)
 
@@ -49,8 +44,8 @@ class Download(Section):
 class Columns(Section):
     """Names of a table's columns; path is relative to the table, and to the folder where there is one."""
 
-    path: str = "path"
-    label: str = "label"
+    path: str
+    label: str
     patient: str | None = None
     mask: str | None = None  # path; several separated by ;
     box: str | None = None  # x y width height, in pixels; several separated by ;
@@ -68,16 +63,17 @@ class Columns(Section):
             raise ValueError("needs the name of a column")
         return value
 
-    @model_serializer(mode="wrap")
-    def _set(self, handler):
-        return without_unset(handler(self), "marks", "folder", "license", "split")
+    @property
+    def special(self) -> bool:
+        """Whether a column is named that not every table has."""
+        return any(value for key, value in self if key not in ("path", "label"))
 
 
 class Shortcut(Section):
     """A cue that is not disease, drawn into `rate` of the images of one class and 1 - `rate` of all others."""
 
-    kind: Literal["corner_mark"] = "corner_mark"
-    rate: Annotated[float, Field(ge=0.5, le=1)] = 0.95
+    kind: Literal["corner_mark"]
+    rate: Annotated[float, Field(ge=0.5, le=1)]
     test_rate: Annotated[float, Field(ge=0, le=1)] | None = None  # of test images; at 0.5 it tells nothing there
     label: str | None = None  # the class that has it; without one the last
 
@@ -87,10 +83,10 @@ class Shortcut(Section):
 class Planted(Section):
     """Nodules planted into images without lesions, and sham plants into the others."""
 
-    kind: Literal["archive", "folder", "table", "dicom"] = "archive"  # of data.source
-    share: Annotated[float, Field(gt=0, lt=1)] = 0.5  # of the images that get a nodule
-    radius: tuple[float, float] = (0.03, 0.08)  # of the image's side
-    contrast: tuple[float, float] = (90, 150)  # grey levels above the lung
+    kind: Literal["archive", "folder", "table", "dicom"]  # of data.source
+    share: Annotated[float, Field(gt=0, lt=1)]  # of the images that get a nodule
+    radius: tuple[float, float]  # of the image's side
+    contrast: tuple[float, float]  # grey levels above the lung
 
     @model_validator(mode="after")
     def _ordered(self):
@@ -107,51 +103,50 @@ Similarity = Annotated[float, Field(gt=0.3, le=1)]
 class Audit(Section):
     """How the data are looked into."""
 
-    draws: Annotated[int, Field(ge=10)] = 200  # random splits that the leak rate is taken over
-    bootstrap: Annotated[int, Field(ge=100)] = 1000
-    folds: Annotated[int, Field(ge=2)] = 5  # of the trivial classifiers
-    sweep: list[Similarity] = [0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99]
+    draws: Annotated[int, Field(ge=10)]  # random splits that the leak rate is taken over
+    bootstrap: Annotated[int, Field(ge=100)]
+    folds: Annotated[int, Field(ge=2)]  # of the trivial classifiers
+    sweep: list[Similarity]
 
 
 class Data(Section):
     """Where images come from and how they become one array."""
 
-    kind: Literal["phantom", "archive", "folder", "table", "dicom", "planted"] = "phantom"
+    kind: Literal["phantom", "archive", "folder", "table", "dicom", "planted"]
     source: str | None = None
     download: Download | None = None
     contents: str | None = None  # file with a line `sha256  path` for each image that the source must hold
     table: str | None = None  # path of the table inside the source; without it the source is the table
-    keep: dict[str, list[Text]] = {}  # column of the table: the values whose rows are taken
-    leave_out: list[Text] = []  # labels, whole or in part, whose rows are not taken
-    classes: dict[Text, Text] = {}  # class name: folder name, or value of the table's label column
-    parents: dict[Text, Text] = {}  # of a multilabel study, label: the label that it is a kind of
-    synonyms: dict[Text, Text | None] = {}  # other words of the label column: the label that they mean, or null
+    keep: dict[str, list[Text]]  # column of the table: the values whose rows are taken
+    leave_out: list[Text]  # labels, whole or in part, whose rows are not taken
+    classes: dict[Text, Text]  # class name: folder name, or value of the table's label column
+    parents: dict[Text, Text]  # of a multilabel study, label: the label that it is a kind of
+    synonyms: dict[Text, Text | None]  # other words of the label column: the label that they mean, or null
     masks: str | None = None  # folder inside the source with masks of the same names, or a pattern, '{stem}_mask*'
     mask_value: float | None = None  # the value of a mask that is lesion; without one 1 or 255, beside 0
     mask_threshold: float | None = None  # the least value of a mask that is lesion
-    marks: Annotated[list[Text], Distinct] = []  # of several labels an image those that masks and boxes mark
+    marks: Annotated[list[Text], Distinct]  # of several labels an image those that masks and boxes mark
     boxes: str | None = None  # CSV inside the source: path, x, y, width, height
     lungs: str | None = None  # as masks, of the lung fields; of a table the column that names them
     patient: str | None = None  # regular expression whose first group, found in the file name, is the patient
-    columns: Columns = Columns()
+    columns: Columns
     key_file: str | None = None  # DICOM: the file whose bytes key the pseudonyms
-    size: Annotated[int, Field(ge=32)] = 64
-    channels: Annotated[Literal[1, 3], BeforeValidator(number)] = 1
+    size: Annotated[int, Field(ge=32)]
+    channels: Annotated[Literal[1, 3], BeforeValidator(number)]
     window: tuple[float, float] | None = None  # the values that become black and white
-    crop: Literal["none", "body"] = "none"
-    fit: Literal["crop", "pad", "squash"] = "crop"
-    lookalike: Similarity = 0.95  # correlation of thumbnails from which two images look alike
-    regions: Annotated[
-        list[Literal["body", "lungs", "border", "cue"]], Distinct
-    ] = []  # looked for in the pixels; along the image's edges; where a cue lies
-    modality: Literal["ct", "xray"] = "ct"  # what regions are looked for in
-    on_bad: Literal["error", "quarantine"] = "error"
-    split: Split = Split()
+    crop: Literal["none", "body"]
+    fit: Literal["crop", "pad", "squash"]
+    lookalike: Similarity  # correlation of thumbnails from which two images look alike
+    # looked for in the pixels; along the image's edges; where a cue lies
+    regions: Annotated[list[Literal["body", "lungs", "border", "cue"]], Distinct]
+    modality: Literal["ct", "xray"]  # what regions are looked for in
+    on_bad: Literal["error", "quarantine"]
+    split: Split
     shortcut: Shortcut | None = None
-    planted: Planted = Planted()
-    phantom: Phantom = Phantom()
-    audit: Audit = Audit()
-    seed: int = 0
+    planted: Planted
+    phantom: Phantom
+    audit: Audit
+    seed: int
 
     _nothing = field_validator(
         *(
@@ -296,7 +291,7 @@ class Data(Section):
             ("patient", self.patient and base == "table", "set data.columns.patient"),
             ("patient", self.patient and base == "dicom", "leave it out: DICOM files name their patients"),
             ("columns.split", self.columns.split and self.split.by != "column", "set data.split.by: column"),
-            ("columns", self.columns != Columns() and base != "table", "leave it out: only a table has columns"),
+            ("columns", base != "table" and self.columns.special, "leave it out: only a table has columns"),
             *(
                 (key, getattr(self, key) and base != "table", "leave it out: it is about a table")
                 for key in ("table", "keep", "leave_out", "parents", "synonyms")
@@ -327,12 +322,6 @@ class Data(Section):
         if self.patients_known and self.split.by != "lookalike":
             return "patient"
         return "image" if self.split.by == "random" else "lookalike"
-
-    @model_serializer(mode="wrap")
-    def _set(self, handler):
-        unset = ("lungs", "table", "keep", "leave_out", "parents", "synonyms", "marks")
-        found = without_unset(handler(self), *unset)
-        return {key: value for key, value in found.items() if value is not None or not key.startswith("mask_")}
 
 
 def check_task(task: str, data: Data) -> None:

@@ -1,6 +1,6 @@
 """Section `explain` of the configuration."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, create_model, field_serializer, field_validator
 
@@ -35,41 +35,39 @@ Options = _options()
 class Sensitivity(Section):
     """Max-sensitivity: draws within a box around the image, its half side `radius` in grey levels of [0, 1]."""
 
-    draws: Positive = 5
-    radius: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    draws: Positive
+    radius: Annotated[float, Field(gt=0, lt=1)]
 
 
 class Randomize(Section):
     """Weights drawn anew: from the top down, each layer alone, at so many depths."""
 
-    cascade: bool = True
-    independent: bool = True
-    layers: Positive = 4
+    cascade: bool
+    independent: bool
+    layers: Positive
 
 
 class Variants(Section):
     """Heatmaps of changed images and of changed models, for the families robustness and sanity."""
 
-    images: Positive = 16
-    transforms: Annotated[list[Transform], Distinct] = list(get_args(Transform))
-    sensitivity: Sensitivity | None = Sensitivity()
-    randomize: Randomize = Randomize()
-    random_target: bool = True
-    random_labels: bool = False
+    images: Positive
+    transforms: Annotated[list[Transform], Distinct]
+    sensitivity: Sensitivity | None
+    randomize: Randomize
+    random_target: bool
+    random_labels: bool
 
 
 class Explain(Section):
-    methods: Annotated[list[Method], Field(min_length=1), Distinct] = ["gradcam"]
-    external: dict[Name, str] = {}
-    options: Options = Options()
-    target: Literal["label", "predicted", "either"] = (
-        "label"  # either: of several labels, those that are there or predicted
-    )
-    min_grid: Positive = 7
-    layers: Annotated[dict[Architecture, str], Field(exclude_if=lambda found: not found)] = {}  # default: found
-    images_per_group: Positive = 2
-    batch_size: Positive = 32
-    variants: Variants = Variants()
+    methods: Annotated[list[Method], Field(min_length=1), Distinct]
+    external: dict[Name, str]
+    options: Options
+    target: Literal["label", "predicted", "either"]  # either: of several labels, those that are there or predicted
+    min_grid: Positive
+    layers: dict[Architecture, str]  # of other models the layer is looked for
+    images_per_group: Positive
+    batch_size: Positive
+    variants: Variants
 
     @field_validator("external")
     @classmethod

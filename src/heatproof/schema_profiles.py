@@ -1,4 +1,4 @@
-"""Section `profiles` of the configuration: neuron activation profiles. Without it a study makes none."""
+"""Section `profiles` of the configuration: neuron activation profiles."""
 
 from typing import Annotated, Literal
 
@@ -11,13 +11,15 @@ Kind = Literal["label", "prediction", "outcome"]
 
 
 class Profiles(Section):
-    by: Annotated[list[Kind], Field(min_length=1), Distinct] = ["label", "prediction", "outcome"]
-    layers: dict[Architecture, Annotated[list[str], Field(min_length=1), Distinct]] = {}  # default: ends of stages
-    dead: Annotated[float, Field(ge=0)] = 1e-30  # a feature map that varies by no more over all test images is dead
-    min_images: Positive = 5  # a group with fewer is left out
-    min_patients: Positive = 5
-    top: Positive = 10  # feature maps that the page shows of a layer
-    bootstrap: Annotated[int, Field(ge=20)] = 200  # draws of patients
+    by: Annotated[list[Kind], Distinct]  # none: no profiles are made
+    layers: dict[
+        Architecture, Annotated[list[str], Field(min_length=1), Distinct]
+    ]  # of other models the ends of stages
+    dead: Annotated[float, Field(ge=0)]  # a feature map that varies by no more over all test images is dead
+    min_images: Positive  # a group with fewer is left out
+    min_patients: Positive
+    top: Positive  # feature maps that the page shows of a layer
+    bootstrap: Annotated[int, Field(ge=20)]  # draws of patients
 
     def of(self, model: str) -> dict:
         """What the job of one model is told."""

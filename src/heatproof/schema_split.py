@@ -22,12 +22,12 @@ class Split(Section):
     """How images are assigned to train, val and test: whole groups with the same shares of every class, or as given."""
 
     # auto: patient where known, else lookalike; column, folder: the user's own split, as it is
-    by: Literal["auto", "patient", "lookalike", "random", "column", "folder"] = "auto"
-    train: Share = 0.6
-    val: Share = 0.2
-    test: Annotated[float | str, BeforeValidator(share_or_all)] = 0.2  # all: no model here has seen any of the images
-    tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.1  # of a split's share of a class's images
-    folds: Positive = 1  # from 3: cross-validation, each group tested once
+    by: Literal["auto", "patient", "lookalike", "random", "column", "folder"]
+    train: Share
+    val: Share
+    test: Annotated[float | str, BeforeValidator(share_or_all)]  # all: no model here has seen any of the images
+    tolerance: Annotated[float, Field(gt=0, le=0.5)]  # of a split's share of a class's images
+    folds: Positive  # from 3: cross-validation, each group tested once
     compare: Literal["random"] | None = None  # also train on this split, to show what it hides
 
     _no_compare = field_validator("compare", mode="before")(nothing)

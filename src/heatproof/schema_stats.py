@@ -19,8 +19,6 @@ def _reported(value: float) -> float:
     return value
 
 
-# what a study does not set is told to no job, so that a new key runs nothing again
-UNSET = Field(exclude_if=lambda value: not value)
 Judged = Literal[*families_with("judged")]
 ReportedShare = Annotated[float, AfterValidator(_reported)]
 Reported = dict[Architecture, ReportedShare]
@@ -33,10 +31,10 @@ class Published(Section):
     source: str  # a paper, a DOI
     table: str = ""  # where it stands there
     note: str = ""  # what differs from this study, and what is not known of it
-    accuracy: Annotated[Annotated[Reported, Field(min_length=1)] | None, UNSET] = None
+    accuracy: Annotated[Reported, Field(min_length=1)] | None = None
     f1_macro: Reported = {}
-    f1_micro: Annotated[dict[Named, ReportedShare], UNSET] = {}  # this and the next where images have several labels
-    f1: Annotated[dict[Named, dict[str, ReportedShare]], UNSET] = {}  # of each label
+    f1_micro: dict[Named, ReportedShare] = {}  # this and the next where images have several labels
+    f1: dict[Named, dict[str, ReportedShare]] = {}  # of each label
 
     @model_validator(mode="after")
     def _something(self):
@@ -113,17 +111,17 @@ class Finding(Section):
 
 
 class Stats(Section):
-    test: Literal["friedman", "rm_anova"] = "friedman"  # the one that verdicts rest on; the other stands beside it
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    interval: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    margin: dict[str, Annotated[float, Field(gt=0)]] = {"default": 0.05}  # by metric: below it nobody would care
-    power: Annotated[float, Field(gt=0.5, lt=1)] = 0.8
-    competence_margin: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    claims: dict[str, Claim | None] = {}  # null takes a claim of params.yaml back
-    findings: Annotated[dict[str, Finding | None], UNSET] = {}
-    published: dict[str, Published | None] = {}
-    min_patients: Annotated[int, Field(ge=2, exclude_if=lambda count: count == 5)] = 5  # with a label, and without it
-    seed: int = 0
+    test: Literal["friedman", "rm_anova"]  # the one that verdicts rest on; the other stands beside it
+    alpha: Annotated[float, Field(gt=0, lt=0.5)]
+    interval: Annotated[float, Field(gt=0.5, lt=1)]
+    margin: dict[str, Annotated[float, Field(gt=0)]]  # by metric: below it nobody would care
+    power: Annotated[float, Field(gt=0.5, lt=1)]
+    competence_margin: Annotated[float, Field(ge=0, lt=1)]
+    claims: dict[str, Claim | None]  # null takes a claim of params.yaml back
+    findings: dict[str, Finding | None]
+    published: dict[str, Published | None]
+    min_patients: Annotated[int, Field(ge=2)]  # with a label, and without it
+    seed: int
 
     @field_validator("margin")
     @classmethod
@@ -132,7 +130,9 @@ class Stats(Section):
         for name in margins:
             if name not in known:
                 raise PydanticCustomError("unknown_name", "unknown name", {"allowed": sorted(known)})
-        return {"default": 0.05} | margins
+        if "default" not in margins:
+            raise ValueError("needs default, the margin of metrics that have none of their own")
+        return margins
 
     def on(self, models: list[str]) -> "Stats":
         """The section with the families that claims and findings name as the models that a study has of them."""

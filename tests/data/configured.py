@@ -2,13 +2,17 @@
 
 import json
 
+from shipped import checked
+
 from heatproof.config import section
+from heatproof.schema import merge
 from heatproof.schema_data import Data
+
+SMALL = {"size": 64, "split": {"tolerance": 0.3}}  # shares of .6, .2 and .2 are far enough apart
 
 
 def data_config(task: str = "multiclass", **data) -> dict:
-    """The section with what is given set, and the task if it is multilabel; shares of .6, .2 and .2, far enough."""
-    data["split"] = {"tolerance": 0.3} | data.get("split", {})
-    checked = Data.model_validate(data)
-    resolved = {"group_kind": checked.group_kind, "class_names": checked.class_names}
-    return json.loads(section(checked, resolved | ({"task": task} if task == "multilabel" else {})))
+    """Return the section with what is given set, and the task if it is multilabel."""
+    found = checked(Data, "data", **merge(SMALL, data))
+    resolved = {"group_kind": found.group_kind, "class_names": found.class_names}
+    return json.loads(section(found, resolved | ({"task": task} if task == "multilabel" else {})))

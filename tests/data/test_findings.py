@@ -8,6 +8,7 @@ from data.configured import data_config
 from data.making import message, write_folder, write_tar, write_zip
 from data.multilabel import LABELS, PARENTS, collection, rows, study
 from pydantic import ValidationError
+from shipped import checked
 
 from heatproof.data.reading.findings import Findings, LeftOut, select
 from heatproof.data.reading.patients import spellings, united
@@ -194,24 +195,17 @@ def made(**more) -> dict:
 )
 def test_tables_that_contradict_themselves_are_refused(more, said):
     with pytest.raises(ValidationError) as caught:
-        Data.model_validate(made(**more))
+        checked(Data, "data", **made(**more))
     assert said in str(caught.value)
 
 
 def test_what_a_task_needs_of_the_data():
-    multilabel = Data.model_validate(made())
+    multilabel, multiclass = checked(Data, "data", **made()), checked(Data, "data")
     check_task("multilabel", multilabel)
     with pytest.raises(ValueError, match=r"data\.parents: is not read where task is multiclass; set task: multilabel"):
         check_task("multiclass", multilabel)
-    check_task("multiclass", Data())
+    check_task("multiclass", multiclass)
     with pytest.raises(ValueError, match=r"data\.kind: task: multilabel needs a table, .*; it is phantom"):
-        check_task("multilabel", Data())
+        check_task("multilabel", multiclass)
     with pytest.raises(ValueError, match=r"data\.shortcut: marks the images of one class; leave it out"):
-        check_task("multilabel", Data.model_validate(made(shortcut={"rate": 0.9})))
-
-
-def test_a_job_of_a_study_without_these_keys_is_told_nothing_of_them():
-    told = Data().model_dump()
-    assert not {"table", "keep", "leave_out", "parents", "synonyms"} & set(told)
-    assert not {"folder", "license"} & set(told["columns"])
-    assert Data.model_validate(made()).model_dump()["columns"]["license"] == "license"
+        check_task("multilabel", checked(Data, "data", **made(shortcut={"kind": "corner_mark", "rate": 0.9})))

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from data.configured import data_config
 from data.multilabel import LABELS, collection, rows, study
+from shipped import checked
 from sklearn.metrics import balanced_accuracy_score
 
 from heatproof import artifacts
@@ -89,11 +90,11 @@ def test_one_run_is_as_another(data):
 
 
 def test_the_fingerprint_is_that_of_the_archive(data, tmp_path):
-    checked = Data.model_validate(data)
-    before = data_fingerprint(checked, tmp_path / "none.json")
-    assert before == data_fingerprint(checked, tmp_path / "none.json")
+    section = checked(Data, "data", **data)
+    before = data_fingerprint(section, tmp_path / "none.json")
+    assert before == data_fingerprint(section, tmp_path / "none.json")
     collection(tmp_path, seed=1)
-    assert before != data_fingerprint(checked, tmp_path / "none.json")
+    assert before != data_fingerprint(section, tmp_path / "none.json")
 
 
 def test_contents_are_those_of_the_rows_that_are_taken(data, tmp_path):

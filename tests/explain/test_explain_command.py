@@ -3,12 +3,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import shipped
 import torch
 
 from heatproof import artifacts, cli
 from heatproof.explain.job import select
 from heatproof.maps import degeneracy
-from heatproof.schema import Study
 from heatproof.train import command
 from heatproof.train.checkpoint import load_trained
 
@@ -216,8 +216,7 @@ def test_a_study_names_the_layer_of_a_model_and_no_other_job_depends_on_it(study
     assert error.startswith("heatproof explain: explain.layers.test_resnet: ResNet has no layer 'layer33'; there are ")
     assert "layer3" in error
     plain = {"models": ["test_resnet", "test_vit"], "ensembles": {"both": {"combine": "mean"}}}
-    none = Study.model_validate(plain)
-    one = Study.model_validate(plain | {"explain": {"layers": {"test_resnet": "layer3"}}})
+    none, one = shipped.study(**plain), shipped.study(**plain, explain={"layers": {"test_resnet": "layer3"}})
     for part in ("variants", "external"):
         assert none.explaining("test_resnet", part) == none.explain.model_dump(exclude={part})
         assert one.explaining("test_vit", part) == none.explaining("test_vit", part)

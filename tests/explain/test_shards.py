@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import shipped
 import torch
 from explain.test_explain_command import COMPUTE, EXPLAIN, write_data
 from hypothesis import given
 from hypothesis import strategies as st
 
 from heatproof import artifacts, cli, plan, shards
-from heatproof.schema import Study
 from heatproof.score import heatmaps
 from heatproof.score.jobs import faithfulness
 from heatproof.train.model import build, save
@@ -126,12 +126,12 @@ def test_every_piece_is_done_once_and_in_order(pieces, count):
 def test_the_plan_names_the_key_where_a_job_takes_hours():
     costs = {"quick": plan.Cost(0.001, 0.001, 1), "slow": plan.Cost(0.5, 0.5, 1, {"gradcam": 2.0, "saliency": 3.0})}
     given = {"models": ["test_resnet"], "data": {"phantom": {"patients": 900, "slices": 2}}}
-    study = Study.model_validate(given)
+    study = shipped.study(**given)
     seconds, model = plan.longest_job(study, costs, 1800)
     maps = plan.explained(study, 1800)
     assert model == "slow"
     assert seconds == pytest.approx(max(0.5 * plan.faithfulness_passes(study, 1800), 5.0 * maps))
-    cut = Study.model_validate(given | {"compute": {"shards": 4}})
+    cut = shipped.study(**given, compute={"shards": 4})
     assert plan.longest_job(cut, costs, 1800)[0] == pytest.approx(seconds / 4)
 
 

@@ -5,20 +5,11 @@ import argparse
 import numpy as np
 import pandas as pd
 import pytest
+from shipped import PARAMS
 
 from heatproof import artifacts
 
-SETTINGS = {
-    "test": "friedman",
-    "alpha": 0.05,
-    "interval": 0.95,
-    "margin": {"default": 0.05},
-    "power": 0.8,
-    "claims": {},
-    "competence_margin": 0.1,
-    "seed": 0,
-    "group_kind": "patient",
-}
+SETTINGS = PARAMS["stats"] | {"claims": {}, "group_kind": "patient"}
 PRIMARY = {"localization": "relevance_rank_accuracy", "faithfulness": "srg", "consistency": "iou_seeds"}
 METRICS = PRIMARY | {
     "robustness": "rank_correlation_transforms",

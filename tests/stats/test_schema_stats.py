@@ -1,9 +1,9 @@
-"""The section `stats` of the configuration: findings, what is published of labels and ensembles, what jobs are told."""
+"""The section `stats` of the configuration: findings, what is published of labels and ensembles."""
 
 import pytest
 from pydantic import ValidationError
 
-from heatproof.schema_stats import Published, Stats
+from heatproof.schema_stats import Finding, Published
 
 FINDING = {
     "source": "P",
@@ -12,14 +12,6 @@ FINDING = {
     "than": ["densenet161"],
     "parts": [{"family": "faithfulness"}, {"family": "agreement", "metric": "iou_methods"}],
 }
-
-
-def test_what_is_not_set_is_told_to_no_job():
-    told = Stats(published={"p": {"source": "P", "accuracy": {"resnet18": 0.8}}}).model_dump()
-    assert not {"findings", "min_patients"} & set(told)
-    assert set(told["published"]["p"]) == {"source", "table", "note", "accuracy", "f1_macro"}
-    told = Stats(min_patients=3, findings={"f": FINDING}).model_dump()
-    assert told["min_patients"] == 3 and told["findings"]["f"]["parts"][1]["metric"] == "iou_methods"
 
 
 @pytest.mark.parametrize(
@@ -35,7 +27,7 @@ def test_what_is_not_set_is_told_to_no_job():
 )
 def test_mistakes_in_a_finding(change, said):
     with pytest.raises(ValidationError, match=said):
-        Stats(findings={"f": FINDING | change})
+        Finding.model_validate(FINDING | change)
 
 
 def test_what_is_published_of_labels():

@@ -82,7 +82,7 @@ CASES = {
         "patient": r"(\d+)_",
     },
     "contents": {"kind": "folder", "source": "images", "contents": "list.sha256"},
-    "shortcut": {"kind": "folder", "source": "images", "shortcut": {}},
+    "shortcut": {"kind": "folder", "source": "images", "shortcut": {"kind": "corner_mark", "rate": 0.95}},
 }  # fmt: skip
 
 

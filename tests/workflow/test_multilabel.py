@@ -17,7 +17,7 @@ ENSEMBLES = """
 ensembles:
   vote: {combine: vote}
   mean: {combine: mean}
-profiles: {min_images: 2, min_patients: 2}
+profiles: {by: [label, prediction, outcome], min_images: 2, min_patients: 2}
 """
 CLASSES = 6
 

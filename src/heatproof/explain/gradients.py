@@ -90,7 +90,7 @@ def guided_backprop(batch: Batch) -> Tensor:
 
 
 @method("integrated_gradients")
-def integrated_gradients(batch: Batch, *, steps: int = 32) -> Explanation:
+def integrated_gradients(batch: Batch, *, steps: int = 16) -> Explanation:
     """Integrated gradients (Sundararajan et al., ICML 2017, Eq. 1) from the black image, by Gauss-Legendre quadrature.
 
     Args:

@@ -176,7 +176,7 @@ def read_simple(study, folds, random, settings):
     from heatproof.stats.comparison import RANDOM
     from heatproof.stats.published import split_name
 
-    if not random and not any((settings.get("published") or {}).values()):
+    if not random and not any(settings["published"].values()):
         return {}
     thumbnails = artifacts.read_array(artifacts.data_dir(study) / "thumbnails.npy")
     found = {}

@@ -18,7 +18,6 @@ from heatproof.stats_tables import LABELS, MULTILABEL
 
 Predictions = dict[tuple[str, int], pd.DataFrame]
 CHANCE = 0.5  # AUROC, and mean of sensitivity and specificity, of guessing
-MIN_PATIENTS = 5
 # column of a checkpoint -> the measure that it shows, and the columns of its interval
 SHOWN = {
     "accuracy": ("subset_accuracy", "accuracy_low", "accuracy_high"),

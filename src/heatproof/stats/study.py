@@ -116,7 +116,7 @@ def evaluate(
     first = next(iter(predictions.values()))
     known = None
     if labels.is_multilabel(first):
-        known = multilabel.known_labels(first, classes, settings.get("min_patients", multilabel.MIN_PATIENTS))
+        known = multilabel.known_labels(first, classes, settings["min_patients"])
 
     def judge(predictions: Predictions) -> pd.DataFrame:
         if known is None:
@@ -141,7 +141,7 @@ def evaluate(
     random = judge(compared) if compared else checkpoints[:0]
     beside_random = checkpoints[checkpoints["model"].isin(models)] if compared and _counts(known) else checkpoints[:0]
     comparison = comparison_table(beside_random, random if _counts(known) else random[:0], split_name(settings))
-    published = {name: told for name, told in (settings.get("published") or {}).items() if told}
+    published = {name: told for name, told in settings["published"].items() if told}
     judged = {split: judge(answers) for split, answers in simple.items()}
     trained = {split_name(settings): checkpoints, RANDOM: random} if compared else {split_name(settings): checkpoints}
     judged = {split: pd.concat([trained[split], found]) for split, found in judged.items()}
@@ -206,8 +206,7 @@ def evaluate(
         refused=summary["refused"],
         cue=tables.get("cue"),
     )
-    asked = settings.get("findings") or {}
-    found_rows, told = findings.check(asked, scores, per_seed, models, len(seeds), design, unit(summary))
+    found_rows, told = findings.check(settings["findings"], scores, per_seed, models, len(seeds), design, unit(summary))
     summary |= {"findings": told} if told else {}
     tables["claims"] = pd.DataFrame([*checked, *found_rows])
     summary["claims"] = numbers.records(tables["claims"])

@@ -61,7 +61,7 @@ def results(job: Job) -> list[Path]:
         *scores(job),
         *(artifacts.stats_dir(job.name) / name for name in STATS),
         *profiles(job),
-        *(profiled.study_files(job.name) if job.study.profiles else []),
+        *(profiled.study_files(job.name) if job.study.profiles.by else []),
         artifacts.report_path(job.name),
         *paper_files.paths(job.name),
         *paper_files.provenance(job.name),
@@ -117,7 +117,7 @@ def scores(job: Job) -> list[Path]:
 
 def profiles(job: Job) -> list[Path]:
     """Return the activation profiles, where a study asks for them; of models, as an ensemble has no feature maps."""
-    trained = [one for one in checkpoints(job) if job.study.profiles and one.model in job.study.models]
+    trained = [one for one in checkpoints(job) if job.study.profiles.by and one.model in job.study.models]
     return [profiled.profile_dir(*one.checkpoint) / name for one in trained for name in profiled.CHECKPOINT_FILES]
 
 

@@ -1,0 +1,16 @@
+"""Configurations for tests: the shipped params.yaml with changes."""
+
+from heatproof.config import shipped
+from heatproof.schema import Study, merge
+from heatproof.schema_base import Section
+
+PARAMS = {key: value for key, value in shipped().items() if key != "studies"}
+
+
+def study(**changes) -> Study:
+    return Study.model_validate(merge(PARAMS, changes))
+
+
+def checked(schema: type[Section], name: str, **changes) -> Section:
+    """Return a section of params.yaml with changes, as its schema has it."""
+    return schema.model_validate(merge(PARAMS[name], changes))
