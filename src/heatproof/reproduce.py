@@ -100,8 +100,8 @@ def late(study: str) -> list[str]:
     from heatproof.config import load
 
     config = load(studies=[study])[study]
-    path = artifacts.model_dir(study, config.models[-1], config.seeds[-1], config.data.split.names[-1])
-    return [str(path / "card.json")]
+    last = artifacts.Checkpoint(study, config.models[-1], config.seeds[-1], config.data.split.names[-1])
+    return [str(last.card)]
 
 
 def compute(study: str, folder: Path, run: Run) -> Path:
