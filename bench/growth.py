@@ -66,7 +66,7 @@ def _write_study(study: str, images: int) -> None:
     masks[:, 4:12, 8:20] = True
     artifacts.write_array(data / "masks.npy", masks)
 
-    folder = artifacts.model_dir(study, MODEL, 0, "fold0")
+    folder = artifacts.Checkpoint(study, MODEL, 0, "fold0").folder
     folder.mkdir(parents=True)
     save(build(MODEL, len(CLASSES), SIZE), folder / "model.safetensors")
     card = {"architecture": MODEL, "classes": CLASSES, "size": SIZE}
@@ -74,7 +74,7 @@ def _write_study(study: str, images: int) -> None:
 
     index = {"image_id": ids, "group": groups, "method": "noise", "target": 0, "predicted": 0, "layer": "last"}
     index |= {"grid_height": 4, "grid_width": 4, "degenerate": "", "variant": "", "gap": np.nan, "signed": False}
-    folder = artifacts.heatmap_dir(study, MODEL, 0, "fold0")
+    folder = artifacts.Checkpoint(study, MODEL, 0, "fold0").heatmaps
     artifacts.write_array(folder / "maps.npy", draw.random((images, SIZE, SIZE), np.float32))
     artifacts.write_table(folder / "index.parquet", pd.DataFrame(index | {"row": range(images)}), artifacts.HEATMAPS)
 
@@ -126,7 +126,7 @@ def _explain(images: int) -> list[str]:
 def _score(family: str, images: int, methods: int = 1) -> list[str]:
     study = f"of{images}"
     _write_study(study, images)
-    folder = artifacts.heatmap_dir(study, MODEL, 0, "fold0")
+    folder = artifacts.Checkpoint(study, MODEL, 0, "fold0").heatmaps
     maps = artifacts.read_array(folder / "maps.npy")
     index = artifacts.read_table(folder / "index.parquet", artifacts.HEATMAPS)
     many = [index.assign(method=f"noise{n}", row=index["row"] + n * images) for n in range(methods)]
@@ -152,7 +152,7 @@ def _stats(models: int = 5, seeds: int = 2, methods: int = 1, images: int = 240)
     for place, model in enumerate(names):
         level = test["group"].map(easy) + place / models
         for seed in range(seeds):
-            path = artifacts.model_dir(study, model, seed, "fold0") / "predictions.parquet"
+            path = artifacts.Checkpoint(study, model, seed, "fold0").predictions
             artifacts.write_table(path, predictions, artifacts.PREDICTIONS)
             parts = [
                 test.assign(method=method, metric="relevance_rank_accuracy", value=level + draw.normal(size=len(test)))
@@ -160,7 +160,7 @@ def _stats(models: int = 5, seeds: int = 2, methods: int = 1, images: int = 240)
             ]
             scores = pd.concat(parts).assign(model=model, seed=seed, reason="")
             artifacts.write_table(
-                artifacts.score_path(study, model, "localization", "fold0", seed), scores, artifacts.SCORES
+                artifacts.Checkpoint(study, model, seed, "fold0").scores("localization"), scores, artifacts.SCORES
             )
     tiny = load(ROOT, {}, ["tiny"])["tiny"]
     resolved = {"group_kind": "patient", "patients_known": True, "split_by": "patient", "claims": {}}

@@ -166,7 +166,7 @@ def scored(family: str, model: str, manifest: pd.DataFrame, rows: np.ndarray, th
     index = pd.concat([images[["image_id", "group"]].assign(method=name, target=images["label"]) for name in made])
     index = index.assign(row=range(len(index)))
     index = index.assign(**{name: blank[kind] for name, kind in artifacts.HEATMAPS.items() if name not in index})
-    place = artifacts.heatmap_dir(STUDY, model, SEED, FOLD)
+    place = artifacts.Checkpoint(STUDY, model, SEED, FOLD).heatmaps
     index[["grid_height", "grid_width"]] = masks.shape[1:]
     artifacts.write_table(place / "index.parquet", index, artifacts.HEATMAPS)
     artifacts.write_array(place / "maps.npy", np.concatenate(list(made.values())))
@@ -175,7 +175,7 @@ def scored(family: str, model: str, manifest: pd.DataFrame, rows: np.ndarray, th
     args.config, args.compute = options(family), {"device": "cpu", "threads": threads}
     with mock.patch.object(Heatmaps, "stacks", _only(Heatmaps.stacks)):
         importlib.import_module(f"heatproof.score.jobs.{family}").run(args)
-    found = artifacts.read_table(artifacts.score_path(STUDY, model, family, FOLD, SEED), artifacts.SCORES)
+    found = artifacts.read_table(artifacts.Checkpoint(STUDY, model, SEED, FOLD).scores(family), artifacts.SCORES)
     return found.assign(family=family)
 
 

@@ -51,8 +51,8 @@ if workflow.is_main_process and not {"mem", "mem_mb", "mem_mib"} & set(workflow.
     workflow.register_resource("mem_mb", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 10**6)
 
 
-CHECKPOINT = ("{study}", "{model}", "{seed}", "{fold}")
-SCORES = artifacts.score_path("{study}", "{model}", "{family}", "{fold}", "{seed}")
+CHECKPOINT = artifacts.Checkpoint("{study}", "{model}", "{seed}", "{fold}")
+SCORES = CHECKPOINT.scores("{family}")
 ENSEMBLES = "|".join(sorted({name for study in STUDIES.values() for name in study.ensembles})) or "(?!)"
 EXPLAINED = r"fold\d+"  # a random split is trained on and tested for comparison; nothing of it is explained
 

@@ -1,12 +1,12 @@
 rule explain:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        model=artifacts.model_dir(*CHECKPOINT) / "card.json",
+        model=CHECKPOINT.card,
         external=of(files.external),
         parts=of(files.map_shards),
     output:
-        maps=artifacts.heatmap_dir(*CHECKPOINT) / "maps.npy",
-        index=artifacts.heatmap_dir(*CHECKPOINT) / "index.parquet",
+        maps=CHECKPOINT.heatmaps / "maps.npy",
+        index=CHECKPOINT.heatmaps / "index.parquet",
     log:
         "logs/{study}/{model}/{seed}/{fold}/explain.log",
     wildcard_constraints:
@@ -33,7 +33,7 @@ rule explain:
 # with compute.shards: some of the images; `explain` joins them
 use rule explain as explain_shard with:
     output:
-        temp(directory(shards.folder(artifacts.heatmap_dir(*CHECKPOINT) / "maps.npy", "{shard}", "{shards}"))),
+        temp(directory(shards.folder(CHECKPOINT.heatmaps / "maps.npy", "{shard}", "{shards}"))),
     log:
         "logs/{study}/{model}/{seed}/{fold}/explain.{shard}of{shards}.log",
     message:
@@ -43,11 +43,11 @@ use rule explain as explain_shard with:
 rule explain_variants:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        model=artifacts.model_dir(*CHECKPOINT) / "card.json",
+        model=CHECKPOINT.card,
         shuffled=of(files.shuffled_card),
     output:
-        maps=artifacts.variants_dir(*CHECKPOINT) / "maps.npy",
-        index=artifacts.variants_dir(*CHECKPOINT) / "index.parquet",
+        maps=CHECKPOINT.variants / "maps.npy",
+        index=CHECKPOINT.variants / "index.parquet",
     log:
         "logs/{study}/{model}/{seed}/{fold}/explain-variants.log",
     wildcard_constraints:

@@ -2,10 +2,10 @@
 rule profiles:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        model=artifacts.model_dir(*CHECKPOINT) / "card.json",
-        predictions=artifacts.model_dir(*CHECKPOINT) / "predictions.parquet",
+        model=CHECKPOINT.card,
+        predictions=CHECKPOINT.predictions,
     output:
-        [profiled.profile_dir(*CHECKPOINT) / name for name in profiled.CHECKPOINT_FILES],
+        [profiled.profile_dir(CHECKPOINT) / name for name in profiled.CHECKPOINT_FILES],
     log:
         "logs/{study}/{model}/{seed}/{fold}/profiles.log",
     wildcard_constraints:

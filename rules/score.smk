@@ -1,9 +1,9 @@
 rule score:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",
-        model=artifacts.model_dir(*CHECKPOINT) / "card.json",
-        maps=artifacts.heatmap_dir(*CHECKPOINT) / "maps.npy",
-        index=artifacts.heatmap_dir(*CHECKPOINT) / "index.parquet",
+        model=CHECKPOINT.card,
+        maps=CHECKPOINT.heatmaps / "maps.npy",
+        index=CHECKPOINT.heatmaps / "index.parquet",
         others=of(files.scored),
         parts=of(files.score_shards),
     output:
@@ -51,7 +51,7 @@ rule score_seeds:
         data=artifacts.data_dir("{study}") / "digest.json",
         maps=of(files.compared_maps),
     output:
-        artifacts.score_path("{study}", "{model}", "consistency", "{fold}"),
+        CHECKPOINT.at(seed=None).scores("consistency"),
     log:
         "logs/{study}/{model}/{fold}/score-consistency.log",
     wildcard_constraints:

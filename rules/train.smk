@@ -3,10 +3,10 @@ rule train:
         data=artifacts.data_dir("{study}") / "digest.json",
         weights=of(files.weights),
     output:
-        card=artifacts.model_dir(*CHECKPOINT) / "card.json",
-        weights=artifacts.model_dir(*CHECKPOINT) / "model.safetensors",
-        predictions=artifacts.model_dir(*CHECKPOINT) / "predictions.parquet",
-        history=artifacts.model_dir(*CHECKPOINT) / "history.csv",
+        card=CHECKPOINT.card,
+        weights=CHECKPOINT.weights,
+        predictions=CHECKPOINT.predictions,
+        history=CHECKPOINT.folder / "history.csv",
     log:
         "logs/{study}/{model}/{seed}/{fold}/train.log",
     wildcard_constraints:
@@ -32,8 +32,8 @@ rule ensemble:
     input:
         members=of(files.members),
     output:
-        card=artifacts.model_dir(*CHECKPOINT) / "card.json",
-        predictions=artifacts.model_dir(*CHECKPOINT) / "predictions.parquet",
+        card=CHECKPOINT.card,
+        predictions=CHECKPOINT.predictions,
     log:
         "logs/{study}/{model}/{seed}/{fold}/ensemble.log",
     wildcard_constraints:

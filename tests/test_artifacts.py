@@ -287,10 +287,10 @@ with artifacts.writing_array(Path({str(path)!r}), (100, 100), "float64") as rows
 
 def test_paths_are_those_of_the_design():
     assert str(artifacts.data_dir("s")) == "results/data/s"
-    assert str(artifacts.model_dir("s", "m", 0, "random1")) == "results/models/s/m/0/random1"
-    assert str(artifacts.heatmap_dir("s", "m", 0, "fold0")) == "results/heatmaps/s/m/0/fold0"
-    assert str(artifacts.score_path("s", "m", "srg", "fold2", 0)) == "results/scores/s/m/0/fold2/srg.parquet"
-    assert str(artifacts.score_path("s", "m", "iou", "fold0")) == "results/scores/s/m/fold0/iou.parquet"
+    assert str(artifacts.Checkpoint("s", "m", 0, "random1").folder) == "results/models/s/m/0/random1"
+    assert str(artifacts.Checkpoint("s", "m", 0, "fold0").heatmaps) == "results/heatmaps/s/m/0/fold0"
+    assert str(artifacts.Checkpoint("s", "m", 0, "fold2").scores("srg")) == "results/scores/s/m/0/fold2/srg.parquet"
+    assert str(artifacts.Checkpoint("s", "m", None, "fold0").scores("iou")) == "results/scores/s/m/fold0/iou.parquet"
     assert str(artifacts.stats_dir("s")) == "results/stats/s"
     assert str(artifacts.report_path("s")) == "results/report/s.html"
 

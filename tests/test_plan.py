@@ -172,7 +172,7 @@ def test_plan_says_what_a_run_will_take(project, capsys):
         f"toy: 4 of 4 models to train on about 400 images; about {round(seconds / 60)} minutes on 2 cores, "
         "0.0 GB of disk (50 GB are free)\n"
     )
-    artifacts.write_json(artifacts.model_dir("toy", "test_vit", 1, "fold0") / "card.json", {})
+    artifacts.write_json(artifacts.Checkpoint("toy", "test_vit", 1, "fold0").card, {})
     plan.run(project)
     assert capsys.readouterr().out.startswith("toy: 3 of 4 models to train on about 400 images; about ")
 
@@ -189,7 +189,7 @@ def test_plan_of_checkpoints_of_ones_own(project, tmp_path, capsys):
 
 def test_plan_counts_folds_and_random_splits(project, tmp_path, capsys):
     (tmp_path / "studies/toy.yaml").write_text("data: {split: {folds: 3, compare: random}}")
-    artifacts.write_json(artifacts.model_dir("toy", "test_vit", 1, "random2") / "card.json", {})
+    artifacts.write_json(artifacts.Checkpoint("toy", "test_vit", 1, "random2").card, {})
     plan.run(project)
     assert capsys.readouterr().out.startswith("toy: 23 of 24 models to train on about 400 images; about ")
 
@@ -206,11 +206,11 @@ def test_plan_before_a_download(project, tmp_path, capsys):
 def test_plan_of_what_is_done(project, capsys):
     for model in BASE["models"]:
         for seed in (0, 1):
-            artifacts.write_json(artifacts.model_dir("toy", model, seed, "fold0") / "card.json", {})
-            artifacts.heatmap_dir("toy", model, seed, "fold0").mkdir(parents=True)
-            (artifacts.heatmap_dir("toy", model, seed, "fold0") / "maps.npy").touch()
-            artifacts.score_path("toy", model, "faithfulness", "fold0", seed).parent.mkdir(parents=True, exist_ok=True)
-            artifacts.score_path("toy", model, "faithfulness", "fold0", seed).touch()
+            one = artifacts.Checkpoint("toy", model, seed, "fold0")
+            artifacts.write_json(one.card, {})
+            for path in (one.heatmaps / "maps.npy", one.scores("faithfulness")):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
     artifacts.report_path("toy").parent.mkdir(parents=True)
     artifacts.report_path("toy").write_text("")
     plan.run(project)

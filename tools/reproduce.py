@@ -95,8 +95,8 @@ def reproduce(study: str, folder: Path) -> int:
 def late(study: str) -> list[str]:
     """The card of the last model that the configuration names, from its last seed."""
     config = load(studies=[study])[study]
-    path = artifacts.model_dir(study, config.models[-1], config.seeds[-1], config.data.split.names[-1])
-    return [str(path / "card.json")]
+    last = artifacts.Checkpoint(study, config.models[-1], config.seeds[-1], config.data.split.names[-1])
+    return [str(last.card)]
 
 
 def compute(study: str, folder: Path, run: Run) -> Path:

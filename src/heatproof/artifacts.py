@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,23 +43,57 @@ def data_dir(study: str) -> Path:
     return RESULTS / "data" / study
 
 
-def model_dir(study: str, model: str, seed: int | str, fold: str) -> Path:
-    return RESULTS / "models" / study / model / str(seed) / fold
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model of a study, trained from a seed on a fold, and where its files lie.
 
+    Without a seed it stands for those of all seeds. Of wildcards it gives the patterns of the rules.
+    """
 
-def heatmap_dir(study: str, model: str, seed: int | str, fold: str) -> Path:
-    return RESULTS / "heatmaps" / study / model / str(seed) / fold
+    study: str
+    model: str
+    seed: int | str | None
+    fold: str
 
+    def __str__(self) -> str:
+        """Return study/model/seed/fold, for lines of progress."""
+        return "/".join(str(part) for part in astuple(self) if part is not None)
 
-def variants_dir(study: str, model: str, seed: int | str, fold: str) -> Path:
-    """Heatmaps of changed images and of changed models."""
-    return heatmap_dir(study, model, seed, fold) / "variants"
+    def at(self, **changed: int | str) -> "Checkpoint":
+        """Return the checkpoint of another model, seed or fold."""
+        return replace(self, **changed)
 
+    @property
+    def folder(self) -> Path:
+        return self._below("models")
 
-def score_path(study: str, model: str, family: str, fold: str, seed: int | str | None = None) -> Path:
-    """Scores of one metric family; without a seed, of a family that looks across seeds."""
-    folder = RESULTS / "scores" / study / model
-    return (folder if seed is None else folder / str(seed)) / fold / f"{family}.parquet"
+    @property
+    def card(self) -> Path:
+        return self.folder / "card.json"
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "model.safetensors"
+
+    @property
+    def predictions(self) -> Path:
+        return self.folder / "predictions.parquet"
+
+    @property
+    def heatmaps(self) -> Path:
+        return self._below("heatmaps")
+
+    @property
+    def variants(self) -> Path:
+        """Where the heatmaps of changed images and of changed models lie."""
+        return self.heatmaps / "variants"
+
+    def scores(self, family: str) -> Path:
+        """Return where the scores of one metric family lie."""
+        return self._below("scores") / f"{family}.parquet"
+
+    def _below(self, stage: str) -> Path:
+        return RESULTS / stage / str(self)
 
 
 def stats_dir(study: str) -> Path:

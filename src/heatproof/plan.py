@@ -15,6 +15,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from heatproof import artifacts
+from heatproof.artifacts import Checkpoint
 from heatproof.catalogue.controls import CONTROLS
 from heatproof.catalogue.families import families_with
 from heatproof.check import records_of, to_download
@@ -110,19 +111,19 @@ class Left:
         explained = [(seed, fold) for seed in study.seeds for fold in study.data.split.names]
         families = set(study.score.families)
 
-        def missing(path: Callable[[str, int, str], Path], models: list[str], jobs: list) -> dict[str, list]:
-            return {model: [one for one in jobs if not path(model, *one).exists()] for model in models}
+        def missing(path: Callable[[Checkpoint], Path], models: list[str], jobs: list) -> dict[str, list]:
+            return {m: [one for one in jobs if not path(Checkpoint(name, m, *one)).exists()] for m in models}
 
         return cls(
-            missing(lambda *one: artifacts.model_dir(name, *one) / "card.json", study.models, trainings(study)),
-            missing(lambda *one: artifacts.heatmap_dir(name, *one) / "maps.npy", study.named, explained),
+            missing(lambda one: one.card, study.models, trainings(study)),
+            missing(lambda one: one.heatmaps / "maps.npy", study.named, explained),
             missing(
-                lambda *one: artifacts.variants_dir(name, *one) / "maps.npy",
+                lambda one: one.variants / "maps.npy",
                 study.models,
                 explained if families & {*families_with("needs_variants")} else [],
             ),
             missing(
-                lambda model, seed, fold: artifacts.score_path(name, model, "faithfulness", fold, seed),
+                lambda one: one.scores("faithfulness"),
                 study.named,
                 explained if "faithfulness" in families else [],
             ),

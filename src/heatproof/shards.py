@@ -8,6 +8,7 @@ import argparse
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,37 +20,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shard", type=int, help="which of them this is, from 1")
 
 
-def joining(args: argparse.Namespace) -> bool:
-    """Whether the job joins what others made."""
-    return args.shards > 1 and args.shard is None
+@dataclass(frozen=True)
+class Share:
+    """Which part of the work is a job's.
 
+    Attributes:
+        shards: how many jobs share it.
+        shard: which of them this is, from 1; None of the job that joins theirs, or does all of it.
+    """
 
-def mine(pieces: Sequence[Piece], args: argparse.Namespace) -> Sequence[Piece]:
-    """The pieces that are this job's; none where there are more shards than pieces."""
-    if args.shard is None:
-        return pieces
-    first, last = ((shard * len(pieces)) // args.shards for shard in (args.shard - 1, args.shard))
-    return pieces[first:last]
+    shards: int = 1
+    shard: int | None = None
+
+    @property
+    def joining(self) -> bool:
+        """Whether the job joins what others made."""
+        return self.shards > 1 and self.shard is None
+
+    def mine(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
+        """Return the pieces that are this job's; none where there are more shards than pieces."""
+        if self.shard is None:
+            return pieces
+        first, last = ((shard * len(pieces)) // self.shards for shard in (self.shard - 1, self.shard))
+        return pieces[first:last]
+
+    def written(self, path: Path) -> Path:
+        """Return what this job writes in place of `path`."""
+        return path if self.shard is None else folder(path, self.shard, self.shards) / path.name
+
+    def parts(self, path: Path) -> list[Path]:
+        """Return what the shards wrote in place of `path`, in order."""
+        return [folder(path, shard, self.shards) / path.name for shard in range(1, self.shards + 1)]
+
+    def sweep(self, path: Path) -> None:
+        """Once `path` is whole, remove what a stopped run has left of another number of shards."""
+        for found in path.parent.glob(f"{path.stem}.*of*"):
+            cut = re.fullmatch(r"\.\d+of(\d+)", found.suffix)
+            if self.shard is None and cut and int(cut[1]) != self.shards:
+                shutil.rmtree(found)
 
 
 def folder(path: Path, shard: int | str, shards: int | str) -> Path:
-    """Where a shard lays its part of `path`, and of the files beside it: `maps.1of4/` for `maps.npy`."""
+    """Return where a shard lays its part of `path`, and of the files beside it: `maps.1of4/` for `maps.npy`."""
     return path.with_suffix(f".{shard}of{shards}")
-
-
-def written(path: Path, args: argparse.Namespace) -> Path:
-    """What this job writes in place of `path`."""
-    return path if args.shard is None else folder(path, args.shard, args.shards) / path.name
-
-
-def parts(path: Path, args: argparse.Namespace) -> list[Path]:
-    """What the shards wrote in place of `path`, in order."""
-    return [folder(path, shard, args.shards) / path.name for shard in range(1, args.shards + 1)]
-
-
-def sweep(path: Path, args: argparse.Namespace) -> None:
-    """Once `path` is whole, remove what a stopped run has left of another number of shards."""
-    for found in path.parent.glob(f"{path.stem}.*of*"):
-        cut = re.fullmatch(r"\.\d+of(\d+)", found.suffix)
-        if args.shard is None and cut and int(cut[1]) != args.shards:
-            shutil.rmtree(found)

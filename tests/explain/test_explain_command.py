@@ -85,7 +85,7 @@ def study(tmp_path_factory):
 
 
 def test_training_leaves_what_the_contract_says(study):
-    folder = artifacts.model_dir("s", "test_resnet", 0, "fold0")
+    folder = artifacts.Checkpoint("s", "test_resnet", 0, "fold0").folder
     card = artifacts.read_json(folder / "card.json")
     assert card["classes"] == ["normal", "benign", "malignant"]
     assert card["sha256"] == artifacts.digest(folder / "model.safetensors")
@@ -103,10 +103,10 @@ def test_training_leaves_what_the_contract_says(study):
 
 
 def test_predictions_are_those_of_the_checkpoint(study):
-    model, _ = load_trained("s", "test_resnet", 0, "fold0", torch.device("cpu"))
+    model, _ = load_trained(artifacts.Checkpoint("s", "test_resnet", 0, "fold0"), torch.device("cpu"))
     manifest = artifacts.read_manifest("s")
     pixels = artifacts.read_array(artifacts.data_dir("s") / "pixels.npy")
-    path = artifacts.model_dir("s", "test_resnet", 0, "fold0") / "predictions.parquet"
+    path = artifacts.Checkpoint("s", "test_resnet", 0, "fold0").predictions
     predictions = artifacts.read_table(path, artifacts.PREDICTIONS).set_index("image_id")
     row = int(np.flatnonzero(manifest["split"] == "test")[0])
     with torch.no_grad():
@@ -120,14 +120,14 @@ def test_another_fold_is_another_training(study):
     manifests = {fold: artifacts.read_manifest("s", fold) for fold in ("fold0", "fold1")}
     tested = {}
     for fold, manifest in manifests.items():
-        folder = artifacts.model_dir("s", "test_resnet", 0, fold)
+        folder = artifacts.Checkpoint("s", "test_resnet", 0, fold).folder
         predictions = artifacts.read_table(folder / "predictions.parquet", artifacts.PREDICTIONS)
         tested[fold] = set(predictions.loc[predictions["split"] == "test", "image_id"])
         assert tested[fold] == set(manifest.loc[manifest["split"] == "test", "image_id"])
         assert set(predictions["image_id"]) == set(manifest.loc[manifest["split"] != "train", "image_id"])
     assert tested["fold0"] and tested["fold1"] and not tested["fold0"] & tested["fold1"]
     assert explain(0, "fold1") == 0
-    index = artifacts.heatmap_dir("s", "test_resnet", 0, "fold1") / "index.parquet"
+    index = artifacts.Checkpoint("s", "test_resnet", 0, "fold1").heatmaps / "index.parquet"
     assert set(artifacts.read_table(index, artifacts.HEATMAPS)["image_id"]) <= tested["fold1"]
 
 
@@ -141,8 +141,7 @@ def test_a_fold_draws_its_own_numbers_and_the_first_those_of_a_study_without_fol
     ]  # fmt: skip
     assert len({path for _, path in keys}) == len({path.name for _, path in keys}) == 3
     weights = {
-        fold: artifacts.digest(artifacts.model_dir("s", "test_resnet", 7, fold) / "model.safetensors")
-        for fold in ("fold0", "fold1")
+        fold: artifacts.digest(artifacts.Checkpoint("s", "test_resnet", 7, fold).weights) for fold in ("fold0", "fold1")
     }
     assert weights["fold0"] != weights["fold1"]
 
@@ -163,15 +162,15 @@ def test_test_images_do_not_touch_the_checkpoint(study, tmp_path, monkeypatch):
     pixels[manifest["split"] == "test"] = 255 - pixels[manifest["split"] == "test"]
     artifacts.write_array(folder / "pixels.npy", pixels)
     assert train(0, RECIPE) == 0
-    path = artifacts.model_dir("s", "test_resnet", 0, "fold0") / "model.safetensors"
+    path = artifacts.Checkpoint("s", "test_resnet", 0, "fold0").weights
     assert artifacts.digest(path) == artifacts.digest(study / path)
 
 
 def test_a_trained_checkpoint_of_ones_own_is_used_as_it_is(study, capsys):
-    own = artifacts.model_dir("s", "test_resnet", 0, "fold0") / "model.safetensors"
+    own = artifacts.Checkpoint("s", "test_resnet", 0, "fold0").weights
     brought = RECIPE | {"weights": str(own), "epochs": 0}
     assert train(9, brought) == 0
-    left = artifacts.model_dir("s", "test_resnet", 9, "fold0")
+    left = artifacts.Checkpoint("s", "test_resnet", 9, "fold0").folder
     assert artifacts.digest(left / "model.safetensors") == artifacts.digest(own)
     assert artifacts.read_json(left / "card.json")["best_epoch"] == 0
     assert artifacts.read_table(left / "history.csv", artifacts.HISTORY).empty
@@ -186,7 +185,7 @@ def test_weights_that_are_not_there_stop_in_one_line(study, capsys):
 
 def test_heatmaps_are_of_the_true_class_and_aligned_with_the_index(study):
     assert explain(0) == 0
-    folder = artifacts.heatmap_dir("s", "test_resnet", 0, "fold0")
+    folder = artifacts.Checkpoint("s", "test_resnet", 0, "fold0").heatmaps
     maps, index = (
         artifacts.read_array(folder / "maps.npy"),
         artifacts.read_table(folder / "index.parquet", artifacts.HEATMAPS),
@@ -199,7 +198,7 @@ def test_heatmaps_are_of_the_true_class_and_aligned_with_the_index(study):
     assert (by_id.loc[index["image_id"], "label"].to_numpy() == index["target"]).all()
     assert index["group"].is_unique, "images_per_group is 1"
     assert set(zip(index["grid_height"], index["grid_width"], strict=True)) == {(8, 8)}
-    path = artifacts.model_dir("s", "test_resnet", 0, "fold0") / "predictions.parquet"
+    path = artifacts.Checkpoint("s", "test_resnet", 0, "fold0").predictions
     predicted = artifacts.read_table(path, artifacts.PREDICTIONS).set_index("image_id")["predicted"]
     assert (predicted.loc[index["image_id"]].to_numpy() == index["predicted"]).all()
     assert index["degenerate"].tolist() == degeneracy(torch.from_numpy(np.array(maps)))
@@ -227,7 +226,7 @@ def test_a_study_names_the_layer_of_a_model_and_no_other_job_depends_on_it(study
 
 def test_heatmaps_twice_are_the_same_bytes(study):
     assert explain(0) == 0
-    folder = artifacts.heatmap_dir("s", "test_resnet", 0, "fold0")
+    folder = artifacts.Checkpoint("s", "test_resnet", 0, "fold0").heatmaps
     before = [artifacts.digest(folder / name) for name in ("maps.npy", "index.parquet")]
     assert explain(0) == 0
     assert before == [artifacts.digest(folder / name) for name in ("maps.npy", "index.parquet")]
@@ -235,7 +234,7 @@ def test_heatmaps_twice_are_the_same_bytes(study):
 
 def test_a_damaged_checkpoint_is_named(study, capsys):
     assert train(5, RECIPE) == 0
-    path = artifacts.model_dir("s", "test_resnet", 5, "fold0") / "model.safetensors"
+    path = artifacts.Checkpoint("s", "test_resnet", 5, "fold0").weights
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert explain(5) == 1
     assert capsys.readouterr().err.endswith(
@@ -262,7 +261,7 @@ def test_select_caps_each_group_and_takes_only_test_images():
 def explained(seed=0, model="test_resnet", **config):
     """Maps and index after explaining with a changed configuration."""
     assert explain(seed, config=EXPLAIN | config, model=model) == 0
-    folder = artifacts.heatmap_dir("s", model, seed, "fold0")
+    folder = artifacts.Checkpoint("s", model, seed, "fold0").heatmaps
     index = artifacts.read_table(folder / "index.parquet", artifacts.HEATMAPS)
     return np.array(artifacts.read_array(folder / "maps.npy")), index
 

@@ -1,6 +1,5 @@
 """Heatmaps and scores made in shards have the bytes of those made at once."""
 
-import argparse
 import json
 import re
 import subprocess
@@ -69,7 +68,7 @@ def place(tmp_path_factory):
         artifacts.write_array(artifacts.data_dir("s") / "masks.npy", masks)
         draw = np.random.default_rng(0)
         np.savez("mine.npz", **{name: draw.random((8, 8)) for name in manifest["image_id"][::2]})
-        folder = artifacts.model_dir("s", MODEL, 0, "fold0")
+        folder = artifacts.Checkpoint("s", MODEL, 0, "fold0").folder
         folder.mkdir(parents=True)
         torch.manual_seed(0)
         save(build(MODEL, 3, 64), folder / "model.safetensors")
@@ -89,7 +88,7 @@ def study(place, monkeypatch):
 @pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.slow
 def test_heatmaps_in_shards_have_the_same_bytes(study, count):
-    folder = artifacts.heatmap_dir("s", MODEL, 0, "fold0")
+    folder = artifacts.Checkpoint("s", MODEL, 0, "fold0").heatmaps
     maps, index = folder / "maps.npy", folder / "index.parquet"
     rows = artifacts.read_table(index, artifacts.HEATMAPS)
     whys = rows.groupby("method")["degenerate"].agg("".join)
@@ -103,7 +102,7 @@ def test_heatmaps_in_shards_have_the_same_bytes(study, count):
 @pytest.mark.parametrize("family", SCORE)
 @pytest.mark.slow
 def test_scores_in_shards_have_the_same_bytes(study, family):
-    path = artifacts.score_path("s", MODEL, family, "fold0", 0)
+    path = artifacts.Checkpoint("s", MODEL, 0, "fold0").scores(family)
     arguments = ["score", family, "--config", json.dumps(SCORE[family])]
     job(*arguments)
     at_once = path.read_bytes()
@@ -111,14 +110,14 @@ def test_scores_in_shards_have_the_same_bytes(study, family):
         path.unlink()
         in_shards(count, *arguments)
         assert path.read_bytes() == at_once
-        parts = shards.parts(path, argparse.Namespace(shards=count))
+        parts = shards.Share(count).parts(path)
         assert len(pd.concat(map(pd.read_parquet, parts))) == len(pd.read_parquet(path))
     assert not shards.folder(path, 1, COUNTS[0]).exists(), "another number of shards leaves nothing"
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 12))
 def test_every_piece_is_done_once_and_in_order(pieces, count):
-    done = [shards.mine(pieces, argparse.Namespace(shard=shard + 1, shards=count)) for shard in range(count)]
+    done = [shards.Share(count, shard + 1).mine(pieces) for shard in range(count)]
     assert list(chain(*done)) == pieces
     assert max(map(len, done)) - min(map(len, done)) <= 1
 

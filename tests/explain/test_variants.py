@@ -54,7 +54,7 @@ def write_data():
 
 
 def write_checkpoint(name, fold):
-    folder = artifacts.model_dir("s", name, 0, fold)
+    folder = artifacts.Checkpoint("s", name, 0, fold).folder
     folder.mkdir(parents=True)
     torch.manual_seed(len(fold))
     model = build(name, 3, SIZE)
@@ -83,7 +83,7 @@ def explain(*options, model="test_resnet", variants=VARIANTS, **config):
     command = ["explain", "--variants", "--study", "s", "--model", model, "--seed", "0", "--fold", "fold0", *options]
     config = EXPLAIN | config | {"variants": variants}
     assert cli.main([*command, "--config", json.dumps(config), "--compute", json.dumps(COMPUTE)]) == 0
-    folder = artifacts.variants_dir("s", model, 0, "fold0")
+    folder = artifacts.Checkpoint("s", model, 0, "fold0").variants
     index = artifacts.read_table(folder / "index.parquet", artifacts.HEATMAPS)
     return np.array(artifacts.read_array(folder / "maps.npy")), index
 
@@ -92,7 +92,7 @@ class Plain:
     """The same images, checkpoint and layer, asked by hand."""
 
     def __init__(self, fold="fold0", name="test_resnet"):
-        self.model, _ = load_trained("s", name, 0, fold, torch.device("cpu"))
+        self.model, _ = load_trained(artifacts.Checkpoint("s", name, 0, fold), torch.device("cpu"))
         self.model.requires_grad_(False)
         self.layer = find_target_layer(self.model, SIZE, 7)
         manifest = artifacts.read_manifest("s")
@@ -162,7 +162,9 @@ def test_the_head_alone_is_asked_once(study):
 
 @pytest.mark.slow
 def test_twice_are_the_same_bytes(study):
-    paths = [artifacts.variants_dir("s", "test_resnet", 0, "fold0") / name for name in ("maps.npy", "index.parquet")]
+    paths = [
+        artifacts.Checkpoint("s", "test_resnet", 0, "fold0").variants / name for name in ("maps.npy", "index.parquet")
+    ]
     explain()
     before = [path.read_bytes() for path in paths]
     explain()

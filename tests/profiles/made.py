@@ -76,7 +76,7 @@ def write_study(name="made", architectures=("test_resnet", "test_vit"), seeds=(0
     for architecture in architectures:
         for seed in seeds:
             torch.manual_seed(seed)
-            here = artifacts.model_dir(name, architecture, seed, "fold0")
+            here = artifacts.Checkpoint(name, architecture, seed, "fold0").folder
             here.mkdir(parents=True)
             models.save(models.build(architecture, len(LABELS), size), here / "model.safetensors")
             digest = artifacts.digest(here / "model.safetensors")

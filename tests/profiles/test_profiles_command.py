@@ -36,7 +36,7 @@ def here(done, monkeypatch):
 
 
 def tables(model="test_resnet", seed=0):
-    folder = files.profile_dir("made", model, seed, "fold0")
+    folder = files.profile_dir(artifacts.Checkpoint("made", model, seed, "fold0"))
     return (
         artifacts.read_table(folder / f"{name}.parquet", getattr(files, name.upper()))
         for name in ("profiles", "groups", "layers", "distances")
@@ -58,7 +58,9 @@ def test_every_layer_unit_and_group_has_its_row(here):
         assert (np.diff(values) <= 1e-12).all(), (layer, by)
     per_kind = kept["by"].value_counts()
     assert len(distances) == len(layers) * sum(count * (count - 1) // 2 for count in per_kind)
-    drawn = artifacts.read_array(files.profile_dir("made", "test_resnet", 0, "fold0") / "draws.npy")
+    drawn = artifacts.read_array(
+        files.profile_dir(artifacts.Checkpoint("made", "test_resnet", 0, "fold0")) / "draws.npy"
+    )
     assert drawn.shape == (20, len(distances))
 
 
@@ -71,7 +73,7 @@ def test_dead_units_have_no_profile_and_are_counted(here):
 
 
 def test_two_runs_write_the_same_bytes(here):
-    folder = files.profile_dir("made", "test_vit", 1, "fold0")
+    folder = files.profile_dir(artifacts.Checkpoint("made", "test_vit", 1, "fold0"))
     before = {name: (folder / name).read_bytes() for name in files.CHECKPOINT_FILES}
     measure.run(asked("test_vit", 1))
     assert before == {name: (folder / name).read_bytes() for name in files.CHECKPOINT_FILES}
@@ -135,7 +137,7 @@ def test_groups_that_are_all_too_small_stop_with_what_to_set(here):
 def test_predictions_of_other_images_stop(done, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_study(architectures=["test_vit"], seeds=[0])
-    path = artifacts.model_dir("made", "test_vit", 0, "fold0") / "predictions.parquet"
+    path = artifacts.Checkpoint("made", "test_vit", 0, "fold0").predictions
     table = artifacts.read_table(path, artifacts.PREDICTIONS)
     artifacts.write_table(path, table.iloc[1:], artifacts.PREDICTIONS)
     with pytest.raises(InputError, match=r"predictions\.parquet: its test images are not those of the manifest"):

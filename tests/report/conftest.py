@@ -262,7 +262,7 @@ def _write_heatmaps(made, rows, model, seed, fold, distance):
             heat = heat[:PART]
         tables.append(table)
         maps.append(heat)
-    folder = artifacts.heatmap_dir(made.name, model, seed, fold)
+    folder = artifacts.Checkpoint(made.name, model, seed, fold).heatmaps
     artifacts.write_table(folder / "index.parquet", pd.concat(tables, ignore_index=True), artifacts.HEATMAPS)
     artifacts.write_array(folder / "maps.npy", np.concatenate(maps).astype(np.float32))
 
@@ -276,7 +276,7 @@ def write(made: Made) -> Made:
     for model, fold in product(made.everyone, made.fold_names + made.random_names):
         for seed in made.seeds:
             frame, schema = _predictions(made, manifest, model, seed, fold), artifacts.PREDICTIONS
-            folder = artifacts.model_dir(made.name, model, seed, fold)
+            folder = artifacts.Checkpoint(made.name, model, seed, fold).folder
             artifacts.write_table(folder / "predictions.parquet", frame, schema)
             artifacts.write_json(folder / "card.json", {"fold": fold})
     for model, fold in product(made.everyone, made.fold_names):
@@ -286,7 +286,7 @@ def write(made: Made) -> Made:
             if model in made.ensembles and family in ("robustness", "sanity"):
                 continue
             for seed in [None] if family == "consistency" else made.seeds:
-                path = artifacts.score_path(made.name, model, family, fold, seed)
+                path = artifacts.Checkpoint(made.name, model, seed, fold).scores(family)
                 rows = _cases(made, manifest, model, made.seeds[0] if seed is None else seed, fold)
                 scored = rows if family != "faithfulness" else _spread(rows, made.faithful)
                 artifacts.write_table(path, _scores(made, scored, model, seed, family), artifacts.SCORES)

@@ -30,7 +30,7 @@ def test_a_map_comes_from_the_fold_that_tested_its_image(data):
     for place in (0, 11, 29):
         image, found = index["image_id"][place], []
         for fold in data.folds:
-            folder = artifacts.heatmap_dir(data.study, "beta_net", 0, fold)
+            folder = artifacts.Checkpoint(data.study, "beta_net", 0, fold).heatmaps
             rows = artifacts.read_table(folder / "index.parquet", artifacts.HEATMAPS)["image_id"].tolist()
             found += [artifacts.read_array(folder / "maps.npy")[rows.index(image)]] if image in rows else []
         assert len(found) == 1 and np.array_equal(data.heat("beta_net", place), found[0])

@@ -49,6 +49,19 @@ def test_blocks_are_made_when_the_model_gets_to_them():
     assert max(ahead) == 4
 
 
+def test_no_batch_is_cut_across_an_end():
+    batches = []
+
+    def forward(pixels):
+        batches.append(pixels.flatten().tolist())
+        return doubled(pixels)
+
+    one, two, three = (torch.arange(n).float().view(-1, 1, 1, 1) + 10 * n for n in (3, 1, 5))
+    found = list(outputs(forward, [None, [one], [two], None, None, [three], None], 4))
+    assert batches == [[30, 31, 32, 10], [50, 51, 52, 53], [54]]
+    assert [logits.flatten().tolist() for logits in found] == [[60, 62, 64], [20], [100, 102, 104, 106, 108]]
+
+
 def test_no_gradient_is_kept():
     weight = torch.ones(1, requires_grad=True)
     (found,) = outputs(lambda x: doubled(x) * weight, [[torch.ones(2, 1, 1, 1)]], 4)

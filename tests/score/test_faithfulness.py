@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from score.asked import SIDE, Counting, batch, by_curves
 from torchcam.metrics import DeletionInsertionMetric
 
+from heatproof.score.asking import TOGETHER
 from heatproof.score.baselines import remover
 from heatproof.score.confidence import METRICS as CONFIDENCE
 from heatproof.score.faithfulness import METRICS, responses
@@ -201,23 +202,40 @@ def test_no_forward_pass_is_made_twice(baselines):
     images, sound = 3, 5
     ends = len(set(baselines) - {"imputation"})  # with nothing left imputation is the mean
     total = images * (1 + ends) + sound * (len(baselines) * 2 * (4 - 1) + 2)
-    assert forward.batches == [8] * (total // 8) + [total % 8]
+    each = len(baselines) * 2 * (4 - 1) + 2
+    asked = [images * (1 + ends), 3 * each, 2 * each]  # of the images, of the first maps, of the second
+    assert forward.batches == [size for part in asked for size in [8] * (part // 8) + [part % 8] * (part % 8 > 0)]
     alike = images - 1 if "zero" in baselines else 0  # with nothing left but black all images are one
     assert len(set(forward.asked)) == total - alike
 
 
-def test_images_are_read_one_at_a_time():
-    """Memory must not grow with the number of images: no image is read before its turn."""
-    pixels, maps, targets = batch(images=6, maps=1)
+def test_few_images_are_read_at_a_time():
+    """Memory must not grow with the number of images: no image is read long before its turn."""
+    pixels, maps, targets = batch(images=3 * TOGETHER, maps=1)
     read = []
 
     def cases():
-        for n in range(6):
+        for n in range(len(pixels)):
             read.append(n)
             yield pixels[n], maps[:, n], targets[n]
 
-    for done, _ in enumerate(responses(Counting(), cases(), steps=4, baselines=["mean"], batch_size=10), 1):
-        assert len(read) <= done + 1  # 10 variants an image: one batch each
+    for done, _ in enumerate(responses(Counting(), cases(), steps=4, baselines=["mean"], batch_size=10)):
+        assert len(read) == (done // TOGETHER + 1) * TOGETHER
+
+
+def test_a_map_has_the_same_bits_whatever_the_other_maps():
+    """A network whose answers depend on how many images there are in a batch, as those of a real one do a little."""
+    pixels, maps, targets = batch(images=20, maps=3)
+    maps[1, 4] = 0
+
+    def forward(images):
+        return Counting()(images) + len(images) ** 0.5 * images.mean((1, 2, 3))[:, None] * torch.tensor([1, 0.3, 0.1])
+
+    together = by_curves(forward, pixels, maps, targets, baselines=["mean", "blur"])
+    for place in range(3):
+        alone = by_curves(forward, pixels, maps[place : place + 1], targets, baselines=["mean", "blur"])
+        for name in together:
+            assert torch.equal(together[name][place].nan_to_num(9), alone[name][0].nan_to_num(9)), name
 
 
 def test_degenerate_map_has_no_number_whatever_the_steps():

@@ -127,6 +127,17 @@ def test_passes_do_not_grow_with_the_maps():
     assert forward.batches == [10, 10, 10, 10, 10, 1]  # 3 images, 16 squares and the whole
 
 
+def test_a_map_has_the_same_bits_whatever_the_other_maps():
+    pixels, _, targets = batch(images=3, side=32)
+    maps = torch.randn(7, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    forward = Counting(side=32)
+    together = by_squares(forward, pixels, maps, targets, samples=33)["infidelity"]
+    for place in range(7):
+        assert torch.equal(
+            by_squares(forward, pixels, maps[place : place + 1], targets, samples=33)["infidelity"][0], together[place]
+        )
+
+
 def test_degenerate_maps_and_infinite_outputs_have_no_number():
     pixels, maps, targets = batch(images=2, side=SIDE)
     maps[0, 0], maps[1, 1, 0, 0] = 3, torch.inf

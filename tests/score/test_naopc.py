@@ -133,14 +133,28 @@ def test_cells_tile_the_image_whatever_its_size():
 def test_no_set_is_asked_about_twice(beam):
     forward = Counting(side=6)
     pixels, maps, targets = batch(images=2, maps=2, side=6)
-    by_orders(forward, pixels, maps, targets, cells=3, beam=beam, batch_size=8)
+    by_orders(forward, pixels, maps[:1], targets, cells=3, beam=beam, batch_size=8)
     assert len(set(forward.asked)) == len(forward.asked)
+    by_orders(forward := Counting(side=6), pixels, maps, targets, cells=3, beam=beam, batch_size=8)
     n = 9
     assert len(forward.asked) <= 2 * (2 + beam * (n * n + n - 2) + 2 * (n - 1))
     alone = Counting(side=6)
     by_orders(alone, pixels[:1], maps[:, :1] * 0, targets[:1], cells=3, beam=1, batch_size=8)  # no map is sound
     assert len(alone.asked) <= n * n
     assert max(forward.batches) == 8
+
+
+def test_a_map_has_the_same_bits_whatever_the_other_maps():
+    pixels, maps, targets = batch(images=10, maps=3, side=6)
+    maps[1, 4] = 0
+
+    def forward(images):
+        return Counting(side=6)(images) + len(images) ** 0.5 * images.mean((1, 2, 3))[:, None] * torch.tensor([1, 2, 3])
+
+    together = by_orders(forward, pixels, maps, targets)["naopc"]
+    for place in range(3):
+        alone = by_orders(forward, pixels, maps[place : place + 1], targets)["naopc"]
+        assert torch.equal(together[place].nan_to_num(9), alone[0].nan_to_num(9))
 
 
 def test_degenerate_maps_and_equal_orders_have_no_number():

@@ -11,6 +11,7 @@ from pytorch_grad_cam.metrics import road as peer
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from score.test_imputation import a_map, plain
 
+from heatproof.score import road as road_module
 from heatproof.score.road import METRICS, removed_count, road_responses
 
 SIDE, CLASSES = 12, 3
@@ -148,7 +149,7 @@ def test_no_forward_pass_is_made_twice():
     maps[1, 2] = 0  # degenerate: no pass for it
     found(forward, pixels, maps, targets, percentiles=[20, 20.1, 50, 80], batch_size=8)  # the first two remove alike
     total = 3 + 5 * 2 * 3
-    assert forward.batches == [8] * (total // 8) + [total % 8]
+    assert forward.batches == [3, 8, 8, 2, 8, 4]  # the images, the first maps, the second
     assert len({image.numpy().tobytes() for image in forward.asked}) == total
 
 
@@ -193,17 +194,18 @@ def test_noise_is_drawn_from_the_key_alone():
     assert added[gone].std().item() == pytest.approx(0.1, rel=0.2)
 
 
-def test_images_are_read_one_at_a_time():
-    pixels, maps, targets = batch(images=6, maps=1)
-    read = []
+def test_a_map_has_the_same_bits_whatever_the_other_maps(monkeypatch):
+    monkeypatch.setattr(road_module, "TOGETHER", 20)  # several blocks of imputed images
+    pixels, maps, targets = batch(images=5, maps=3)
+    keys = [("image", n) for n in range(5)]
 
-    def cases():
-        for n in range(6):
-            read.append(n)
-            yield pixels[n], maps[:, n], targets[n]
+    def forward(images):
+        return Counting()(images) + len(images) ** 0.5 * images.mean((1, 2, 3))[:, None] * torch.tensor([1, 0.3, 0.1])
 
-    for done, _ in enumerate(road_responses(Counting(), cases(), percentiles=[20, 40, 60, 80], batch_size=9), 1):
-        assert len(read) <= done + 1  # 9 variants an image: one batch each
+    together = score(forward, pixels, maps, targets, noise=0.05, keys=keys)
+    for place in range(3):
+        alone = score(forward, pixels, maps[place : place + 1], targets, noise=0.05, keys=keys)
+        assert all(torch.equal(together[name][place], alone[name][0]) for name in METRICS)
 
 
 def test_degenerate_map_has_no_number():

@@ -69,7 +69,7 @@ def _write_data(rng):
 
 
 def _write_checkpoint(model, seed, rng):
-    folder = artifacts.model_dir("tiny", model, seed, "fold0")
+    folder = artifacts.Checkpoint("tiny", model, seed, "fold0").folder
     folder.mkdir(parents=True)
     torch.manual_seed(seed)
     if model == "test_resnet":
@@ -106,7 +106,7 @@ def _write_checkpoint(model, seed, rng):
             "signed": False,
         }
     )
-    folder = artifacts.heatmap_dir("tiny", model, seed, "fold0")
+    folder = artifacts.Checkpoint("tiny", model, seed, "fold0").heatmaps
     artifacts.write_array(folder / "maps.npy", maps)
     artifacts.write_table(folder / "index.parquet", index, artifacts.HEATMAPS)
 
@@ -137,7 +137,7 @@ def score(family, *options, model="test_resnet", fold="fold0", config=None):
     shared += ["--compute", json.dumps({"device": "cpu", "threads": 1, "batch_size": 4})]
     args = parser.parse_args([family, *shared, *map(str, options)])
     command.run(args)
-    path = artifacts.score_path("tiny", model, family, fold, args.seed)
+    path = artifacts.Checkpoint("tiny", model, args.seed, fold).scores(family)
     frame = artifacts.read_table(path, artifacts.SCORES)
     assert (frame.value.isna() == (frame.reason != "")).all()
     assert not frame.duplicated(["image_id", "method", "metric"]).any()
@@ -154,7 +154,7 @@ def reason(frame, image, method, metric):
 
 
 def stored(method, image, seed, model="test_resnet"):
-    folder = artifacts.heatmap_dir("tiny", model, seed, "fold0")
+    folder = artifacts.Checkpoint("tiny", model, seed, "fold0").heatmaps
     index = artifacts.read_table(folder / "index.parquet", artifacts.HEATMAPS)
     (row,) = index.index[(index.method == method) & (index.image_id == image)]
     return torch.from_numpy(artifacts.read_array(folder / "maps.npy")[row].copy())[None]
@@ -211,7 +211,10 @@ def test_localization_is_of_the_labels_that_a_truth_is_declared_for(tmp_path, mo
     rng = np.random.default_rng(0)
     _write_data(rng)
     _write_checkpoint("test_resnet", 0, rng)
-    data, path = artifacts.data_dir("tiny"), artifacts.heatmap_dir("tiny", "test_resnet", 0, "fold0") / "index.parquet"
+    data, path = (
+        artifacts.data_dir("tiny"),
+        artifacts.Checkpoint("tiny", "test_resnet", 0, "fold0").heatmaps / "index.parquet",
+    )
     masks = artifacts.read_array(data / "masks.npy").copy()
     masks[7] = True
     artifacts.write_array(data / "masks.npy", masks)
@@ -272,7 +275,7 @@ def test_faithfulness(study):
     assert set(frame.method) == {*METHODS, *CONTROLS, "mean_mask", "edges", "truth"}
     assert len(frame) == 3 * frame.method.nunique() * frame.metric.nunique()
     assert not values(frame, "random").equals(values(again, "random"))  # the same map, another model
-    model, _ = load_trained("tiny", "test_resnet", 0, "fold0", torch.device("cpu"))
+    model, _ = load_trained(artifacts.Checkpoint("tiny", "test_resnet", 0, "fold0"), torch.device("cpu"))
     for image in frame.image_id.unique():
         (response,) = responses(model, [_case(image)], steps=3, baselines=["mean"], batch_size=8)
         expected = {name: metric(response.curves["mean"]).item() for name, metric in FAITHFULNESS.items()}
@@ -299,7 +302,7 @@ def test_faithfulness_by_every_way_of_asking(study, monkeypatch):
     for method in ("gradcam", "random"):  # the first baseline's values are what they are alone
         both = values(frame, method)[values(plain, method).columns]
         pd.testing.assert_frame_equal(both, values(plain, method), atol=1e-6)
-    model, _ = load_trained("tiny", "test_resnet", 0, "fold0", torch.device("cpu"))
+    model, _ = load_trained(artifacts.Checkpoint("tiny", "test_resnet", 0, "fold0"), torch.device("cpu"))
     (image,) = scored["naopc"]
     key, found = ("tiny", image), values(frame, "gradcam").loc[image]
     (of_zero,) = responses(model, [_case(image)], steps=3, baselines=["zero"], batch_size=8)
@@ -390,7 +393,7 @@ def test_consistency_of_one_seed_has_no_number(study):
 
 
 def test_a_lone_image_has_no_other_image(study):
-    source = heatmaps.read("tiny", artifacts.heatmap_dir("tiny", "test_resnet", 0, "fold0"))
+    source = heatmaps.read("tiny", artifacts.Checkpoint("tiny", "test_resnet", 0, "fold0").heatmaps)
     lone = heatmaps.Heatmaps(
         "tiny",
         source.images[:1],
@@ -417,7 +420,7 @@ def test_bad_input_says_what_to_mend(study, tmp_path):
 def test_every_fold_has_its_own_heatmaps_checkpoint_and_scores(study):
     first, path = score("localization", "--seed", 0)
     before = path.read_bytes()
-    own, other = (artifacts.heatmap_dir("tiny", "test_resnet", 0, fold) for fold in ("fold0", "fold1"))
+    own, other = (artifacts.Checkpoint("tiny", "test_resnet", 0, fold).heatmaps for fold in ("fold0", "fold1"))
     artifacts.write_array(other / "maps.npy", artifacts.read_array(own / "maps.npy")[::-1])
     artifacts.write_table(
         other / "index.parquet", artifacts.read_table(own / "index.parquet", artifacts.HEATMAPS), artifacts.HEATMAPS
@@ -437,7 +440,7 @@ def test_every_fold_has_its_own_heatmaps_checkpoint_and_scores(study):
 
 def _damage(source, target, change):
     """A copy of one checkpoint's heatmaps with another index."""
-    source, target = (artifacts.heatmap_dir("tiny", "test_resnet", seed, "fold0") for seed in (source, target))
+    source, target = (artifacts.Checkpoint("tiny", "test_resnet", seed, "fold0").heatmaps for seed in (source, target))
     artifacts.write_array(target / "maps.npy", artifacts.read_array(source / "maps.npy"))
     index = change(artifacts.read_table(source / "index.parquet", artifacts.HEATMAPS))
     artifacts.write_table(target / "index.parquet", index, artifacts.HEATMAPS)
@@ -490,7 +493,7 @@ def test_a_method_of_few_images_has_partners_among_those(study):
             (index.method == "gradcam") | index.image_id.isin(["image9", "image7"]), "one of the images left out"
         ),
     ))  # fmt: skip
-    source = heatmaps.read("tiny", artifacts.heatmap_dir("tiny", "test_resnet", 95, "fold0"))
+    source = heatmaps.read("tiny", artifacts.Checkpoint("tiny", "test_resnet", 95, "fold0").heatmaps)
     assert source.methods[source.leader] == "gradcam"
     ids = list(source.images.image_id)
     few = np.array([ids.index("image9"), ids.index("image7")])

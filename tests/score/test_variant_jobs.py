@@ -61,12 +61,12 @@ def write(folder, frame, maps):
 
 def write_plain(model, seed, change=lambda frame: frame):
     frame, maps = index_of([(m, i, "") for m in [*METHODS, "mine"] for i in IDS], seed + 10 * len(model))
-    write(artifacts.heatmap_dir("s", model, seed, "fold0"), change(frame), maps)
+    write(artifacts.Checkpoint("s", model, seed, "fold0").heatmaps, change(frame), maps)
 
 
 def write_variants(seed, change=lambda frame: frame):
     frame, maps = index_of([(m, i, v) for v in VARIANTS for m in METHODS for i in VARIED], 7)
-    write(artifacts.variants_dir("s", "net", seed, "fold0"), change(frame), maps)
+    write(artifacts.Checkpoint("s", "net", seed, "fold0").variants, change(frame), maps)
 
 
 @pytest.fixture
@@ -82,16 +82,15 @@ def score(family, *options):
     shared = ["--study", "s", "--model", "net", "--fold", "fold0", "--compute", json.dumps({"threads": 1})]
     args = parser.parse_args([family, *shared, *map(str, options)])
     command.run(args)
-    frame = artifacts.read_table(artifacts.score_path("s", "net", family, "fold0", args.seed), artifacts.SCORES)
+    frame = artifacts.read_table(artifacts.Checkpoint("s", "net", args.seed, "fold0").scores(family), artifacts.SCORES)
     assert (frame.value.isna() == (frame.reason != "")).all()
     assert not frame.duplicated(["image_id", "method", "metric"]).any()
     return frame.set_index(["method", "metric", "image_id"])
 
 
 def stored(method, image, variant="", model="net", seed=0):
-    folder = artifacts.variants_dir("s", model, seed, "fold0") if variant else artifacts.heatmap_dir(
-        "s", model, seed, "fold0"
-    )  # fmt: skip
+    one = artifacts.Checkpoint("s", model, seed, "fold0")
+    folder = one.variants if variant else one.heatmaps
     index = artifacts.read_table(folder / "index.parquet", artifacts.HEATMAPS).set_index(
         ["method", "image_id", "variant"]
     )

@@ -120,7 +120,8 @@ def _write(
                     parts.append(pd.DataFrame(part).assign(value=np.where(reason == "", value, np.nan), reason=reason))
                 table = pd.concat(parts).assign(model=model, seed=seed)[list(artifacts.SCORES)]
                 for fold, chosen in tests.items():
-                    path = artifacts.score_path(study, model, family, fold, None if family == "consistency" else seed)
+                    one = artifacts.Checkpoint(study, model, None if family == "consistency" else seed, fold)
+                    path = one.scores(family)
                     of_fold = table[table["image_id"].isin(image_id[chosen])]
                     artifacts.write_table(path, of_fold, artifacts.SCORES)
     return argparse.Namespace(
@@ -147,7 +148,7 @@ def _write(
 
 def _write_predictions(study: str, model: str, seed: int, table: pd.DataFrame, folds: dict[str, np.ndarray]) -> None:
     for fold, chosen in folds.items():
-        path = artifacts.model_dir(study, model, seed, fold) / "predictions.parquet"
+        path = artifacts.Checkpoint(study, model, seed, fold).predictions
         artifacts.write_table(path, table[chosen], artifacts.PREDICTIONS)
 
 

@@ -67,7 +67,7 @@ def write(
         for seed in seeds:
             table = predictions(truth, (noise or {}).get(model, 0.1), rng)
             table = table.assign(image_id=ids, split="test", label=pd.NA, predicted=pd.NA)
-            path = artifacts.model_dir(study, model, seed, "fold0") / "predictions.parquet"
+            path = artifacts.Checkpoint(study, model, seed, "fold0").predictions
             artifacts.write_table(path, table, artifacts.PREDICTIONS)
     easy = rng.normal(0, 0.02, len(ids))
     for family in families:
@@ -87,7 +87,7 @@ def write(
                         parts.append(pd.DataFrame(part).assign(method=method, metric=metric, reason=""))
                 table = pd.concat(parts).assign(model=model, seed=seed)
                 artifacts.write_table(
-                    artifacts.score_path(study, model, family, "fold0", seed), table, artifacts.SCORES
+                    artifacts.Checkpoint(study, model, seed, "fold0").scores(family), table, artifacts.SCORES
                 )
     return argparse.Namespace(
         scores=None,

@@ -49,7 +49,7 @@ def test_it_is_held_against_its_best_member(study):
     first, *scored = summary["ensembles"]["both"]["against"]
     values = {}
     for model in ("a", "b", "both"):
-        path = artifacts.model_dir("toy", model, 0, "fold0") / "predictions.parquet"
+        path = artifacts.Checkpoint("toy", model, 0, "fold0").predictions
         table = artifacts.read_table(path, artifacts.PREDICTIONS)
         values[model] = f1_score(labels.truth(table, 3), labels.predicted(table, 3), average="micro")
     assert first["member"] == "b" and first["value"] == pytest.approx(values["b"])

@@ -112,7 +112,7 @@ def test_a_finding_on_a_study(study, levels, verdict):
 @pytest.mark.slow
 def test_the_effect_of_a_part_is_the_contrast_of_means_over_methods(study):
     claims, _ = study({"a": 0.7, "b": 0.5, "c": 0.6})
-    path = artifacts.score_path("toy", "{}", "faithfulness", "fold0", 0)
+    path = artifacts.Checkpoint("toy", "{}", 0, "fold0").scores("faithfulness")
     means = {}
     for model in "abc":
         table = artifacts.read_table(type(path)(str(path).format(model)), artifacts.SCORES)

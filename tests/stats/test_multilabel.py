@@ -236,7 +236,7 @@ def test_a_weak_model_is_named_with_its_measure(study):
 def test_no_case_that_all_explain_in_a_family(study, monkeypatch):
     """A family of which the models explain different cases is described nowhere, and the others go on."""
     args = write({"a": 0.7, "b": 0.5}, families=("localization", "faithfulness"))
-    path = artifacts.score_path("toy", "b", "faithfulness", "fold0", 0)
+    path = artifacts.Checkpoint("toy", "b", 0, "fold0").scores("faithfulness")
     table = artifacts.read_table(path, artifacts.SCORES)
     artifacts.write_table(path, table.assign(image_id=table["image_id"] + "x"), artifacts.SCORES)
     command.run(args)

@@ -82,7 +82,7 @@ def test_an_incompetent_model_is_shown_and_left_out_of_verdicts(write_study):
 @pytest.mark.slow
 def test_one_bad_seed_makes_a_model_incompetent(write_study):
     args = write_study(LEVELS)
-    path = artifacts.model_dir("toy", "weak", 1, "fold0") / "predictions.parquet"
+    path = artifacts.Checkpoint("toy", "weak", 1, "fold0").predictions
     table = artifacts.read_table(path, artifacts.PREDICTIONS)
     artifacts.write_table(path, table.assign(predicted=0), artifacts.PREDICTIONS)
     summary, tables = result(args)
@@ -326,7 +326,7 @@ def test_each_image_is_tested_once(write_study):
 
 def test_an_image_that_two_folds_score_is_refused(write_study):
     args = write_study({"a": 0.5}, families=("faithfulness",), folds=3)
-    paths = [artifacts.score_path("toy", "a", "faithfulness", fold, 0) for fold in args.folds]
+    paths = [artifacts.Checkpoint("toy", "a", 0, fold).scores("faithfulness") for fold in args.folds]
     tables = [artifacts.read_table(path, artifacts.SCORES) for path in paths]
     artifacts.write_table(paths[2], pd.concat([tables[2], tables[0].head(1)]), artifacts.SCORES)
     with pytest.raises(artifacts.ArtifactError) as caught:
@@ -415,7 +415,7 @@ def test_a_method_is_held_against_the_controls_of_its_own_images(write_study):
         {"a": 0.5}, families=("faithfulness", "consistency"), methods=("gradcam", "part"), left_out={"part": left}
     )
     for family, seed in (("faithfulness", 0), ("faithfulness", 1), ("consistency", None)):
-        path = artifacts.score_path("toy", "a", family, "fold0", seed)
+        path = artifacts.Checkpoint("toy", "a", seed, "fold0").scores(family)
         table = artifacts.read_table(path, artifacts.SCORES)
         names = sorted(table["image_id"].unique())
         high = table["image_id"].isin([names[i] for i in left]) & ~table["method"].isin(["gradcam", "part"])
@@ -433,7 +433,7 @@ def test_a_method_is_held_against_the_controls_of_its_own_images(write_study):
 def test_a_control_of_the_methods_own_stands_in_for_the_shared_one(write_study):
     args = write_study({"a": 0.5}, families=("faithfulness",), methods=("gradcam", "lrp"))
     for seed in (0, 1):
-        path = artifacts.score_path("toy", "a", "faithfulness", "fold0", seed)
+        path = artifacts.Checkpoint("toy", "a", seed, "fold0").scores("faithfulness")
         table = artifacts.read_table(path, artifacts.SCORES)
         own = table[table["method"] == "random"].assign(method="random:lrp", value=lambda rows: rows["value"] + 2)
         artifacts.write_table(path, pd.concat([table, own]), artifacts.SCORES)
@@ -443,7 +443,7 @@ def test_a_control_of_the_methods_own_stands_in_for_the_shared_one(write_study):
 
 def test_gaps_of_completeness_are_one_reason(write_study):
     args = write_study({"a": 0.5}, families=("faithfulness",), degenerate={("a", 0): {1, 2}})
-    path = artifacts.score_path("toy", "a", "faithfulness", "fold0", 0)
+    path = artifacts.Checkpoint("toy", "a", 0, "fold0").scores("faithfulness")
     table = artifacts.read_table(path, artifacts.SCORES)
     lost = table["value"].isna()
     table.loc[lost, "reason"] = ["completeness gap 1.5 %", "completeness gap 480 %"]
@@ -569,7 +569,7 @@ def test_bad_input_is_refused_by_name(write_study):
 @pytest.mark.parametrize("spoil", ["twice", "no reason", "infinite"])
 def test_scores_that_would_spoil_a_mean_are_refused(write_study, spoil):
     args = write_study({"a": 0.5}, families=("faithfulness",))
-    path = artifacts.score_path("toy", "a", "faithfulness", "fold0", 0)
+    path = artifacts.Checkpoint("toy", "a", 0, "fold0").scores("faithfulness")
     table = artifacts.read_table(path, artifacts.SCORES)
     if spoil == "twice":
         table = pd.concat([table, table.head(1)])
@@ -582,7 +582,7 @@ def test_scores_that_would_spoil_a_mean_are_refused(write_study, spoil):
 
 def test_predictions_of_other_images_are_refused(write_study):
     args = write_study({"a": 0.5})
-    path = artifacts.model_dir("toy", "a", 0, "fold0") / "predictions.parquet"
+    path = artifacts.Checkpoint("toy", "a", 0, "fold0").predictions
     artifacts.write_table(path, artifacts.read_table(path, artifacts.PREDICTIONS).iloc[1:], artifacts.PREDICTIONS)
     with pytest.raises(artifacts.ArtifactError, match="not those of the manifest"):
         run(args)

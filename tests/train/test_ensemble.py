@@ -110,7 +110,7 @@ def test_of_classes_with_as_many_votes_the_likelier_is_predicted():
 def trained(name, seed, several=True):
     """A checkpoint of a study `s`, of three images, as training leaves it."""
     torch.manual_seed(seed)
-    model, folder = build(name, 2, 64).eval(), artifacts.model_dir("s", name, 0, "fold0")
+    model, folder = build(name, 2, 64).eval(), artifacts.Checkpoint("s", name, 0, "fold0").folder
     for parameter in model.parameters():
         parameter.data += 0.02 * torch.randn_like(parameter)
     with artifacts.sealing(folder / "model.safetensors") as temporary:
@@ -156,10 +156,8 @@ def test_an_ensemble_on_disk_is_opened_as_a_checkpoint_is(tmp_path, monkeypatch,
         f"ensemble --study s --model both --seed 0 --fold fold0 --combine {combine} --members test_resnet test_vit"
     )
     assert main(command.split()) == 0
-    model, card = load_trained("s", "both", 0, "fold0", torch.device("cpu"))
-    table = artifacts.read_table(
-        artifacts.model_dir("s", "both", 0, "fold0") / "predictions.parquet", artifacts.PREDICTIONS
-    )
+    model, card = load_trained(artifacts.Checkpoint("s", "both", 0, "fold0"), torch.device("cpu"))
+    table = artifacts.read_table(artifacts.Checkpoint("s", "both", 0, "fold0").predictions, artifacts.PREDICTIONS)
     assert card["combine"] == combine and list(card["members"]) == ["test_resnet", "test_vit"]
     with torch.no_grad():
         logits = model(pictures()).double()
@@ -187,13 +185,13 @@ def test_an_ensemble_of_members_that_were_trained_again_is_not_used(tmp_path, mo
     assert main(command.split()) == 0
     trained("test_vit", 2)
     with pytest.raises(artifacts.ArtifactError, match="other members than are there now"):
-        load_trained("s", "both", 0, "fold0", torch.device("cpu"))
+        load_trained(artifacts.Checkpoint("s", "both", 0, "fold0"), torch.device("cpu"))
 
 
 def test_members_of_other_images_are_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     trained("test_resnet", 0), trained("test_vit", 1)
-    path = artifacts.model_dir("s", "test_vit", 0, "fold0") / "predictions.parquet"
+    path = artifacts.Checkpoint("s", "test_vit", 0, "fold0").predictions
     artifacts.write_table(path, artifacts.read_table(path, artifacts.PREDICTIONS).iloc[:2], artifacts.PREDICTIONS)
     command = "ensemble --study s --model both --seed 0 --fold fold0 --combine mean --members test_resnet test_vit"
     assert main(command.split()) == 1

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from heatproof import artifacts, shards
+from heatproof.artifacts import Checkpoint
 from heatproof.explain.external import NONE, Read, read_external
 from heatproof.explain.job import Job, open_job
 from heatproof.explain.methods import Batch
 from heatproof.progress import steps
+from heatproof.shards import Share
 
 BRANCHES = {"variants": "heatproof.explain.variants"}  # taken with --variants alone (`workflow.code`)
 Piece = tuple[pd.DataFrame, np.ndarray]  # index of some maps, which counts them from 0, and the maps
@@ -34,26 +36,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    """Explain the images of a checkpoint and write `<heatmaps>/maps.npy` and the index beside it."""
+    checkpoint, share = Checkpoint(args.study, args.model, args.seed, args.fold), Share(args.shards, args.shard)
     if args.variants:
-        importlib.import_module(BRANCHES["variants"]).run(args)
+        variants = importlib.import_module(BRANCHES["variants"])
+        variants.explain(checkpoint, args.config, args.compute, args.random_labels)
         return
-    path = artifacts.heatmap_dir(args.study, args.model, args.seed, args.fold) / "maps.npy"
-    found = _joined(shards.parts(path, args)) if shards.joining(args) else _asked(args)
-    _write(shards.written(path, args), *found)
-    shards.sweep(path, args)
+    path = checkpoint.heatmaps / "maps.npy"
+    made = _joined(share.parts(path)) if share.joining else _explained(checkpoint, args.config, args.compute, share)
+    _write(share.written(path), *made)
+    share.sweep(path)
 
 
-def _asked(args: argparse.Namespace) -> tuple[tuple[int, ...], Iterator[Piece]]:
-    """The shape of all maps that this job makes, and the maps, made as they are wanted."""
-    job = open_job(args)
-    size, external = args.config["batch_size"], args.config["external"]
+def _explained(
+    checkpoint: Checkpoint, config: dict, compute: dict, share: Share
+) -> tuple[tuple[int, ...], Iterator[Piece]]:
+    """Return the shape of all maps that this job makes, and the maps, made as they are wanted."""
+    job = open_job(checkpoint, config, compute)
+    size, external = config["batch_size"], config["external"]
     image_ids = job.names()
     brought = {
-        name: read_external(path.format(model=args.model, seed=args.seed), image_ids, f"explain.external.{name}")
+        name: read_external(
+            path.format(model=checkpoint.model, seed=checkpoint.seed), image_ids, f"explain.external.{name}"
+        )
         for name, path in external.items()
     }
     every = np.arange(len(job.rows))
-    batches = shards.mine([every[start : start + size] for start in range(0, len(every), size)], args)
+    batches = share.mine([every[start : start + size] for start in range(0, len(every), size)])
     count = sum(int(chosen[places].sum()) for chosen in job.chosen.values() for places in batches)
     count += len(external) * sum(map(len, batches))
     return (count, job.size, job.size), _made(job, brought, batches)

@@ -1,10 +1,8 @@
 """What the jobs of this stage share: an opened checkpoint, its images, and its methods with their options."""
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +10,7 @@ import torch
 from torch import Tensor
 
 from heatproof import artifacts
+from heatproof.artifacts import Checkpoint
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.reasons import LEFT_OUT, NOT_SUPPORTED
 from heatproof.errors import InputError, Unsupported
@@ -135,23 +134,22 @@ class Job:
         )
 
 
-def open_job(args: argparse.Namespace, *, fold: str | None = None) -> Job:
-    """Load a checkpoint and choose its images; `fold` names another checkpoint of the same images."""
-    config = args.config
-    prepare(args.compute["threads"])
-    device = pick_device(args.compute["device"])
-    model, card = load_trained(args.study, args.model, args.seed, fold or args.fold, device)
+def open_job(checkpoint: Checkpoint, config: dict, compute: dict) -> Job:
+    """Load a checkpoint and choose its images, by sections `explain` and `compute`."""
+    study = checkpoint.study
+    prepare(compute["threads"])
+    device = pick_device(compute["device"])
+    model, card = load_trained(checkpoint, device)
     model.requires_grad_(False)
     members = getattr(
         model, "members", None
     )  # an ensemble has no layer of its own; its grid is that of its first member
-    first = next(iter(card["members"])) if members else args.model
+    first = next(iter(card["members"])) if members else checkpoint.model
     layer = chosen_layer(first, members[0] if members else model, card["size"], config)
-    manifest = artifacts.read_manifest(args.study, args.fold)
-    rows, cases = select(manifest, args.study, config["images_per_group"]), None
+    manifest = artifacts.read_manifest(study, checkpoint.fold)
+    rows, cases = select(manifest, study, config["images_per_group"]), None
     if is_multilabel(manifest):
-        folder = artifacts.model_dir(args.study, args.model, args.seed, fold or args.fold)
-        rows, cases = select_cases(manifest, rows, predictions(folder, manifest), config["target"])
+        rows, cases = select_cases(manifest, rows, predictions(checkpoint, manifest), config["target"])
     images = manifest.iloc[rows]
     methods, chosen = {}, {}
     for name, function in explanation_methods(config["methods"]).items():
@@ -159,25 +157,24 @@ def open_job(args: argparse.Namespace, *, fold: str | None = None) -> Job:
         count = options.pop("images", len(rows))
         methods[name] = partial(function, **options)
         chosen[name] = np.zeros(len(rows), bool)
-        chosen[name][some(args.study, images, cases, count)] = True
-    what = f"{args.study}/{args.model}/{args.seed}/{fold or args.fold}"
+        chosen[name][some(study, images, cases, count)] = True
     refused = {}
     if members:
         layer = TargetLayer("", model, "NCHW", layer.grid)
         layered = (name for name in methods if METHODS[name].layer)
         refused = dict.fromkeys(layered, "an ensemble has no layer of its own")
     else:
-        line(f"{what}: explains {layer.name}, grid {layer.grid[0]}x{layer.grid[1]}")
+        line(f"{checkpoint}: explains {layer.name}, grid {layer.grid[0]}x{layer.grid[1]}")
     return Job(
-        study=args.study,
-        name=what,
+        study=study,
+        name=str(checkpoint),
         model=model,
         layer=layer,
         device=device,
         size=card["size"],
         classes=card["classes"],
         manifest=manifest,
-        pixels=artifacts.read_array(artifacts.data_dir(args.study) / "pixels.npy"),
+        pixels=artifacts.read_array(artifacts.data_dir(study) / "pixels.npy"),
         rows=rows,
         target=config["target"],
         cases=cases,
@@ -227,14 +224,14 @@ def some(study: str, images: pd.DataFrame, cases: pd.DataFrame | None, count: in
     return spread(study, list(zip(ids, labels, strict=True)), groups, count, there)
 
 
-def predictions(folder: Path, manifest: pd.DataFrame) -> np.ndarray:
+def predictions(checkpoint: Checkpoint, manifest: pd.DataFrame) -> np.ndarray:
     """Which labels a checkpoint predicts, bool [images, labels], in the order of the manifest; none of the images that
     it was trained on.
 
     Raises:
         ArtifactError: the predictions are missing or damaged.
     """
-    table = artifacts.read_table(folder / "predictions.parquet", artifacts.PREDICTIONS).set_index("image_id")
+    table = artifacts.read_table(checkpoint.predictions, artifacts.PREDICTIONS).set_index("image_id")
     columns = [name for name in manifest if str(name).startswith("label_")]
     found = table[[name.replace("label", "predicted") for name in columns]]
     return found.reindex(manifest["image_id"], fill_value=False).to_numpy(bool)

@@ -1,9 +1,8 @@
 """`heatproof explain --variants`: heatmaps of changed images and of changed models, for robustness and sanity."""
 
-import argparse
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from heatproof import artifacts
+from heatproof.artifacts import Checkpoint
 from heatproof.errors import InputError
 from heatproof.explain.job import Job, open_job, some
 from heatproof.explain.methods import Batch
@@ -39,19 +39,24 @@ class Chosen(NamedTuple):
     targets: Tensor
 
 
-def run(args: argparse.Namespace) -> None:
+def explain(checkpoint: Checkpoint, section: dict, compute: dict, random_labels: bool) -> None:
     """Explain a seeded subset of the images under every variant and write `<heatmaps>/variants/`.
 
     Maps are stored as the method gave them, in the frame of the changed image. Random draws of a method are those of
     the plain map: what differs is the variant alone.
 
+    Args:
+        section: section `explain`.
+        compute: section `compute`.
+        random_labels: whether there is a model of shuffled labels, to be explained too.
+
     Raises:
         InputError: no variant is asked for, or an artifact is missing or damaged.
     """
-    job, config = open_job(args), args.config["variants"]
+    job, config = open_job(checkpoint, section, compute), section["variants"]
     images = job.manifest.iloc[job.rows]
-    places = some(args.study, images, job.cases, config["images"])
-    size = args.config["batch_size"]
+    places = some(checkpoint.study, images, job.cases, config["images"])
+    size = section["batch_size"]
     parts = [places[start : start + size] for start in range(0, len(places), size)]
     chosen = [Chosen(part, job.batch(part).targets) for part in parts]
     asked = _asked(job, config)
@@ -59,13 +64,13 @@ def run(args: argparse.Namespace) -> None:
     fresh = None
     if models:
         classes = job.model.net.num_classes
-        fresh = untrained(args.model, classes, job.size, args.study, args.model, args.seed, args.fold)
-    count = sum(not variant.tensors for variant in asked) + len(models) + args.random_labels
+        fresh = untrained(checkpoint.model, classes, job.size, *astuple(checkpoint))
+    count = sum(not variant.tensors for variant in asked) + len(models) + random_labels
     if not count:
         raise InputError(
             "explain.variants: no variant is asked for; name transforms, or leave out the families of scores"
         )
-    folder = artifacts.variants_dir(args.study, args.model, args.seed, args.fold)
+    folder = checkpoint.variants
     shape = (count * sum(int(job.chosen[name][places].sum()) for name in job.methods), job.size, job.size)
     frames: list[pd.DataFrame] = []
     made: dict[tuple[str, ...], pd.DataFrame] = {}  # the head alone ends the shortest cascade, too
@@ -78,8 +83,9 @@ def run(args: argparse.Namespace) -> None:
                 frames.append(_explained(job, variant, chosen, array, frames))
             if variant.tensors:
                 made[variant.tensors] = frames[-1]
-        if args.random_labels:
-            other = open_job(args, fold=args.fold.replace("fold", artifacts.SHUFFLED))
+        if random_labels:
+            shuffled = checkpoint.at(fold=checkpoint.fold.replace("fold", artifacts.SHUFFLED))
+            other = open_job(shuffled, section, compute)
             job = replace(other, rows=job.rows, cases=job.cases, chosen=job.chosen)  # it may predict other labels
             frames.append(_explained(job, Variant("random_labels"), chosen, array, frames))
     artifacts.write_table(folder / "index.parquet", pd.concat(frames, ignore_index=True), artifacts.HEATMAPS)

@@ -69,12 +69,12 @@ def study_dir(study: str) -> Path:
     return artifacts.stats_dir(study) / "profiles"
 
 
-def profile_dir(study: str, model: str, seed: int | str, fold: str) -> Path:
+def profile_dir(checkpoint: artifacts.Checkpoint) -> Path:
     """Profiles of one checkpoint, beside its heatmaps: the files of `CHECKPOINT_FILES`.
 
     `draws.npy` holds, float64 [draws, rows of distances.parquet], the column `correlation` in each bootstrap draw.
     """
-    return artifacts.heatmap_dir(study, model, seed, fold) / "profiles"
+    return checkpoint.heatmaps / "profiles"
 
 
 def page_path(study: str) -> Path:

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from heatproof import artifacts, progress
+from heatproof.artifacts import Checkpoint
 from heatproof.errors import InputError
 from heatproof.memory import fitting
 from heatproof.profiles import files, groups, layers, numbers
@@ -17,12 +18,12 @@ from heatproof.train.model import pick_device, prepare
 
 def run(args: argparse.Namespace) -> None:
     """Profile a checkpoint and write the files of `files.CHECKPOINT_FILES`."""
-    options = args.config
+    checkpoint, options = Checkpoint(args.study, args.model, args.seed, args.fold), args.config
     prepare(args.compute["threads"])
     device = pick_device(args.compute["device"])
-    model, card = load_trained(args.study, args.model, args.seed, args.fold, device)
+    model, card = load_trained(checkpoint, device)
     model.requires_grad_(False)
-    tested = read_tested(args.study, args.model, args.seed, args.fold)
+    tested = read_tested(checkpoint)
     table, members = groups.make(tested, card["classes"], options)
     kept = table[table["kept"]].reset_index(drop=True)
     if kept["by"].value_counts().max() < 2 or kept.empty:
@@ -32,21 +33,20 @@ def run(args: argparse.Namespace) -> None:
         )
     found = layers.find(model, card["size"], options["layers"])
     pixels = artifacts.read_array(artifacts.data_dir(args.study) / "pixels.npy")
-    what = f"{args.study}/{args.model}/{args.seed}/{args.fold}: profiles"
+    what = f"{checkpoint}: profiles"
     sums = stream(args.study, model, found, pixels, tested, members, options["bootstrap"], args.compute, device, what)
-    write(files.profile_dir(args.study, args.model, args.seed, args.fold), found, sums, table, kept, options["dead"])
+    write(files.profile_dir(checkpoint), found, sums, table, kept, options["dead"])
 
 
-def read_tested(study: str, model: str, seed: int, fold: str) -> pd.DataFrame:
+def read_tested(checkpoint: Checkpoint) -> pd.DataFrame:
     """Predictions of the test images, sorted by patient, with columns `group` (the patient) and `place` (in pixels)."""
-    manifest = artifacts.read_manifest(study, fold)
+    manifest = artifacts.read_manifest(checkpoint.study, checkpoint.fold)
     manifest = manifest.assign(place=np.arange(len(manifest)))[manifest["split"] == "test"]
-    path = artifacts.model_dir(study, model, seed, fold) / "predictions.parquet"
-    table = artifacts.read_table(path, artifacts.PREDICTIONS)
+    table = artifacts.read_table(checkpoint.predictions, artifacts.PREDICTIONS)
     table = table[table["split"] == "test"]
     if sorted(table["image_id"]) != sorted(manifest["image_id"]):
         raise artifacts.ArtifactError(
-            f"{path}: its test images are not those of the manifest; delete the file and run again"
+            f"{checkpoint.predictions}: its test images are not those of the manifest; delete the file and run again"
         )
     merged = manifest[["image_id", "group", "place"]].merge(table, on="image_id", validate="one_to_one")
     return merged.sort_values(["group", "place"], ignore_index=True)

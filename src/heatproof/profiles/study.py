@@ -16,7 +16,7 @@ def run(args: argparse.Namespace) -> None:
         distances = {}
         for model in args.models:
             for seed in args.seeds:
-                folder = files.profile_dir(args.study, model, seed, fold)
+                folder = files.profile_dir(artifacts.Checkpoint(args.study, model, seed, fold))
                 where = {"model": model, "seed": seed, "fold": fold}
                 for name, schema in (("layers", files.LAYERS), ("groups", files.GROUPS)):
                     parts[name].append(artifacts.read_table(folder / f"{name}.parquet", schema).assign(**where))
@@ -50,8 +50,7 @@ def read_distances(folder) -> compare.Distances:
 
 def read_profiles(args: argparse.Namespace) -> dict[str, pd.DataFrame]:
     """Model -> profiles of its first seed in the first fold, which the page shows."""
-    where = args.seeds[0], args.folds[0]
+    shown = [artifacts.Checkpoint(args.study, model, args.seeds[0], args.folds[0]) for model in args.models]
     return {
-        model: artifacts.read_table(files.profile_dir(args.study, model, *where) / "profiles.parquet", files.PROFILES)
-        for model in args.models
+        one.model: artifacts.read_table(files.profile_dir(one) / "profiles.parquet", files.PROFILES) for one in shown
     }

@@ -206,9 +206,8 @@ def read(
         predictions=pd.concat(predictions, ignore_index=True),
         index=index,
         maps={
-            (model, fold): artifacts.read_array(artifacts.heatmap_dir(study, model, seeds[0], fold) / "maps.npy")
-            for model in models
-            for fold in folds
+            (one.model, one.fold): artifacts.read_array(one.heatmaps / "maps.npy")
+            for one in (artifacts.Checkpoint(study, model, seeds[0], fold) for model in models for fold in folds)
         },
         digest=digest,
         separation=separation.read(),
@@ -216,7 +215,7 @@ def read(
 
 
 def _predictions(study: str, model: str, seed: int, fold: str, classes: Sequence[str]) -> pd.DataFrame:
-    path = artifacts.model_dir(study, model, seed, fold) / "predictions.parquet"
+    path = artifacts.Checkpoint(study, model, seed, fold).predictions
     frame = artifacts.read_table(path, artifacts.PREDICTIONS)
     frame = frame[frame["split"] == "test"]
     known = cases.answers(frame, classes) if labels.is_multilabel(frame) else frame[list(artifacts.PREDICTIONS)]
@@ -225,7 +224,7 @@ def _predictions(study: str, model: str, seed: int, fold: str, classes: Sequence
 
 def _index(study: str, model: str, seed: int, folds: Sequence[str]) -> pd.DataFrame:
     """Every row of a model's heatmaps, with its fold; `row` is that of its map in that fold's array, or -1."""
-    paths = {fold: artifacts.heatmap_dir(study, model, seed, fold) / "index.parquet" for fold in folds}
+    paths = {fold: artifacts.Checkpoint(study, model, seed, fold).heatmaps / "index.parquet" for fold in folds}
     tables = {fold: artifacts.read_table(path, artifacts.HEATMAPS) for fold, path in paths.items()}
     parts = [table[table["variant"] == ""].assign(fold=fold) for fold, table in tables.items()]
     return pd.concat(parts, ignore_index=True)

@@ -174,7 +174,7 @@ def cards(inputs: Inputs) -> Table | None:
     rows = []
     for model in inputs.models:
         for seed, fold in product(inputs.seeds, inputs.folds):
-            path = artifacts.model_dir(inputs.study, model, seed, fold) / "card.json"
+            path = artifacts.Checkpoint(inputs.study, model, seed, fold).card
             card = artifacts.read_json(path) if path.exists() else {}
             plain = {key: value for key, value in card.items() if isinstance(value, (str, int, float, bool))}
             if plain:

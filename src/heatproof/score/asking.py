@@ -1,18 +1,24 @@
-"""A model is asked about many changed images: in batches of one size, filled across images, in order."""
+"""A model is asked about many changed images: in batches of one size, filled across images, in order.
+
+No batch mixes questions about the maps of two methods (`by_map`). The last bits of an answer may depend on the batch,
+and a score must not depend on which other methods a study has.
+"""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 Forward = Callable[[Tensor], Tensor]  # pixels [batch, channels, height, width] in [0, 1] to logits [batch, classes]
 Item = TypeVar("Item")
+Stack = Iterable[Tensor]  # blocks of changed images [any number, channels, height, width]
 Case = tuple[Tensor, Tensor, int]  # pixels [channels, height, width], maps [maps, height, width], target
 Probability = Callable[[Tensor, int], Tensor]  # logits [images, classes] and one of them to its probability [images]
 
+TOGETHER = 16  # images whose questions fill batches together
 AHEAD = 2  # batches that a GPU has before it while the CPU makes the next: it need not wait, and memory stays bounded
 
 
@@ -26,14 +32,67 @@ def of_label(logits: Tensor, target: int) -> Tensor:
     return logits[:, target].sigmoid()
 
 
-def outputs(forward: Forward, stacks: Iterable[Iterable[Tensor]], batch_size: int) -> Iterator[Tensor]:
+class Asked(Protocol):
+    """One image, and which of its maps the model is asked about."""
+
+    usable: Tensor  # bool [maps], on the CPU
+
+
+One = TypeVar("One", bound=Asked)
+
+
+def by_map(
+    forward: Forward,
+    images: Iterable[One],
+    batch_size: int,
+    whole: Callable[[One], Stack],
+    of_map: Callable[[Sequence[One], int], Iterable[Stack]],
+) -> Iterator[tuple[One, Tensor]]:
+    """Ask about images as such, then about their maps, one after the other.
+
+    Args:
+        forward, batch_size: as for `outputs`.
+        images: all with as many maps; `TOGETHER` of them are held at a time.
+        whole: what is asked about an image whatever its maps.
+        of_map: what is asked about one map, by its place, of each of some images.
+
+    Yields:
+        Each image with its logits, float64 on the CPU: of what is asked about the image, then of each usable map.
+    """
+    plan: deque[tuple[list[One], list[list[One]]]] = deque()
+
+    def stacks() -> Iterator[Stack | None]:
+        for some in grouped(images, TOGETHER):
+            sound = [[image for image in some if image.usable[place]] for place in range(len(some[0].usable))]
+            plan.append((some, sound))
+            yield from map(whole, some)
+            for place, usable in enumerate(sound):
+                if usable:
+                    yield None
+                    yield from of_map(usable, place)
+            yield None
+
+    answers = outputs(forward, stacks(), batch_size)
+    for first in answers:
+        some, sound = plan.popleft()
+        logits = {
+            id(image): [answer] for image, answer in zip(some, (first, *islice(answers, len(some) - 1)), strict=True)
+        }
+        for usable in sound:
+            for image in usable:
+                logits[id(image)].append(next(answers))
+        yield from ((image, torch.cat(logits[id(image)])) for image in some)
+
+
+def outputs(forward: Forward, stacks: Iterable[Stack | None], batch_size: int) -> Iterator[Tensor]:
     """Logits of each stack of images.
 
     Args:
         forward: the model.
         stacks: each the changed images of one case, at least one, in blocks [any number, channels, height, width]
-            that are made when the model gets to them.
-        batch_size: images in a forward pass. Batches are cut across blocks and stacks; only the last is smaller.
+            that are made when the model gets to them. None ends a batch.
+        batch_size: images in a forward pass. Batches are cut across blocks and stacks; only the last one, and those
+            before a None, are smaller.
 
     Yields:
         For each stack, in order, logits [images, classes], float64 on the CPU.
@@ -65,12 +124,15 @@ def outputs(forward: Forward, stacks: Iterable[Iterable[Tensor]], batch_size: in
 
     for stack in stacks:
         count = 0
-        for block in stack:
+        for block in stack or ():
             count += len(block)
             waiting.extend(block)
             while len(waiting) >= batch_size:
                 ask()
-        sizes.append(count)
+        if stack is not None:
+            sizes.append(count)
+        elif waiting:
+            ask()
         yield from finished()
     while waiting:
         ask()

@@ -5,6 +5,7 @@ import importlib
 import json
 
 from heatproof import shards
+from heatproof.artifacts import Checkpoint
 from heatproof.catalogue.families import FAMILIES
 from heatproof.errors import InputError
 
@@ -40,9 +41,18 @@ def run(args: argparse.Namespace) -> None:
     for name in needed:
         if getattr(args, name) is None:
             raise InputError(f"{args.family}: --{name} is missing")
-    if shards.joining(args):
-        from heatproof.score.jobs.common import join
+    from heatproof.score.jobs.common import Scoring  # with torch, which `--help` can do without
 
-        join(args)
+    job = Scoring(
+        checkpoint=Checkpoint(args.study, args.model, args.seed, args.fold),
+        family=args.family,
+        options=args.config,
+        compute=args.compute,
+        share=shards.Share(args.shards, args.shard),
+        seeds=args.seeds or [],
+        models=args.models or [],
+    )
+    if job.share.joining:
+        job.join()
     else:
-        importlib.import_module(FAMILIES[args.family].job).run(args)
+        importlib.import_module(FAMILIES[args.family].job).run(job)

@@ -5,8 +5,7 @@ pass is made twice. Metrics here are functions of the `Curves` of one baseline, 
 `Response`. All return float64 [maps], NaN for degenerate maps and where an output is not finite.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from heatproof.catalogue.reasons import OUTPUT
 from heatproof.registry import metrics_in
-from heatproof.score.asking import Case, Forward, Probability, of_class, on, outputs
+from heatproof.score.asking import Case, Forward, Probability, by_map, of_class, on
 from heatproof.score.baselines import EMPTIED, baseline_image, remover
 from heatproof.score.maps import ranks, scorable, unit_scale
 
@@ -106,29 +105,38 @@ def _ends(baselines: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(EMPTIED.get(baseline, baseline) for baseline in baselines))
 
 
-def _variants(pixels: Tensor, maps: Tensor, counts: list[int], baselines: Sequence[str]) -> Iterator[Tensor]:
-    """The image, it with nothing left by each baseline, then per map: for each baseline deletions and insertions,
-    and once `x ⊙ (1 - L)` and `x ⊙ L`."""
-    yield pixels[None]
-    yield from (baseline_image(pixels, end)[None] for end in _ends(baselines))
+@dataclass(frozen=True)
+class _Image:
+    """One case, and how its pixels are removed by each baseline."""
+
+    pixels: Tensor
+    maps: Tensor
+    target: int
+    usable: Tensor
+    counts: list[int]
+    removers: list[Callable[[Tensor], Tensor]]
+
+    def variants(self, place: int) -> Iterator[Tensor]:
+        """For each baseline deletions and insertions by one map, then `x ⊙ (1 - L)` and `x ⊙ L`."""
+        heat = on(self.pixels.device, self.maps[place : place + 1])
+        inner = on(self.pixels.device, torch.tensor(self.counts[1:-1])).view(-1, 1, 1)
+        keep = torch.cat([ranks(heat) >= inner, ranks(heat) < inner])
+        yield from (remove(keep) for remove in self.removers)
+        scale = unit_scale(heat)[0]
+        yield self.pixels * torch.stack([1 - scale, scale]).to(self.pixels.dtype)[:, None]
+
+
+def _image(case: Case, steps: int, baselines: Sequence[str]) -> _Image:
+    pixels, maps, target = case
+    area = pixels[0].numel()
+    counts = [round(step * area / steps) for step in range(steps + 1)]
     removers = [remover(pixels, baseline) for baseline in baselines]
-    maps = on(pixels.device, maps)
-    inner = on(pixels.device, torch.tensor(counts[1:-1])).view(-1, 1, 1)
-    for place, scale in zip(ranks(maps), unit_scale(maps), strict=True):
-        keep = torch.cat([place >= inner, place < inner])
-        yield from (remove(keep) for remove in removers)
-        yield pixels * torch.stack([1 - scale, scale]).to(pixels.dtype)[:, None]
+    return _Image(pixels, maps, target, scorable(maps).cpu(), counts, removers)
 
 
-def _response(
-    logits: Tensor,
-    target: int,
-    usable: Tensor,
-    counts: list[int],
-    baselines: Sequence[str],
-    probability: Probability,
-) -> Response:
-    """Sort the logits of `_variants` into curves; maps that are not usable get NaN."""
+def _response(logits: Tensor, image: _Image, baselines: Sequence[str], probability: Probability) -> Response:
+    """Sort the logits of one image into curves; maps that are not usable get NaN."""
+    target, usable, counts = image.target, image.usable, image.counts
     inner = len(counts) - 2
     ends = _ends(baselines)
     first, each = 1 + len(ends), 2 * inner * len(baselines) + 2
@@ -178,10 +186,10 @@ def responses(
         forward: pixels [batch, channels, height, width] in [0, 1] to logits [batch, classes].
         cases: per image float pixels [channels, height, width] in [0, 1] on the device of `forward`, raw relevance
             [maps, height, width] there or on the CPU (which a GPU need not wait for), and the index of the target
-            class. Read one at a time: memory holds one image, the variants of one of its maps, and a batch.
+            class, all with as many maps. Memory holds `asking.TOGETHER` of them, the variants of one map, and a batch.
         steps: parts into which the pixels are divided.
         baselines: what removed pixels become, see `baselines.remover`.
-        batch_size: images in a forward pass, filled across maps and images.
+        batch_size: images in a forward pass, filled across images, map by map (`asking.by_map`).
         probability: how logits are read; `asking.of_label` where an image can have several labels.
 
     Yields:
@@ -195,15 +203,14 @@ def responses(
         raise ValueError(f"steps ({steps}) and batch_size ({batch_size}) must be at least 1")
     if not baselines or len(set(baselines)) < len(baselines):
         raise ValueError(f"baselines must be at least one, each once, not {list(baselines)}")
-    plan: deque[tuple[int, Tensor, list[int]]] = deque()
 
-    def stacks() -> Iterator[Iterator[Tensor]]:
-        for pixels, maps, target in cases:
-            usable = scorable(maps).cpu()
-            area = pixels[0].numel()
-            counts = [round(step * area / steps) for step in range(steps + 1)]
-            plan.append((target, usable, counts))
-            yield _variants(pixels, maps[usable.to(maps.device)], counts, baselines)
+    def whole(image: _Image) -> Iterator[Tensor]:
+        yield image.pixels[None]
+        yield from (baseline_image(image.pixels, end)[None] for end in _ends(baselines))
 
-    for logits in outputs(forward, stacks(), batch_size):
-        yield _response(logits, *plan.popleft(), baselines, probability)
+    def of_map(images: Sequence[_Image], place: int) -> Iterator[Iterator[Tensor]]:
+        return (image.variants(place) for image in images)
+
+    images = (_image(case, steps, baselines) for case in cases)
+    for image, logits in by_map(forward, images, batch_size, whole, of_map):
+        yield _response(logits, image, baselines, probability)

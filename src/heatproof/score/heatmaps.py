@@ -1,6 +1,5 @@
 """The heatmaps of one checkpoint, read a few images at a time, with the controls beside them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -150,10 +149,9 @@ class Heatmaps:
         maps[torch.from_numpy(alone)] = torch.nan
         return maps, [NO_OTHER_IMAGE.text if a else r for a, r in zip(alone, reasons, strict=True)]
 
-    def chunks(self) -> Iterator[np.ndarray]:
+    def chunks(self) -> list[np.ndarray]:
         """Indices of the images, a few at a time."""
-        for start in range(0, len(self), CHUNK):
-            yield np.arange(start, min(start + CHUNK, len(self)))
+        return [np.arange(start, min(start + CHUNK, len(self))) for start in range(0, len(self), CHUNK)]
 
     def of_cases(self, images: pd.DataFrame, absent: str) -> "Heatmaps":
         """The maps of these cases, in their order; one that is not here has `absent` for its reason."""

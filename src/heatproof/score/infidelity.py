@@ -49,7 +49,7 @@ def infidelity(perturbed: Perturbed) -> Tensor:
     """
     relevance, drop = perturbed.relevance, perturbed.drop
     power = relevance.square().sum(1)
-    scale = (relevance @ drop).clamp(min=0) / power.masked_fill(power == 0, 1)
+    scale = (relevance * drop).sum(1).clamp(min=0) / power.masked_fill(power == 0, 1)
     return (scale[:, None] * relevance - drop).square().mean(1)
 
 
@@ -114,5 +114,6 @@ def _variants(pixels: Tensor, keep: Tensor, baseline: str, batch_size: int) -> I
 
 def _relevance(maps: Tensor, removed: Tensor) -> Tensor:
     flat = maps.cpu().flatten(1).double()
-    sums = (flat / flat.abs().amax(1, keepdim=True)) @ removed.flatten(1).double().T
+    inside, unit = removed.flatten(1).double(), flat / flat.abs().amax(1, keepdim=True)
+    sums = torch.stack([inside @ one for one in unit])  # map by map: a product of matrices rounds by their sizes
     return sums.masked_fill(~scorable(maps).cpu()[:, None], torch.nan)

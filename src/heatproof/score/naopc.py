@@ -9,7 +9,7 @@ above 1 or below 0, and is stored as it is.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ class Orders:
     @property
     def undefined(self) -> str:
         """Why a sound map has no value."""
-        return (EQUAL_ORDERS if self.best.isfinite() and self.worst.isfinite() else OUTPUT).text
+        return (EQUAL_ORDERS if self.best - self.worst < RESOLUTION else OUTPUT).text
 
 
 @metric("naopc")
@@ -87,8 +87,7 @@ class _Search:
     owners: Tensor
     target: int
     count: int
-    orders: list[list[int]]  # of the sound maps: cells, most relevant first
-    usable: Tensor
+    orders: list[list[int] | None]  # of each map: cells, most relevant first; None of a degenerate one
     answers: dict[Cells, float] = field(default_factory=dict)
 
     def variants(self, asked: list[Cells], batch_size: int) -> Iterator[Tensor]:
@@ -99,11 +98,9 @@ class _Search:
     def drop(self, removed: Cells) -> float:
         return self.answers[0] - self.answers[removed]
 
-    def own(self) -> Tensor:
-        areas = torch.full((len(self.usable),), torch.nan, dtype=torch.float64)
-        found = [sum(map(self.drop, _prefixes(order))) / (self.count + 1) for order in self.orders]
-        areas[self.usable] = torch.tensor(found, dtype=torch.float64)
-        return areas
+    def area(self, place: int) -> float:
+        """Return the area by one map's order."""
+        return sum(map(self.drop, _prefixes(self.orders[place]))) / (self.count + 1)
 
 
 def _bits(sets: list[Cells], count: int) -> np.ndarray:
@@ -170,14 +167,14 @@ def orders(
 
     A map orders the cells by their mean relevance, ties in raster order. The search keeps, cell after cell, the
     `beam` sets of removed cells with the largest (smallest) sum of drops so far; a set that several ways lead to is
-    asked about once, and so is one that a map's order shares with the search.
+    asked about once. Maps come after it, one by one, and are asked about the sets that it has not met.
 
     Args:
         forward, cases, probability: as for `faithfulness.responses`; `TOGETHER` images are held at a time.
         cells: of a side of the image.
         beam: width of the search, 1 for greedy.
         baseline: what removed cells become, see `baselines.remover`.
-        batch_size: images in a forward pass, filled across maps, directions of the search, and images.
+        batch_size: images in a forward pass, filled across images and directions of the search; each map's apart.
 
     Yields:
         One answer an image, in order. Forward passes, in images: at most `2 + beam (n² + n - 2) + (n - 1) maps`
@@ -192,8 +189,7 @@ def orders(
         searches = [_search(*case, cells, baseline) for case in some]
         count = cells * cells
         everything = (1 << count) - 1
-        first = [(s, [0, everything, *(p for order in s.orders for p in _prefixes(order))]) for s in searches]
-        _ask(forward, first, batch_size, probability)
+        _ask(forward, [(search, [0, everything]) for search in searches], batch_size, probability)
         beams = {(i, sign): {0: 0.0} for i in range(len(searches)) for sign in (1, -1)}
         for _ in range(count):
             grow = [(searches[i], _children(sets, count)) for (i, _), sets in beams.items()]
@@ -202,12 +198,24 @@ def orders(
                 together.setdefault(id(search), (search, {}))[1].update(children)
             _ask(forward, list(together.values()), batch_size, probability)
             beams = {(i, sign): _grown(searches[i], sets, sign, beam) for (i, sign), sets in beams.items()}
+        own = _own(forward, searches, batch_size, probability)
         for i, search in enumerate(searches):
             finite = all(map(_finite, search.answers.values()))
             best, worst = (
                 sign * max(beams[i, sign].values()) / (count + 1) if finite else torch.nan for sign in (1, -1)
             )
-            yield Orders(search.own(), *(torch.tensor(area, dtype=torch.float64) for area in (best, worst)))
+            yield Orders(own[i], *(torch.tensor(area, dtype=torch.float64) for area in (best, worst)))
+
+
+def _own(forward: Forward, searches: list[_Search], batch_size: int, probability: Probability) -> Tensor:
+    """Areas by each map's order, float64 [images, maps]; what one map was asked about no other one knows of."""
+    areas = torch.full((len(searches), len(searches[0].orders)), torch.nan, dtype=torch.float64)
+    for place in range(areas.shape[1]):
+        alone = {i: replace(s, answers=dict(s.answers)) for i, s in enumerate(searches) if s.orders[place] is not None}
+        _ask(forward, [(s, _prefixes(s.orders[place])) for s in alone.values()], batch_size, probability)
+        for i, search in alone.items():
+            areas[i, place] = search.area(place)
+    return areas
 
 
 def _finite(answer: float) -> bool:
@@ -217,13 +225,11 @@ def _finite(answer: float) -> bool:
 def _search(pixels: Tensor, maps: Tensor, target: int, cells: int, baseline: str) -> _Search:
     if min(pixels.shape[1:]) < cells:
         raise ValueError(f"an image of {pixels.shape[1]} x {pixels.shape[2]} pixels has no {cells} x {cells} cells")
-    usable = scorable(maps).cpu()
-    places = ranks(cell_means(maps.cpu()[usable], cells)).flatten(1)
+    orders = ranks(cell_means(maps.cpu(), cells)).flatten(1).argsort(dim=1).tolist()
     return _Search(
         remove=remover(pixels, baseline),
         owners=on(pixels.device, _owners(pixels.shape[1:], cells)),
         target=target,
         count=cells * cells,
-        orders=places.argsort(dim=1).tolist(),
-        usable=usable,
+        orders=[order if sound else None for order, sound in zip(orders, scorable(maps).tolist(), strict=True)],
     )

@@ -7,7 +7,6 @@ without ties; on maps with ties that removes every pixel that ties with the thre
 """
 
 import math
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from heatproof import seeds
 from heatproof.registry import metrics_in
-from heatproof.score.asking import Case, Forward, Probability, of_class, on, outputs
+from heatproof.score.asking import Case, Forward, Probability, by_map, grouped, of_class, on
 from heatproof.score.imputation import impute
 from heatproof.score.maps import ranks, scorable
 
@@ -71,31 +70,40 @@ def removed_count(area: int, percentile: float) -> int:
     return area - math.ceil((area - 1) * Fraction(str(percentile)) / 100)
 
 
-def _variants(pixels: Tensor, maps: Tensor, counts: list[int], noise: Tensor | None) -> Iterator[Tensor]:
-    """The image, then per map: the most relevant imputed, one image a count, then the least relevant."""
-    yield pixels[None]
-    area = pixels[0].numel()
-    number = on(pixels.device, torch.tensor(counts)).view(1, -1, 1, 1)
-    for some in maps.split(max(1, TOGETHER // (2 * len(counts)))):
-        place = ranks(on(pixels.device, some))[:, None]
-        removed = torch.cat([place < number, place >= area - number], dim=1).flatten(0, 1)
-        yield impute(pixels.expand(len(removed), *pixels.shape), removed, noise=noise)
+@dataclass(frozen=True)
+class _Image:
+    """One case, and what is added to its imputed pixels."""
+
+    pixels: Tensor
+    maps: Tensor
+    target: int
+    usable: Tensor
+    noise: Tensor | None
 
 
-def _response(
-    logits: Tensor,
-    target: int,
-    usable: Tensor,
-    counts: list[int],
-    columns: list[int],
-    area: int,
-    read: Probability,
-) -> RoadResponse:
-    probability = read(logits.masked_fill(~logits.isfinite(), torch.nan), target)
+def _imputed(images: Sequence[_Image], place: int, counts: list[int]) -> Iterator[Tensor]:
+    """For each image the most relevant pixels of one map imputed, one image a count, then the least relevant."""
+    area, each = images[0].pixels[0].numel(), 2 * len(counts)
+
+    def repeated(tensors: Iterable[Tensor]) -> Tensor:
+        return torch.cat([tensor.expand(each, *tensor.shape) for tensor in tensors])
+
+    for some in grouped(images, max(1, TOGETHER // each)):
+        device = some[0].pixels.device
+        number = on(device, torch.tensor(counts)).view(1, -1, 1, 1)
+        order = ranks(on(device, torch.stack([image.maps[place] for image in some])))[:, None]
+        removed = torch.cat([order < number, order >= area - number], dim=1).flatten(0, 1)
+        noise = None if some[0].noise is None else repeated(image.noise for image in some)
+        yield from impute(repeated(image.pixels for image in some), removed, noise=noise).split(each)
+
+
+def _response(logits: Tensor, image: _Image, counts: list[int], columns: list[int], read: Probability) -> RoadResponse:
+    usable = image.usable
+    probability = read(logits.masked_fill(~logits.isfinite(), torch.nan), image.target)
     curves = torch.full((len(usable), 2, len(columns)), torch.nan, dtype=torch.float64)
     curves[usable] = probability[1:].view(int(usable.sum()), 2, len(counts))[:, :, columns]
     morf, lerf = curves.unbind(1)
-    share = torch.tensor(counts, dtype=torch.float64)[columns] / area
+    share = torch.tensor(counts, dtype=torch.float64)[columns] / image.pixels[0].numel()
     return RoadResponse(share=share, morf=morf, lerf=lerf, probability=probability[0])
 
 
@@ -117,11 +125,10 @@ def road_responses(
 
     Args:
         forward: pixels [batch, channels, height, width] in [0, 1] to logits [batch, classes].
-        cases: as in `faithfulness.responses`, read one at a time: memory holds one image, about `TOGETHER`
-            imputed ones, and a batch.
+        cases: as in `faithfulness.responses`, all of one size; memory holds about `TOGETHER` imputed images besides.
         percentiles: in (0, 100], one a step: pixels below that percentile of relevance stay (most relevant
             first), or those above 100 less it (least), as in pytorch-grad-cam; 90 removes a tenth.
-        batch_size: images in a forward pass, filled across maps and images.
+        batch_size: images in a forward pass, filled across images, map by map (`asking.by_map`).
         noise: standard deviation of what is added to imputed pixels, in units of pixels; pytorch-grad-cam
             and the authors have 0.01, on normalized pixels. Drawn once an image, the same at each step.
         keys: what each image's noise is drawn from, one an image; needed where there is noise.
@@ -136,20 +143,22 @@ def road_responses(
         raise ValueError(f"percentiles ({list(percentiles)}) must lie above 0 and up to 100")
     if batch_size < 1 or noise < 0 or (noise and keys is None):
         raise ValueError(f"batch_size ({batch_size}) must be at least 1, noise ({noise}) at least 0, and with keys")
-    plan: deque[tuple[int, Tensor, list[int], list[int], int]] = deque()
 
-    def stacks() -> Iterator[Iterator[Tensor]]:
+    def images() -> Iterator[_Image]:
         pairs = zip(cases, keys, strict=True) if noise else ((case, ()) for case in cases)
         for (pixels, maps, target), key in pairs:
-            usable = scorable(maps).cpu()
-            area = pixels[0].numel()
-            wanted = [removed_count(area, percentile) for percentile in percentiles]
-            counts = sorted(set(wanted))
-            plan.append((target, usable, counts, [counts.index(count) for count in wanted], area))
-            yield _variants(pixels, maps[usable.to(maps.device)], counts, _draw(pixels, noise, key) if noise else None)
+            yield _Image(pixels, maps, target, scorable(maps).cpu(), _draw(pixels, noise, key) if noise else None)
 
-    for logits in outputs(forward, stacks(), batch_size):
-        yield _response(logits, *plan.popleft(), probability)
+    def counts_of(image: _Image) -> tuple[list[int], list[int]]:
+        wanted = [removed_count(image.pixels[0].numel(), percentile) for percentile in percentiles]
+        counts = sorted(set(wanted))
+        return counts, [counts.index(count) for count in wanted]
+
+    def of_map(some: Sequence[_Image], place: int) -> Iterator[list[Tensor]]:
+        return ([block] for block in _imputed(some, place, counts_of(some[0])[0]))
+
+    for image, logits in by_map(forward, images(), batch_size, lambda image: [image.pixels[None]], of_map):
+        yield _response(logits, image, *counts_of(image), probability)
 
 
 def _draw(pixels: Tensor, noise: float, key: Key) -> Tensor:

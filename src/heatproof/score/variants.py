@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,8 +9,9 @@ import torch
 from torch import Tensor
 
 from heatproof import artifacts
+from heatproof.artifacts import Checkpoint
 from heatproof.catalogue.reasons import DEGENERATE, NO_VARIANT
-from heatproof.score import controls
+from heatproof.score import controls, heatmaps
 from heatproof.score.heatmaps import Heatmaps, Stack, cases
 
 CHUNK = 16  # images read at a time, each with all its variants
@@ -42,10 +42,9 @@ class Variants:
         """Variants whose names start so, in the order in which they were made."""
         return [name for name in self.stored if name.startswith(prefix)]
 
-    def chunks(self) -> Iterator[np.ndarray]:
+    def chunks(self) -> list[np.ndarray]:
         """Indices of the images, a few at a time."""
-        for start in range(0, len(self), CHUNK):
-            yield np.arange(start, min(start + CHUNK, len(self)))
+        return [np.arange(start, min(start + CHUNK, len(self))) for start in range(0, len(self), CHUNK)]
 
     def pairs(self, chunk: np.ndarray) -> Iterator[tuple[str, Stack, Callable[[str], Stack]]]:
         """For each method and control its name, the maps of some images, and a function that gives those of a variant.
@@ -76,15 +75,16 @@ class Variants:
         return maps, [f"{why} (changed)" if DEGENERATE.of(why) else why for why in reasons]
 
 
-def read(plain: Heatmaps, folder: Path) -> Variants:
-    """Open the variants of one checkpoint, which lie beside its plain heatmaps.
+def read(checkpoint: Checkpoint) -> Variants:
+    """Open the plain heatmaps of one checkpoint and the variants beside them.
 
     Raises:
         ArtifactError: a file is missing or damaged, or does not fit the other or the plain heatmaps.
     """
-    path = folder / "index.parquet"
+    plain = heatmaps.read(checkpoint.study, checkpoint.heatmaps)
+    path = checkpoint.variants / "index.parquet"
     index = artifacts.read_table(path, artifacts.HEATMAPS)
-    array = artifacts.read_array(folder / "maps.npy")
+    array = artifacts.read_array(checkpoint.variants / "maps.npy")
     mend = "delete the folder and run again"
     names, methods = (index[column].unique() for column in ("variant", "method"))
     of_row = cases(index)

@@ -150,7 +150,7 @@ def read_predictions(study, models, seeds, folds):
         for seed in seeds:
             parts = []
             for fold, test in tested.items():
-                path = artifacts.model_dir(study, model, seed, fold) / "predictions.parquet"
+                path = artifacts.Checkpoint(study, model, seed, fold).predictions
                 table = artifacts.read_table(path, artifacts.PREDICTIONS)
                 table = table[table["split"] == "test"].drop(columns="split")
                 if sorted(table["image_id"]) != sorted(test["image_id"]):

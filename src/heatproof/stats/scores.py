@@ -31,7 +31,7 @@ def read_scores(
                 continue
             parts = []
             for fold in folds:
-                path = artifacts.score_path(study, model, family, fold, seed)
+                path = artifacts.Checkpoint(study, model, seed, fold).scores(family)
                 parts.append(artifacts.read_table(path, artifacts.SCORES).assign(family=family))
                 table = pd.concat(parts)
                 keys = [key for key in ("image_id", "label", "method", "metric") if key in table]

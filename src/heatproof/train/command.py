@@ -31,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    checkpoint = artifacts.Checkpoint(args.study, args.model, args.seed, args.fold)
     recipe, compute = args.config, args.compute
     # a study of one fold draws the same numbers as it does beside others
     key = (args.study, args.model, args.seed, *([] if args.fold == "fold0" else [args.fold]))
-    name = f"{args.study}/{args.model}/{args.seed}/{args.fold}"
     prepare(compute["threads"])
     device = pick_device(compute["device"])
     source = artifacts.data_dir(args.study)
@@ -71,9 +71,8 @@ def run(args: argparse.Namespace) -> None:
         device=device,
         eval_batch_size=compute["batch_size"],
         resume=resume,
-        tell=lambda text: line(f"{name}: {text}"),
+        tell=lambda text: line(f"{checkpoint}: {text}"),
     )
-    folder = artifacts.model_dir(args.study, args.model, args.seed, args.fold)
     held_out = images("val", "test")
     logits = predict(model.to(device), held_out, compute["batch_size"], device)
     tested = manifest.iloc[held_out.rows]
@@ -81,14 +80,13 @@ def run(args: argparse.Namespace) -> None:
         table, thresholds = labelled(tested, logits.double().sigmoid().numpy())
     else:
         table, thresholds = classified(tested, logits.double().softmax(1).numpy()), None
-    artifacts.write_table(folder / "predictions.parquet", table, artifacts.PREDICTIONS)
-    artifacts.write_table(
-        folder / "history.csv", pd.DataFrame(history, columns=list(artifacts.HISTORY)), artifacts.HISTORY
-    )
-    with artifacts.sealing(folder / "model.safetensors") as temporary:
+    artifacts.write_table(checkpoint.predictions, table, artifacts.PREDICTIONS)
+    epochs = pd.DataFrame(history, columns=list(artifacts.HISTORY))
+    artifacts.write_table(checkpoint.folder / "history.csv", epochs, artifacts.HISTORY)
+    with artifacts.sealing(checkpoint.weights) as temporary:
         save(model, temporary)
     artifacts.write_json(
-        folder / "card.json",
+        checkpoint.card,
         {
             "architecture": args.model,
             "classes": facts["classes"],
@@ -97,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
             "weights": brought.name if brought else recipe["weights"],  # no path of this machine
             "epochs": recipe["epochs"],
             "best_epoch": best_epoch(history),
-            "sha256": artifacts.digest(folder / "model.safetensors"),
+            "sha256": artifacts.digest(checkpoint.weights),
             **({"task": facts["task"], "thresholds": thresholds} if several else {}),
         },
     )

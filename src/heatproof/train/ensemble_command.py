@@ -25,12 +25,15 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         ArtifactError: a member's card or predictions are missing, damaged, or of other images than the first one's.
     """
-    folders = [artifacts.model_dir(args.study, member, args.seed, args.fold) for member in args.members]
-    cards = [artifacts.read_json(folder / "card.json") for folder in folders]
-    tables = [artifacts.read_table(folder / "predictions.parquet", artifacts.PREDICTIONS) for folder in folders]
-    for folder, table in zip(folders, tables, strict=True):
+    ensemble = artifacts.Checkpoint(args.study, args.model, args.seed, args.fold)
+    members = [ensemble.at(model=member) for member in args.members]
+    cards = [artifacts.read_json(member.card) for member in members]
+    tables = [artifacts.read_table(member.predictions, artifacts.PREDICTIONS) for member in members]
+    for member, table in zip(members, tables, strict=True):
         if not table["image_id"].equals(tables[0]["image_id"]):
-            raise artifacts.ArtifactError(f"{folder}: other images than {folders[0]} has; delete it and run again")
+            raise artifacts.ArtifactError(
+                f"{member.folder}: other images than {members[0].folder} has; delete it and run again"
+            )
     first = cards[0]
     several = "thresholds" in first
     probabilities = np.stack([table[[f"p_{k}" for k in range(len(first["classes"]))]].to_numpy() for table in tables])
@@ -41,10 +44,9 @@ def run(args: argparse.Namespace) -> None:
         table, thresholds = labelled(tables[0], answer, majority)
     else:
         table, thresholds = classified(tables[0], answer), None
-    folder = artifacts.model_dir(args.study, args.model, args.seed, args.fold)
-    artifacts.write_table(folder / "predictions.parquet", table, artifacts.PREDICTIONS)
+    artifacts.write_table(ensemble.predictions, table, artifacts.PREDICTIONS)
     artifacts.write_json(
-        folder / "card.json",
+        ensemble.card,
         {
             "combine": args.combine,
             "members": dict(zip(args.members, (card["sha256"] for card in cards), strict=True)),

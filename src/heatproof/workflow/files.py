@@ -77,18 +77,18 @@ def named(job: Job) -> list[Path]:
 def model(job: Job) -> list[Path]:
     """Return what lies in the folder of a checkpoint."""
     names = ENSEMBLE if job.model in job.study.ensembles else MODEL
-    return [artifacts.model_dir(*job.checkpoint) / name for name in names]
+    return [job.checkpoint.folder / name for name in names]
 
 
 def members(job: Job) -> list[Path]:
     """Return what an ensemble is made of."""
-    folders = [artifacts.model_dir(*job.at(model=m).checkpoint) for m in job.study.members(job.model)]
+    folders = [job.at(model=m).checkpoint.folder for m in job.study.members(job.model)]
     return [folder / name for folder in folders for name in ENSEMBLE]
 
 
 def of_models(job: Job, name: str, compared: bool = False) -> list[Path]:
     """Return a file of each checkpoint that is explained; if wanted, of those of a random split too."""
-    return [artifacts.model_dir(*one.checkpoint) / name for one in checkpoints(job, compared)]
+    return [one.checkpoint.folder / name for one in checkpoints(job, compared)]
 
 
 def regions(job: Job) -> list[Path]:
@@ -100,7 +100,7 @@ def variants(job: Job) -> list[Path]:
     """Return heatmaps of changed images and weights, if the study has them; an ensemble's would be its members'."""
     if job.model in job.study.ensembles or not {*families_with("needs_variants")} & {*job.study.score.families}:
         return []
-    return [artifacts.variants_dir(*job.checkpoint) / name for name in MAPS]
+    return [job.checkpoint.variants / name for name in MAPS]
 
 
 def scores(job: Job) -> list[Path]:
@@ -109,16 +109,16 @@ def scores(job: Job) -> list[Path]:
     for one in checkpoints(job):
         for family in job.study.score.families:
             if FAMILIES[family].across_seeds:
-                found.append(artifacts.score_path(job.name, one.model, family, one.fold))
+                found.append(one.checkpoint.at(seed=None).scores(family))
             elif not FAMILIES[family].needs_variants or variants(one):
-                found.append(artifacts.score_path(job.name, one.model, family, one.fold, one.seed))
+                found.append(one.checkpoint.scores(family))
     return list(dict.fromkeys(found))
 
 
 def profiles(job: Job) -> list[Path]:
     """Return the activation profiles, where a study asks for them; of models, as an ensemble has no feature maps."""
     trained = [one for one in checkpoints(job) if job.study.profiles.by and one.model in job.study.models]
-    return [profiled.profile_dir(*one.checkpoint) / name for one in trained for name in profiled.CHECKPOINT_FILES]
+    return [profiled.profile_dir(one.checkpoint) / name for one in trained for name in profiled.CHECKPOINT_FILES]
 
 
 def weights(job: Job) -> list[Path]:
@@ -141,7 +141,7 @@ def shuffled_card(job: Job) -> list[Path]:
     """Return the card of the model of shuffled labels, where a study asks for it: of the first seed alone."""
     if not job.study.explain.variants.random_labels or int(job.seed) != job.study.seeds[0]:
         return []
-    return [artifacts.model_dir(*job.at(fold=shuffled(job.fold)).checkpoint) / "card.json"]
+    return [job.at(fold=shuffled(job.fold)).checkpoint.card]
 
 
 def external(job: Job) -> list[Path]:
@@ -180,7 +180,7 @@ def shown_maps(job: Job) -> list[Path]:
 
 def maps(job: Job) -> list[Path]:
     """Return the heatmaps of a checkpoint, and their index."""
-    return [artifacts.heatmap_dir(*job.checkpoint) / name for name in MAPS]
+    return [job.checkpoint.heatmaps / name for name in MAPS]
 
 
 def source(job: Job) -> list[Path]:
@@ -192,13 +192,12 @@ def source(job: Job) -> list[Path]:
 
 def map_shards(job: Job) -> list[Path]:
     """Return the shards that heatmaps are joined from."""
-    return _shards(job, artifacts.heatmap_dir(*job.checkpoint) / "maps.npy")
+    return _shards(job, job.checkpoint.heatmaps / "maps.npy")
 
 
 def score_shards(job: Job) -> list[Path]:
     """Return the shards that a score table is joined from."""
-    path = artifacts.score_path(job.name, job.model, job.family, job.fold, job.seed)
-    return _shards(job, path) if FAMILIES[job.family].shardable else []
+    return _shards(job, job.checkpoint.scores(job.family)) if FAMILIES[job.family].shardable else []
 
 
 def _shards(job: Job, path: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from heatproof.artifacts import Checkpoint
 from heatproof.schema import Recipe, Study
 
 
@@ -31,9 +32,9 @@ class Job:
         return cls(wildcards["study"], studies[wildcards["study"]], **found, running=frozenset(studies))
 
     @property
-    def checkpoint(self) -> tuple[str, str, str, str]:
-        """Study, model, seed and fold, as the functions of `artifacts` take them."""
-        return self.name, self.model, self.seed, self.fold
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint, with its paths."""
+        return Checkpoint(self.name, self.model, self.seed, self.fold)
 
     @property
     def recipe(self) -> Recipe:

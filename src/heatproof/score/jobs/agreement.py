@@ -1,25 +1,21 @@
 """Agreement of one checkpoint's heatmaps, method with method."""
 
-import argparse
-
 import pandas as pd
 import torch
 
-from heatproof import progress, shards
 from heatproof.catalogue.reasons import ONE_METHOD
 from heatproof.score import heatmaps
 from heatproof.score.agreement import METRICS
-from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
+from heatproof.score.jobs.common import Scoring, heatmaps_of
 
 ALONE = ONE_METHOD.text
 
 
-def run(args: argparse.Namespace) -> None:
-    torch.set_num_threads(args.compute["threads"])
-    source = heatmaps_of(args, beside=True)
-    chunks = shards.mine(list(source.chunks()), args)
-    with writing_scores(args, source) as write:
-        for chunk in progress.steps(chunks, len(chunks), f"{name(args)}: agreement, parts"):
+def run(job: Scoring) -> None:
+    torch.set_num_threads(job.compute["threads"])
+    source = heatmaps_of(job.checkpoint)
+    with job.writing(source) as write:
+        for chunk in job.parts(source.chunks()):
             stacks = source.stacks(chunk)
             own = {method: stacks[method] for method in source.methods}
             # another image's map stands in for a method's own: it is held against what that one is held against

@@ -1,6 +1,5 @@
 """Consistency of one model's heatmaps: over its seeds, and with the heatmaps of the other models."""
 
-import argparse
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,7 +7,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from heatproof import artifacts, progress
+from heatproof import artifacts
+from heatproof.artifacts import Checkpoint
 from heatproof.catalogue.controls import CONTROLS
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.reasons import (
@@ -23,7 +23,7 @@ from heatproof.catalogue.reasons import (
 from heatproof.score import controls, heatmaps
 from heatproof.score.consistency import METRICS
 from heatproof.score.heatmaps import Heatmaps, Stack
-from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
+from heatproof.score.jobs.common import Scoring
 from heatproof.score.variants import first_reason
 
 OTHER_CLASS = OTHER_CLASSES.text
@@ -33,40 +33,40 @@ SEEDS = tuple(metric for metric in METRICS if metric not in MODELS)
 Stacks = dict[str, Stack]
 
 
-def run(args: argparse.Namespace) -> None:
-    torch.set_num_threads(args.compute["threads"])
-    first = heatmaps_of(args, args.seeds[0])
-    own = [_opened(args, first, args.model, seed) for seed in args.seeds]
-    rivals = [model for model in args.models if model != args.model]
-    others = {model: [_opened(args, first, model, seed) for seed in args.seeds] for model in rivals}
-    count = -(-len(first) // heatmaps.CHUNK)
-    with writing_scores(args, first) as write:
-        for chunk in progress.steps(first.chunks(), count, f"{name(args)}: consistency, parts"):
-            by_seed = [_stacks(source, first, chunk, seed) for seed, source in zip(args.seeds, own, strict=True)]
+def run(job: Scoring) -> None:
+    torch.set_num_threads(job.compute["threads"])
+    of_seeds = [job.checkpoint.at(seed=seed) for seed in job.seeds]
+    first = heatmaps.read(job.checkpoint.study, of_seeds[0].heatmaps)
+    own = [_opened(one, first, of_seeds[0]) for one in of_seeds]
+    rivals = [model for model in job.models if model != job.checkpoint.model]
+    others = {model: [_opened(one.at(model=model), first, of_seeds[0]) for one in of_seeds] for model in rivals}
+    with job.writing(first) as write:
+        for chunk in job.parts(first.chunks()):
+            by_seed = [_stacks(source, first, chunk, seed) for seed, source in zip(job.seeds, own, strict=True)]
             for frame in _across_seeds(first, chunk, by_seed):
                 write(frame)
             # the random controls are those of a seed, equal for all models: another model draws its own here
             theirs = (
-                [_stacks(source, first, chunk, seed, model) for seed, source in zip(args.seeds, sources, strict=True)]
+                [_stacks(source, first, chunk, seed, model) for seed, source in zip(job.seeds, sources, strict=True)]
                 for model, sources in others.items()
             )
             for frame in _across_models(first, chunk, by_seed, theirs):
                 write(frame)
 
 
-def _opened(args: argparse.Namespace, first: Heatmaps, model: str, seed: int) -> Heatmaps:
+def _opened(checkpoint: Checkpoint, first: Heatmaps, reference: Checkpoint) -> Heatmaps:
     """The heatmaps of another checkpoint: of the same images, by the same methods.
 
     Raises:
         ArtifactError: they are of others.
     """
-    source = heatmaps_of(args, seed, model)
+    source = heatmaps.read(checkpoint.study, checkpoint.heatmaps)
     if first.multilabel and source.multilabel:
         source = source.of_cases(first.images, OTHER_CLASS)  # each may predict labels that the other does not
     if not source.images.image_id.equals(first.images.image_id) or source.methods != first.methods:
         raise artifacts.ArtifactError(
-            f"{artifacts.heatmap_dir(args.study, model, seed, args.fold)}: other images or methods than "
-            f"seed {args.seeds[0]} of {args.model} has; delete the folder and run again"
+            f"{checkpoint.heatmaps}: other images or methods than "
+            f"seed {reference.seed} of {reference.model} has; delete the folder and run again"
         )
     return source
 

@@ -3,7 +3,6 @@
 Batches are filled across a few images and end with them, so that a shard asks in the same batches as the whole job.
 """
 
-import argparse
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,12 +13,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from heatproof import artifacts, progress, shards
+from heatproof import artifacts
 from heatproof.memory import fitting
 from heatproof.score import confidence, faithfulness, heatmaps, infidelity, naopc, road
 from heatproof.score.asking import Case, Forward, Probability, of_class, of_label, on
 from heatproof.score.heatmaps import Heatmaps
-from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
+from heatproof.score.jobs.common import Scoring, heatmaps_of
 from heatproof.subset import spread
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.model import pick_device, prepare
@@ -30,18 +29,17 @@ Found = tuple[dict[str, Tensor], str]  # of one image: per metric float64 [maps]
 Part = Callable[[Forward, "_Asked", dict], Iterator[Found]]
 
 
-def run(args: argparse.Namespace) -> None:
+def run(job: Scoring) -> None:
     """Score some images by every metric of faithfulness that the configuration asks for."""
-    options = args.config
-    prepare(args.compute["threads"])
-    device = pick_device(args.compute["device"])
-    model, _ = load_trained(args.study, args.model, args.seed, args.fold, device)
-    source = heatmaps_of(args, beside=True)
-    pixels = artifacts.read_array(artifacts.data_dir(args.study) / "pixels.npy")
+    options = job.options
+    prepare(job.compute["threads"])
+    device = pick_device(job.compute["device"])
+    model, _ = load_trained(job.checkpoint, device)
+    source = heatmaps_of(job.checkpoint)
+    pixels = artifacts.read_array(artifacts.data_dir(job.checkpoint.study) / "pixels.npy")
     forward = partial(fitting, model, setting="score.faithfulness.batch_size")
-    pieces = shards.mine(list(_pieces(source, options)), args)
-    with writing_scores(args, source) as write:
-        for part, chosen in progress.steps(pieces, len(pieces), f"{name(args)}: faithfulness, parts"):
+    with job.writing(source) as write:
+        for part, chosen in job.parts(list(_pieces(source, options))):
             asked = _Asked(source, chosen, source.beside.places[chosen], pixels, device)
             write(asked.rows(part(forward, asked, options)))
 

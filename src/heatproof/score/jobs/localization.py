@@ -1,37 +1,34 @@
 """Localization of one checkpoint's heatmaps."""
 
-import argparse
-
 import numpy as np
 import pandas as pd
 import torch
 
-from heatproof import artifacts, progress, shards
+from heatproof import artifacts
 from heatproof.catalogue.metrics import metrics_of
 from heatproof.catalogue.reasons import COVERED, EMPTY, NO_REGION, NO_RELEVANCE
 from heatproof.score import controls, heatmaps
-from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
+from heatproof.score.jobs.common import Scoring, heatmaps_of
 from heatproof.score.localization import METRICS
 from heatproof.score.scene import TOLERANCE, Scene, Truth
 
 
-def run(args: argparse.Namespace) -> None:
-    torch.set_num_threads(args.compute["threads"])
-    source = heatmaps_of(args, beside=True)
-    folder, wanted = artifacts.data_dir(args.study), args.config.get("regions", [])
+def run(job: Scoring) -> None:
+    torch.set_num_threads(job.compute["threads"])
+    source = heatmaps_of(job.checkpoint)
+    folder, wanted = artifacts.data_dir(job.checkpoint.study), job.options.get("regions", [])
     all_masks = artifacts.read_array(folder / "masks.npy")
     all_regions = artifacts.read_array(folder / "regions.npy") if wanted else ()
     groups = _groups(wanted)
-    chunks = shards.mine(list(source.chunks()), args)
-    with writing_scores(args, source) as write:
-        for chunk in progress.steps(chunks, len(chunks), f"{name(args)}: localization, parts"):
+    with job.writing(source) as write:
+        for chunk in job.parts(source.chunks()):
             true, places = source.beside.true[chunk], source.beside.places[chunk]  # a box is a mask by now
-            asked = source.beside.of_classes(chunk, args.config.get("labels"))
+            asked = source.beside.of_classes(chunk, job.options.get("labels"))
             masks = torch.from_numpy(all_masks[places] & true[:, None, None])
             regions = {
                 region: torch.from_numpy(found[places]) for region, found in zip(wanted, all_regions, strict=True)
             }
-            truth = Truth(masks, regions, args.config.get("tolerance", TOLERANCE))
+            truth = Truth(masks, regions, job.options.get("tolerance", TOLERANCE))
             blank = np.where(truth.area == 0, EMPTY.text, COVERED.text)
             missing = {"truth": np.where(true, np.where(truth.covered, "", blank), source.beside.untrue[chunk])}
             for region, found in truth.regions.items():

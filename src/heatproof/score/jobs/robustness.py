@@ -1,28 +1,25 @@
 """Robustness of one checkpoint's heatmaps: under transformations of known effect, and under small noise."""
 
-import argparse
 from collections.abc import Callable, Iterator
 
 import pandas as pd
 import torch
 
-from heatproof import artifacts, progress
 from heatproof.geometry import defined, draw_move, moved
 from heatproof.score import controls, heatmaps, variants
 from heatproof.score.heatmaps import Stack
-from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
+from heatproof.score.jobs.common import Scoring
 from heatproof.score.robustness import METRICS, UNDEFINED
 
 NEIGHBOUR = "perturbed"
 TRANSFORMS = ("flip", "shift", "rotate", "scale", "noise", "window")
 
 
-def run(args: argparse.Namespace) -> None:
-    torch.set_num_threads(args.compute["threads"])
-    source = variants.read(heatmaps_of(args), artifacts.variants_dir(args.study, args.model, args.seed, args.fold))
-    count = -(-len(source) // variants.CHUNK)
-    with writing_scores(args, source.plain) as write:
-        for chunk in progress.steps(source.chunks(), count, f"{name(args)}: robustness, parts"):
+def run(job: Scoring) -> None:
+    torch.set_num_threads(job.compute["threads"])
+    source = variants.read(job.checkpoint)
+    with job.writing(source.plain) as write:
+        for chunk in job.parts(source.chunks()):
             images = source.images.iloc[chunk]
             for method, plain, changed in source.pairs(chunk):
                 for rows in (_transforms, _sensitivity):

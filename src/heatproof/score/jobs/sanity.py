@@ -1,12 +1,9 @@
 """Sanity of one checkpoint's heatmaps: whether they follow the model's weights, its labels and the class asked for."""
 
-import argparse
-
 import torch
 
-from heatproof import artifacts, progress
 from heatproof.score import heatmaps, variants
-from heatproof.score.jobs.common import heatmaps_of, name, writing_scores
+from heatproof.score.jobs.common import Scoring
 from heatproof.score.sanity import METRICS
 
 CHANGES = {  # which metrics read which variants
@@ -17,12 +14,11 @@ CHANGES = {  # which metrics read which variants
 }
 
 
-def run(args: argparse.Namespace) -> None:
-    torch.set_num_threads(args.compute["threads"])
-    source = variants.read(heatmaps_of(args), artifacts.variants_dir(args.study, args.model, args.seed, args.fold))
-    count = -(-len(source) // variants.CHUNK)
-    with writing_scores(args, source.plain) as write:
-        for chunk in progress.steps(source.chunks(), count, f"{name(args)}: sanity, parts"):
+def run(job: Scoring) -> None:
+    torch.set_num_threads(job.compute["threads"])
+    source = variants.read(job.checkpoint)
+    with job.writing(source.plain) as write:
+        for chunk in job.parts(source.chunks()):
             for method, (maps, reasons), changed in source.pairs(chunk):
                 for change, prefix in CHANGES.items():
                     stacks = [changed(variant) for variant in source.names(prefix)]
