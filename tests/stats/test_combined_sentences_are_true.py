@@ -9,11 +9,11 @@ from functools import cache, cached_property
 import numpy as np
 import pandas as pd
 import pytest
-from heatproof.report.vocabulary import CONTROLS as SHOWN_CONTROLS
 from stats.generated import CONTROLS, Study, draw
 from stats.made import SETTINGS
 from stats.reading import NAMES, Rules, below, every, holm, named, near
 
+from heatproof.catalogue import controls
 from heatproof.report import combined as report
 from heatproof.report import statistics_text
 from heatproof.stats import words
@@ -236,7 +236,7 @@ def check_table(both: Both) -> None:
             assert cell.partition(" ")[0] == answer and ("(" in cell) == bool(leads)
             if leads:
                 name, difference = re.search(r"\((.*): (−?[\d.e-]+)", cell).groups()
-                (control,) = (key for key, shown in SHOWN_CONTROLS.items() if shown == name)
+                (control,) = (key for key, shown in controls.CONTROLS.items() if shown.title == name)
                 assert near(difference.replace("−", "-"), leads[control].mean())
                 assert answer == "no" or leads[control].mean() == pytest.approx(min(of.mean() for of in leads.values()))
 
