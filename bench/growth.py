@@ -166,7 +166,7 @@ def _stats(models: int = 5, seeds: int = 2, methods: int = 1, images: int = 240)
     resolved = {"group_kind": "patient", "patients_known": True, "split_by": "patient", "claims": {}}
     score = {"families": ["localization"], "primary": {"localization": "relevance_rank_accuracy"}}
     command = ["stats", "--study", study, "--models", *names, "--seeds", *map(str, range(seeds))]
-    command += ["--folds", "fold0", "--methods", *of_study]
+    command += ["--folds", "fold0", "--methods", *of_study, "--setting", section(tiny.training)]
     return [*command, "--config", section(tiny.stats, resolved), "--score-config", json.dumps(score)]
 
 

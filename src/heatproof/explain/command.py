@@ -89,13 +89,24 @@ def _write(path: Path, shape: tuple[int, ...], pieces: Iterable[Piece]) -> None:
     parts, filled = [], 0
     with artifacts.writing_array(path, shape, "float32") as array:
         for part, maps in pieces:
-            parts.append(part.assign(row=part["row"].where(part["row"] < 0, part["row"] + filled)))
+            parts.append(_columns(part.assign(row=part["row"].where(part["row"] < 0, part["row"] + filled))))
             array[filled : filled + len(maps)] = maps
             filled += len(maps)
-    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(artifacts.HEATMAPS))
+    columns = list(parts[0]) if parts else list(artifacts.HEATMAPS)
+    frame = pd.DataFrame({name: np.concatenate([part[name] for part in parts]) if parts else [] for name in columns})
     order = {name: place for place, name in enumerate(frame["method"].unique())}  # each batch has all methods in order
     frame = frame.sort_values("method", key=lambda names: names.map(order), kind="stable")
     artifacts.write_table(path.with_name("index.parquet"), frame, artifacts.HEATMAPS)
+
+
+def _columns(part: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return the columns of a few rows; many small frames take a hundred times the memory of their cells."""
+    return {
+        name: np.broadcast_to(column.iloc[:1].to_numpy(), len(part))
+        if column.nunique(dropna=False) == 1
+        else column.to_numpy()
+        for name, column in part.items()
+    }
 
 
 def _brought(job: Job, name: str, read: Read, places: np.ndarray, batch: Batch) -> tuple[pd.DataFrame, np.ndarray]:
