@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from string import Formatter
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -15,10 +15,12 @@ NonNegative = Annotated[int, Field(ge=0)]
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-
-def nothing(value: Any) -> Any:
-    """The command line gives texts, null's too."""
-    return None if isinstance(value, str) and value.lower() in ("null", "~", "none") else value
+    @field_validator("*", mode="before")
+    @classmethod
+    def _nothing(cls, value: Any, info: ValidationInfo) -> Any:
+        """Read null as the command line gives it, which is as a text, where a key may be left out."""
+        optional = cls.model_fields[info.field_name].default is None
+        return None if optional and isinstance(value, str) and value.lower() in ("null", "~", "none") else value
 
 
 def number(value: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from heatproof.data.reading.places import parsed
-from heatproof.schema_base import Distinct, Positive, Section, nothing, number
+from heatproof.schema_base import Distinct, Positive, Section, number
 from heatproof.schema_split import Split
 
 Text = Annotated[str, Field(coerce_numbers_to_str=True)]  # labels often are numbers
@@ -27,8 +27,6 @@ class Download(Section):
     kaggle: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None  # owner/name
     mendeley: Annotated[str, Field(pattern=r"^\w+(/\d+)?$")] | None = None  # id, or id/version
     unchecked: bool | None = None  # what is served there changes
-
-    _nothing = field_validator("url", "sha256", "kaggle", "mendeley", mode="before")(nothing)
 
     @model_validator(mode="after")
     def _one(self):
@@ -54,8 +52,6 @@ class Columns(Section):
     license: str | None = None  # of the image
     split: str | None = None  # of `data.split.by: column`; without a name, the column `split`
 
-    _nothing = field_validator("patient", "mask", "box", "marks", "folder", "license", "split", mode="before")(nothing)
-
     @field_validator("*")
     @classmethod
     def _named(cls, value):
@@ -76,8 +72,6 @@ class Shortcut(Section):
     rate: Annotated[float, Field(ge=0.5, le=1)]
     test_rate: Annotated[float, Field(ge=0, le=1)] | None = None  # of test images; at 0.5 it tells nothing there
     label: str | None = None  # the class that has it; without one the last
-
-    _nothing = field_validator("test_rate", "label", mode="before")(nothing)
 
 
 class Planted(Section):
@@ -147,25 +141,6 @@ class Data(Section):
     phantom: Phantom
     audit: Audit
     seed: int
-
-    _nothing = field_validator(
-        *(
-            "source",
-            "download",
-            "table",
-            "contents",
-            "masks",
-            "mask_value",
-            "mask_threshold",
-            "boxes",
-            "lungs",
-            "patient",
-            "key_file",
-            "window",
-            "shortcut",
-        ),
-        mode="before",
-    )(nothing)
 
     @field_validator("patient")
     @classmethod

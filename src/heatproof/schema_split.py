@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from heatproof.data.reading.given import GIVEN
-from heatproof.schema_base import Positive, Section, Share, nothing
+from heatproof.schema_base import Positive, Section, Share
 
 ALL = "all"
 
@@ -29,8 +29,6 @@ class Split(Section):
     tolerance: Annotated[float, Field(gt=0, le=0.5)]  # of a split's share of a class's images
     folds: Positive  # from 3: cross-validation, each group tested once
     compare: Literal["random"] | None = None  # also train on this split, to show what it hides
-
-    _no_compare = field_validator("compare", mode="before")(nothing)
 
     @field_validator("folds")
     @classmethod
