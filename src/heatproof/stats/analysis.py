@@ -174,7 +174,7 @@ def _against_controls(
         {name: table for name, table in tables.items() if table.size},
         test=settings["test"],
         level=settings["interval"],
-        alpha=settings["alpha"] / 2 if wide.shape[1] > 1 else settings["alpha"],
+        alpha=verdicts.control_level(settings["alpha"], wide.shape[1]),
         margin=design.margin(metric),
         lower_is_better=(family, metric) in design.lower,
         over_seeds=None if rows is None else _over_seeds(rows, per_seed, settings["interval"]),

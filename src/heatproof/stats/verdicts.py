@@ -15,6 +15,11 @@ NO_VERDICT = "no verdict"
 QUASI_F = "quasi_f"  # the test over all models against the variance between seeds
 
 
+def control_level(alpha: float, models: int) -> float:
+    """Return the alpha of the question about controls: all of it where there is no second model to compare."""
+    return alpha / 2 if models > 1 else alpha
+
+
 def levels(alpha: float, models: int, controls: pd.DataFrame) -> tuple[float, float]:
     """The alpha of the question about controls, and that of the question about differences.
 
@@ -22,11 +27,10 @@ def levels(alpha: float, models: int, controls: pd.DataFrame) -> tuple[float, fl
         models: how many are compared.
         controls: rows of (model, control) as `against_controls` gives them at half of alpha, with `verdict`.
     """
-    if models < 2:
-        return alpha, alpha  # nothing to compare: the first question has all of it
     if controls.empty:
-        return alpha, alpha  # no control to beat: the second has
-    return alpha / 2, alpha if settled(controls) else alpha / 2
+        return alpha, alpha  # no control to beat: the second question has all of it
+    first = control_level(alpha, models)
+    return first, alpha if settled(controls) else first
 
 
 def settled(controls: pd.DataFrame) -> bool:
