@@ -34,8 +34,10 @@ from heatproof.report.separation import PATH, SCHEMA
 from heatproof.schema import merge
 from heatproof.schema_score import Faithfulness
 from heatproof.score import controls
-from heatproof.score.heatmaps import Heatmaps, Stack
+from heatproof.score.heatmaps import Heatmaps
+from heatproof.score.jobs.common import Scoring
 from heatproof.seeds import generator
+from heatproof.shards import Share
 from heatproof.subset import spread
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.model import ImageSet, predict, prepare
@@ -101,7 +103,7 @@ def elsewhere() -> Iterator[None]:
 
 def flips(model: str, manifest: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
     """Bool [rows]: which images the model knows, and calls something else once the lesion is gone."""
-    classifier, _ = load_trained(STUDY, model, SEED, FOLD, torch.device("cpu"))
+    classifier, _ = load_trained(artifacts.Checkpoint(STUDY, model, SEED, FOLD), torch.device("cpu"))
     pixels = artifacts.read_array(artifacts.data_dir(STUDY) / "pixels.npy")
     labels = torch.tensor(manifest["label"].to_numpy("int64"))
     without = np.stack([without_lesion(manifest, row, pixels[row])[None] for row in rows])
@@ -166,28 +168,20 @@ def scored(family: str, model: str, manifest: pd.DataFrame, rows: np.ndarray, th
     index = pd.concat([images[["image_id", "group"]].assign(method=name, target=images["label"]) for name in made])
     index = index.assign(row=range(len(index)))
     index = index.assign(**{name: blank[kind] for name, kind in artifacts.HEATMAPS.items() if name not in index})
-    place = artifacts.Checkpoint(STUDY, model, SEED, FOLD).heatmaps
+    checkpoint = artifacts.Checkpoint(STUDY, model, SEED, FOLD)
     index[["grid_height", "grid_width"]] = masks.shape[1:]
-    artifacts.write_table(place / "index.parquet", index, artifacts.HEATMAPS)
-    artifacts.write_array(place / "maps.npy", np.concatenate(list(made.values())))
-    args = argparse.Namespace(family=family, study=STUDY, model=model, seed=SEED, fold=FOLD, seeds=None, models=None)
-    args.shards, args.shard = 1, None
-    args.config, args.compute = options(family), {"device": "cpu", "threads": threads}
-    with mock.patch.object(Heatmaps, "stacks", _only(Heatmaps.stacks)):
-        importlib.import_module(f"heatproof.score.jobs.{family}").run(args)
-    found = artifacts.read_table(artifacts.Checkpoint(STUDY, model, SEED, FOLD).scores(family), artifacts.SCORES)
+    artifacts.write_table(checkpoint.heatmaps / "index.parquet", index, artifacts.HEATMAPS)
+    artifacts.write_array(checkpoint.heatmaps / "maps.npy", np.concatenate(list(made.values())))
+    job = Scoring(checkpoint, family, options(family), {"device": "cpu", "threads": threads}, Share())
+    with mock.patch.object(Heatmaps, "names", property(_only(Heatmaps.names.fget))):
+        importlib.import_module(f"heatproof.score.jobs.{family}").run(job)
+    found = artifacts.read_table(job.path, artifacts.SCORES)
     return found.assign(family=family)
 
 
-def _only(stacks):
+def _only(names):
     """Without the controls that are not asked about here: each costs as much time as a map."""
-
-    def wanted(self: Heatmaps, images: np.ndarray, *draw: int) -> dict[str, Stack]:
-        return {
-            name: found for name, found in stacks(self, images, *draw).items() if name in (controls.TRUTH, *AGAINST)
-        }
-
-    return wanted
+    return lambda source: [name for name in names(source) if name in (controls.TRUTH, *AGAINST)]
 
 
 def options(family: str) -> dict:

@@ -16,7 +16,7 @@ from heatproof.errors import InputError
 from heatproof.profiles import files as profiled
 from heatproof.workflow import environment, files, resources, sections
 from heatproof.workflow.captions import caption
-from heatproof.workflow.code import code
+from heatproof.workflow.code import code, code_by_method
 from heatproof.workflow.job import Job
 from snakemake_logger_plugin_heatproof import failures
 

@@ -18,7 +18,7 @@ rule explain:
         gpu=lambda wc, input: 0 if input.parts else of(resources.gpus)(wc),
         mem_mb=4000,
     params:
-        code=code_of("explain"),
+        code=of(lambda job: code_by_method("explain", job)),
         config=of(lambda job: section(job.study.explaining(job.model, without="variants"))),
         compute=of(lambda job: section(job.study.compute)),
         shards=shard_options,
@@ -26,7 +26,8 @@ rule explain:
         "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
         "python -m heatproof explain --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
-        " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} {params.shards}"
+        " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} --code {params.code:q}"
+        " {params.shards}"
         " --log {log} 2>&1 | tee {log}"
 
 
@@ -59,7 +60,7 @@ rule explain_variants:
         gpu=of(resources.gpus),
         mem_mb=4000,
     params:
-        code=code_of("variants"),
+        code=of(lambda job: code_by_method("variants", job)),
         config=of(lambda job: section(job.study.explaining(job.model, without="external"))),
         compute=of(lambda job: section(job.study.compute)),
         shuffled=of(lambda job: "--random-labels" if files.shuffled_card(job) else ""),
@@ -68,4 +69,4 @@ rule explain_variants:
     shell:
         "python -m heatproof explain --variants {params.shuffled} --study {wildcards.study} --model {wildcards.model}"
         " --seed {wildcards.seed} --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q}"
-        " --log {log} 2>&1 | tee {log}"
+        " --code {params.code:q} --log {log} 2>&1 | tee {log}"

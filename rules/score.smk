@@ -29,7 +29,8 @@ rule score:
     shell:
         "python -m heatproof score {wildcards.family} --study {wildcards.study} --model {wildcards.model}"
         " --seed {wildcards.seed} --fold {wildcards.fold}"
-        " --config {params.config:q} --compute {params.compute:q} {params.shards} --log {log} 2>&1 | tee {log}"
+        " --config {params.config:q} --compute {params.compute:q} --code {params.code:q} {params.shards}"
+        " --log {log} 2>&1 | tee {log}"
 
 
 # with compute.shards: some of the images; `score` joins them
@@ -71,4 +72,5 @@ rule score_seeds:
     shell:
         "python -m heatproof score consistency --study {wildcards.study} --model {wildcards.model}"
         " --fold {wildcards.fold} --seeds {params.seeds} --models {params.models} --compute {params.compute:q}"
+        " --code {params.code:q}"
         " --log {log} 2>&1 | tee {log}"

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from heatproof.sealing import REBUILT, ArtifactError, digest, replacing, seal, sealing, verify  # noqa: F401 (as below)
+from heatproof.sealing import REBUILT, ArtifactError, digest, replacing, seal, sealed, sealing, verify  # noqa: F401 (as below)
 from heatproof.tables import (  # noqa: F401 (other modules read them from here)
     AUDIT,
     AUDIT_PAIRS,

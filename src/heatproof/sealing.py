@@ -77,6 +77,18 @@ def seal(path: Path, content: Path | None = None) -> None:
         note.write_text(f"{written}  {path.name}\n", encoding="utf-8")
 
 
+def sealed(path: Path) -> str:
+    """Return the digest that is stored beside a file.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    try:
+        return sidecar(path).read_text(encoding="utf-8").split(" ")[0]
+    except (OSError, UnicodeDecodeError):
+        raise ArtifactError(f"{path}: {sidecar(path).name} is not beside it; {REBUILT}") from None
+
+
 def verify(path: Path) -> None:
     """Make sure that a file holds what was written.
 
@@ -94,11 +106,7 @@ def verify(path: Path) -> None:
     except OSError as error:
         mend = "make it readable" if error.errno == errno.EACCES else REBUILT
         raise ArtifactError(f"{path}: cannot be read ({error.strerror}); {mend}") from error
-    try:
-        written = sidecar(path).read_text(encoding="utf-8").split(" ")[0]
-    except (OSError, UnicodeDecodeError):
-        raise ArtifactError(f"{path}: {sidecar(path).name} is not beside it; {REBUILT}") from None
-    if found != written:
+    if found != sealed(path):
         raise ArtifactError(
             f"{path}: truncated or altered since it was written (another SHA-256); bring it back by `dvc checkout"
             f" {path}` if DVC has it, or {REBUILT}"

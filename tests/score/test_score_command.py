@@ -498,5 +498,5 @@ def test_a_method_of_few_images_has_partners_among_those(study):
     ids = list(source.images.image_id)
     few = np.array([ids.index("image9"), ids.index("image7")])
     assert source.partners[list(source.methods).index("other"), few].tolist() == few[::-1].tolist()
-    maps, reasons = source.others(few, source.leader)["other_image:other"][1]
+    maps, reasons = source.stack("other_image:other", few)
     assert reasons == ["", ""] and maps.isfinite().all()

@@ -7,6 +7,7 @@ import pytest
 
 from heatproof.cli import main
 from heatproof.config import load
+from heatproof.kept import links
 from heatproof.sealing import sidecar
 from heatproof.workflow import files
 from heatproof.workflow.clean import leftovers
@@ -37,6 +38,10 @@ def test_what_no_study_names_is_listed_and_removed_when_requested(capsys):
     kept = [make(path) for path in files.results(Job("tiny", load()["tiny"]))]
     gone = [make("results/models/tiny/resnet18/0/fold0/card.json"), make("results/data/other/digest.json")]
     gone += [make("results/report/other.html")]
+    link, note = links(gone[0])
+    link.parent.mkdir(parents=True)
+    link.hardlink_to(gone[0])
+    note.write_text("{}")
     notes = gone[0].with_name("notes.txt")
     notes.write_text("mine")
     assert main(["clean"]) == 0
@@ -46,7 +51,7 @@ def test_what_no_study_names_is_listed_and_removed_when_requested(capsys):
     assert main(["clean", "--remove"]) == 0
     assert all(path.exists() for path in (*kept, notes)), "what Snakemake has not made is nobody's to remove"
     assert not any(part.exists() for path in gone for part in (path, sidecar(path), files.record(path)))
-    assert not Path("results/data/other").exists()
+    assert not Path("results/data/other").exists() and not link.exists() and not note.exists()
     capsys.readouterr()
     assert main(["clean"]) == 0 and capsys.readouterr().out == "nothing to clean\n"
 

@@ -18,11 +18,13 @@ from heatproof import artifacts
 from heatproof.catalogue.families import FAMILIES
 from heatproof.catalogue.methods import METHODS
 from heatproof.cli import MODULES
+from heatproof.config import load
 from heatproof.data import phantom
 from heatproof.data.reading import sources
 from heatproof.schema_data import Data
 from heatproof.workflow import code
 from heatproof.workflow.code import PACKAGE, source_files
+from heatproof.workflow.job import Job
 
 ROOT = Path(__file__).parents[2]
 JOBS = ("data", "regions", "audit", "train", "ensemble", "explain", "score", "stats", "profiles", "report")
@@ -206,6 +208,19 @@ def digests(package: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def before() -> dict[str, str]:
     return digests(ROOT / "src")
+
+
+def test_each_method_has_the_digest_of_its_own_code():
+    explain = {"methods": ["gradcam", "occlusion", "layercam"], "external": {"mine": "mine.npz"}}
+    study = load(ROOT, studies=["tiny"], overrides={"explain": explain})["tiny"]
+    job = Job("tiny", study, model="test_vit", seed="0", fold="fold0")
+    found = json.loads(code.code_by_method("explain", job))
+    assert [*found] == ["gradcam", "occlusion", "layercam", "mine"]
+    assert len(set(found.values())) == 4
+    files = {name: set(source_files(code.JOBS["explain"](job.at(method=name))[1:])) for name in found}
+    assert files["gradcam"] == files["layercam"] and "heatproof.explain.cam" in files["gradcam"]
+    assert "heatproof.explain.cam" not in files["occlusion"] and not files["mine"]
+    assert found.keys() == json.loads(code.code_by_method("variants", job)).keys()
 
 
 NEW_METRIC = 'METRICS["a_new_one"] = Metric("a_new_one", "complexity", "A new one", "How new is it?", better="lower")'

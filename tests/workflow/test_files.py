@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
+from heatproof.artifacts import Checkpoint
 from heatproof.config import load
 from heatproof.errors import InputError
 from heatproof.workflow import files
@@ -119,5 +120,5 @@ def test_a_result_that_is_there_keeps_the_number_of_its_shards(record, count):
 
 def test_a_job_is_made_of_its_wildcards():
     one = job(**CHECKPOINT, shard="1", shards="2")
-    assert one.checkpoint == ("tiny", "test_vit", "1", "fold0") and one.running == {"tiny"}
+    assert one.checkpoint == Checkpoint("tiny", "test_vit", "1", "fold0") and one.running == {"tiny"}
     assert one.recipe.epochs == yaml.safe_load((ROOT / "studies/tiny.yaml").read_text())["train"]["epochs"]

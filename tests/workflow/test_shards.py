@@ -1,5 +1,7 @@
 """A study whose heatmaps and scores are made in shards: what runs, what does not, and the same bytes."""
 
+import shutil
+
 import pytest
 from workflow.project import Project, create, jobs
 
@@ -56,6 +58,23 @@ def test_a_second_run_has_nothing_to_do_with_any_number_of_shards(sharded):
 )
 def test_an_edit_runs_the_shards_again(sharded, file, old, new, expected):
     assert planned_with(sharded[0], file, old, new) == expected
+
+
+def test_shards_keep_the_maps_of_the_methods_before(sharded, tmp_path):
+    shutil.copytree(sharded[0].folder, tmp_path / "project", symlinks=True)
+    project = Project(tmp_path / "project")
+    project.edit("studies/tiny.yaml", "[gradcam]", "[gradcam, saliency]")
+    assert jobs(project.snakemake()) == SHARDED
+    for name in ("explain", "score-faithfulness"):
+        for log in (project.folder / "logs/tiny/test_resnet/0/fold0").glob(f"{name}.*of3.log"):
+            assert "keeps gradcam" in log.read_text() and "computes saliency" in log.read_text()
+    before = project.files("heatmaps", "scores")
+    for name in before:
+        (project.folder / name).unlink()
+    shutil.rmtree(project.folder / ".heatproof")
+    project.edit("studies/tiny.yaml", "shards: 3", "shards: 1")
+    project.snakemake(MAPS, *SCORES)
+    assert project.files("heatmaps", "scores") == before
 
 
 def test_the_bytes_are_those_of_one_piece(sharded):

@@ -14,6 +14,8 @@ from heatproof.artifacts import Checkpoint
 from heatproof.explain.external import NONE, Read, read_external
 from heatproof.explain.job import Job, open_job
 from heatproof.explain.methods import Batch
+from heatproof.explain.recipes import external_path, recipes
+from heatproof.kept import KeptMaps
 from heatproof.progress import steps
 from heatproof.shards import Share
 
@@ -28,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fold", required=True, help="which split: a column of the manifest")
     parser.add_argument("--config", required=True, type=json.loads, help="section explain, as JSON")
     parser.add_argument("--compute", required=True, type=json.loads, help="section compute, as JSON")
+    parser.add_argument(
+        "--code", type=json.loads, help="digest of the code behind each method, as JSON; without it nothing is kept"
+    )
     parser.add_argument("--variants", action="store_true", help="maps of changed images and of changed models instead")
     parser.add_argument(
         "--random-labels", action="store_true", help="with --variants: of a model of shuffled labels too"
@@ -40,39 +45,50 @@ def run(args: argparse.Namespace) -> None:
     checkpoint, share = Checkpoint(args.study, args.model, args.seed, args.fold), Share(args.shards, args.shard)
     if args.variants:
         variants = importlib.import_module(BRANCHES["variants"])
-        variants.explain(checkpoint, args.config, args.compute, args.random_labels)
+        variants.explain(checkpoint, args.config, args.compute, args.random_labels, args.code)
         return
-    path = checkpoint.heatmaps / "maps.npy"
-    made = _joined(share.parts(path)) if share.joining else _explained(checkpoint, args.config, args.compute, share)
-    _write(share.written(path), *made)
-    share.sweep(path)
+    paths = checkpoint.heatmaps / "maps.npy", checkpoint.heatmaps / "index.parquet"
+    if share.joining:
+        kept, made = KeptMaps.of_shards(paths, share), _joined(share.parts(paths[0]))
+    else:
+        kept = KeptMaps.of(str(checkpoint), paths, recipes(checkpoint, args.config, args.compute, args.code))
+        made = _explained(checkpoint, args.config, args.compute, share, kept)
+    _write(share.written(paths[0]), *made)
+    kept.store(share)
+    share.sweep(paths[0])
 
 
 def _explained(
-    checkpoint: Checkpoint, config: dict, compute: dict, share: Share
+    checkpoint: Checkpoint, config: dict, compute: dict, share: Share, kept: KeptMaps
 ) -> tuple[tuple[int, ...], Iterator[Piece]]:
     """Return the shape of all maps that this job makes, and the maps, made as they are wanted."""
     job = open_job(checkpoint, config, compute)
-    size, external = config["batch_size"], config["external"]
-    image_ids = job.names()
+    size, image_ids = config["batch_size"], job.names()
+    external = {name: external_path(checkpoint, path) for name, path in config["external"].items()}
     brought = {
-        name: read_external(
-            path.format(model=checkpoint.model, seed=checkpoint.seed), image_ids, f"explain.external.{name}"
-        )
+        name: read_external(path, image_ids, f"explain.external.{name}")
         for name, path in external.items()
+        if name not in kept
     }
     every = np.arange(len(job.rows))
     batches = share.mine([every[start : start + size] for start in range(0, len(every), size)])
     count = sum(int(chosen[places].sum()) for chosen in job.chosen.values() for places in batches)
     count += len(external) * sum(map(len, batches))
-    return (count, job.size, job.size), _made(job, brought, batches)
+    return (count, job.size, job.size), _made(job, [*job.methods, *external], brought, batches, kept)
 
 
-def _made(job: Job, brought: dict[str, Read], batches: list[np.ndarray]) -> Iterator[Piece]:
+def _made(
+    job: Job, names: list[str], brought: dict[str, Read], batches: list[np.ndarray], kept: KeptMaps
+) -> Iterator[Piece]:
     for places in steps(batches, len(batches), f"{job.name}: batches"):
-        batch = job.batch(places)
-        yield from (job.part(name, places, batch) for name in job.methods)
-        yield from (_brought(job, name, read, places, batch) for name, read in brought.items())
+        batch = None if kept.names.issuperset(names) else job.batch(places)
+        for name in names:
+            if name in kept:
+                yield kept.part(name, places)
+            elif name in brought:
+                yield _brought(job, name, brought[name], places, batch)
+            else:
+                yield job.part(name, places, batch)
 
 
 def _joined(paths: list[Path]) -> tuple[tuple[int, ...], list[Piece]]:

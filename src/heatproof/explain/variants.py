@@ -17,10 +17,13 @@ from heatproof.errors import InputError
 from heatproof.explain.job import Job, open_job, some
 from heatproof.explain.methods import Batch
 from heatproof.explain.randomize import depths, replaced, units, untrained
+from heatproof.explain.recipes import recipes
 from heatproof.explain.transforms import absent_targets, other_targets, perturbed, transformed
 from heatproof.geometry import Key
+from heatproof.kept import KeptMaps
 from heatproof.labels import truth
 from heatproof.progress import steps
+from heatproof.shards import Share
 
 
 class Variant(NamedTuple):
@@ -39,7 +42,9 @@ class Chosen(NamedTuple):
     targets: Tensor
 
 
-def explain(checkpoint: Checkpoint, section: dict, compute: dict, random_labels: bool) -> None:
+def explain(
+    checkpoint: Checkpoint, section: dict, compute: dict, random_labels: bool, code: dict[str, str] | None = None
+) -> None:
     """Explain a seeded subset of the images under every variant and write `<heatmaps>/variants/`.
 
     Maps are stored as the method gave them, in the frame of the changed image. Random draws of a method are those of
@@ -49,6 +54,7 @@ def explain(checkpoint: Checkpoint, section: dict, compute: dict, random_labels:
         section: section `explain`.
         compute: section `compute`.
         random_labels: whether there is a model of shuffled labels, to be explained too.
+        code: digest of the code behind each method; without it nothing is kept of the variants before.
 
     Raises:
         InputError: no variant is asked for, or an artifact is missing or damaged.
@@ -70,25 +76,28 @@ def explain(checkpoint: Checkpoint, section: dict, compute: dict, random_labels:
         raise InputError(
             "explain.variants: no variant is asked for; name transforms, or leave out the families of scores"
         )
-    folder = checkpoint.variants
+    paths = checkpoint.variants / "maps.npy", checkpoint.variants / "index.parquet"
+    known = recipes(checkpoint, section, compute, code, shuffled=random_labels)
+    kept = KeptMaps.of(f"{checkpoint}: variants", paths, known)
     shape = (count * sum(int(job.chosen[name][places].sum()) for name in job.methods), job.size, job.size)
     frames: list[pd.DataFrame] = []
     made: dict[tuple[str, ...], pd.DataFrame] = {}  # the head alone ends the shortest cascade, too
-    with artifacts.writing_array(folder / "maps.npy", shape, "float32") as array:
+    with artifacts.writing_array(paths[0], shape, "float32") as array:
         for variant in steps(asked, len(asked), f"{job.name}: variants"):
             if variant.tensors in made:
                 frames.append(made[variant.tensors].assign(variant=variant.name))
                 continue
             with replaced(job.model, fresh, variant.tensors) if variant.tensors else nullcontext():
-                frames.append(_explained(job, variant, chosen, array, frames))
+                frames.append(_explained(job, variant, chosen, array, frames, kept))
             if variant.tensors:
                 made[variant.tensors] = frames[-1]
         if random_labels:
             shuffled = checkpoint.at(fold=checkpoint.fold.replace("fold", artifacts.SHUFFLED))
             other = open_job(shuffled, section, compute)
             job = replace(other, rows=job.rows, cases=job.cases, chosen=job.chosen)  # it may predict other labels
-            frames.append(_explained(job, Variant("random_labels"), chosen, array, frames))
-    artifacts.write_table(folder / "index.parquet", pd.concat(frames, ignore_index=True), artifacts.HEATMAPS)
+            frames.append(_explained(job, Variant("random_labels"), chosen, array, frames, kept))
+    artifacts.write_table(paths[1], pd.concat(frames, ignore_index=True), artifacts.HEATMAPS)
+    kept.store(Share())
 
 
 def _asked(job: Job, config: dict) -> list[Variant]:
@@ -113,15 +122,24 @@ def _asked(job: Job, config: dict) -> list[Variant]:
 
 
 def _explained(
-    job: Job, variant: Variant, chosen: list[Chosen], array: np.ndarray, before: list[pd.DataFrame]
+    job: Job,
+    variant: Variant,
+    chosen: list[Chosen],
+    array: np.ndarray,
+    before: list[pd.DataFrame],
+    kept: KeptMaps,
 ) -> pd.DataFrame:
     """Fill the array with the maps of one variant, behind those of `before`, and give their index."""
     filled = 1 + max((frame["row"].max() for frame in before), default=-1)
-    parts = []
+    parts, done = [], 0
     for places, targets in chosen:
-        batch = _batch(job, variant, places, targets)
+        batch = None if kept.names.issuperset(job.methods) else _batch(job, variant, places, targets)
+        rows = np.arange(done, done := done + len(places))
         for name in job.methods:
-            part, maps = job.part(name, places, batch, variant.name)
+            if name in kept:
+                part, maps = kept.part(name, rows, variant.name)
+            else:
+                part, maps = job.part(name, places, batch, variant.name)
             parts.append(part.assign(row=part["row"].where(part["row"] < 0, part["row"] + filled)))
             array[filled : filled + len(maps)] = maps
             filled += len(maps)

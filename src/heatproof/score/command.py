@@ -5,7 +5,6 @@ import importlib
 import json
 
 from heatproof import shards
-from heatproof.artifacts import Checkpoint
 from heatproof.catalogue.families import FAMILIES
 from heatproof.errors import InputError
 
@@ -28,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default={"device": "auto", "threads": 1},
         help="section `compute`, as JSON",
     )
+    parser.add_argument("--code", help="digest of the job's code; without it nothing is kept of the scores before")
     shards.add_arguments(parser)
 
 
@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> None:
     for name in needed:
         if getattr(args, name) is None:
             raise InputError(f"{args.family}: --{name} is missing")
-    from heatproof.score.jobs.common import Scoring  # with torch, which `--help` can do without
+    from heatproof.artifacts import Checkpoint  # with what `--help` can do without
+    from heatproof.score.jobs.common import Scoring
 
     job = Scoring(
         checkpoint=Checkpoint(args.study, args.model, args.seed, args.fold),
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> None:
         share=shards.Share(args.shards, args.shard),
         seeds=args.seeds or [],
         models=args.models or [],
+        code=args.code,
     )
     if job.share.joining:
         job.join()

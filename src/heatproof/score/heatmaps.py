@@ -1,6 +1,9 @@
 """The heatmaps of one checkpoint, read a few images at a time, with the controls beside them."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +14,12 @@ from torch import Tensor
 from heatproof import artifacts
 from heatproof.catalogue.reasons import CLASS_NOT_ASKED, NO_OTHER_IMAGE, NO_TRUTH
 from heatproof.catalogue.reasons import DEGENERATE as DEGENERATE_MAP
+from heatproof.kept import recipe
 from heatproof.maps import DEGENERATE, degeneracy
 from heatproof.score import controls
 
 CHUNK = 64  # images read at a time
+BESIDE = (controls.EDGES, controls.MEAN_MASK, controls.TRUTH)  # controls that look at images and masks
 
 Stack = tuple[Tensor, list[str]]  # maps [images, height, width], and why each cannot be scored ("" if it can)
 
@@ -50,21 +55,18 @@ class Beside:
         """Why an image is not scored, if only those of some classes are; "" if it is."""
         return ["" if labels is None or label in labels else CLASS_NOT_ASKED.text for label in self.labels[images]]
 
-    def controls(self, images: np.ndarray) -> dict[str, Stack]:
-        """Controls of some images that are the same for all models."""
-        places, true = self.places[images], self.true[images]
-        masks = torch.from_numpy(self.masks[places] & true[:, None, None])
-        made = {
-            controls.EDGES: controls.edges(torch.from_numpy(self.pixels[places])),
-            controls.MEAN_MASK: self.mean_mask.expand(len(images), *self.mean_mask.shape),
-            controls.TRUTH: controls.truth(masks),
-        }
-        stacks = {name: checked(maps) for name, maps in made.items()}
-        without = "" if self.mean_mask.any() else NO_TRUTH.text
-        for name, why in {controls.TRUTH: self.untrue[images], controls.MEAN_MASK: [without] * len(images)}.items():
-            maps, reasons = stacks[name]
-            stacks[name] = maps, [first or reason for first, reason in zip(why, reasons, strict=True)]
-        return stacks
+    def control(self, name: str, images: np.ndarray) -> Stack:
+        """Return one of the controls `BESIDE` for some images; it is the same for all models."""
+        places, why = self.places[images], [""] * len(images)
+        if name == controls.EDGES:
+            maps = controls.edges(torch.from_numpy(self.pixels[places]))
+        elif name == controls.MEAN_MASK:
+            maps = self.mean_mask.expand(len(images), *self.mean_mask.shape)
+            why = why if self.mean_mask.any() else [NO_TRUTH.text] * len(images)
+        else:
+            maps = controls.truth(torch.from_numpy(self.masks[places] & self.true[images][:, None, None]))
+            why = self.untrue[images]
+        return maps, [first or reason for first, reason in zip(why, checked(maps)[1], strict=True)]
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Heatmaps:
     Attributes:
         study: the study's name, which fixes the controls.
         images: one row an image: image_id, group, target; and label, the label that a case is of, if it is one.
-        methods: in the study's order; controls that need a map or a grid take the first one's.
+        methods: in the study's order.
         grid: rows and columns of the layer that the first method explains.
         rows: int [methods, images], where in `array` a map lies, or -1 where there is none.
         flags: str [methods, images], the explain stage's reason why a map cannot be scored, or "".
@@ -105,8 +107,29 @@ class Heatmaps:
 
     @property
     def leader(self) -> int:
-        """The method that has most maps, the first of several: its maps stand in for another image's."""
-        return int((self.rows >= 0).sum(1).argmax())
+        """Return the first method that made a map: its maps stand in for another image's."""
+        return int((self.rows >= 0).any(1).argmax())
+
+    @cached_property
+    def scene(self) -> str:
+        """Return a digest of what a control sees that looks at no heatmap: images, targets, the grid."""
+        return recipe(self.study, self.images.to_json(orient="split"), self.grid, self.array.shape[1:])
+
+    def content(self, method: str) -> str:
+        """Return a digest of the heatmaps of one method, and of which images have one."""
+        place = self.methods.index(method)
+        rows = self.rows[place]
+        found = hashlib.sha256(recipe((rows >= 0).tolist(), list(self.flags[place])).encode())
+        for row in rows[rows >= 0]:
+            found.update(self.array[row].tobytes())
+        return found.hexdigest()
+
+    def shown(self, name: str) -> str | None:
+        """Return the method whose maps a method or control shows, those of other images too; None if it shows none."""
+        _, other, method = name.partition(controls.OTHER_IMAGE)
+        if other:
+            return method.removeprefix(":") or self.methods[self.leader]
+        return name if name in self.methods else None
 
     def read(self, method: int, images: np.ndarray) -> Stack:
         """Maps of one method; one that its own stage has flagged is not read, and is NaN."""
@@ -117,34 +140,49 @@ class Heatmaps:
         found = zip(flags, degeneracy(maps), strict=True)
         return maps, [_reason(flag or reason) for flag, reason in found]
 
-    def stacks(self, images: np.ndarray, *draw: int) -> dict[str, Stack]:
-        """Maps of every method and control for some images; `draw` makes the random controls differ."""
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the methods and controls that are scored."""
+        plain = [controls.RANDOM, controls.LOWRES_NOISE, controls.CENTER, controls.OTHER_IMAGE]
+        return [*self.methods, *plain, *(BESIDE if self.beside else [])]
+
+    @property
+    def others(self) -> list[str]:
+        """Return the names of the controls of comparisons between maps, one a method: `other_image` of the leader,
+        `other_image:<method>` of any other."""
+        every = [f"{controls.OTHER_IMAGE}:{method}" for method in self.methods]
+        return [controls.OTHER_IMAGE if i == self.leader else name for i, name in enumerate(every)]
+
+    def stacks(self, images: np.ndarray, *draw: int | str, names: Iterable[str] | None = None) -> dict[str, Stack]:
+        """Return the maps of methods and controls for some images.
+
+        Args:
+            draw: makes the random controls differ.
+            names: those wanted; by default all of `names`.
+        """
+        return {name: self.stack(name, images, *draw) for name in (self.names if names is None else names)}
+
+    def stack(self, name: str, images: np.ndarray, *draw: int | str) -> Stack:
+        """Return the maps of one method or control for some images."""
+        if name in self.methods:
+            return self.read(self.methods.index(name), images)
+        if method := self.shown(name):
+            return self.other(method, images)
+        if name in BESIDE:
+            return self.beside.control(name, images)
         size = self.array.shape[1:]
         keys = [(self.study, image_id, *draw) for image_id in self.images.image_id.iloc[images]]
-        stacks = {method: self.read(i, images) for i, method in enumerate(self.methods)}
-        made = {
-            controls.RANDOM: controls.random_maps(keys, size),
-            controls.LOWRES_NOISE: controls.lowres_noise(keys, self.grid, size),
-            controls.CENTER: controls.center_blob(size).expand(len(images), *size),
-        }
-        stacks |= {name: checked(maps) for name, maps in made.items()}
-        stacks[controls.OTHER_IMAGE] = self._of_other_images(self.leader, images)
-        return stacks | (self.beside.controls(images) if self.beside else {})
+        if name == controls.RANDOM:
+            return checked(controls.random_maps(keys, size))
+        if name == controls.LOWRES_NOISE:
+            return checked(controls.lowres_noise(keys, self.grid, size))
+        return checked(controls.center_blob(size).expand(len(images), *size))
 
-    def others(self, images: np.ndarray, leader: int) -> dict[str, tuple[str, Stack]]:
-        """For each method the maps of other images, as a control of comparisons between maps: `other_image` of the
-        leader, `other_image:<method>` of any other; with the method that each belongs to."""
-        return {
-            controls.OTHER_IMAGE if i == leader else f"{controls.OTHER_IMAGE}:{method}": (
-                method,
-                self._of_other_images(i, images),
-            )
-            for i, method in enumerate(self.methods)
-        }
-
-    def _of_other_images(self, method: int, images: np.ndarray) -> Stack:
-        partners = self.partners[method, images]
-        maps, reasons = self.read(method, partners)
+    def other(self, method: str, images: np.ndarray) -> Stack:
+        """Return the maps of other images by one method, in place of those of some images."""
+        place = self.methods.index(method)
+        partners = self.partners[place, images]
+        maps, reasons = self.read(place, partners)
         alone = partners == images
         maps[torch.from_numpy(alone)] = torch.nan
         return maps, [NO_OTHER_IMAGE.text if a else r for a, r in zip(alone, reasons, strict=True)]

@@ -1,6 +1,6 @@
 """The heatmaps of changed images and changed models beside those of the same images unchanged."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor
 from heatproof import artifacts
 from heatproof.artifacts import Checkpoint
 from heatproof.catalogue.reasons import DEGENERATE, NO_VARIANT
+from heatproof.kept import recipe
 from heatproof.score import controls, heatmaps
 from heatproof.score.heatmaps import Heatmaps, Stack, cases
 
@@ -38,7 +39,7 @@ class Variants:
     def images(self) -> pd.DataFrame:
         return self.plain.images.iloc[self.places]
 
-    def names(self, prefix: str) -> list[str]:
+    def names_of(self, prefix: str) -> list[str]:
         """Variants whose names start so, in the order in which they were made."""
         return [name for name in self.stored if name.startswith(prefix)]
 
@@ -46,26 +47,34 @@ class Variants:
         """Indices of the images, a few at a time."""
         return [np.arange(start, min(start + CHUNK, len(self))) for start in range(0, len(self), CHUNK)]
 
-    def pairs(self, chunk: np.ndarray) -> Iterator[tuple[str, Stack, Callable[[str], Stack]]]:
-        """For each method and control its name, the maps of some images, and a function that gives those of a variant.
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the methods and controls that are scored."""
+        return [*self.plain.methods, controls.RANDOM, controls.CENTER, *self.plain.others]
+
+    @property
+    def scene(self) -> str:
+        """Return a digest of what a control sees that looks at no heatmap: which variants of which images."""
+        return recipe(self.names_of(""), self.places.tolist())
+
+    def content(self, method: str) -> list[str]:
+        """Return digests of the heatmaps of one method, plain and of each variant."""
+        changed = [maps.content(method) for maps in self.stored.values() if method in maps.methods]
+        return [self.plain.content(method), *changed]
+
+    def pair(self, name: str, chunk: np.ndarray) -> tuple[Stack, Callable[[str], Stack]]:
+        """Return the maps of some images by a method or control, and a function that gives those of a variant.
 
         Controls stand for a variant by: `random` another draw; `center` the same blob, as a map that ignores image and
         model does; `other_image` of each method its map of another image, still in that one's frame.
         """
         places = self.places[chunk]
-        plain = self.plain.stacks(places)
-        for method in self.plain.methods:
-            yield method, plain[method], lambda name, method=method: self._read(name, method, chunk)
-        size, keys = self.plain.array.shape[1:], [(self.plain.study, i) for i in self.images.image_id.iloc[chunk]]
-        sound = [""] * len(chunk)
-        yield (
-            controls.RANDOM,
-            plain[controls.RANDOM],
-            lambda name: (controls.random_maps([(*key, name) for key in keys], size), sound),
-        )
-        yield controls.CENTER, plain[controls.CENTER], lambda name: plain[controls.CENTER]
-        for control, (method, other) in self.plain.others(places, self.plain.leader).items():
-            yield control, plain[method], lambda name, other=other: other
+        if name in self.plain.methods:
+            return self.plain.stack(name, places), lambda variant: self._read(variant, name, chunk)
+        if name == controls.RANDOM:
+            return self.plain.stack(name, places), lambda variant: self.plain.stack(name, places, variant)
+        other = self.plain.stack(name, places)
+        return self.plain.stack(self.plain.shown(name) or name, places), lambda variant: other
 
     def _read(self, name: str, method: str, chunk: np.ndarray) -> Stack:
         stored = self.stored[name]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from heatproof import artifacts, running
+from heatproof import artifacts, kept, running
 from heatproof.config import load
 from heatproof.errors import InputError
 from heatproof.sealing import sidecar
@@ -60,7 +60,7 @@ def _remove(paths: Collection[Path]) -> None:
     for path in paths:
         if path.is_dir():
             shutil.rmtree(path)
-        for part in (path, sidecar(path), record(path)):
+        for part in (path, sidecar(path), record(path), *kept.links(path)):
             part.unlink(missing_ok=True)
         for folder in path.parents:
             if folder == artifacts.RESULTS or any(folder.iterdir()):

@@ -34,8 +34,9 @@ def _source(study: Study) -> tuple[str, ...]:
 
 
 def _methods(job: Job) -> list[Method]:
-    """Return a study's explanation methods."""
-    return [METHODS[name] for name in job.study.explain.methods]
+    """Return the explanation methods that a job runs: a study's, or one; an external one runs nothing."""
+    names = [job.method] if job.method else job.study.explain.methods
+    return [METHODS[name] for name in names if name in METHODS]
 
 
 def _paths(entries: Iterable[Method]) -> list[str]:
@@ -72,6 +73,11 @@ KNOWN: dict[str, Callable[[Job], str]] = {
 def code(name: str, job: Job) -> str:
     """Return the digest of the code that a job runs, by the job's name in `JOBS`."""
     return _digest(*JOBS[name](job), known=KNOWN[name](job) if name in KNOWN else "")
+
+
+def code_by_method(name: str, job: Job) -> str:
+    """Return the digest of the code behind each method, as JSON: a job keeps the heatmaps of one whose is unchanged."""
+    return json.dumps({method: code(name, job.at(method=method)) for method in job.study.explain.names})
 
 
 @cache  # called for every job of a rule

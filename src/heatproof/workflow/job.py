@@ -9,8 +9,8 @@ from heatproof.schema import Recipe, Study
 
 @dataclass(frozen=True)
 class Job:
-    """A study by its name; where it is about a checkpoint, its model, seed and fold; of scores, their family; of a part
-    of the images, which one.
+    """A study by its name; where it is about a checkpoint, its model, seed and fold; of scores, their family; of one
+    method alone, which one; of a part of the images, which one.
 
     Wildcards of the rules have these names.
     """
@@ -21,6 +21,7 @@ class Job:
     seed: str = ""
     fold: str = ""
     family: str = ""
+    method: str = ""
     shard: str = ""
     running: frozenset[str] = frozenset()  # names of the studies of this run
 

@@ -1,19 +1,24 @@
 """What the scoring jobs share: where their heatmaps and images lie, and a table that is written as it grows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import torch
 
 from heatproof import artifacts, progress
 from heatproof.artifacts import Checkpoint
+from heatproof.catalogue.families import FAMILIES
 from heatproof.catalogue.reasons import NO_TRUTH, OTHER_LABEL, UNDECLARED
+from heatproof.kept import KeptScores, recipe
 from heatproof.labels import marks, truth
 from heatproof.score import controls, heatmaps
+from heatproof.score.heatmaps import Heatmaps
 from heatproof.shards import Piece, Share
 
 
@@ -27,6 +32,7 @@ class Scoring:
         compute: section `compute`, or what the family reads of it.
         seeds: those to compare, the reference first, and
         models: all of the study, where the family looks across seeds.
+        code: digest of the job's code; without it nothing is kept.
     """
 
     checkpoint: Checkpoint
@@ -36,24 +42,54 @@ class Scoring:
     share: Share
     seeds: Sequence[int] = ()
     models: Sequence[str] = ()
+    code: str | None = None
 
     @property
     def path(self) -> Path:
         return self.checkpoint.scores(self.family)
 
-    def parts(self, pieces: Sequence[Piece]) -> Iterator[Piece]:
-        """Go through those pieces of the work that are this job's, and show how far it is."""
-        mine = self.share.mine(pieces)
+    def kept(
+        self, source: Heatmaps, names: Iterable[str], content: Callable[[str], object] | None = None, *more: object
+    ) -> KeptScores:
+        """Find the methods and controls whose rows of the table before stay.
+
+        Args:
+            source: the heatmaps that are scored.
+            names: of all methods and controls, in the order of the table.
+            content: what is read of a method's heatmaps; by default those of `source`.
+            more: what else is read.
+        """
+        if self.code is None:
+            return KeptScores([self.path])
+        paths = [artifacts.data_dir(self.checkpoint.study) / "digest.json"]
+        if FAMILIES[self.family].loads_model:
+            paths.append(self.checkpoint.card)
+        if self.options.get("regions"):
+            paths.append(paths[0].with_name("regions.npy"))
+        machine = [torch.__version__, "device" in self.compute and torch.cuda.is_available()]
+        shared = [self.code, self.options, self.compute, [artifacts.sealed(path) for path in paths], machine]
+        content = cache(content or source.content)
+        recipes = {
+            name: recipe(shared, source.scene, more, content(method) if (method := source.shown(name)) else None)
+            for name in names
+        }
+        return KeptScores.of(f"{self.checkpoint}: {self.family}", [self.path], recipes)
+
+    def parts(self, pieces: Sequence[Piece]) -> Iterator[tuple[int, Piece]]:
+        """Go through those pieces of the work that are this job's, by number, and show how far it is."""
+        mine = self.share.mine(list(enumerate(pieces)))
         return progress.steps(mine, len(mine), f"{self.checkpoint}: {self.family}, parts")
 
     @contextmanager
-    def writing(self, source: heatmaps.Heatmaps) -> Iterator[Callable[[pd.DataFrame], None]]:
+    def writing(self, source: Heatmaps, kept: KeptScores | None = None) -> Iterator[Callable[[pd.DataFrame], None]]:
         """Write the scores of these heatmaps part by part: frames as `heatmaps.scores` makes them."""
         names = {"model": self.checkpoint.model}
         names["seed"] = pd.NA if self.checkpoint.seed is None else self.checkpoint.seed
         more = {"label": artifacts.INTEGER} if source.multilabel else None
         with artifacts.writing_table(self.share.written(self.path), artifacts.SCORES, more) as write:
             yield lambda frame: write(frame.assign(**names))
+        if kept:
+            kept.store(self.share)
         self.share.sweep(self.path)
 
     def join(self) -> None:
@@ -66,16 +102,17 @@ class Scoring:
                 with pq.ParquetFile(path) as table:
                     for part in range(table.num_row_groups):
                         write(table.read_row_group(part).to_pandas())
+        KeptScores.of_shards([self.path], self.share).store(self.share)
         self.share.sweep(self.path)
 
 
-def heatmaps_of(checkpoint: Checkpoint) -> heatmaps.Heatmaps:
+def heatmaps_of(checkpoint: Checkpoint) -> Heatmaps:
     """Open the heatmaps of a checkpoint, with the controls that look at images and masks."""
     found = heatmaps.read(checkpoint.study, checkpoint.heatmaps)
     return replace(found, beside=_beside(checkpoint, found))
 
 
-def _beside(checkpoint: Checkpoint, found: heatmaps.Heatmaps) -> heatmaps.Beside:
+def _beside(checkpoint: Checkpoint, found: Heatmaps) -> heatmaps.Beside:
     folder = artifacts.data_dir(checkpoint.study)
     manifest = artifacts.read_manifest(checkpoint.study, checkpoint.fold)
     rows = _rows(checkpoint.study, manifest, found.images["image_id"])

@@ -11,10 +11,11 @@ from heatproof.score.jobs.common import Scoring, heatmaps_of
 def run(job: Scoring) -> None:
     torch.set_num_threads(job.compute["threads"])
     source = heatmaps_of(job.checkpoint)
-    with job.writing(source) as write:
-        for chunk in job.parts(source.chunks()):
-            parts = []  # written together: a table has its cost for each part
-            for method, (maps, reasons) in source.stacks(chunk).items():
+    kept = job.kept(source, source.names)
+    with job.writing(source, kept) as write:
+        for place, chunk in job.parts(source.chunks()):
+            made = {}
+            for method, (maps, reasons) in source.stacks(chunk, names=kept.without(source.names)).items():
                 values = {metric: function(maps) for metric, function in METRICS.items()}
-                parts.append(heatmaps.scores(source.images.iloc[chunk], method, values, reasons))
-            write(pd.concat(parts))
+                made[method] = heatmaps.scores(source.images.iloc[chunk], method, values, reasons)
+            write(pd.concat(kept.parts(made, place)))  # together: a table has its cost for each part

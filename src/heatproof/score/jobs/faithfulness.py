@@ -14,16 +14,15 @@ import torch
 from torch import Tensor
 
 from heatproof import artifacts
+from heatproof.kept import KeptScores
 from heatproof.memory import fitting
 from heatproof.score import confidence, faithfulness, heatmaps, infidelity, naopc, road
-from heatproof.score.asking import Case, Forward, Probability, of_class, of_label, on
+from heatproof.score.asking import TOGETHER, Case, Forward, Probability, of_class, of_label, on
 from heatproof.score.heatmaps import Heatmaps
 from heatproof.score.jobs.common import Scoring, heatmaps_of
 from heatproof.subset import spread
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.model import pick_device, prepare
-
-TOGETHER = 16  # images that fill batches together, and whose rows are written together
 
 Found = tuple[dict[str, Tensor], str]  # of one image: per metric float64 [maps], and why one of them may be NaN
 Part = Callable[[Forward, "_Asked", dict], Iterator[Found]]
@@ -38,10 +37,13 @@ def run(job: Scoring) -> None:
     source = heatmaps_of(job.checkpoint)
     pixels = artifacts.read_array(artifacts.data_dir(job.checkpoint.study) / "pixels.npy")
     forward = partial(fitting, model, setting="score.faithfulness.batch_size")
-    with job.writing(source) as write:
-        for part, chosen in job.parts(list(_pieces(source, options))):
-            asked = _Asked(source, chosen, source.beside.places[chosen], pixels, device)
-            write(asked.rows(part(forward, asked, options)))
+    kept = job.kept(source, source.names)
+    names = kept.without(source.names)
+    with job.writing(source, kept) as write:
+        for place, (part, chosen) in job.parts(list(_pieces(source, options))):
+            asked = _Asked(source, names, chosen, source.beside.places[chosen], pixels, device)
+            frame = asked.rows(part(forward, asked, options)) if names else None
+            write(_joined(kept, place, frame) if kept.names else frame)
 
 
 def _pieces(source: Heatmaps, options: dict) -> Iterator[tuple[Part, np.ndarray]]:
@@ -55,11 +57,20 @@ def _pieces(source: Heatmaps, options: dict) -> Iterator[tuple[Part, np.ndarray]
             yield part, chosen[start : start + TOGETHER]
 
 
+def _joined(kept: KeptScores, place: int, frame: pd.DataFrame | None) -> pd.DataFrame:
+    """Return a part of the table, rows that are kept and those that were made: image by image, metric by metric."""
+    made = {} if frame is None else dict(iter(frame.groupby("method", sort=False)))
+    parts = kept.parts(made, place)
+    order = np.arange(len(parts) * len(parts[0])).reshape(len(parts), -1).T.ravel()
+    return pd.concat(parts).iloc[order]
+
+
 @dataclass
 class _Asked:
     """Images that a part asks about, read one after the other."""
 
     source: Heatmaps
+    names: list[str]  # of the methods and controls that are asked about
     chosen: np.ndarray  # which of the source's images
     places: np.ndarray  # where they lie in `pixels`
     pixels: np.ndarray
@@ -74,7 +85,7 @@ class _Asked:
     def cases(self) -> Iterator[Case]:
         targets = self.source.images.target.iloc[self.chosen]
         for image, place, target in zip(self.chosen, self.places, targets, strict=True):
-            stacks = self.source.stacks(np.array([image]))
+            stacks = self.source.stacks(np.array([image]), names=self.names)
             self.waiting.append({method: reason for method, (_, (reason,)) in stacks.items()})
             pixels = on(self.device, torch.from_numpy(self.pixels[place].copy())).float() / 255
             yield pixels, torch.cat([maps for maps, _ in stacks.values()]), int(target)

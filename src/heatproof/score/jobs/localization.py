@@ -20,8 +20,10 @@ def run(job: Scoring) -> None:
     all_masks = artifacts.read_array(folder / "masks.npy")
     all_regions = artifacts.read_array(folder / "regions.npy") if wanted else ()
     groups = _groups(wanted)
-    with job.writing(source) as write:
-        for chunk in job.parts(source.chunks()):
+    names = [*source.names, controls.CEILING]
+    kept = job.kept(source, names)
+    with job.writing(source, kept) as write:
+        for place, chunk in job.parts(source.chunks()):
             true, places = source.beside.true[chunk], source.beside.places[chunk]  # a box is a mask by now
             asked = source.beside.of_classes(chunk, job.options.get("labels"))
             masks = torch.from_numpy(all_masks[places] & true[:, None, None])
@@ -33,16 +35,18 @@ def run(job: Scoring) -> None:
             missing = {"truth": np.where(true, np.where(truth.covered, "", blank), source.beside.untrue[chunk])}
             for region, found in truth.regions.items():
                 missing[region] = np.where(found.any((1, 2)), "", NO_REGION.text.format(region=region))
-            stacks = source.stacks(chunk)
-            stacks[controls.CEILING] = heatmaps.checked(controls.ceiling(masks, source.grid))
-            parts = []  # written together: a table has its cost for each part
+            stacks = source.stacks(chunk, names=kept.without(source.names))
+            if controls.CEILING not in kept:
+                stacks[controls.CEILING] = heatmaps.checked(controls.ceiling(masks, source.grid))
+            made = {}
             for method, (maps, reasons) in stacks.items():
-                scene = Scene(maps, truth)
+                scene, parts = Scene(maps, truth), []
                 for needed, metrics in groups.items():
                     values = {metric: METRICS[metric](scene) for metric in metrics}
                     why = [a or b or c for a, b, c in zip(asked, missing[needed], reasons, strict=True)]
                     parts.append(heatmaps.scores(source.images.iloc[chunk], method, values, why, NO_RELEVANCE.text))
-            write(pd.concat(parts))
+                made[method] = pd.concat(parts)
+            write(pd.concat(kept.parts(made, place)))  # together: a table has its cost for each part
 
 
 def _groups(regions: list[str]) -> dict[str, list[str]]:

@@ -18,10 +18,17 @@ TRANSFORMS = ("flip", "shift", "rotate", "scale", "noise", "window")
 def run(job: Scoring) -> None:
     torch.set_num_threads(job.compute["threads"])
     source = variants.read(job.checkpoint)
-    with job.writing(source.plain) as write:
-        for chunk in job.parts(source.chunks()):
+    chunks = source.chunks()
+    kept = job.kept(source.plain, source.names, source.content, source.scene)
+    with job.writing(source.plain, kept) as write:
+        for place, chunk in job.parts(chunks):
             images = source.images.iloc[chunk]
-            for method, plain, changed in source.pairs(chunk):
+            for method in source.names:
+                if method in kept:
+                    for frame in kept.run(method, place, len(chunks)):
+                        write(frame)
+                    continue
+                plain, changed = source.pair(method, chunk)
                 for rows in (_transforms, _sensitivity):
                     for frame in rows(source, images, method, plain, changed):
                         write(frame)
@@ -62,7 +69,7 @@ def _sensitivity(
     changed: Callable[[str], Stack],
 ) -> Iterator[pd.DataFrame]:
     """Rows of one method."""
-    stacks = [changed(neighbour) for neighbour in source.names(NEIGHBOUR)]
+    stacks = [changed(neighbour) for neighbour in source.names_of(NEIGHBOUR)]
     if stacks:
         value = METRICS["max_sensitivity"](plain[0], torch.stack([maps for maps, _ in stacks]))
         why = variants.first_reason(plain[1], *(reasons for _, reasons in stacks))

@@ -17,11 +17,18 @@ CHANGES = {  # which metrics read which variants
 def run(job: Scoring) -> None:
     torch.set_num_threads(job.compute["threads"])
     source = variants.read(job.checkpoint)
-    with job.writing(source.plain) as write:
-        for chunk in job.parts(source.chunks()):
-            for method, (maps, reasons), changed in source.pairs(chunk):
+    chunks = source.chunks()
+    kept = job.kept(source.plain, source.names, source.content, source.scene)
+    with job.writing(source.plain, kept) as write:
+        for place, chunk in job.parts(chunks):
+            for method in source.names:
+                if method in kept:
+                    for frame in kept.run(method, place, len(chunks)):
+                        write(frame)
+                    continue
+                (maps, reasons), changed = source.pair(method, chunk)
                 for change, prefix in CHANGES.items():
-                    stacks = [changed(variant) for variant in source.names(prefix)]
+                    stacks = [changed(variant) for variant in source.names_of(prefix)]
                     if not stacks:
                         continue
                     others = torch.stack([other for other, _ in stacks])
