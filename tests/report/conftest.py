@@ -41,7 +41,14 @@ FINDING |= {"than": ["beta_net"], "methods": [], "parts": [{"family": "faithfuln
 STATS = {"alpha": 0.05, "interval": 0.95, "bootstrap": 100, "competence_margin": 0.1, "seed": 0}
 PAPER = {"source": "a paper", "table": "Table 1", "note": "Its images are others.", "f1_macro": {}}
 PAPER |= {"accuracy": {"alpha_net": 0.9, "other_net": 0.8}}
-STATS |= {"test": "friedman", "margin": {"default": 0.05}, "power": 0.8, "claims": {}}
+STATS |= {
+    "test": "friedman",
+    "margin": {"default": 0.05},
+    "power": 0.8,
+    "claims": {},
+    "findings": {},
+    "min_patients": 5,
+}
 
 
 MANY_METHODS = {
@@ -294,7 +301,7 @@ def write(made: Made) -> Made:
     score = {"families": list(made.families), "primary": primary}
     paper, findings = (OF_LABELS, {"best": FINDING}) if made.several else (PAPER, {})
     settings = STATS | {"group_kind": made.group_kind, "published": {"paper": paper} if made.published else {}}
-    settings |= {"findings": findings} if made.published else {}
+    settings |= {"findings": findings if made.published else {}}
     setting = {"size": made.size, "seeds": list(made.seeds), "text": made.setting}
     setting |= {"weights": dict.fromkeys(made.models, "scratch"), "epochs": dict.fromkeys(made.models, 3)}
     names = {
