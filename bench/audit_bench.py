@@ -12,9 +12,8 @@ from PIL import Image
 from scipy import ndimage
 
 from heatproof.data.audit.assemble import audit
-from heatproof.data.audit.material import Settings
-from heatproof.data.audit.sources import read_path
-from heatproof.data.lookalikes import pairs
+from heatproof.data.audit.material import Settings, read_path
+from heatproof.data.prepare.lookalikes import pairs
 
 THUMBNAILS, FILES = 8000, 300
 SETTINGS = Settings(threshold=0.95, sweep=(0.85, 0.9, 0.95, 0.99), bootstrap=1000, draws=200)

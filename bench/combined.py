@@ -7,11 +7,10 @@ from scipy import stats
 from bench import many
 from bench.error_rates import ALPHA, LEVEL, NAMES, beside_controls
 from bench.simulation import Setting, chunks, expected
-from heatproof.stats import combined as rules
-from heatproof.stats import verdicts
-from heatproof.stats.compare import LEAST_GROUPS, against_controls
-from heatproof.stats.equivalence import below_p
-from heatproof.stats.paired import DECIMALS
+from heatproof.stats.tests.omnibus import LEAST_GROUPS, against_controls
+from heatproof.stats.tests.paired import DECIMALS, below_p
+from heatproof.stats.verdicts import combined as rules
+from heatproof.stats.verdicts import rules as verdicts
 
 WORDS = {1: rules.YES, -1: rules.NO, 0: rules.UNDECIDED}
 

@@ -7,11 +7,10 @@ import numpy as np
 
 from bench import many
 from bench.simulation import Setting, cells, chunks, complete, expected, wide
-from heatproof.bootstrap import balanced_accuracy, percentile_interval, resample
-from heatproof.seeds import generator
-from heatproof.stats.accuracy_interval import MEASURES, accuracy_interval
-from heatproof.stats.architectures import quasi_f, seed_pairs
-from heatproof.stats.paired import t_interval
+from heatproof.core.draws import balanced_accuracy, generator, percentile_interval, resample
+from heatproof.stats.accuracy.competence import MEASURES, accuracy_interval
+from heatproof.stats.tests.architectures import quasi_f, seed_pairs
+from heatproof.stats.tests.paired import t_interval
 
 LEVEL, ALPHA = 0.95, 0.05
 APART = 0.5  # latent effect of the last model where intervals of differences are looked at

@@ -5,10 +5,10 @@ import pandas as pd
 
 from bench import many
 from bench.simulation import Setting, cells, chunks, complete, expected, wide
-from heatproof.stats import compare, verdicts
-from heatproof.stats.architectures import MIN_SEEDS, quasi_f, seed_differences, seed_pairs
-from heatproof.stats.equivalence import equivalent_p
-from heatproof.stats.paired import DECIMALS
+from heatproof.stats.tests import omnibus as compare
+from heatproof.stats.tests.architectures import MIN_SEEDS, quasi_f, seed_differences, seed_pairs
+from heatproof.stats.tests.paired import DECIMALS, equivalent_p
+from heatproof.stats.verdicts import rules
 
 ALPHA, LEVEL = 0.05, 0.95
 LEAST = 4  # complete groups below which a study is not tested
@@ -116,8 +116,8 @@ def beside_controls(beside: np.ndarray, p: np.ndarray, alpha: float) -> np.ndarr
 class Tested:
     """The tests of one family in many studies: `tables` is [draws, groups, models, seeds, 1 + controls], complete.
 
-    The rules of `heatproof.stats.verdicts` and `compare.against_controls` are followed here over all draws at once;
-    `check` holds some of them to what those say.
+    The rules of `heatproof.stats.verdicts.rules` and `compare.against_controls` are followed here over all draws at
+    once; `check` holds some of them to what those say.
     """
 
     def __init__(self, tables: np.ndarray, test: str):
@@ -184,9 +184,9 @@ class Tested:
             of_controls = compare.against_controls(heat, tables, **options)
             words = of_controls["verdict"].map({"better": 1, "worse": -1, "unclear": 0}).to_numpy()
             assert (words.reshape(len(names), number) == said[row]).all(), "another verdict on controls"
-            levels = verdicts.levels(ALPHA, len(names), of_controls)
+            levels = rules.levels(ALPHA, len(names), of_controls)
             assert levels[1] == alpha[row], "another alpha"
             p = {"p_corrected": self.p_pairs[1][row], "p_seeds": self.p_pairs[0][row] if self.architectures else np.nan}
             pairs = pd.DataFrame({"a": a, "b": b} | p)
-            apart = verdicts.told_apart(pairs, self.p_omnibus[row], alpha[row])
+            apart = rules.told_apart(pairs, self.p_omnibus[row], alpha[row])
             assert set(apart.index) == set(np.flatnonzero(told[row])), "other pairs told apart"

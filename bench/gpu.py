@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from timm.optim import create_optimizer_v2
 
-from heatproof.report.machine import describe
-from heatproof.score import faithfulness
+from heatproof.report.paper.provenance import describe
+from heatproof.score.metrics import faithfulness
 from heatproof.train.loop import train
 from heatproof.train.model import ImageSet, build, prepare
 

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from heatproof import artifacts
-from heatproof.config import load, section
-from heatproof.progress import line
+from heatproof.config.load import load, section
+from heatproof.core.messages import line
+from heatproof.store import artifacts
 from heatproof.train.model import build, save
 
 MODEL, SIZE, CLASSES = "test_resnet", 32, ["a", "b", "c"]

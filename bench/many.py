@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from heatproof.stats import compare
-from heatproof.stats.paired import DECIMALS, EXACT, holm, paired_t, signed_rank
+from heatproof.stats.tests import omnibus as compare
+from heatproof.stats.tests.paired import DECIMALS, EXACT, holm, paired_t, signed_rank
 
 CHECKED = 10  # studies of each setting that are tested one by one as well
 

@@ -15,12 +15,12 @@ import pandas as pd
 from scipy import ndimage
 
 from bench.processes import on_every_core
-from heatproof.data.audit import null
+from heatproof.core.draws import generator
+from heatproof.core.messages import steps
+from heatproof.data.audit import trivial
 from heatproof.data.audit.assemble import uneven_p
 from heatproof.data.audit.probes import LINEAR, View, deal_both, folds_or_why, memory_p, neighbour_labels, probe_linear
-from heatproof.data.seams import forward_p
-from heatproof.progress import steps
-from heatproof.seeds import generator
+from heatproof.data.synthetic.seams import forward_p
 
 DOCS = Path(__file__).parents[1] / "docs" / "data.md"
 DRAWS, POWER_DRAWS = 2000, 300
@@ -82,7 +82,7 @@ def one(images: Images, probes: Sequence[str], number: int) -> dict[str, list[bo
     view, labels, groups = draw(images, rng)
     folds = folds_or_why(labels, groups, [*map(str, images.shares)], FOLDS, "probe bench", number)
     rows = {probe: probe_linear(LINEAR[probe](view), labels, groups, folds, True, BOOTSTRAP, rng) for probe in probes}
-    return {probe: [row["p"] <= null.LEVEL, row["low"] > row["chance"]] for probe, row in rows.items()}
+    return {probe: [row["p"] <= trivial.LEVEL, row["low"] > row["chance"]] for probe, row in rows.items()}
 
 
 def memory(images: Images, number: int) -> float:
@@ -136,7 +136,7 @@ def other_alarms(draws: int) -> str:
     rows = []
     for name, test, images in OTHERS:
         found = np.array(_every(partial(test, images), draws, name))
-        rows.append([name, images.groups, draws, f"{(found <= null.LEVEL).mean():.3f}"])
+        rows.append([name, images.groups, draws, f"{(found <= trivial.LEVEL).mean():.3f}"])
     return _table(["test", "groups", "simulations", "alarms"], rows)
 
 

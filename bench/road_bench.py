@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from heatproof.score import road
+from heatproof.score.metrics import road
 from heatproof.train.model import build
 
 MODEL, SIZE, IMAGES, STEPS = "resnet50", 224, 2, 28

@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 
 from bench import audit_bench, cam_bench, growth, road_bench, statistics_bench, study_bench
+from heatproof.core.messages import line
 from heatproof.explain.cam import gradcam
 from heatproof.explain.methods import Batch
-from heatproof.progress import line
-from heatproof.score import faithfulness
+from heatproof.score.metrics import faithfulness
 from heatproof.train.layers import find_target_layer
 from heatproof.train.loop import train
 from heatproof.train.model import ImageSet, build, prepare

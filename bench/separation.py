@@ -23,22 +23,20 @@ import pandas as pd
 import torch
 from scipy import ndimage
 
-from heatproof import artifacts
-from heatproof.bootstrap import percentile_interval
 from heatproof.catalogue.metrics import BASELINES, better
-from heatproof.config import shipped
-from heatproof.data import phantom, regions
-from heatproof.errors import InputError
-from heatproof.progress import line
-from heatproof.report.separation import PATH, SCHEMA
-from heatproof.schema import merge
-from heatproof.schema_score import Faithfulness
+from heatproof.config.load import shipped
+from heatproof.config.stages import Faithfulness
+from heatproof.config.study import merge
+from heatproof.core.draws import generator, percentile_interval, spread
+from heatproof.core.messages import InputError, line
+from heatproof.data.prepare import regions
+from heatproof.data.synthetic import phantom
+from heatproof.report.inputs import PATH, SCHEMA
 from heatproof.score import controls
 from heatproof.score.heatmaps import Heatmaps
 from heatproof.score.jobs.common import Scoring
-from heatproof.seeds import generator
-from heatproof.shards import Share
-from heatproof.subset import spread
+from heatproof.store import artifacts
+from heatproof.store.sealing import Share
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.model import ImageSet, predict, prepare
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from heatproof.stats.groups import group_means, seed_group_means
+from heatproof.stats.tables.groups import group_means, seed_group_means
 
 CHUNK = 1_500_000  # images drawn at once
 MOST_SLICES = 12

@@ -15,8 +15,8 @@ from pathlib import Path
 from bench import combined, coverage, error_rates
 from bench.processes import on_every_core
 from bench.simulation import Setting
-from heatproof.progress import line
-from heatproof.seeds import generator
+from heatproof.core.draws import generator
+from heatproof.core.messages import line
 
 DRAWS, POWER_DRAWS = 2000, 1000
 GROUPS = (10, 20, 34, 50, 100)

@@ -17,11 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from heatproof.errors import InputError
+from heatproof.core.geometry import degeneracy, upsample
+from heatproof.core.messages import InputError, line
 from heatproof.explain.cam import gradcam
 from heatproof.explain.methods import Batch
-from heatproof.maps import degeneracy, upsample
-from heatproof.progress import line
 from heatproof.train.layers import TargetLayer, find_target_layer
 from heatproof.train.layout import DIFFER, agreement, probes
 from heatproof.train.model import Classifier, build, prepare

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from heatproof import artifacts
-from heatproof.report import durations
-from heatproof.schema import Study
-from heatproof.tables import INTEGER, NUMBER, TEXT
+from heatproof.config.study import Study
+from heatproof.report.paper import provenance
+from heatproof.store import artifacts
+from heatproof.store.tables import INTEGER, NUMBER, TEXT
 from papers.studies import Roles, rows
 
 HOUR = 3600
@@ -99,11 +99,11 @@ def collect(roles: Roles) -> None:
     Raises:
         ArtifactError: the study's manifest is not there, which lists the images that it trains on.
     """
-    from heatproof.config import load
+    from heatproof.config.load import load
 
     studies = load(studies=[*roles.studies, roles.full])
     jobs = {
-        name: durations.jobs(name, of.models, of.seeds, of.data.split.names, of.score.families)
+        name: provenance.jobs(name, of.models, of.seeds, of.data.split.names, of.score.families)
         for name, of in studies.items()
         if name != roles.full
     }
@@ -112,11 +112,11 @@ def collect(roles: Roles) -> None:
     write("work", real + work(roles.full, studies[roles.full], roles.real, []))
 
 
-def stages(jobs: dict[str, Sequence[durations.Job]]) -> list[dict]:
+def stages(jobs: dict[str, Sequence[provenance.Job]]) -> list[dict]:
     """Return a row a study and stage: the time of its jobs, and the most memory."""
     found = []
     for study, of in jobs.items():
-        for stage in durations.STAGES:
+        for stage in provenance.STAGES:
             seconds = [job.seconds for job in of if job.stage == stage]
             if seconds:
                 memory = pd.Series([job.memory for job in of if job.stage == stage]).max()
@@ -125,9 +125,9 @@ def stages(jobs: dict[str, Sequence[durations.Job]]) -> list[dict]:
     return found
 
 
-def work(name: str, study: Study, manifest: str, jobs: Sequence[durations.Job]) -> list[dict]:
+def work(name: str, study: Study, manifest: str, jobs: Sequence[provenance.Job]) -> list[dict]:
     """Return a row a model: its operations in the study, and what was measured of it."""
-    from heatproof import plan
+    from heatproof.commands import plan
     from heatproof.workflow import files
 
     table = artifacts.read_manifest(manifest)

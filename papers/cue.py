@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from heatproof.report import words
-from heatproof.stats_tables import CUE
+from heatproof.store.tables import CUE
 from papers.studies import Results, rows
 
 ON_CUE, ACCURACY = "inside_cue", "accuracy"
 METRICS = (ON_CUE, "outside_body", "outside_lungs", "relevance_rank_accuracy")
-SHOWN, HIDDEN, RELIES = "shown", "hidden", "relies"  # verdicts of `stats/cue.py`
+SHOWN, HIDDEN, RELIES = "shown", "hidden", "relies"  # verdicts of `stats/claims/cue.py`
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import pandas as pd
 
 from heatproof.catalogue.controls import BEATABLE, own_name
 from heatproof.catalogue.families import families_with
-from heatproof.report import durations, words
-from heatproof.stats_tables import CLAIMS
+from heatproof.report import words
+from heatproof.report.paper import provenance
+from heatproof.store.tables import CLAIMS
 from papers import cost, cue
 from papers.studies import Results, Roles, Transformer, cell, rows
 
@@ -259,12 +260,12 @@ class Facts:
         found = []
         for study, table in cost.read("cost").groupby("study", sort=False):
             stages = table.set_index("stage")
-            cells = [_took(stages.loc[stage]) if stage in stages.index else "–" for stage in durations.STAGES]
-            jobs, total = int(table["jobs"].sum()), durations.told(float(table["seconds"].sum()))
+            cells = [_took(stages.loc[stage]) if stage in stages.index else "–" for stage in provenance.STAGES]
+            jobs, total = int(table["jobs"].sum()), provenance.told(float(table["seconds"].sum()))
             found.append({"study": study, "cells": cells, "jobs": jobs, "total": total})
         return found
 
 
 def _took(row: pd.Series) -> str:
     memory = f", {row['memory'] / GIBIBYTE:.1f} GiB" if pd.notna(row["memory"]) else ""
-    return f"{durations.told(float(row['seconds']))}{memory}"
+    return f"{provenance.told(float(row['seconds']))}{memory}"

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from heatproof.report import standalone, words
-from heatproof.report.canvas import short
-from heatproof.report.charts import PALETTE
-from heatproof.report.svg import ACCENT, INK, LINE, MUTED, PAPER, STYLE, WARN, to_svg
+from heatproof.report import words
+from heatproof.report.figures import canvas
+from heatproof.report.figures.canvas import ACCENT, INK, LINE, MUTED, PAPER, STYLE, WARN, short, to_svg
+from heatproof.report.figures.dot_rows import PALETTE
 from papers.cue import ACCURACY, RELIES, SHOWN, Cue
 from papers.facts import BETTER, LOCALIZATION, MEASURES, PUBLISHED, RANDOM, SIMPLE, UNCLEAR, WORSE, Facts, Splits
 from papers.xray import MICRO, Xray
@@ -134,7 +134,7 @@ def draw(facts: Facts, xray: Xray | None, alt: dict[str, str]) -> dict[str, str]
 
 
 def _file(figure: Figure, name: str, alt: str) -> str:
-    text = standalone.svg(to_svg(figure, name, alt))
+    text = canvas.svg(to_svg(figure, name, alt))
     text = re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", text)  # more digits only make it larger
     text = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", text)
     text = re.sub(r'<g id="[^"]*(?:text|line2d|tick)_\d+"', "<g", text)  # nothing refers to them

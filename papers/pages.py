@@ -14,9 +14,10 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from heatproof.artifacts import replacing
-from heatproof.errors import InputError
-from heatproof.report import durations, words
+from heatproof.core.messages import InputError
+from heatproof.report import words
+from heatproof.report.paper import provenance
+from heatproof.store.artifacts import replacing
 from papers import cost, figures, xray
 from papers.facts import Facts
 from papers.studies import Roles, read_roles
@@ -71,7 +72,7 @@ def render(roles: Roles) -> dict[Path, str]:
         if len(table):
             made[FOLDER / f"{name}.csv"] = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
     environment = _environment()
-    given = {"facts": facts, "roles": roles, "alt": alt, "x": scans, "stages": durations.STAGES}
+    given = {"facts": facts, "roles": roles, "alt": alt, "x": scans, "stages": provenance.STAGES}
     texts = {path: fill(environment.get_template(f"{path.name}.jinja").render(given)) for path in (PAGE, XRAY, README)}
     readme, count = BLOCK.subn(lambda found: f"{found[1]}{texts[README]}{found[2]}", README.read_text(encoding="utf-8"))
     if count != 1:

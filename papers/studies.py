@@ -10,13 +10,13 @@ import pandas as pd
 import yaml
 from pydantic import AfterValidator, Field, ValidationError
 
-from heatproof import artifacts
-from heatproof.config import StrictLoader
-from heatproof.errors import InputError
+from heatproof.config.base import Section
+from heatproof.config.load import StrictLoader
+from heatproof.core.messages import InputError
 from heatproof.profiles import files
 from heatproof.report import words
-from heatproof.schema_base import Section
-from heatproof.stats_tables import TABLES
+from heatproof.store import artifacts
+from heatproof.store.tables import TABLES
 
 ROLES = Path("papers/studies.yaml")
 

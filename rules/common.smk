@@ -9,14 +9,14 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from snakemake.settings.types import DeploymentMethod
 
-from heatproof import artifacts, links, paper_files, queued, running, shards, workers
 from heatproof.catalogue.families import FAMILIES, families_with
-from heatproof.config import load, section
-from heatproof.errors import InputError
+from heatproof.config.load import load, section
+from heatproof.core.messages import InputError
 from heatproof.profiles import files as profiled
-from heatproof.workflow import environment, files, resources, sections
-from heatproof.workflow.captions import caption
+from heatproof.store import artifacts, locks, sealing
+from heatproof.workflow import files, sections, workers
 from heatproof.workflow.code import code, code_by_method
+from heatproof.workflow import job as jobs
 from heatproof.workflow.job import Job
 from snakemake_logger_plugin_heatproof import failures
 
@@ -37,12 +37,12 @@ except InputError as error:
 
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-os.environ |= environment.variables(ROOT, CONDA)
-shell.prefix(environment.PREFIX)
+os.environ |= jobs.variables(ROOT, CONDA)
+shell.prefix(jobs.PREFIX)
 
 
 envvars:
-    resources.GPU,
+    jobs.GPU,
 
 
 # No more jobs at once than this machine's memory holds, unless --resources says otherwise. Profiles of clusters have to:
@@ -91,7 +91,7 @@ def every(function):
 
 def shown(paths):
     """Mark the outputs that `snakemake --report` shows."""
-    return [report(path, **found) if (found := caption(path)) else path for path in paths]
+    return [report(path, **found) if (found := files.caption(path)) else path for path in paths]
 
 
 def templates(*stages):
@@ -110,8 +110,8 @@ def shard_options(wildcards, input):
 def before():
     """Refuse link types of DVC through which jobs would write, and remove the locks that a killed Snakemake left."""
     try:
-        links.check_type()
-        with running.idle():
+        jobs.check_type()
+        with locks.idle():
             pass
     except InputError as error:
         stop(error)
@@ -120,13 +120,13 @@ def before():
 def begin():
     """One Snakemake a folder; no job of a killed one may still write, and this one's can."""
     try:
-        running.begin(queued.clear)
+        locks.begin(locks.clear)
         artifacts.check_writable(STUDIES)
     except InputError as error:
         stop(error)
     threads = {study.compute.threads for study in STUDIES.values()}
     if not (CONDA or workflow.non_local_exec) and len(threads) == 1:
-        workers.start(environment.warm_modules(STUDIES.values()), threads.pop())
+        workers.start(jobs.warm_modules(STUDIES.values()), threads.pop())
 
 
 def repeat_failures(log):

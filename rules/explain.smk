@@ -15,7 +15,7 @@ rule explain:
         "../envs/heatproof.yaml"
     threads: of(lambda job: job.study.compute.threads)
     resources:
-        gpu=lambda wc, input: 0 if input.parts else of(resources.gpus)(wc),
+        gpu=lambda wc, input: 0 if input.parts else of(jobs.gpus)(wc),
         mem_mb=4000,
     params:
         code=of(lambda job: code_by_method("explain", job)),
@@ -34,7 +34,7 @@ rule explain:
 # with compute.shards: some of the images; `explain` joins them
 use rule explain as explain_shard with:
     output:
-        temp(directory(shards.folder(CHECKPOINT.heatmaps / "maps.npy", "{shard}", "{shards}"))),
+        temp(directory(sealing.folder(CHECKPOINT.heatmaps / "maps.npy", "{shard}", "{shards}"))),
     log:
         "logs/{study}/{model}/{seed}/{fold}/explain.{shard}of{shards}.log",
     message:
@@ -57,7 +57,7 @@ rule explain_variants:
         "../envs/heatproof.yaml"
     threads: of(lambda job: job.study.compute.threads)
     resources:
-        gpu=of(resources.gpus),
+        gpu=of(jobs.gpus),
         mem_mb=4000,
     params:
         code=of(lambda job: code_by_method("variants", job)),

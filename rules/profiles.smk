@@ -14,7 +14,7 @@ rule profiles:
         "../envs/heatproof.yaml"
     threads: of(lambda job: job.study.compute.threads)
     resources:
-        gpu=of(resources.gpus),
+        gpu=of(jobs.gpus),
         mem_mb=4000,
     params:
         code=code_of("profile"),

@@ -13,11 +13,11 @@ rule report:
         predictions=of(lambda job: files.of_models(job, "predictions.parquet")),
         maps=of(files.shown_maps),
         separation="src/heatproof/report/separation.csv",
-        references="src/heatproof/report/references.bib",
+        references="src/heatproof/report/paper/references.bib",
         template=templates("report"),
     output:
-        shown([artifacts.report_path("{study}"), *paper_files.paths("{study}")]),
-        paper_files.provenance("{study}"),
+        shown([artifacts.report_path("{study}"), *artifacts.paths("{study}")]),
+        artifacts.provenance("{study}"),
     log:
         "logs/{study}/report.log",
     conda:

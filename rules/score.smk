@@ -17,8 +17,8 @@ rule score:
         "../envs/heatproof.yaml"
     threads: of(lambda job: job.study.compute.threads)
     resources:
-        gpu=lambda wc, input: 0 if input.parts else of(resources.scoring_gpus)(wc),
-        mem_mb=of(resources.scoring),
+        gpu=lambda wc, input: 0 if input.parts else of(jobs.scoring_gpus)(wc),
+        mem_mb=of(jobs.scoring_memory),
     params:
         code=code_of("score"),
         config=of(sections.score),
@@ -36,7 +36,7 @@ rule score:
 # with compute.shards: some of the images; `score` joins them
 use rule score as score_shard with:
     output:
-        temp(directory(shards.folder(SCORES, "{shard}", "{shards}"))),
+        temp(directory(sealing.folder(SCORES, "{shard}", "{shards}"))),
     log:
         "logs/{study}/{model}/{seed}/{fold}/score-{family}.{shard}of{shards}.log",
     wildcard_constraints:

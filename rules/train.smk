@@ -15,8 +15,8 @@ rule train:
         "../envs/heatproof.yaml"
     threads: of(lambda job: job.study.compute.threads)
     resources:
-        gpu=of(resources.gpus),
-        mem_mb=of(resources.training),
+        gpu=of(jobs.gpus),
+        mem_mb=of(jobs.training_memory),
     params:
         code=code_of("train"),
         config=of(lambda job: section(job.recipe)),

@@ -1,8 +1,8 @@
 """Configurations for tests: the shipped params.yaml with changes."""
 
-from heatproof.config import shipped
-from heatproof.schema import Study, merge
-from heatproof.schema_base import Section
+from heatproof.config.base import Section
+from heatproof.config.load import shipped
+from heatproof.config.study import Study, merge
 
 PARAMS = {key: value for key, value in shipped().items() if key != "studies"}
 

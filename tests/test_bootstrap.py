@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from heatproof.bootstrap import balanced_accuracy, confusion_by_group, percentile_interval, resample
-from heatproof.seeds import generator
+from heatproof.core.draws import balanced_accuracy, confusion_by_group, generator, percentile_interval, resample
 
 
 def test_confusion_counts_by_hand():

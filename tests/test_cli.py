@@ -15,9 +15,9 @@ from PIL import Image
 from shipped import PARAMS, checked
 
 from heatproof.cli import STAGES, TOOLS, main
-from heatproof.config import section
-from heatproof.errors import InputError
-from heatproof.schema_data import Data
+from heatproof.config.data import Data
+from heatproof.config.load import section
+from heatproof.core.messages import InputError
 
 ROOT = Path(__file__).parents[1]
 ENV = os.environ | {"PYTHONPATH": str(ROOT / "src")}
@@ -91,7 +91,7 @@ def test_only_bad_input_loses_its_traceback(monkeypatch, capsys):
         def run(args):
             raise error
 
-        monkeypatch.setattr("heatproof.check.run", run)
+        monkeypatch.setattr("heatproof.commands.check.run", run)
         return main(["check"])
 
     assert fail(InputError("mend this")) == 1

@@ -12,14 +12,12 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from heatproof.artifacts import read_table, write_array, write_json, write_table
 from heatproof.cli import main
-from heatproof.comparing import results
-from heatproof.comparing.heatmaps import compare_heatmaps
-from heatproof.comparing.scores import compare_predictions, compare_scores
-from heatproof.comparing.verdicts import words
-from heatproof.stats_tables import TABLES
-from heatproof.tables import DEALT, HEATMAPS, NUMBER, PREDICTIONS, SCORES
+from heatproof.commands import compared as results
+from heatproof.commands.compared import compare_heatmaps, compare_predictions, compare_scores
+from heatproof.commands.compared_verdicts import words
+from heatproof.store.artifacts import read_table, write_array, write_json, write_table
+from heatproof.store.tables import DEALT, HEATMAPS, NUMBER, PREDICTIONS, SCORES, TABLES
 
 SIDE, IMAGES = 8, 6
 IDS = [f"i{number}" for number in range(IMAGES)]

@@ -15,13 +15,11 @@ from hypothesis import strategies as st
 from shipped import PARAMS, checked
 from shipped import study as configured
 
-from heatproof.config import load, section, shipped
-from heatproof.errors import InputError
-from heatproof.schema import Recipe, Study, merge
-from heatproof.schema_base import Section
-from heatproof.schema_explain import Explain
-from heatproof.schema_models import architectures
-from heatproof.schema_stats import Claim
+from heatproof.config.base import Section, architectures
+from heatproof.config.load import load, section, shipped
+from heatproof.config.stages import Claim, Explain
+from heatproof.config.study import Recipe, Study, merge
+from heatproof.core.messages import InputError
 
 ROOT = Path(__file__).parents[1]
 SMALL = {"models": ["test_resnet"], "data": {"size": 64}, "train": {"weights": "scratch"}}
@@ -585,7 +583,7 @@ def test_keys_that_nothing_has_a_value_for(project, monkeypatch):
     lost = {key: value for key, value in PARAMS.items() if key != "train"}
     said = message(project, yaml.safe_dump(lost | {"studies": ["toy"]}))
     assert said == "params.yaml: train: not set; copy it from the params.yaml that heatproof ships"
-    monkeypatch.setattr("heatproof.config.shipped", dict)  # a clone whose own file lacks the key
+    monkeypatch.setattr("heatproof.config.load.shipped", dict)  # a clone whose own file lacks the key
     said = message(project, yaml.safe_dump(lost | {"studies": ["toy"], "train": {}}))
     assert "params.yaml: train.lr: not set; copy it from the params.yaml that heatproof ships" in said.splitlines()
     assert message(project, {"stats": {"margin": None}}).startswith("params.yaml: stats.margin: None: ")

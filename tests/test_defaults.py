@@ -11,10 +11,10 @@ from shipped import PARAMS
 from heatproof.catalogue.families import families_with
 from heatproof.catalogue.methods import options
 from heatproof.catalogue.metrics import find_metric
+from heatproof.config.base import Section
+from heatproof.config.stages import Options
+from heatproof.config.study import Study
 from heatproof.data.audit.command import SWEEP
-from heatproof.schema import Study
-from heatproof.schema_base import Section
-from heatproof.schema_explain import Options
 
 PACKAGE = Path(__file__).parents[1] / "src/heatproof"
 STAGES = ("data", "train", "explain", "score", "stats", "profiles", "report")

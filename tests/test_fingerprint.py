@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from shipped import checked
 
-from heatproof import artifacts
-from heatproof.errors import InputError
-from heatproof.fingerprint import data_fingerprint
-from heatproof.schema import Data
+from heatproof.config.study import Data
+from heatproof.core.messages import InputError
+from heatproof.store import artifacts
+from heatproof.workflow.files import data_fingerprint
 
 CLASSES = {"a": "a", "b": "b"}
 RECORDED = Path("results/data/s/source.json")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from heatproof.geometry import ANGLE, SCALE, SHIFT, Move, defined, draw_move, moved
+from heatproof.core.geometry import ANGLE, SCALE, SHIFT, Move, defined, draw_move, moved
 
 SIZE = (12, 16)
 PICTURE = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 2, *SIZE))).float()

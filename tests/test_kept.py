@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from heatproof import artifacts, kept
-from heatproof.kept import Kept
-from heatproof.shards import Share
+from heatproof.store import artifacts, kept
+from heatproof.store.kept import Kept
+from heatproof.store.sealing import Share
 
 PATHS = [artifacts.RESULTS / "scores/s/m/a.npy", artifacts.RESULTS / "scores/s/m/b.json"]
 BEFORE = {"gradcam": "1", "random": "2"}

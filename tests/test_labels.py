@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heatproof.labels import case_name, is_multilabel, multihot, predicted, truth
+from heatproof.store.artifacts import case_name, is_multilabel, multihot, predicted, truth
 
 SEVERAL = [[True, False, True], [False, False, False]]
 

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from heatproof import explain, score
-from heatproof.errors import InputError, Unsupported
-from heatproof.maps import upsample
+from heatproof.core.geometry import upsample
+from heatproof.core.messages import InputError, Unsupported
 from heatproof.train.layers import find_target_layer
 
 README = (Path(__file__).parents[1] / "README.md").read_text()

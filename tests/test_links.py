@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from heatproof import links
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
+from heatproof.workflow import job
 
 COPY, LINK = "[cache]\n    type = copy\n", "[cache]\n    dir = /a\n    type = symlink\n"
 
@@ -32,14 +32,14 @@ def test_links_are_refused_where_the_setting_that_holds_allows_them(tmp_path, mo
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     if refused is None:
-        links.check_type()
+        job.check_type()
     else:
         with pytest.raises(InputError, match=rf"{re.escape(refused)}: .* run `dvc config --local cache\.type refl"):
-            links.check_type()
+            job.check_type()
 
 
 def test_this_repository_sets_a_type_that_works(monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[1])
-    monkeypatch.setattr(links, "CONFIGS", [Path(".dvc/config")])
-    links.check_type()
+    monkeypatch.setattr(job, "CONFIGS", [Path(".dvc/config")])
+    job.check_type()
     assert "reflink,copy" in Path(".dvc/config").read_text()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from heatproof.maps import degeneracy, upsample
+from heatproof.core.geometry import degeneracy, upsample
 
 
 @pytest.mark.parametrize("value", [0.37, -1e-3, 3e5])

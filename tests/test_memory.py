@@ -9,11 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError, fitting, ran_out
 from heatproof.explain.job import Job
 from heatproof.explain.methods import Batch
-from heatproof.memory import fitting, ran_out
-from heatproof.score.asking import outputs
+from heatproof.score.queries import outputs
 from heatproof.train.loop import train
 from heatproof.train.model import ImageSet
 
@@ -171,7 +170,7 @@ REAL = """
 import resource, sys
 from pathlib import Path
 import numpy as np, torch
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
 from heatproof.train.loop import train
 from heatproof.train.model import ImageSet, build, prepare
 

@@ -10,13 +10,14 @@ import shipped
 import yaml
 from shipped import PARAMS
 
-from heatproof import artifacts, headline, paper_files, plan
-from heatproof.artifacts import ArtifactError
-from heatproof.config import load, section
-from heatproof.errors import InputError
-from heatproof.plan import JOB, ONCE, Cost, Left, count_images, estimate_bytes, estimate_seconds, explained
-from heatproof.report.provenance import parameters
-from heatproof.schema import Study, merge
+from heatproof.commands import headline, plan
+from heatproof.commands.plan import JOB, ONCE, Cost, Left, count_images, estimate_bytes, estimate_seconds, explained
+from heatproof.config.load import load, section
+from heatproof.config.study import Study, merge
+from heatproof.core.messages import InputError
+from heatproof.report.paper.provenance import parameters
+from heatproof.store import artifacts
+from heatproof.store.artifacts import ArtifactError
 from heatproof.workflow.files import trainings
 
 FAITHFULNESS = {"images": 20, "steps": 5, "road": None, "naopc": None, "infidelity": None}
@@ -231,7 +232,7 @@ def test_headline(project, capsys):
         headline.run(project)
     artifacts.write_json(path, {"in_short": "Yes.", "headline": ["One sentence.", "Another."]})
     headline.run(project)
-    record = paper_files.folder("toy") / "provenance.json"
+    record = artifacts.folder("toy") / "provenance.json"
     assert capsys.readouterr().out == (
         f"\ntoy\n  Whether the study has changed since is not known: {record} does not say what it was made from.\n"
         "  Yes.\n  One sentence.\n  Another.\n  Report: none here; snakemake writes it\n"
@@ -245,7 +246,7 @@ def test_headline_says_what_has_changed_since(project, tmp_path, capsys):
     (tmp_path / "studies/toy.yaml").write_text(f"report: {{title: '{folder}/of mine'}}")
     found = json.loads(parameters(json.loads(section(load()["toy"]))))
     digest = artifacts.digest(artifacts.data_dir("toy") / "digest.json")
-    record = paper_files.folder("toy") / "provenance.json"
+    record = artifacts.folder("toy") / "provenance.json"
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"parameters": found, "data_sha256": digest}))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from heatproof import artifacts, stats_tables
+from heatproof.store import artifacts, tables
 
 STATS = Path(__file__).parents[1] / "results" / "stats"
 
@@ -12,7 +12,7 @@ STATS = Path(__file__).parents[1] / "results" / "stats"
 @pytest.mark.parametrize("study", sorted(path.name for path in STATS.iterdir()))
 @pytest.mark.slow
 def test_committed_tables_have_their_schema(study):
-    for name, schema in stats_tables.TABLES.items():
+    for name, schema in tables.TABLES.items():
         artifacts.read_table(STATS / study / f"{name}.csv", schema)
     assert artifacts.read_json(STATS / study / "summary.json")["study"] == study
 
@@ -25,19 +25,19 @@ def test_every_model_of_the_synthetic_studies_performs_above_chance(study):
 
 
 def test_the_real_archive_has_no_truth_to_point_at():
-    metrics = artifacts.read_table(STATS / "iq_oth_nccd" / "metrics.csv", stats_tables.METRICS)
+    metrics = artifacts.read_table(STATS / "iq_oth_nccd" / "metrics.csv", tables.METRICS)
     localization = metrics[metrics["family"] == "localization"]
     regions = localization["metric"].str.startswith("outside_")
     assert localization.loc[~regions, "mean"].isna().all() and (localization.loc[~regions, "groups"] == 0).all()
     outside = localization[regions & (localization["method"] == "gradcam")]
     assert set(outside["metric"]) == {"outside_body", "outside_lungs"} and outside["mean"].between(0, 1).all()
-    missing = artifacts.read_table(STATS / "iq_oth_nccd" / "missing.csv", stats_tables.MISSING)
+    missing = artifacts.read_table(STATS / "iq_oth_nccd" / "missing.csv", tables.MISSING)
     assert "no truth" in set(missing["reason"])
 
 
 def test_a_network_rests_on_a_mark_that_always_goes_with_the_disease_and_on_none_that_tells_nothing():
     found = {}
     for rate in ("050", "100"):
-        table = artifacts.read_table(STATS / f"planted_ct_mark_{rate}" / "cue.csv", stats_tables.CUE)
+        table = artifacts.read_table(STATS / f"planted_ct_mark_{rate}" / "cue.csv", tables.CUE)
         found[rate] = set(table.loc[(table["metric"] == "accuracy") & table["seed"].isna(), "verdict"])
     assert found == {"050": {"unclear"}, "100": {"relies"}}

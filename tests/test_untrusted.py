@@ -13,8 +13,8 @@ import pytest
 import yaml
 from shipped import PARAMS
 
-from heatproof import config
-from heatproof.errors import InputError
+from heatproof.config import load as config
+from heatproof.core.messages import InputError
 
 ROOT = Path(__file__).parents[1]
 MODULES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "jsonpickle"}
@@ -252,7 +252,7 @@ def test_a_parquet_table_runs_nothing(tmp_path, bad, marker):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from heatproof.stats.score_table import read
+    from heatproof.stats.tables.score_table import read
 
     told = {"ARROW:extension:name": "arrow.py_extension_type", "ARROW:extension:metadata": pickle.dumps(bad)}
     text = [pa.field(name, pa.string()) for name in ("image_id", "model")]
@@ -266,7 +266,7 @@ def test_a_parquet_table_runs_nothing(tmp_path, bad, marker):
 def test_objects_in_a_folder_of_maps_are_refused(tmp_path, bad, marker):
     import numpy as np
 
-    from heatproof.explain.external import read_external
+    from heatproof.explain.command import read_external
 
     np.save(tmp_path / "one.npy", np.array([[bad]], dtype=object), allow_pickle=True)
     (tmp_path / "two.npy").write_bytes(pickle.dumps(bad))
@@ -283,14 +283,14 @@ def test_reading_images_unpickles_nothing(tmp_path, unpickled, kind):
     from data.making import CLASSES, FILES, write_folder, write_zip
     from pydicom.data import get_testdata_file
 
-    from heatproof.data.reading import dicom, images, table
-    from heatproof.data.reading.trees import open_tree
+    from heatproof.data.sources import dicom, image_table, images
+    from heatproof.data.sources.trees import open_tree
 
     if kind == "table":
         write_folder(tmp_path, FILES)
         rows = [f"{name},{name.split('/')[0]}" for name in FILES]
         (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
-        records, *_ = table.list_records(tmp_path / "list.csv", {"path": "path", "label": "label"}, CLASSES)
+        records, *_ = image_table.list_records(tmp_path / "list.csv", {"path": "path", "label": "label"}, CLASSES)
     elif kind == "dicom":
         scan = Path(get_testdata_file("CT_small.dcm")).read_bytes()
         tree = open_tree(write_folder(tmp_path, {f"{name}/a.dcm": scan for name in CLASSES.values()}))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from heatproof import artifacts, cli
-from heatproof.sealing import sidecar
+from heatproof import cli
+from heatproof.store import artifacts
+from heatproof.store.sealing import sidecar
 from heatproof.workflow.files import record
 
 CARD, TABLE = "results/models/a/card.json", "results/stats/a/summary.json"

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from heatproof import workers
+from heatproof.workflow import workers
 
-SRC = Path(workers.__file__).parents[1]
+SRC = Path(workers.__file__).parents[2]
 # what a server of these tests imports: a command that takes a minute, or says who runs it
 STAND_IN = """
     import os, pathlib, sys, time
@@ -38,7 +38,7 @@ STAND_IN = """
 """
 MAIN = """
     import os, subprocess, sys, time
-    from heatproof import workers
+    from heatproof.workflow import workers
     workers.start(["stand_in"])
     {body}
 """
@@ -152,7 +152,7 @@ def test_nothing_is_handed_over_that_would_not_be_the_same(monkeypatch, tmp_path
     assert workers.hand_over(["data"]) is None, "the command needs no torch"
     monkeypatch.delenv(workers.ADDRESS)
     assert workers.hand_over(["train"]) is None
-    server = workers.Server(None, ["heatproof.errors"])
+    server = workers.Server(None, ["heatproof.core.messages"])
     assert server._ready()
     monkeypatch.setattr(workers, "_written", lambda file: 0)
     assert not server._ready(), "the code was edited since"

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import yaml
 
-from heatproof import artifacts
-from heatproof.config import load
-from heatproof.errors import InputError
-from heatproof.paper_files import PROVENANCE
-from heatproof.sealing import sidecar
+from heatproof.config.load import load
+from heatproof.core.messages import InputError
+from heatproof.store import artifacts
+from heatproof.store.artifacts import PROVENANCE
+from heatproof.store.sealing import sidecar
 
 BLOCK = re.compile(rb"<!-- provenance -->.*?<!-- /provenance -->", re.DOTALL)
 SHOWN = 40  # lines of a log that tell why a run failed

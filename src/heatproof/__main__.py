@@ -4,7 +4,7 @@ import sys
 
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # Arrow's own keeps what it has had
 
-from heatproof.workers import hand_over
+from heatproof.workflow.workers import hand_over
 
 code = hand_over(sys.argv[1:])
 if code is None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
 
 STAGES = {
     "data": "make the manifest, the pixels and the masks of a study",
@@ -33,9 +33,8 @@ TOOLS = {
     "clean": "list results that no study names, and remove them",
     "verify": "check results and DVC's cache against their digests",
 }
-MODULES = {name: f"{name}.command" for name in STAGES} | {name: name for name in TOOLS}
-MODULES |= {"audit": "data.audit.command", "ensemble": "train.ensemble_command"}
-MODULES |= {"regions": "data.regions", "clean": "workflow.clean"}
+MODULES = {name: f"{name}.command" for name in STAGES} | {name: f"commands.{name}" for name in TOOLS}
+MODULES |= {"audit": "data.audit.command", "ensemble": "train.ensemble_command", "regions": "data.prepare.regions"}
 NO_ROOM = "no room left on its disk: make some and run again"
 READ_ONLY = "cannot be written: make it writable and run again"
 MENDS = {errno.ENOSPC: NO_ROOM, errno.EDQUOT: NO_ROOM, errno.EROFS: READ_ONLY, errno.EACCES: READ_ONLY}
@@ -93,10 +92,10 @@ def _alone(parsed: argparse.Namespace) -> AbstractContextManager:
     """Where a command writes results, the lock that keeps the same job from running twice at once."""
     if getattr(parsed, "study", None) is None or not _by_snakemake(parsed.command):
         return nullcontext()
-    from heatproof import running
+    from heatproof.store import locks
 
     parts = (str(value) for value in (getattr(parsed, key, None) for key in IDENTITY) if value not in (None, False))
-    return running.job("-".join((parsed.command, *parts)))
+    return locks.job("-".join((parsed.command, *parts)))
 
 
 @contextmanager
@@ -116,7 +115,7 @@ def _measured(log: Path | None) -> Iterator[None]:
 
 def _mend(error: BaseException) -> str | None:
     """What a user can do about a machine that has no more to give; None of an error that is another's."""
-    from heatproof.memory import ELSE, ran_out
+    from heatproof.core.messages import ELSE, ran_out
 
     if ran_out(error):
         return f"memory ran out ({' '.join(str(error).split())[:100]}): set smaller batches, or {ELSE}"

@@ -15,7 +15,7 @@ from heatproof.catalogue.families import FAMILIES, families_with
 from heatproof.catalogue.methods import METHODS, options
 from heatproof.catalogue.metrics import METRICS, metrics_of
 from heatproof.catalogue.reasons import REASONS, find_reason
-from heatproof.registry import methods_in, metrics_in
+from heatproof.catalogue.registry import methods_in, metrics_in
 
 FOLDER = Path(heatproof.catalogue.__file__).parent
 PACKAGE = FOLDER.parent
@@ -24,9 +24,9 @@ PACKAGE = FOLDER.parent
 def functions(stage: str, table: str) -> dict[str, str]:
     """Name -> module of every function that the modules of a stage have in their tables."""
     found = {}
-    for path in sorted((PACKAGE / stage).glob("*.py")):
+    for path in sorted((PACKAGE / stage).rglob("*.py")):
         if f"{table}, " in path.read_text(encoding="utf-8"):
-            module = importlib.import_module(f"heatproof.{stage}.{path.stem}")
+            module = importlib.import_module(".".join(("heatproof", *path.relative_to(PACKAGE).with_suffix("").parts)))
             found |= dict.fromkeys(getattr(module, table), module.__name__)
     return found
 
@@ -36,7 +36,7 @@ def test_every_entry_has_its_function_and_every_function_its_entry():
     assert functions("explain", "METHODS") == {name: method.path for name, method in METHODS.items()}
 
 
-@pytest.mark.parametrize("module", ["heatproof.score.localization", "heatproof.score.complexity"])
+@pytest.mark.parametrize("module", ["heatproof.score.metrics.localization", "heatproof.score.metrics.complexity"])
 def test_a_function_without_an_entry_is_an_error(module):
     _, metric = metrics_in(module)
     with pytest.raises(LookupError, match=f"{module}: heatproof.catalogue has no entry 'srg'"):
@@ -46,7 +46,7 @@ def test_a_function_without_an_entry_is_an_error(module):
 
 
 def test_a_function_is_attached_as_it_is():
-    table, metric = metrics_in("heatproof.score.complexity")
+    table, metric = metrics_in("heatproof.score.metrics.complexity")
     assert metric("entropy")(test_a_function_is_attached_as_it_is) is table["entropy"]
 
 
@@ -99,6 +99,8 @@ def test_the_catalogue_imports_nothing_of_heatproof_outside_itself():
             names = [node.module] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             assert all(not name.startswith("heatproof") or name.startswith("heatproof.catalogue") for name in names)
-    code = "import sys, heatproof.registry, heatproof.catalogue.reasons; print({'torch', 'pandas'} & set(sys.modules))"
+    code = (
+        "import sys; from heatproof.catalogue import reasons, registry; print({'torch', 'pandas'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

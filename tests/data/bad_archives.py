@@ -10,7 +10,7 @@ from pathlib import Path
 
 from data.making import FILES, Case, patch_zip, write_folder, write_tar, write_zip
 
-from heatproof.data.reading.trees import open_tree
+from heatproof.data.sources.trees import open_tree
 
 
 def opened(write: Callable[[Path], Path], kind: str | None = "archive") -> Case:

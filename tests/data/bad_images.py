@@ -8,8 +8,8 @@ import numpy as np
 from data.making import CLASSES, FILES, NOISE, Case, array, deep, encoded, gray, write_folder
 from PIL import Image
 
-from heatproof.data.reading import images
-from heatproof.data.reading.trees import open_tree
+from heatproof.data.sources import images
+from heatproof.data.sources.trees import open_tree
 
 
 def image(content: bytes, suffix: str = ".png", **options) -> Case:

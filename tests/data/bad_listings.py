@@ -6,9 +6,9 @@ from pathlib import Path
 
 from data.making import CLASSES, FILES, Case, gray, write_folder, write_zip
 
-from heatproof.data.reading import images, table
-from heatproof.data.reading.contents import read_contents
-from heatproof.data.reading.trees import open_tree
+from heatproof.data.sources import image_table, images
+from heatproof.data.sources.opening import read_contents
+from heatproof.data.sources.trees import open_tree
 
 
 def listing(files: dict[str, bytes], classes: dict[str, str] = CLASSES, **options) -> Case:
@@ -70,7 +70,7 @@ def tabled(text: str | bytes, read: int | None = None, **columns: str) -> Case:
         source = write_folder(folder / "in", FILES) / "t.csv"
         source.write_bytes(text.encode() if isinstance(text, str) else text)
         (source.parent / "out.png").symlink_to("/etc/passwd")
-        run = partial(table.list_records, source, COLUMNS | columns, {"normal": "0", "malignant": "1"})
+        run = partial(image_table.list_records, source, COLUMNS | columns, {"normal": "0", "malignant": "1"})
         return source, run if read is None else lambda: run()[0][read].read()
 
     return case
@@ -80,7 +80,7 @@ LABELS = ": labels that data.classes does not list: "
 ADD = "; add them there or remove the rows"
 TABLES = {
     "no table": (
-        lambda folder: (folder / "t.csv", lambda: table.list_records(folder / "t.csv", COLUMNS, {"a": "0"})),
+        lambda folder: (folder / "t.csv", lambda: image_table.list_records(folder / "t.csv", COLUMNS, {"a": "0"})),
         "{at}: cannot be read (No such file or directory); set data.source to the path of a CSV",
     ),
     "without a column": (

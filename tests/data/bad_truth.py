@@ -6,8 +6,8 @@ import numpy as np
 from data.making import CLASSES, FILES, NOISE, Case, array, encoded, gray, npy, write_folder
 from PIL import Image
 
-from heatproof.data.reading import images
-from heatproof.data.reading.trees import open_tree
+from heatproof.data.sources import images
+from heatproof.data.sources.trees import open_tree
 
 
 def masked(content: bytes, suffix: str = ".png") -> Case:

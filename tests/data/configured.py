@@ -4,9 +4,9 @@ import json
 
 from shipped import checked
 
-from heatproof.config import section
-from heatproof.schema import merge
-from heatproof.schema_data import Data
+from heatproof.config.data import Data
+from heatproof.config.load import section
+from heatproof.config.study import merge
 
 SMALL = {"size": 64, "split": {"tolerance": 0.3}}  # shares of .6, .2 and .2 are far enough apart
 

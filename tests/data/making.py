@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from heatproof.data import phantom
-from heatproof.seeds import generator
+from heatproof.core.draws import generator
+from heatproof.data.synthetic import phantom
 
 OPTIONS = {"radius": (0.03, 0.07), "contrast": (90.0, 150.0)}
 

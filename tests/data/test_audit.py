@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 from scipy import ndimage
 
-from heatproof import artifacts
-from heatproof.data.audit import sweep
+from heatproof.core.messages import InputError
+from heatproof.data.audit import leaks
 from heatproof.data.audit.assemble import audit, nonsquare, truth_lost
-from heatproof.data.audit.duplicates import count_duplicates
+from heatproof.data.audit.leaks import count_duplicates
 from heatproof.data.audit.material import Material, Settings
 from heatproof.data.audit.probes import View
-from heatproof.data.lookalikes import clusters, pairs
-from heatproof.data.split import nearest_deal
-from heatproof.errors import InputError
+from heatproof.data.prepare.lookalikes import clusters, pairs
+from heatproof.data.prepare.split import nearest_deal
+from heatproof.store import artifacts
 
 CLASSES = ["normal", "ill"]
 SETTINGS = Settings(threshold=0.95, sweep=(0.9, 0.95, 0.99), draws=50, bootstrap=200, shares=(0.5, 0.25, 0.25))
@@ -193,7 +193,7 @@ def test_a_threshold_that_is_not_in_use_is_not_tried_as_hard(monkeypatch):
         tried.append(attempts)
         return nearest_deal(*arguments, attempts=attempts, **options)
 
-    monkeypatch.setattr(sweep, "nearest_deal", deal)
+    monkeypatch.setattr(leaks, "nearest_deal", deal)
     audit(material(thumbnails(24), np.arange(24) % 2, None), SETTINGS, ("t",))
     assert tried == [50, 200, 50]  # at 0.95 as hard as a data job
 

@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from heatproof import artifacts
 from heatproof.cli import main
+from heatproof.core.messages import InputError
 from heatproof.data.audit import command as audit_command
-from heatproof.data.audit.series import find_series
-from heatproof.data.audit.sources import reworded
-from heatproof.errors import InputError
+from heatproof.data.audit.leaks import find_series
+from heatproof.data.audit.material import reworded
+from heatproof.store import artifacts
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared/data/iq_oth_nccd.zip"
@@ -69,7 +69,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 def study(tmp_path, monkeypatch) -> Path:
     """What a data job leaves: 40 images of 64 x 48 pixels, cropped to 48 x 48, in colour."""
     monkeypatch.chdir(tmp_path)
-    from heatproof.data.preprocess import thumbnail
+    from heatproof.data.prepare.preprocess import thumbnail
 
     raw = pictures(40, 64)[:, :48]
     raw[21] = raw[20]
@@ -143,7 +143,7 @@ def test_what_the_split_keeps_together_is_resolved(study, by, kind, expected):
 
 
 def test_margins_are_those_of_each_stage(study):
-    from heatproof.data.audit.sources import read_study
+    from heatproof.data.audit.material import read_study
 
     material = read_study("toy", "lookalike")
     assert material.raw.margins.tolist() == [[0, 0, 4, 0]] * 40 and not material.fitted.margins.any()

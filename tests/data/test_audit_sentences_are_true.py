@@ -13,14 +13,22 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from stats.reading import NUMBER, Rules, near
 
+from heatproof.data.audit.alarms import sentences
 from heatproof.data.audit.assemble import _leak, _spread, truth_lost
-from heatproof.data.audit.duplicates import count_crossing, count_duplicates, count_pairs, named_pairs, pair_kinds
-from heatproof.data.audit.leaks import neighbours, random_leaks
+from heatproof.data.audit.leaks import (
+    count_crossing,
+    count_duplicates,
+    count_pairs,
+    find_series,
+    named_pairs,
+    neighbours,
+    pair_kinds,
+    random_leaks,
+)
 from heatproof.data.audit.material import Material
-from heatproof.data.audit.series import find_series
-from heatproof.data.audit.words import sentences
-from heatproof.data.lookalikes import Pairs
-from heatproof.report import data_section, data_words, findings
+from heatproof.data.prepare.lookalikes import Pairs
+from heatproof.report.sections import data, data_tables
+from heatproof.report.sections import told as findings
 
 LEVEL, LEAST, THRESHOLD = 0.025, 20, 0.95
 SWEEP = (0.9, 0.95, 0.99)
@@ -733,9 +741,9 @@ def _(told, found):
 def check_report(told: Looked) -> None:
     """How many pairs are said to conflict and to be shown, which cue was planted, and which labels have few groups."""
     audit, pixels = told.audit, np.zeros((len(told.material.labels), 1, 4, 4), np.uint8)
-    shown, text = data_section.conflicts(SimpleNamespace(audit=audit, pixels=pixels))
+    shown, text = data.conflicts(SimpleNamespace(audit=audit, pixels=pixels))
     true = told.across(told.alike()) if audit["kind"] != "planted" else []
-    assert len(shown) == min(len(true), data_section.PAIRS)
+    assert len(shown) == min(len(true), data.PAIRS)
     if not true:
         assert text == ""
     elif len(true) == 1:
@@ -760,7 +768,7 @@ def check_report(told: Looked) -> None:
         rate = audit["shortcut"]["rate"]
         assert is_share(share, rate) and is_share(other, 1 - rate)
         assert label == (audit["shortcut"]["label"] or audit["classes"][-1])
-    asked = data_words.probed(audit)
+    asked = data_tables.probed(audit)
     if told.several and audit["probed"]:
         names = re.search(r"\((.*)\)", asked)[1]
         assert (names == "every label") == (audit["probed"] == told.names)

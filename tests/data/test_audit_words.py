@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from heatproof.data.audit.summary import WIDTH, summary
-from heatproof.data.audit.words import sentences
+from heatproof.data.audit.alarms import sentences
+from heatproof.data.audit.command import WIDTH, summary
 
 PROBES = ("neighbour", "facts", "shape", "border", "outside")
 NOTHING = (

@@ -9,7 +9,7 @@ from data.bad_images import IMAGES
 from data.bad_listings import CONTENTS, LISTINGS, TABLES
 from data.bad_truth import TRUTH
 
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
 
 CASES = ARCHIVES | ENTRIES | IMAGES | TRUTH | LISTINGS | TABLES | CONTENTS
 

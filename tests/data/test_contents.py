@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from data.making import message
 
-from heatproof.data.reading.contents import check_contents, read_contents
-from heatproof.data.reading.trees import open_tree
+from heatproof.data.sources.opening import check_contents, read_contents
+from heatproof.data.sources.trees import open_tree
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 EXPECTED = [("top/a/1.png", "1" * 64), ("top/a/2.png", "2" * 64), ("top/b/1.png", "3" * 64), ("top/b/2.png", "2" * 64)]

@@ -7,8 +7,7 @@ import pytest
 from data.making import deep, encoded, gray, message
 from PIL import Image
 
-from heatproof.data.reading.decode import LEAST, decode
-from heatproof.data.reading.quality import jpeg_quality
+from heatproof.data.sources.decode import LEAST, decode, jpeg_quality
 
 RED = (255, 0, 0)
 

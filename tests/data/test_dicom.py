@@ -20,14 +20,14 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_windowing, get_decoder
 from pydicom.sequence import Sequence
 
-from heatproof.data.preprocess import to_uint8
-from heatproof.data.reading import dicom_pixels, sources
-from heatproof.data.reading.dicom import list_records
-from heatproof.data.reading.dicom_pixels import decode_dicom
-from heatproof.data.reading.pseudonyms import Pseudonyms, locate, main, read_key
-from heatproof.data.reading.trees import fingerprint, open_tree
-from heatproof.data.records import Facts, Image
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
+from heatproof.data.prepare.preprocess import to_uint8
+from heatproof.data.sources import dicom_pixels, opening
+from heatproof.data.sources.dicom import list_records
+from heatproof.data.sources.dicom_pixels import decode_dicom
+from heatproof.data.sources.pseudonyms import Pseudonyms, locate, main, read_key
+from heatproof.data.sources.records import Facts, Image
+from heatproof.data.sources.trees import fingerprint, open_tree
 
 KEY = bytes(range(32))
 CLASSES = {"normal": "Normal cases", "malignant": "Malignant 肺"}
@@ -723,7 +723,7 @@ def test_a_source_that_cannot_be_opened_tells_no_name(folder, tmp_path, monkeypa
     listing = {"kind": "dicom", "classes": CLASSES, "key_file": str(key)}
 
     def said(source: Path) -> str:
-        one = message(sources.list_source, "toy", data_config(**listing, source=str(source)))
+        one = message(opening.list_source, "toy", data_config(**listing, source=str(source)))
         assert message(fingerprint, source, "dicom") == one
         return one.removeprefix(f"{source}: ")
 
@@ -735,7 +735,7 @@ def test_a_source_that_cannot_be_opened_tells_no_name(folder, tmp_path, monkeypa
     ):  # fmt: skip
         zip_of(source, *names, mode=mode)
         assert (
-            message(sources.list_source, "toy", data_config(**listing, source=str(source))) == f"{source}: {expected}"
+            message(opening.list_source, "toy", data_config(**listing, source=str(source))) == f"{source}: {expected}"
         )
     source.write_bytes(source.read_bytes()[:-30])
     assert said(source) == "a truncated or damaged zip archive; get it again"

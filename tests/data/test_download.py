@@ -20,10 +20,10 @@ import pytest
 from data import hostile
 from data.hostile import document, file, redirect, status
 
+from heatproof.core.messages import InputError
 from heatproof.data.download import fetch as fetching
 from heatproof.data.download import transfer
 from heatproof.data.download.fetch import fetch
-from heatproof.errors import InputError
 
 CONTENT = bytes(range(256)) * 400  # 102,400 bytes
 OTHER = bytes(reversed(range(256))) * 400

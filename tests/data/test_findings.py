@@ -10,11 +10,10 @@ from data.multilabel import LABELS, PARENTS, collection, rows, study
 from pydantic import ValidationError
 from shipped import checked
 
-from heatproof.data.reading.findings import Findings, LeftOut, select
-from heatproof.data.reading.patients import spellings, united
-from heatproof.data.reading.sources import list_source
-from heatproof.errors import InputError
-from heatproof.schema_data import Data, check_task
+from heatproof.config.data import Data, check_task
+from heatproof.core.messages import InputError
+from heatproof.data.sources.cells import Findings, LeftOut, select, spellings, united
+from heatproof.data.sources.opening import list_source
 
 NAMES = list(LABELS)
 FINDINGS = Findings(LABELS, PARENTS, {"E.Coli": "Bacterial", "ARDS": None})

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from heatproof.data.reading import images, table
-from heatproof.data.reading.decode import LEAST, MOST, decode
-from heatproof.data.reading.trees import fingerprint, open_tree
-from heatproof.data.reading.truth import read_boxes, read_mask
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
+from heatproof.data.sources import image_table, images
+from heatproof.data.sources.decode import LEAST, MOST, decode
+from heatproof.data.sources.trees import fingerprint, open_tree
+from heatproof.data.sources.truth import read_boxes, read_mask
 
 SHAPE = (18, 20)  # height, width
 NOISE = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), np.uint8)
@@ -201,7 +201,7 @@ def test_damaged_tables(tmp_path, content):
     source = source / "t.csv"
     assert len(fingerprint(source, "table")) == 64
     try:
-        listed, *_ = table.list_records(source, COLUMNS, {"one": "0", "two": "1"})
+        listed, *_ = image_table.list_records(source, COLUMNS, {"one": "0", "two": "1"})
     except InputError as error:
         for line in str(error).split("\n"):
             one_line(InputError(line), f"{source}: ")

@@ -10,9 +10,10 @@ import pytest
 from data.configured import data_config
 from PIL import Image
 
-from heatproof import artifacts
-from heatproof.data import command, regions
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
+from heatproof.data import command
+from heatproof.data.prepare import regions
+from heatproof.store import artifacts
 
 SHAPE = (40, 60)
 CLASSES = {"normal": "normal", "sick": "sick"}

@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heatproof.data.grouping import check_apart, group_images
-from heatproof.data.lookalikes import Pairs
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
+from heatproof.data.prepare.lookalikes import Pairs, check_apart, group_images
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from data.configured import data_config
 from data.making import deep, encoded, gray, message, npy, write_folder, write_tar, write_zip
 from PIL import Image
 
-from heatproof.data.reading import images, sources
-from heatproof.data.reading.contents import read_contents
-from heatproof.data.reading.trees import open_tree
+from heatproof.data.sources import images, opening
+from heatproof.data.sources.opening import read_contents
+from heatproof.data.sources.trees import open_tree
 
 CLASSES = {"normal": "Normal cases", "malignant": "Malignant 肺"}
 FILES = {"Normal cases/a 1.png": gray(10), "Malignant 肺/b.png": gray(200)}
@@ -291,7 +291,7 @@ def test_sources_list_what_the_configuration_says(write, capsys):
     )
     write({"f.png": gray()})
     config = data_config(kind="folder", source=str(source), classes=CLASSES, masks="masks", boxes="boxes.csv")
-    classes, listing = sources.list_records("toy", config)
+    classes, listing = opening.list_records("toy", config)
     assert classes == ["normal", "malignant"] and [record.label for record in listing] == [1, 0]
     assert listing[0].read().truth == "mask"
     assert capsys.readouterr().err == (
@@ -299,14 +299,14 @@ def test_sources_list_what_the_configuration_says(write, capsys):
     )
     archive = write_zip(source.with_suffix(".zip"), FILES)
     planted = {"kind": "planted", "source": str(archive), "classes": {"normal": "Normal cases"}, "planted": {}}
-    classes, listing = sources.list_records("toy", data_config(**planted))
+    classes, listing = opening.list_records("toy", data_config(**planted))
     assert classes == ["normal"] and [record.image_id for record in listing] == ["Normal cases/a 1"]
 
 
 def test_patients_that_are_not_known(write, capsys):
     source = write({"Normal cases/p3.png": gray(), "Normal cases/p.png": gray()})
     folder = {"kind": "folder", "source": str(source), "classes": CLASSES, "patient": r"p(\d*)"}
-    _, listing = sources.list_records("toy", data_config(**folder, split={"by": "lookalike"}))
+    _, listing = opening.list_records("toy", data_config(**folder, split={"by": "lookalike"}))
     assert {record.source: record.patient for record in listing} == {
         "Malignant 肺/b.png": None,
         "Normal cases/a 1.png": None,
@@ -318,11 +318,11 @@ def test_patients_that_are_not_known(write, capsys):
     assert capsys.readouterr().err == f"toy: {said}\n"
     for by in ("auto", "patient"):
         config = data_config(**folder, split={"by": by})
-        assert message(sources.list_records, "toy", config) == f"{said}; mend them, or set data.split.by: lookalike"
+        assert message(opening.list_records, "toy", config) == f"{said}; mend them, or set data.split.by: lookalike"
 
 
 def test_sources_list_phantoms():
-    classes, listing = sources.list_records("toy", data_config(phantom={"patients": 9, "slices": 2}))
+    classes, listing = opening.list_records("toy", data_config(phantom={"patients": 9, "slices": 2}))
     assert classes == ["normal", "benign", "malignant"] and len(listing) == 18
 
 
@@ -332,7 +332,7 @@ def test_sources_list_dicom(tmp_path):
     source, key = write_folder(tmp_path / "source", files), tmp_path / "key"
     key.write_bytes(bytes(range(32)))
     config = data_config(kind="dicom", source=str(source), classes=CLASSES, key_file=str(key))
-    classes, listing = sources.list_records("toy", config)
+    classes, listing = opening.list_records("toy", config)
     assert classes == ["normal", "malignant"] and sorted(record.label for record in listing) == [0, 1]
     assert not any("p 1" in record.image_id + record.source for record in listing)
 

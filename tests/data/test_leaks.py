@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from heatproof.core.draws import generator
 from heatproof.data.audit.leaks import TEST, TRAIN, VAL, leak_rate, nearest_in, neighbours, random_leaks, random_split
-from heatproof.data.lookalikes import Pairs
-from heatproof.seeds import generator
+from heatproof.data.prepare.lookalikes import Pairs
 
 
 def graph(*links: tuple[int, int, float]) -> Pairs:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
-from heatproof.data.lookalikes import centre, clusters, group_names, pairs, pairs_down_to
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
+from heatproof.data.prepare.lookalikes import centre, clusters, group_names, pairs, pairs_down_to
 
 REAL = Path(__file__).parents[3] / "shared/data/iq_oth_nccd.zip"
 
@@ -151,7 +151,7 @@ def test_the_real_archive():
 
     from PIL import Image
 
-    from heatproof.data.preprocess import thumbnail
+    from heatproof.data.prepare.preprocess import thumbnail
 
     with zipfile.ZipFile(REAL) as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))

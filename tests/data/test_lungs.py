@@ -12,9 +12,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image as Pillow
 from scipy import ndimage
 
-from heatproof.data import phantom
-from heatproof.data.lungs import dilate, erode, find_lungs, otsu
-from heatproof.seeds import generator
+from heatproof.core.draws import generator
+from heatproof.data.prepare.regions import dilate, erode, find_lungs, otsu
+from heatproof.data.synthetic import phantom
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/iq_oth_nccd.zip"
 

@@ -14,18 +14,17 @@ from data.multilabel import LABELS, collection, rows, study
 from shipped import checked
 from sklearn.metrics import balanced_accuracy_score
 
-from heatproof import artifacts
+from heatproof.config.data import Data
+from heatproof.core.draws import generator
+from heatproof.core.messages import InputError
 from heatproof.data import command
 from heatproof.data.audit import command as audit_command
-from heatproof.data.audit.labels import label_sets, one_by_one, probed
-from heatproof.data.audit.probes import measure
-from heatproof.data.audit.summary import summary
-from heatproof.data.grouping import check_patients
-from heatproof.errors import InputError
-from heatproof.fingerprint import data_fingerprint
-from heatproof.labels import is_multilabel, truth
-from heatproof.schema_data import Data
-from heatproof.seeds import generator
+from heatproof.data.audit.command import summary
+from heatproof.data.audit.probes import label_sets, measure, one_by_one, probed
+from heatproof.data.prepare.lookalikes import check_patients
+from heatproof.store import artifacts
+from heatproof.store.artifacts import is_multilabel, truth
+from heatproof.workflow.files import data_fingerprint
 
 NAMES = list(LABELS)
 

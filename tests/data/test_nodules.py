@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from heatproof.data.nodules import Nodule, draw_nodule, largest_radius, render
-from heatproof.data.phantom import Lesion
-from heatproof.seeds import generator
+from heatproof.core.draws import generator
+from heatproof.data.synthetic.nodules import Nodule, draw_nodule, largest_radius, render
+from heatproof.data.synthetic.phantom import Lesion
 
 SIZE = 96
 

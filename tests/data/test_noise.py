@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from heatproof.data.noise import new_noise, split_noise
-from heatproof.seeds import generator
+from heatproof.core.draws import generator
+from heatproof.data.synthetic.nodules import new_noise, split_noise
 
 SIZE = 128
 EVERYWHERE = np.ones((SIZE, SIZE), bool)

@@ -5,7 +5,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from heatproof.data.otsu import split
+from heatproof.data.prepare.preprocess import split
 
 LEVELS = np.array([0.0, 1, 2, 5, 5.5, 9])
 

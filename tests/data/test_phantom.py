@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heatproof.config import load
-from heatproof.data import phantom
-from heatproof.data.split import split_groups
-from heatproof.seeds import generator
+from heatproof.config.load import load
+from heatproof.core.draws import generator
+from heatproof.data.prepare.split import split_groups
+from heatproof.data.synthetic import phantom
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from scipy import ndimage
 
-from heatproof.data.lungs import dilate, find_lungs
-from heatproof.data.noise import split_noise
-from heatproof.data.planted import assign, check, plant, plant_all, seam_width, survey
-from heatproof.data.preprocess import preprocess
-from heatproof.errors import InputError
-from heatproof.seeds import generator
+from heatproof.core.draws import generator
+from heatproof.core.messages import InputError
+from heatproof.data.prepare.preprocess import preprocess
+from heatproof.data.prepare.regions import dilate, find_lungs
+from heatproof.data.synthetic.nodules import split_noise
+from heatproof.data.synthetic.planted import assign, check, plant, plant_all, seam_width, survey
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/iq_oth_nccd.zip"
 

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image as Pillow
 from scipy import ndimage
 
-from heatproof.data import phantom
-from heatproof.data.preprocess import find_body, margins, preprocess, resize, thumbnail, to_uint8
-from heatproof.data.records import Facts, Image
-from heatproof.seeds import generator
+from heatproof.core.draws import generator
+from heatproof.data.prepare.preprocess import find_body, margins, preprocess, resize, thumbnail, to_uint8
+from heatproof.data.sources.records import Facts, Image
+from heatproof.data.synthetic import phantom
 
 
 def image(pixels: np.ndarray, window=None) -> Image:

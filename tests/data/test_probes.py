@@ -7,7 +7,7 @@ from scipy import ndimage
 from sklearn.metrics import balanced_accuracy_score
 
 from bench.probes import Images, draw, one
-from heatproof.data.audit.null import LEVEL, parts, permuted
+from heatproof.core.draws import generator
 from heatproof.data.audit.probes import (
     LINEAR,
     View,
@@ -22,7 +22,7 @@ from heatproof.data.audit.probes import (
     probe_stage,
     shape_features,
 )
-from heatproof.seeds import generator
+from heatproof.data.audit.trivial import LEVEL, parts, permuted
 
 CLASSES = ["normal", "ill"]
 

@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from heatproof import artifacts
-from heatproof.data import phantom
-from heatproof.data.regions import REGIONS, border, find_film, find_regions, grey, hull, run
-from heatproof.errors import InputError
-from heatproof.seeds import generator
+from heatproof.core.draws import generator
+from heatproof.core.messages import InputError
+from heatproof.data.prepare.regions import REGIONS, border, find_film, find_regions, grey, hull, run
+from heatproof.data.synthetic import phantom
+from heatproof.store import artifacts
 
 
 def slice_of(patient: int, kind: str, size: int = 96) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -11,12 +11,12 @@ from data.plants import base, config, study
 from PIL import Image as Pillow
 from scipy import ndimage
 
-from heatproof.data.audit.null import LEVEL
-from heatproof.data.lookalikes import clusters, pairs
-from heatproof.data.planted import plant, plant_all
-from heatproof.data.preprocess import preprocess, thumbnail
-from heatproof.data.seams import forward_p, seam_features, seam_probe
-from heatproof.seeds import generator
+from heatproof.core.draws import generator
+from heatproof.data.audit.trivial import LEVEL
+from heatproof.data.prepare.lookalikes import clusters, pairs
+from heatproof.data.prepare.preprocess import preprocess, thumbnail
+from heatproof.data.synthetic.planted import plant, plant_all
+from heatproof.data.synthetic.seams import forward_p, seam_features, seam_probe
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/iq_oth_nccd.zip"
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from heatproof.data.shortcut import apply_shortcut, mark_all, marked_class, zone
-from heatproof.errors import InputError
-from heatproof.seeds import generator
+from heatproof.core.draws import generator
+from heatproof.core.messages import InputError
+from heatproof.data.prepare.shortcut import apply_shortcut, mark_all, marked_class, zone
 
 R = np.array([[1, 1, 1, 1, 0], [1, 1, 0, 1, 1], [1, 1, 1, 1, 0], [1, 1, 0, 1, 0], [1, 1, 0, 1, 1]], bool)
 

@@ -7,8 +7,8 @@ from data.making import message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heatproof.data.split import SPLITS, arrange, crossing, deal, split_groups
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
+from heatproof.data.prepare.split import SPLITS, arrange, crossing, deal, split_groups
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 CLASSES = ["normal", "benign", "malignant"]

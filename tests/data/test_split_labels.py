@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heatproof.data.split import SPLITS, arrange
-from heatproof.data.split_labels import deal_labels, few_groups, nearest_labels
-from heatproof.errors import InputError
-from heatproof.labels import multihot
+from heatproof.core.messages import InputError
+from heatproof.data.prepare.split import SPLITS, arrange, deal_labels, few_groups, nearest_labels
+from heatproof.store.artifacts import multihot
 
 CONFIG = {"by": "patient", "train": 0.5, "val": 0.15, "test": 0.35, "tolerance": 0.5, "folds": 1, "compare": None}
 SHARES = [0.5, 0.15, 0.35]

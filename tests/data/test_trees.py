@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from data.making import message, patch_zip, write_folder, write_tar, write_zip
 
-from heatproof.data.reading.names import listed
-from heatproof.data.reading.trees import fingerprint, open_tree, place
+from heatproof.data.sources.names import listed
+from heatproof.data.sources.trees import fingerprint, open_tree, place
 
 FILES = {
     "a 1/x (1).png": b"one",

@@ -5,8 +5,8 @@ import pytest
 from data.making import encoded, message, npy
 from PIL import Image
 
-from heatproof.data.odd_masks import OddMasks, looks_inverted
-from heatproof.data.reading.truth import Box, Lesion, draw_boxes, parse_box, read_boxes, read_mask
+from heatproof.data.prepare.preprocess import OddMasks, looks_inverted
+from heatproof.data.sources.truth import Box, Lesion, draw_boxes, parse_box, read_boxes, read_mask
 
 LESION = np.zeros((30, 40), bool)
 LESION[5:12, 20:33] = True

@@ -4,10 +4,9 @@ import timm
 import torch
 from torch import nn
 
-from heatproof.errors import Unsupported
+from heatproof.core.messages import Unsupported
 from heatproof.explain.attention import METHODS
-from heatproof.explain.attention_maps import capturing, unfused
-from heatproof.explain.attention_path import attention_path
+from heatproof.explain.attention_path import attention_path, capturing, unfused
 from heatproof.explain.methods import Batch
 
 SIZE = 64

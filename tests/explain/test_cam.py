@@ -25,10 +25,10 @@ from pytorch_grad_cam import (
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
+from heatproof.core.geometry import upsample
 from heatproof.explain import cam
 from heatproof.explain.cam import METHODS, gradcam
 from heatproof.explain.methods import Batch
-from heatproof.maps import upsample
 from heatproof.train.layers import TargetLayer
 
 FAMILY = ("gradcam", "gradcam_plus_plus", "hirescam", "layercam", "xgradcam", "eigengradcam")

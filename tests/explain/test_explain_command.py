@@ -6,9 +6,10 @@ import pytest
 import shipped
 import torch
 
-from heatproof import artifacts, cli
+from heatproof import cli
+from heatproof.core.geometry import degeneracy
 from heatproof.explain.job import select
-from heatproof.maps import degeneracy
+from heatproof.store import artifacts
 from heatproof.train import command
 from heatproof.train.checkpoint import load_trained
 

@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from heatproof.errors import InputError
-from heatproof.explain.external import NONE, read_external
+from heatproof.core.messages import InputError
+from heatproof.explain.command import NONE, read_external
 
 IDS = ["a/one", "two", "three"]
 MEND = "an .npz file with one 2-d array an image id, or a folder of <image id>.npy files"

@@ -14,11 +14,11 @@ from explain.cases import (
 )
 from torch import nn
 
-from heatproof.errors import Unsupported
+from heatproof.core.draws import generator
+from heatproof.core.messages import Unsupported
+from heatproof.explain.backward import Rescale
 from heatproof.explain.gradients import METHODS, completeness_gap, frozen
 from heatproof.explain.methods import Batch
-from heatproof.explain.rescale import Rescale
-from heatproof.seeds import generator
 from heatproof.train.layers import TargetLayer
 
 RELU = ("test_resnet",)  # the tiny networks of timm that guided backprop is defined for

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from explain.test_shards import CONFIG, MODEL, SCORE, content, in_shards, job, place, study  # noqa: F401 (fixtures)
 
-from heatproof import artifacts, kept
 from heatproof.explain.job import Job
 from heatproof.score.heatmaps import Heatmaps
+from heatproof.store import artifacts, kept
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from explain.cases import (
 )
 from torch import nn
 
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
 from heatproof.explain.methods import Batch
 from heatproof.explain.perturbation import METHODS, PASS, occlusion
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from heatproof.explain.randomize import depths, replaced, units, untrained
+from heatproof.explain.changes import depths, replaced, units, untrained
 from heatproof.train.model import build
 
 NAMES = {

@@ -6,10 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from heatproof.errors import Unsupported
+from heatproof.core.messages import Unsupported
 from heatproof.explain.methods import Batch
-from heatproof.explain.relevance import attnlrp
-from heatproof.explain.relevance_rules import Rules
+from heatproof.explain.relevance import Rules, attnlrp
 
 SIZE = 64
 

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 import torch
 
-from heatproof.errors import InputError
+from heatproof.core.draws import spread
+from heatproof.core.messages import InputError
+from heatproof.explain.changes import absent_targets
 from heatproof.explain.job import select_cases, some
-from heatproof.explain.transforms import absent_targets
-from heatproof.labels import multihot
 from heatproof.score import heatmaps
-from heatproof.subset import spread
+from heatproof.store.artifacts import multihot
 
 TRUE = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 0]], bool)
 PREDICTED = np.array([[1, 1, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0]], bool)

@@ -16,9 +16,11 @@ from explain.test_explain_command import COMPUTE, EXPLAIN, write_data
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatproof import artifacts, cli, plan, shards
+from heatproof import cli
+from heatproof.commands import plan
 from heatproof.score import heatmaps
 from heatproof.score.jobs import faithfulness
+from heatproof.store import artifacts, sealing
 from heatproof.train.model import build, save
 
 MODEL, COUNTS = "test_vit", [2, 5]  # there are three batches of images: of five shards some are empty
@@ -110,14 +112,14 @@ def test_scores_in_shards_have_the_same_bytes(study, family):
         path.unlink()
         in_shards(count, *arguments)
         assert path.read_bytes() == at_once
-        parts = shards.Share(count).parts(path)
+        parts = sealing.Share(count).parts(path)
         assert len(pd.concat(map(pd.read_parquet, parts))) == len(pd.read_parquet(path))
-    assert not shards.folder(path, 1, COUNTS[0]).exists(), "another number of shards leaves nothing"
+    assert not sealing.folder(path, 1, COUNTS[0]).exists(), "another number of shards leaves nothing"
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 12))
 def test_every_piece_is_done_once_and_in_order(pieces, count):
-    done = [shards.Share(count, shard + 1).mine(pieces) for shard in range(count)]
+    done = [sealing.Share(count, shard + 1).mine(pieces) for shard in range(count)]
     assert list(chain(*done)) == pieces
     assert max(map(len, done)) - min(map(len, done)) <= 1
 
@@ -148,7 +150,7 @@ def pages(process, path):
 
 READER = """
 import sys
-from heatproof.artifacts import read_array
+from heatproof.store.artifacts import read_array
 pixels = read_array(__import__("pathlib").Path("pixels.npy"))
 print(pixels.sum(), flush=True)
 sys.stdin.read()

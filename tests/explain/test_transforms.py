@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from heatproof.explain.transforms import NOISE, WINDOW, other_targets, perturbed, transformed
-from heatproof.geometry import draw_move, moved
+from heatproof.core.geometry import draw_move, moved
+from heatproof.explain.changes import NOISE, WINDOW, other_targets, perturbed, transformed
 
 KEYS = [("study", f"image{i}") for i in range(6)]
 PIXELS = torch.rand(6, 1, 32, 32, generator=torch.Generator().manual_seed(0))

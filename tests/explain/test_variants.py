@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
-from heatproof import artifacts, cli
+from heatproof import cli
+from heatproof.catalogue.registry import explanation_methods
+from heatproof.core.draws import spread
+from heatproof.core.geometry import degeneracy, upsample
+from heatproof.explain.changes import other_targets, perturbed, replaced, transformed, units, untrained
 from heatproof.explain.job import select
 from heatproof.explain.methods import Batch
-from heatproof.explain.randomize import replaced, units, untrained
-from heatproof.explain.transforms import other_targets, perturbed, transformed
-from heatproof.maps import degeneracy, upsample
-from heatproof.registry import explanation_methods
-from heatproof.subset import spread
+from heatproof.store import artifacts
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.layers import find_target_layer
 from heatproof.train.model import build, save

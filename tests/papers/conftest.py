@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from heatproof.profiles.files import STUDY_TABLES
-from heatproof.stats_tables import TABLES
+from heatproof.store.tables import TABLES
 from papers.studies import Results
 
 ROOT = Path(__file__).parents[2]

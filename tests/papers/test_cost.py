@@ -5,9 +5,10 @@ import math
 import pandas as pd
 import pytest
 
-from heatproof import artifacts, plan
-from heatproof.config import load
-from heatproof.report.durations import Job
+from heatproof.commands import plan
+from heatproof.config.load import load
+from heatproof.report.paper.provenance import Job
+from heatproof.store import artifacts
 from heatproof.workflow.files import trainings as trainings_of
 from papers import cost
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from heatproof import artifacts
+from heatproof.store import artifacts
 from papers.pages import PAGE, README, TEMPLATES, XRAY, fill, hours, main
 from papers.studies import read_roles
 

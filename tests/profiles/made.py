@@ -7,10 +7,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from heatproof import artifacts, labels
-from heatproof.profiles import layers, measure
+from heatproof.profiles import measure
+from heatproof.store import artifacts
 from heatproof.train import model as models
-from heatproof.train.predictions import labelled
+from heatproof.train.checkpoint import labelled
 
 LABELS = ("covid", "viral", "bacterial", "<b>clear</b>")
 OPTIONS = {
@@ -45,7 +45,7 @@ class ByHand(nn.Module):
 def stream(pixels, patients, members, *, draws=0, batch_size=4, model=None):
     """The sums of the network's maps over images, uint8 [images, 1, height, width], sorted by patient."""
     model = model or ByHand()
-    found = layers.find(model, pixels.shape[-1], ["maps"])
+    found = measure.find(model, pixels.shape[-1], ["maps"])
     tested = pd.DataFrame({"place": np.arange(len(pixels)), "group": patients})
     compute = COMPUTE | {"batch_size": batch_size}
     device = torch.device("cpu")
@@ -70,7 +70,7 @@ def write_study(name="made", architectures=("test_resnet", "test_vit"), seeds=(0
     frame = frame.assign(sha256="", source="", label=pd.NA, fold0="test", truth="none", width=size, height=size)
     frame["group"] = [f"p{i // 2:02}" for i in range(count)]
     folder = artifacts.data_dir(name)
-    artifacts.write_manifest(name, frame.join(labels.multihot("label", matrix)))
+    artifacts.write_manifest(name, frame.join(artifacts.multihot("label", matrix)))
     artifacts.write_array(folder / "pixels.npy", rng.integers(0, 256, (count, 1, size, size), dtype=np.uint8))
     manifest = artifacts.read_manifest(name)
     for architecture in architectures:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heatproof.profiles import compare, files
+from heatproof.profiles import distances as compare
+from heatproof.profiles import files
 
 NAMES = ["a", "b", "c", "d"]
 

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heatproof.profiles import groups
+from heatproof.profiles import measure
 
 OPTIONS = {"min_images": 1, "min_patients": 1}
 
 
 def named(frame, classes, *by, **options):
-    table, members = groups.make(frame, classes, OPTIONS | {"by": list(by)} | options)
+    table, members = measure.make(frame, classes, OPTIONS | {"by": list(by)} | options)
     names = table.loc[table["kept"], "group"]
     return table, {name: np.flatnonzero(one).tolist() for name, one in zip(names, members.T, strict=True)}
 

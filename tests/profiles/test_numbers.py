@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from profiles.made import ByHand, images, stream
 
-from heatproof.profiles import numbers
+from heatproof.profiles import distances
 
 # four images of three patients; a fifth is 51 of 255, so that all values below are exact to float32
 PIXELS = images([0.2, 0.2, 0.2, 0.2], [0.4, 0.4, 0.6, 0.6], [0.8, 0.8, 0.8, 0.8], [0, 0, 0.4, 0.4])
@@ -20,13 +20,13 @@ def test_a_profile_by_hand():
     means = sums.means(np.arange(2))[0]
     np.testing.assert_allclose(means, [[1.15, 2.425, 7], [1.0, 2.5, 7]], rtol=1e-6)
     # over groups the means are 1.075 and 2.4625
-    np.testing.assert_allclose(numbers.profiles(means), [[0.075, -0.0375, 0], [-0.075, 0.0375, 0]], atol=1e-6)
+    np.testing.assert_allclose(distances.profiles(means), [[0.075, -0.0375, 0], [-0.075, 0.0375, 0]], atol=1e-6)
     np.testing.assert_array_equal(sums.weight[0], [2, 2])
     np.testing.assert_allclose(sums.low, [0, 2.2, 7], rtol=1e-6)
     np.testing.assert_allclose(sums.high, [1.6, 3, 7], rtol=1e-6)
     np.testing.assert_array_equal(sums.dead(1e-30), [False, False, True])
     assert sums.dead(0.9).tolist() == [False, True, True], "the second map goes from 2.2 to 3"
-    np.testing.assert_array_equal(numbers.ranks(numbers.profiles(means)), [1, 2, 3])
+    np.testing.assert_array_equal(distances.ranks(distances.profiles(means)), [1, 2, 3])
 
 
 def test_a_map_that_only_one_position_moves_is_not_dead():
@@ -88,42 +88,42 @@ def test_memory_does_not_grow_with_the_images():
 
 def test_distances_by_hand():
     profile = np.array([[1.0, 2, 3, 4], [2, 4, 6, 8], [4, 3, 2, 1]])
-    np.testing.assert_allclose(numbers.correlation_distances(profile), [0, 2, 2], atol=1e-12)
+    np.testing.assert_allclose(distances.correlation_distances(profile), [0, 2, 2], atol=1e-12)
     # differences of the first two: 1, 2, 3, 4; of first and third: -3, -1, 1, 3; of second and third: -2, 1, 4, 7
-    np.testing.assert_allclose(numbers.euclidean_distances(profile), np.sqrt([30 / 4, 20 / 4, 70 / 4]))
-    assert numbers.pairs(3) == [(0, 1), (0, 2), (1, 2)]
-    drawn = numbers.correlation_distances(np.stack([profile, profile[::-1]]))
+    np.testing.assert_allclose(distances.euclidean_distances(profile), np.sqrt([30 / 4, 20 / 4, 70 / 4]))
+    assert distances.pairs(3) == [(0, 1), (0, 2), (1, 2)]
+    drawn = distances.correlation_distances(np.stack([profile, profile[::-1]]))
     np.testing.assert_allclose(drawn, [[0, 2, 2], [2, 2, 0]], atol=1e-12)
 
 
 def test_groups_of_the_same_images_are_equally_near():
     first, second = np.random.default_rng(0).normal(size=(2, 50))
     profile = np.stack([first, first * (1 + 1e-13), second, second - 1e-14])
-    found = numbers.correlation_distances(profile)
+    found = distances.correlation_distances(profile)
     assert found[0] == found[5] == 0 and found[1] == found[2] == found[3] == found[4]
 
 
 def test_what_has_no_distance_is_nan():
     flat = np.array([[1.0, 1, 1], [1, 2, 3]])
-    assert np.isnan(numbers.correlation_distances(flat)).all()
-    assert np.isnan(numbers.correlation_distances(flat[:, :2])).all(), (
+    assert np.isnan(distances.correlation_distances(flat)).all()
+    assert np.isnan(distances.correlation_distances(flat[:, :2])).all(), (
         "two units correlate at 1 or -1 whatever they are"
     )
-    assert np.isnan(numbers.euclidean_distances(flat[:, :0])).all()
-    assert numbers.correlation_distances(flat[:, :0]).shape == (1,)
+    assert np.isnan(distances.euclidean_distances(flat[:, :0])).all()
+    assert distances.correlation_distances(flat[:, :0]).shape == (1,)
 
 
 def test_ranks_go_by_the_mean_absolute_profile_and_ties_by_the_number():
-    assert numbers.ranks(np.array([[1.0, -3, 2, 1], [-1, 3, -2, 1]])).tolist() == [3, 1, 2, 4]
+    assert distances.ranks(np.array([[1.0, -3, 2, 1], [-1, 3, -2, 1]])).tolist() == [3, 1, 2, 4]
 
 
 def test_errors_leave_out_draws_that_lack_a_group():
     drawn = np.array([[[1.0]], [[3.0]], [[np.nan]]])
-    assert numbers.errors(drawn)[0, 0] == pytest.approx(np.sqrt(2))
-    assert np.isnan(numbers.errors(drawn[1:])).all()
+    assert distances.errors(drawn)[0, 0] == pytest.approx(np.sqrt(2))
+    assert np.isnan(distances.errors(drawn[1:])).all()
 
 
 def test_agreement_is_of_ranks():
     first = np.array([[1.0, 2, 3, 4], [1, 2, 3, np.nan], [1, 2, 3, 4], [1, 1, 1, 1]])
     second = np.array([[1.0, 4, 9, 16], [1, 2, 3, 4], [4, 3, 2, 1], [1, 2, 3, 4]])
-    np.testing.assert_allclose(numbers.agreement(first, second), [1, np.nan, -1, np.nan])
+    np.testing.assert_allclose(distances.agreement(first, second), [1, np.nan, -1, np.nan])

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from profiles.made import LABELS, asked, asked_study, write_study
 
-from heatproof import artifacts
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
 from heatproof.profiles import command, files, measure
+from heatproof.store import artifacts
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 from shipped import checked
 
-from heatproof.schema_profiles import Profiles
+from heatproof.config.stages import Profiles
 
 
 def test_a_model_is_told_its_own_layers_alone():

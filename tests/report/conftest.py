@@ -17,9 +17,9 @@ import pandas as pd
 import pytest
 from report import audits
 
-from heatproof import artifacts
-from heatproof.labels import multihot, predicted, truth
 from heatproof.report import inputs
+from heatproof.store import artifacts
+from heatproof.store.artifacts import multihot, predicted, truth
 
 METRICS = {
     "localization": ("relevance_rank_accuracy", "iou"),
@@ -332,7 +332,7 @@ def write_report(made: Made, **config) -> str:
         "--study-config",
         json.dumps({"stats": STATS, "note": "a <b> & c"}),
     ]
-    with patch("heatproof.report.paper.write"):
+    with patch("heatproof.report.paper.files.write"):
         command.run(parser.parse_args(["--study", made.name, *listed, *jsons]))
     return artifacts.report_path(made.name).read_text(encoding="utf-8")
 

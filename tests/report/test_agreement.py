@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 from report.pages import Page, section
 
-from heatproof.report import agreement
+from heatproof.report.sections import trust
 
 
 def matrix(data, values):
     names = ["iou", "pointing_game", "relevance_rank_accuracy"][: len(values)]
     table = {"metrics": names, "correlation": values, "blocks": 3}
-    return agreement.make(replace(data, summary=data.summary | {"agreement": {"localization": table}}))[0]
+    return trust.make(replace(data, summary=data.summary | {"agreement": {"localization": table}}))[0]
 
 
 @pytest.mark.slow

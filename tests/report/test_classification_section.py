@@ -9,7 +9,8 @@ import pytest
 from report.pages import Page, section
 from report.test_figures import group, texts
 
-from heatproof.report import classification, words
+from heatproof.report import words
+from heatproof.report.sections import classification
 
 
 def confident(data, **rows):

@@ -3,8 +3,9 @@
 import pytest
 from report.pages import Page, section, table
 
-from heatproof import artifacts, stats_tables
-from heatproof.report import comparison, data_tables, inputs
+from heatproof.report import inputs
+from heatproof.report.sections import data_tables, overview
+from heatproof.store import artifacts, tables
 
 
 def read(study):
@@ -19,7 +20,7 @@ def test_both_splits_stand_side_by_side(made, report):
     body = section(source, "models")
     assert summary["comparison"]["sentence"] in Page(body).text
     assert "What a random split hides" in body and "The split in use" in body
-    rows = artifacts.read_table(artifacts.stats_dir(study.name) / "comparison.csv", stats_tables.COMPARISON)
+    rows = artifacts.read_table(artifacts.stats_dir(study.name) / "comparison.csv", tables.COMPARISON)
     rows = rows.set_index(["model", "seed", "split"])["balanced_accuracy"]
     head, *cells = table(body, "Balanced accuracy of every training under both splits")
     assert head == ["model", "seed", "random split", "look-alikes kept together", "change"]
@@ -34,7 +35,7 @@ def test_both_splits_stand_side_by_side(made, report):
 def test_every_seed_is_a_mark_and_the_means_are_beside_the_name(made):
     study = made(compare=True, group_kind="lookalike", published=True)
     data = read(study)
-    shown = comparison.make(data)
+    shown = overview.make_splits(data)
     told = data.summary["comparison"]
     for place, model in enumerate(study.models):
         assert f"{told['random'][model]:.2f} → {told['grouped'][model]:.2f}" in shown.figure.svg
@@ -50,5 +51,5 @@ def test_a_training_without_a_counterpart_is_no_row(made):
 
 def test_nothing_where_the_study_did_not_compare(made, report):
     study = made()
-    assert comparison.make(read(study)) is None
+    assert overview.make_splits(read(study)) is None
     assert "What a random split hides" not in report(study)

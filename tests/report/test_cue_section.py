@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 from report.pages import Page, section, table
 
-from heatproof.report import cue, page, trust
-from heatproof.stats.cue_sentences import cue_numbers
-from heatproof.stats_tables import CUE
+from heatproof.report import page
+from heatproof.report.sections import relations, trust
+from heatproof.stats.sentences.relations import cue_numbers
+from heatproof.store.tables import CUE
 
 CONFIG = {"title": None, "question": "?", "gallery": 0, "images": 0}
 SHORTCUT = {"rate": 0.8, "test_rate": 0.5, "label": "dark & dense"}
@@ -43,7 +44,7 @@ def planted(data):
 
 @pytest.mark.slow
 def test_without_a_cue_there_is_no_section(data):
-    assert cue.make(data) is None
+    assert relations.make_cue(data) is None
     assert 'id="cue"' not in page.render(data, CONFIG, {})
 
 
@@ -68,7 +69,7 @@ def test_sentences_figure_and_tables(planted):
 
 
 def test_every_number_of_the_figure_is_drawn_and_told(planted):
-    svg = str(cue.make(planted).figure.svg)
+    svg = str(relations.make_cue(planted).figure.svg)
     for told in (
         "alpha_net: accuracy where the mark agrees 0.90, accuracy where it conflicts 0.30",
         "– gradcam: heat on the mark 0.41, heat there without a mark 0.07",
@@ -85,7 +86,7 @@ def test_a_study_without_heat_on_the_mark_shows_reliance_alone(planted):
     kept = planted.tables["cue"].query("metric == 'accuracy'")
     summary = planted.summary["cue"] | {"margins": {}}
     less = replace(planted, tables=planted.tables | {"cue": kept}, summary=planted.summary | {"cue": summary})
-    found = cue.make(less)
+    found = relations.make_cue(less)
     assert not found.tables and "marked-" not in str(found.figure.svg).replace("unmarked-", "")
     assert "What every method shows" not in section(page.render(less, CONFIG, {}), "cue")
 

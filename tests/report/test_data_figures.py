@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from heatproof.report import data_figures
-from heatproof.report.data_figures import Dot, DotRow, Panel
+from heatproof.report.sections import data
+from heatproof.report.sections.data import Dot, DotRow, Panel
 
 
 def group(svg: str, name: str) -> ElementTree.Element:
@@ -35,7 +35,7 @@ ROWS = [
 
 
 def test_dots_intervals_and_chance_lie_where_the_numbers_are():
-    svg = data_figures.dots("d", ROWS, KINDS, "accuracy", "alt")
+    svg = data.draw_dots("d", ROWS, KINDS, "accuracy", "alt")
     given = [0.9, 0.4, 0.7, 0.8, 0.95, 0.3, 0.6, 0.5]
     drawn = [marker_x(svg, name) for name in ("d-random-0-0", "d-grouped-0-1", "d-random-1-0")]
     drawn += [x for name in ("d-interval-random-0-0", "d-interval-grouped-0-1") for x, _ in line(svg, name)]
@@ -47,7 +47,7 @@ def test_dots_intervals_and_chance_lie_where_the_numbers_are():
 
 
 def test_names_and_legend_are_plain_text_and_colours_are_the_pages():
-    svg = data_figures.dots("d", ROWS, KINDS, "accuracy", "alt")
+    svg = data.draw_dots("d", ROWS, KINDS, "accuracy", "alt")
     texts = {
         "".join(node.itertext()).strip() for node in ElementTree.fromstring(svg.replace("xlink:", "")).iter("text")
     }
@@ -56,12 +56,12 @@ def test_names_and_legend_are_plain_text_and_colours_are_the_pages():
 
 
 def test_no_guessing_in_the_legend_without_a_chance():
-    svg = data_figures.dots("d", ROWS[1:], KINDS, "accuracy", "alt")
+    svg = data.draw_dots("d", ROWS[1:], KINDS, "accuracy", "alt")
     assert "guessing" not in svg
 
 
 def test_dots_in_numbers():
-    assert data_figures.described(ROWS, KINDS) == (
+    assert data.described(ROWS, KINDS) == (
         "a $x_1$ <b>: random split 0.90 [0.80 to 0.95], grouped split 0.40 [0.30 to 0.60]; "
         "b: random split 0.70, grouped split –"
     )
@@ -71,24 +71,24 @@ PANELS = [Panel("clusters", "clusters", [10, 40, 90], False), Panel("leak", "lea
 
 
 def test_panels_draw_every_step_and_mark_the_one_in_use():
-    svg = data_figures.sweep("s", [0.8, 0.9, 0.98], PANELS, 0.9, "alt")
+    svg = data.sweep("s", [0.8, 0.9, 0.98], PANELS, 0.9, "alt")
     x, y = zip(*line(svg, "s-line-clusters"), strict=True)
     assert (x[1] - x[0]) / (x[2] - x[0]) == pytest.approx(0.1 / 0.18, abs=0.001)
     assert (y[0] - y[1]) / (y[0] - y[2]) == pytest.approx(30 / 80, abs=0.001)
     assert line(svg, "s-used-clusters")[0][0] == pytest.approx(x[1], abs=0.01)
     assert len(line(svg, "s-line-leak")) == 2  # a gap where there is no number
     panels = [Panel("clusters", "clusters", [10, 1040, 90], False), PANELS[1]]
-    assert data_figures.described_panels([0.8, 0.9, 0.98], panels) == (
+    assert data.described_panels([0.8, 0.9, 0.98], panels) == (
         "clusters: 10 at 0.8, 1040 at 0.9, 90 at 0.98; leak: – at 0.8, 0.50 at 0.9, 0.25 at 0.98"
     )
 
 
 def test_a_threshold_outside_the_steps_is_still_marked():
-    svg = data_figures.sweep("s", [0.8, 0.9], [Panel("p", "p", [1, 2], False)], 0.95, "alt")
+    svg = data.sweep("s", [0.8, 0.9], [Panel("p", "p", [1, 2], False)], 0.95, "alt")
     x, _ = zip(*line(svg, "s-line-p"), strict=True)
     assert line(svg, "s-used-p")[0][0] == pytest.approx(x[1] + (x[1] - x[0]) / 2, abs=0.01)
 
 
 def test_same_bytes():
-    first, again = (data_figures.sweep("s", [0.8, 0.9, 0.98], PANELS, 0.9, "alt") for _ in range(2))
+    first, again = (data.sweep("s", [0.8, 0.9, 0.98], PANELS, 0.9, "alt") for _ in range(2))
     assert first == again

@@ -12,8 +12,9 @@ from report import audits
 from report.audits import probe, step
 from report.pages import Page, section
 
-from heatproof.report import data_section, provenance
 from heatproof.report.page import render
+from heatproof.report.paper import provenance
+from heatproof.report.sections import data as data_section
 
 CONFIG = {"title": None, "question": "May anyone believe it?", "gallery": 4, "images": 12}
 

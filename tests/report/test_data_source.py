@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 from report.pages import Page, section
 
-from heatproof import artifacts
-from heatproof.labels import multihot
-from heatproof.report import data_section, data_tables, data_words
+from heatproof.report.sections import data as data_section
+from heatproof.report.sections import data_tables
+from heatproof.store import artifacts
+from heatproof.store.artifacts import multihot
 
 SOURCE = {
     "fingerprint": "x",
@@ -60,6 +61,6 @@ def test_images_are_counted_by_label(data):
 def test_classifiers_of_several_labels_say_which(data):
     audit = data.audit | {"task": "multilabel", "classes": ["a", "b", "c"], "probed": ["a", "c"]}
     said = " Each classifier was asked for one label after another (a, c); the accuracy is the mean over them."
-    assert data_words.probed(audit) == said and data_section.probe_figure(audit).caption.endswith(said)
-    assert "(every label)" in data_words.probed(audit | {"probed": ["a", "b", "c"]})
-    assert data_words.probed(audit | {"probed": []}) == data_words.probed(data.audit) == ""
+    assert data_tables.probed(audit) == said and data_section.probe_figure(audit).caption.endswith(said)
+    assert "(every label)" in data_tables.probed(audit | {"probed": ["a", "b", "c"]})
+    assert data_tables.probed(audit | {"probed": []}) == data_tables.probed(data.audit) == ""

@@ -4,7 +4,8 @@ from report import audits
 from report.audits import probe, step
 from report.pages import table
 
-from heatproof.report import data_section, data_tables
+from heatproof.report.sections import data as data_section
+from heatproof.report.sections import data_tables
 
 
 def test_images_not_square_and_plants_have_probes_of_their_own(bad):

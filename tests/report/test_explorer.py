@@ -14,7 +14,8 @@ from PIL import Image
 from report.conftest import ALL
 
 from heatproof.catalogue.metrics import METRICS
-from heatproof.report import explorer, inputs, page, pictures
+from heatproof.report import inputs, page
+from heatproof.report.sections import explorer, gallery
 
 HOSTILE = ("</script><script>alert(1)</script>", "<!--", "a & b", "line\u2028end", 'quote" \\u003c')
 
@@ -149,7 +150,7 @@ def test_a_tile_is_its_heatmap(made):
     study = made(methods=("gradcam", "other_cam"), size=64)
     data = read(study)
     found = carried(data, 3)
-    step = pictures.TILE + 2 * pictures.EDGE
+    step = gallery.TILE + 2 * gallery.EDGE
     place, one = next(iter(found["pictures"].items()))
     image = found["images"]["id"][int(place)]
     sheet = decoded(one["sprite"])
@@ -161,7 +162,7 @@ def test_a_tile_is_its_heatmap(made):
             at = index.index[(index["image_id"] == image) & (index["method"] == method)][0]
             heat = data.heat(model, at).astype(float).reshape(32, 2, 32, 2).mean((1, 3))
             expected.append(colours((heat - heat.min()) / np.ptp(heat))[..., :3] * 255)
-            top, left = row * step + pictures.EDGE, column * step + pictures.EDGE
+            top, left = row * step + gallery.EDGE, column * step + gallery.EDGE
             drawn.append(sheet[top : top + 32, left : left + 32])
             hottest = np.unravel_index(heat.argmax(), heat.shape)
             assert drawn[-1].sum(-1)[hottest] > 0.8 * drawn[-1].sum(-1).max()
@@ -175,20 +176,20 @@ def test_an_image_is_itself_and_at_most_160_pixels(made):
     place, one = next(iter(found["pictures"].items()))
     row = list(data.manifest["image_id"]).index(found["images"]["id"][int(place)])
     assert np.abs(decoded(one["image"])[..., 0] - data.pixels[row, 0].astype(int)).mean() < 6
-    assert decoded(pictures.photo(np.zeros((224, 112, 3), np.uint8))).shape == (160, 80, 3)
+    assert decoded(gallery.photo(np.zeros((224, 112, 3), np.uint8))).shape == (160, 80, 3)
 
 
 def test_outline_goes_around_each_region():
     mask = np.zeros((10, 20), bool)
     mask[2:5, 4:10] = True
-    path = pictures.outline_path(mask)
+    path = gallery.outline_path(mask)
     numbers = np.array(re.findall(r"[\d.]+", path), float).reshape(-1, 2)
     # half-way between the pixels' centres: rows 2 to 4 of 10 end at 20 % and 50 %, columns 4 to 9 of 20 likewise
     assert numbers.min(0).tolist() == [20, 20] and numbers.max(0).tolist() == [50, 50]
     mask[8, 15] = True
-    assert pictures.outline_path(mask).count("M") == 2 == pictures.outline_path(mask).count("Z")
-    assert pictures.outline_path(np.zeros((4, 4), bool)) == ""
-    assert "nan" not in pictures.outline_path(np.ones((4, 4), bool))
+    assert gallery.outline_path(mask).count("M") == 2 == gallery.outline_path(mask).count("Z")
+    assert gallery.outline_path(np.zeros((4, 4), bool)) == ""
+    assert "nan" not in gallery.outline_path(np.ones((4, 4), bool))
 
 
 @pytest.mark.slow
@@ -260,6 +261,6 @@ def test_page_stays_under_five_megabytes_at_full_size(made):
 
 def test_heavy_pictures_of_the_page_are_webp_and_light_ones_exact():
     noise = np.random.default_rng(0).integers(0, 255, (192, 192, 3), np.uint8)
-    assert pictures.uri(noise).startswith("data:image/webp;base64,")
-    assert decoded(pictures.uri(noise)).shape == (192, 192, 3)
-    assert pictures.uri(np.full((192, 192, 3), 40, np.uint8)).startswith("data:image/png;base64,")
+    assert gallery.uri(noise).startswith("data:image/webp;base64,")
+    assert decoded(gallery.uri(noise)).shape == (192, 192, 3)
+    assert gallery.uri(np.full((192, 192, 3), 40, np.uint8)).startswith("data:image/png;base64,")

@@ -7,8 +7,9 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from heatproof.report import charts, figures, inputs
-from heatproof.report.charts import Checkpoint, Pair, Row
+from heatproof.report import inputs
+from heatproof.report.figures import dot_rows
+from heatproof.report.figures.dot_rows import Checkpoint, Pair, Row
 
 
 def parsed(svg: str) -> ElementTree.Element:
@@ -32,7 +33,7 @@ def texts(svg: str) -> list[str]:
 ROWS = [
     Row(
         "a_net",
-        charts.PALETTE[0],
+        dot_rows.PALETTE[0],
         True,
         0.5,
         0.4,
@@ -40,13 +41,13 @@ ROWS = [
         (0.45, 0.55),
         {"random": 0.1, "center": 0.2, "ceiling": 0.9},
     ),
-    Row("b_net", charts.PALETTE[1], False, 0.3, 0.2, 0.4, (0.25, 0.35), {"random": 0.12, "other_image": -0.2}),
-    Row("c_net", charts.PALETTE[2], True, math.nan, math.nan, math.nan),
+    Row("b_net", dot_rows.PALETTE[1], False, 0.3, 0.2, 0.4, (0.25, 0.35), {"random": 0.12, "other_image": -0.2}),
+    Row("c_net", dot_rows.PALETTE[2], True, math.nan, math.nan, math.nan),
 ]
 
 
 def test_dots_lie_where_the_numbers_are():
-    svg = figures.dots("one", ROWS, "overlap", "alt")
+    svg = dot_rows.dots("one", ROWS, "overlap", "alt")
     given, drawn = [], []
     for row in ROWS[:2]:
         for name, value in {"mean": row.mean, **row.marks}.items():
@@ -64,7 +65,7 @@ def test_dots_lie_where_the_numbers_are():
 
 
 def test_ticks_of_the_axis_agree_with_the_dots():
-    svg = figures.dots("one", ROWS[:1], "overlap", "alt")
+    svg = dot_rows.dots("one", ROWS[:1], "overlap", "alt")
     ticks = {}
     for node in parsed(svg).iter("g"):
         if re.fullmatch(r"one-xtick_\d+", node.get("id", "")):
@@ -75,8 +76,8 @@ def test_ticks_of_the_axis_agree_with_the_dots():
 
 
 def test_accuracy_draws_every_training_the_floor_and_chance():
-    rows = [Checkpoint("a", s, charts.PALETTE[0], True, 0.7 + 0.1 * s, 0.6, 0.95, 0.7, 0.6, 0.8) for s in (0, 1)]
-    svg = figures.accuracy("acc", rows, 0.25, 0.35, "alt")
+    rows = [Checkpoint("a", s, dot_rows.PALETTE[0], True, 0.7 + 0.1 * s, 0.6, 0.95, 0.7, 0.6, 0.8) for s in (0, 1)]
+    svg = dot_rows.accuracy("acc", rows, 0.25, 0.35, "alt")
     at = {0.7: marker_x(svg, "acc-accuracy-a-0")[0], 0.8: marker_x(svg, "acc-accuracy-a-1")[0]}
     for value, name in ((0.25, "guessing"), (0.35, "floor")):
         at[value] = float(re.match(r"M ([\d.]+)", group(svg, f"acc-{name}-a").find("path").get("d"))[1])
@@ -91,7 +92,7 @@ def test_pairs_show_difference_p_and_which_are_real():
         Pair("c", "a", 0.2, 0.3, 0.2, apart=False),
         Pair("c", "b", 0.004, 0.3, math.nan, apart=False),
     ]
-    svg = figures.pairs("m", cells, ["a", "b", "c"], "alt")
+    svg = dot_rows.pairs("m", cells, ["a", "b", "c"], "alt")
     assert [t for t in texts(svg) if t[0] in "+−0"] == ["−0.12", "+0.20", "+0.00400"]
     assert {"p < 0.001", "p = 0.200"} <= set(texts(svg))
     weights = [group(svg, name).find("text").get("style") for name in ("m-pair-b-a", "m-pair-c-a")]
@@ -100,21 +101,21 @@ def test_pairs_show_difference_p_and_which_are_real():
 
 
 def test_same_bytes_own_ids_and_the_pages_colours():
-    first, again, other = (figures.dots(name, ROWS, "x", "a < b") for name in ("one", "one", "two"))
+    first, again, other = (dot_rows.dots(name, ROWS, "x", "a < b") for name in ("one", "one", "two"))
     assert first == again
     ids = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (first, other)]
     assert ids[0] and not ids[0] & ids[1]
     assert 'aria-label="a &lt; b"' in first and "#0102" not in first and "DejaVu" not in first
-    assert "currentColor" in first and charts.PALETTE[0].lower() in first
+    assert "currentColor" in first and dot_rows.PALETTE[0].lower() in first
 
 
 def test_names_are_text_and_never_mathematics_or_markup():
-    svg = figures.dots("one", [Row("$x_1$ <b>", "#000000", True, 0.5, 0.4, 0.6)], "x", "alt")
+    svg = dot_rows.dots("one", [Row("$x_1$ <b>", "#000000", True, 0.5, 0.4, 0.6)], "x", "alt")
     assert "$x_1$ <b>" in texts(svg)
 
 
 def test_long_names_keep_both_ends():
-    svg = figures.dots(
+    svg = dot_rows.dots(
         "one", [Row("vit_base_patch16_224.augreg_in21k_ft_in1k", "#000000", True, 0.5, 0.4, 0.6)], "x", "alt"
     )
     assert "vit_base_patch16_22…1k_ft_in1k" in texts(svg)
@@ -123,17 +124,17 @@ def test_long_names_keep_both_ends():
 def test_rows_come_from_the_tables(made):
     study = made(wrong=("gamma_net",))
     read = inputs.read(study.name, study.models, study.seeds, study.methods, study.fold_names)
-    rows = charts.dot_rows(read, "localization", "gradcam")
+    rows = dot_rows.dot_rows(read, "localization", "gradcam")
     table = read.metrics[read.metrics["metric"] == "relevance_rank_accuracy"].set_index(["method", "model"])
     for row, model in zip(rows, study.models, strict=True):
-        assert (row.model, row.color) == (model, charts.PALETTE[study.models.index(model)])
+        assert (row.model, row.color) == (model, dot_rows.PALETTE[study.models.index(model)])
         assert (row.mean, row.low, row.high) == tuple(table.loc[("gradcam", model), ["mean", "low", "high"]])
         assert row.marks == {mark: table.loc[(mark, model), "mean"] for mark in row.marks} and len(row.marks) == 5
         assert len(row.seeds) == 2 and np.mean(row.seeds) == pytest.approx(row.mean)
-    (mark,) = {mark for row in charts.dot_rows(read, "consistency", "gradcam") for mark in row.marks}
+    (mark,) = {mark for row in dot_rows.dot_rows(read, "consistency", "gradcam") for mark in row.marks}
     assert mark == "other_image"  # the only control that is fair there
     assert [row.competent for row in rows] == [True, True, False]
-    (cell,) = charts.pair_cells(read, "localization", "gradcam")
+    (cell,) = dot_rows.pair_cells(read, "localization", "gradcam")
     assert (cell.row, cell.column) == ("beta_net", "alpha_net")
     assert cell.difference == pytest.approx(rows[1].mean - rows[0].mean)
-    assert charts.color(study.models, "beta_net") == rows[1].color
+    assert dot_rows.color(study.models, "beta_net") == rows[1].color

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from report.pages import Page
 
-from heatproof.report import findings
 from heatproof.report.page import render
+from heatproof.report.sections import told
 
 
 def test_alarms_come_first_on_the_page_and_no_more_than_three(made, report):
@@ -38,7 +38,7 @@ def test_notes_are_counted_on_the_first_screen(data, count, told):
 def test_six_findings_are_shown_at_once_and_every_alarm():
     def levels(*names):
         rows = [{"level": name, "text": name} for name in names]
-        return [[row["level"] for row in part] for part in findings.parted({"sentences": rows, "shortcut": None})]
+        return [[row["level"] for row in part] for part in told.parted({"sentences": rows, "shortcut": None})]
 
     assert levels("fine", "note") == [["note", "fine"], []]
     assert levels(*["fine"] * 2, *["note"] * 5, "alarm") == [["alarm"] + ["note"] * 5, ["fine"] * 2]
@@ -48,11 +48,11 @@ def test_six_findings_are_shown_at_once_and_every_alarm():
 @pytest.mark.parametrize(("count", "rest"), [(0, 0), (1, 0), (3, 0), (4, 1)])
 def test_how_many_alarms_stand_on_top(count, rest):
     found = {"sentences": [{"level": level, "text": level} for level in ("fine", *["alarm"] * count, "note")]}
-    assert findings.alarms(found) == (["alarm"] * min(count, 3), rest)
+    assert told.alarms(found) == (["alarm"] * min(count, 3), rest)
 
 
 def test_findings_are_in_order_of_weight(bad):
-    found = findings.ordered(bad.audit)
+    found = told.ordered(bad.audit)
     assert [row["level"] for row in found] == ["alarm"] * 5 + ["note"] * 2 + ["fine"]
     assert [row["text"] for row in found if row["level"] == "note"] == [
         "A note.",
@@ -63,6 +63,6 @@ def test_findings_are_in_order_of_weight(bad):
 
 def test_the_marked_class_of_a_cue_may_be_named():
     cue = {"kind": "my_cue", "rate": 0.75, "label": "a"}
-    assert findings.shortcut({"shortcut": cue, "classes": ["a", "b"]}).startswith(
+    assert told.shortcut({"shortcut": cue, "classes": ["a", "b"]}).startswith(
         "A cue was put in on purpose: my cue of 75% of the images of class a and of 25% of all others."
     )

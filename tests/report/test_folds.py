@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from report.pages import Page, section, table
 
-from heatproof import artifacts
-from heatproof.report import data_tables, gallery, inputs, pictures, tables
+from heatproof.report import inputs, tables
+from heatproof.report.sections import data_tables, gallery
+from heatproof.store import artifacts
 
 FOLDS = {"folds": 3}
 
@@ -42,8 +43,8 @@ def test_the_gallery_draws_the_map_of_the_right_fold(data):
     for case in shown.cases:
         place = data.index["alpha_net"].index[data.index["alpha_net"]["image_id"] == case.image_id][0]
         row = int(np.flatnonzero(data.manifest["image_id"] == case.image_id)[0])
-        heated = pictures.overlay(pictures.picture(data.pixels[row]), data.heat("alpha_net", place))
-        expected = pictures.uri(pictures.outlined(pictures.enlarged(heated), np.asarray(data.masks[row])))
+        heated = gallery.overlay(gallery.picture(data.pixels[row]), data.heat("alpha_net", place))
+        expected = gallery.uri(gallery.outlined(gallery.enlarged(heated), np.asarray(data.masks[row])))
         (cell,) = [cell for cell in case.cells if cell.title == "alpha_net"]
         assert cell.source == expected
         folds.add(data.index["alpha_net"]["fold"][place])
@@ -86,7 +87,7 @@ def test_one_fold_is_not_spoken_of(made, report):
 
 @pytest.mark.slow
 def test_leak_of_every_fold_is_a_dot(made):
-    from heatproof.report import data_section
+    from heatproof.report.sections import data as data_section
 
     study = made(**FOLDS, alarming=True, group_kind="lookalike")
     figure = data_section.leak_figure(

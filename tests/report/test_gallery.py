@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from heatproof.report import gallery, inputs, pictures
+from heatproof.report import inputs
+from heatproof.report.sections import gallery
 
 
 def read(study):
@@ -119,18 +120,18 @@ def test_overlay_is_hottest_where_the_map_is():
     heat = np.zeros((8, 8))
     heat[2, 5] = -1.0
     heat[6, 1] = 3.0
-    drawn = pictures.overlay(np.full((8, 8, 3), 100, np.uint8), heat).astype(int)
+    drawn = gallery.overlay(np.full((8, 8, 3), 100, np.uint8), heat).astype(int)
     light = drawn.sum(-1)
     assert light.argmax() == 6 * 8 + 1 and light.argmin() == 2 * 8 + 5
-    assert np.array_equal(drawn, pictures.overlay(np.full((8, 8, 3), 100, np.uint8), heat * 1024 + 7))
+    assert np.array_equal(drawn, gallery.overlay(np.full((8, 8, 3), 100, np.uint8), heat * 1024 + 7))
 
 
 def test_large_images_are_reduced_and_tiny_regions_stay_visible():
     large = np.zeros((600, 300, 3), np.uint8)
-    assert pictures.enlarged(large).shape == (192, 96, 3)
+    assert gallery.enlarged(large).shape == (192, 96, 3)
     truth = np.zeros((600, 300), bool)
     truth[300, 150] = True
-    assert pictures.outlined(pictures.enlarged(large), truth).any()
+    assert gallery.outlined(gallery.enlarged(large), truth).any()
 
 
 @pytest.mark.slow
@@ -150,8 +151,8 @@ def test_a_strip_shows_one_case_by_every_method(made, report):
         assert bool(cell.source) == (cell.title in drawn.index)
     place = data.manifest.index[data.manifest["image_id"] == shown.strip.image_id][0]
     row = index.index[(index["image_id"] == shown.strip.image_id) & (index["method"] == "lrp")][0]
-    heated = pictures.overlay(pictures.picture(data.pixels[place]), data.maps["alpha_net", "fold0"][index["row"][row]])
-    expected = pictures.uri(pictures.outlined(pictures.enlarged(heated), np.asarray(data.masks[place])))
+    heated = gallery.overlay(gallery.picture(data.pixels[place]), data.maps["alpha_net", "fold0"][index["row"][row]])
+    expected = gallery.uri(gallery.outlined(gallery.enlarged(heated), np.asarray(data.masks[place])))
     assert shown.strip.cells[1].source == expected
     assert "One image by every method" in report(study)
 

@@ -8,22 +8,11 @@ import pandas as pd
 import pytest
 from report.pages import Page, section
 
-from heatproof import artifacts
-from heatproof.labels import case_name
-from heatproof.report import (
-    cases,
-    ensembles,
-    explorer,
-    gallery,
-    inputs,
-    labels_section,
-    left_out,
-    method_text,
-    published,
-    tables,
-    told,
-    trust,
-)
+from heatproof.report import inputs, tables
+from heatproof.report.paper import methods
+from heatproof.report.sections import classification, explorer, gallery, overview, told, trust
+from heatproof.store import artifacts
+from heatproof.store.artifacts import case_name
 
 CLASSES = ("No finding", "COVID-19", "Other <b>")
 ASKED = {
@@ -47,8 +36,8 @@ def read(study):
 
 
 def test_decisions_are_two_a_label():
-    assert cases.decisions(["a", "b"]) == ["a", "not a", "b", "not b"]
-    assert cases.decided(pd.Series([0, 0, 1, 1]), np.array([True, False, True, False])).tolist() == [0, 1, 2, 3]
+    assert inputs.decisions(["a", "b"]) == ["a", "not a", "b", "not b"]
+    assert inputs.decided(pd.Series([0, 0, 1, 1]), np.array([True, False, True, False])).tolist() == [0, 1, 2, 3]
 
 
 def test_answers_are_a_row_a_case():
@@ -56,7 +45,7 @@ def test_answers_are_a_row_a_case():
         {"image_id": ["x", "y"], "label_0": [True, False], "label_1": [True, True]}
         | {"predicted_0": [False, False], "predicted_1": [True, False]}
     )
-    found = cases.answers(table, ["a", "b"])
+    found = inputs.answers(table, ["a", "b"])
     assert found.to_dict("list") == {
         "image_id": ["x [a]", "x [b]", "y [a]", "y [b]"],
         "label": [0, 2, 1, 2],
@@ -105,7 +94,7 @@ def test_ensembles_are_no_competitors(read):
     assert read.trained == ["alpha_net", "beta_net", "gamma_net"] and "together" not in read.competent
     assert "together" not in set(read.scores.loc[read.scores["family"] == "robustness", "model"])
     assert "together" in set(read.scores.loc[read.scores["family"] == "localization", "model"])
-    found = ensembles.make(read)
+    found = overview.make_ensembles(read)
     assert found.made[0][0] == "together" and "the majority of the members decides" in found.made[0][1]
     first = found.table.rows[0]
     assert first[:2] == ["together", "Micro F1"] and first[2] in read.trained
@@ -113,7 +102,7 @@ def test_ensembles_are_no_competitors(read):
 
 
 def test_tables_of_the_labels_are_those_of_the_stage_before(read):
-    found = labels_section.make(read)
+    found = classification.make_labels(read)
     table = read.tables["labels"].set_index(["model", "seed", "label"])
     f1, auroc, sensitivity, specificity = found.each
     assert [row[0] for row in f1.rows] == list(CLASSES) and f1.head[-4:] == list(read.models)
@@ -155,7 +144,7 @@ def test_gallery_and_explorer_show_cases_with_what_they_were_taken_for(read):
 
 
 def test_what_was_explained_is_told_of_images_and_cases(read):
-    said = " ".join(left_out.coverage(read))
+    said = " ".join(told.coverage(read))
     assert "Heatmaps were made for 18 of 18 test images." in said
     assert read.summary["cases_sentence"] in said and re.search(
         r"Localization was scored on \d+ cases of \d patients", said
@@ -163,7 +152,7 @@ def test_what_was_explained_is_told_of_images_and_cases(read):
 
 
 def test_every_published_f1_stands_beside_ours_in_one_table(read):
-    (beside,) = published.make(read)
+    (beside,) = overview.make_published(read)
     (table,) = beside.tables
     assert table.head == ["classifier", "micro, published", "micro, here", "No finding, published", "No finding, here"]
     by = {row[0]: row[1:] for row in table.rows}
@@ -206,8 +195,8 @@ def test_a_page_of_profiles_is_linked_where_it_is_there(study, rewrite):
 
 def test_the_methods_section_names_labels_and_ensembles(read):
     config = {"kind": "table", "crop": "none", "fit": "pad", "size": 32, "channels": 1}
-    said = method_text.data(read, {"data": config})
+    said = methods.data(read, {"data": config})
     assert "3 labels, of which an image may have several" in said
     count = int(read.manifest["label_1"].sum())
     assert f"COVID-19 ({count})" in said
-    assert "together (the majority of the members decides" in method_text._ensembles(read)
+    assert "together (the majority of the members decides" in methods._ensembles(read)

@@ -3,7 +3,8 @@
 import pytest
 from report.conftest import ALL, MANY_METHODS
 
-from heatproof.report import inputs, overview, words
+from heatproof.report import inputs, words
+from heatproof.report.sections import overview
 
 
 @pytest.fixture

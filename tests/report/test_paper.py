@@ -11,20 +11,14 @@ import pytest
 from PIL import Image
 from report.conftest import STATS
 
-from heatproof import artifacts, paper_files
-from heatproof.config import load, section
+from heatproof.config.load import load, section
 from heatproof.report import inputs as reading
-from heatproof.report import (
-    method_text,
-    page,
-    paper,
-    provenance,
-    references,
-    standalone,
-    statistics_text,
-    tables,
-    words,
-)
+from heatproof.report import page, tables, words
+from heatproof.report.figures import canvas
+from heatproof.report.paper import files as paper
+from heatproof.report.paper import methods as method_text
+from heatproof.report.paper import provenance, references, statistics
+from heatproof.store import artifacts
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,12 +59,12 @@ def files(made, resolved, once) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_every_declared_file_is_there_and_no_other(files):
-    folder = paper_files.folder("made_up")
-    there = {path.name for path in folder.iterdir()} - set(paper_files.PROVENANCE)  # of a report that was written
-    assert set(files) == set(paper_files.NAMES) == there
-    assert len(set(paper_files.NAMES)) == len(paper_files.NAMES)
-    assert {str(path) for path in paper_files.paths("{study}")} == {
-        f"results/report/{{study}}/{name}" for name in paper_files.NAMES
+    folder = artifacts.folder("made_up")
+    there = {path.name for path in folder.iterdir()} - set(artifacts.PROVENANCE)  # of a report that was written
+    assert set(files) == set(artifacts.NAMES) == there
+    assert len(set(artifacts.NAMES)) == len(artifacts.NAMES)
+    assert {str(path) for path in artifacts.paths("{study}")} == {
+        f"results/report/{{study}}/{name}" for name in artifacts.NAMES
     }
 
 
@@ -81,7 +75,7 @@ def test_a_second_time_gives_the_same_bytes(made, resolved, files):
 
 
 def test_figures_stand_alone_on_white_in_colours_and_are_what_the_page_shows(files):
-    for name in paper_files.FIGURES:
+    for name in artifacts.FIGURES:
         svg = files[f"{name}.svg"].decode()
         root = ElementTree.fromstring(svg)
         assert root.tag == "{http://www.w3.org/2000/svg}svg" and root.get("width").endswith("pt")
@@ -94,8 +88,8 @@ def test_figures_stand_alone_on_white_in_colours_and_are_what_the_page_shows(fil
 
 
 def test_pictures_have_300_dots_an_inch_and_show_something(files):
-    for name in paper_files.FIGURES:
-        path = paper_files.folder("made_up") / f"{name}.png"
+    for name in artifacts.FIGURES:
+        path = artifacts.folder("made_up") / f"{name}.png"
         picture = Image.open(path)
         assert [round(dots) for dots in picture.info["dpi"]] == [300, 300]
         width = float(ElementTree.fromstring(files[f"{name}.svg"].decode()).get("width").removesuffix("pt"))
@@ -143,7 +137,7 @@ def test_scores_state_the_means_of_the_table(files):
 
 
 def test_tables_have_a_row_each_and_cells_as_many_as_columns(files):
-    for name in paper_files.TABLES:
+    for name in artifacts.TABLES:
         text = files[f"{name}.tex"].decode()
         if text.startswith("% No"):
             assert name == "claims"
@@ -194,13 +188,13 @@ def test_the_methods_section_names_what_this_study_has(made, resolved):
     open_ = claim | {"claim": "CAMs miss it", "verdict": "undecided", "effect": None, "name": "b"}
     close = claim | {"claim": "CAMs differ", "verdict": "undecided", "name": "c"}
     given = replace(alone, summary=alone.summary | {"claims": [claim, open_, close]})
-    text = statistics_text.write(given, stats)
+    text = statistics.write(given, stats)
     assert text.endswith(
         'Claims that were checked by name: "CAMs point well" (somebody); "CAMs differ" (somebody).\n\n'
         'Claims that this study could not test: "CAMs miss it" (somebody).'
     )
     assert "asked of no study" not in text
-    assert "Claims" not in statistics_text.write(replace(alone, summary=alone.summary | {"claims": []}), stats)
+    assert "Claims" not in statistics.write(replace(alone, summary=alone.summary | {"claims": []}), stats)
     controls = re.search(r"better than the controls \((.*?)\) if", text)[1]
     for family, methods in alone.summary["controls"].items():
         named = {words.CONTROLS[name] for found in methods.values() for name in found}
@@ -270,6 +264,6 @@ def test_methods_of_other_studies(made, resolved):
 
 
 def test_a_message_is_wrapped_and_escaped():
-    svg = standalone.svg(standalone.message("m", "a & <b> " * 40))
+    svg = canvas.svg(canvas.message("m", "a & <b> " * 40))
     lines = [text.text for text in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
     assert len(lines) > 3 and all(len(line) < 60 for line in lines)

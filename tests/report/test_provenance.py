@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from report.pages import Page
 
-from heatproof import artifacts, paper_files
-from heatproof.report import durations, machine, provenance, revision
+from heatproof.report.paper import provenance, revision
+from heatproof.store import artifacts
 
 BLOCK = re.compile(r"<!-- provenance -->.*?<!-- /provenance -->", re.DOTALL)
 
@@ -156,7 +156,7 @@ def test_the_machine_has_no_name(monkeypatch):
     import os
     import socket
 
-    found = machine.describe()
+    found = provenance.describe()
     assert found["cores"] == os.cpu_count() and found["memory_gib"] > 0 and found["cpu"]
     text = " ".join([found["system"], found["cpu"], *found["gpus"]])
     assert "/" not in text.replace("w/", "") and str(Path.home()) not in text
@@ -166,13 +166,13 @@ def test_the_machine_has_no_name(monkeypatch):
 
 def test_gpus_are_those_that_the_driver_names(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert machine.gpus() == []
+    assert provenance.gpus() == []
     driver = tmp_path / "nvidia-smi"
     driver.write_text("#!/bin/sh\necho 'NVIDIA A'\necho 'NVIDIA B'\n")
     driver.chmod(0o755)
-    assert machine.gpus() == ["NVIDIA A", "NVIDIA B"]
+    assert provenance.gpus() == ["NVIDIA A", "NVIDIA B"]
     driver.write_text("#!/bin/sh\necho 'no devices were found'\nexit 6\n")
-    assert machine.gpus() == []
+    assert provenance.gpus() == []
 
 
 HEAD = "s\th:m:s\tmax_rss\n"
@@ -186,7 +186,7 @@ def measure(name: str, seconds: object) -> None:
 
 def test_durations_by_hand(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert set(durations.read("tiny", ["a"]).values()) == {None}
+    assert set(provenance.read("tiny", ["a"]).values()) == {None}
     measure("data.tsv", 2)
     measure("regions.tsv", 1.5)
     measure("a/0/fold0/train.tsv", 60)
@@ -196,7 +196,7 @@ def test_durations_by_hand(tmp_path, monkeypatch):
     measure("a/0/fold0/explain-variants.tsv", 2)
     measure("a/fold0/score-consistency.tsv", "NA")
     Path("benchmarks/tiny/stats.tsv").write_text(HEAD)
-    found = durations.read("tiny", ["a"])
+    found = provenance.read("tiny", ["a"])
     assert {stage: tuple(row.values()) for stage, row in found.items() if row} == {
         "data": (2, 3.5, 2),
         "train": (2, 121.25, 61.25),
@@ -207,16 +207,16 @@ def test_durations_by_hand(tmp_path, monkeypatch):
     measure("a/0/random0/train.tsv", 30)
     measure("a/0/fold0/score-sanity.tsv", 99)
     measure("a/0/fold0/score-localization.1of2.tsv", 3)
-    found = durations.read("tiny", ["a"], [0, 1], ["fold0"], ["localization"])
+    found = provenance.read("tiny", ["a"], [0, 1], ["fold0"], ["localization"])
     assert found["train"]["jobs"] == 3 and found["score"] == {"jobs": 1, "total": 3, "longest": 3}
-    told = [durations.told(seconds) for seconds in (7.26, 59.96, 252, 3599.4, 3599.6, 11100)]
+    told = [provenance.told(seconds) for seconds in (7.26, 59.96, 252, 3599.4, 3599.6, 11100)]
     assert told == ["7.3 s", "1 min 00 s", "4 min 12 s", "59 min 59 s", "1 h 00 min", "3 h 05 min"]
 
 
 def test_every_rule_measures_its_jobs_where_the_report_looks():
     rules = Path(__file__).parents[2] / "rules"
     names = re.findall(r'log:\s+"logs/\{study\}/(\S+)\.log"', "".join(p.read_text() for p in rules.glob("*.smk")))
-    known = {begin for begins in durations.STAGES.values() for begin in begins}
+    known = {begin for begins in provenance.STAGES.values() for begin in begins}
     assert {re.match(r"\w+", name.rpartition("/")[2])[0] for name in names} == known
 
 
@@ -224,11 +224,11 @@ def test_every_rule_measures_its_jobs_where_the_report_looks():
 def test_a_page_names_all_of_it(copied, rewrite, monkeypatch):
     Path("envs").mkdir()
     Path("envs/requirements.lock").write_text("torch==1\n")
-    monkeypatch.setattr(durations, "BENCHMARKS", Path("measured"))
+    monkeypatch.setattr(provenance, "BENCHMARKS", Path("measured"))
     Path("measured/made_up").mkdir(parents=True)
     Path("measured/made_up/stats.tsv").write_text(f"{HEAD}75\t0:01:15\t1.0\n")
     gpu = {"cpu": "A CPU", "gpus": ["A GPU"], "cores": 3, "memory_gib": 15.6, "system": "Linux x86_64"}
-    monkeypatch.setattr(machine, "describe", lambda: gpu)
+    monkeypatch.setattr(provenance, "describe", lambda: gpu)
     code = revision.Revision("c0ffee", b"diff --git", [{"path": "<img src=x>.bin", "bytes": 2_000_000, "sha256": "ab"}])
     monkeypatch.setattr(revision, "read", lambda data: code)
     text = Page(BLOCK.search(rewrite(copied))[0]).text
@@ -268,7 +268,7 @@ def test_nothing_else_depends_on_time_machine_place_and_code(made, report, rewri
 
     monkeypatch.setattr(provenance, "datetime", Later)
     monkeypatch.setattr(
-        machine, "describe", lambda: {"system": "s", "cpu": "c", "cores": 9, "memory_gib": 1, "gpus": []}
+        provenance, "describe", lambda: {"system": "s", "cpu": "c", "cores": 9, "memory_gib": 1, "gpus": []}
     )
     monkeypatch.setattr(revision, "read", lambda data: revision.Revision("c0ffee", b"x"))
     second = rewrite(study)
@@ -277,8 +277,8 @@ def test_nothing_else_depends_on_time_machine_place_and_code(made, report, rewri
 
 
 def test_both_files_are_declared():
-    assert [path.name for path in paper_files.provenance("tiny")] == ["provenance.json", "changes.diff"]
-    assert not set(paper_files.PROVENANCE) & set(paper_files.NAMES)
+    assert [path.name for path in artifacts.provenance("tiny")] == ["provenance.json", "changes.diff"]
+    assert not set(artifacts.PROVENANCE) & set(artifacts.NAMES)
 
 
 def test_absolute_paths_of_the_configuration_keep_their_last_name_alone():

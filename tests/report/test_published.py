@@ -3,8 +3,10 @@
 import pytest
 from report.pages import Page, section, table
 
-from heatproof import artifacts, stats_tables
-from heatproof.report import inputs, paper, published
+from heatproof.report import inputs
+from heatproof.report.paper import files
+from heatproof.report.sections import overview
+from heatproof.store import artifacts, tables
 
 
 def read(study):
@@ -18,7 +20,7 @@ def test_the_published_table_stands_beside_both_splits(made, report):
     text = Page(body).text
     assert "Beside what a paper reports" in text and "Its images are others." in text
     assert summary["published"]["paper"]["sentence"] in text
-    rows = artifacts.read_table(artifacts.stats_dir(study.name) / "published.csv", stats_tables.PUBLISHED)
+    rows = artifacts.read_table(artifacts.stats_dir(study.name) / "published.csv", tables.PUBLISHED)
     rows = rows[rows["measure"] == "accuracy"].set_index(["model", "split"])
     head, *cells = table(body, "Accuracy as a paper reports it (Table 1) and as it is here under both splits")
     assert head == ["classifier", "published", "random split", "look-alikes kept together"]
@@ -37,18 +39,18 @@ def test_the_published_table_stands_beside_both_splits(made, report):
 
 @pytest.mark.slow
 def test_the_caption_says_what_the_brackets_hold(made):
-    (found,) = published.make(read(made(published=True)))
+    (found,) = overview.make_published(read(made(published=True)))
     assert found.tables[0].caption.endswith(
         "as it is here: mean over 2 seeds, from the lowest end of their 95% intervals to the highest"
     )
-    (found,) = published.make(read(made(published=True, seeds=(0,))))
+    (found,) = overview.make_published(read(made(published=True, seeds=(0,))))
     assert found.tables[0].caption.endswith("as it is here, with 95% intervals")
 
 
 @pytest.mark.slow
 def test_without_a_source_the_simple_classifiers_stand_beside_the_comparison(made, report):
     study = made(compare=True, group_kind="lookalike")
-    (found,) = published.make(read(study))
+    (found,) = overview.make_published(read(study))
     assert (found.title, found.sentence, found.note) == ("What needs no network", "", "")
     assert found.tables[0].head == ["classifier", "random split", "look-alikes kept together"]
     assert "What needs no network" in section(report(study), "models")
@@ -57,7 +59,7 @@ def test_without_a_source_the_simple_classifiers_stand_beside_the_comparison(mad
 @pytest.mark.slow
 def test_nothing_where_there_is_neither(made, report):
     study = made()
-    assert published.make(read(study)) == []
+    assert overview.make_published(read(study)) == []
     assert "nearest thumbnail</th>" not in section(report(study), "models")
 
 
@@ -81,5 +83,5 @@ def test_a_setting_with_a_name_stands_wherever_numbers_do(made, report):
     for name in ("models", *study.families, "claims", "overview", "agreement", "relations", "gallery", "method"):
         if f'<section id="{name}">' in source:
             assert SHORT in section(source, name), name
-    text = paper.table(read(study), "models")
+    text = files.table(read(study), "models")
     assert SHORT in text.replace("\n", " ")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from report.test_figures import group, marker_x, texts
 
-from heatproof.report import charts, ranks
-from heatproof.report.ranks import Rank
+from heatproof.report.figures import curves, dot_rows
+from heatproof.report.figures.curves import Rank
 
-RANKS = [Rank(f"m{i}", charts.PALETTE[i], rank) for i, rank in enumerate([1.25, 2.0, 3.75, 3.0])]
+RANKS = [Rank(f"m{i}", dot_rows.PALETTE[i], rank) for i, rank in enumerate([1.25, 2.0, 3.75, 3.0])]
 
 
 def line_x(svg: str, name: str) -> list[float]:
@@ -18,7 +18,7 @@ def line_x(svg: str, name: str) -> list[float]:
 
 
 def test_dots_lie_at_their_ranks_and_bars_reach_around_their_models():
-    svg = ranks.draw("one", RANKS, [["m0", "m1"], ["m1", "m3", "m2"]], "alt")
+    svg = curves.draw("one", RANKS, [["m0", "m1"], ["m1", "m3", "m2"]], "alt")
     drawn = [marker_x(svg, f"one-rank-{row.model}")[0] for row in RANKS]
     slope, offset = np.polyfit([row.rank for row in RANKS], drawn, 1)
     assert drawn == pytest.approx([slope * row.rank + offset for row in RANKS], abs=0.01)
@@ -41,11 +41,11 @@ def ranked(data, models: dict, cliques: list):
 def test_words_say_who_is_joined_and_that_this_is_no_equality(data):
     models = dict(zip(data.models, (2.5, 1.0, 2.5), strict=True))
     a, b, c = data.models
-    figure = ranks.make(ranked(data, models, [[b], [a, c]]), "localization", "gradcam", "r")
+    figure = curves.make(ranked(data, models, [[b], [a, c]]), "localization", "gradcam", "r")
     assert f"{b} 1.00, {a} 2.50, {c} 2.50. Not told apart: {a} and {c}." in figure.svg
     assert "over 9 patients" in figure.caption and "That they are equal is not shown" in figure.caption
     assert figure.svg.count("clique-") == 1, "a model alone needs no bar"
-    apart = ranks.make(ranked(data, models, [[a], [b], [c]]), "localization", "gradcam", "r")
+    apart = curves.make(ranked(data, models, [[a], [b], [c]]), "localization", "gradcam", "r")
     assert "All can be told apart." in apart.svg and "Every pair of models can be told apart" in apart.caption
 
 
@@ -53,7 +53,7 @@ def test_without_anything_to_compare_there_is_no_diagram(data):
     nothing = replace(data, summary=data.summary | {"ranks": {"localization": {"gradcam": None}}})
     alone = ranked(data, {data.models[0]: 1.0}, [])
     for inputs in (nothing, alone, replace(data, summary=data.summary | {"ranks": {}})):
-        assert ranks.make(inputs, "localization", "gradcam", "r") is None
+        assert curves.make(inputs, "localization", "gradcam", "r") is None
 
 
 @pytest.mark.slow

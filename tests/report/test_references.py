@@ -9,7 +9,7 @@ import pytest
 
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.metrics import METRICS
-from heatproof.report import references
+from heatproof.report.paper import references
 
 ENTRIES = METRICS | METHODS
 # (Arras et al. 2022), Selvaraju et al., ICCV 2017, Davis and Goadrich 2006, Abnar and Zuidema, ACL 2020, ...

@@ -8,8 +8,8 @@ import pytest
 from report.pages import Page, section
 from report.test_figures import marker_x, texts
 
-from heatproof.report import relations
-from heatproof.stats_tables import RELATIONS
+from heatproof.report.sections import relations
+from heatproof.store.tables import RELATIONS
 
 
 def table(data, family="localization", method="gradcam", **rho):

@@ -9,7 +9,7 @@ import pytest
 from report.conftest import ALL, MANY_METHODS
 from report.pages import Page, scripts, section, table, without_scripts
 
-from heatproof import stats_tables
+from heatproof.store import tables
 
 PICTURES = ("data:image/png;base64,", "data:image/webp;base64,")
 
@@ -128,7 +128,7 @@ def numbers(cell: str) -> list[float]:
 
 
 def test_every_training_has_its_f1_with_interval(made, report):
-    from heatproof import artifacts
+    from heatproof.store import artifacts
 
     study = made()
     head, *rows = table(report(study), "Every training")
@@ -141,7 +141,7 @@ def test_every_training_has_its_f1_with_interval(made, report):
 
 
 def test_other_metrics_stand_beside_all_their_controls(made, report):
-    from heatproof import artifacts
+    from heatproof.store import artifacts
 
     study = made()
     source = report(study)
@@ -149,7 +149,7 @@ def test_other_metrics_stand_beside_all_their_controls(made, report):
     head, *rows = table(section, "Other metrics")
     marks = ["random", "center", "lowres_noise", "other_image", "ceiling"]
     assert head[3:8] == ["random noise", "centre blob", "coarse noise", "another image's map", "the truth at this grid"]
-    metrics = artifacts.read_table(artifacts.stats_dir(study.name) / "metrics.csv", stats_tables.METRICS)
+    metrics = artifacts.read_table(artifacts.stats_dir(study.name) / "metrics.csv", tables.METRICS)
     metrics = metrics[metrics["metric"] == "iou"].set_index(["method", "model"])
     assert [row[1] for row in rows] == list(study.models)
     for row in rows:
@@ -215,7 +215,7 @@ def test_no_gallery_where_none_is_wanted(made, report):
 
 
 def test_a_missing_table_is_named(made, report):
-    from heatproof import artifacts
+    from heatproof.store import artifacts
 
     study = made(name="damaged", models=("alpha_net",))
     (artifacts.stats_dir(study.name) / "pairs.csv").unlink()
@@ -268,12 +268,12 @@ def test_a_refused_model_is_a_line_and_never_an_empty_row(made, report):
 
 
 def test_means_of_the_other_methods_are_those_of_the_table(made, report):
-    from heatproof import artifacts
+    from heatproof.store import artifacts
 
     study = made(**CASES["many methods, all families"])
     body = section(report(study), "faithfulness")
     (head, row) = table(body[body.index("<b>mine</b>") :], "Other metrics, described and not tested: means")
-    known = artifacts.read_table(artifacts.stats_dir(study.name) / "metrics.csv", stats_tables.METRICS)
+    known = artifacts.read_table(artifacts.stats_dir(study.name) / "metrics.csv", tables.METRICS)
     known = known[(known["metric"] == "deletion_auc") & (known["method"] == "mine")].set_index("model")["mean"]
     assert row[0] == "Deletion area (lower is better)"
     for model, cell in zip(head[1:], row[1:], strict=True):
@@ -281,7 +281,7 @@ def test_means_of_the_other_methods_are_those_of_the_table(made, report):
 
 
 def test_a_family_without_a_primary_metric_is_described(made, report):
-    from heatproof import artifacts
+    from heatproof.store import artifacts
 
     study = made(**CASES["many methods, all families"])
     body = section(report(study), "complexity")
@@ -290,7 +290,7 @@ def test_a_family_without_a_primary_metric_is_described(made, report):
     assert head == ["heatmaps", "Sparseness (Gini)", "Entropy"]
     names = ["gradcam", "lrp", "part_cam", "mine", "random noise", "centre blob", "coarse noise", "another image's map"]
     assert [row[0] for row in rows] == names
-    known = artifacts.read_table(artifacts.stats_dir(study.name) / "metrics.csv", stats_tables.METRICS)
+    known = artifacts.read_table(artifacts.stats_dir(study.name) / "metrics.csv", tables.METRICS)
     known = known[(known["metric"] == "sparseness") & (known["method"] == "gradcam")]["mean"]
     assert numbers(rows[0][1]) == pytest.approx([known.min(), known.max()], abs=0.006)
 

@@ -6,15 +6,16 @@ import pandas as pd
 import pytest
 from report.pages import Page, section
 
-from heatproof import artifacts
-from heatproof.report import page, separation, told
+from heatproof.report import inputs, page
+from heatproof.report.sections import told
+from heatproof.store import artifacts
 
 CONFIG = {"title": None, "question": "?", "gallery": 2, "images": 12}
 
 
 def facts(**low):
     rows = [(metric, "random", bound + 0.1, bound, bound + 0.2, 50) for metric, bound in low.items()]
-    return pd.DataFrame([*rows, ("iou", "shifted", 0.9, 0.8, 1.0, 50)], columns=list(separation.SCHEMA))
+    return pd.DataFrame([*rows, ("iou", "shifted", 0.9, 0.8, 1.0, 50)], columns=list(inputs.SCHEMA))
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def facts(**low):
     ],
 )
 def test_doubtful(table, family, metric, doubtful):
-    assert separation.doubtful(table, family, metric) == doubtful
+    assert inputs.doubtful(table, family, metric) == doubtful
 
 
 @pytest.mark.slow
@@ -69,10 +70,10 @@ def test_a_longer_name_is_not_marked_for_a_shorter_one(data):
 
 
 def test_the_table_is_read_from_beside_the_module_and_checked(monkeypatch, tmp_path):
-    monkeypatch.setattr(separation, "PATH", tmp_path / "separation.csv")
-    assert separation.read() is None
-    artifacts.write_table(separation.PATH, facts(srg=0.6), separation.SCHEMA)
-    pd.testing.assert_frame_equal(separation.read(), facts(srg=0.6), check_dtype=False)
-    separation.PATH.write_text("metric,against\nsrg,random\n")
+    monkeypatch.setattr(inputs, "PATH", tmp_path / "separation.csv")
+    assert inputs.read_separation() is None
+    artifacts.write_table(inputs.PATH, facts(srg=0.6), inputs.SCHEMA)
+    pd.testing.assert_frame_equal(inputs.read_separation(), facts(srg=0.6), check_dtype=False)
+    inputs.PATH.write_text("metric,against\nsrg,random\n")
     with pytest.raises(artifacts.ArtifactError, match=r"separation\.csv: no column auroc"):
-        separation.read()
+        inputs.read_separation()

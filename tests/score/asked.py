@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from heatproof.score import confidence, faithfulness, infidelity, naopc, road
+from heatproof.score.metrics import confidence, faithfulness, infidelity, naopc, road
 
 SIDE, CLASSES = 4, 3
 

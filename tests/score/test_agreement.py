@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from heatproof.score.agreement import METRICS
+from heatproof.score.metrics.agreement import METRICS
 
 A, B, C, FLAT = [4.0, 3, 0, 0], [4.0, 0, 3, 0], [0.0, 0, 0, 4], [1.0, 1, 1, 1]
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatproof.score.asking import grouped, outputs
+from heatproof.score.queries import grouped, outputs
 
 
 def doubled(pixels):

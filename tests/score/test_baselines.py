@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from heatproof.score.baselines import BASELINES, BLUR, EMPTIED, baseline_image, remover
 from heatproof.score.imputation import impute
+from heatproof.score.queries import BASELINES, BLUR, EMPTIED, baseline_image, remover
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from heatproof.score.complexity import METRICS
+from heatproof.score.metrics.complexity import METRICS
 
 any_map = arrays(
     np.float32,

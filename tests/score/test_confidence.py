@@ -8,8 +8,8 @@ from score.asked import Counting, batch, by_curves
 from score.test_faithfulness import Extractor
 from torchcam.metrics import ClassificationMetric
 
-from heatproof.score.confidence import METRICS
-from heatproof.score.maps import unit_scale
+from heatproof.score.metrics.confidence import METRICS
+from heatproof.score.order import unit_scale
 
 
 def test_drop_and_rise_by_hand():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import rankdata, spearmanr
 
-from heatproof.score.consistency import METRICS, average_ranks, rank_correlation
+from heatproof.score.metrics.consistency import METRICS, average_ranks, rank_correlation
 
 SHAPE = (3, 4)
 stacks = arrays(np.float32, (3, 1, *SHAPE), elements=st.integers(-2, 3)).filter(

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from heatproof.catalogue.controls import CONTROLS
-from heatproof.maps import upsample
+from heatproof.core.draws import spread
+from heatproof.core.geometry import upsample
 from heatproof.score import controls
-from heatproof.score.localization import METRICS
-from heatproof.subset import spread
+from heatproof.score.metrics.localization import METRICS
 
 KEYS = [("study", "a"), ("study", "b")]
 

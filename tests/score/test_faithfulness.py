@@ -13,10 +13,9 @@ from hypothesis.extra.numpy import arrays
 from score.asked import SIDE, Counting, batch, by_curves
 from torchcam.metrics import DeletionInsertionMetric
 
-from heatproof.score.asking import TOGETHER
-from heatproof.score.baselines import remover
-from heatproof.score.confidence import METRICS as CONFIDENCE
-from heatproof.score.faithfulness import METRICS, responses
+from heatproof.score.metrics.confidence import METRICS as CONFIDENCE
+from heatproof.score.metrics.faithfulness import METRICS, responses
+from heatproof.score.queries import TOGETHER, remover
 from heatproof.train.model import build
 
 

@@ -6,7 +6,7 @@ import torch
 from captum.metrics import infidelity as peer
 from score.asked import Counting, batch, by_squares
 
-from heatproof.score.infidelity import Perturbed, infidelity, perturbed, squares
+from heatproof.score.metrics.infidelity import Perturbed, infidelity, perturbed, squares
 
 SIDE = 8
 

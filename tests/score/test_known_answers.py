@@ -15,8 +15,8 @@ from scipy import ndimage
 from score.asked import Counting, batch, by_curves, by_orders, by_road, by_squares
 
 from heatproof.catalogue.metrics import find_metric, metrics_of
-from heatproof.score import localization
-from heatproof.score.baselines import BASELINES
+from heatproof.score.metrics import localization
+from heatproof.score.queries import BASELINES
 from heatproof.score.scene import Truth
 
 SIZE, IMAGES, LESION = 28, 6, 6

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from heatproof.score.lesions import Parts, distances, overlap
-from heatproof.score.localization import METRICS
+from heatproof.score.metrics.localization import METRICS
+from heatproof.score.scene import Parts, distances, overlap
 
 TWO = np.zeros((12, 16), bool)
 TWO[2:4, 2:5] = True

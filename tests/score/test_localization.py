@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from heatproof.catalogue.metrics import metrics_of
-from heatproof.score.localization import METRICS
-from heatproof.score.maps import binarized
+from heatproof.score.metrics.localization import METRICS
+from heatproof.score.order import binarized
 from heatproof.score.scene import Scene, Truth
 
 SHAPE = (4, 5)

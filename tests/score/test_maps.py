@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import rankdata
 
-from heatproof.maps import degeneracy
-from heatproof.score import maps as reading
+from heatproof.core.geometry import degeneracy
+from heatproof.score import order as reading
 
 few = arrays(np.float32, (2, 3, 4), elements=st.integers(-3, 3))
 

@@ -9,7 +9,7 @@ import torch
 from score.asked import Counting, batch, by_orders
 
 from heatproof.catalogue.reasons import EQUAL_ORDERS, OUTPUT
-from heatproof.score.naopc import cell_means, naopc, orders
+from heatproof.score.metrics.naopc import cell_means, naopc, orders
 
 
 def searched(forward, image, maps, target, *, cells, beam=1, baseline="mean", batch_size=7):

@@ -11,8 +11,8 @@ from pytorch_grad_cam.metrics import road as peer
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from score.test_imputation import a_map, plain
 
-from heatproof.score import road as road_module
-from heatproof.score.road import METRICS, removed_count, road_responses
+from heatproof.score.metrics import road as road_module
+from heatproof.score.metrics.road import METRICS, removed_count, road_responses
 
 SIDE, CLASSES = 12, 3
 PERCENTILES = [10, 20, 30, 40, 50, 60, 70, 80, 90]

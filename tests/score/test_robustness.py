@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 
-from heatproof.explain.transforms import perturbed, transformed
-from heatproof.geometry import defined, draw_move, moved
-from heatproof.score.robustness import METRICS
+from heatproof.core.geometry import defined, draw_move, moved
+from heatproof.explain.changes import perturbed, transformed
+from heatproof.score.metrics.robustness import METRICS
 from heatproof.train.model import build
 
 TRANSFORMS = ("flip", "shift", "rotate", "scale", "noise", "window")

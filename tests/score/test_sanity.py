@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 
+from heatproof.catalogue.registry import explanation_methods
+from heatproof.explain.changes import depths, replaced, units, untrained
 from heatproof.explain.methods import Batch
-from heatproof.explain.randomize import depths, replaced, units, untrained
-from heatproof.registry import explanation_methods
-from heatproof.score.sanity import METRICS, ssim
+from heatproof.score.metrics.sanity import METRICS, ssim
 from heatproof.train.layers import find_target_layer
 from heatproof.train.model import build
 

@@ -11,17 +11,18 @@ import pandas as pd
 import pytest
 import torch
 
-from heatproof import artifacts
 from heatproof.catalogue.metrics import metrics_of
-from heatproof.errors import InputError
-from heatproof.maps import upsample
-from heatproof.score import command, controls, heatmaps, infidelity, naopc, road
-from heatproof.score.agreement import METRICS as AGREEMENT
-from heatproof.score.confidence import METRICS as CONFIDENCE
-from heatproof.score.consistency import METRICS as CONSISTENCY
-from heatproof.score.faithfulness import METRICS as FAITHFULNESS
-from heatproof.score.faithfulness import responses
-from heatproof.score.localization import METRICS as LOCALIZATION
+from heatproof.core.geometry import upsample
+from heatproof.core.messages import InputError
+from heatproof.score import command, controls, heatmaps
+from heatproof.score.metrics import infidelity, naopc, road
+from heatproof.score.metrics.agreement import METRICS as AGREEMENT
+from heatproof.score.metrics.confidence import METRICS as CONFIDENCE
+from heatproof.score.metrics.consistency import METRICS as CONSISTENCY
+from heatproof.score.metrics.faithfulness import METRICS as FAITHFULNESS
+from heatproof.score.metrics.faithfulness import responses
+from heatproof.score.metrics.localization import METRICS as LOCALIZATION
+from heatproof.store import artifacts
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.model import build, save
 
@@ -481,8 +482,8 @@ def test_the_command_imports_nothing_heavy():
 def test_localization_imports_no_model(study):
     job = "score localization --study tiny --model test_vit --fold fold0 --seed 0"
     imported = _imported(f"from heatproof.cli import main; main('{job}'.split())")
-    assert "heatproof.score.localization" in imported
-    assert not {"timm", "torchvision", "heatproof.score.faithfulness", "heatproof.train"} & imported
+    assert "heatproof.score.metrics.localization" in imported
+    assert not {"timm", "torchvision", "heatproof.score.metrics.faithfulness", "heatproof.train"} & imported
 
 
 def test_a_method_of_few_images_has_partners_among_those(study):

@@ -8,12 +8,12 @@ from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
 from bench import separation
-from heatproof import artifacts
 from heatproof.catalogue.metrics import better
-from heatproof.data import phantom
-from heatproof.errors import InputError
-from heatproof.report.separation import SCHEMA
-from heatproof.seeds import generator
+from heatproof.core.draws import generator
+from heatproof.core.messages import InputError
+from heatproof.data.synthetic import phantom
+from heatproof.report.inputs import SCHEMA
+from heatproof.store import artifacts
 
 SIZE, PATIENTS, SLICES = 48, 27, 1
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from heatproof.score import faithfulness, infidelity, naopc, road
-from heatproof.score.asking import of_class, of_label
+from heatproof.score.metrics import faithfulness, infidelity, naopc, road
+from heatproof.score.queries import of_class, of_label
 
 IMAGE = torch.arange(64.0).view(1, 8, 8) / 64
 MAP = (IMAGE[0] - 0.5)[None]

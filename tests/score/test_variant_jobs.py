@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from heatproof import artifacts
-from heatproof.geometry import defined, draw_move, moved
+from heatproof.core.geometry import defined, draw_move, moved
 from heatproof.score import command, controls
-from heatproof.score.consistency import binary_iou, rank_correlation
-from heatproof.score.robustness import METRICS as ROBUSTNESS
-from heatproof.score.sanity import METRICS as SANITY
+from heatproof.score.metrics.consistency import binary_iou, rank_correlation
+from heatproof.score.metrics.robustness import METRICS as ROBUSTNESS
+from heatproof.score.metrics.sanity import METRICS as SANITY
+from heatproof.store import artifacts
 
 SIDE, METHODS, REFUSED = 16, ["one", "two", "never"], "not supported: no ReLU"
 IDS = [f"image{n}" for n in range(6)]

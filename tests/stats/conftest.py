@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from shipped import PARAMS
 
-from heatproof import artifacts
+from heatproof.store import artifacts
 
 SETTINGS = PARAMS["stats"] | {"claims": {}, "group_kind": "patient"}
 PRIMARY = {"localization": "relevance_rank_accuracy", "faithfulness": "srg", "consistency": "iou_seeds"}

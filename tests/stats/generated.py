@@ -11,15 +11,20 @@ from stats.made import SETTINGS
 from heatproof.catalogue.controls import BEATABLE, YARDSTICKS
 from heatproof.catalogue.families import FAMILIES
 from heatproof.report.inputs import Inputs
-from heatproof.stats import summary
-from heatproof.stats.design import Design
-from heatproof.stats.gather import gather
-from heatproof.stats.general import seeds_sentence
-from heatproof.stats.groups import compact, count_missing, group_means, seed_group_means
-from heatproof.stats.headline import answer, in_short
-from heatproof.stats.overview import lead, overview
-from heatproof.stats.sentences import sentences
-from heatproof.stats.tables import metrics_table, scores_in_order
+from heatproof.stats.sentences.general import seeds_sentence
+from heatproof.stats.sentences.headline import answer, in_short, lead, overview
+from heatproof.stats.sentences.verdicts import sentences
+from heatproof.stats.tables.groups import (
+    compact,
+    count_missing,
+    group_means,
+    metrics_table,
+    scores_in_order,
+    seed_group_means,
+)
+from heatproof.stats.verdicts import judge
+from heatproof.stats.verdicts.gather import gather
+from heatproof.stats.verdicts.rules import Design
 
 PRIMARY = {"localization": "iou", "faithfulness": "srg", "sanity": "rank_correlation_cascade"}
 LOWER = ("sanity",)
@@ -75,13 +80,13 @@ class Study:
             "folds": 1,
             "competence": {"chance": 0.5, "floor": 0.6},
             "comparison": None,
-            "refused": summary.refusals(scores, self.methods, self.models),
+            "refused": judge.refusals(scores, self.methods, self.models),
             **found,
         }
         made["overview"], made["lead"] = overview(made), lead(made)
         made["seeds"]["sentence"] = seeds_sentence(made)
         made["answer"], made["sentences"], made["in_short"] = answer(made), sentences(made), in_short(made)
-        return tables, made | {"better": summary.directions(metrics), "claims": []}
+        return tables, made | {"better": judge.directions(metrics), "claims": []}
 
     @cached_property
     def inputs(self) -> Inputs:

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from heatproof.stats.analysis import Compared, compare_models
-from heatproof.stats.design import Design
-from heatproof.stats.gather import gather
-from heatproof.stats.groups import compact, count_missing, group_means, seed_group_means
-from heatproof.stats.tables import metrics_table
+from heatproof.stats.tables.groups import compact, count_missing, group_means, metrics_table, seed_group_means
+from heatproof.stats.tests.analysis import Compared, compare_models
+from heatproof.stats.verdicts.gather import gather
+from heatproof.stats.verdicts.rules import Design
 
 SETTINGS = {"test": "friedman", "alpha": 0.05, "interval": 0.95, "margin": {"default": 0.05}, "power": 0.8}
 FAMILY, METRIC = "localization", "iou"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from stats.conftest import SETTINGS as ONE_CLASS
 
-from heatproof import artifacts, labels
+from heatproof.store import artifacts
 
 CLASSES = ["pneumonia", "viral", "rare"]
 CONTROLS = {"random": 0.1, "center": 0.15, "other_image": 0.12}
@@ -24,7 +24,7 @@ SETTINGS = ONE_CLASS | {"split_by": "group", "patients_known": True}
 def predictions(truth: np.ndarray, noise: float, rng: np.random.Generator) -> pd.DataFrame:
     """Columns label_k, predicted_k and p_k of bool [images, labels]: the more noise, the more is wrong."""
     probability = np.clip(0.25 + 0.5 * truth + rng.normal(0, noise, truth.shape), 0.001, 0.999)
-    parts = [labels.multihot("label", truth), labels.multihot("predicted", probability >= 0.5)]
+    parts = [artifacts.multihot("label", truth), artifacts.multihot("predicted", probability >= 0.5)]
     return pd.concat([*parts, pd.DataFrame(probability).add_prefix("p_")], axis=1)
 
 
@@ -56,7 +56,7 @@ def write(
     known = {"image_id": ids, "sha256": "0", "source": "made", "label": pd.NA, "group": group, "truth": "none"}
     manifest = pd.DataFrame(known | {"width": 8, "height": 8, "fold0": "test"})
     more = manifest.iloc[:4].assign(image_id=[f"t{i}" for i in range(4)], group="t", fold0="train")
-    hot = labels.multihot("label", np.concatenate([truth, truth[:4]]))
+    hot = artifacts.multihot("label", np.concatenate([truth, truth[:4]]))
     artifacts.write_manifest(study, pd.concat([pd.concat([manifest, more], ignore_index=True), hot], axis=1))
     digest = {"classes": CLASSES, "task": "multilabel"}
     artifacts.write_json(artifacts.data_dir(study) / "digest.json", digest)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from heatproof.stats.accuracy_relation import accuracy_and, permutation_test
+from heatproof.stats.tests.accuracy_relation import accuracy_and, permutation_test
 
 SETTINGS = {"alpha": 0.05, "seed": 0}
 RNG = np.random.default_rng

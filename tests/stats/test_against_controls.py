@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from heatproof.stats.compare import against_controls
+from heatproof.stats.tests.omnibus import against_controls
 
 GROUPS = [f"p{i:02d}" for i in range(12)]
 

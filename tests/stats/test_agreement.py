@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from heatproof.stats.agreement import agreement, by_family
-from heatproof.stats.groups import compact
+from heatproof.stats.tables.groups import compact
+from heatproof.stats.tests.sensitivity import agreement, by_family
 
 METRICS = {"srg": 1, "deletion_auc": -1, "insertion_auc": 1}
 

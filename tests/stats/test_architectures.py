@@ -8,7 +8,7 @@ from scipy import stats
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.multitest import multipletests
 
-from heatproof.stats.architectures import quasi_f, seed_contrast, seed_differences, seed_pairs
+from heatproof.stats.tests.architectures import quasi_f, seed_contrast, seed_differences, seed_pairs
 
 
 def draw(groups=10, models=5, seeds=5, *, group=1.0, crossed=1.0, seed=0.3, rest=0.5, means=0.0, number=0):

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from heatproof.stats.cases import common, named, of_marked_labels
+from heatproof.stats.tables.groups import common, named, of_marked_labels
 
 
 def test_a_case_goes_by_its_image_and_label():

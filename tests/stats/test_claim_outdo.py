@@ -6,9 +6,9 @@ from stats.made import design as made
 from stats.made import gathered, scores
 from statsmodels.stats.multitest import multipletests
 
-from heatproof.stats.claims import check
-from heatproof.stats.groups import compact
-from heatproof.stats.sensitivity import worst_compared
+from heatproof.stats.claims.claims import check
+from heatproof.stats.tables.groups import compact
+from heatproof.stats.tests.sensitivity import worst_compared
 
 OUTDO = {"check": "outdo", "models": [], "than": [], "methods": ["rollout", "lrp"]}
 ALIKE = {"gradcam": 0.0, "rollout": 0.0, "lrp": 0.0}

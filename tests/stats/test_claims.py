@@ -6,8 +6,8 @@ from scipy import stats
 from stats.made import SETTINGS, gathered, scores
 from stats.made import design as made
 
-from heatproof.stats.architectures import seed_contrast
-from heatproof.stats.claims import check
+from heatproof.stats.claims.claims import check
+from heatproof.stats.tests.architectures import seed_contrast
 
 CNNS = ["r1", "r2", "d1"]
 BEAT = {"check": "beat_controls", "models": CNNS, "than": []}

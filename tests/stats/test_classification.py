@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
-from heatproof.stats import classification
+from heatproof.stats.accuracy import classification
 
 CLASSES = ["normal", "benign", "malignant"]
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from heatproof.stats.cliques import cliques, mean_ranks
+from heatproof.stats.tests.omnibus import cliques, mean_ranks
 
 
 def pairs(models, alike):

@@ -2,10 +2,18 @@
 
 import pytest
 
-from heatproof import artifacts
-from heatproof.stats import combined as rules
-from heatproof.stats.combined import NO, UNDECIDED, YES, combined, decided_sentences, open_sentence, other_sentences
 from heatproof.stats.command import run
+from heatproof.stats.verdicts import combined as rules
+from heatproof.stats.verdicts.combined import (
+    NO,
+    UNDECIDED,
+    YES,
+    combined,
+    decided_sentences,
+    open_sentence,
+    other_sentences,
+)
+from heatproof.store import artifacts
 
 BETTER = {"word": "better", "difference": 0.2, "p_below": 1.0, "p_no": 1.0}
 SAME = {"word": "unclear", "difference": -0.1, "p_below": 0.001, "p_no": 0.01}

@@ -14,10 +14,10 @@ from stats.made import SETTINGS
 from stats.reading import NAMES, Rules, below, every, holm, named, near
 
 from heatproof.catalogue import controls
-from heatproof.report import combined as report
-from heatproof.report import statistics_text
-from heatproof.stats import words
-from heatproof.stats.combined import combined, decided_sentences, open_sentence, other_sentences
+from heatproof.report.paper import statistics
+from heatproof.report.sections import overview as report
+from heatproof.stats.sentences import words
+from heatproof.stats.verdicts.combined import combined, decided_sentences, open_sentence, other_sentences
 
 MARGIN = SETTINGS["margin"]["default"]
 BOTH = ("localization", "faithfulness")
@@ -219,12 +219,12 @@ def sentences(both: Both) -> Iterator[tuple[Both, str]]:
     for row in both.summary["combined"]:
         if row["text"]:
             yield both.of(row["method"]), row["text"]
-    yield from ((lead, text) for text in statistics_text._combined(both.study.inputs_of(both.summary)))
+    yield from ((lead, text) for text in statistics._combined(both.study.inputs_of(both.summary)))
 
 
 def check_table(both: Both) -> None:
     """Both answers of every pair, each with the difference to the control in brackets."""
-    table = report.make(both.study.inputs_of(both.summary))
+    table = report.make_combined(both.study.inputs_of(both.summary))
     rows = [(method, model) for method in both.summary["methods"] for model in both.scored(method)]
     assert sorted(tuple(row[:2]) for row in (table.rows if table else [])) == sorted(rows)
     for method, model, *cells, together in table.rows if table else []:

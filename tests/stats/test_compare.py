@@ -10,14 +10,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
-from heatproof.stats.compare import (
-    compare_pairs,
-    friedman,
-    rm_anova,
-    smallest_corrected_p,
-    wide_table,
-)
-from heatproof.stats.equivalence import below_p, equivalent_p
+from heatproof.stats.tests.omnibus import compare_pairs, friedman, rm_anova, smallest_corrected_p, wide_table
+from heatproof.stats.tests.paired import below_p, equivalent_p
 
 
 def table(values):

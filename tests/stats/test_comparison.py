@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heatproof.stats.comparison import comparison_numbers, comparison_table
+from heatproof.stats.accuracy.published import comparison_numbers, comparison_table
 
 
 def judged(*rows):

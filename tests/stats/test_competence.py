@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from heatproof.bootstrap import balanced_accuracy, confusion_by_group, percentile_interval, resample
-from heatproof.stats.accuracy_interval import MEASURES, accuracy, accuracy_interval, f1_macro, wilson
-from heatproof.stats.competence import judge
+from heatproof.core.draws import balanced_accuracy, confusion_by_group, percentile_interval, resample
+from heatproof.stats.accuracy.competence import MEASURES, accuracy, accuracy_interval, f1_macro, judge, wilson
 
 OPTIONS = {"level": 0.95, "margin": 0.1}
 EVERY = np.ones(3, bool)

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from heatproof.stats.claims import check
-from heatproof.stats.cue import cue_table, reliance
-from heatproof.stats.cue_sentences import cue_numbers
-from heatproof.stats.design import Design
-from heatproof.stats.groups import compact
-from heatproof.stats.paired import holm
-from heatproof.stats_tables import CUE
+from heatproof.stats.claims.claims import check
+from heatproof.stats.claims.cue import cue_table, reliance
+from heatproof.stats.sentences.relations import cue_numbers
+from heatproof.stats.tables.groups import compact
+from heatproof.stats.tests.paired import holm
+from heatproof.stats.verdicts.rules import Design
+from heatproof.store.tables import CUE
 
 SETTINGS = {"test": "friedman", "alpha": 0.05, "interval": 0.95, "margin": {"default": 0.05}}
 SHORTCUT = {"rate": 0.9, "test_rate": 0.5, "label": None}
@@ -270,8 +270,8 @@ def test_the_claim_that_heatmaps_may_miss_the_evidence(cheats, levels, verdict, 
 
 @pytest.mark.slow
 def test_the_study_writes_it(write_study):
-    from heatproof import artifacts
     from heatproof.stats import command
+    from heatproof.store import artifacts
 
     args = write_study({"a": 0.6, "b": 0.5}, patients=18, images=4, families=("localization",))
     test = artifacts.read_manifest("toy", "fold0")

@@ -13,13 +13,12 @@ from scipy import stats
 from stats.reading import NAMES, NUMBER, Rules, below, flipped, holm, named, near
 
 from heatproof.catalogue.controls import BEATABLE, CONTROLS
-from heatproof.report import cue as report
 from heatproof.report import words as report_words
-from heatproof.stats import words
-from heatproof.stats.cue import SIGNS, cue_table
-from heatproof.stats.cue_claim import shows_cue
-from heatproof.stats.cue_sentences import cue_numbers
-from heatproof.stats.groups import compact
+from heatproof.report.sections import relations as report
+from heatproof.stats.claims.cue import SIGNS, cue_table, shows_cue
+from heatproof.stats.sentences import words
+from heatproof.stats.sentences.relations import cue_numbers
+from heatproof.stats.tables.groups import compact
 
 ALPHA = 0.05
 METRIC = {words.plain(name): name for name in SIGNS}

@@ -13,12 +13,12 @@ from scipy import stats
 from sklearn.metrics import f1_score
 from stats.reading import NAMES, NUMBER, Rules, named, near
 
-from heatproof import labels
-from heatproof.report import ensembles as report
 from heatproof.report import words as report_words
-from heatproof.stats import words
-from heatproof.stats.ensembles import ensemble_numbers
-from heatproof.stats.groups import compact, seed_group_means
+from heatproof.report.sections import overview as report
+from heatproof.stats.accuracy.competence import ensemble_numbers
+from heatproof.stats.sentences import words
+from heatproof.stats.tables.groups import compact, seed_group_means
+from heatproof.store import artifacts
 
 PRIMARY = {"localization": "iou", "faithfulness": "srg", "sanity": "rank_correlation_cascade"}
 LOWER = frozenset({("sanity", "rank_correlation_cascade")})
@@ -68,7 +68,7 @@ class Drawn:
 
     def f1(self, model: str) -> float:
         tables = [table for (of, _), table in self.predictions.items() if of == model]
-        pairs = [(labels.truth(table, 3), labels.predicted(table, 3)) for table in tables]
+        pairs = [(artifacts.truth(table, 3), artifacts.predicted(table, 3)) for table in tables]
         return float(np.mean([f1_score(*pair, average="micro", zero_division=0) for pair in pairs]))
 
     @cached_property
@@ -184,7 +184,7 @@ def check_table(told: Drawn) -> None:
         summary={"ensembles": told.numbers, "interval": 0.95, "groups": {"kind": "patient"}},
         metric=lambda name: report_words.metric(name, "lower" if name == PRIMARY["sanity"] else "higher"),
     )
-    made = report.make(inputs)
+    made = report.make_ensembles(inputs)
     for name, text in made.made:
         assert text.startswith(f"of {words.joined(told.ensembles[name]['models'])}; ")
         assert ("majority" in text) == (told.ensembles[name]["combine"] == "vote")
@@ -235,7 +235,9 @@ def draw(number: int) -> Drawn:
             table, missed = images.copy(), rng.random(len(images)) < wrong
             if several:
                 guess = truth ^ (rng.random(truth.shape) < wrong)
-                table = pd.concat([table, labels.multihot("label", truth), labels.multihot("predicted", guess)], axis=1)
+                table = pd.concat(
+                    [table, artifacts.multihot("label", truth), artifacts.multihot("predicted", guess)], axis=1
+                )
             else:
                 label = truth.argmax(1)
                 table = table.assign(label=label, predicted=np.where(missed, (label + 1) % 3, label))

@@ -5,8 +5,9 @@ import pytest
 from sklearn.metrics import f1_score
 from stats.several import LOWER, write
 
-from heatproof import artifacts, labels, stats_tables
 from heatproof.stats import command
+from heatproof.store import artifacts
+from heatproof.store import tables as stats_tables
 
 LEVELS = {"a": 0.6, "b": 0.5}
 
@@ -51,7 +52,7 @@ def test_it_is_held_against_its_best_member(study):
     for model in ("a", "b", "both"):
         path = artifacts.Checkpoint("toy", model, 0, "fold0").predictions
         table = artifacts.read_table(path, artifacts.PREDICTIONS)
-        values[model] = f1_score(labels.truth(table, 3), labels.predicted(table, 3), average="micro")
+        values[model] = f1_score(artifacts.truth(table, 3), artifacts.predicted(table, 3), average="micro")
     assert first["member"] == "b" and first["value"] == pytest.approx(values["b"])
     assert first["ensemble"] == pytest.approx(values["both"])
     assert first["difference"] == pytest.approx(values["both"] - values["b"])

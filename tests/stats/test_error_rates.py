@@ -9,8 +9,8 @@ import pytest
 
 from bench import combined, coverage, error_rates, many, statistics_bench
 from bench.simulation import Setting, bounded, cells, complete, draw, expected, frame, wide
-from heatproof.stats.compare import LEAST_GROUPS
-from heatproof.stats.groups import group_means, seed_group_means
+from heatproof.stats.tables.groups import group_means, seed_group_means
+from heatproof.stats.tests.omnibus import LEAST_GROUPS
 
 ALPHA = 0.05
 FAR = (-2.0, -2.0)

@@ -18,9 +18,11 @@ from stats.reading import NAMES, NUMBER, SPAN, Rules, every, is_p, named, near, 
 from heatproof.catalogue.controls import BEATABLE
 from heatproof.catalogue.families import FAMILIES
 from heatproof.catalogue.metrics import judged_by_truth
-from heatproof.report import left_out, overview, tables, trust
+from heatproof.report import tables
 from heatproof.report import words as report_words
-from heatproof.stats import words
+from heatproof.report.sections import overview, trust
+from heatproof.report.sections import told as left_out
+from heatproof.stats.sentences import words
 
 ALPHA = SETTINGS["alpha"]
 METRICS = {words.plain(metric).lower(): family for family, metric in PRIMARY.items()}

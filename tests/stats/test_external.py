@@ -13,9 +13,9 @@ from stats.made import scores
 from statsmodels.stats.multitest import multipletests
 
 from heatproof.cli import main
-from heatproof.stats.architectures import seed_differences
 from heatproof.stats.external import TABLES
-from heatproof.stats.score_table import read
+from heatproof.stats.tables.score_table import read
+from heatproof.stats.tests.architectures import seed_differences
 
 LEVELS = {"a": 0.5, "b": 0.45, "c": 0.3}
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from stats.several import write
 
-from heatproof import artifacts, stats_tables
-from heatproof.stats import command, scores
-from heatproof.stats.design import Design
-from heatproof.stats.findings import rule_p, together
+from heatproof.stats import command
+from heatproof.stats.claims.claims import rule_p, together
+from heatproof.stats.tables import groups
+from heatproof.stats.verdicts.rules import Design
+from heatproof.store import artifacts, tables
 
 FAMILIES = ("localization", "faithfulness", "agreement")
 PARTS = [
@@ -82,7 +83,7 @@ def study(tmp_path, monkeypatch):
         args.config["findings"] = {"best": finding}
         command.run(args)
         folder = artifacts.stats_dir("toy")
-        claims = artifacts.read_table(folder / "claims.csv", stats_tables.CLAIMS).set_index("name")
+        claims = artifacts.read_table(folder / "claims.csv", tables.CLAIMS).set_index("name")
         return claims, artifacts.read_json(folder / "summary.json").get("findings", {}).get("best")
 
     return run
@@ -146,7 +147,7 @@ def test_models_that_are_not_there_or_not_competent(study):
 def test_a_method_that_refuses_one_model_is_left_out_for_all(study, monkeypatch):
     import pandas as pd
 
-    finished = scores.read_scores
+    finished = groups.read_scores
 
     def refused(*given):
         table = finished(*given)
@@ -154,7 +155,7 @@ def test_a_method_that_refuses_one_model_is_left_out_for_all(study, monkeypatch)
         table.loc[chosen, ["value", "reason"]] = [None, "not supported: no"]
         return pd.DataFrame(table)
 
-    monkeypatch.setattr(scores, "read_scores", refused)
+    monkeypatch.setattr(groups, "read_scores", refused)
     claims, told = study({"a": 0.7, "b": 0.5, "c": 0.5})
     assert "without saliency, of which some of these models have no scores" in claims["evidence"].iloc[0]
     assert told["verdict"] == "supported"

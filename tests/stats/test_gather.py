@@ -9,7 +9,7 @@ from scipy import stats
 from stats.made import METRIC, design, gathered, scores
 from statsmodels.stats.multitest import multipletests
 
-from heatproof.stats.architectures import quasi_f, seed_differences, seed_pairs
+from heatproof.stats.tests.architectures import quasi_f, seed_differences, seed_pairs
 
 LEVELS = {"a": 0.35, "b": 0.3, "c": 0.33}
 

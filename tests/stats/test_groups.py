@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from heatproof.stats.groups import compact, count_missing, describe, group_means, seed_group_means
+from heatproof.stats.tables.groups import compact, count_missing, describe, group_means, seed_group_means
 
 
 def scores(rows, **columns):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from stats.made import compared, design, scores
 
-from heatproof.stats.judge import judge, words_of
+from heatproof.stats.verdicts.judge import judge, words_of
 
 LEVELS = {"a": 0.5, "b": 0.4, "c": 0.41}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from heatproof.catalogue.metrics import METRICS
-from heatproof.data.reading.names import bare
-from heatproof.stats.metric_names import AMBIGUOUS, DIRECTIONS, SAME, SHARED, find_metric
+from heatproof.data.sources.names import bare
+from heatproof.stats.tables.score_table import AMBIGUOUS, DIRECTIONS, SAME, SHARED, find_metric
 
 
 @pytest.mark.parametrize("name", METRICS)

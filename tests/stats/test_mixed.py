@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from heatproof.stats import architectures, mixed
-from heatproof.stats.mixed import mixed_model
+from heatproof.stats.tests import architectures
+from heatproof.stats.tests.architectures import mixed_model
 
 # nlme's Machines (Pinheiro and Bates 2000, appendix A.14): three scores of six workers on machines A, B, C
 A = [52, 52.8, 53.1, 51.8, 52.8, 53.1, 60, 60.2, 58.4, 51.1, 52.3, 50.3, 50.9, 51.8, 51.4, 46.4, 44.8, 49.2]
@@ -106,7 +106,7 @@ def test_why_there_is_no_result(cells, reason):
 
 
 def test_too_many_cells_are_said(monkeypatch):
-    monkeypatch.setattr(mixed, "CELLS", 50)
+    monkeypatch.setattr(architectures, "CELLS", 50)
     assert "80 cells are too many" in mixed_model(long(draw()))["reason"]
 
 

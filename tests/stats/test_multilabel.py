@@ -6,9 +6,11 @@ import pytest
 from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from stats.several import CLASSES, SETTINGS, predictions, write
 
-from heatproof import artifacts, labels, stats_tables
-from heatproof.stats import classification, command
-from heatproof.stats.multilabel import Labels, judge, judge_checkpoints, known_labels
+from heatproof.stats import command
+from heatproof.stats.accuracy import classification
+from heatproof.stats.accuracy.multilabel import Labels, judge, judge_checkpoints, known_labels
+from heatproof.store import artifacts
+from heatproof.store import tables as stats_tables
 
 ALL = Labels(CLASSES, np.ones(3, bool), np.full(3, 9), np.full(3, 9), 5)
 
@@ -27,7 +29,7 @@ def draws():
 
 def test_measures_are_those_of_scikit_learn():
     of = table()
-    truth, said = labels.truth(of, 3), labels.predicted(of, 3)
+    truth, said = artifacts.truth(of, 3), artifacts.predicted(of, 3)
     probability = of[["p_0", "p_1", "p_2"]].to_numpy()
     rows, found = judge(of, ALL, 0.95, draws())
     values = {name: row["value"] for name, row in found.items()}
@@ -53,7 +55,7 @@ def test_measures_are_those_of_scikit_learn():
 def test_f1_by_hand():
     """Two labels of three images: 1 TP and 1 FN of the one; 1 TP, 1 FP of the other; all right for one image."""
     truth, said = np.array([[1, 1], [1, 0], [0, 0]], bool), np.array([[1, 1], [0, 1], [0, 0]], bool)
-    hot = [labels.multihot("label", truth), labels.multihot("predicted", said)]
+    hot = [artifacts.multihot("label", truth), artifacts.multihot("predicted", said)]
     of = pd.concat(hot, axis=1).assign(group=["a", "b", "c"])
     known = Labels(["x", "y"], np.ones(2, bool), np.full(2, 3), np.full(2, 3), 2)
     rows, found = judge(of, known, 0.95, draws())
@@ -69,7 +71,7 @@ def test_labels_of_few_patients_are_not_counted():
     truth = np.zeros((12, 3), bool)
     truth[:6, 0], truth[:4, 1], truth[:, 2] = True, True, True
     group = [f"p{k}" for k in range(12)]
-    of = labels.multihot("label", truth).assign(group=group)
+    of = artifacts.multihot("label", truth).assign(group=group)
     known = known_labels(of, CLASSES, 5)
     assert known.counted.tolist() == [True, False, False]
     assert known.numbers("patients") == {
@@ -136,12 +138,12 @@ def test_intervals_cover(patients):
         who = np.repeat(np.arange(count), rng.integers(1, 4, count))
         truth = (rng.random((count, 3)) < 0.5)[who]
         score = truth + rng.normal(0, 0.7, (count, 3))[who] + rng.normal(0, 0.7, truth.shape)
-        parts = [labels.multihot("label", truth), labels.multihot("predicted", score > 0.5)]
+        parts = [artifacts.multihot("label", truth), artifacts.multihot("predicted", score > 0.5)]
         return pd.concat([*parts, pd.DataFrame(score).add_prefix("p_")], axis=1).assign(group=who.astype(str))
 
     rng, hits = np.random.default_rng(patients), {"f1_micro": 0, "auroc_macro": 0}
     many = drawn(20_000, rng)
-    truth, said = labels.truth(many, 3), labels.predicted(many, 3)
+    truth, said = artifacts.truth(many, 3), artifacts.predicted(many, 3)
     true = {
         "f1_micro": f1_score(truth, said, average="micro"),
         "auroc_macro": roc_auc_score(truth, many[["p_0", "p_1", "p_2"]]),
@@ -155,7 +157,7 @@ def test_intervals_cover(patients):
 
 def test_confusion_is_of_each_label_and_its_absence():
     truth, said = np.array([[1, 0], [1, 0], [0, 0]], bool), np.array([[1, 1], [0, 0], [1, 0]], bool)
-    of = pd.concat([labels.multihot("label", truth), labels.multihot("predicted", said)], axis=1)
+    of = pd.concat([artifacts.multihot("label", truth), artifacts.multihot("predicted", said)], axis=1)
     found = classification.confusion({("m", 0): of}, ["x", "y"])
     assert found[["label", "predicted", "images"]].to_numpy().tolist() == [
         ["x", "x", 1],
@@ -171,7 +173,7 @@ def test_calibration_is_of_cases():
     """A model that gives each label .25 where a quarter have it is calibrated, with one certain bin."""
     truth = np.zeros((8, 2), bool)
     truth[:2] = True
-    hot = labels.multihot("label", truth).assign(p_0=0.25, p_1=0.25, group=[str(k) for k in range(8)])
+    hot = artifacts.multihot("label", truth).assign(p_0=0.25, p_1=0.25, group=[str(k) for k in range(8)])
     assert classification.calibration_error({("m", 0): hot})["m", 0] == pytest.approx(0)
     row = classification.calibration({("m", 0): hot}).iloc[0]
     assert row[["confidence", "accuracy", "images"]].tolist() == [0.25, 0.25, 16]

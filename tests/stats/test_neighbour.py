@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from heatproof.stats.neighbour import FREQUENT, NEIGHBOUR, answers, nearest
+from heatproof.stats.accuracy.published import FREQUENT, NEIGHBOUR, answers, nearest
 
 
 def thumbnails(count, side=6, seed=0):

@@ -3,8 +3,7 @@
 import pytest
 from stats.test_sentences import summary
 
-from heatproof.stats.headline import answer
-from heatproof.stats.overview import lead, listed, other_methods, overview, too_few
+from heatproof.stats.sentences.headline import answer, lead, listed, other_methods, overview, too_few
 
 VERDICTS = {"m1": "bb", "m2": "bb", "m3": "bw", "m4": "uu", "m5": "..", "m6": "ff"}
 NAMES = {"b": "better", "w": "worse", "u": "unclear", "f": "unclear"}

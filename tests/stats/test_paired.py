@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from heatproof.stats.paired import signed_rank, smallest_corrected_p
+from heatproof.stats.tests.paired import signed_rank, smallest_corrected_p
 
 
 def noise(groups, seed=0):

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heatproof import stats_tables
-from heatproof.stats.published import published_numbers, published_table, split_name
+from heatproof.stats.accuracy.published import published_numbers, published_table, split_name
+from heatproof.store import tables
 
 PAPER = {"source": "a paper", "table": "Table I", "note": "n", "accuracy": {"a": 0.9, "c": 0.7}, "f1_macro": {"a": 0.6}}
 
@@ -30,7 +30,7 @@ def make(random=0.9, grouped=0.5, base=0.4, published=PAPER, models=("a", "b")):
 
 def test_the_table_by_hand():
     table, _ = make()
-    assert list(table) == list(stats_tables.PUBLISHED)
+    assert list(table) == list(tables.PUBLISHED)
     rows = table[table["measure"] == "accuracy"]
     assert list(rows["model"].unique()) == ["a", "b", "c", "nearest neighbour", "most frequent class"]
     by = rows.set_index(["model", "split"])

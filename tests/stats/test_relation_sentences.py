@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heatproof.stats import relation_sentences
-from heatproof.stats.relations import spearman
+from heatproof.stats.sentences import relations
+from heatproof.stats.tests.relations import spearman
 
 NAMES = ("family", "metric", "method", "model", "covariate", "groups", "rho", "p", "p_corrected", "reason")
 
@@ -22,7 +22,7 @@ def table(*rows, family="localization", method="cam"):
 def said(found, family="localization", lower=False, **more):
     primary = {family: {"called": "relevance rank accuracy", "lower_is_better": lower}}
     summary = {"alpha": 0.05, "methods": ["cam"], "primary": primary, "groups": {"kind": "patient"}}
-    return [row["text"] for row in relation_sentences.sentences(found, summary, **more)]
+    return [row["text"] for row in relations.sentences(found, summary, **more)]
 
 
 def test_counts_direction_and_range():
@@ -44,14 +44,14 @@ def test_classes_are_one_sentence():
 def test_silence_names_what_could_have_been_found():
     (text,) = said(table(("right", "a", 0.2, 1), ("confidence", "a", 0.1, 1), family="sanity"), "sanity")
     assert "does not mean that there is none" in text and "34 patients and Holm over 2 tests" in text
-    smallest = relation_sentences.detectable(34, 0.025, 0.8)
+    smallest = relations.detectable(34, 0.025, 0.8)
     assert f"only from ±{smallest:.2f} on is one found 80% of the time" in text
 
 
 @pytest.mark.parametrize("groups", [13, 34])
 def test_detectable_is_found_as_often_as_promised(groups):
     """Normal pairs whose rank correlation is the smallest detectable one, 1,000 draws: standard error .013."""
-    rng, rho = np.random.default_rng(groups), relation_sentences.detectable(groups, 0.05, 0.8)
+    rng, rho = np.random.default_rng(groups), relations.detectable(groups, 0.05, 0.8)
     r, hits = 2 * np.sin(np.pi * rho / 6), 0
     for _ in range(1000):
         x, noise = rng.normal(size=(2, groups))
@@ -60,8 +60,8 @@ def test_detectable_is_found_as_often_as_promised(groups):
 
 
 def test_detectable_grows_with_power_and_shrinks_with_groups():
-    assert relation_sentences.detectable(20, 0.05, 0.9) > relation_sentences.detectable(20, 0.05, 0.8)
-    assert relation_sentences.detectable(50, 0.05, 0.8) < relation_sentences.detectable(20, 0.05, 0.8)
+    assert relations.detectable(20, 0.05, 0.9) > relations.detectable(20, 0.05, 0.8)
+    assert relations.detectable(50, 0.05, 0.8) < relations.detectable(20, 0.05, 0.8)
 
 
 def localized(area, elongation, solidity, confidence):

@@ -13,13 +13,12 @@ import pytest
 from scipy import stats
 from stats.reading import NUMBER, SPAN, Rules, holm, is_p, near, spans
 
-from heatproof import labels
-from heatproof.report import relations as report
-from heatproof.stats.accuracy_relation import accuracy_and
-from heatproof.stats.groups import compact, seed_group_means
-from heatproof.stats.lesions import SHAPE
-from heatproof.stats.relation_sentences import sentences
-from heatproof.stats.relations import covariates, relations
+from heatproof.report.sections import relations as report
+from heatproof.stats.sentences.relations import sentences
+from heatproof.stats.tables.groups import compact, seed_group_means
+from heatproof.stats.tests.accuracy_relation import accuracy_and
+from heatproof.stats.tests.relations import SHAPE, covariates, relations
+from heatproof.store import artifacts
 
 ALPHA, POWER, LEAST = 0.05, 0.8, 10
 CALLED = {"localization": "IoU", "faithfulness": "symmetric relevance gain", "consistency": "IoU between seeds"}
@@ -106,7 +105,7 @@ class Drawn:
                 for k, name in enumerate(self.classes):
                     if self.several:
                         case, right = (
-                            labels.case_name(row["image_id"], name),
+                            artifacts.case_name(row["image_id"], name),
                             row[f"label_{k}"] == row[f"predicted_{k}"],
                         )
                     elif row["label"] == k:
@@ -421,7 +420,7 @@ def draw(number: int) -> Drawn:
         predictions[model, seed] = table.assign(**{f"p_{k}": p[:, k] for k in range(len(classes))} if known else {})
     cases = images
     if several:
-        parts = [images.assign(image_id=[labels.case_name(i, name) for i in images["image_id"]]) for name in classes]
+        parts = [images.assign(image_id=[artifacts.case_name(i, name) for i in images["image_id"]]) for name in classes]
         cases = pd.concat(parts, ignore_index=True)
     shapes = None
     if rng.random() < 0.7:

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from heatproof.stats import relations
-from heatproof.stats.groups import compact
+from heatproof.stats.tables.groups import compact
+from heatproof.stats.tests import relations
 
 CLASSES = ["normal", "benign", "malignant"]
 PRIMARY = {"localization": "rra", "consistency": "iou_seeds"}

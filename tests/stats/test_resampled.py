@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from heatproof.stats import resampled
-from heatproof.stats.resampled import auroc, draw_groups, f1, interval, sensitivity, specificity
+from heatproof.stats.accuracy import multilabel
+from heatproof.stats.accuracy.multilabel import auroc, draw_groups, f1, interval, sensitivity, specificity
 
 
 def test_measures_by_hand():
@@ -36,13 +36,13 @@ def test_auroc_on_draws_is_that_of_repeated_images(monkeypatch):
     ]
     found = auroc(truth, probability, group, weights)
     assert found == pytest.approx(expected)
-    monkeypatch.setattr(resampled, "_CELLS", 100)  # one draw at a time
+    monkeypatch.setattr(multilabel, "_CELLS", 100)  # one draw at a time
     assert (auroc(truth, probability, group, weights) == found).all()
 
 
 def test_draws_are_of_as_many_groups():
     weights = draw_groups(7, np.random.default_rng(1))
-    assert weights.shape == (resampled.DRAWS, 7) and (weights.sum(1) == 7).all()
+    assert weights.shape == (multilabel.DRAWS, 7) and (weights.sum(1) == 7).all()
     assert weights.mean() == 1 and weights.std() == pytest.approx(np.sqrt(6 / 7), abs=0.02)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from heatproof.schema_stats import Finding, Published
+from heatproof.config.stages import Finding, Published
 
 FINDING = {
     "source": "P",

@@ -3,7 +3,7 @@
 import pytest
 from stats.made import METRIC, compared, design, gathered, scores
 
-from heatproof.stats.sensitivity import sensitivity, worst_compared
+from heatproof.stats.tests.sensitivity import sensitivity, worst_compared
 
 LEVELS = {"a": 0.6, "b": 0.4, "c": 0.4}
 

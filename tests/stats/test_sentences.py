@@ -2,12 +2,9 @@
 
 import pytest
 
-from heatproof.stats import differences
-from heatproof.stats.differences import verdict
-from heatproof.stats.general import comparison_sentence, groups_sentence, left_out_sentence, seeds_sentence
-from heatproof.stats.headline import answer
-from heatproof.stats.overview import overview
-from heatproof.stats.sentences import (
+from heatproof.stats.sentences.general import comparison_sentence, groups_sentence, left_out_sentence, seeds_sentence
+from heatproof.stats.sentences.headline import answer, overview
+from heatproof.stats.sentences.verdicts import (
     against_controls,
     between_methods,
     cautions,
@@ -16,7 +13,9 @@ from heatproof.stats.sentences import (
     unjudged,
     worst_rank_sentence,
 )
-from heatproof.stats.words import claim_of, joined, shown, shown_p, span
+from heatproof.stats.sentences.words import claim_of, joined, shown, shown_p, span
+from heatproof.stats.verdicts import rules
+from heatproof.stats.verdicts.rules import verdict
 
 BETTER, WORSE, UNCLEAR = ({"verdict": word, "smallest_p": 0.001} for word in ("better", "worse", "unclear"))
 
@@ -142,7 +141,7 @@ def test_headline_and_sentences_share_one_verdict(given, text):
     assert verdict(found, "localization", "gradcam") == text
     assert family_sentences(found, "localization", "gradcam")["verdict"][1] == f"{text}."
     assert headline(found)[1].startswith(f"{text} (mean IoU")
-    texts = differences.tests(found, "localization", "gradcam")
+    texts = rules.tests(found, "localization", "gradcam")
     assert any("Friedman's test of IoU over 3 models: chi-square 7.5" in t for t in texts) == (given["p"] is not None)
     assert any("rank-biserial 0.90, p = 0.010" in t for t in texts) == bool(given["different"])
     assert any("too few for Holm" in t for t in texts) == (given.get("smallest_p", 0) > 0.05)
@@ -279,7 +278,7 @@ def test_ranks_that_point_the_other_way_are_told():
         "the largest difference is b over a by 0.12 in the mean, which a few large differences carry: by ranks, which "
         "the test uses, a is ahead"
     )
-    assert any("has rank-biserial -0.40" in text for text in differences.tests(found, "localization", "gradcam"))
+    assert any("has rank-biserial -0.40" in text for text in rules.tests(found, "localization", "gradcam"))
 
 
 def test_a_refused_model_has_one_line_and_no_warning():
@@ -362,7 +361,7 @@ def test_architectures_are_named_where_seeds_are_enough():
     pairs["largest"]["p_seeds"] = 0.02
     assert headline(found)[0].startswith("Over 5 training seeds, the heatmaps of a and b find")
     assert headline(found)[1].startswith("The architectures differ: 2 of 3 pairs")
-    texts = differences.tests(found, "localization", "gradcam")
+    texts = rules.tests(found, "localization", "gradcam")
     assert texts[0] == (
         "Quasi-F of IoU over 3 models: F 9.1 on 2.0 and 17.2 degrees of freedom, p = 0.010, 30 patients; at most 0.05 "
         "counts here."
@@ -375,7 +374,7 @@ def test_what_is_small_and_what_is_too_small_to_see():
     found = compared(0.2, 0)
     pairs = found["pairs"]["localization"]["gradcam"]
     pairs |= {"equivalent": [["a", "b"], ["a", "c"]], "within_seeds": [["b", "c"]]}
-    assert differences.tests(found, "localization", "gradcam")[1:] == [
+    assert rules.tests(found, "localization", "gradcam")[1:] == [
         "Smaller than 0.05, the margin below which nobody would care, are the differences between a and b; a and c "
         "(two one-sided tests).",
         "Smaller than between the seeds of either model is the difference between b and c.",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from heatproof.stats.setting import setting_numbers, subject, unstated_sentence
+from heatproof.stats.sentences.general import setting_numbers, subject, unstated_sentence
 
 
 def told(weights, epochs, text="", seeds=(0, 1, 2)):

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heatproof import artifacts, stats_tables
 from heatproof.stats.command import run
+from heatproof.store import artifacts
+from heatproof.store import tables as stats_tables
 
 LEVELS = {"weak": 0.3, "middle": 0.5, "strong": 0.7}
 

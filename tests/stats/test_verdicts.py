@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heatproof.stats import verdicts
+from heatproof.stats.verdicts import rules
 
 ALPHA = 0.05
 
@@ -40,13 +40,13 @@ def names(table):
 )
 def test_two_questions_share_alpha(models, found, shares):
     """Half each; all of it for the second where the first is settled for every model, or is not asked."""
-    assert verdicts.levels(ALPHA, models, found) == pytest.approx(shares)
+    assert rules.levels(ALPHA, models, found) == pytest.approx(shares)
 
 
 def test_a_model_is_worse_by_one_control_and_better_by_all():
-    found = verdicts.by_model(controls(a="bb", b="uw", c="uu", d="bu"))
+    found = rules.by_model(controls(a="bb", b="uw", c="uu", d="bu"))
     assert found == {"a": "better", "b": "worse", "c": "unclear", "d": "unclear"}
-    assert verdicts.by_model(controls()) == {}
+    assert rules.by_model(controls()) == {}
 
 
 @pytest.mark.parametrize(
@@ -55,37 +55,37 @@ def test_a_model_is_worse_by_one_control_and_better_by_all():
 )
 def test_pairs_wait_for_the_test_over_all_models(p, told):
     """None is two models: no such test."""
-    assert names(verdicts.told_apart(pairs([0.01, 0.2, 0.05]), p, ALPHA)) == told
+    assert names(rules.told_apart(pairs([0.01, 0.2, 0.05]), p, ALPHA)) == told
 
 
 def test_a_test_that_gave_no_number_does_not_reject():
-    assert names(verdicts.told_apart(pairs([0.01, 0.2, 0.05]), float("nan"), ALPHA)) == []
+    assert names(rules.told_apart(pairs([0.01, 0.2, 0.05]), float("nan"), ALPHA)) == []
 
 
 def test_where_there_are_seeds_enough_they_decide():
     table = pairs([0.01, 0.01, 0.01], p_seeds=[0.5, 0.03, np.nan])
-    assert verdicts.p_column(table) == "p_seeds"
-    assert names(verdicts.told_apart(table, 0.01, ALPHA)) == ["ac"]
-    assert verdicts.p_column(pairs([0.01, 0.01, 0.01])) == "p_corrected"
+    assert rules.p_column(table) == "p_seeds"
+    assert names(rules.told_apart(table, 0.01, ALPHA)) == ["ac"]
+    assert rules.p_column(pairs([0.01, 0.01, 0.01])) == "p_corrected"
 
 
 def test_equivalent_is_a_test_of_its_own():
     table = pairs([1.0, 1.0, 0.001], p_equivalent=[0.05, 0.06, 0.001])
-    assert names(verdicts.equivalent(table, ALPHA)) == ["ab", "bc"]
+    assert names(rules.equivalent(table, ALPHA)) == ["ab", "bc"]
 
 
 def test_within_seeds_is_below_the_smaller_spread_of_both():
     """a moves by .2 from seed to seed and b by .1; c has one seed."""
     table = pairs([1.0] * 3, difference=[-0.09, 0.0, 0.0])
-    assert names(verdicts.within_seeds(table, {"a": 0.2, "b": 0.1})) == ["ab"]
-    assert names(verdicts.within_seeds(table.assign(difference=0.15), {"a": 0.2, "b": 0.1})) == []
-    assert verdicts.within_seeds(table[:0], {"a": 0.2}).empty
+    assert names(rules.within_seeds(table, {"a": 0.2, "b": 0.1})) == ["ab"]
+    assert names(rules.within_seeds(table.assign(difference=0.15), {"a": 0.2, "b": 0.1})) == []
+    assert rules.within_seeds(table[:0], {"a": 0.2}).empty
 
 
 def test_a_metric_must_tell_truth_from_noise():
-    assert verdicts.separates(controls(a="b", b="u", c="w")) == {"a": True, "b": False, "c": False}
+    assert rules.separates(controls(a="b", b="u", c="w")) == {"a": True, "b": False, "c": False}
 
 
 @pytest.mark.parametrize(("found", "yes"), [("bbw", True), ("bw", False), ("bbww", False), ("b", True), ("", False)])
 def test_most_is_more_than_half(found, yes):
-    assert verdicts.most(list(found), "b") == yes
+    assert rules.most(list(found), "b") == yes

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heatproof.stats.compare import friedman, wide_table
-from heatproof.stats.groups import compact, group_means, seed_group_means
-from heatproof.stats.worst_rank import worst_ranked
+from heatproof.stats.tables.groups import compact, group_means, seed_group_means
+from heatproof.stats.tests.omnibus import friedman, wide_table
+from heatproof.stats.tests.sensitivity import worst_ranked
 
 
 def scores(values, reasons):

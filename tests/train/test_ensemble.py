@@ -4,12 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from heatproof import artifacts
 from heatproof.cli import main
-from heatproof.errors import Unsupported
-from heatproof.labels import multihot
-from heatproof.train.ensemble import MEAN, VOTE, Ensemble, combined
-from heatproof.train.model import build, save
+from heatproof.core.messages import Unsupported
+from heatproof.store import artifacts
+from heatproof.store.artifacts import multihot
+from heatproof.train.model import MEAN, VOTE, Ensemble, build, combined, save
 
 HALF = torch.full((3, 2), 0.5, dtype=torch.float64)
 

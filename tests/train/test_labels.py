@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from heatproof.train.labels import shuffled
+from heatproof.train.loop import shuffled
 
 LABELS = torch.arange(300) % 3
 ROWS = np.arange(0, 300, 2)

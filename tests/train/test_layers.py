@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
 from heatproof.train.layers import find_target_layer
 from heatproof.train.model import Classifier, build
 

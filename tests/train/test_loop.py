@@ -5,14 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from heatproof.errors import InputError
-from heatproof.train import loop, precision
-from heatproof.train import resume as resume_module
-from heatproof.train.augment import augment
-from heatproof.train.loop import best_epoch, train
+from heatproof.core.messages import InputError
+from heatproof.train import checkpoint as resume_module
+from heatproof.train import loop
+from heatproof.train.checkpoint import Resume
+from heatproof.train.loop import OneClass, augment, best_epoch, class_weights, train
 from heatproof.train.model import ImageSet, build, predict
-from heatproof.train.objective import OneClass, class_weights
-from heatproof.train.resume import Resume
 
 CPU = torch.device("cpu")
 STILL = {"flip": False, "rotate": 0.0, "scale": 0.0, "shift": 0.0, "intensity": 0.0}
@@ -105,9 +103,9 @@ def test_float32_warns_of_nothing(monkeypatch):
 @pytest.mark.parametrize(("flags", "slow"), [("fma avx2 avx512f", True), ("avx512f avx512_bf16", False), ("", True)])
 def test_units_are_read_from_the_cpu(monkeypatch, tmp_path, flags, slow):
     (tmp_path / "cpuinfo").write_text(f"flags\t\t: {flags}\n")
-    monkeypatch.setattr(precision, "Path", lambda _: tmp_path / "cpuinfo")
-    assert precision.emulated(CPU) == slow
-    assert not precision.emulated(torch.device("cuda"))
+    monkeypatch.setattr(loop, "Path", lambda _: tmp_path / "cpuinfo")
+    assert loop.emulated(CPU) == slow
+    assert not loop.emulated(torch.device("cuda"))
 
 
 @pytest.mark.parametrize("stop_after", [1, 2])

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import nn
 
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
 from heatproof.train.model import ImageSet, build, load, pick_device, predict, save
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -163,7 +163,7 @@ class _Hub(http.server.BaseHTTPRequestHandler):
 
 def _build_pretrained(endpoint: str, home: Path, name: str = "test_resnet.r160_in1k"):
     code = (
-        "import sys; from heatproof.train.model import build, save; from heatproof.errors import InputError\n"
+        "import sys; from heatproof.train.model import build, save; from heatproof.core.messages import InputError\n"
         "try: save(build(sys.argv[1], 3, 64, pretrained=True), sys.argv[2])\n"
         "except InputError as error: print(error); raise SystemExit(7)"
     )

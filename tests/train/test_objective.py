@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score
 
-from heatproof.train.objective import Labels, OneClass, label_weights, objective
-from heatproof.train.thresholds import best_thresholds
+from heatproof.train.checkpoint import best_thresholds
+from heatproof.train.loop import Labels, OneClass, label_weights, objective
 
 LABELS = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 0]]).bool()
 

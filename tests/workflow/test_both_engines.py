@@ -30,11 +30,11 @@ PARAMETERS = {
     "a seed": ("seeds: [0]", "seeds: [0, 1]", since("train")),
 }
 CODE = {
-    "data": ("data/phantom.py", since("data")),
+    "data": ("data/synthetic/phantom.py", since("data")),
     "train": ("train/loop.py", since("train")),
     "explain": ("explain/cam.py", since("explain")),
-    "score": ("score/localization.py", since("score")),
-    "stats": ("stats/compare.py", since("stats")),
+    "score": ("score/metrics/localization.py", since("score")),
+    "stats": ("stats/tests/omnibus.py", since("stats")),
     "report": ("report/page.py", since("report")),
 }
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from heatproof.cli import main
-from heatproof.config import load
-from heatproof.kept import links
-from heatproof.sealing import sidecar
+from heatproof.commands.clean import leftovers
+from heatproof.config.load import load
+from heatproof.store.kept import links
+from heatproof.store.sealing import sidecar
 from heatproof.workflow import files
-from heatproof.workflow.clean import leftovers
 from heatproof.workflow.job import Job
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +75,6 @@ def test_shards_of_a_killed_run_stay_while_they_are_of_use(whole, named, stays):
 
 def test_nothing_is_removed_beside_a_run(monkeypatch, capsys):
     gone = make("results/data/other/digest.json")
-    monkeypatch.setattr("heatproof.running._locked", lambda *_, **__: None)
+    monkeypatch.setattr("heatproof.store.locks._locked", lambda *_, **__: None)
     assert main(["clean", "--remove"]) == 1
     assert gone.exists() and "Snakemake runs in this folder" in capsys.readouterr().err

@@ -14,14 +14,14 @@ import pytest
 from data.configured import data_config
 from PIL import Image
 
-from heatproof import artifacts
 from heatproof.catalogue.families import FAMILIES
 from heatproof.catalogue.methods import METHODS
 from heatproof.cli import MODULES
-from heatproof.config import load
-from heatproof.data import phantom
-from heatproof.data.reading import sources
-from heatproof.schema_data import Data
+from heatproof.config.data import Data
+from heatproof.config.load import load
+from heatproof.data.sources import opening
+from heatproof.data.synthetic import phantom
+from heatproof.store import artifacts
 from heatproof.workflow import code
 from heatproof.workflow.code import PACKAGE, source_files
 from heatproof.workflow.job import Job
@@ -29,7 +29,7 @@ from heatproof.workflow.job import Job
 ROOT = Path(__file__).parents[2]
 JOBS = ("data", "regions", "audit", "train", "ensemble", "explain", "score", "stats", "profiles", "report")
 COMMANDS = {job: MODULES[job] for job in JOBS}
-FOLDERS = {".".join(("heatproof", *path.parent.relative_to(PACKAGE).parts)) for path in PACKAGE.rglob("__init__.py")}
+FOLDERS = {".".join(("heatproof", *path.parent.relative_to(PACKAGE).parts)) for path in PACKAGE.rglob("*.py")}
 
 LIGHT = ("data", "regions", "audit", "stats", "report")  # jobs that never import torch
 # prints the modules that each command loads, in a fork of its own; those with torch fork once it is there
@@ -68,7 +68,7 @@ def test_imports_of_a_command_are_followed(job, loaded_modules):
     followed = set(source_files([f"heatproof.{COMMANDS[job]}", *plugins.get(job, ())]))
     loaded = {name for name in loaded_modules[job] if name.startswith("heatproof.")} - FOLDERS
     assert loaded <= followed
-    assert not {"heatproof.config", "heatproof.schema"} & (loaded | followed)  # jobs never read params.yaml
+    assert not {"heatproof.config.load", "heatproof.config.study"} & (loaded | followed)  # jobs never read params.yaml
     if job in LIGHT:
         assert "torch" not in loaded_modules[job]
 
@@ -143,14 +143,14 @@ print(json.dumps(sorted(name for name in sys.modules if name.startswith("heatpro
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    ran = set(json.loads(done.stdout.splitlines()[-1])) - {"heatproof.cli", "heatproof.running"} - FOLDERS
+    ran = set(json.loads(done.stdout.splitlines()[-1])) - {"heatproof.cli", "heatproof.store.locks"} - FOLDERS
     taken = [config["kind"], *([config["planted"]["kind"]] if config["kind"] == "planted" else [])]
     taken += [key for key in ("contents", "shortcut") if config[key]]
     assert ran == set(source_files(["heatproof.data.command"], taken))
 
 
 def test_every_kind_of_source_has_a_reader():
-    assert set(get_args(Data.model_fields["kind"].annotation)) - {"planted"} == set(sources.BRANCHES)
+    assert set(get_args(Data.model_fields["kind"].annotation)) - {"planted"} == set(opening.BRANCHES)
 
 
 def test_every_branch_and_every_start_is_a_module():
@@ -188,7 +188,7 @@ def test_imports_count_wherever_they_stand_and_branches_where_they_are_taken(tmp
 DIGESTS = """
 import json, sys
 from pathlib import Path
-from heatproof.config import load
+from heatproof.config.load import load
 from heatproof.catalogue.families import FAMILIES
 from heatproof.workflow import code
 from heatproof.workflow.job import Job
@@ -243,13 +243,13 @@ def slow(*of):
         slow("catalogue/metrics.py", 'region="lungs"', 'region="body"', OF_CATALOGUE | {"localization"}),
         slow("catalogue/methods.py", 'gradients"), layer=True', 'gradients")', OF_CATALOGUE | {"explain", "variants"}),
         slow("catalogue/reasons.py", '"no truth"', '"no mask"', OF_CATALOGUE | {*FAMILIES}),
-        ("score/complexity.py", "", "# a remark", {"complexity"}),
+        ("score/metrics/complexity.py", "", "# a remark", {"complexity"}),
         slow("explain/cam.py", "", "# a remark", {"explain", "variants"}),  # a method of the study
         slow("explain/perturbation.py", "", "# a remark", set()),  # of other studies
         slow("explain/variants.py", "", "# a remark", {"variants"}),
-        slow("data/phantom.py", "", "# a remark", {"data"}),
-        ("data/reading/dicom.py", "", "# a remark", set()),
-        slow("data/planted.py", "", "# a remark", set()),
+        slow("data/synthetic/phantom.py", "", "# a remark", {"data"}),
+        ("data/sources/dicom.py", "", "# a remark", set()),
+        slow("data/synthetic/planted.py", "", "# a remark", set()),
         slow("data/audit/command.py", "", "# a remark", {"audit"}),
         slow("stats/external.py", "", "# a remark", set()),
         slow("report/page.py", "", "# a remark", {"report"}),

@@ -55,8 +55,8 @@ def test_a_run_leaves_every_result_and_a_second_runs_nothing(finished):
             "[test_resnet, test_vit, test_efficientnet]",
             {"train": 2, "explain": 2, "score": 4, "score_seeds": 3, "stats": 1, "report": 1},
         ),
-        ("src/heatproof/score/localization.py", '"""', '"""Edited. ', {"score": 4, "stats": 1, "report": 1}),
-        ("src/heatproof/stats/compare.py", '"""', '"""Edited. ', {"stats": 1, "report": 1}),
+        ("src/heatproof/score/metrics/localization.py", '"""', '"""Edited. ', {"score": 4, "stats": 1, "report": 1}),
+        ("src/heatproof/stats/tests/omnibus.py", '"""', '"""Edited. ', {"stats": 1, "report": 1}),
         ("src/heatproof/data/audit/command.py", '"""', '"""Edited. ', {"audit": 1, "report": 1}),
         ("src/heatproof/report/page.py", '"""', '"""Edited. ', {"report": 1}),
         ("src/heatproof/cli.py", '"""', '"""Edited. ', {}),
@@ -230,7 +230,7 @@ def _longer(folder: Path) -> Project:
     project = create(folder)
     project.edit("studies/tiny.yaml", "epochs: 2", "epochs: 4")
     project.edit("studies/tiny.yaml", "models: [test_resnet, test_vit]", "models: [test_resnet]")
-    project.edit("src/heatproof/train/resume.py", "SECONDS_BETWEEN_SAVES = 20", "SECONDS_BETWEEN_SAVES = 0")
+    project.edit("src/heatproof/train/checkpoint.py", "SECONDS_BETWEEN_SAVES = 20", "SECONDS_BETWEEN_SAVES = 0")
     return project
 
 

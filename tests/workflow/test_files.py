@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import yaml
 
-from heatproof.artifacts import Checkpoint
-from heatproof.config import load
-from heatproof.errors import InputError
+from heatproof.config.load import load
+from heatproof.core.messages import InputError
+from heatproof.store.artifacts import Checkpoint
 from heatproof.workflow import files
 from heatproof.workflow.job import Job
 

@@ -9,7 +9,7 @@ import pytest
 from data.multilabel import collection, study
 from workflow.project import Project, create
 
-from heatproof.labels import predicted, truth
+from heatproof.store.artifacts import predicted, truth
 
 pytestmark = pytest.mark.slow
 

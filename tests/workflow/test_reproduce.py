@@ -11,8 +11,8 @@ import pytest
 import yaml
 from workflow.project import ROOT, Project, create
 
-from heatproof import artifacts
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
+from heatproof.store import artifacts
 from tools.reproduce import compared, main
 
 PAGE = "<p>{}</p><!-- provenance --><p>{}</p><!-- /provenance --><p>{}</p>"

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from workflow.test_files import CHECKPOINT, job
 
-from heatproof.workflow import environment, resources, sections
-from heatproof.workflow.captions import caption
+from heatproof.workflow import job as environment
+from heatproof.workflow import job as resources
+from heatproof.workflow import sections
+from heatproof.workflow.files import caption
 
 JOBS = {name: value for name, value in vars(sections).items() if getattr(value, "__module__", "") == sections.__name__}
 
@@ -43,14 +45,14 @@ def test_sections_are_sorted_json():
 def test_a_family_that_queries_the_model_asks_for_a_gpu_and_more_memory(monkeypatch):
     monkeypatch.setenv(resources.GPU, "1")
     auto = job(overrides={"compute": {"device": "auto"}}, **CHECKPOINT, family="faithfulness")
-    assert (resources.gpus(auto), resources.scoring_gpus(auto), resources.scoring(auto)) == (1, 1, 4000)
+    assert (resources.gpus(auto), resources.scoring_gpus(auto), resources.scoring_memory(auto)) == (1, 1, 4000)
     other = auto.at(family="localization")
-    assert (resources.scoring_gpus(other), resources.scoring(other)) == (0, 2000)
+    assert (resources.scoring_gpus(other), resources.scoring_memory(other)) == (0, 2000)
     assert json.loads(sections.scoring(auto))["device"] == "auto" and sections.scoring(other) == '{"threads":1}'
     assert sections.scoring(auto.at(family="")) == '{"threads":1}'  # the job over seeds
     monkeypatch.setenv(resources.GPU, "0")
     assert resources.gpus(auto) == 0
-    assert resources.training(auto) > 3000
+    assert resources.training_memory(auto) > 3000
 
 
 def test_jobs_run_this_checkout_with_this_python(monkeypatch):

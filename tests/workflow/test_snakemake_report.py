@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from heatproof import paper_files
+from heatproof.store import artifacts
 
 pytestmark = pytest.mark.slow
 
@@ -39,14 +39,14 @@ def test_the_report_holds_every_captioned_file_and_asks_the_network_for_nothing(
         content = base64.b64encode((project.folder / name).read_bytes()).decode()
         assert content in page, f"{name} is not in the report"
     assert page.count(SETTING) >= len(CAPTIONS)
-    for name in paper_files.FIGURES:
+    for name in artifacts.FIGURES:
         assert f"results/report/tiny/{name}.svg" in page
     assert "Do the heatmaps of medical image classifiers hold?" in page
     assert not re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="https?:[^"]*', page)
 
 
 def test_the_files_of_a_paper_are_made_by_the_run_and_made_again_where_one_is_gone(project):
-    for path in paper_files.paths("tiny"):
+    for path in artifacts.paths("tiny"):
         assert (project.folder / path).stat().st_size > 0, path
-    (project.folder / paper_files.folder("tiny") / "methods.md").unlink()
+    (project.folder / artifacts.folder("tiny") / "methods.md").unlink()
     assert project.planned() == {"report": 1}

@@ -17,7 +17,7 @@ class Method:
         signed: whether negative values speak against the target.
         layer: whether its maps lie on the grid of the explained layer, else on the pixels.
         classless: whether it asks for no class.
-        cite: keys of `report/references.bib`.
+        cite: keys of `report/paper/references.bib`.
         source, map, sign, cost: its row in docs/methods.md.
         remarks: on some of its options, for docs/methods.md. `options` has their names and defaults.
     """

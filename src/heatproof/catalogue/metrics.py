@@ -8,7 +8,7 @@ from heatproof.catalogue.families import FAMILIES
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric. Its function is attached by `@metric(name)`, in a module of `heatproof.score`.
+    """A metric. Its function is attached by `@metric(name)`, in a module of `heatproof.score.metrics`.
 
     Attributes:
         family: the one of `FAMILIES` whose job computes it.
@@ -16,11 +16,11 @@ class Metric:
         question: what it answers, for a reader who never heard of it.
         short: its name within a sentence; by default `name` without underscores.
         better: which values are good, `none` where it only describes.
-        module: of `heatproof.score`, with its function; by default the one called like the family.
+        module: of `heatproof.score.metrics`, with its function; by default the one called like the family.
         region: of the image, that it needs in place of a lesion's truth (`data.regions`).
         baselines: whether it is computed for further baselines too, under its name and theirs (`srg_blur`).
         claim: what heatmaps do that score well by it, where that is not what its family's claim says.
-        cite: keys of `report/references.bib`, none where the definition is all there is to it.
+        cite: keys of `report/paper/references.bib`, none where the definition is all there is to it.
         formula, range, cost, source, notes: its row in docs/metrics.md.
     """
 
@@ -46,7 +46,7 @@ class Metric:
     @property
     def path(self) -> str:
         """The module with its function."""
-        return f"heatproof.score.{self.module or self.family}"
+        return f"heatproof.score.metrics.{self.module or self.family}"
 
 
 CHANGES = {

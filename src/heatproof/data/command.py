@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from types import ModuleType
@@ -10,30 +11,26 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
-from heatproof import artifacts
+from heatproof.core.messages import InputError, line, steps
 from heatproof.data.audit.numbers import counted
-from heatproof.data.grouping import check_apart, check_patients, group_images
-from heatproof.data.left_out import left_out
-from heatproof.data.lookalikes import Pairs
-from heatproof.data.odd_masks import OddMasks
-from heatproof.data.preprocess import THUMBNAIL, margins, preprocess, thumbnail, to_uint8
-from heatproof.data.reading.given import GIVEN
-from heatproof.data.reading.names import listed
-from heatproof.data.reading.sources import told
-from heatproof.data.reading.trees import place
-from heatproof.data.records import Record, Rows
-from heatproof.data.split import arrange, crossing, part_shares
-from heatproof.data.split_labels import few_groups
-from heatproof.errors import InputError
-from heatproof.labels import is_multilabel, multihot, truth
-from heatproof.progress import line, steps
+from heatproof.data.prepare.lookalikes import Pairs, check_apart, check_patients, group_images
+from heatproof.data.prepare.preprocess import THUMBNAIL, OddMasks, margins, preprocess, thumbnail, to_uint8
+from heatproof.data.prepare.split import arrange, crossing, few_groups, part_shares
+from heatproof.data.sources.cells import LeftOut
+from heatproof.data.sources.names import listed
+from heatproof.data.sources.opening import told
+from heatproof.data.sources.places import GIVEN
+from heatproof.data.sources.records import Record, Rows
+from heatproof.data.sources.trees import place
+from heatproof.store import artifacts
+from heatproof.store.artifacts import is_multilabel, multihot, truth
 
 BRANCHES = {  # what some sections ask for; a job depends on the code of those that it takes (`workflow.code`)
-    "contents": "heatproof.data.reading.contents",
-    "dicom": "heatproof.data.reading.pseudonyms",
+    "contents": "heatproof.data.sources.opening",
+    "dicom": "heatproof.data.sources.pseudonyms",
     "download": "heatproof.data.download.fetch",
-    "planted": "heatproof.data.planted",
-    "shortcut": "heatproof.data.shortcut",
+    "planted": "heatproof.data.synthetic.planted",
+    "shortcut": "heatproof.data.prepare.shortcut",
 }
 
 
@@ -277,3 +274,25 @@ def _write(study: str, config: dict, classes: list[str], frame: pd.DataFrame, ba
             },
         },
     )
+
+
+def left_out(rows: Sequence[LeftOut], licenses: Sequence[tuple[str, str | None]], few: dict[str, int]) -> dict:
+    """The keys that there is something to tell of.
+
+    Args:
+        rows: of the table, by the rule that leaves them out.
+        licenses: of the images that are used, id and licence, None where it is blank; nothing where none is read.
+        few: labels that too few groups have for the tolerance of the split, and the number of these groups.
+
+    Returns:
+        left_out: key, column, value and rows of each rule; licenses: licence and images of each, the most first;
+        unlicensed: ids of the images whose licence is blank; few_groups: as it came.
+    """
+    counts = Counter(license for _, license in licenses if license is not None)
+    found = {
+        "left_out": [row._asdict() for row in rows],
+        "licenses": [{"license": name, "images": n} for name, n in sorted(counts.items(), key=lambda i: (-i[1], i[0]))],
+        "unlicensed": [name for name, license in licenses if license is None],
+        "few_groups": few,
+    }
+    return {key: value for key, value in found.items() if value}

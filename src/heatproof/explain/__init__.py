@@ -46,7 +46,7 @@ def classifier(
     """
     import torch
 
-    from heatproof.errors import InputError
+    from heatproof.core.messages import InputError
     from heatproof.train.adapter import Adapter
 
     net = unwrapped(net)
@@ -113,10 +113,10 @@ def heatmaps(
 
     from heatproof.catalogue.methods import METHODS
     from heatproof.catalogue.methods import options as options_of
-    from heatproof.errors import InputError, Unsupported
+    from heatproof.catalogue.registry import explanation_methods
+    from heatproof.core.geometry import upsample
+    from heatproof.core.messages import InputError, Unsupported
     from heatproof.explain.methods import Batch, Explanation
-    from heatproof.maps import upsample
-    from heatproof.registry import explanation_methods
     from heatproof.train.layers import check_answer, find_target_layer, read_layer
 
     if isinstance(methods, str):
@@ -185,7 +185,7 @@ def check_images(images: object, targets: object) -> tuple[Tensor, Tensor]:
     import numpy as np
     import torch
 
-    from heatproof.errors import InputError
+    from heatproof.core.messages import InputError
 
     images, targets = (
         torch.from_numpy(np.ascontiguousarray(given)) if isinstance(given, np.ndarray) else given

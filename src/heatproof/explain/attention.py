@@ -11,11 +11,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from heatproof.errors import Unsupported
-from heatproof.explain.attention_maps import capturing
-from heatproof.explain.attention_path import AttentionPath, Step, attention_path
+from heatproof.catalogue.registry import methods_in
+from heatproof.core.messages import Unsupported
+from heatproof.explain.attention_path import AttentionPath, Step, attention_path, capturing
 from heatproof.explain.methods import Batch
-from heatproof.registry import methods_in
 
 METHODS, method = methods_in(__name__)
 

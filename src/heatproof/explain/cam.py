@@ -14,9 +14,9 @@ from pytorch_grad_cam import GradCAM, HiResCAM, LayerCAM, XGradCAM
 from pytorch_grad_cam.base_cam import BaseCAM
 from torch import Tensor, nn
 
+from heatproof.catalogue.registry import methods_in
+from heatproof.core.draws import generator
 from heatproof.explain.methods import Batch
-from heatproof.registry import methods_in
-from heatproof.seeds import generator
 
 METHODS, method = methods_in(__name__)
 PASS = 32  # images a forward pass of Score-CAM and Ablation-CAM

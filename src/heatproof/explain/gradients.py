@@ -14,11 +14,10 @@ from captum.attr import DeepLift, InputXGradient, IntegratedGradients, Saliency
 from torch import Tensor, nn
 
 from heatproof.catalogue.reasons import INCOMPLETE
+from heatproof.catalogue.registry import methods_in
+from heatproof.core.draws import generator
+from heatproof.explain.backward import Guided, Rescale, check_rectifiers
 from heatproof.explain.methods import Batch, Explanation
-from heatproof.explain.rectifiers import Guided, check_rectifiers
-from heatproof.explain.rescale import Rescale
-from heatproof.registry import methods_in
-from heatproof.seeds import generator
 
 METHODS, method = methods_in(__name__)
 ALLOWED_GAP = 0.01

@@ -9,19 +9,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from heatproof import artifacts
-from heatproof.artifacts import Checkpoint
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.reasons import LEFT_OUT, NOT_SUPPORTED
-from heatproof.errors import InputError, Unsupported
+from heatproof.catalogue.registry import explanation_methods
+from heatproof.core.draws import derive, spread
+from heatproof.core.geometry import degeneracy, upsample
+from heatproof.core.messages import ELSE, InputError, Unsupported, fitting, line
 from heatproof.explain.methods import Batch, Explanation
-from heatproof.labels import case_name, is_multilabel, truth
-from heatproof.maps import degeneracy, upsample
-from heatproof.memory import ELSE, fitting
-from heatproof.progress import line
-from heatproof.registry import explanation_methods
-from heatproof.seeds import derive
-from heatproof.subset import spread
+from heatproof.store import artifacts
+from heatproof.store.artifacts import Checkpoint, case_name, is_multilabel, truth
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.layers import TargetLayer, find_target_layer, read_layer
 from heatproof.train.model import Classifier, pick_device, prepare

@@ -4,9 +4,9 @@ import torch
 from captum.attr import Occlusion
 from torch import Tensor
 
-from heatproof.errors import InputError
+from heatproof.catalogue.registry import methods_in
+from heatproof.core.messages import InputError
 from heatproof.explain.methods import Batch
-from heatproof.registry import methods_in
 
 METHODS, method = methods_in(__name__)
 PASS = 32  # images a forward pass, unless the batch is larger

@@ -5,9 +5,9 @@ from pathlib import Path
 import timm
 import torch
 
-from heatproof import artifacts
-from heatproof.artifacts import Checkpoint
-from heatproof.kept import recipe
+from heatproof.store import artifacts
+from heatproof.store.artifacts import Checkpoint
+from heatproof.store.kept import recipe
 from heatproof.train.model import pick_device
 
 OF_ONE = ("methods", "options", "external")  # of section `explain`: what acts on one method alone

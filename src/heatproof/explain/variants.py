@@ -11,19 +11,25 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from heatproof import artifacts
-from heatproof.artifacts import Checkpoint
-from heatproof.errors import InputError
+from heatproof.core.geometry import Key
+from heatproof.core.messages import InputError, steps
+from heatproof.explain.changes import (
+    absent_targets,
+    depths,
+    other_targets,
+    perturbed,
+    replaced,
+    transformed,
+    units,
+    untrained,
+)
 from heatproof.explain.job import Job, open_job, some
 from heatproof.explain.methods import Batch
-from heatproof.explain.randomize import depths, replaced, units, untrained
 from heatproof.explain.recipes import recipes
-from heatproof.explain.transforms import absent_targets, other_targets, perturbed, transformed
-from heatproof.geometry import Key
-from heatproof.kept import KeptMaps
-from heatproof.labels import truth
-from heatproof.progress import steps
-from heatproof.shards import Share
+from heatproof.store import artifacts
+from heatproof.store.artifacts import Checkpoint, truth
+from heatproof.store.kept import KeptMaps
+from heatproof.store.sealing import Share
 
 
 class Variant(NamedTuple):

@@ -4,7 +4,7 @@ import argparse
 import importlib
 import json
 
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
 
 # a job takes one of them (`workflow.code`)
 BRANCHES = {"checkpoint": "heatproof.profiles.measure", "study": "heatproof.profiles.study"}

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from heatproof import artifacts
-from heatproof.tables import FLAG, INTEGER, NUMBER, TEXT
+from heatproof.store import artifacts
+from heatproof.store.tables import FLAG, INTEGER, NUMBER, TEXT
 
 # of one checkpoint
 PROFILES = {

@@ -1,16 +1,201 @@
 """The page of activation profiles: what it shows, and its words. It carries all that it needs, and asks for nothing."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from matplotlib.figure import Figure as Drawing
+from scipy.cluster.hierarchy import dendrogram, linkage
 
-from heatproof.profiles import figures, told
+from heatproof.profiles.distances import FEWEST_GROUPS
 from heatproof.report import words
-from heatproof.report.figure import Figure
-from heatproof.report.templating import environment
+from heatproof.report.figures.canvas import ACCENT, INK, LINE, MARGIN, MUTED, STYLE, WIDTH, Figure, short, to_svg
+from heatproof.report.words import environment
+
+_NAMES, _ROW, _FOOT = 1.9, 0.2, 0.45  # inches: room for the names, a leaf, the axis
+
+
+def joined(distances: np.ndarray) -> np.ndarray:
+    """Average linkage of groups, as SciPy gives it, of their distances [pairs] in the order of `numbers.pairs`."""
+    return linkage(distances, "average")
+
+
+@matplotlib.rc_context(STYLE)
+def tree(name: str, groups: Sequence[str], distances: np.ndarray) -> str:
+    """Groups that lie near each other join early, at the left; further to the right what is further apart."""
+    links = joined(distances)
+    laid = dendrogram(links, no_plot=True)
+    rows = _ROW * len(groups)
+    height = rows + _FOOT
+    figure = Drawing(figsize=(WIDTH, height))
+    left = _NAMES / WIDTH
+    axes = figure.add_axes((left, _FOOT / height, 1 - left - MARGIN / WIDTH, rows / height))
+    for across, along in zip(laid["dcoord"], laid["icoord"], strict=True):
+        axes.plot(across, along, color=ACCENT, linewidth=1.3, solid_capstyle="round")
+    axes.set_ylim(10 * len(groups), 0)  # SciPy puts leaves at 5, 15, 25, ...
+    axes.set_xlim(0, max(float(links[-1, 2]) * 1.05, 1e-6))
+    axes.set_yticks([])
+    axes.spines[["left", "right", "top"]].set_visible(False)
+    axes.tick_params(axis="x", length=0, labelsize=8)
+    axes.grid(axis="x", color=LINE, linewidth=0.6)
+    axes.locator_params(axis="x", nbins=4)
+    axes.set_axisbelow(True)
+    for place, leaf in enumerate(laid["leaves"]):
+        text = short(groups[leaf], 30)
+        axes.text(-0.03, 5 + 10 * place, text, ha="right", va="center", color=INK, transform=axes.get_yaxis_transform())
+    figure.text(MARGIN / WIDTH, 0.05 / height, "distance at which groups join", color=MUTED)
+    return to_svg(figure, name, told(groups, links))
+
+
+def told(groups: Sequence[str], links: np.ndarray) -> str:
+    """The tree in words, for who cannot see it."""
+    members = [[name] for name in groups]
+    texts = []
+    for first, second, height, _ in links:
+        a, b = members[int(first)], members[int(second)]
+        texts.append(f"{words.listed(a)} with {words.listed(b)} at {words.number(height)}")
+        members.append([*a, *b])
+    return f"Groups by distance: {'; '.join(texts)}"
+
+
+KIND_NAMES = {"label": "label", "prediction": "prediction", "outcome": "right or wrong"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """The first cell of every row is its heading."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def of(table: pd.DataFrame, **where) -> pd.DataFrame:
+    """The rows that have these values."""
+    return table[np.logical_and.reduce([table[column] == value for column, value in where.items()])]
+
+
+def groups(table: pd.DataFrame, args: argparse.Namespace, many: str) -> Table:
+    """Images and patients of each group, a column a model, of the seed and fold that the page shows."""
+    shown = of(table, seed=args.seeds[0], fold=args.folds[0])
+    rows = []
+    for (by, group), part in shown.groupby(["by", "group"], sort=False):
+        cells = part.set_index("model")
+        told = [
+            f"{cells.at[model, 'images']} ({cells.at[model, 'patients']})" + ("" if cells.at[model, "kept"] else " ×")
+            for model in args.models
+        ]
+        rows.append([group, KIND_NAMES[by], *told])
+    caption = f"Test images of each group, in brackets their {many}. × marks a group that is left out."
+    return Table(caption, ["group", "kind", *args.models], rows)
+
+
+def left_out(table: pd.DataFrame, args: argparse.Namespace, many: str) -> str:
+    least = f"{words.count(args.config['min_images'], 'test image')} of {args.config['min_patients']} {many}"
+    shown = of(table, seed=args.seeds[0], fold=args.folds[0])
+    small = shown[~shown["kept"]].groupby("model").size()
+    if small.empty:
+        return f"Every group has at least {least}."
+    counts = [f"{words.count(int(small[model]), 'group')} of {model}" for model in args.models if model in small]
+    return f"A group with fewer than {least} is left out: {words.listed(counts)}."
+
+
+def dead(table: pd.DataFrame, args: argparse.Namespace) -> Table:
+    """Dead feature maps of each layer, in each training."""
+    rows = []
+    for (model, layer), part in table.groupby(["model", "layer"], sort=False):
+        told = []
+        for seed in args.seeds:
+            counts = [str(one) for one in part.loc[part["seed"] == seed, "dead"]]
+            told.append(", ".join(counts) or "–")
+        rows.append([model, layer, f"{part['units'].iloc[0]}", *told])
+    folds = "; of several folds one after the other" if len(args.folds) > 1 else ""
+    return Table(
+        f"Dead feature maps of each layer and training{folds}.",
+        ["model", "layer", "feature maps", *(f"dead, seed {seed}" for seed in args.seeds)],
+        rows,
+    )
+
+
+def agreement(table: pd.DataFrame, args: argparse.Namespace) -> list[Table]:
+    """Agreement of models in their last layers, a table a kind of groups; none of a kind without any."""
+    found = []
+    for fold in args.folds:
+        for by in args.config["by"]:
+            shown = of(table, fold=fold, by=by, depth=0)
+            shown = shown[shown["seed_a"].isna()]
+            if shown["agreement"].notna().any():
+                rows = [
+                    [
+                        f"{row.model_a} and {row.model_b}"
+                        if row.model_a != row.model_b
+                        else f"{row.model_a}, its seeds",
+                        words.interval(row.agreement, row.low, row.high) if np.isfinite(row.agreement) else row.reason,
+                        words.interval(row.gap, row.gap_low, row.gap_high),
+                        _reading(row),
+                    ]
+                    for row in shown.itertuples()
+                ]
+                where = f", {fold}" if len(args.folds) > 1 else ""
+                head = ["trainings", "agreement", "less than their own seeds agree, by", "more than by training alone?"]
+                found.append(Table(f"Agreement in the last layer, groups by {KIND_NAMES[by]}{where}.", head, rows))
+    return found
+
+
+def _reading(row) -> str:
+    if row.model_a == row.model_b or not np.isfinite(row.gap_low):
+        return "–"
+    return "yes" if row.gap_low > 0 else "not shown"
+
+
+def answer(tables: dict[str, pd.DataFrame], args: argparse.Namespace) -> list[str]:
+    """The page in a few sentences."""
+    layers = tables["layers"]
+    share = words.share(layers["dead"].sum() / layers["units"].sum())
+    dead = f"{share} of the feature maps that were looked at are dead: they answer every test image alike."
+    first = of(tables["models"], fold=args.folds[0], depth=0)
+    first = first[first["seed_a"].isna()]
+    known = [by for by in args.config["by"] if first.loc[first["by"] == by, "agreement"].notna().any()]
+    if not known:
+        return [dead, f"Models are not compared: that needs {FEWEST_GROUPS} groups of one kind, and two trainings."]
+    first = first[first["by"] == known[0]]
+    kind = f"groups by {KIND_NAMES[known[0]]}"
+    within, between = first[first["model_a"] == first["model_b"]], first[first["model_a"] != first["model_b"]]
+    said = [
+        f"{_span(rows['agreement'])} {what}"
+        for rows, what in ((within, "between two trainings of one model"), (between, "between two models"))
+        if rows["agreement"].notna().any()
+    ]
+    texts = [f"Which {kind} lie near each other in the last layer agrees at {words.listed(said)} (1 is perfect)."]
+    judged = between[between["gap_low"].notna()]
+    if len(judged):
+        apart = int((judged["gap_low"] > 0).sum())
+        who = f"{apart} of {words.count(len(judged), 'pair')} of models {'differs' if apart == 1 else 'differ'}"
+        than = "by more than two trainings of one model do"
+        texts.append(f"{who} {than}." if apart else f"No pair of models is shown to differ {than}.")
+    return [*texts, dead]
+
+
+def ends(distances: pd.DataFrame) -> str:
+    """The nearest and the furthest groups, of the distances of one layer and kind; nothing where there is one pair."""
+    known = distances[distances["correlation"].notna()].sort_values("correlation", kind="stable")
+    if len(known) < 2:
+        return ""
+    near, far = (
+        f"{row.a} and {row.b} ({words.interval(row.correlation, row.low, row.high)})"
+        for row in known.iloc[[0, -1]].itertuples()
+    )
+    return f"Nearest by {KIND_NAMES[known['by'].iloc[0]]}: {near}; furthest apart: {far}."
+
+
+def _span(values: pd.Series) -> str:
+    ends = dict.fromkeys(words.number(value, form=".2f") for value in (values.min(), values.max()))
+    return " to ".join(ends)
+
 
 KINDS = {"label": "by label", "prediction": "by prediction", "outcome": "by right and wrong"}
 
@@ -68,12 +253,12 @@ def render(args: argparse.Namespace, tables: dict[str, pd.DataFrame], profiles: 
         .render(
             study=args.study,
             title=args.title or f"Study {args.study}",
-            answer=told.answer(tables, args),
-            groups=told.groups(tables["groups"], args, many),
-            left_out=told.left_out(tables["groups"], args, many),
-            dead=told.dead(tables["layers"], args),
+            answer=answer(tables, args),
+            groups=groups(tables["groups"], args, many),
+            left_out=left_out(tables["groups"], args, many),
+            dead=dead(tables["layers"], args),
             threshold=f"{args.config['dead']:g}",
-            agreement=told.agreement(tables["models"], args),
+            agreement=agreement(tables["models"], args),
             models=[_model(i, name, profiles[name], tables, args) for i, name in enumerate(args.models)],
             seed=args.seeds[0],
             fold=args.folds[0] if len(args.folds) > 1 else "",
@@ -88,7 +273,7 @@ def render(args: argparse.Namespace, tables: dict[str, pd.DataFrame], profiles: 
 
 def _model(place: int, name: str, profiles: pd.DataFrame, tables: dict[str, pd.DataFrame], args) -> Model:
     where = {"model": name, "seed": args.seeds[0], "fold": args.folds[0]}
-    layers, distances = (told.of(tables[what], **where) for what in ("layers", "distances"))
+    layers, distances = (of(tables[what], **where) for what in ("layers", "distances"))
     parts, made = dict(list(profiles.groupby("layer", sort=False))), []
     for row in layers.sort_values("depth").itertuples():
         by_kind = dict(list(distances[distances["depth"] == row.depth].groupby("by", sort=False)))
@@ -97,8 +282,8 @@ def _model(place: int, name: str, profiles: pd.DataFrame, tables: dict[str, pd.D
         strips = [_strip(own[own["by"] == by], by, args.config["top"]) for by in kinds if row.dead < row.units]
         trees = [_tree(f"tree-{place}-{row.depth}-{by}", by_kind[by]) for by in kinds]
         title = f"{row.layer}: {words.count(row.units, 'feature map')} of {row.rows} × {row.columns} positions"
-        ends = list(filter(None, (told.ends(by_kind[by]) for by in kinds)))
-        made.append(Layer(f"{title}, {row.dead} dead", ends, strips, trees))
+        between = list(filter(None, (ends(by_kind[by]) for by in kinds)))
+        made.append(Layer(f"{title}, {row.dead} dead", between, strips, trees))
     return Model(name, f"model-{place}", made[0], made[1:])
 
 
@@ -126,7 +311,7 @@ def _tree(name: str, table: pd.DataFrame) -> tuple[Figure | None, Grid]:
     values = table["correlation"].to_numpy()
     caption = f"Groups {by} that have alike profiles join early; average linkage of 1 − correlation."
     drawn = len(groups) > 2 and np.isfinite(values).all()
-    figure = Figure(Markup(figures.tree(name, groups, values)), caption) if drawn else None
+    figure = Figure(Markup(tree(name, groups, values)), caption) if drawn else None
     found = {(a, b): row for a, b, *row in table[["a", "b", "correlation", "low", "high"]].itertuples(index=False)}
     rows = []
     for i, name_b in enumerate(groups[1:], 1):

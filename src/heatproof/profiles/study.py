@@ -5,8 +5,9 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from heatproof import artifacts
-from heatproof.profiles import compare, files, page
+from heatproof.profiles import distances as compare
+from heatproof.profiles import files, page
+from heatproof.store import artifacts
 
 
 def run(args: argparse.Namespace) -> None:

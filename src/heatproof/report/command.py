@@ -22,16 +22,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read what the stages before left and write the report and the files for a paper."""
-    from heatproof import artifacts
-    from heatproof.report import paper, provenance
     from heatproof.report.inputs import read
     from heatproof.report.page import render
+    from heatproof.report.paper import files, provenance
+    from heatproof.store import artifacts
 
     inputs = read(args.study, args.models, args.seeds, args.methods, args.folds)
     path = artifacts.report_path(args.study)
     record, changes = provenance.gather(inputs, args.study_config)
     with artifacts.replacing(path) as temporary:
         temporary.write_text(render(inputs, args.config, args.study_config, record), encoding="utf-8")
-    paper.write(inputs, args.study_config)
+    files.write(inputs, args.study_config)
     provenance.write(args.study, record, changes)
     print(path)

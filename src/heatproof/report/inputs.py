@@ -1,17 +1,102 @@
-"""Everything that a report is made from, read once."""
+"""Everything that a report is made from, read once; a case of a multilabel study, an image and one of its labels, is
+shown as images are elsewhere."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from heatproof import artifacts, labels
-from heatproof.report import cases, separation, words
-from heatproof.stats import cases as shared
-from heatproof.stats.scores import read_scores
-from heatproof.stats_tables import TABLES
+from heatproof.catalogue.families import FAMILIES
+from heatproof.report import words
+from heatproof.stats.tables import groups as shared
+from heatproof.stats.tables.groups import read_scores
+from heatproof.store import artifacts
+from heatproof.store.tables import TABLES
+
+
+def decisions(classes: Sequence[str]) -> list[str]:
+    """What a case can be and be taken for: of label k the numbers 2k, it is there, and 2k + 1, it is not."""
+    return [text for name in classes for text in (name, f"not {name}")]
+
+
+def decided(label: pd.Series | np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Numbers of `decisions`, from the index of each case's label and whether it is there."""
+    return 2 * np.asarray(label, int) + ~np.asarray(there, bool)
+
+
+def named(frame: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Rows of cases with the case's name in `image_id`; the image's own stands in `image`."""
+    names = [artifacts.case_name(image, classes[k]) for image, k in zip(frame["image_id"], frame["label"], strict=True)]
+    return frame.assign(image=frame["image_id"], image_id=names)
+
+
+def explained(index: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Rows of heatmaps with the name of their case, and as `predicted` what the case was taken for."""
+    return named(index, classes).assign(predicted=decided(index["label"], index["predicted"] == index["label"]))
+
+
+def answers(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Every case of the images and what it is and was taken for: image_id, label, predicted."""
+    truth, found = artifacts.truth(predictions, len(classes)), artifacts.predicted(predictions, len(classes))
+    rows = pd.DataFrame(
+        {
+            "image_id": np.repeat(predictions["image_id"], len(classes)),
+            "label": np.tile(range(len(classes)), len(truth)),
+        }
+    )
+    seen = {"label": decided(rows["label"], truth.ravel()), "predicted": decided(rows["label"], found.ravel())}
+    return named(rows, classes).assign(**seen).drop(columns="image").reset_index(drop=True)
+
+
+def table(index: Sequence[pd.DataFrame], manifest: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Every case that a heatmap was asked of, as `Inputs.cases` has it, in the order of the manifest and the labels."""
+    rows = pd.concat([of[["image_id", "image", "label"]] for of in index]).drop_duplicates("image_id")
+    places = manifest.reset_index(drop=True).reset_index(names="place").set_index("image_id")
+    known = places.loc[rows["image"], ["place", "group", "truth"]].reset_index(drop=True)
+    there = artifacts.truth(manifest, len(classes))[known["place"], rows["label"].astype(int)]
+    marked = artifacts.marks(manifest.iloc[known["place"]], rows["label"].to_numpy(int))
+    known["truth"] = known["truth"].where(marked, "none")  # of another label
+    known = known.assign(label=decided(rows["label"], there), image_id=rows["image_id"].to_numpy())
+    return known.sort_values(["place", "label"], kind="stable").set_index("image_id")
+
+
+PATH = Path(__file__).with_name("separation.csv")
+SCHEMA = {
+    "metric": artifacts.TEXT,
+    "against": artifacts.TEXT,
+    "auroc": artifacts.NUMBER,
+    "low": artifacts.NUMBER,
+    "high": artifacts.NUMBER,
+    "images": artifacts.INTEGER,
+}
+MARK = "†"
+MEANING = (
+    "a metric that was not shown to tell the true region from a random map on made-up images whose truth is known: "
+    "what it says here is no evidence"
+)
+
+
+def read_separation() -> pd.DataFrame | None:
+    """The table that comes with the package, or None where there is none.
+
+    Raises:
+        ArtifactError: it is not of its format.
+    """
+    return artifacts.parse_table(PATH, SCHEMA) if PATH.exists() else None
+
+
+def doubtful(table: pd.DataFrame | None, family: str, metric: str) -> bool:
+    """Whether a metric that scores a given map has not been shown to tell truth from random.
+
+    It has, if the interval of the AUROC of truth against random lies above one half.
+    """
+    if table is None or not (family in FAMILIES and FAMILIES[family].rates_maps):
+        return False
+    rows = table[(table["metric"] == metric) & (table["against"] == "random")]
+    return not (rows["low"] > 0.5).any()
 
 
 @dataclass(frozen=True)
@@ -59,13 +144,13 @@ class Inputs:
     @property
     def decisions(self) -> Sequence[str]:
         """What an image, or a case, can be and be taken for."""
-        return cases.decisions(self.classes) if self.multilabel else self.classes
+        return decisions(self.classes) if self.multilabel else self.classes
 
     @cached_property
     def cases(self) -> pd.DataFrame:
         """What heatmaps are of, by image_id: `place` in the arrays, group, truth, and `label`, one of `decisions`."""
         if self.multilabel:
-            return cases.table(list(self.index.values()), self.manifest, self.classes)
+            return table(list(self.index.values()), self.manifest, self.classes)
         known = self.manifest[["image_id", "group", "truth", "label"]]
         return known.assign(place=np.arange(len(known))).set_index("image_id")
 
@@ -156,9 +241,9 @@ class Inputs:
         """A metric's words, its name marked where it was not shown to tell truth from noise."""
         family = next((family for family, found in self.summary["better"].items() if name in found), "")
         found = words.metric(name, self.summary["better"].get(family, {}).get(name, "higher"))
-        if found.better == "none" or not separation.doubtful(self.separation, family, name):
+        if found.better == "none" or not doubtful(self.separation, family, name):
             return found
-        return found._replace(name=found.name + separation.MARK)
+        return found._replace(name=found.name + MARK)
 
     def judged(self, family: str, method: str | None = None) -> bool:
         """Whether the family's primary metric has a value for any model, of a method or of any."""
@@ -188,7 +273,7 @@ def read(
         trained = [model for model in models if model not in ensembles]
         scores, _ = shared.common(shared.named(scores, classes), trained)
         scores = scores[scores["seed"].isna() | (scores["seed"] == seeds[0])].reset_index(drop=True)
-        index = {model: cases.explained(of, classes) for model, of in index.items()}
+        index = {model: explained(of, classes) for model, of in index.items()}
     return Inputs(
         study=study,
         models=models,
@@ -210,7 +295,7 @@ def read(
             for one in (artifacts.Checkpoint(study, model, seeds[0], fold) for model in models for fold in folds)
         },
         digest=digest,
-        separation=separation.read(),
+        separation=read_separation(),
     )
 
 
@@ -218,7 +303,7 @@ def _predictions(study: str, model: str, seed: int, fold: str, classes: Sequence
     path = artifacts.Checkpoint(study, model, seed, fold).predictions
     frame = artifacts.read_table(path, artifacts.PREDICTIONS)
     frame = frame[frame["split"] == "test"]
-    known = cases.answers(frame, classes) if labels.is_multilabel(frame) else frame[list(artifacts.PREDICTIONS)]
+    known = answers(frame, classes) if artifacts.is_multilabel(frame) else frame[list(artifacts.PREDICTIONS)]
     return known.assign(model=model, seed=seed)
 
 

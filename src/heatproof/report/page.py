@@ -5,39 +5,26 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from heatproof import artifacts
 from heatproof.catalogue.controls import CONTROLS
-from heatproof.report import (
-    agreement,
-    charts,
+from heatproof.report import inputs as separation
+from heatproof.report import tables, words
+from heatproof.report.figures import curves, dot_rows
+from heatproof.report.figures.canvas import Figure
+from heatproof.report.inputs import Inputs
+from heatproof.report.paper import provenance
+from heatproof.report.sections import (
     classification,
-    combined,
-    comparison,
-    cue,
-    data_section,
-    data_words,
-    ensembles,
+    data,
+    data_tables,
     explorer,
-    figures,
-    findings,
     gallery,
-    labels_section,
-    left_out,
     overview,
-    pictures,
-    provenance,
-    published,
-    ranks,
     relations,
-    separation,
-    tables,
     told,
     trust,
-    words,
 )
-from heatproof.report.figure import Figure
-from heatproof.report.inputs import Inputs
-from heatproof.report.templating import environment
+from heatproof.report.words import environment
+from heatproof.store import artifacts
 
 
 @dataclass(frozen=True)
@@ -82,7 +69,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
     record = record or provenance.gather(inputs, study_config)[0]
     shown = gallery.make(inputs, config["gallery"])
     kind = inputs.summary["groups"]["kind"]
-    alarms, more = findings.alarms(inputs.audit)
+    alarms, more = told.alarms(inputs.audit)
     answer, cautions = told.answer(inputs), told.cautions(inputs)
     key = key_figure(inputs)
     glance = overview.make(inputs)
@@ -95,7 +82,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         question=config["question"],
         alarms=alarms,
         more_alarms=more,
-        notes=findings.notes(inputs.audit),
+        notes=told.notes(inputs.audit),
         setting=inputs.setting["sentence"],
         in_short=inputs.summary["in_short"],
         answer=answer,
@@ -111,41 +98,41 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         mark_first=any(separation.MARK in text for text in first),
         mark_anywhere=any(separation.MARK in name for name in doubtful),
         overview=glance,
-        combined=combined.make(inputs),
+        combined=overview.make_combined(inputs),
         refused=overview.refusals(inputs),
         methods=overview.methods(inputs),
         lead=inputs.lead,
-        agreement=agreement.make(inputs),
+        agreement=trust.make(inputs),
         scores=explained(inputs, alarms, [row.text for row in [*answer, *cautions]], [key.caption, key.title]),
         key=key,
-        data=data_section.make(inputs),
-        data_title=data_words.TITLE,
-        scores_words=data_words.SCORES,
-        comparison=comparison.make(inputs),
-        published=published.make(inputs),
+        data=data.make(inputs),
+        data_title=data_tables.TITLE,
+        scores_words=data_tables.SCORES,
+        comparison=overview.make_splits(inputs),
+        published=overview.make_published(inputs),
         accuracy=accuracy_figure(inputs, "accuracy"),
         models=tables.models(inputs),
         recall=None if inputs.multilabel else tables.recall(inputs),
-        labels=labels_section.make(inputs),
-        ensembles=ensembles.make(inputs),
+        labels=classification.make_labels(inputs),
+        ensembles=overview.make_ensembles(inputs),
         multilabel=inputs.multilabel,
         cases=inputs.summary.get("cases_sentence", ""),
         profiles=profiles(inputs),
         classification=classification.make(inputs),
         relations=relations.make(inputs),
-        cue=cue.make(inputs),
+        cue=relations.make_cue(inputs),
         families=[family(inputs, key) for key in inputs.families],
         gallery=shown,
         explorer=explorer.make(inputs, config["images"]),
         gallery_metric=inputs.metric(inputs.primary(shown.family)) if shown.family else None,
-        scale=pictures.scale(),
-        left_out=left_out.models(inputs),
+        scale=gallery.scale(),
+        left_out=told.models(inputs),
         missing=tables.missing(inputs),
-        coverage=left_out.coverage(inputs),
+        coverage=told.coverage(inputs),
         folds=len(inputs.folds),
-        parts=data_words.parts(inputs.audit, len(inputs.folds)),
-        dealt=data_words.DEALT[data_words.dealt(inputs.audit)],
-        grouped=data_words.GROUPED[data_words.kept(inputs.audit)],
+        parts=data_tables.parts(inputs.audit, len(inputs.folds)),
+        dealt=data_tables.DEALT[data_tables.dealt(inputs.audit)],
+        grouped=data_tables.GROUPED[data_tables.kept(inputs.audit)],
         controls=controls(inputs),
         ceiling=CONTROLS["ceiling"].title,
         accuracy_title=words.ACCURACY,
@@ -173,7 +160,7 @@ def profiles(inputs: Inputs) -> str:
 def explained(inputs: Inputs, *texts: Sequence[str]) -> str:
     """What the scores of classification are, if any of the texts speaks of them or of chance."""
     spoken = " ".join(text.lower() for part in texts for text in part)
-    scores = labels_section.SCORES if inputs.multilabel else data_words.SCORES
+    scores = classification.SCORES if inputs.multilabel else data_tables.SCORES
     return scores if inputs.measure.lower() in spoken or "chance 0." in spoken else ""
 
 
@@ -189,10 +176,10 @@ def key_figure(inputs: Inputs) -> Figure:
 
 
 def accuracy_figure(inputs: Inputs, name: str) -> Figure:
-    rows, competence = charts.checkpoints(inputs), inputs.summary["competence"]
+    rows, competence = dot_rows.checkpoints(inputs), inputs.summary["competence"]
     means = [f"{row.model} seed {row.seed} {words.number(row.accuracy)}" for row in rows]
     alt = f"{inputs.measure[:1].upper()}{inputs.measure[1:]}: {', '.join(means)}"
-    svg = figures.accuracy(name, rows, competence["chance"], competence["floor"], alt, inputs.measure)
+    svg = dot_rows.accuracy(name, rows, competence["chance"], competence["floor"], alt, inputs.measure)
     told = "tell who has a label" if inputs.multilabel else "tell the classes apart"
     caption = (
         f"How well the models {told} on {_tested(inputs)}, in {inputs.measure}. A dot is one "
@@ -215,7 +202,7 @@ def _tested(inputs: Inputs) -> str:
 
 def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequence[str] | None = None) -> Figure:
     """One family and method; `marks` are the controls to draw, explained in the caption, instead of all unexplained."""
-    metric, rows = inputs.metric(inputs.primary(family)), charts.dot_rows(inputs, family, method)
+    metric, rows = inputs.metric(inputs.primary(family)), dot_rows.dot_rows(inputs, family, method)
     if marks is not None:
         rows = [replace(row, marks={mark: row.marks[mark] for mark in marks if mark in row.marks}) for row in rows]
     means = [f"{row.model} {words.interval(row.mean, row.low, row.high)}" for row in rows]
@@ -225,7 +212,7 @@ def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequ
         span = dict.fromkeys((words.number(min(values)), words.number(max(values))))
         means.append(f"{words.CONTROLS[mark]} {' to '.join(span)}")
     alt = f"{metric.name} of {method}: {'; '.join(means)}"
-    svg = figures.dots(name, rows, f"{words.inline(metric.name)} ({metric.direction})", alt)
+    svg = dot_rows.dots(name, rows, f"{words.inline(metric.name)} ({metric.direction})", alt)
     level = f"{inputs.summary['interval']:.0%}"
     caption = f"{metric.asks} Large dot: mean over {tables.groups_name(inputs)}; line: its {level} interval."
     if marks is not None and drawn:
@@ -257,7 +244,7 @@ def family(inputs: Inputs, key: str) -> Family:
 
 def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparison:
     first = method == inputs.lead
-    cells = charts.pair_cells(inputs, family, method)
+    cells = dot_rows.pair_cells(inputs, family, method)
     return Comparison(
         method,
         f"{family}-{method}",
@@ -265,14 +252,14 @@ def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparis
         *(told.of(inputs, family, method, [kind]) for kind in ("verdict", "test", "caution")),
         dots_figure(inputs, family, method, f"{name}-dots") if first else None,
         _pairs_figure(inputs, family, method, cells, name) if first and cells else None,
-        ranks.make(inputs, family, method, f"{name}-ranks") if first else None,
+        curves.make(inputs, family, method, f"{name}-ranks") if first else None,
         tables.primary(inputs, family, method),
         (tables.others if first else tables.means)(inputs, family, method),
         tables.pairs(inputs, family, method) if cells else None,
     )
 
 
-def _pairs_figure(inputs: Inputs, family: str, method: str, cells: Sequence[charts.Pair], name: str) -> Figure:
+def _pairs_figure(inputs: Inputs, family: str, method: str, cells: Sequence[dot_rows.Pair], name: str) -> Figure:
     real = [
         f"{cell.row} minus {cell.column} {words.number(cell.difference, sign=True)}" for cell in cells if cell.apart
     ]
@@ -283,7 +270,7 @@ def _pairs_figure(inputs: Inputs, family: str, method: str, cells: Sequence[char
         f"Row minus column, with p after Holm's correction for testing {words.count(len(cells), 'pair')}. Coloured "
         f"and bold: a difference larger than chance explains (p at most {level:g}{gate})."
     )
-    return Figure(Markup(figures.pairs(f"{name}-pairs", cells, inputs.trained, alt)), caption)
+    return Figure(Markup(dot_rows.pairs(f"{name}-pairs", cells, inputs.trained, alt)), caption)
 
 
 def _verdict(inputs: Inputs, family: str, method: str) -> str:

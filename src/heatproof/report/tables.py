@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heatproof.report import charts, words
+from heatproof.report import words
+from heatproof.report.figures import dot_rows
 from heatproof.report.inputs import Inputs
 
 
@@ -36,7 +37,7 @@ def models(inputs: Inputs) -> Table:
             words.interval(row.f1, row.f1_low, row.f1_high),
             "yes" if row.competent else "no",
         ]
-        for row in charts.checkpoints(inputs)
+        for row in dot_rows.checkpoints(inputs)
     ]
     head = ["model", "seed", inputs.measure, "macro F1", "competent"]
     several = len(inputs.folds) > 1
@@ -149,7 +150,7 @@ def _scored(inputs: Inputs, family: str, method: str, metrics: Sequence[str]) ->
     """Head and rows, metric by metric and model by model: mean with interval, controls, and how many were scored."""
     table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["method"] == method)]
     counts = table.set_index(["metric", "model"])[["groups", "missing"]]
-    rows = [(metric, row) for metric in metrics for row in charts.dot_rows(inputs, family, method, metric)]
+    rows = [(metric, row) for metric in metrics for row in dot_rows.dot_rows(inputs, family, method, metric)]
     rows = [(metric, row) for metric, row in rows if row.model in _asked(inputs, method)]
     marks = [mark for mark in words.CONTROLS if any(mark in row.marks for _, row in rows)]
     single = any(row.seeds for _, row in rows)
@@ -181,13 +182,13 @@ def pairs(inputs: Inputs, family: str, method: str) -> Table:
             words.p_value(cell.p),
             _different(cell),
         ]
-        for cell in charts.pair_cells(inputs, family, method)
+        for cell in dot_rows.pair_cells(inputs, family, method)
     ]
     head = ["pair", "difference of means", "effect (rank-biserial)", "p, Holm-corrected", "different"]
     return Table("Every pair of models", head, rows)
 
 
-def _different(cell: charts.Pair) -> str:
+def _different(cell: dot_rows.Pair) -> str:
     if not cell.apart:
         return "not shown"
     return "yes" if cell.effect * cell.difference >= 0 else "yes, but by ranks the other way"

@@ -1,14 +1,38 @@
-"""How numbers and reasons are written on the page, and the words for a metric, a method or a family by its name."""
+"""How numbers and reasons are written on the page, the words for a metric, a method or a model, and what fills
+templates."""
 
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from heatproof.catalogue.controls import CONTROLS as CATALOGUED
 from heatproof.catalogue.families import FAMILIES, Family
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.metrics import VARIANTS, find_metric
 from heatproof.catalogue.reasons import REASONS
+
+
+def environment(*packages: str, setting_short: str = "") -> Environment:
+    """Return the templates of packages, in the order in which they are looked up; `setting_short` is in every head."""
+    found = Environment(
+        loader=ChoiceLoader([PackageLoader(package) for package in packages]),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    found.filters["breakable"] = breakable
+    found.globals["setting_short"] = setting_short
+    return found
+
+
+def breakable(name: str) -> Markup:
+    """Return a long name that may break after an underscore."""
+    return escape(name).replace("_", Markup("_<wbr>"))
+
 
 ACCURACY = "Do the models know what they are looking at?"
 

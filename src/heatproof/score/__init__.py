@@ -66,8 +66,8 @@ def evaluate(
 
     from heatproof.catalogue.metrics import METRICS
     from heatproof.explain import as_it_is, check_images, unwrapped
-    from heatproof.score import complexity, confidence, faithfulness, localization
-    from heatproof.score.asking import of_class, of_label
+    from heatproof.score.metrics import complexity, confidence, faithfulness, localization
+    from heatproof.score.queries import of_class, of_label
     from heatproof.score.scene import Scene
     from heatproof.train.adapter import Adapter, recognize
 

@@ -4,9 +4,9 @@ import argparse
 import importlib
 import json
 
-from heatproof import shards
 from heatproof.catalogue.families import FAMILIES
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
+from heatproof.store import sealing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="section `compute`, as JSON",
     )
     parser.add_argument("--code", help="digest of the job's code; without it nothing is kept of the scores before")
-    shards.add_arguments(parser)
+    sealing.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -41,15 +41,15 @@ def run(args: argparse.Namespace) -> None:
     for name in needed:
         if getattr(args, name) is None:
             raise InputError(f"{args.family}: --{name} is missing")
-    from heatproof.artifacts import Checkpoint  # with what `--help` can do without
     from heatproof.score.jobs.common import Scoring
+    from heatproof.store.artifacts import Checkpoint  # with what `--help` can do without
 
     job = Scoring(
         checkpoint=Checkpoint(args.study, args.model, args.seed, args.fold),
         family=args.family,
         options=args.config,
         compute=args.compute,
-        share=shards.Share(args.shards, args.shard),
+        share=sealing.Share(args.shards, args.shard),
         seeds=args.seeds or [],
         models=args.models or [],
         code=args.code,

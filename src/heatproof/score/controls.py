@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from heatproof.maps import upsample
-from heatproof.score.maps import pool
-from heatproof.seeds import derive, generator
+from heatproof.core.draws import derive, generator
+from heatproof.core.geometry import upsample
+from heatproof.score.order import pool
 
 RANDOM, LOWRES_NOISE, CENTER, OTHER_IMAGE = "random", "lowres_noise", "center", "other_image"
 MEAN_MASK, EDGES, CEILING, TRUTH = "mean_mask", "edges", "ceiling", "truth"

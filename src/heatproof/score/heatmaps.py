@@ -11,12 +11,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from heatproof import artifacts
 from heatproof.catalogue.reasons import CLASS_NOT_ASKED, NO_OTHER_IMAGE, NO_TRUTH
 from heatproof.catalogue.reasons import DEGENERATE as DEGENERATE_MAP
-from heatproof.kept import recipe
-from heatproof.maps import DEGENERATE, degeneracy
+from heatproof.core.geometry import DEGENERATE, degeneracy
 from heatproof.score import controls
+from heatproof.store import artifacts
+from heatproof.store.kept import recipe
 
 CHUNK = 64  # images read at a time
 BESIDE = (controls.EDGES, controls.MEAN_MASK, controls.TRUTH)  # controls that look at images and masks

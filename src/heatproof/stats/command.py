@@ -5,7 +5,7 @@ import importlib
 import json
 from pathlib import Path
 
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
 
 BRANCHES = {"table": "heatproof.stats.external"}  # taken by no job (`workflow.code`)
 
@@ -68,11 +68,12 @@ def run_study(args: argparse.Namespace) -> None:
     """Read predictions and scores, test, and write the tables and the summary of a study."""
     import pandas as pd
 
-    from heatproof import artifacts, labels, stats_tables
-    from heatproof.stats import cases
-    from heatproof.stats.scores import read_scores
     from heatproof.stats.study import evaluate
-    from heatproof.stats.summary import key_numbers
+    from heatproof.stats.tables import groups
+    from heatproof.stats.tables.groups import read_scores
+    from heatproof.stats.verdicts.judge import key_numbers
+    from heatproof.store import artifacts, tables
+    from heatproof.store import artifacts as labels
 
     out, families = artifacts.stats_dir(args.study), args.score_config["families"]
     primary, ensembles = args.score_config["primary"], args.ensembles or {}
@@ -82,9 +83,9 @@ def run_study(args: argparse.Namespace) -> None:
     trained = [model for model in args.models if model not in ensembles]
     kept, shapes = None, read_shapes(args.study, args.folds)
     if labels.is_multilabel(next(iter(predictions.values()))):
-        scores, kept = cases.common(cases.named(scores, classes), trained)
+        scores, kept = groups.common(groups.named(scores, classes), trained)
         families = [family for family in families if kept.get(family, {}).get("kept")]
-        shapes = cases.of_marked_labels(shapes, classes)
+        shapes = groups.of_marked_labels(shapes, classes)
     result = evaluate(
         args.study,
         predictions,
@@ -103,7 +104,7 @@ def run_study(args: argparse.Namespace) -> None:
         ensembles=ensembles,
         counts=kept,
     )
-    for name, schema in stats_tables.TABLES.items():
+    for name, schema in tables.TABLES.items():
         table = result.tables.get(name, pd.DataFrame())
         artifacts.write_table(out / f"{name}.csv", table.reindex(columns=list(schema)), schema)
     artifacts.write_json(out / "summary.json", result.summary)
@@ -117,7 +118,7 @@ def read_tested(study, folds):
     Raises:
         ArtifactError: an image is tested in two folds, or in none of several.
     """
-    from heatproof import artifacts
+    from heatproof.store import artifacts
 
     path = artifacts.data_dir(study) / "manifest.parquet"
     tested, where = {}, {}
@@ -142,7 +143,7 @@ def read_predictions(study, models, seeds, folds):
     """(model, seed) -> predictions and probabilities on the test images of all folds, with the group of each."""
     import pandas as pd
 
-    from heatproof import artifacts
+    from heatproof.store import artifacts
 
     tested = read_tested(study, folds)
     tables = {}
@@ -171,10 +172,10 @@ def read_simple(study, folds, random, settings):
     import numpy as np
     import pandas as pd
 
-    from heatproof import artifacts, labels
-    from heatproof.stats import neighbour
-    from heatproof.stats.comparison import RANDOM
-    from heatproof.stats.published import split_name
+    from heatproof.stats.accuracy import published
+    from heatproof.stats.accuracy.published import RANDOM, split_name
+    from heatproof.store import artifacts
+    from heatproof.store import artifacts as labels
 
     if not random and not any(settings["published"].values()):
         return {}
@@ -192,7 +193,7 @@ def read_simple(study, folds, random, settings):
                 continue
             parts.append(
                 manifest.loc[test, ["label", "group"]].assign(
-                    **neighbour.answers(thumbnails, manifest["label"].to_numpy(int), train, test)
+                    **published.answers(thumbnails, manifest["label"].to_numpy(int), train, test)
                 )
             )
         table = pd.concat(parts, ignore_index=True)
@@ -200,7 +201,7 @@ def read_simple(study, folds, random, settings):
             found[split] = {(name, 0): of for name, of in table.groupby("answers", sort=False)}
             continue
         found[split] = {
-            (name, 0): table.assign(predicted=table[name]) for name in (neighbour.NEIGHBOUR, neighbour.FREQUENT)
+            (name, 0): table.assign(predicted=table[name]) for name in (published.NEIGHBOUR, published.FREQUENT)
         }
     return found
 
@@ -209,13 +210,13 @@ def _simple_labels(thumbnails, manifest, train, test):
     """Answers of the classifiers of `stats.neighbour` to images of several labels, one below the other."""
     import pandas as pd
 
-    from heatproof import labels
-    from heatproof.stats import neighbour
+    from heatproof.stats.accuracy import published
+    from heatproof.store import artifacts
 
-    truth = labels.truth(manifest, sum(column.startswith("label_") for column in manifest))
+    truth = artifacts.truth(manifest, sum(column.startswith("label_") for column in manifest))
     parts = []
-    for name, said in neighbour.answers(thumbnails, truth, train, test).items():
-        columns = [labels.multihot("label", truth[test]), labels.multihot("predicted", said)]
+    for name, said in published.answers(thumbnails, truth, train, test).items():
+        columns = [artifacts.multihot("label", truth[test]), artifacts.multihot("predicted", said)]
         known = manifest.loc[test, ["group"]].assign(answers=name).reset_index(drop=True)
         parts.append(pd.concat([known, *columns], axis=1))
     return pd.concat(parts, ignore_index=True)
@@ -223,7 +224,7 @@ def _simple_labels(thumbnails, manifest, train, test):
 
 def read_cue(study):
     """image_id -> whether the planted cue is there."""
-    from heatproof import artifacts
+    from heatproof.store import artifacts
 
     facts = artifacts.read_table(artifacts.data_dir(study) / "facts.parquet", artifacts.FACTS)
     return facts.set_index("image_id")["cue"]
@@ -238,8 +239,9 @@ def read_shapes(study, folds):
     """
     import pandas as pd
 
-    from heatproof import artifacts, labels
-    from heatproof.stats import lesions
+    from heatproof.stats.tests import relations
+    from heatproof.store import artifacts
+    from heatproof.store import artifacts as labels
 
     rows = []
     masks = None
@@ -249,10 +251,10 @@ def read_shapes(study, folds):
             if masks is None:
                 masks = artifacts.read_array(artifacts.data_dir(study) / "masks.npy")
             image, truth = manifest.loc[place, ["image_id", "truth"]]
-            found = lesions.shape(masks[place])
+            found = relations.shape(masks[place])
             found = found if truth == "mask" else {"lesion_area": found["lesion_area"]}
             if labels.is_multilabel(manifest):
                 found = {"marked": labels.marked(manifest.loc[place])} | found
             rows.append({"image_id": image} | found)
     known = ["image_id", "marked"] if labels.is_multilabel(manifest) else ["image_id"]
-    return pd.DataFrame(rows).reindex(columns=[*known, *lesions.SHAPE]) if rows else None
+    return pd.DataFrame(rows).reindex(columns=[*known, *relations.SHAPE]) if rows else None

@@ -7,21 +7,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from heatproof import artifacts, stats_tables
 from heatproof.catalogue.controls import CONTROLS
-from heatproof.data.reading.names import bare, listed
-from heatproof.errors import InputError
-from heatproof.stats import score_table
-from heatproof.stats.design import Design
-from heatproof.stats.gather import gather
-from heatproof.stats.general import seeds_sentence
-from heatproof.stats.groups import compact, count_missing, group_means, seed_group_means
-from heatproof.stats.metric_names import find_metric
-from heatproof.stats.overview import overview
-from heatproof.stats.score_table import ScoreTable
-from heatproof.stats.sentences import family_sentences
-from heatproof.stats.tables import in_order, metrics_table
-from heatproof.stats.words import counted
+from heatproof.core.messages import InputError
+from heatproof.data.sources.names import bare, listed
+from heatproof.stats.sentences.general import seeds_sentence
+from heatproof.stats.sentences.headline import overview
+from heatproof.stats.sentences.verdicts import family_sentences
+from heatproof.stats.sentences.words import counted
+from heatproof.stats.tables import score_table
+from heatproof.stats.tables.groups import compact, count_missing, group_means, in_order, metrics_table, seed_group_means
+from heatproof.stats.tables.score_table import ScoreTable, find_metric
+from heatproof.stats.verdicts.gather import gather
+from heatproof.stats.verdicts.rules import Design
+from heatproof.store import artifacts
+from heatproof.store import tables as stats_tables
 
 TABLES = ("metrics", "omnibus", "pairs", "controls", "sensitivity", "variance", "missing")
 UNKNOWN = "Whether these models classify is not known here: a heatmap of one that guesses explains nothing."

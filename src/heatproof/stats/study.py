@@ -6,30 +6,45 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from heatproof import labels
 from heatproof.catalogue.controls import BEATABLE, YARDSTICKS
 from heatproof.catalogue.families import FAMILIES
-from heatproof.stats import cases, claims, classification, findings, multilabel, relation_sentences, relations
-from heatproof.stats import summary as numbers
-from heatproof.stats.accuracy_relation import accuracy_and
-from heatproof.stats.agreement import by_family
-from heatproof.stats.combined import combined
-from heatproof.stats.comparison import RANDOM, comparison_numbers, comparison_table
-from heatproof.stats.competence import judge as judge_checkpoint
-from heatproof.stats.cue import cue_table
-from heatproof.stats.cue_sentences import cue_numbers
-from heatproof.stats.design import Design
-from heatproof.stats.ensembles import ensemble_numbers
-from heatproof.stats.gather import gather
-from heatproof.stats.general import comparison_sentence, seeds_sentence
-from heatproof.stats.groups import compact, count_missing, group_means, seed_group_means
-from heatproof.stats.headline import answer, in_short
-from heatproof.stats.overview import lead, overview
-from heatproof.stats.published import published_numbers, published_table, split_name
-from heatproof.stats.sentences import sentences, unjudged
-from heatproof.stats.setting import setting_numbers
-from heatproof.stats.tables import in_order, metrics_table, scores_in_order
-from heatproof.stats.words import unit
+from heatproof.stats.accuracy import classification, multilabel
+from heatproof.stats.accuracy.competence import ensemble_numbers
+from heatproof.stats.accuracy.competence import judge as judge_checkpoint
+from heatproof.stats.accuracy.published import (
+    RANDOM,
+    comparison_numbers,
+    comparison_table,
+    published_numbers,
+    published_table,
+    split_name,
+)
+from heatproof.stats.claims import claims
+from heatproof.stats.claims.cue import cue_table
+from heatproof.stats.sentences import relations as relation_sentences
+from heatproof.stats.sentences.general import comparison_sentence, seeds_sentence, setting_numbers
+from heatproof.stats.sentences.headline import answer, in_short, lead, overview
+from heatproof.stats.sentences.relations import cue_numbers
+from heatproof.stats.sentences.verdicts import sentences, unjudged
+from heatproof.stats.sentences.words import unit
+from heatproof.stats.tables import groups
+from heatproof.stats.tables.groups import (
+    compact,
+    count_missing,
+    group_means,
+    in_order,
+    metrics_table,
+    scores_in_order,
+    seed_group_means,
+)
+from heatproof.stats.tests import relations
+from heatproof.stats.tests.accuracy_relation import accuracy_and
+from heatproof.stats.tests.sensitivity import by_family
+from heatproof.stats.verdicts import judge as numbers
+from heatproof.stats.verdicts.combined import combined
+from heatproof.stats.verdicts.gather import gather
+from heatproof.stats.verdicts.rules import Design
+from heatproof.store import artifacts
 
 # (model, seed) -> test predictions of one checkpoint, or of those of all its folds: columns image_id, label, predicted,
 # group, p_0, p_1, ..., or where images have several labels label_0, ..., predicted_0, ... in place of the first two
@@ -115,7 +130,7 @@ def evaluate(
     _check_names(scores, methods, primary)
     first = next(iter(predictions.values()))
     known = None
-    if labels.is_multilabel(first):
+    if artifacts.is_multilabel(first):
         known = multilabel.known_labels(first, classes, settings["min_patients"])
 
     def judge(predictions: Predictions) -> pd.DataFrame:
@@ -176,7 +191,7 @@ def evaluate(
     }
     if known is not None:
         summary |= {"task": "multilabel", "labels": known.numbers(unit(summary))}
-        summary |= {"cases": counts or {}, "cases_sentence": cases.sentence(counts or {})}
+        summary |= {"cases": counts or {}, "cases_sentence": groups.sentence(counts or {})}
         summary["competence"] |= {"measure": "macro AUROC"}
         summary["competence"] |= {} if _counts(known) else {"reason": NO_LABEL.format(known.least, unit(summary))}
     design = Design(
@@ -206,7 +221,9 @@ def evaluate(
         refused=summary["refused"],
         cue=tables.get("cue"),
     )
-    found_rows, told = findings.check(settings["findings"], scores, per_seed, models, len(seeds), design, unit(summary))
+    found_rows, told = claims.check_compound(
+        settings["findings"], scores, per_seed, models, len(seeds), design, unit(summary)
+    )
     summary |= {"findings": told} if told else {}
     tables["claims"] = pd.DataFrame([*checked, *found_rows])
     summary["claims"] = numbers.records(tables["claims"])

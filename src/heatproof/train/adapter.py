@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
 from heatproof.train.model import Classifier
 
 Task = Literal["multiclass", "multilabel"]

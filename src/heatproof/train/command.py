@@ -8,17 +8,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from heatproof import artifacts
-from heatproof.errors import InputError
-from heatproof.labels import truth
-from heatproof.progress import line
-from heatproof.seeds import derive
-from heatproof.train.labels import shuffled
+from heatproof.core.draws import derive
+from heatproof.core.messages import InputError, line
+from heatproof.store import artifacts
+from heatproof.store.artifacts import truth
+from heatproof.train.checkpoint import Resume, classified, labelled
 from heatproof.train.layers import find_target_layer
-from heatproof.train.loop import best_epoch, train
+from heatproof.train.loop import best_epoch, shuffled, train
 from heatproof.train.model import Classifier, ImageSet, build, load, pick_device, predict, prepare, save
-from heatproof.train.predictions import classified, labelled
-from heatproof.train.resume import Resume
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,9 +4,9 @@ import argparse
 
 import numpy as np
 
-from heatproof import artifacts
-from heatproof.train.ensemble import VOTE, combined
-from heatproof.train.predictions import classified, labelled
+from heatproof.store import artifacts
+from heatproof.train.checkpoint import classified, labelled
+from heatproof.train.model import VOTE, combined
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

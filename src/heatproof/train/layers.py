@@ -8,7 +8,7 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor, nn
 
-from heatproof.errors import InputError
+from heatproof.core.messages import InputError
 from heatproof.train.layout import Layout, Reading, probes, read
 
 

@@ -1,23 +1,192 @@
-"""Training: AdamW, warm-up and cosine, class balance, the best epoch by validation."""
+"""Training: AdamW, warm-up and cosine, class balance, random changes that keep an image's class, bfloat16, the best
+epoch by validation."""
 
+import copy
 import math
+import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from timm.optim import create_optimizer_v2
 from timm.scheduler import CosineLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
-from heatproof.errors import InputError
-from heatproof.memory import fitting
-from heatproof.seeds import derive
-from heatproof.train.augment import augment
+from heatproof.core.draws import derive, generator
+from heatproof.core.messages import InputError, fitting
+from heatproof.train.checkpoint import Resume
 from heatproof.train.model import Classifier, ImageSet, predict
-from heatproof.train.objective import objective
-from heatproof.train.precision import autocast, emulated, slowdown
-from heatproof.train.resume import Resume
+
+
+def augment(
+    pixels: Tensor, draw: torch.Generator, *, flip: bool, rotate: float, scale: float, shift: float, intensity: float
+) -> Tensor:
+    """Change each image of a batch by its own random affine map and intensity.
+
+    Args:
+        pixels: float [batch, channels, height, width] in [0, 1].
+        draw: source of the random numbers, on the CPU whatever the device of `pixels`.
+        flip: mirror left and right in half of the images.
+        rotate: largest angle, in degrees.
+        scale: largest relative change of size.
+        shift: largest shift, as a share of the side.
+        intensity: largest relative change of contrast and absolute change of brightness.
+
+    Returns:
+        float of the same shape, in [0, 1]; what comes from outside the image repeats its border.
+    """
+    count = len(pixels)
+
+    def uniform(limit: float) -> Tensor:
+        return (torch.rand(count, generator=draw) * 2 - 1) * limit
+
+    angle = uniform(math.radians(rotate))
+    size = 1 + uniform(scale)
+    mirror = torch.where(uniform(1) < 0, -1.0, 1.0) if flip else torch.ones(count)
+    cos, sin = angle.cos() * size, angle.sin() * size
+    theta = torch.stack(
+        [
+            torch.stack([cos * mirror, -sin, uniform(2 * shift)], 1),
+            torch.stack([sin * mirror, cos, uniform(2 * shift)], 1),
+        ],
+        1,
+    )
+    contrast, brightness = (1 + uniform(intensity)), uniform(intensity)
+    grid = F.affine_grid(theta, list(pixels.shape), align_corners=False).to(pixels.device)
+    moved = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+    view = (count, 1, 1, 1)
+    return (moved * contrast.view(view).to(pixels) + brightness.view(view).to(pixels)).clamp(0, 1)
+
+
+UNITS = {"amx_bf16", "avx512_bf16", "bf16"}  # flags of x86 and Arm CPUs
+
+
+def autocast(recipe: dict, device: torch.device) -> torch.autocast:
+    """The context of a forward pass: `train.precision: bfloat16` lowers the precision of matrix products and
+    convolutions; weights, their gradients and the optimizer stay in float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.get("precision") == "bfloat16")
+
+
+def emulated(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 without units for it."""
+    if device.type != "cpu":
+        return False
+    try:
+        words = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return False
+    return UNITS.isdisjoint(words)
+
+
+def slowdown(model: nn.Module, pixels: Tensor) -> float:
+    """Time a forward and backward pass in bfloat16 as a multiple of one in float32; the model stays as it is."""
+    model = copy.deepcopy(model).train()
+
+    def seconds(lower: bool) -> float:
+        for _ in range(2):  # the first one warms up
+            started = time.perf_counter()
+            with torch.autocast(pixels.device.type, torch.bfloat16, enabled=lower):
+                loss = model(pixels).logsumexp(1).sum()
+            loss.backward()
+        return time.perf_counter() - started
+
+    return seconds(True) / seconds(False)
+
+
+def shuffled(labels: Tensor, rows: np.ndarray, *key: str | int) -> Tensor:
+    """Labels permuted among some images: every class keeps its count there, and no image its own label but by chance.
+
+    Single images, not whole groups, as in the random-label test of Adebayo et al. (2018): look-alikes with labels of
+    their own can only be learnt by heart.
+
+    Args:
+        labels: int64 [all images]; not changed.
+        rows: int [images], which of them are permuted, each at most once.
+        key: what the permutation is drawn from, such as study and seed.
+
+    Returns:
+        int64 [all images]; outside `rows` as before.
+    """
+    order = generator("train", "shuffled labels", *key).permutation(len(rows))
+    result = labels.clone()
+    result[rows] = labels[rows][order]
+    return result
+
+
+RAREST = 20.0  # a label that is rarer than one image in so many weighs no more than one that is
+
+
+class Objective(Protocol):
+    """How logits [images, classes] are held against labels: a loss to train on, and what is told of held-out images."""
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor: ...
+
+    def evaluate(self, logits: Tensor, labels: Tensor) -> tuple[float, float]: ...
+
+
+class OneClass:
+    """Cross-entropy of the one class of each image, with a weight a class if they are to count the same.
+
+    `labels` are int64 [images].
+    """
+
+    def __init__(self, labels: Tensor, classes: int, balance: bool):
+        self.weights = class_weights(labels, classes) if balance else None
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        weights = self.weights.to(logits.device) if self.weights is not None else None
+        return F.cross_entropy(logits, labels, weight=weights)
+
+    def evaluate(self, logits: Tensor, labels: Tensor) -> tuple[float, float]:
+        """Mean cross-entropy and balanced accuracy (mean recall of the classes that are there)."""
+        right = (logits.argmax(1) == labels).double()
+        recalls = [right[labels == label].mean() for label in labels.unique()]
+        return F.cross_entropy(logits, labels).item(), torch.stack(recalls).mean().item()
+
+
+class Labels:
+    """Binary cross-entropy of each label, weighted where it is there if that is to count as much as where it is not.
+
+    `labels` are bool [images, classes].
+    """
+
+    def __init__(self, labels: Tensor, balance: bool):
+        self.weights = label_weights(labels) if balance else None
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        weights = self.weights.to(logits.device) if self.weights is not None else None
+        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), pos_weight=weights)
+
+    def evaluate(self, logits: Tensor, labels: Tensor) -> tuple[float, float]:
+        """Mean loss, weighted as in training, and the mean over labels of the balanced accuracy at a probability of one
+        half; a label that all images have, or none, has no part in it."""
+        right = ((logits > 0) == labels).double()
+        told = [k for k in range(labels.shape[1]) if 0 < labels[:, k].sum() < len(labels)]
+        recalls = [(right[labels[:, k], k].mean() + right[~labels[:, k], k].mean()) / 2 for k in told]
+        return self.loss(logits, labels).item(), torch.stack(recalls).mean().item() if recalls else 0.5
+
+
+def objective(labels: Tensor, classes: int, balance: bool) -> Objective:
+    """What to train for, by the shape of the training images' labels: [images], or [images, classes]."""
+    return OneClass(labels, classes, balance) if labels.ndim == 1 else Labels(labels, balance)
+
+
+def class_weights(labels: Tensor, classes: int) -> Tensor:
+    """Weights, float [classes], with which every class counts the same; their mean over the images is 1."""
+    counts = torch.bincount(labels, minlength=classes).clamp(min=1)
+    return len(labels) / ((counts > 0).sum() * counts.float())
+
+
+def label_weights(labels: Tensor) -> Tensor:
+    """Images without each label over those with it, float [classes], between 1 / `RAREST` and `RAREST`; 1 for a label
+    that none has."""
+    there = labels.sum(0).float()
+    ratio = (len(labels) - there) / there.clamp(min=1)
+    return torch.where(there > 0, ratio.clamp(1 / RAREST, RAREST), 1.0)
 
 
 def train(

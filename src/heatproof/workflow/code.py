@@ -18,7 +18,7 @@ from heatproof.catalogue.methods import METHODS, Method
 from heatproof.catalogue.metrics import Metric, metrics_of
 from heatproof.catalogue.reasons import REASONS
 from heatproof.cli import MODULES
-from heatproof.schema import Study
+from heatproof.config.study import Study
 from heatproof.workflow.job import Job
 
 PACKAGE = Path(__file__).parents[1]

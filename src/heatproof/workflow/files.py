@@ -1,17 +1,20 @@
-"""Which files a study has, and which of them a job reads."""
+"""Which files a study has, which of them a job reads, how `snakemake --report` presents them, and what tells, before
+any job runs, whether the images of a study have changed."""
 
+import hashlib
 import json
 import re
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-from heatproof import artifacts, paper_files, shards
 from heatproof.catalogue.families import FAMILIES, families_with
 from heatproof.catalogue.metrics import metrics_of
-from heatproof.errors import InputError
+from heatproof.config.study import Data, Study
+from heatproof.core.messages import InputError
+from heatproof.data.sources.trees import fingerprint, place
 from heatproof.profiles import files as profiled
-from heatproof.schema import Study
-from heatproof.stats_tables import TABLES
+from heatproof.store import artifacts, sealing
+from heatproof.store.tables import TABLES
 from heatproof.workflow.job import Job
 
 AUDITED = ("digest.json", "facts.parquet", "thumbnails.npy", "quarantine.csv", "seams.npy")  # the digest is of the rest
@@ -63,8 +66,8 @@ def results(job: Job) -> list[Path]:
         *profiles(job),
         *(profiled.study_files(job.name) if job.study.profiles.by else []),
         artifacts.report_path(job.name),
-        *paper_files.paths(job.name),
-        *paper_files.provenance(job.name),
+        *artifacts.paths(job.name),
+        *artifacts.provenance(job.name),
     ]
 
 
@@ -210,7 +213,7 @@ def _shards(job: Job, path: Path) -> list[Path]:
         except ValueError:  # cut off, or being written: Snakemake takes no note of it either
             made = []
         count = sum(re.fullmatch(re.escape(str(path.with_suffix(""))) + r"\.\d+of\d+", one) is not None for one in made)
-    return [shards.folder(path, shard + 1, count) for shard in range(count)] if count > 1 else []
+    return [sealing.folder(path, shard + 1, count) for shard in range(count)] if count > 1 else []
 
 
 def record(path: Path) -> Path:
@@ -218,3 +221,62 @@ def record(path: Path) -> Path:
     name = urlsafe_b64encode(str(path).encode()).decode()
     *folders, last = (name[start : start + LONGEST] for start in range(0, len(name), LONGEST))
     return Path(".snakemake/metadata", *(f"@{folder}" for folder in folders), last)
+
+
+TABLES = ("models", "metrics", "pairs", "controls", "claims")  # that have a caption
+
+
+def caption(path: Path) -> dict | None:
+    """Return the arguments of Snakemake's `report` for a table, a figure or the page; None of what is not shown."""
+    if path.suffix == ".csv" and path.stem in TABLES:
+        name, part, label = path.stem, "tables", path.name
+    elif path.suffix == ".svg":
+        name = "accuracy" if path.stem == "accuracy" else "ranks" if path.stem.endswith("_ranks") else "family"
+        part, label = "figures", path.stem.replace("_ranks", ": mean ranks")
+    elif path.suffix == ".html":
+        name, part, label = "page", "report", "the whole report"
+    else:
+        return None
+    found = {"caption": f"captions/{name}.rst", "category": "{study}", "subcategory": part}
+    return found | {"labels": {part: label}}
+
+
+def data_fingerprint(data: Data, recorded: Path) -> str | None:
+    """A text that changes with what a study reads, without decoding any of it; None for phantoms.
+
+    What is downloaded is known by what is declared of it (its address, its SHA-256, the list of its contents), so
+    that the text is the same before and after; what comes unchecked is read again once it is there. Where the source,
+    or the key of its pseudonyms, is not there, as in a clone that pulled the data, what was recorded of it stands.
+
+    Args:
+        data: the section `data` of the study.
+        recorded: `source.json`, which the data stage writes.
+
+    Raises:
+        InputError: the source is not there or not of its kind, and nothing was recorded of it.
+    """
+    if data.kind == "phantom":
+        return None
+    source, key = place(data.source), place(data.key_file) if data.key_file else None
+    known = data.download and not data.download.unchecked  # by what is declared of it
+    needed = [path for path in (key, None if known else source) if path]
+    if recorded.exists() and not all(path.exists() for path in needed):
+        return artifacts.read_json(recorded)["fingerprint"]
+    kind = "archive" if data.table else data.base  # a table in an archive counts with its files
+    declared = known or (data.download and not source.exists())
+    new = {"unchecked"} if known else None  # since 0.7; what was recorded before stands
+    files = data.download.model_dump_json(exclude=new) if declared else fingerprint(source, kind)
+    boxes = source.parent / data.boxes if data.boxes else None  # inside the source they count with its files
+    parts = [files, *map(_digest, (place(data.contents) if data.contents else None, boxes)), _of_key(key)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _digest(path: Path | None) -> str:
+    return artifacts.digest(path) if path and path.is_file() else ""
+
+
+def _of_key(path: Path | None) -> str:
+    """Tells one key from another, slowly: it is stored with the results, and must not help to guess a key."""
+    if not path or not path.is_file():
+        return ""
+    return hashlib.scrypt(path.read_bytes(), salt=b"heatproof", n=2**14, r=8, p=1, dklen=8).hex()

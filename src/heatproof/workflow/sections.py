@@ -2,11 +2,11 @@
 
 import json
 
-from heatproof import artifacts
 from heatproof.catalogue.families import families_with
-from heatproof.config import section
-from heatproof.fingerprint import data_fingerprint
-from heatproof.stats.setting import setting_numbers
+from heatproof.config.load import section
+from heatproof.stats.sentences.general import setting_numbers
+from heatproof.store import artifacts
+from heatproof.workflow.files import data_fingerprint
 from heatproof.workflow.job import Job
 
 

@@ -8,17 +8,26 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from heatproof.data.audit import null
-from heatproof.data.audit.duplicates import (
+from heatproof.core.draws import generator
+from heatproof.core.messages import line
+from heatproof.data.audit import trivial
+from heatproof.data.audit.leaks import (
+    TEST,
+    TRAIN,
+    VAL,
+    Neighbours,
     count_crossing,
     count_duplicates,
     count_pairs,
+    find_series,
+    leak_rate,
     list_pairs,
     named_pairs,
+    neighbours,
     pair_kinds,
+    random_leaks,
+    sweep_row,
 )
-from heatproof.data.audit.labels import probed
-from heatproof.data.audit.leaks import TEST, TRAIN, VAL, Neighbours, leak_rate, neighbours, random_leaks
 from heatproof.data.audit.material import Material, Settings
 from heatproof.data.audit.probes import (
     EXAMPLES,
@@ -30,14 +39,11 @@ from heatproof.data.audit.probes import (
     outside_features,
     probe_linear,
     probe_stage,
+    probed,
     shape_features,
 )
-from heatproof.data.audit.series import find_series
-from heatproof.data.audit.sweep import sweep_row
-from heatproof.data.lookalikes import Pairs, clusters, pairs_down_to, too_many
-from heatproof.data.reading.given import GIVEN
-from heatproof.progress import line
-from heatproof.seeds import generator
+from heatproof.data.prepare.lookalikes import Pairs, clusters, pairs_down_to, too_many
+from heatproof.data.sources.places import GIVEN
 
 SHOWN = 3  # images with odd masks that are named
 KEPT = 0.9  # of the truth's area: below it preprocessing has cut into what is marked
@@ -256,7 +262,7 @@ def uneven_p(
         images, those = having.sum(1), odd @ having
         return ((those - images * odd.mean()) ** 2 / np.maximum(images, 1)).sum(1, keepdims=True)
 
-    return null.p_value(statistic, labels, groups, None, rng)
+    return trivial.p_value(statistic, labels, groups, None, rng)
 
 
 def _accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:

@@ -5,20 +5,149 @@ import importlib
 import json
 import math
 import re
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
-from heatproof import artifacts
+from heatproof.core.messages import InputError, line
+from heatproof.data.audit.alarms import sentences
 from heatproof.data.audit.assemble import audit
-from heatproof.data.audit.material import Material, Settings
-from heatproof.data.audit.numbers import counted
-from heatproof.data.audit.sources import read_path, read_study
-from heatproof.data.audit.summary import summary
-from heatproof.data.audit.words import sentences
-from heatproof.data.split import SPLITS
-from heatproof.errors import InputError
-from heatproof.progress import line
+from heatproof.data.audit.material import Material, Settings, read_path, read_study
+from heatproof.data.audit.numbers import counted, share
+from heatproof.data.prepare.split import SPLITS
+from heatproof.store import artifacts
 
-BRANCHES = {"planted": "heatproof.data.seams"}  # only a job of a planted study takes it (`workflow.code`)
+WIDTH = 80
+MARKS = {"alarm": "!!", "note": " -", "fine": "ok"}
+SHOWN = 5  # of each list
+_STAGES = {"raw": "as it came", "preprocessed": "preprocessed"}
+_KINDS = {"patient": "patients", "lookalike": "clusters of look-alikes", "image": "images, each by itself"}
+_KINDS |= {"united": "whole patients, those united of whom images look alike"}
+_COPIES = {"bytes": "the same file", "pixels": "the same picture", "lookalikes": "look alike"}
+_KIND = _COPIES | {"lookalike": "look alike"}
+
+
+def summary(audit: dict, title: str) -> str:
+    """The audit of `title` as text; `audit` is the content of `audit.json`."""
+    parts = [_head(audit, title), _sentences(audit), _copies(audit), *_pairs(audit), _probes(audit), _sweep(audit)]
+    return "\n\n".join(filter(None, [*parts, _quarantined(audit)]))
+
+
+def _head(audit: dict, title: str) -> str:
+    counts = ", ".join(f"{name} {audit['counts'][name]:,}".replace(" ", "\0") for name in audit["classes"])
+    classes = counted(len(audit["classes"]), "class", "classes")
+    if audit.get("task") == "multilabel":
+        classes = f"{counted(audit['sets'], 'set')} of {counted(len(audit['classes']), 'label')}"
+    text = f"{counted(audit['images'], 'image')} in {classes}: {counts}"
+    kind = "united" if audit["group_kind"] == "lookalike" and audit.get("patients_known") else audit["group_kind"]
+    groups = f"{counted(audit['groups'], 'group')}: {_KINDS[kind]}"
+    lines = textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+    return "\n".join([f"Audit of {title}", *(line.replace("\0", " ") for line in lines), groups])
+
+
+def _sentences(audit: dict) -> str:
+    return "\n".join(
+        textwrap.fill(
+            row["text"],
+            WIDTH,
+            initial_indent=f"{MARKS[row['level']]} ",
+            subsequent_indent="   ",
+            break_on_hyphens=False,
+        )
+        for row in audit["sentences"]
+    )
+
+
+def _copies(audit: dict) -> str:
+    rows = [
+        [text, *(f"{found[key]:,}" for key in ("pairs", "images", "across_classes"))]
+        for kind, text in _COPIES.items()
+        for found in [audit["duplicates"][kind]]
+    ]
+    return "COPIES\n" + table(["", "pairs", "images in them", "across classes"], rows)
+
+
+def _pairs(audit: dict) -> list[str]:
+    """The most alike pairs across classes, and within one."""
+    across = max(found["across_classes"] for found in audit["duplicates"].values())
+    within = audit["duplicates"]["lookalikes"]["pairs"] - audit["duplicates"]["lookalikes"]["across_classes"]
+    return [
+        _listed("PAIRS ACROSS CLASSES", audit["conflicts"], across),
+        _listed("PAIRS WITHIN A CLASS", audit["alike"], within),
+    ]
+
+
+def _listed(title: str, pairs: Sequence[dict], total: int) -> str:
+    lines = [
+        f"{row['similarity']:.3f}  {_KIND[row['kind']]}\n    {_end(row['a'])}\n    {_end(row['b'])}"
+        for row in pairs[:SHOWN]
+    ]
+    return "\n".join([f"{title}, the {len(lines)} most alike of {total:,}", *lines]) if lines else ""
+
+
+def _end(name: str) -> str:
+    """The end of a long name, which tells more than its start."""
+    return name if len(name) <= WIDTH - 4 else f"...{name[7 - WIDTH :]}"
+
+
+def _probes(audit: dict) -> str:
+    """Rows are classifiers and stages, columns the splits."""
+    if all(row["balanced_accuracy"] is None for row in audit["probes"]):
+        return ""
+    found = {(row["probe"], row["stage"], row["split"]): row for row in audit["probes"]}
+    rows = [
+        [f"{probe}, {_STAGES[stage]}", *(_interval(found[probe, stage, split]) for split in ("random", "grouped"))]
+        for probe, stage in dict.fromkeys((row["probe"], row["stage"]) for row in audit["probes"])
+    ]
+    chance = audit["probes"][0]["chance"]
+    return f"TRIVIAL CLASSIFIERS, balanced accuracy [95% interval], chance {chance:.2f}\n" + table(
+        ["", "random split", "grouped split"], rows
+    )
+
+
+def _interval(row: dict) -> str:
+    if row["balanced_accuracy"] is None:
+        return "-"
+    text = f"{row['balanced_accuracy']:.2f}"
+    return text if row["low"] is None else f"{text} [{row['low']:.2f} to {row['high']:.2f}]"
+
+
+def _sweep(audit: dict) -> str:
+    rows = [
+        [
+            f"{row['threshold']:g}" + ("*" if row["threshold"] == audit["threshold"] else ""),
+            *(_amount(row[key]) for key in ("pairs", "clusters", "largest")),
+            "-" if row["leak_random"] is None else share(row["leak_random"]),
+            "-" if row["neighbour"] is None else f"{row['neighbour']:.2f}",
+            "too many pairs" if row["reason"] else "yes" if row["split"] else "no",
+        ]
+        for row in audit["sweep"]
+    ]
+    head = ["similarity", "pairs", "clusters", "largest", "leak", "1-NN", "can be split"]
+    title = "THRESHOLD OF LOOK-ALIKES (* in use; leak: random split; 1-NN: grouped split)"
+    return f"{title}\n{table(head, rows)}" if rows else ""
+
+
+def _amount(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _quarantined(audit: dict) -> str:
+    bad = audit["quarantined"]
+    more = [f"and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []
+    lines = [textwrap.fill(row["reason"], WIDTH, subsequent_indent="    ") for row in bad[:SHOWN]]
+    return "\n".join(["LEFT OUT", *lines, *more]) if bad else ""
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they must be, the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in [head, *rows]
+    )
+
+
+BRANCHES = {"planted": "heatproof.data.synthetic.seams"}  # only a job of a planted study takes it (`workflow.code`)
 SWEEP = (0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
 
 LARGEST = 2048  # side after preprocessing

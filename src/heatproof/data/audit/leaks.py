@@ -1,11 +1,137 @@
-"""Leak rate: the share of test images that have a look-alike among the training images."""
+"""What the split lets through: copies, look-alikes and label conflicts, the share of test images that have a look-alike
+among the training images, by threshold, and patients that file names give away."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from heatproof.data.lookalikes import Pairs
+from heatproof.core.messages import InputError
+from heatproof.data.audit.material import Material, Settings
+from heatproof.data.audit.probes import folds_or_why
+from heatproof.data.audit.trivial import main_class
+from heatproof.data.prepare.lookalikes import Pairs, clusters
+from heatproof.data.prepare.split import ATTEMPTS, nearest_deal, nearest_labels
+from heatproof.data.sources.decode import SUFFIXES
+from heatproof.data.sources.places import suffix
+
+CONFLICTS = 50  # that audit.json lists
+NAMED = 5  # pairs of every other kind
+LISTED = 100_000  # pairs that audit_pairs.csv lists
+
+
+def count_duplicates(keys: np.ndarray, labels: np.ndarray) -> dict[str, int]:
+    """Pairs of images with one key, the images in them, and the pairs across classes; none is listed for it."""
+    codes = pd.factorize(keys)[0]
+    sizes = np.bincount(codes)
+    same = np.unique(np.stack([codes, labels]), axis=1, return_counts=True)[1]
+    total, within = ((each * (each - 1) // 2).sum() for each in (sizes, same))
+    return {"pairs": int(total), "images": int(sizes[sizes > 1].sum()), "across_classes": int(total - within)}
+
+
+def count_pairs(pairs: Pairs, material: Material) -> dict[str, int | None]:
+    """Pairs that look alike, the images in them, and the pairs across classes, groups and, in any fold, splits."""
+    groups, splits = pd.factorize(material.groups)[0], material.used
+    across = np.zeros(len(pairs), bool)
+    for split in splits.values():
+        across |= split[pairs.a] != split[pairs.b]
+    return {
+        "pairs": len(pairs),
+        "images": len(np.unique(np.concatenate([pairs.a, pairs.b]))),
+        "across_classes": int((material.labels[pairs.a] != material.labels[pairs.b]).sum()),
+        "across_groups": int((groups[pairs.a] != groups[pairs.b]).sum()),
+        "across_splits": int(across.sum()) if splits else None,
+    }
+
+
+def count_crossing(pairs: Pairs, material: Material) -> dict[str, int | None]:
+    """Patients and pairs of look-alikes that stand in two parts of the split, and the test images concerned.
+
+    Returns:
+        patients: in two parts, `of` all; test_images: of patients that are in another part too; all three None where
+        patients are not known. pairs: of look-alikes in two parts.
+    """
+    split = pd.Series(material.splits["fold0"])
+    found: dict[str, int | None] = {"patients": None, "of": None, "test_images": None}
+    if material.group_kind == "patient":
+        parts = split.groupby(material.groups).transform("nunique") > 1
+        found["patients"], found["of"] = len(set(material.groups[parts])), len(set(material.groups))
+        found["test_images"] = int((parts & (split == "test")).sum())
+    return found | {"pairs": int((split.to_numpy()[pairs.a] != split.to_numpy()[pairs.b]).sum())}
+
+
+def pair_kinds(material: Material, pairs: Pairs) -> np.ndarray:
+    """For each pair the strongest that holds: `bytes` (one file), `pixels` (one picture) or `lookalike`."""
+    files, pictures = pd.factorize(material.sha256)[0], pd.factorize(material.pictures)[0]
+    return np.select(
+        [files[pairs.a] == files[pairs.b], pictures[pairs.a] == pictures[pairs.b]], ["bytes", "pixels"], "lookalike"
+    )
+
+
+def named_pairs(material: Material, pairs: Pairs, kinds: np.ndarray) -> dict[str, list[dict]]:
+    """The most alike pairs by what they mean.
+
+    Returns:
+        `conflicts`: in different classes, at most `CONFLICTS`. At most `NAMED` each: `alike`, in one class;
+        `strangers`, of different groups; `leaks`, one image in the test part and one in the training part of a fold.
+    """
+    across = material.labels[pairs.a] != material.labels[pairs.b]
+    groups, leaking = pd.factorize(material.groups)[0], np.zeros(len(pairs), bool)
+    for split in material.used.values():
+        a, b = split[pairs.a], split[pairs.b]
+        leaking |= ((a == "test") & (b == "train")) | ((a == "train") & (b == "test"))
+    order = np.argsort(-pairs.similarity, kind="stable")
+    chosen = {
+        "conflicts": order[across[order]][:CONFLICTS],
+        "alike": order[~across[order]][:NAMED],
+        "strangers": order[(groups[pairs.a] != groups[pairs.b])[order]][:NAMED],
+        "leaks": order[leaking[order]][:NAMED],
+    }
+    return {name: _named(material, pairs, kinds, rows) for name, rows in chosen.items()}
+
+
+def _named(material: Material, pairs: Pairs, kinds: np.ndarray, chosen: np.ndarray) -> list[dict]:
+    ids, names = material.image_ids, [material.classes[label] for label in material.labels]
+    return [
+        {
+            "a": str(ids[a]),
+            "b": str(ids[b]),
+            "row_a": int(a),
+            "row_b": int(b),
+            "label_a": names[a],
+            "label_b": names[b],
+            "similarity": float(similarity),
+            "kind": str(kind),
+        }
+        for a, b, similarity, kind in zip(
+            pairs.a[chosen], pairs.b[chosen], pairs.similarity[chosen], kinds[chosen], strict=True
+        )
+    ]
+
+
+def list_pairs(material: Material, pairs: Pairs, kinds: np.ndarray) -> pd.DataFrame:
+    """At most `LISTED` pairs, those across classes first, then the most alike; splits are those of `fold0`."""
+    same = material.labels[pairs.a] == material.labels[pairs.b]
+    order = np.lexsort((-pairs.similarity, same))[:LISTED]
+    a, b = pairs.a[order], pairs.b[order]
+    names = np.array(material.classes, object)[material.labels]
+    split = material.splits.get("fold0", np.full(len(names), ""))
+    return pd.DataFrame(
+        {
+            "image_a": material.image_ids[a],
+            "image_b": material.image_ids[b],
+            "similarity": pairs.similarity[order],
+            "kind": kinds[order],
+            "label_a": names[a],
+            "label_b": names[b],
+            "split_a": split[a],
+            "split_b": split[b],
+        }
+    )
+
 
 TRAIN, VAL, TEST = range(3)
 NONE = -1.0  # the similarity of an image without look-alikes to its nearest
@@ -81,3 +207,120 @@ def random_split(labels: np.ndarray, shares: Sequence[float], rng: np.random.Gen
         for split, part in enumerate(np.split(members, ends[:-1])):
             splits[part] = split
     return splits
+
+
+FEWER = 50  # shuffles that are tried at a threshold that is not the one in use, where a data job tries `ATTEMPTS`
+
+
+def sweep_row(
+    material: Material, asked: np.ndarray, every: Pairs, threshold: float, floor: float, settings: Settings, key: tuple
+) -> tuple[dict, np.ndarray | str]:
+    """A row of the sweep but for what all rows share, and the folds of a probe on clusters at this threshold.
+
+    asked: what the probe tells, int [images] or bool [images, labels].
+    """
+    names = ("clusters", "largest", "pairs", "clusters_by_class", "worst_share")
+    if threshold < floor:
+        reason = f"more than {settings.limit:,} pairs"
+        return {"threshold": threshold, **dict.fromkeys(names), "split": False, "reason": reason}, reason
+    pairs, labels = every.above(threshold), material.labels
+    groups = clusters(len(labels), pairs.a, pairs.b)
+    main, sizes = main_class(labels, groups)
+    by_class = np.bincount(main, minlength=len(material.classes))
+    if material.truth is not None:  # clusters with the label
+        by_class = np.array([len(np.unique(groups[has])) for has in material.truth.T])
+    attempts = ATTEMPTS if threshold == settings.threshold else FEWER
+    possible, worst = try_split(labels, groups, material.classes, settings, key, attempts, material.truth)
+    row = {
+        "threshold": threshold,
+        "clusters": len(sizes),
+        "largest": int(sizes.max()),
+        "pairs": len(pairs),
+        "clusters_by_class": dict(zip(material.names, by_class.tolist(), strict=True)),
+        "split": possible,
+        "worst_share": worst,
+        "reason": "",
+    }
+    return row, folds_or_why(asked, groups, material.classes, settings.folds, *key, "grouped")
+
+
+def try_split(
+    labels: np.ndarray,
+    groups: np.ndarray,
+    classes: list[str],
+    settings: Settings,
+    key: tuple,
+    attempts: int = ATTEMPTS,
+    truth: np.ndarray | None = None,
+) -> tuple[bool, float | None]:
+    """Whether whole groups can be split in the shares asked for, and how far a part's share of a class is off.
+
+    Where no split is near enough that is the least of all attempts; None where a class has too few groups.
+    """
+    options = {"tolerance": settings.tolerance, "attempts": attempts}
+    try:
+        if truth is None:
+            worst = nearest_deal(labels, groups, settings.shares, classes, *key, **options)[1].max()
+        else:  # labels in few groups fall as they fall
+            worst = nearest_labels(truth, groups, settings.shares, *key, **options)[1].max()
+    except InputError:
+        return False, None
+    return bool(worst <= settings.tolerance), float(worst) if np.isfinite(worst) else None
+
+
+ENDS = (r"[-_ ]\(?\d+\)?", r"[-_ ][A-Za-z]", r"[-_ ][A-Za-z]+[-_ ]?\d+")  # -12 and (12); -a; -day-12 and _slice12
+SHARE = 0.5  # of a class's images: a stem that more of them have numbers the class
+FEWEST = 2  # stems
+
+
+def pattern(end: str) -> str:
+    """The pattern whose first group, found in a file name, is the stem: as `--patient` and `data.patient` take it."""
+    return rf"^(.+?)(?:{end})?\.\w+$"
+
+
+def find_series(names: Sequence[str], labels: np.ndarray, splits: dict[str, np.ndarray]) -> dict | None:
+    """Look for names that are numbered or lettered within a stem.
+
+    Args:
+        names: of images, with folders; with or without their suffix.
+        labels: int [images].
+        splits: train, val or test, by fold.
+
+    Returns:
+        `pattern` that finds the stem; how many `stems` have several images, `images` in all; and of the fold where
+        most are, the share of test images with another of their stem in training, `across`, None without a split.
+        `examples` are two names of one stem, on both sides where there are such. None where there are no series.
+
+    >>> find_series(["p1-a.png", "p1-b.png", "p2-a.png", "p2-b.png"], np.array([0, 0, 1, 1]), {}) is None
+    True
+    >>> found = find_series([f"p{n // 2}-{'ab'[n % 2]}.png" for n in range(12)], np.arange(12) // 2 % 2, {})
+    >>> found["stems"], found["images"], found["examples"]
+    (6, 12, ['p0-a.png', 'p0-b.png'])
+    """
+    files = [name.rpartition("/")[2] for name in names]
+    files = [name if suffix(name) in SUFFIXES else f"{name}.x" for name in files]
+    sizes = Counter(labels.tolist())
+    best, kept = None, np.zeros(len(files), bool)
+    for end in ENDS:
+        stems = np.array([re.match(pattern(end), name)[1] for name in files], object)
+        held = pd.DataFrame({"stem": stems, "label": labels}).value_counts()
+        numbering = {stem for (stem, label), count in held.items() if count > SHARE * sizes[label]}
+        counts = Counter(stems.tolist())
+        several = np.array([counts[stem] > 1 and stem not in numbering for stem in stems])
+        if several.sum() >= max(1, kept.sum()) and len(set(stems[several])) >= FEWEST:
+            best, kept, found = end, several, stems
+    if best is None:
+        return None
+    stem = np.where(kept, found, "")
+    result = {"pattern": pattern(best), "stems": len(set(found[kept])), "images": int(kept.sum()), "across": None}
+    pair = np.flatnonzero(stem == found[kept][0])[:2]
+    for split in splits.values():
+        tested = split == "test"
+        crossing = tested & kept & np.isin(stem, stem[(split == "train") & kept])
+        share = float(crossing.sum() / max(1, tested.sum()))
+        if result["across"] is None or share > result["across"]:
+            result["across"] = share
+            if crossing.any():
+                one = np.flatnonzero(crossing)[0]
+                pair = [one, np.flatnonzero((stem == stem[one]) & (split == "train"))[0]]
+    return result | {"examples": [str(names[row]) for row in pair]}

@@ -1,17 +1,4 @@
-"""Probes: how well classifiers that cannot see disease tell the classes apart.
-
-- neighbour: nearest neighbour on thumbnails;
-- facts: a linear model on size, shape, mode, format, JPEG quality, bytes, mean and the thumbnail's outer ring;
-- shape: a linear model on width, height, aspect and the constant margins alone (after preprocessing all images share
-  size, mode, format and file: of the facts only margins, mean and outer ring are left, of the shape only margins);
-- border: a linear model on the thumbnail's outer ring;
-- outside: a linear model on the thumbnail without its middle half (16 x 16 of 32 x 32).
-
-Each is cross-validated over images (split `random`) and over whole groups (`grouped`). The interval is that of a
-bootstrap over groups under both, since images of one group are no independent evidence. It describes: it does not know
-that the models of a cross-validation share training images. Whether a linear model does better than chance with whole
-groups apart is decided by a permutation test over groups (`null`).
-"""
+"""Probes: how well classifiers that cannot see disease tell the classes, or one label after another, apart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +6,59 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from heatproof.bootstrap import balanced_accuracy, confusion_by_group, percentile_interval, resample
-from heatproof.data.audit import null
-from heatproof.data.audit.labels import deal_label_folds, one_by_one
+from heatproof.core.draws import balanced_accuracy, confusion_by_group, generator, percentile_interval, resample
+from heatproof.data.audit import trivial
 from heatproof.data.audit.trivial import TooFewGroups, deal_folds, linear_margins, linear_scores, nearest_rows
-from heatproof.seeds import generator
+from heatproof.data.prepare.split import nearest_labels
+
+BARE = "none of the labels"
+
+
+def label_sets(truth: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """The set of labels of each image as a class: int [images], and the names of the sets.
+
+    Args:
+        truth: bool [images, labels].
+    """
+    sets, codes = np.unique(truth, axis=0, return_inverse=True)
+    called = [" + ".join(name for name, held in zip(names, each, strict=True) if held) or BARE for each in sets]
+    return codes.ravel().astype(np.int64), called
+
+
+def probed(truth: np.ndarray, groups: np.ndarray, folds: int) -> np.ndarray:
+    """Labels that at least `folds` groups have, and as many have in none of their images: their indices."""
+    every = len(np.unique(groups))
+    held = np.array([len(np.unique(groups[has])) for has in truth.T], int)
+    return np.flatnonzero((held >= folds) & (every - held >= folds))
+
+
+def deal_label_folds(truth: np.ndarray, groups: np.ndarray, folds: int, *seed: str | int) -> np.ndarray:
+    """Folds of whole groups that hold about as many images of every label, int8 [images]; see `nearest_labels`.
+
+    Raises:
+        TooFewGroups: there is no label to ask for.
+    """
+    if not truth.shape[1]:
+        raise TooFewGroups(f"no label is in {folds} groups and missing in as many")
+    options = {"tolerance": 0.02, "attempts": 20}
+    return nearest_labels(truth, groups, [1 / folds] * folds, "folds", *seed, **options)[0].astype(np.int8)
+
+
+def one_by_one(*matrices: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Answers to each label as classes of their own: 2k and 2k + 1 for label k that is missing and there.
+
+    Their balanced accuracy is the mean over the labels of each one's own, as sensitivity and specificity are recalls.
+
+    Args:
+        matrices: truth or predictions, bool [images, labels].
+
+    Returns:
+        int [images x labels] for each matrix, and the groups of these answers.
+    """
+    labels = matrices[0].shape[1]
+    found = [(2 * np.arange(labels) + matrix.astype(int)).ravel() for matrix in matrices]
+    return *found, np.repeat(groups, labels)
+
 
 LEVEL = 0.95
 SWAPS = 399  # of splits in groups
@@ -151,7 +186,7 @@ def probe_linear(
     found = measure(labels, predicted, groups, draws, rng)
     if not tested:
         return found
-    found["p"] = null.p_value(statistic, codes, groups, folds, rng.spawn(1)[0])
+    found["p"] = trivial.p_value(statistic, codes, groups, folds, rng.spawn(1)[0])
     rows = np.arange(len(codes))
     sure = np.mean([score[rows, answers[codes]] for score, answers in zip(seen, questions, strict=True)], 0)
     right = (predicted == labels).reshape(len(codes), -1).all(1)
@@ -210,7 +245,7 @@ def memory_p(
     if labels.ndim == 2:
         labels, random, grouped, groups = one_by_one(labels, random, grouped, groups=groups)
     codes, names = pd.factorize(groups)
-    if len(names) < null.LEAST:
+    if len(names) < trivial.LEAST:
         return None
     present, of = np.unique(labels, return_inverse=True)
     gain = ((random == labels).astype(float) - (grouped == labels)) / np.bincount(of)[of] / len(present)

@@ -1,20 +1,49 @@
-"""Data that are not there yet: from an address, from Kaggle, or from Mendeley Data.
-
-Kaggle goes through kagglehub, which knows its logins; Mendeley Data has no client that resumes, and is reached by the
-addresses that its own dataset pages use.
-"""
+"""Data that are not there yet: from an address, from Kaggle, or from Mendeley Data."""
 
 import errno
 import hashlib
+import os
 import re
+import shutil
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from heatproof.core.messages import InputError, line
 from heatproof.data.download.transfer import download as bring
-from heatproof.data.download.transfer import get_json, shown
-from heatproof.errors import InputError
-from heatproof.progress import line
+from heatproof.data.download.transfer import get_json, place, shown
+
+
+def bring_dataset(name: str, source: Path, cache: Path) -> None:
+    """Download and unpack the latest version of a dataset (owner/name) into the folder `source`.
+
+    Args:
+        cache: folder for what has come so far; kept where the connection fails, so that the next call goes on.
+
+    Raises:
+        InputError: one line with the dataset's address, what happened, and what to do.
+    """
+    import kagglehub
+    import requests
+    import urllib3
+
+    os.environ |= {"KAGGLEHUB_CACHE": str(cache), "DISABLE_KAGGLE_CACHE": "1", "DISABLE_COLAB_CACHE": "1"}
+    try:
+        unpacked = Path(kagglehub.dataset_download(name))
+    except Exception as error:
+        if not isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError):
+            if isinstance(error, OSError):  # of the disk
+                raise
+            shutil.rmtree(cache, ignore_errors=True)  # what is damaged must not be continued
+        raise InputError(
+            f"https://www.kaggle.com/datasets/{name}: {' '.join(str(error).split())}; check data.download.kaggle and"
+            " the connection; log in (make a token at kaggle.com, Settings, API; put it into KAGGLE_API_TOKEN or"
+            " ~/.kaggle/access_token) and agree to the dataset's terms on its page; then run again"
+        ) from None
+    source.parent.mkdir(parents=True, exist_ok=True)
+    place(unpacked, source)
+    shutil.rmtree(cache)
+
 
 MENDELEY = "https://data.mendeley.com"
 
@@ -61,8 +90,6 @@ def fetch(source: Path, download: dict, state: Path) -> Path:
 
 def _bring(source: Path, download: dict, part: Path) -> None:
     if download.get("kaggle"):
-        from heatproof.data.download.kaggle import bring_dataset
-
         bring_dataset(download["kaggle"], source, part)
     elif download.get("mendeley"):
         url, sha256, by_hand = _find_mendeley(download["mendeley"], source)

@@ -18,8 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 import urllib3
 
-from heatproof.errors import InputError
-from heatproof.progress import line
+from heatproof.core.messages import InputError, line
 
 ATTEMPTS = 8  # in a row, none of which brings PROGRESS bytes
 PROGRESS = 1 << 20

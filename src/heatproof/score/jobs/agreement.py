@@ -5,8 +5,8 @@ import torch
 
 from heatproof.catalogue.reasons import ONE_METHOD
 from heatproof.score import heatmaps
-from heatproof.score.agreement import METRICS
 from heatproof.score.jobs.common import Scoring, heatmaps_of
+from heatproof.score.metrics.agreement import METRICS
 
 ALONE = ONE_METHOD.text
 

@@ -11,15 +11,15 @@ import pandas as pd
 import pyarrow.parquet as pq
 import torch
 
-from heatproof import artifacts, progress
-from heatproof.artifacts import Checkpoint
 from heatproof.catalogue.families import FAMILIES
 from heatproof.catalogue.reasons import NO_TRUTH, OTHER_LABEL, UNDECLARED
-from heatproof.kept import KeptScores, recipe
-from heatproof.labels import marks, truth
+from heatproof.core import messages
 from heatproof.score import controls, heatmaps
 from heatproof.score.heatmaps import Heatmaps
-from heatproof.shards import Piece, Share
+from heatproof.store import artifacts
+from heatproof.store.artifacts import Checkpoint, marks, truth
+from heatproof.store.kept import KeptScores, recipe
+from heatproof.store.sealing import Piece, Share
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Scoring:
     def parts(self, pieces: Sequence[Piece]) -> Iterator[tuple[int, Piece]]:
         """Go through those pieces of the work that are this job's, by number, and show how far it is."""
         mine = self.share.mine(list(enumerate(pieces)))
-        return progress.steps(mine, len(mine), f"{self.checkpoint}: {self.family}, parts")
+        return messages.steps(mine, len(mine), f"{self.checkpoint}: {self.family}, parts")
 
     @contextmanager
     def writing(self, source: Heatmaps, kept: KeptScores | None = None) -> Iterator[Callable[[pd.DataFrame], None]]:

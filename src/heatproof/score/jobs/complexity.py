@@ -4,8 +4,8 @@ import pandas as pd
 import torch
 
 from heatproof.score import heatmaps
-from heatproof.score.complexity import METRICS
 from heatproof.score.jobs.common import Scoring, heatmaps_of
+from heatproof.score.metrics.complexity import METRICS
 
 
 def run(job: Scoring) -> None:

@@ -7,8 +7,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from heatproof import artifacts
-from heatproof.artifacts import Checkpoint
 from heatproof.catalogue.controls import CONTROLS
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.reasons import (
@@ -21,10 +19,12 @@ from heatproof.catalogue.reasons import (
     Reason,
 )
 from heatproof.score import controls, heatmaps
-from heatproof.score.consistency import METRICS
+from heatproof.score.changed import first_reason
 from heatproof.score.heatmaps import Heatmaps, Stack
 from heatproof.score.jobs.common import Scoring
-from heatproof.score.variants import first_reason
+from heatproof.score.metrics.consistency import METRICS
+from heatproof.store import artifacts
+from heatproof.store.artifacts import Checkpoint
 
 OTHER_CLASS = OTHER_CLASSES.text
 MODELS = ("iou_models", "rank_correlation_models")

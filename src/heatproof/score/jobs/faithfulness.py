@@ -13,14 +13,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from heatproof import artifacts
-from heatproof.kept import KeptScores
-from heatproof.memory import fitting
-from heatproof.score import confidence, faithfulness, heatmaps, infidelity, naopc, road
-from heatproof.score.asking import TOGETHER, Case, Forward, Probability, of_class, of_label, on
+from heatproof.core.draws import spread
+from heatproof.core.messages import fitting
+from heatproof.score import heatmaps
 from heatproof.score.heatmaps import Heatmaps
 from heatproof.score.jobs.common import Scoring, heatmaps_of
-from heatproof.subset import spread
+from heatproof.score.metrics import confidence, faithfulness, infidelity, naopc, road
+from heatproof.score.queries import TOGETHER, Case, Forward, Probability, of_class, of_label, on
+from heatproof.store import artifacts
+from heatproof.store.kept import KeptScores
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.model import pick_device, prepare
 

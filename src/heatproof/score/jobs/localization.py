@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from heatproof import artifacts
 from heatproof.catalogue.metrics import metrics_of
 from heatproof.catalogue.reasons import COVERED, EMPTY, NO_REGION, NO_RELEVANCE
 from heatproof.score import controls, heatmaps
 from heatproof.score.jobs.common import Scoring, heatmaps_of
-from heatproof.score.localization import METRICS
+from heatproof.score.metrics.localization import METRICS
 from heatproof.score.scene import TOLERANCE, Scene, Truth
+from heatproof.store import artifacts
 
 
 def run(job: Scoring) -> None:

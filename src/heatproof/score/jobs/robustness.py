@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 import torch
 
-from heatproof.geometry import defined, draw_move, moved
-from heatproof.score import controls, heatmaps, variants
+from heatproof.core.geometry import defined, draw_move, moved
+from heatproof.score import changed as variants
+from heatproof.score import controls, heatmaps
 from heatproof.score.heatmaps import Stack
 from heatproof.score.jobs.common import Scoring
-from heatproof.score.robustness import METRICS, UNDEFINED
+from heatproof.score.metrics.robustness import METRICS, UNDEFINED
 
 NEIGHBOUR = "perturbed"
 TRANSFORMS = ("flip", "shift", "rotate", "scale", "noise", "window")

@@ -2,9 +2,10 @@
 
 import torch
 
-from heatproof.score import heatmaps, variants
+from heatproof.score import changed as variants
+from heatproof.score import heatmaps
 from heatproof.score.jobs.common import Scoring
-from heatproof.score.sanity import METRICS
+from heatproof.score.metrics.sanity import METRICS
 
 CHANGES = {  # which metrics read which variants
     "cascade": "cascade:",

@@ -1,0 +1,275 @@
+"""What two results have in common, and how far their images, heatmaps, scores and predictions lie apart."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from heatproof.core.messages import InputError
+from heatproof.store import artifacts
+from heatproof.store.artifacts import read_array, read_table
+from heatproof.store.tables import DEALT, HEATMAPS, PREDICTIONS, SCORES
+
+STAGES = artifacts.STAGES[:-1]  # the report says what the others say, and names its machine
+CHUNK = 1 << 20  # bytes of a file, and about as many values of an array, that are in memory at a time
+
+
+def opened(folder: str) -> Path:
+    """The folder `results` of a project, or the folder itself if it is one.
+
+    Raises:
+        InputError: there are no results.
+    """
+    for root in (Path(folder) / "results", Path(folder)):
+        if any((root / stage).is_dir() for stage in STAGES):
+            return root
+    raise InputError(f"{folder}: no results there; name a project's folder, or its folder results, once it has run")
+
+
+def studies(root: Path) -> list[str]:
+    """The studies of which any stage has left something, in order of name."""
+    found = {path.name for stage in STAGES for path in (root / stage).glob("[!.]*") if path.is_dir()}
+    return sorted(found)
+
+
+def chosen(a: Path, b: Path, asked: Sequence[str]) -> list[str]:
+    """The studies to compare: those asked for, or all that both have.
+
+    Raises:
+        InputError: one that is asked for is not in both, or both have none in common.
+    """
+    here, there = studies(a), studies(b)
+    both = [name for name in here if name in there]
+    if missing := [name for name in asked if name not in both]:
+        raise InputError(f"--study {missing[0]}: not in both folders; in both are: {', '.join(both) or 'none'}")
+    if not both:
+        raise InputError(f"{a} and {b}: no study in common ({', '.join(here)} and {', '.join(there)})")
+    return list(dict.fromkeys(asked)) or both
+
+
+def files(root: Path, stage: str, study: str) -> list[str]:
+    """Paths of a stage's artifacts below its folder of the study; hidden files are none."""
+    folder = root / stage / study
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
+
+
+def same_bytes(a: Path, b: Path) -> bool:
+    """Whether two files hold the same bytes; read only as far as they do."""
+    if a.stat().st_size != b.stat().st_size:
+        return False
+    with a.open("rb") as first, b.open("rb") as second:
+        while one := first.read(CHUNK):
+            if one != second.read(CHUNK):
+                return False
+    return True
+
+
+def compare_bytes(a: Path, b: Path, stage: str, study: str) -> dict[str, list[str]]:
+    """Files of one stage: `same` bytes, `differ`, `only_a`, `only_b`."""
+    here, there = files(a, stage, study), files(b, stage, study)
+    both = [name for name in here if name in set(there)]
+    same = [name for name in both if same_bytes(a / stage / study / name, b / stage / study / name)]
+    return {
+        "same": same,
+        "differ": sorted(set(both) - set(same)),
+        "only_a": sorted(set(here) - set(there)),
+        "only_b": sorted(set(there) - set(here)),
+    }
+
+
+def blocks(count: int, each: int) -> Iterator[slice]:
+    """Slices over `count` rows of `each` values, about `CHUNK` values at a time."""
+    step = max(1, CHUNK // max(1, each))
+    return (slice(start, start + step) for start in range(0, count, step))
+
+
+def same_shape(a: np.ndarray, b: np.ndarray, path: Path) -> None:
+    """Make sure that two arrays are of images of one size.
+
+    Raises:
+        InputError: they are not, and nothing can be said of their pixels.
+    """
+    if a.shape[1:] != b.shape[1:]:
+        raise InputError(
+            f"{path}: of shape {b.shape[1:]} an image, in the other folder {a.shape[1:]}; compare studies of one "
+            "data.size and data.channels"
+        )
+
+
+def keys(names: list[str], here: pd.DataFrame, there: pd.DataFrame) -> list[str]:
+    """The columns that tell one row from another, and the label where an image has a row for each of several."""
+    return [*names, "label"] if "label" in here and "label" in there else names
+
+
+FILES = ("manifest.parquet", "pixels.npy", "masks.npy")
+
+
+def compare_images(a: Path, b: Path) -> dict:
+    """Of two folders `results/data/<study>`.
+
+    Returns:
+        `images` in both, `only_a`, `only_b`; and of those in both, how many differ in their `rows` of the manifest
+        (label, group, split of any fold, truth), `pixels` and `masks`, and the `largest` difference in grey levels.
+    """
+    here, there = (read_table(folder / "manifest.parquet", DEALT) for folder in (a, b))
+    at = here.reset_index().merge(there.reset_index(), on="image_id", suffixes=("_a", "_b"))
+    first, second = at["index_a"].to_numpy(), at["index_b"].to_numpy()
+    columns = sorted(set(here) | set(there))
+    told = [frame.reindex(columns=columns).iloc[rows] for frame, rows in ((here, first), (there, second))]
+    rows = (told[0].astype(str).to_numpy() != told[1].astype(str).to_numpy()).any(axis=1)
+    pixels, largest = _differ(a / "pixels.npy", b / "pixels.npy", first, second)
+    masks, _ = _differ(a / "masks.npy", b / "masks.npy", first, second)
+    return {
+        "images": len(at),
+        "only_a": len(here) - len(at),
+        "only_b": len(there) - len(at),
+        "rows": int(rows.sum()),
+        "pixels": pixels,
+        "largest": largest,
+        "masks": masks,
+    }
+
+
+def _differ(a: Path, b: Path, first: np.ndarray, second: np.ndarray) -> tuple[int, float]:
+    """How many rows of two arrays differ, and by how much at most."""
+    one, other = read_array(a), read_array(b)
+    same_shape(one, other, b)
+    count, largest = 0, 0.0
+    for part in blocks(len(first), int(np.prod(one.shape[1:]))):
+        apart = np.abs(one[first[part]].astype("float32") - other[second[part]].astype("float32"))
+        apart = apart.reshape(len(apart), -1).max(axis=1)
+        count, largest = count + int((apart > 0).sum()), max(largest, float(apart.max()))
+    return count, largest
+
+
+MAP_KEYS = ["image_id", "method", "variant", "target"]
+
+
+def compare_heatmaps(a: Path, b: Path, tolerance: float) -> list[dict]:
+    """Of two folders with `index.parquet` and `maps.npy`, a row a method.
+
+    Args:
+        tolerance: the largest difference of a pixel that counts as none, as a share of the map's own range.
+
+    Returns:
+        `method`, `maps` that are in both and can be scored, their `largest` difference, `correlation` (the median
+        of their rank correlations; None without maps), how many lie `beyond` the tolerance, how many can be scored
+        in one alone (`degenerate_in_one`), and how many are `only_a` or `only_b`: of other images or classes.
+    """
+    here, there = (read_table(folder / "index.parquet", HEATMAPS) for folder in (a, b))
+    at = here.merge(there, on=keys(MAP_KEYS, here, there), how="outer", suffixes=("_a", "_b"), indicator="side")
+    known = at["side"] == "both"
+    fine = [known & (at[f"row_{side}"] >= 0) & (at[f"degenerate_{side}"] == "") for side in ("a", "b")]
+    at["in_one"], both = fine[0] != fine[1], at[fine[0] & fine[1]]
+    largest, correlation = _apart(a / "maps.npy", b / "maps.npy", both["row_a"], both["row_b"])
+    at.loc[both.index, "largest"], at.loc[both.index, "correlation"] = largest, correlation
+    return [
+        {
+            "method": method,
+            "maps": int(of["largest"].notna().sum()),
+            "largest": float(of["largest"].fillna(0).max()),
+            "correlation": float(of["correlation"].median()) if of["correlation"].notna().any() else None,
+            "beyond": int((of["largest"] > tolerance).sum()),
+            "degenerate_in_one": int(of["in_one"].sum()),
+            "only_a": int((of["side"] == "left_only").sum()),
+            "only_b": int((of["side"] == "right_only").sum()),
+        }
+        for method, of in at.groupby("method", sort=False)
+    ]
+
+
+def _apart(a: Path, b: Path, first: pd.Series, second: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Largest difference and rank correlation, float64 [maps] each; only a few maps are in memory at a time."""
+    one, other = read_array(a), read_array(b)
+    same_shape(one, other, b)
+    largest, correlation = np.zeros(len(first)), np.ones(len(first))
+    first, second = first.to_numpy(int), second.to_numpy(int)
+    for part in blocks(len(first), int(np.prod(one.shape[1:]))):
+        x, y = (maps[rows[part]].reshape(len(rows[part]), -1) for maps, rows in ((one, first), (other, second)))
+        differ = np.flatnonzero((x != y).any(axis=1))
+        x, y = x[differ].astype("float64"), y[differ].astype("float64")
+        places = part.start + differ
+        largest[places] = np.abs(_unit(x) - _unit(y)).max(axis=1, initial=0)
+        correlation[places] = _rank_correlation(x, y)
+    return largest, correlation
+
+
+def _unit(maps: np.ndarray) -> np.ndarray:
+    low, high = maps.min(axis=1, keepdims=True), maps.max(axis=1, keepdims=True)
+    return (maps - low) / (high - low)
+
+
+def _rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Spearman's, row by row; ties share their mean rank."""
+    x, y = (rankdata(maps, axis=1) - (maps.shape[1] + 1) / 2 for maps in (x, y))
+    return (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+
+
+SCORE_KEYS = ["image_id", "group", "seed", "method", "metric"]
+
+
+def compare_scores(a: Path, b: Path, tolerance: float) -> list[dict]:
+    """Of two score tables, a row a metric.
+
+    Args:
+        tolerance: the largest difference that counts as none; of a score beyond 1, the share of it.
+
+    Returns:
+        `metric`, `scores` that both have, their `largest` and `median` absolute difference, how many lie `beyond` the
+        tolerance, how many have a value in one alone (`missing_in_one`), and how many are `only_a` or `only_b`.
+    """
+    here, there = read_table(a, SCORES), read_table(b, SCORES)
+    at = here.merge(there, on=keys(SCORE_KEYS, here, there), how="outer", suffixes=("_a", "_b"), indicator="side")
+    apart = (at["value_a"] - at["value_b"]).abs()
+    size = at[["value_a", "value_b"]].abs().max(axis=1).clip(lower=1)
+    missing = (at["side"] == "both") & (at["value_a"].isna() != at["value_b"].isna())
+    at = at.assign(apart=apart, beyond=apart > tolerance * size, in_one=missing)
+    return [
+        {
+            "metric": metric,
+            "scores": int(of["apart"].notna().sum()),
+            "largest": float(of["apart"].fillna(0).max()),
+            "median": float(of["apart"].median()) if of["apart"].notna().any() else None,
+            "beyond": int(of["beyond"].sum()),
+            "missing_in_one": int(of["in_one"].sum()),
+            "only_a": int((of["side"] == "left_only").sum()),
+            "only_b": int((of["side"] == "right_only").sum()),
+        }
+        for metric, of in at.groupby("metric", sort=False)
+    ]
+
+
+def together(rows: list[dict]) -> dict:
+    """One row for rows of several tables of one metric: counts are added, differences are the worst table's."""
+    counts = {key: sum(row[key] for row in rows) for key in rows[0] if isinstance(rows[0][key], int)}
+    median = max((row["median"] for row in rows if row["median"] is not None), default=None)
+    return counts | {"largest": max(row["largest"] for row in rows), "median": median}
+
+
+def compare_predictions(a: Path, b: Path, tolerance: float) -> dict:
+    """Of two tables of predictions: `images` in both, the `largest` difference of a probability, how many images lie
+    `beyond` the tolerance, of how many the predicted class or labels `changed`, how many are `only_a` or `only_b`."""
+    here, there = read_table(a, PREDICTIONS), read_table(b, PREDICTIONS)
+    at = here.merge(there, on="image_id", suffixes=("_a", "_b"))
+    classes = [name for name in here if name.startswith("p_") and name in there]
+    first, second = (at[[f"{name}_{side}" for name in classes]].to_numpy(float) for side in ("a", "b"))
+    apart = np.abs(first - second).max(axis=1, initial=0)
+    return {
+        "images": len(at),
+        "largest": float(apart.max(initial=0)),
+        "beyond": int((apart > tolerance).sum()),
+        "changed": int(_changed(at, classes).sum()),
+        "only_a": len(here) - len(at),
+        "only_b": len(there) - len(at),
+    }
+
+
+def _changed(at: pd.DataFrame, classes: list[str]) -> np.ndarray:
+    """Of which images another class, or another set of labels, is predicted, bool [images]."""
+    names = [name.replace("p_", "predicted_") for name in classes]
+    names = names if f"{names[0]}_a" in at else ["predicted"]
+    first, second = (at[[f"{name}_{side}" for name in names]].to_numpy() for side in ("a", "b"))
+    return (first != second).any(axis=1)

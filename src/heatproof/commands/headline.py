@@ -1,0 +1,70 @@
+"""`heatproof headline`: what finished studies found, and where their reports are."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from heatproof.config.load import load, section
+from heatproof.config.study import Study
+from heatproof.store import artifacts
+
+MOST = 4  # keys that a line names
+MISSING = "(not set)"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("studies", nargs="*", help="names of studies; without any, those of params.yaml")
+
+
+def run(args: argparse.Namespace) -> None:
+    for name, study in load(studies=args.studies).items():
+        summary = artifacts.read_json(artifacts.stats_dir(name) / "summary.json")
+        print(f"\n{name}")
+        told = [*_changed(name, study), *_alarms(name), summary["in_short"], *summary["headline"], *_fall(summary)]
+        print("\n".join(f"  {sentence}" for sentence in told))
+        report = artifacts.report_path(name)
+        print(f"  Report: {report if report.exists() else 'none here; snakemake writes it'}")
+
+
+def _changed(name: str, study: Study) -> list[str]:
+    """What is not as it was when the report was written, of the configuration and of the data."""
+    path = artifacts.folder(name) / artifacts.PROVENANCE[0]
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if "parameters" not in record:
+        return [f"Whether the study has changed since is not known: {path} does not say what it was made from."]
+    from heatproof.report.paper.provenance import parameters
+
+    now = json.loads(parameters(json.loads(section(study))))
+    rows = [f"{key} ({_short(was)}, now {_short(is_now)})" for key, was, is_now in _apart(record["parameters"], now)]
+    rows = [*rows[:MOST], f"{len(rows) - MOST} keys more"] if len(rows) > MOST else rows
+    digest = artifacts.data_dir(name) / "digest.json"
+    if digest.exists() and artifacts.digest(digest) != record.get("data_sha256"):
+        rows.append("the images")
+    return [f"NOT of the study as it is now. Changed since: {', '.join(rows)}. Run snakemake again."] if rows else []
+
+
+def _apart(was: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Dotted keys whose values differ, with both values."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for part in dict.fromkeys([*was, *now]):
+            yield from _apart(was.get(part, MISSING), now.get(part, MISSING), f"{key}.{part}" if key else part)
+    elif was != now:
+        yield key, was, now
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _alarms(name: str) -> list[str]:
+    """What the audit found that no accuracy survives; where the data are not here, nothing."""
+    path = artifacts.data_dir(name) / "audit.json"
+    found = artifacts.read_json(path)["sentences"] if path.exists() else []
+    return [sentence["text"] for sentence in found if sentence["level"] == "alarm"]
+
+
+def _fall(summary: dict) -> list[str]:
+    comparison = summary.get("comparison")
+    return [comparison["sentence"]] if comparison else []

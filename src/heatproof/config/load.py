@@ -1,0 +1,258 @@
+"""The configuration: read once, checked whole, handed to each job as its own section.
+
+Only this module reads `params.yaml` and `studies/`. What a study does not set comes from the study that it
+`extends`, if it names one, then from `params.yaml`, which has every default; what the command line sets
+(`snakemake --config key=value`) goes before all of them.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+import heatproof
+from heatproof.config.base import architectures
+from heatproof.config.study import Recipe, Study, merge
+from heatproof.core.messages import InputError
+
+SHARED = ("params.yaml", "command line")  # layers that name the studies
+_YAML = {True: "yes, on and true as one value", False: "no, off and false as one value", None: "null and ~ as nothing"}
+
+
+def section(*parts: Any) -> str:
+    """Sections as one line of sorted JSON, the form in which a rule hands them to its job."""
+    merged: dict = {}
+    for part in parts:
+        merged |= part.model_dump() if isinstance(part, BaseModel) else part
+    return json.dumps(merged, sort_keys=True, separators=(",", ":"))
+
+
+def load(
+    root: Path = Path(), overrides: dict[str, Any] | None = None, studies: Iterable[str] | None = None
+) -> dict[str, Study]:
+    """Read and check the studies that run.
+
+    Args:
+        root: the folder with `params.yaml` and `studies/`.
+        overrides: what the command line sets, nested as in `params.yaml`; `studies` too.
+        studies: which studies, whatever the files say.
+
+    Raises:
+        InputError: a line for each mistake with its file, key, value and the nearest allowed names.
+    """
+    overrides = dict(overrides or {})
+    shared = _read(root, "params.yaml")
+    listed = shared.pop("studies", None)
+    asked = studies or overrides.pop("studies", None)
+    overrides.pop("studies", None)
+    chosen, source = (asked, "command line") if asked else (listed, "params.yaml")
+    if chosen is None:
+        unknown = ", ".join(str(key) for key in shared if key not in Study.model_fields)
+        mend = f"did you mean it by {unknown}?" if unknown else "list the studies that run, such as [phantom]"
+        raise InputError(f"params.yaml: studies: not set; {mend}")
+    if isinstance(chosen, str):
+        chosen = [name for name in re.split(r"[,\s]+", chosen.strip("[] ")) if name]
+    if not isinstance(chosen, (list, tuple)) or not chosen or not all(isinstance(name, str) for name in chosen):
+        raise InputError(f"{source}: studies: {chosen!r}: must be a list of names, such as [phantom]")
+    known = sorted(path.stem for path in (root / "studies").glob("*.yaml"))
+    loaded, mistakes = {}, []
+    for name in chosen:
+        if name not in known:
+            mistakes.append(f"{source}: studies: {name!r}: no file studies/{name}.yaml; {_nearest(name, known)}")
+            continue
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.A):
+            mistakes.append(f"studies/{name}.yaml: {name!r}: a study's name is made of letters, digits, _ . and -")
+            continue
+        try:
+            layers = {"params.yaml": shared, **_layers(root, name, known), "command line": overrides}
+            loaded[name] = _study(layers)
+        except InputError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise InputError("\n".join(dict.fromkeys("\n".join(mistakes).splitlines())))
+    return loaded
+
+
+def shipped() -> dict[str, Any]:
+    """Return the `params.yaml` of this installation, which is in the package of a wheel, or beside `src` in a clone."""
+    package = Path(heatproof.__file__).parent
+    return _read(next(root for root in (package, package.parents[1]) if (root / "params.yaml").exists()), "params.yaml")
+
+
+class StrictLoader(yaml.SafeLoader):
+    """YAML in which a key stands once: of two sections of one name PyYAML drops the first without a word."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node, seen = super().compose_mapping_node(anchor), set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value} stands there twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return node
+
+
+def _read(root: Path, name: str) -> dict:
+    try:
+        content = yaml.load((root / name).read_text(encoding="utf-8"), StrictLoader)
+    except FileNotFoundError:
+        raise InputError(f"{name}: not there; run in the folder of a heatproof project") from None
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise InputError(f"{name}{where}: not YAML: {problem}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise InputError(f"{name}: must be keys and values, not a {type(content).__name__}")
+    return content
+
+
+def _layers(root: Path, name: str, known: list[str]) -> dict[str, dict]:
+    """The file of a study after those that it extends, the first one first."""
+    found: dict[str, dict] = {}
+    while True:
+        file = f"studies/{name}.yaml"
+        content = _read(root, file)
+        found = {file: content} | found
+        base = content.pop("extends", None)
+        if base is None:
+            return found
+        if base not in known:
+            raise InputError(f"{file}: extends: {base!r}: no file studies/{base}.yaml; {_nearest(base, known)}")
+        if f"studies/{base}.yaml" in found:
+            raise InputError(f"{file}: extends: {base!r}: goes round in a circle; let it extend a study that does not")
+        name = base
+
+
+def _study(layers: dict[str, dict]) -> Study:
+    merged: dict = {}
+    for layer in layers.values():
+        merged = merge(merged, layer)
+    try:
+        study = Study.model_validate(merged)
+    except ValidationError as error:
+        raise InputError("\n".join(_explain(item, layers, Study) for item in error.errors())) from None
+    mistakes = []
+    named = [layer.get("profiles") for name, layer in layers.items() if name != "params.yaml"]
+    overlays = [overlay for overlay in named if isinstance(overlay, dict)]
+    if overlays and not study.profiles.by and not any("by" in overlay for overlay in overlays):
+        mend = "by is empty, so that no profiles are made: add by: [label, prediction, outcome]"
+        mistakes.append(_mistake(layers, ("profiles",), {}, mend))
+    for name, recipe in study.train.models.items():
+        key = ("train", "models", name)
+        if name not in study.models and name.split(".")[0] not in architectures():
+            mistakes.append(_mistake(layers, key, recipe, f"no such model; {_nearest(name, study.models)}"))
+            continue
+        try:
+            study.train.recipe(name)
+        except ValidationError as error:
+            items = ({**item, "loc": (*key, *item["loc"])} for item in error.errors())
+            mistakes += [_explain(item, layers, Recipe, skip=3) for item in items]
+    if mistakes:
+        raise InputError("\n".join(mistakes))
+    for name in study.models:
+        recipe = study.train.recipe(name)
+        if recipe.epochs == 0 and len(study.seeds) > 1 and "{seed}" not in recipe.weights:
+            mend = "one checkpoint is not several trainings: put {seed} into the path, or set seeds: [0]"
+            raise InputError(_mistake(layers, ("train", "weights"), recipe.weights, mend))
+        if recipe.epochs == 0 and len(study.data.split.names + study.data.split.compared) > 1:
+            mend = "a checkpoint that was brought may have learnt what another fold tests: set folds: 1, compare: null"
+            raise InputError(_mistake(layers, ("train", "weights"), recipe.weights, mend))
+        if recipe.epochs and study.data.split.test == "all":
+            mend = f"no image is left to train {name} on; set train.epochs: 0 for trained checkpoints, or give shares"
+            raise InputError(_mistake(layers, ("data", "split", "test"), "all", mend))
+        if recipe.epochs == 0 and study.explain.variants.random_labels:
+            mend = f"{name} is not trained here, so that no model of shuffled labels is beside it; set it to false"
+            raise InputError(_mistake(layers, ("explain", "variants", "random_labels"), True, mend))
+    for name in (name for name, told in study.stats.published.items() if told and study.unstated):
+        mend = (
+            f"what is published is of unseen images, and whether {study.unstated[0]} has seen these is not stated; set "
+            f"data.split.by: column or folder, or data.split.test: all"
+        )
+        raise InputError(_mistake(layers, ("stats", "published", name), {}, mend))
+    return study
+
+
+def _explain(item: dict, layers: dict[str, dict], schema: type[BaseModel], skip: int = 0) -> str:
+    """One line for one of pydantic's errors."""
+    location, value = item["loc"], item["input"]
+    if item["type"] == "missing":
+        return _missing(layers, location)
+    if item["type"] == "extra_forbidden":
+        parent: Any = schema
+        for key in location[skip:-1]:
+            annotation = parent.model_fields[key].annotation if key in parent.model_fields else None
+            kinds = get_args(annotation) or (annotation,)  # `Download | None` is a section too
+            parent = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), parent)
+        allowed = list(parent.model_fields)
+        if len(location) == 1:  # what stands beside the sections, and only in some of the files
+            allowed += ["studies"] if any(location[0] in layers.get(name, {}) for name in SHARED) else ["extends"]
+        return _mistake(layers, location, value, f"unknown key; {_nearest(location[-1], allowed)}")
+    if item["type"] == "literal_error":
+        allowed = re.findall(r"'([^']*)'|\b(\d+)\b", item["ctx"]["expected"])
+        return _mistake(layers, location, value, _nearest(value, [a or b for a, b in allowed]))
+    if item["type"] == "unknown_name":
+        return _mistake(layers, location, value, _nearest(value, item["ctx"]["allowed"]))
+    if item["type"] == "string_type" and (value is None or isinstance(value, (bool, date))):
+        mend = f"YAML reads {_YAML.get(value, 'dates as dates')}, not as text; put the word in quotes"
+        return _mistake(layers, location, value if value is None else str(value), mend)
+    message = item["msg"].removeprefix("Value error, ")
+    if not location and (
+        named := re.match(r"([a-z_]+(?:\.\w+)+): ", message)
+    ):  # a check of the whole study names its key
+        return _mistake(layers, tuple(named[1].split(".")), {}, message.removeprefix(named[0]))
+    acronym = message[1:2].isupper()
+    return _mistake(layers, location, value, message if acronym else message[0].lower() + message[1:])
+
+
+def _missing(layers: dict[str, dict], location: tuple) -> str:
+    """One line for a key that nothing sets: with its default where this installation knows one."""
+
+    def at(tree: Any, path: tuple) -> Any:
+        for key in path:
+            tree = tree.get(key) if isinstance(tree, dict) else None
+        return tree
+
+    shared, default = layers["params.yaml"], at(shipped(), location)
+    if at(shared, location) is not None or (default is None and at(shared, location[:-1]) is None):
+        overlays = {name: layer for name, layer in layers.items() if layer is not shared}
+        return _mistake(overlays, location, {}, "not set; give it a value")
+    line = yaml.safe_dump({location[-1]: default}, default_flow_style=True, sort_keys=False, width=10**6)[1:-2]
+    known = default is not None and len(line) < 120
+    mend = f"add `{line}`" if known else "copy it"
+    return _mistake({"params.yaml": shared}, location, {}, f"not set; {mend} from the params.yaml that heatproof ships")
+
+
+def _mistake(layers: dict[str, dict], location: tuple, value: Any, mend: str) -> str:
+    """`file: key: value: mend`, the file being the last that sets the key or the nearest above it."""
+    source, depth = "params.yaml", -1
+    for name, layer in layers.items():
+        here: Any = layer
+        reached = 0
+        for key in location:
+            if not isinstance(here, dict) or key not in here:
+                break
+            here, reached = here[key], reached + 1
+        if reached >= depth and (reached or depth < 0):
+            source, depth = name, reached
+    key = ".".join(str(part) for part in location if not isinstance(part, int) and part != "[key]")
+    shown = "" if isinstance(value, dict) else f" {value!r}:"
+    return f"{source}: {key or 'the whole file'}:{shown} {mend}"
+
+
+def _nearest(name: Any, allowed: Iterable[str]) -> str:
+    allowed = list(allowed)
+    near = difflib.get_close_matches(str(name), allowed, n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    listed = ", ".join(sorted(allowed)[:12])
+    return f"allowed: {listed}{', ...' if len(allowed) > 12 else ''}"

@@ -1,0 +1,301 @@
+"""What a configuration may hold: typed, unknown keys refused. Jobs never import this module."""
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, field_validator, model_validator
+
+from heatproof.catalogue.methods import METHODS
+from heatproof.catalogue.metrics import metrics_of
+from heatproof.config.base import Architecture, Distinct, NonNegative, Positive, Section, architectures, check_places
+from heatproof.config.data import Data, check_task
+from heatproof.config.stages import Explain, Profiles, Score, Stats, Transform
+
+LEAST_SIDE = {"inception_v3": 75, "inception_v4": 75, "inception_resnet_v2": 75}  # below it nothing is left to pool
+PICKLED = ("pth", "pt", "ckpt", "bin", "tar")  # ends of what torch.save writes
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def merge(base: dict, over: dict) -> dict:
+    """`base` with the keys of `over`, nested ones merged, lists and values replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+class Compute(Section):
+    """How jobs compute: part of every result's bytes, whatever `--cores` is."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Positive
+    batch_size: Positive
+    shards: Annotated[Positive, Field(exclude=True)]  # no job is told: it changes no byte
+
+
+class Augment(Section):
+    flip: bool
+    rotate: Annotated[float, Field(ge=0, le=180)]
+    scale: Annotated[float, Field(ge=0, lt=1)]
+    shift: Annotated[float, Field(ge=0, lt=1)]
+    intensity: Annotated[float, Field(ge=0, lt=1)]
+
+
+def _converted(path: str) -> str:
+    """How to make a checkpoint that torch.save wrote one that this project reads; nothing of another file."""
+    name, _, end = path.rpartition(".")
+    if end.lower() not in PICKLED:
+        return ""
+    return (
+        f'; convert it: python -c \'import torch, safetensors.torch as s; d = torch.load("{path}", '
+        f'map_location="cpu", weights_only=True); d = d.get("state_dict", d); '
+        f's.save_file({{k: v.clone() for k, v in d.items()}}, "{name}.safetensors")\''
+    )
+
+
+class Recipe(Section):
+    """How one model is trained."""
+
+    weights: str  # scratch, pretrained, or the path of a .safetensors file
+    epochs: NonNegative
+    batch_size: Annotated[int, Field(ge=2)]
+    lr: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup_epochs: NonNegative
+    clip_norm: Annotated[float, Field(gt=0)]
+    balance: bool
+    precision: Literal["float32", "bfloat16"]
+    augment: Augment
+
+    @field_validator("weights")
+    @classmethod
+    def _weights(cls, value):
+        if value not in ("scratch", "pretrained") and not value.endswith(".safetensors"):
+            raise ValueError(f"must be scratch, pretrained or the path of a .safetensors file{_converted(value)}")
+        check_places(value)
+        return value
+
+    @model_validator(mode="after")
+    def _trained(self):
+        if self.epochs == 0 and not self.weights.endswith(".safetensors"):
+            raise ValueError(f"epochs: 0 trains nothing, and weights: {self.weights} has no head for your classes")
+        return self
+
+
+class Train(Recipe):
+    """The recipe of every model, and under `models` what differs for some."""
+
+    models: dict[str, dict[str, Any]]
+
+    def recipe(self, model: str) -> Recipe:
+        shared = self.model_dump(exclude={"models"})
+        return Recipe.model_validate(merge(shared, self.models.get(model, {})))
+
+
+class Ensemble(Section):
+    """Models that answer as one: by majority vote, or by the mean of their probabilities."""
+
+    combine: Literal["vote", "mean"]
+    models: Annotated[list[Architecture], Distinct] = []  # none: all models of the study
+
+
+class Report(Section):
+    title: str | None = None
+    question: str
+    gallery: NonNegative  # cases shown without any choice
+    images: NonNegative  # that the page carries, with their heatmaps, for a reader to choose from
+
+
+class Study(Section):
+    """Everything that one study does."""
+
+    # what was made smaller than it should be, in a sentence
+    setting: Annotated[str, Field(pattern=r"\S")] | None = None
+    task: Literal["multiclass", "multilabel"]
+    models: Annotated[list[Architecture], Field(min_length=1), Distinct]
+    ensembles: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,60}$")], Ensemble]
+    seeds: Annotated[list[Seed], Field(min_length=1), Distinct]
+    compute: Compute
+    data: Data
+    train: Train
+    explain: Explain
+    score: Score
+    stats: Stats
+    profiles: Profiles
+    report: Report
+
+    @model_validator(mode="after")
+    def _claimed(self):
+        """A claim on a method that nobody has would be undecided for ever."""
+        known = {*METHODS, *self.explain.external}
+        for name, claim in self.stats.claims.items():
+            for key, method in [("method", claim.method), *(("methods", m) for m in claim.methods)] if claim else []:
+                if method not in known:
+                    raise ValueError(f"stats.claims.{name}.{key}: {method} is no method; docs/methods.md lists them")
+        return self
+
+    @model_validator(mode="after")
+    def _families(self):
+        return self.model_copy(update={"stats": self.stats.on(self.models)})
+
+    @model_validator(mode="after")
+    def _tasked(self):
+        """What belongs to one task alone."""
+        check_task(self.task, self.data)
+        for name, told in self.stats.published.items():
+            if told and told.accuracy and self.task == "multilabel":
+                raise ValueError(f"stats.published.{name}.accuracy: of several labels, give f1_micro or f1 instead")
+            if told and (wrong := told.unknown(self.ensembles, self.data.class_names)):
+                raise ValueError(f"stats.published.{name}.{wrong}")
+        if self.task == "multiclass" and self.explain.target == "either":
+            raise ValueError("explain.target: either is of task: multilabel, where an image can have several labels")
+        return self
+
+    @model_validator(mode="after")
+    def _untrained(self):
+        """What compares with training needs some."""
+        for name in (name for name, told in self.stats.published.items() if told):
+            if self.data.split.test == "all":
+                raise ValueError(
+                    f"stats.published.{name}: is compared with classifiers that are fitted to training images, and "
+                    f"data.split.test: all leaves none; leave it out"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _sized(self):
+        """Networks that a training job would find too large for the images."""
+        for model in self.models:
+            least = next((side for name, side in LEAST_SIDE.items() if model.startswith(name)), 0)
+            if self.data.size < least:
+                raise ValueError(
+                    f"data.size: {self.data.size}: {model} takes images of {least} pixels or more, and has a "
+                    f"grid worth explaining from 128 on"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _layered(self):
+        for model in self.explain.layers:
+            if model not in self.models:
+                raise ValueError(f"explain.layers.{model}: is none of models: {', '.join(self.models)}")
+        return self
+
+    @model_validator(mode="after")
+    def _profiled(self):
+        for model in self.profiles.layers:
+            if model not in self.models:
+                raise ValueError(f"profiles.layers.{model}: is none of models: {', '.join(self.models)}")
+        return self
+
+    @model_validator(mode="after")
+    def _ensembled(self):
+        for name, ensemble in self.ensembles.items():
+            if name in architectures() or name in self.models:
+                raise ValueError(f"ensembles.{name}: is the name of a model; give the ensemble another one")
+            if lost := [model for model in ensemble.models if model not in self.models]:
+                raise ValueError(f"ensembles.{name}.models: {lost[0]} is none of models: {', '.join(self.models)}")
+            if len(self.members(name)) < 2:
+                raise ValueError(f"ensembles.{name}.models: one model is no ensemble; name two or more")
+        return self
+
+    @model_validator(mode="after")
+    def _scored_classes(self):
+        for name in self.score.localization.classes or ():
+            if name not in self.data.class_names:
+                raise ValueError(
+                    f"score.localization.classes: {name!r} is no class; allowed: {', '.join(self.data.class_names)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _primaries(self):
+        """A primary metric that the study does not compute would stop it at its end."""
+        variants, faithfulness = self.explain.variants, self.score.faithfulness
+        made = {
+            "faithfulness": {
+                "road": faithfulness.road,
+                "naopc": faithfulness.naopc,
+                "infidelity": faithfulness.infidelity,
+            },
+            "localization": {
+                name: metric.region in self.data.regions
+                for name, metric in metrics_of("localization").items()
+                if metric.region
+            },
+            "sanity": {
+                "cascade": variants.randomize.cascade,
+                "independent": variants.randomize.independent,
+                "random_labels": variants.random_labels,
+                "random_target": variants.random_target,
+            },
+            "robustness": {"transforms": variants.transforms, "sensitivity": variants.sensitivity}
+            | {name: name in variants.transforms for name in get_args(Transform)},
+        }
+        for family in self.score.families:
+            metric = getattr(self.score.primary, family, "")
+            for part, asked in made.get(family, {}).items():
+                if part in metric and not asked:
+                    raise ValueError(
+                        f"score.primary.{family}: {metric} is not computed; turn {part} on, or name another"
+                    )
+        return self
+
+    def members(self, ensemble: str) -> list[str]:
+        """The models of an ensemble."""
+        return self.ensembles[ensemble].models or self.models
+
+    def explaining(self, model: str, without: str) -> dict[str, Any]:
+        """Return section `explain` as the job of one model or ensemble needs it: with no other model's layer.
+
+        Args:
+            model: its name; the grid of an ensemble is that of its first member.
+            without: the part of the section that the job does not read.
+        """
+        first = self.members(model)[0] if model in self.ensembles else model
+        layers = {name: layer for name, layer in self.explain.layers.items() if name == first}
+        return self.explain.model_dump(exclude={without}) | {"layers": layers}
+
+    @property
+    def named(self) -> list[str]:
+        """Models and ensembles: all that is explained and scored."""
+        return [*self.models, *self.ensembles]
+
+    @property
+    def group_kind(self) -> str:
+        """What a group is."""
+        return self.data.group_kind
+
+    @property
+    def trained(self) -> list[str]:
+        """The models that the study trains; all others are checkpoints that it takes as they are."""
+        return [model for model in self.models if self.train.recipe(model).epochs]
+
+    @property
+    def unstated(self) -> list[str]:
+        """Checkpoints taken as they are of which nobody has stated that they have not seen the test images.
+
+        A split that heatproof draws does not tell what a checkpoint was trained on. Phantoms are drawn for each study
+        anew, so that a checkpoint of another study of this project has seen none of them.
+        """
+        split = self.data.split
+        if split.given or split.test == "all":
+            return []
+        taken = [model for model in self.models if model not in self.trained]
+        if self.data.kind == "phantom":
+            taken = [model for model in taken if not self.train.recipe(model).weights.startswith("results/models/")]
+        return taken
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """What `stats.setting` puts in words. Where a file with weights lies is left out: a path may tell too much."""
+        recipes = {model: self.train.recipe(model) for model in self.models}
+        named = {name: recipe.weights for name, recipe in recipes.items()}
+        return {
+            "weights": {name: "brought" if path.endswith(".safetensors") else path for name, path in named.items()},
+            "epochs": {name: recipe.epochs for name, recipe in recipes.items()},
+            "size": self.data.size,
+            "seeds": self.seeds,
+            "text": self.setting or "",
+            **({"unstated": self.unstated} if self.unstated else {}),
+        }

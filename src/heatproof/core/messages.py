@@ -1,0 +1,87 @@
+"""What a user is told: errors with what mends them, which setting to lower where memory runs out, and progress, a bar
+on a terminal and plain lines in a log."""
+
+import errno
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+
+class InputError(ValueError):
+    """Bad input: its message is one line that names the file or key and the mend. The command line shows
+    it without a traceback; any other exception is a bug of heatproof and keeps its traceback."""
+
+
+class Unsupported(InputError):
+    """A method that a network cannot carry: its maps are missing with this reason, and the others are made."""
+
+
+def steps(items: Iterable, total: int, what: str) -> Iterator:
+    """Pass `items` on and tell on standard error how far it is: a bar on a terminal, else a line a tenth
+    of the way, at most one in two seconds."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(items, total=total, desc=what, leave=False)
+        return
+    last, next_share = 0.0, 0.1
+    for done, item in enumerate(items, 1):
+        yield item
+        if total and done / total >= next_share and (done == total or time.monotonic() - last > 2):
+            line(f"{what}: {done} of {total}")
+            last, next_share = time.monotonic(), done / total + 0.1
+
+
+def line(text: str) -> None:
+    """One plain line on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+Value = TypeVar("Value")
+
+# as torch, CUDA's libraries and oneDNN say it where they raise no error of its own kind
+WORDS = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "STATUS_ALLOC_FAILED",
+    "bad_alloc",
+    "could not create a primitive",
+    "could not execute a primitive",
+)
+ELSE = "run fewer jobs at once here, or take smaller images (data.size) or a smaller model"
+
+
+def ran_out(error: BaseException) -> bool:
+    """Return whether memory ran out, the GPU's or the machine's: errors of torch, numpy, Arrow, a mapped file."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    known = isinstance(error, RuntimeError) and any(words in str(error) for words in WORDS)
+    return known or isinstance(error, MemoryError)
+
+
+def fitting(work: Callable[[Any], Value], batch: Any, setting: str, *, least: int = 1, otherwise: str = ELSE) -> Value:
+    """Return `work(batch)`; where memory runs out, stop with the setting to lower.
+
+    Another batch gives other bytes, so none is taken by itself.
+
+    Args:
+        work: what is done with a batch.
+        batch: what is worked on together; has a length.
+        setting: key of the configuration that sets that length.
+        least: length without which the work cannot be done.
+        otherwise: what else helps.
+
+    Raises:
+        InputError: memory ran out.
+    """
+    try:
+        return work(batch)
+    except (MemoryError, OSError, RuntimeError) as error:
+        if not ran_out(error):
+            raise
+        cause = " ".join(str(error).split())[:100] or type(error).__name__
+        half = len(batch) // 2
+        smaller = f"set it to {half} in params.yaml or the study's file, or " if half >= least else ""
+        raise InputError(f"{setting}: no memory for a batch of {len(batch)} ({cause}): {smaller}{otherwise}") from None

@@ -1,0 +1,197 @@
+"""The images of a study, wherever they come from, and whether a source holds the very files that it was made for."""
+
+import importlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from heatproof.core.messages import InputError, line
+from heatproof.data.sources.cells import Findings, LeftOut
+from heatproof.data.sources.names import listed, reason
+from heatproof.data.sources.places import GIVEN
+from heatproof.data.sources.records import Record
+from heatproof.data.sources.trees import open_tree, place
+from heatproof.data.sources.truth import Lesion
+
+Entry = tuple[str, str]  # name, SHA-256 in hex
+
+
+def read_contents(path: Path) -> list[Entry]:
+    """Name and SHA-256 of each file, from lines as `sha256sum` writes them.
+
+    Raises:
+        InputError: the file is not there, or a line is not a SHA-256, two spaces and a name.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({reason(error)}); set data.contents to a file that sha256sum wrote"
+        ) from None
+    entries = []
+    for number, row in enumerate(lines, 1):
+        digest, _, name = row.partition(" ")
+        if not row.strip():
+            continue
+        if len(digest) != 64 or set(digest.lower()) - set("0123456789abcdef") or not name[1:].strip():
+            raise InputError(f"{path}: line {number}: not a SHA-256, two spaces and a name; write it with sha256sum")
+        entries.append((name[1:], digest.lower()))
+    if not entries:
+        raise InputError(f"{path}: no line in it; write it with sha256sum")
+    return entries
+
+
+def check_contents(expected: list[Entry], found: list[Entry], where: str | Path) -> None:
+    """Compare files by digest, whatever the folders above are called. Files of equal bytes count as often as they are.
+
+    Raises:
+        InputError: one line that names files which are missing, changed (the same last two parts of the path, another
+            digest) or unknown.
+    """
+    by_tail = defaultdict(list)
+    for name in _without(found, expected):
+        by_tail[tail(name)].append(name)
+    changed, missing = [], []
+    for name in _without(expected, found):
+        others = by_tail[tail(name)]
+        (changed if others else missing).append(name)
+        del others[-1:]
+    unknown = sorted(name for names in by_tail.values() for name in names)
+    parts = [
+        f"{len(names)} {what} ({listed(names, 5)})"
+        for what, names in (("missing", missing), ("changed", changed), ("unknown", unknown))
+        if names
+    ]
+    if parts:
+        raise InputError(
+            f"{where}: not the {len(expected)} files of data.contents: {'; '.join(parts)}; get the source again"
+        )
+
+
+def tail(name: str) -> str:
+    """The last two parts of a path, by which files are known in whatever folder they lie."""
+    return "/".join(name.split("/")[-2:])
+
+
+def _without(entries: Iterable[Entry], others: Iterable[Entry]) -> list[str]:
+    """Names of the entries that no entry of the others stands for: one of equal digest, if it can be of equal name."""
+    waiting = defaultdict(list)
+    for name, digest in others:
+        waiting[digest].append(tail(name))
+    left, rest = [], []
+    for name, digest in entries:
+        if tail(name) in waiting[digest]:
+            waiting[digest].remove(tail(name))
+        else:
+            rest.append((name, digest))
+    for name, digest in rest:
+        if waiting[digest]:
+            waiting[digest].pop()
+        else:
+            left.append(name)
+    return sorted(left)
+
+
+BRANCHES = {  # kind of a source -> what lists its images; a job depends on the one that it takes (`workflow.code`)
+    "phantom": "heatproof.data.synthetic.phantom",
+    "archive": "heatproof.data.sources.images",
+    "folder": "heatproof.data.sources.images",
+    "table": "heatproof.data.sources.image_table",
+    "dicom": "heatproof.data.sources.dicom",
+}
+
+
+class Listing(NamedTuple):
+    """Class names in the order of the labels, the images, and a line for each thing that was left out."""
+
+    classes: list[str]
+    records: list[Record]
+    notes: list[str]
+    left_out: Sequence[LeftOut] = ()  # rows of a table, by the rule that leaves them out
+
+
+def list_records(study: str, config: dict) -> tuple[list[str], list[Record]]:
+    """Class names and images of a study, listed and not yet decoded; says what was left out.
+
+    Args:
+        config: the section `data`. Of a planted study: the images that nodules will be planted into.
+
+    Raises:
+        InputError: what is wrong with the source as a whole.
+    """
+    listing = told(study, config)
+    return listing.classes, listing.records
+
+
+def list_lungs(study: str, config: dict) -> list[Record]:
+    """As `list_records`, each image with the mask of its lungs (`data.lungs`) in place of its truth."""
+    lungs, apart = config["lungs"], config["masks"]
+    columns = config["columns"] | {"mask": lungs, "box": None}
+    found = {"masks": lungs, "boxes": None, "columns": columns, "apart": apart}
+    plain = {"mask_value": None, "mask_threshold": None}  # these are of lesions
+    return list_source(study, config | found | plain).records
+
+
+def told(study: str, config: dict) -> Listing:
+    """As `list_source`; says what was left out."""
+    listing = list_source(study, config)
+    for note in listing.notes:
+        line(f"{study}: {note}")
+    return listing
+
+
+def list_source(study: str, config: dict) -> Listing:
+    """As `list_records`, with what was left out."""
+    kind = config["planted"]["kind"] if config["kind"] == "planted" else config["kind"]
+    reader = importlib.import_module(BRANCHES[kind])
+    if kind == "phantom":
+        options = {"size": config["size"], **config["phantom"]}
+        return Listing(list(reader.CLASSES), reader.list_records(study, config["seed"], **options), [])
+    source, classes = place(config["source"]), config["classes"]
+    if config["kind"] != "planted":  # the section comes as JSON with its keys sorted
+        classes = {name: classes[name] for name in config.get("class_names", classes)}
+    window = config["window"] and tuple(config["window"])
+    lesion, by = Lesion(config.get("mask_value"), config.get("mask_threshold")), config["split"]["by"]
+    if kind == "table":
+        options = {key: config[key] for key in ("keep", "leave_out") if config.get(key)}
+        options |= {"inside": config.get("table"), "others": "skip" if config["kind"] == "planted" else "refuse"}
+        if config.get("task") == "multilabel":
+            options["findings"] = Findings(classes, config.get("parents", {}), config.get("synonyms", {}))
+        columns = config["columns"]
+        if by == "column":
+            columns = columns | {"split": columns.get("split") or "split"}
+        options |= {"window": window, "lesion": lesion}
+        records, notes, left_out = reader.list_records(source, columns, classes, **options)
+        column = columns["patient"]
+        lost = _without_patient(config, records, f"column {column!r} holds no patient", "rows") if column else []
+        return Listing(list(classes), records, notes + lost, left_out)
+    if kind == "dicom":
+        options = {"key": reader.read_key(config["key_file"]), "masks": config["masks"]}
+        options |= {"window": window, "lesion": lesion}
+        return Listing(list(classes), *reader.list_records(open_tree(source, kind), classes, **options))
+    options = {key: config[key] for key in ("masks", "boxes", "patient")}
+    options["apart"] = [folder for folder in (config.get("lungs"), config.get("apart")) if folder]
+    options |= {"window": window, "lesion": lesion, "given": by == "folder"}
+    records, notes = reader.list_records(open_tree(source, kind), classes, **options)
+    pattern = config["patient"]
+    what = f"data.patient {pattern!r} finds no patient"
+    lost = _without_patient(config, records, what, "file names") if pattern else []
+    return Listing(list(classes), records, notes + lost)
+
+
+def _without_patient(config: dict, records: list[Record], what: str, where: str) -> list[str]:
+    """A line on the images whose patients are not known, if there are any.
+
+    Raises:
+        InputError: there are, and the groups are patients.
+    """
+    lost = [record.source for record in records if record.patient is None]
+    if not lost:
+        return []
+    said = f"{config['source']}: {what} in {len(lost)} {where}: {listed(lost)}"
+    if config["group_kind"] == "patient":
+        given = config["split"]["by"] in GIVEN
+        mend = "leave the patients out" if given else "set data.split.by: lookalike"
+        raise InputError(f"{said}; mend them, or {mend}")
+    return [said]

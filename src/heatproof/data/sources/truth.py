@@ -1,0 +1,168 @@
+"""Where the lesion is: masks and boxes."""
+
+import io
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from heatproof.core.messages import InputError
+from heatproof.data.sources.cells import parse_numbers
+from heatproof.data.sources.decode import open_image
+from heatproof.data.sources.names import clean, listed
+from heatproof.data.sources.rows import read_rows
+
+_SLACK = 1e-6  # pixels: what rounding may add to a box
+
+
+class Box(NamedTuple):
+    """In pixels of the image as decoded, from its upper left corner."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Lesion(NamedTuple):
+    """Which values of a mask are lesion: this one, or all from a threshold on; without either, 1 or the
+    highest level (255, or 65535 of 16 bits) beside 0."""
+
+    value: float | None = None
+    threshold: float | None = None
+
+
+PLAIN = Lesion()
+
+
+def read_mask(content: bytes, where: str, shape: tuple[int, int], lesion: Lesion = PLAIN) -> np.ndarray:
+    """Decode a mask: an image, turned by its own EXIF, or an NPY array (known by its first bytes).
+
+    Args:
+        shape: (height, width) of its image.
+        lesion: which values are lesion. 0 and 1, 0 and 255, booleans, and black and one colour need no saying.
+
+    Returns:
+        bool [height, width]; nowhere true where all is background, as some data sets have it for images without
+        lesions.
+
+    Raises:
+        InputError: damaged, of another size, or of other values that are not said to be lesion.
+    """
+    values = _read_npy(content, where, shape) if content.startswith(b"\x93NUMPY") else _read_picture(content, where)
+    if values.shape[:2] != shape:
+        raise _other_size(where, values.shape, shape)
+    if lesion.threshold is not None:
+        return (values.max(axis=2) if values.ndim == 3 else values) >= lesion.threshold
+    if lesion.value is not None:
+        if values.ndim == 3:
+            raise InputError(f"{where}: a mask in colours, and data.mask_value is a grey level; save it in grey")
+        return values == lesion.value
+    if not _plain(values):  # in a JPEG, whose edges blur, hundreds
+        wanted = "data.mask_threshold to the least level of the lesion"
+        if values.ndim == 2:
+            wanted = f"data.mask_value to the value of the lesion, or {wanted}"
+        shown = listed(map(_text, np.unique(values.reshape(-1, *values.shape[2:]), axis=0)), 5)
+        raise InputError(f"{where}: a mask of {shown}, not of 0 and 1 or 0 and 255; set {wanted}")
+    return values.any(axis=2) if values.ndim == 3 else values != 0
+
+
+def _plain(values: np.ndarray) -> bool:
+    """Whether a mask needs no saying which of its values is lesion."""
+    if values.ndim == 3:
+        drawn = values[values.any(axis=2)]
+        return bool((drawn == drawn[:1]).all())
+    found = np.unique(values)
+    return any(np.isin(found, (0, top)).all() for top in (1, 255, 65535))
+
+
+def _text(value: np.ndarray) -> str:
+    return f"({' '.join(f'{part:g}' for part in value)})" if value.ndim else f"{float(value):g}"
+
+
+def _other_size(where: str, found: tuple[int, ...], shape: tuple[int, int]) -> InputError:
+    return InputError(
+        f"{where}: {found[1]}x{found[0]} pixels, its image has {shape[1]}x{shape[0]}; mend or remove the mask"
+    )
+
+
+def _read_picture(content: bytes, where: str) -> np.ndarray:
+    """[height, width], or [height, width, 3] where it has colours."""
+    image, _ = open_image(content, where)
+    if image.mode.startswith(("I", "F")):
+        return _finite(np.array(image), where)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema()[0] < 255:
+            raise InputError(f"{where}: transparent pixels; flatten it, the lesion white and the rest black")
+    values = np.array(image.convert("RGB"))
+    gray = (values[..., 0] == values[..., 1]).all() and (values[..., 1] == values[..., 2]).all()
+    return values[..., 0] if gray else values
+
+
+def _read_npy(content: bytes, where: str, shape: tuple[int, int]) -> np.ndarray:
+    file = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        found, by_columns, kind = read(file)
+    except Exception:  # of any kind: a damaged header causes many
+        raise InputError(f"{where}: not an NPY array; mend or remove it") from None
+    if len(found) != 2 or kind.kind not in "buif":
+        raise InputError(f"{where}: an array {found} of {kind}; a mask has two dimensions and numbers or booleans")
+    if found != shape:
+        raise _other_size(where, found, shape)
+    values = content[file.tell() :]
+    if len(values) != kind.itemsize * shape[0] * shape[1]:
+        raise InputError(f"{where}: an NPY array with {len(values)} bytes of values; mend or remove it")
+    return _finite(np.frombuffer(values, kind).reshape(shape, order="F" if by_columns else "C"), where)
+
+
+def _finite(values: np.ndarray, where: str) -> np.ndarray:
+    if not np.isfinite(values).all():
+        raise InputError(f"{where}: values that are not finite; mend or remove it")
+    return values
+
+
+def parse_box(cells: Iterable[str]) -> Box | None:
+    """A box from four texts; None if they are not four finite numbers."""
+    try:
+        box = Box(*parse_numbers(list(cells)))
+    except (TypeError, ValueError):
+        return None
+    return box if all(map(math.isfinite, box)) else None
+
+
+def read_boxes(content: bytes, where: str) -> dict[str, list[Box]]:
+    """Boxes by path, from a CSV with the columns path, x, y, width, height; an image may have several rows."""
+    boxes: dict[str, list[Box]] = {}
+    bad = []
+    for line, row in read_rows(content, where, ["path", *Box._fields]):
+        box = parse_box(row[field] for field in Box._fields)
+        if box is None or not row["path"]:
+            bad.append(f"line {line}")
+        else:
+            boxes.setdefault(clean(row["path"].replace("\\", "/")).removeprefix("./"), []).append(box)
+    if bad:
+        raise InputError(f"{where}: not a path and four numbers: {listed(bad)}; mend them")
+    return boxes
+
+
+def draw_boxes(boxes: list[Box], where: str, shape: tuple[int, int]) -> np.ndarray:
+    """bool [height, width]: every pixel that a box touches.
+
+    Raises:
+        InputError: a box has no area or leaves the image.
+    """
+    height, width = shape
+    mask = np.zeros(shape, bool)
+    for box in boxes:
+        shown = f"{where}: box {' '.join(f'{value:g}' for value in box)}"
+        right, bottom = box.x + box.width - _SLACK, box.y + box.height - _SLACK
+        if box.width <= 0 or box.height <= 0:
+            raise InputError(f"{shown}: no area; width and height must be above 0")
+        if box.x < 0 or box.y < 0 or right > width or bottom > height:
+            raise InputError(f"{shown}: leaves the image of {width}x{height} pixels; mend or remove it")
+        mask[math.floor(box.y) : math.ceil(bottom), math.floor(box.x) : math.ceil(right)] = True
+    return mask

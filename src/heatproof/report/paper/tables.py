@@ -1,0 +1,190 @@
+"""What the tables of a paper state, row by row, and those rows as LaTeX: booktabs, everything escaped."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from heatproof.report import tables, words
+from heatproof.report.figures import dot_rows
+from heatproof.report.inputs import Inputs
+from heatproof.report.tables import Table
+
+LONG = 40  # rows from which a table runs over pages
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "−": "$-$",
+    "–": "--",
+    "†": r"\textdagger{}",
+    "…": r"\dots{}",
+    "→": r"$\rightarrow$",
+}
+
+
+def escape(text: str) -> str:
+    r"""Text that LaTeX prints as it is; control characters become spaces. A long name may break after `_`."""
+    text = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split())
+    text = "".join(_SPECIAL.get(letter, letter) for letter in text).replace(r"\_", r"\_\allowbreak{}")
+    return f"{{{text[0]}}}{text[1:]}" if text.startswith(("[", "*")) else text  # after `\\` they would be its options
+
+
+def table(data: Table, label: str, columns: str | None = None, breaks: Sequence[int] = (), source: str = "") -> str:
+    r"""A table with its head.
+
+    Args:
+        data: caption, head and rows, as on the page.
+        label: for `\ref{tab:label}`.
+        columns: LaTeX's column types; all to the left by default.
+        breaks: rows, counted from 0, above which a line is drawn.
+        source: the file that has the numbers in full.
+    """
+    head = " & ".join(escape(cell) for cell in data.head) + r" \\"
+    rows = []
+    for i, row in enumerate(data.rows):
+        rows += [r"\midrule"] if i in breaks else []
+        rows.append(" & ".join(escape(cell) for cell in row) + r" \\")
+    named = rf"\caption{{{escape(data.caption)}}}\label{{tab:{label}}}"
+    columns = columns or "l" * len(data.head)
+    long = len(data.rows) > LONG
+    packages = [r"\usepackage{booktabs}", r"\usepackage{longtable}"] if long else [r"\usepackage{booktabs}"]
+    lines = [f"% Needs {' and '.join(packages)}." + (f" The numbers in full: {source}" if source else "")]
+    if long:
+        lines += [r"{\footnotesize", rf"\begin{{longtable}}{{{columns}}}", rf"{named} \\", r"\toprule", head]
+        lines += [r"\midrule", r"\endfirsthead", r"\toprule", head, r"\midrule", r"\endhead", r"\bottomrule"]
+        lines += [r"\endlastfoot", *rows, r"\end{longtable}", "}"]
+    else:
+        lines += [r"\begin{table}", r"\centering\footnotesize", named, rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
+        lines += [head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+BESIDE = ("random", "center", "other_image", "ceiling")  # controls and the yardstick that a paper has room for
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table, the CSV file that has its numbers in full, what to say where it has no row, and how to set it."""
+
+    table: Table
+    source: str
+    empty: str
+    columns: str | None = None
+    breaks: Sequence[int] = ()
+
+
+def models(inputs: Inputs) -> PaperTable:
+    """Accuracy of every training."""
+    made = tables.models(inputs)
+    level = f"{inputs.summary['interval']:.0%}"
+    of = "seed of every model (all folds together)" if len(inputs.folds) > 1 else "training"
+    measure = f"{inputs.measure[:1].upper()}{inputs.measure[1:]}"
+    caption = (
+        f"{measure} and macro F1 of every {of} on test images, with {level} intervals over "
+        f"{tables.groups_name(inputs)}. A model takes part in verdicts if the lower end of every interval of its "
+        f"{inputs.measure} lies above {words.number(inputs.summary['competence']['floor'])}."
+    )
+    return PaperTable(Table(caption, made.head, made.rows), "models.csv", "No model was tested.")
+
+
+def scores(inputs: Inputs) -> PaperTable:
+    """The primary metric of every family: a row a method and model, and below them controls."""
+    families = [family for family in inputs.families if inputs.primary(family) and inputs.judged(family)]
+    rows: list[list[str]] = []
+    breaks = []
+    for method in inputs.methods:
+        found = [_row(inputs, method, method, model, families) for model in inputs.models]
+        found = [row for row in found if any(cell != "–" for cell in row[2:])]
+        breaks += [len(rows)] if rows and found else []
+        rows += found
+    for control in BESIDE:
+        found = [_row(inputs, words.CONTROLS[control], control, model, families) for model in inputs.models]
+        found = [row for row in found if any(cell != "–" for cell in row[2:])]
+        breaks += [len(rows)] if rows and found else []
+        rows += found
+    named = [f"{words.inline(words.metric(inputs.primary(f)).name)} ({f})" for f in families]
+    lower = [words.inline(inputs.metric(inputs.primary(f)).name) for f in families if _lower(inputs, f)]
+    caption = (
+        f"Means over {tables.groups_name(inputs)} with {inputs.summary['interval']:.0%} intervals: "
+        f"{words.listed(named)}. "
+        + (f"Lower is better for {words.listed(lower)}. " if lower else "")
+        + "Controls know nothing of what the model saw; the truth at this grid is a yardstick."
+    )
+    head = ["method", "model", *families]
+    return PaperTable(
+        Table(caption, head, rows), "metrics.csv", "No heatmap has a score that is tested.", breaks=breaks
+    )
+
+
+def _lower(inputs: Inputs, family: str) -> bool:
+    return inputs.metric(inputs.primary(family)).better == "lower"
+
+
+def _row(inputs: Inputs, title: str, method: str, model: str, families: Sequence[str]) -> list[str]:
+    cells = []
+    for family in families:
+        fair = method not in words.CONTROLS or method in words.family(family).controls
+        cells.append(_mean(inputs, family, method, model) if fair else "–")
+    return [title, model, *cells]
+
+
+def _mean(inputs: Inputs, family: str, method: str, model: str) -> str:
+    table = inputs.metrics
+    table = table[(table["family"] == family) & (table["metric"] == inputs.primary(family)) & (table["model"] == model)]
+    own = table[table["method"] == f"{method}:{inputs.lead}"]  # a control that was made for the lead method
+    found = own if len(own) else table[table["method"] == method]
+    if found.empty:
+        return "–"
+    row = found.iloc[0]
+    if method in words.CONTROLS:
+        return words.number(row["mean"])
+    return words.interval(row["mean"], row["low"], row["high"])
+
+
+def pairs(inputs: Inputs) -> PaperTable:
+    """Every pair of models by the lead method, family by family."""
+    rows: list[list[str]] = []
+    breaks = []
+    for family in inputs.families:
+        cells = dot_rows.pair_cells(inputs, family, inputs.lead) if inputs.primary(family) else []
+        breaks += [len(rows)] if rows and cells else []
+        for cell in cells:
+            difference, effect = words.number(cell.difference, sign=True), words.number(cell.effect, sign=True)
+            rows.append([family, f"{cell.row} − {cell.column}", difference, effect, words.p_value(cell.p)])
+    caption = (
+        f"Pairs of models by {inputs.lead}: difference of means over {tables.groups_name(inputs)}, rank-biserial "
+        f"correlation, and p after Holm's correction within each family."
+    )
+    head = ["family", "pair", "difference", "effect", "p, corrected"]
+    empty = "No two models have scores of the same groups to compare."
+    return PaperTable(Table(caption, head, rows), "pairs.csv", empty, breaks=breaks)
+
+
+def claims(inputs: Inputs) -> PaperTable:
+    """Claims of others, each with its verdict and the numbers."""
+    rows = [
+        [
+            row["source"],
+            row["claim"],
+            row["verdict"],
+            words.interval(row["effect"], row["low"], row["high"]) if pd.notna(row["effect"]) else "–",
+            words.p_value(row["p"]),
+            row["evidence"],
+        ]
+        for _, row in inputs.tables["claims"].iterrows()
+    ]
+    head = ["source", "claim", "verdict", "effect [interval]", "p", "evidence"]
+    caption = "Claims of others on heatmaps, as this study finds them."
+    wide = "p{2cm}p{3.6cm}lp{2cm}lp{5.2cm}"
+    return PaperTable(Table(caption, head, rows), "claims.csv", "No claim was declared (stats.claims).", wide)

@@ -1,0 +1,190 @@
+"""What verdicts hang on: tests beside the declared one, sources of spread, missing scores, whether metrics that claim
+the same agree; and claims of others."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from heatproof.report import words
+from heatproof.report.inputs import Inputs
+from heatproof.report.sections import told
+from heatproof.report.sections.relations import ON_CUE
+from heatproof.report.tables import Table, groups_name
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """`rows`: name, and the correlation with each metric before it; a cell is its text and a share of colour."""
+
+    title: str
+    sentence: str
+    rows: Sequence[tuple[str, Sequence[tuple[str, int]]]]
+
+
+def make(inputs: Inputs) -> list[Matrix]:
+    """A matrix a family, and one between the families' primary metrics."""
+    found = inputs.summary["agreement"]
+    return [_matrix(inputs, key, found[key]) for key in (*inputs.families, "primary") if key in found]
+
+
+def _matrix(inputs: Inputs, key: str, table: dict) -> Matrix:
+    names = [inputs.metric(name).name for name in table["metrics"]]
+    rows = [(name, [_cell(table["correlation"][i][j]) for j in range(i)]) for i, name in enumerate(names)]
+    title = "Between the metrics that are tested" if key == "primary" else f"Within {key}"
+    return Matrix(title, _sentence(names, table["correlation"]), rows)
+
+
+def _cell(value: float | None) -> tuple[str, int]:
+    return _shown(value), 0 if value is None else round(50 * max(0.0, value))
+
+
+def _shown(value: float | None) -> str:
+    return words.number(value, form=".2f")
+
+
+def _sentence(names: Sequence[str], matrix: Sequence[Sequence[float | None]]) -> str:
+    """The range of all pairs, and which lie at its ends."""
+    pairs = sorted(
+        (matrix[i][j], names[j], names[i]) for i in range(len(names)) for j in range(i) if matrix[i][j] is not None
+    )
+    if not pairs:
+        return "No pair of metrics has enough scores in common."
+    low, high = (f"{_shown(value)} ({words.inline(a)}; {words.inline(b)})" for value, a, b in (pairs[0], pairs[-1]))
+    if len(pairs) == 1:
+        return f"The rank correlation is {low}."
+    middle = statistics.median(value for value, _, _ in pairs)
+    return f"Rank correlations run from {low} to {high}; the median of {len(pairs)} pairs is {_shown(middle)}."
+
+
+TESTS = {
+    "friedman": "Friedman",
+    "rm_anova": "repeated-measures ANOVA",
+    "mixed": "mixed model",
+    "quasi_f": "quasi-F, against seeds",
+}
+DECLARED = {
+    "friedman": ("Wilcoxon's signed-rank test", "Friedman's test over all, Wilcoxon's for pairs"),
+    "rm_anova": ("paired t tests", "repeated-measures analysis of variance over all, paired t tests for pairs"),
+    "quasi_f": (
+        "t tests against the variance between groups and between seeds",
+        "quasi-F over all and t tests for pairs, both against the variance between groups and between seeds",
+    ),
+}
+SOURCES = {
+    "group": "{groups}",
+    "group x model": "{groups} x model",
+    "seed": "training seed",
+    "residual": "the rest",
+}
+LOOKS = {"supported": "all", "contradicted": "worse", "undecided": "empty"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`look` names how the verdict is drawn; its word says the same."""
+
+    text: str
+    source: str
+    verdict: str
+    look: str
+    effect: str
+    units: str  # groups and seeds that it rests on
+    evidence: str
+    change: str
+    place: str  # id of the element that bears it out
+
+
+def claims(inputs: Inputs) -> list[Claim]:
+    """What others say of such heatmaps, and what this study says to it."""
+    rows = []
+    for row in inputs.summary["claims"]:
+        numbers = [float("nan") if row[key] is None else row[key] for key in ("effect", "low", "high")]
+        seeds = words.count(row["seeds"], "seed")
+        groups = words.count(row["groups"], *words.GROUPS[inputs.summary["groups"]["kind"]]) if row["groups"] else ""
+        place = "cue" if row["metric"] == ON_CUE else f"{row['family']}-{row['method']}"
+        together = ": all measures together, in margins" if row["name"] in inputs.summary.get("findings", {}) else ""
+        rows.append(
+            Claim(
+                f"{row['claim'][:1].upper()}{row['claim'][1:]}{together}",
+                row["source"],
+                row["verdict"],
+                LOOKS[row["verdict"]],
+                words.interval(*numbers),
+                f"{groups}, {seeds}" if groups else "–",
+                told.marked(inputs, f"{_begun(inputs, row['evidence'])}."),
+                f"{_begun(inputs, row['change'])}.",
+                told.place(inputs, place),
+            )
+        )
+    return rows
+
+
+def _begun(inputs: Inputs, text: str) -> str:
+    """With a capital, unless it begins with the name of a model."""
+    return text if text.split(" ")[0].strip(",:") in inputs.models else f"{text[:1].upper()}{text[1:]}"
+
+
+def declared(inputs: Inputs) -> tuple[str, str]:
+    """The tests that verdicts rest on, in words: against controls, and between models."""
+    return DECLARED["quasi_f" if inputs.over_seeds else inputs.summary["test"]]
+
+
+def tests(inputs: Inputs) -> Table | None:
+    """Every test over all models of the first method's primary metrics, side by side: do they say the same?"""
+    table = inputs.tables["omnibus"]
+    table = table[(table["factor"] == "model") & (table["within"] == inputs.lead)]
+    rows = []
+    for family in inputs.families:
+        of = table[(table["family"] == family) & (table["metric"] == inputs.primary(family))].set_index("test")
+        if len(of):
+            p = [words.p_value(of["p"].get(name)) for name in TESTS]
+            declared = next(name for name in ("quasi_f", inputs.summary["test"], *TESTS) if name in of.index)
+            rows.append([words.family(family).short, str(of.loc[declared, "groups"]), *p])
+    kept = [i for i in range(len(TESTS)) if any(row[2 + i] != "–" for row in rows)]
+    if not rows:
+        return None
+    head = ["question", groups_name(inputs), *(list(TESTS.values())[i] for i in kept)]
+    declared = TESTS["quasi_f" if inputs.over_seeds else inputs.summary["test"]]
+    caption = f"Do the models differ? p of each test, {inputs.lead}; verdicts rest on {declared}, declared beforehand"
+    return Table(caption, head, [[*row[:2], *(row[2 + i] for i in kept)] for row in rows])
+
+
+def spread(inputs: Inputs) -> Table | None:
+    """Where the spread of the first method's scores comes from: the variance of each source as a share of all."""
+    table = inputs.tables["variance"]
+    table = table[(table["method"] == inputs.lead) & table["share"].notna()]
+    rows = []
+    for family in inputs.families:
+        of = table[table["family"] == family].set_index("component")["share"]
+        if len(of):
+            rows.append([words.family(family).short, *(words.share(of.get(name)) for name in SOURCES)])
+    if not rows:
+        return None
+    head = ["question", *(name.format(groups=groups_name(inputs)) for name in SOURCES.values())]
+    return Table(f"Where the spread of the scores within a model comes from, {inputs.lead} (mixed model)", head, rows)
+
+
+def sensitivity(inputs: Inputs) -> Table | None:
+    """The verdicts that would be others if scores without a value counted as the worst."""
+    table = inputs.tables["sensitivity"]
+    rows = [
+        [words.family(row["family"]).short, row["method"], row["subject"], str(row["missing"]), row["main"], worst]
+        for _, row in table[table["changed"]].iterrows()
+        for worst in [row["worst_rank"]]
+    ]
+    head = ["question", "method", "of", "scores missing", "verdict", "counted as the worst"]
+    return Table("Verdicts that hang on missing scores", head, rows) if rows else None
+
+
+def counted(inputs: Inputs) -> str:
+    """Whether any verdict hangs on scores that are missing, in a sentence."""
+    table: pd.DataFrame = inputs.tables["sensitivity"]
+    if table.empty:
+        return ""
+    changed = int(table["changed"].sum())
+    what = "Counting every score that a heatmap failed to get as the worst one seen"
+    if not changed:
+        return f"{what} changes none of the {len(table):,} verdicts."
+    return f"{what} changes {changed:,} of {len(table):,} verdicts."

@@ -1,0 +1,251 @@
+"""The checks that claims name; `stats/claims/claims.py` says when each holds.
+
+A check returns what `stats_tables.CLAIMS` has of verdict, effect, low, high, p, groups, evidence and change; an effect
+above zero supports the claim, but for `differ`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from heatproof.catalogue.methods import CLASSLESS
+from heatproof.stats.sentences.words import control_name, counted, joined, plain, shown, shown_p, units
+from heatproof.stats.tests.analysis import Compared, over_models
+from heatproof.stats.tests.architectures import seed_contrast, seed_differences
+from heatproof.stats.tests.paired import (
+    DECIMALS,
+    equivalent_over_seeds,
+    equivalent_p,
+    holm,
+    paired_t,
+    signed_rank,
+    t_interval,
+)
+from heatproof.stats.verdicts import rules
+from heatproof.stats.verdicts.rules import TEST_NAMES, Design
+
+CHANGE = {
+    "supported": "other {unit} or other images in which it does not show",
+    "contradicted": "other {unit} or other images in which it shows",
+    "undecided": "more {unit}",
+}
+SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A claim on what the study has: `usable` of its models have scores, `others` are those they are held against."""
+
+    one: Compared
+    usable: list[str]
+    others: list[str]
+    design: Design
+    unit: str  # what a group is, in the plural
+    methods: list[str]  # that are held against the one of `one`, for `outdo`
+    beside: dict[str, Compared]  # all methods of the family
+    refused: dict[str, dict[str, str]]  # method -> model -> why it has no maps of it
+
+    @property
+    def sign(self) -> int:
+        """-1 where a low value is good."""
+        return -1 if (self.one.family, self.one.metric) in self.design.lower else 1
+
+
+def undecided(evidence: str, change: str) -> dict:
+    """Nothing to rest a verdict on."""
+    return {"verdict": UNDECIDED, "evidence": evidence, "change": change}
+
+
+def beat_controls(asked: Asked) -> dict:
+    """The model that decides is the one at the place where `most` begins, in order of its smallest lead."""
+    one, sign = asked.one, asked.sign
+    words = rules.by_model(one.controls)
+    found = {model: words[model] for model in asked.usable if model in words}
+    if not found:
+        return undecided("there is no control to hold them against", "controls")
+    rows = one.controls[one.controls["model"].isin(found)].assign(lead=lambda t: sign * t["difference"])
+    nearest = rows.loc[rows.groupby("model")["lead"].idxmin()].sort_values("lead", ascending=False)
+    decides = nearest.iloc[len(found) // 2]
+    better = [model for model, word in found.items() if word == "better"]
+    worse = [model for model, word in found.items() if word == "worse"]
+    verdict = (
+        SUPPORTED
+        if rules.most(list(found.values()), "better")
+        else CONTRADICTED
+        if 2 * len(worse) >= len(found)
+        else UNDECIDED
+    )
+    evidence = f"{len(better)} of {counted(len(found), 'model')} beat every control"
+    evidence += f", {len(worse)} {'does' if len(worse) == 1 else 'do'} worse than one" if worse else ""
+    way = "ahead of" if decides["lead"] > 0 else "behind"
+    ahead = f"{shown(abs(decides['lead']))} {way} {control_name(decides['control'], one.family)}"
+    evidence += f"; the model that decides is {decides['model']}, {ahead}"
+    half = len(found) // 2
+    apart = {SUPPORTED: len(better) - half, CONTRADICTED: len(worse) + half + 1 - len(found)}
+    change = f"another verdict on {counted(apart.get(verdict, half + 1 - len(better)), 'model')}"
+    ends = sorted((sign * decides["low"], sign * decides["high"]))
+    p = one.controls.loc[one.controls["model"] == decides["model"], "p_corrected"].max()
+    numbers = {"effect": decides["lead"], "low": ends[0], "high": ends[1], "p": p}
+    return {"verdict": verdict, **numbers, "groups": int(decides["groups"]), "evidence": evidence, "change": change}
+
+
+def _tested(differences: np.ndarray, margin: float, settings: dict) -> dict[str, float]:
+    """Differences [groups]: effect (their mean), low, high, p by the declared test, p_same (within the margin)."""
+    column, mean = differences[:, None], float(differences.mean())
+    low, high = (float(end[0]) for end in t_interval(column, settings["interval"]))
+    if settings["test"] == "friedman":
+        p, ranks = signed_rank(differences)
+        p = p if ranks * mean > 0 else 1.0  # ranks that point the other way than the mean find nothing
+    else:
+        p = float(paired_t(column)[0])
+    return {"effect": mean, "low": low, "high": high, "p": p, "p_same": float(equivalent_p(column, margin)[0])}
+
+
+def _over_seeds(found: dict[str, float], margin: float, settings: dict) -> dict[str, float]:
+    """The same of a difference over groups and seeds, as `architectures` gives it."""
+    same = equivalent_over_seeds(found, margin, settings["interval"])
+    return {"effect": found["difference"], "p_same": same} | {key: found[key] for key in ("low", "high", "p")}
+
+
+def lower(asked: Asked) -> dict:
+    """One planned contrast: the mean of `others` less that of `models`, so that above zero these score worse."""
+    one, settings, margin, unit = asked.one, asked.design.settings, asked.design.margin(asked.one.metric), asked.unit
+    models, others, alpha = asked.usable, asked.others, asked.design.settings["alpha"]
+    table = one.wide[[model for model in one.wide.columns if model in (*models, *others)]]
+    complete = table.dropna()
+    weights = np.array([(m in others) / len(others) - (m in models) / len(models) for m in complete.columns])
+    differences = asked.sign * (complete.to_numpy() @ weights)
+    if len(differences) < 2:
+        return undecided(f"fewer than two {unit} have a value for every model", f"more {unit}")
+    if one.cells is None:
+        found = _tested(differences, margin, settings)
+    else:
+        places = [one.wide.columns.get_loc(model) for model in table.columns]
+        contrast = seed_contrast(one.cells[:, places], asked.sign * weights, settings["interval"])
+        found = _over_seeds(contrast, margin, settings)
+    mean, p, small = found["effect"], found["p"], found.pop("p_same") <= alpha
+    verdict = UNDECIDED
+    if p <= alpha:
+        verdict = SUPPORTED if mean > 0 else CONTRADICTED
+    elif small:
+        verdict = CONTRADICTED
+    way = "lower" if asked.sign * mean > 0 else "higher"
+    evidence = (
+        f"{plain(one.metric)} of {joined(models)} is {shown(abs(mean))} {way} than that of {joined(others)} "
+        f"({shown_p(p)}, {units(len(differences), unit)}"
+        f"{f' of {len(table)}, those with a value of every one' if len(table) > len(differences) else ''})"
+    )
+    if verdict == CONTRADICTED and p > alpha:
+        evidence += f", and the difference is smaller than the margin of {margin:g}"
+    change = CHANGE[verdict].format(unit=unit)
+    return {"verdict": verdict, **found, "groups": len(differences), "evidence": evidence, "change": change}
+
+
+def differ(asked: Asked) -> dict:
+    """The declared test over the models, or the pair where there are two."""
+    one, models, design, unit = asked.one, asked.usable, asked.design, asked.unit
+    alpha, pairs = design.settings["alpha"], one.pairs
+    pairs = pairs[pairs["a"].isin(models) & pairs["b"].isin(models)]
+    if len(models) < 2:
+        return undecided(f"only {joined(models)} can be judged", "more models that are trained well enough")
+    if pairs.empty:
+        return undecided(f"none of the {unit} has a value for every model", f"more {unit}")
+    test = over_models(one, models, design)
+    top = pairs.loc[pairs["difference"].abs().idxmax()]
+    p = test["p"] if test else top[rules.p_column(pairs)]
+    same = one.cells is None and bool((pairs["p_equivalent"] <= alpha).all())  # of checkpoints alone
+    verdict = SUPPORTED if p <= alpha else CONTRADICTED if same else UNDECIDED
+    groups = units(len(one.wide.dropna()), unit)
+    over = f"{TEST_NAMES[test['test']]} over {len(models)} models on {groups}" if test else "The pair"
+    evidence = (
+        f"{over}: {shown_p(p)}; the largest difference is {shown(abs(top['difference']))} "
+        f"({top['a']} and {top['b']}, {units(int(top['groups']), unit)})"
+    )
+    if same:
+        evidence += f", and every difference is smaller than the margin of {top['margin']:g}"
+    ends = ("seeds_low", "seeds_high") if one.cells is not None else ("low", "high")
+    numbers = {"effect": top["difference"], "low": top[ends[0]], "high": top[ends[1]], "p": p}
+    change = CHANGE[verdict].format(unit=unit)
+    detectable = pairs["detectable"].max()
+    if verdict == UNDECIDED and one.cells is None and not np.isnan(detectable):
+        change += f": a difference of {shown(detectable)} would be found {design.settings['power']:.0%} of the time"
+    return {"verdict": verdict, **numbers, "groups": int(top["groups"]), "evidence": evidence, "change": change}
+
+
+def outdo(asked: Asked) -> dict:
+    """Each named method against that of the claim, paired over the groups that have both, within each model.
+
+    One p a method and model by the declared test, Holm over all of them; over the variance between seeds as well where
+    there are seeds enough. A model speaks for the claim where one method at least surely does better, against it where
+    each that does not refuse it surely does worse or differs by less than the margin. The model that decides is the one
+    at the place where `most` begins, in order of the lead of its best method; the interval is of this method alone.
+    """
+    design, unit = asked.design, asked.unit
+    alpha, margin = design.settings["alpha"], design.margin(asked.one.metric)
+    rows = [row for model in asked.usable for name in asked.methods for row in _lead(asked, model, name)]
+    absent = [name for name in asked.methods if name not in design.methods]
+    left = [f"without {joined(absent)}, which the study lacks"] if absent else []
+    for name in asked.methods:
+        refusing = [model for model in asked.usable if model in asked.refused.get(name, {})]
+        if refusing:
+            left.append(f"{name} refuses {joined(refusing)} ({asked.refused[name][refusing[0]]})")
+        elif name not in absent and not any(row["method"] == name for row in rows):
+            left.append(f"{name} shares too few {unit} with {asked.one.method}")
+    if not rows:
+        return undecided("; ".join(left), "scores of these methods")
+    table = pd.DataFrame(rows)
+    table = table.assign(p=holm(table["p"].tolist()), p_same=holm(table["p_same"].tolist()))
+    table["better"] = (table["p"] <= alpha) & (table["effect"] > 0)
+    table["not_better"] = ((table["p"] <= alpha) & (table["effect"] < 0)) | (table["p_same"] <= alpha) & ~table[
+        "better"
+    ]
+    open_to = {model: sum(model not in asked.refused.get(name, {}) for name in asked.methods) for model in asked.usable}
+    best = table.sort_values(["better", "effect"], ascending=False, kind="stable").drop_duplicates("model")
+    decides, by_model = best.iloc[len(best) // 2], table.groupby("model", sort=False)
+    speaks = {
+        SUPPORTED: by_model["better"].any(),
+        CONTRADICTED: by_model["not_better"].sum() == by_model["not_better"].sum().index.map(open_to),
+    }
+    verdict = next((word for word, found in speaks.items() if 2 * found.sum() > len(found)), UNDECIDED)
+    parts = []
+    for model, of in by_model:
+        told = [
+            f"{row.method}{', which asks for no class,' if row.method in CLASSLESS else ''} "
+            f"{shown(abs(row.effect))} {'ahead' if row.effect > 0 else 'behind'} "
+            f"({shown_p(row.p)}, {units(row.groups, unit)})"
+            for row in of.itertuples()
+        ]
+        parts.append(f"{model}: {'; '.join(told)}")
+    corrected = ", Holm-corrected" if len(table) > 1 else ""
+    evidence = f"{plain(asked.one.metric)} beside {asked.one.method}{corrected}: {'; '.join([*parts, *left])}"
+    if verdict == CONTRADICTED and (table["p"] > alpha).any():
+        evidence += f"; what is not surely worse differs by less than the margin of {margin:g}"
+    numbers = {key: float(decides[key]) for key in ("effect", "low", "high", "p")}
+    change = CHANGE[verdict].format(unit=unit)
+    return {"verdict": verdict, **numbers, "groups": int(decides["groups"]), "evidence": evidence, "change": change}
+
+
+def _lead(asked: Asked, model: str, method: str) -> list[dict]:
+    """How far a method is ahead of the claim's within a model, one row; none where fewer than two groups have both."""
+    one, other, design = asked.one, asked.beside.get(method), asked.design
+    if other is None or model not in other.wide:
+        return []
+    both = pd.concat([other.wide[model], one.wide[model]], axis=1).dropna()
+    if len(both) < 2:
+        return []
+    margin, settings = design.margin(one.metric), design.settings
+    differences = asked.sign * (both.iloc[:, 0] - both.iloc[:, 1]).round(DECIMALS).to_numpy()
+    found = _tested(differences, margin, settings)
+    if one.cells is not None and other.cells is not None:
+        groups, cells = both.index, []
+        for part in (other, one):
+            complete = part.wide.dropna().index
+            groups = groups.intersection(complete)
+            cells.append((complete, part.cells[:, part.wide.columns.get_loc(model)]))
+        after, before = (values[complete.get_indexer(groups)] for complete, values in cells)
+        over = seed_differences(asked.sign * (after - before), settings["interval"])
+        if over is None:
+            return []
+        found, differences = _over_seeds(over, margin, settings), groups
+    return [{"model": model, "method": method, "groups": len(differences)} | found]

@@ -1,0 +1,298 @@
+"""What others say of heatmaps, and findings that take several measures to say, checked on a study: supported,
+contradicted or undecided, with the numbers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from heatproof.catalogue.metrics import judged_by_truth, needs_lesion
+from heatproof.stats.claims import checks
+from heatproof.stats.claims.checks import CONTRADICTED, SUPPORTED, UNDECIDED, Asked, undecided
+from heatproof.stats.claims.cue import ON_CUE, shows_cue
+from heatproof.stats.sentences.words import counted, joined, plain, shown
+from heatproof.stats.tests.analysis import Compared, compare_one
+from heatproof.stats.tests.architectures import MIN_SEEDS
+from heatproof.stats.verdicts.gather import blind, separates
+from heatproof.stats.verdicts.judge import number
+from heatproof.stats.verdicts.rules import Design
+
+CHECKS = {
+    "beat_controls": checks.beat_controls,
+    "lower": checks.lower,
+    "differ": checks.differ,
+    "outdo": checks.outdo,
+}
+
+
+def check(
+    claims: dict[str, dict],
+    compared: dict[tuple[str, str], Compared],
+    separated: dict[str, dict[str, bool]],
+    models: Sequence[str],
+    seeds: int,
+    design: Design,
+    unit: str,
+    why: Callable[[str, str], str | None],
+    again: dict[tuple[str, str], Compared] | None = None,
+    refused: dict[str, dict[str, str]] | None = None,
+    cue: pd.DataFrame | None = None,
+) -> list[dict]:
+    """Rows of `stats_tables.CLAIMS`, in the order of the configuration.
+
+    Args:
+        claims: name -> source, claim, check, family, method, models, than, methods, metric.
+        compared: (family, method) -> its primary metric.
+        separated: family -> model -> whether the metric tells truth from random there.
+        models: all models of the study; `design.models` are those that take part.
+        unit: what a group is, in the plural.
+        why: family and method -> why no verdict can be had of them, if so.
+        again: as `compared`, with missing scores counted as the worst.
+        refused: method -> model -> why it has no maps of it.
+        cue: rows of `stats_tables.CUE`; None where no cue was planted.
+    """
+    rows = []
+    for name, claim in claims.items():
+        if claim is None or not _concerns(claim, models, design, cue):
+            continue
+        metric = claim.get("metric") or design.primary.get(claim["family"], "")
+        if claim["check"] == "shows_cue":
+            metric = claim.get("metric") or ON_CUE
+            named = [model for model in claim["models"] or models if model in models]
+            found = shows_cue(cue, named, claim["method"], metric, unit)
+        else:
+            given = (separated, models, design, unit, why, refused or {})
+            found = _checked(claim, compared, *given)
+            lacking = {(claim["family"], method) for method in [claim["method"], *claim.get("methods", [])]} & set(
+                again or {}
+            )
+            if lacking and "effect" in found:
+                would = _checked(claim, compared | again, *given)["verdict"]
+                same = "the same" if would == found["verdict"] else would
+                found["evidence"] += f"; {same} if missing scores count as the worst"
+        empty = {"effect": None, "low": None, "high": None, "p": None, "groups": None}
+        kept = {key: claim[key] for key in ("source", "claim", "family", "method")}
+        rows.append({"name": name, "metric": metric, **kept, "seeds": seeds, **empty, **found})
+    return rows
+
+
+def _concerns(claim: dict, models: Sequence[str], design: Design, cue: pd.DataFrame | None) -> bool:
+    """Whether a claim is on anything that the study has."""
+    if claim["models"] and not set(claim["models"]) & set(models):
+        return False
+    if claim["check"] == "outdo":
+        return bool(set(claim["methods"]) & set(design.methods))
+    return claim["check"] != "shows_cue" or cue is not None
+
+
+def _checked(claim, compared, separated, models, design, unit, why, refused) -> dict:
+    one = compared.get((claim["family"], claim["method"]))
+    asked = claim["models"] or list(models)
+    named = [model for model in asked if model in models]
+    if reason := _judged_otherwise(claim, design):
+        return reason
+    sees, metric = separated.get(claim["family"], {}), design.primary.get(claim["family"], "")
+    blind = [model for model in [*named, *claim["than"]] if sees.get(model) is False]
+    unvalidated = f"{plain(metric)} does not tell the truth from a random map on the images of {joined(blind)}"
+    if blind and judged_by_truth(claim["family"], metric):
+        return undecided(unvalidated, "a metric that does, or more images")
+    if not design.models:
+        return undecided("no model of the study takes part in verdicts", "models that are trained well enough")
+    if one is None:
+        return undecided(f"the study has no {claim['family']} scores of {claim['method']}", "score them")
+    usable = [model for model in named if model in one.wide.columns]
+    others = [model for model in claim["than"] if model in one.wide.columns]
+    if not usable or (claim["than"] and not others):
+        gone = named if not usable else [m for m in claim["than"] if m in models]
+        if not gone:
+            return undecided(f"the study lacks {joined(claim['than'])}", "a study of these models")
+        if reason := why(claim["family"], claim["method"]):
+            return undecided(reason[:1].lower() + reason[1:].rstrip("."), "the scores that are missing")
+        weak = [model for model in gone if model not in design.models]
+        if weak:
+            return undecided(
+                f"of {joined(weak)} not every training is competent", "models that are trained well enough"
+            )
+        return undecided(f"{joined(gone)} has no scores", "scores of it")
+    beside = {method: of for (family, method), of in compared.items() if family == claim["family"]}
+    found = CHECKS[claim["check"]](
+        Asked(one, usable, others, design, unit, claim.get("methods") or [], beside, refused)
+    )
+    left = [model for model in named + [m for m in claim["than"] if m in models] if model not in one.wide.columns]
+    if left:
+        found["evidence"] += f"; without {joined(left)}, which cannot be judged"
+    if absent := [model for model in [*asked, *claim["than"]] if model not in models]:
+        found["evidence"] += f"; without {joined(absent)}, which the study lacks"
+    if blind:
+        found["evidence"] += f"; {unvalidated}"
+    if one.cells is None:
+        found["change"] += f"; from fewer than {MIN_SEEDS} seeds this is said of these checkpoints"
+    return found
+
+
+def _judged_otherwise(claim: dict, design: Design) -> dict | None:
+    """A claim on another metric than the one that the study judges its family by."""
+    family, metric = claim["family"], claim.get("metric")
+    primary = design.primary.get(family)
+    if metric is None or primary in (metric, None):
+        return None
+    truth = family == "localization" and needs_lesion(metric)
+    return undecided(
+        f"the claim is on {plain(metric)}, and this study judges {family} by {plain(primary)}",
+        f"a study judged by {plain(metric)}" + (", on images whose true regions are marked" if truth else ""),
+    )
+
+
+ALL_METHODS = "all methods"
+WORDS = {SUPPORTED: "for it", CONTRADICTED: "against it", UNDECIDED: "undecided"}
+
+
+def check_compound(
+    findings: dict[str, dict | None],
+    scores: pd.DataFrame,
+    per_seed: pd.DataFrame,
+    models: Sequence[str],
+    seeds: int,
+    design: Design,
+    unit: str,
+) -> tuple[list[dict], dict[str, dict]]:
+    """Rows of `stats_tables.CLAIMS`, the parts of each finding and then the finding (family and metric empty); and
+    what the summary holds of each finding.
+
+    Args:
+        findings: name -> source, claim, models, than, methods (none: all), parts (family and metric, None for the
+            primary one).
+        scores: scores of images, as `groups.compact` gives them.
+        per_seed: their means for every seed, as from `groups.seed_group_means`.
+        models: all models of the study; `design.models` are those that take part.
+        unit: what a group is, in the plural.
+    """
+    rows, told = [], {}
+    for name, finding in findings.items():
+        if finding is None or not {*finding["models"], *finding["than"]} & set(models):
+            continue
+        parts, measured = [], []
+        for part in finding["parts"]:
+            metric = part.get("metric") or design.primary.get(part["family"], "")
+            row, known = _part(finding, part["family"], metric, scores, per_seed, models, seeds, design, unit)
+            parts.append({"name": f"{name}: {part['family']} {metric}".strip()} | row)
+            measured += [parts[-1]] if known else []
+        both = {"name": name, "family": "", "metric": "", "method": ALL_METHODS, "seeds": seeds}
+        both |= {key: finding[key] for key in ("source", "claim")} | together(measured, len(parts), design, unit)
+        rows += [*parts, both]
+        told[name] = {key: number(both[key]) for key in ("effect", "low", "high", "p")}
+        told[name] |= {key: both[key] for key in ("verdict", "evidence")}
+        told[name] |= {word: [row["name"] for row in measured if row["verdict"] == word] for word in WORDS}
+        told[name] |= {"parts": [row["name"] for row in parts], "measured": [row["name"] for row in measured]}
+    return rows, told
+
+
+def together(parts: list[dict], declared: int, design: Design, unit: str) -> dict:
+    """The verdict on a finding from the rows of its parts that are measured."""
+    empty = {"effect": None, "low": None, "high": None, "p": None, "groups": None}
+    if not parts:
+        return empty | undecided("the study measures none of its parts", "scores of them")
+    count = {word: sum(row["verdict"] == word for row in parts) for word in WORDS}
+    tested = [row for row in parts if row["effect"] is not None and not pd.isna(row["effect"])]
+    margins = np.array([design.margin(row["metric"]) for row in tested])
+    mean = {
+        key: float(np.mean([row[key] for row in tested] / margins)) if tested else float("nan")
+        for key in ("effect", "low", "high")
+    }
+    half = len(parts) / 2
+    verdict = UNDECIDED
+    if count[SUPPORTED] > half and not count[CONTRADICTED] and mean["low"] > 0:
+        verdict = SUPPORTED
+    elif count[CONTRADICTED] > half and not count[SUPPORTED] and mean["high"] < 1:
+        verdict = CONTRADICTED
+    names = {word: joined([_called(row) for row in parts if row["verdict"] == word]) for word in WORDS}
+    told = [f"{number} {WORDS[word]} ({names[word]})" for word, number in count.items() if number]
+    evidence = f"of {counted(len(parts), 'part')} {joined(told)}"
+    if tested:
+        size = [f"{'-' * (mean[key] < 0)}{shown(abs(mean[key]))}" for key in ("effect", "low", "high")]
+        over = "" if len(tested) == len(parts) else f" over the {len(tested)} that could be tested"
+        evidence += f"; the mean effect{over} is {size[0]} margins [{size[1]}, {size[2]}]"
+    if declared > len(parts):
+        evidence += f"; {declared - len(parts)} more the study does not measure"
+    change = {
+        SUPPORTED: f"other {unit} or other images in which most parts do not show",
+        CONTRADICTED: f"other {unit} or other images in which most parts show",
+        UNDECIDED: f"more {unit}, so that most parts are decided one way",
+    }[verdict]
+    # a group counts in some parts and not in others: the least of them is given
+    groups = min((int(row["groups"]) for row in tested), default=None)
+    return {"verdict": verdict, **mean, "p": rule_p(parts), "groups": groups, "evidence": evidence, "change": change}
+
+
+def rule_p(parts: list[dict]) -> float:
+    """The p of "more than half of the parts show": m / k times the k-th smallest one-sided p, k the least number above
+    half of m (Rueger 1978, Metrika 25). A part without a test counts as 1."""
+    one_sided = sorted(
+        1.0 if row["p"] is None or pd.isna(row["p"]) else row["p"] / 2 if row["effect"] > 0 else 1 - row["p"] / 2
+        for row in parts
+    )
+    least = len(parts) // 2 + 1
+    return float(min(1.0, len(parts) / least * one_sided[least - 1]))
+
+
+def _called(row: dict) -> str:
+    return plain(row["metric"]) if row["metric"] else row["family"]
+
+
+def _part(finding, family, metric, scores, per_seed, models, seeds, design, unit) -> tuple[dict, bool]:
+    """The row of one part, and whether the study measures it."""
+    claim = {"check": "lower", "models": finding["than"], "than": finding["models"], "family": family}
+    claim |= {"metric": metric, "method": ALL_METHODS, "source": finding["source"], "claim": finding["claim"]}
+    design = replace(design, primary={family: metric} if metric else {})
+    of = scores[(scores["family"] == family) & (scores["metric"] == metric)]
+    found = separates(of, family, metric, design)
+    design = replace(design, blind={family: blind(found, family, design)})
+    named = [model for model in design.models if model in (*finding["models"], *finding["than"])]
+    asked = [method for method in finding.get("methods") or design.methods if method in design.methods]
+    one, used = over_methods(per_seed, family, metric, named, asked, design)
+    rows = check(
+        {"part": claim},
+        {(family, ALL_METHODS): one} if one is not None else {},
+        {family: found},
+        models,
+        seeds,
+        design,
+        unit,
+        lambda *_: None,
+    )
+    known = not of.empty
+    if not rows:  # none of those that are held against the models is in the study
+        rows = [{key: claim[key] for key in ("source", "claim", "family", "method", "metric")}]
+        rows[0] |= {"seeds": seeds} | dict.fromkeys(("effect", "low", "high", "p", "groups"))
+        rows[0] |= undecided(f"the study lacks {joined(finding['than'])}", "a study of these models")
+    elif not known:
+        rows[0] |= undecided(f"the study has no scores of {plain(metric) if metric else family}", "scores of it")
+    elif len(used) < len(asked) and used:
+        left = [method for method in asked if method not in used]
+        rows[0]["evidence"] += f"; without {joined(left)}, of which some of these models have no scores"
+    told = f"{finding['claim']}: by {plain(metric) if metric else family}"
+    return {key: value for key, value in rows[0].items() if key != "name"} | {"claim": told}, known
+
+
+def over_methods(
+    per_seed: pd.DataFrame, family: str, metric: str, models: Sequence[str], methods: Sequence[str], design: Design
+) -> tuple[Compared | None, list[str]]:
+    """The models compared by their mean over methods, and which methods these are: those that all models have.
+
+    A group has a mean where it has a value of each of them, in that seed: means over different methods would not be
+    comparable.
+    """
+    rows = per_seed[(per_seed["family"] == family) & (per_seed["metric"] == metric)]
+    rows = rows[rows["model"].isin(models) & rows["method"].isin(methods)].dropna(subset="value")
+    have = {method: set(of["model"].unique()) for method, of in rows.groupby("method", observed=True)}
+    scored = set().union(*have.values())
+    used = [method for method in methods if have.get(method) and have[method] == scored]
+    rows = rows[rows["method"].isin(used)]
+    if rows.empty:
+        return None, []
+    keys = ["model", "seed", "group"]
+    means = rows.groupby(keys, dropna=False, sort=False, observed=True)["value"].agg(["mean", "count"]).reset_index()
+    means = means.assign(value=means["mean"].where(means["count"] == len(used)))
+    means = means.assign(family=family, metric=metric, method=ALL_METHODS).drop(columns=["mean", "count"])
+    return compare_one(means, None, family, metric, ALL_METHODS, replace(design, models=list(models))), used

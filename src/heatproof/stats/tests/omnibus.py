@@ -1,0 +1,314 @@
+"""Tests between models on group means: Friedman and Wilcoxon pairs, or repeated-measures ANOVA and t pairs; and bars
+over models that are not told apart (Demsar 2006)."""
+
+from itertools import combinations
+from math import factorial, sqrt
+
+import numpy as np
+import pandas as pd
+import pingouin as pg
+from scipy import stats
+
+from heatproof.stats.tests.paired import (
+    DECIMALS,
+    SAME,
+    WILCOXON_TO_T,
+    below_over_seeds,
+    below_p,
+    detectable_effect,
+    equivalent_p,
+    holm,
+    paired_t,
+    signed_rank,
+    smallest_corrected_p,
+    t_interval,
+)
+
+PAIR_COLUMNS = ["a", "b", "groups", "difference", "low", "high", "effect", "cles", "p", "p_corrected", "margin"]
+PAIR_COLUMNS += ["p_equivalent", "detectable"]
+LEAST_GROUPS = 20  # from which a t test may say that nothing is gained: fewer often miss all of a few large gains
+CONTROL_COLUMNS = ["model", "control", "groups", "difference", "low", "high", "effect", "p", "p_corrected"]
+CONTROL_COLUMNS += ["smallest_p", "verdict", "p_below", "p_no"]
+UNTESTED = {"low": np.nan, "high": np.nan, "p": 1.0}  # a control without seeds enough to test against their variance
+
+
+def wide_table(means: pd.DataFrame, metric: str, method: str, models: list[str]) -> pd.DataFrame:
+    """Group means of one metric and method as [groups, models], NaN where a model has none for a group.
+
+    Models without any value are no column, groups without any (no truth, say) no row; rows by group name.
+    """
+    chosen = means[(means["metric"] == metric) & (means["method"] == method)]
+    wide = chosen.pivot(index="group", columns="model", values="value").reindex(columns=models)
+    return wide.dropna(axis=1, how="all").dropna(how="all").round(DECIMALS).sort_index()
+
+
+def compare_pairs(
+    wide: pd.DataFrame,
+    *,
+    test: str = "friedman",
+    level: float = 0.95,
+    margin: float = 0.05,
+    alpha: float = 0.05,
+    power: float = 0.8,
+) -> pd.DataFrame:
+    """All pairs of models of a table [groups, models] without NaN.
+
+    Args:
+        test: `friedman` for Wilcoxon's signed-rank p, `rm_anova` for that of the paired t test.
+        level: of the intervals.
+        margin: the difference below which two models count as equivalent.
+        alpha: level of the family of pairs, which `detectable` is for.
+        power: how often `detectable` would be found.
+
+    Returns:
+        a, b, groups; difference (mean over groups of a - b) with its Student t interval low, high; effect
+        (rank-biserial); cles (share of all pairs of groups in which a is above b, ties half: Vargha and Delaney 2000);
+        p, p_corrected (Holm over the pairs); margin, p_equivalent (two one-sided t tests, Holm over the pairs);
+        detectable: the smallest true difference that this many groups with this spread find in a share `power` of
+        studies at the level of Holm's first step, alpha / pairs; for Wilcoxon that of t over the root of its
+        efficiency. NaN where nothing could be found, and where no spread was seen. No rows for fewer than two models or
+        no groups.
+    """
+    pairs = list(combinations(range(wide.shape[1]), 2)) if len(wide) else []
+    if not pairs:
+        return pd.DataFrame(columns=PAIR_COLUMNS)
+    values, groups = wide.to_numpy(float), len(wide)
+    first, second = np.transpose(pairs)
+    differences = (values[:, first] - values[:, second]).round(DECIMALS)
+    ranked = [signed_rank(column) for column in differences.T]
+    p = [p for p, _ in ranked] if test == "friedman" else paired_t(differences).tolist()
+    low, high = t_interval(differences, level)
+    return pd.DataFrame(
+        {
+            "a": wide.columns[first],
+            "b": wide.columns[second],
+            "groups": groups,
+            "difference": differences.mean(0),
+            "low": low,
+            "high": high,
+            "effect": [effect for _, effect in ranked],
+            "cles": [float(np.sign(values[:, [i]] - values[:, j]).mean() + 1) / 2 for i, j in pairs],
+            "p": p,
+            "p_corrected": holm(p),
+            "margin": margin,
+            "p_equivalent": holm(equivalent_p(differences, margin).tolist()),
+            "detectable": _detectable(differences, test, alpha, power),
+        }
+    )
+
+
+def _detectable(differences: np.ndarray, test: str, alpha: float, power: float) -> np.ndarray:
+    groups, pairs = differences.shape
+    ranks = test == "friedman"
+    if groups < 2 or (ranks and smallest_corrected_p(groups, pairs) > alpha):
+        return np.full(pairs, np.nan)
+    spread = differences.std(0, ddof=1)
+    effect = detectable_effect(groups, alpha / pairs, power) / (sqrt(WILCOXON_TO_T) if ranks else 1.0)
+    return np.where(spread > SAME, effect * spread, np.nan)
+
+
+def friedman(wide: pd.DataFrame) -> dict[str, float] | None:
+    """Friedman's test of a table [groups, models] without NaN: statistic (chi-square), df1, effect (Kendall's W), p.
+
+    None for fewer than three models (the pair stands alone) or fewer than two groups. Where every group gives
+    all models the same value each permutation gives the same statistic: statistic and W are 0, p = 1.
+    """
+    groups, models = wide.shape
+    if models < 3 or groups < 2:
+        return None
+    if (wide.nunique(axis=1) == 1).all():
+        found = {"statistic": 0.0, "df1": models - 1.0, "effect": 0.0, "p": 1.0}
+    else:
+        statistic, p = stats.friedmanchisquare(*wide.to_numpy(float).T)
+        effect = statistic / (groups * (models - 1))
+        found = {"statistic": float(statistic), "df1": models - 1.0, "effect": float(effect), "p": float(p)}
+    return found
+
+
+def rm_anova(wide: pd.DataFrame) -> dict[str, float] | None:
+    """Repeated-measures analysis of variance of a table [groups, models] without NaN, Greenhouse-Geisser-corrected.
+
+    Returns:
+        statistic (F), df1 and df2 (both times epsilon), effect (generalized eta squared: Bakeman 2005), epsilon, p.
+        None for fewer than three models (the pair stands alone) or fewer than three groups, from which no covariance
+        can be told. Where models differ by the same in every group there is no error to test against: F is taken
+        against that of rounding, and p is what shuffling the models within each group gives; equal models have F = 0
+        and p = 1.
+    """
+    groups, models = wide.shape
+    if models < 3 or groups < 3:
+        return None
+    values = wide.to_numpy(float)
+    of_groups, of_models = values.mean(1, keepdims=True), values.mean(0, keepdims=True)
+    spread = ((of_models - values.mean()) ** 2).sum() * groups
+    rest = values - of_groups - of_models + values.mean()
+    if np.abs(rest).max() < SAME:
+        found = {"statistic": 0.0, "df1": models - 1.0, "df2": (models - 1.0) * (groups - 1), "epsilon": 1.0}
+        if np.ptp(of_models) < SAME:
+            return found | {"effect": 0.0, "p": 1.0}
+        effect = spread / ((values - values.mean()) ** 2).sum()
+        return found | {
+            "statistic": float(spread / (models - 1) / SAME**2),
+            "effect": float(effect),
+            "p": float(factorial(models)) ** (1 - groups),
+        }
+    error, between = (rest**2).sum(), ((of_groups - values.mean()) ** 2).sum() * models
+    epsilon = float(pg.epsilon(wide, correction="gg"))
+    df1, df2 = (models - 1) * epsilon, (models - 1) * (groups - 1) * epsilon
+    statistic = spread / (error / (groups - 1))
+    return {
+        "statistic": float(statistic),
+        "df1": df1,
+        "df2": df2,
+        "effect": float(spread / (spread + between + error)),
+        "epsilon": epsilon,
+        "p": float(stats.f.sf(statistic, df1, df2)),
+    }
+
+
+def against_controls(
+    heat: pd.DataFrame,
+    controls: dict[str, pd.DataFrame],
+    *,
+    test: str = "friedman",
+    level: float = 0.95,
+    alpha: float = 0.05,
+    margin: float = 0.05,
+    lower_is_better: bool = False,
+    over_seeds: dict[tuple[str, str], dict[str, float]] | None = None,
+) -> pd.DataFrame:
+    """Each model against all controls of the same images, tables [groups, models] that may hold NaN.
+
+    One p a model. Where all differences are to the good side it is the largest of its controls: better than each
+    (intersection-union: Berger 1982). Else it is the smallest among the controls that do better, times the number of
+    its controls (Bonferroni), and 1 where none does. A difference has a side where its mean and its ranks agree.
+    Two-sided p values, Holm over the models: no false verdict on any model in more than `alpha` of studies.
+
+    Args:
+        heat: group means of the heatmaps.
+        controls: control -> its group means.
+        test: `friedman` for Wilcoxon's signed-rank p, `rm_anova` for that of the paired t test.
+        margin: a lead over a control that would not matter.
+        over_seeds: (model, control) -> what `architectures.seed_differences` gives, to stand in for the test of the
+            checkpoints.
+
+    Returns:
+        A row for each model and control that share a group: groups, difference (mean of heatmap - control), low, high,
+        effect (rank-biserial), p; p_corrected, that of the model, in the rows that it is made from (NaN in the others;
+        1 in all where it is made from none); smallest_p, what p_corrected so many groups can reach; verdict: `better`
+        in all rows of a model that is found better, `worse` in those whose p was found, else `unclear`; p_below
+        (one-sided t test that the lead over this control is smaller than the margin; 1 from fewer than `LEAST_GROUPS`
+        groups) and the model's p_no, that its lead over the strongest control is: the smallest p_below, doubled because
+        it shares alpha with `better`, times the number of controls, Holm over the models.
+    """
+    rows: dict[str, list[dict]] = {}
+    good = -1 if lower_is_better else 1
+    for model in heat.columns:
+        for control, wide in controls.items():
+            if model not in wide:
+                continue
+            differences = (heat[model] - wide[model]).dropna().round(DECIMALS).to_numpy()
+            if differences.size:
+                row = {"model": model, "control": control} | _one(differences, test, level)
+                row["p_below"] = below_p(good * differences, margin)
+                if over_seeds is not None:
+                    over = over_seeds.get((model, control))
+                    row["p_below"] = below_over_seeds(over, margin, level, good) if over else 1.0
+                    row |= over or UNTESTED
+                if differences.size < LEAST_GROUPS:
+                    row["p_below"] = 1.0
+                rows.setdefault(model, []).append(row)
+    judged = [_model_p(of, good) for of in rows.values()]
+    corrected = holm([p for p, _, _ in judged]) if judged else []
+    none = holm([min(1.0, 2 * len(of) * min(row["p_below"] for row in of)) for of in rows.values()]) if judged else []
+    most = max(map(len, rows.values()), default=0)
+    for of, (_, verdict, made), p, p_no in zip(rows.values(), judged, corrected, none, strict=True):
+        floor = min(_reachable(of, test if over_seeds is None else "rm_anova") * len(rows), 1.0)
+        # a model without a score of some control is not better than every control
+        found_all = verdict == "worse" or len(of) == most
+        for row, part in zip(of, made, strict=True):
+            found = verdict if part and p <= alpha and found_all else "unclear"
+            shown = float(p) if part or not any(made) else np.nan
+            row.update(p_corrected=shown, smallest_p=floor, verdict=found, p_no=float(p_no))
+    return pd.DataFrame([row for of in rows.values() for row in of], columns=CONTROL_COLUMNS)
+
+
+def _one(differences: np.ndarray, test: str, level: float) -> dict[str, float]:
+    p, effect = signed_rank(differences)
+    column = differences[:, None]
+    low, high = t_interval(column, level)
+    return {
+        "groups": differences.size,
+        "difference": float(differences.mean()),
+        "low": float(low[0]),
+        "high": float(high[0]),
+        "effect": effect,
+        "p": p if test == "friedman" else float(paired_t(column)[0]),
+    }
+
+
+def _model_p(rows: list[dict], good: int) -> tuple[float, str, list[bool]]:
+    """The p of a model, what it would find, and which rows it rests on."""
+    sides = [np.sign(row["difference"]) * good * (np.sign(row["difference"]) == np.sign(row["effect"])) for row in rows]
+    if all(side > 0 for side in sides):
+        return max(row["p"] for row in rows), "better", [True] * len(rows)
+    least = min((row["p"] for row, side in zip(rows, sides, strict=True) if side < 0), default=1.0)
+    made = [side < 0 and row["p"] <= least for row, side in zip(rows, sides, strict=True)]
+    return min(1.0, least * len(rows)), "worse", made
+
+
+def _reachable(rows: list[dict], test: str) -> float:
+    """The smallest p that a model can have: t tests of two groups or more have no such limit."""
+    sizes = [row["groups"] for row in rows]
+    if test != "friedman":
+        return 0.0 if min(sizes) > 1 else 1.0
+    return min(smallest_corrected_p(min(sizes), 1), smallest_corrected_p(max(sizes), len(sizes)))
+
+
+def mean_ranks(wide: pd.DataFrame, lower_is_better: bool = False) -> pd.Series:
+    """Mean rank of each model over the groups of a table [groups, models], best first: 1 is best, ties get their mean.
+
+    Raises:
+        ValueError: a value is NaN, so that ranks would be among different models in different groups.
+    """
+    if wide.isna().any(axis=None):
+        raise ValueError("ranks need a value of every model in every group")
+    return wide.rank(axis=1, ascending=lower_is_better).mean().sort_values(kind="stable")
+
+
+def cliques(ranks: pd.Series, pairs: pd.DataFrame, alpha: float) -> list[list[str]]:
+    """The longest runs of models, neighbours by mean rank, in which no pair is told apart.
+
+    Pairs are told apart by their Holm-corrected p, not by Nemenyi's critical difference, which depends on the other
+    models in the diagram (Benavoli, Corani and Mangili 2016). A bar joins all that it covers, so where the first and
+    the third of three models are alike but the second differs from one of them, no bar joins the three.
+
+    Args:
+        ranks: mean rank by model, as from `mean_ranks`.
+        pairs: a, b, p_corrected of all pairs of these models, in any order.
+
+    Returns:
+        Runs of two models or more, none within another, best first.
+
+    Raises:
+        ValueError: a pair of the models is missing.
+    """
+    order = ranks.sort_values(kind="stable").index.tolist()
+    corrected = zip(pairs["a"], pairs["b"], pairs["p_corrected"], strict=True)
+    apart = {frozenset((a, b)): p <= alpha for a, b, p in corrected}
+    runs: list[list[str]] = []
+    reached = 0  # the end of the last run: a run that ends there too lies within it
+    for start, first in enumerate(order):
+        end = start + 1
+        while end < len(order) and not any(_told(apart, order[end], model) for model in order[start:end]):
+            end += 1
+        if end > max(reached, start + 1):
+            runs.append([first, *order[start + 1 : end]])
+            reached = end
+    return runs
+
+
+def _told(apart: dict[frozenset[str], bool], a: str, b: str) -> bool:
+    if (pair := frozenset((a, b))) not in apart:
+        raise ValueError(f"no test of {a} against {b}")
+    return apart[pair]

@@ -1,0 +1,176 @@
+"""Who computes in this folder: one Snakemake, and its jobs, each known by a lock that the kernel drops when it dies;
+and what a killed Snakemake left in the queue of a Slurm."""
+
+import errno
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from heatproof.core.messages import InputError, line
+
+FOLDER = Path(".heatproof/running")
+MAIN = "snakemake"
+SNAKEMAKES = Path(".snakemake/locks")
+GRACE = 10.0  # seconds that an orphan has to end after each signal
+FOREVER = -1.0
+UNSUPPORTED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+_held: list[FileLock] = []  # locks of this process, kept until it ends
+
+
+def begin(clear: Callable[[], None] = lambda: None) -> None:
+    """Make this process the one Snakemake of the folder, and end jobs that a killed one has left.
+
+    Args:
+        clear: takes jobs of a killed Snakemake from the queue of a cluster, before those that run are waited for.
+
+    Raises:
+        InputError: another Snakemake runs here, or the folder is another user's.
+    """
+    lock = _take(MAIN)
+    if lock is None:
+        raise InputError(
+            f"another Snakemake ({_holder(FOLDER / MAIN)}) runs in this folder: wait until it is done, or stop it"
+        )
+    _held.append(lock)
+    _unlock(lock)
+    clear()
+    for path in sorted(FOLDER.iterdir()):
+        if path.name != MAIN:
+            _outlive(path)
+
+
+@contextmanager
+def idle() -> Iterator[bool]:
+    """Yield whether no Snakemake computes in this folder, and let none begin meanwhile."""
+    lock = _locked(FOLDER / MAIN)
+    if lock is not None:
+        _unlock(lock)
+    try:
+        yield lock is not None
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+@contextmanager
+def job(name: str) -> Iterator[None]:
+    """Hold the lock of a job; wait where the same job still runs, orphaned by a shell that was killed."""
+    path = FOLDER / name.replace("/", "_")
+    lock = _take(path.name)
+    if lock is None:
+        line(f"{name}: the same job still runs ({_holder(path)}); waits for it")
+        lock = _take(path.name, wait=FOREVER)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+def _unlock(lock: FileLock) -> None:
+    """Remove Snakemake's own locks, which may outlive it, where this one replaces them."""
+    if lock.is_locked:
+        for path in SNAKEMAKES.glob("*.lock"):
+            path.unlink(missing_ok=True)
+
+
+def _take(name: str, *, wait: float = 0.0) -> FileLock | None:
+    lock = _locked(FOLDER / name, wait=wait)
+    if lock is not None:
+        (FOLDER / name).write_text(f"{socket.gethostname()} {os.getpid()}", encoding="utf-8")
+    return lock
+
+
+def _locked(path: Path, *, wait: float = 0.0) -> FileLock | None:
+    """Return the lock of a file, or None where another process holds it after `wait` seconds.
+
+    On a file system without locks it is returned unlocked: Snakemake's own have to do.
+    """
+    lock = FileLock(path, mode=0o666, fallback_to_soft=False)  # users of one group share it
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=wait)
+    except Timeout:
+        return None
+    except OSError as error:
+        if error.errno in UNSUPPORTED:
+            return lock
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise InputError(
+            f"{error.filename or path}: cannot be written, and has to say who computes here: make it writable, for a"
+            f" group by chmod -R g+rwX {FOLDER.parent}"
+        ) from error
+    return lock
+
+
+def _holder(path: Path) -> str:
+    host, process = _owner(path)
+    return f"process {process}" if host == socket.gethostname() else f"process {process} on {host}"
+
+
+def _owner(path: Path) -> tuple[str, str]:
+    try:
+        host, process = path.read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return "?", "?"
+    return host, process
+
+
+def _outlive(path: Path) -> None:
+    """End a job that has outlived its Snakemake, or wait for it where it runs on another machine."""
+    lock = _locked(path)
+    if lock is None:
+        host, process = _owner(path)
+        here = _is_job(host, process)
+        what = "it is ended" if here else "waits for it"
+        line(f"{path.name}: still runs ({_holder(path)}) though its Snakemake was killed; {what}")
+        for how in (signal.SIGTERM, signal.SIGKILL) if here else ():
+            if lock is None:
+                with suppress(ProcessLookupError):
+                    os.kill(int(process), how)
+                lock = _locked(path, wait=GRACE)
+        lock = lock or _locked(path, wait=FOREVER)
+    path.unlink(missing_ok=True)
+    lock.release()
+
+
+def _is_job(host: str, process: str) -> bool:
+    """Return whether a process is one of heatproof's on this machine (in this container, if it is one)."""
+    try:
+        return host == socket.gethostname() and b"heatproof" in Path("/proc", process, "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+LOGS = Path(".snakemake/slurm_logs")  # Snakemake's plugin for Slurm has been at work in this folder
+
+
+def clear() -> None:
+    """Cancel the jobs of this folder that are queued or run, and wait until none is left."""
+    if not LOGS.is_dir() or shutil.which("squeue") is None:
+        return
+    if left := _left():
+        line(f"{len(left)} jobs of a killed Snakemake are in Slurm's queue ({', '.join(left)}): they are cancelled")
+        subprocess.run(["scancel", *left], check=False)
+    while _left():
+        time.sleep(1)
+
+
+def _left() -> list[str]:
+    command = ["squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A|%k|%Z"]
+    asked = subprocess.run(command, capture_output=True, text=True)
+    if asked.returncode != 0:
+        line(f"Slurm's queue cannot be asked for jobs of a killed Snakemake: {asked.stderr.strip()}")
+        return []
+    jobs = (one.split("|") for one in asked.stdout.splitlines() if one.count("|") == 2)
+    return [number for number, rule, folder in jobs if rule.startswith("rule_") and folder == str(Path.cwd())]
