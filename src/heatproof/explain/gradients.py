@@ -109,7 +109,7 @@ def integrated_gradients(batch: Batch, *, steps: int = 16) -> Explanation:
 
 @method("deeplift")
 def deeplift(batch: Batch) -> Explanation:
-    """DeepLIFT (Shrikumar et al., ICML 2017) from the black image, with the rules of `rescale`.
+    """DeepLIFT (Shrikumar et al., ICML 2017) from the black image, with the rules of `backward`.
 
     Captum runs it, our rules stand in for those of its hooks. An image whose map is not complete, because something in
     the network has no rule, gets a reason: it must not be scored.

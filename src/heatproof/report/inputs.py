@@ -116,7 +116,7 @@ class Inputs:
     manifests: dict[str, pd.DataFrame]  # by fold; they differ in `split` alone
     pixels: np.ndarray  # uint8 [images, channels, height, width]
     masks: np.ndarray  # bool [images, height, width]
-    tables: dict[str, pd.DataFrame]  # those below results/stats, by their names in `stats_tables`
+    tables: dict[str, pd.DataFrame]  # those below results/stats, by their names in `store.tables`
     summary: dict
     audit: dict
     scores: pd.DataFrame  # of the cases that statistics compare; of the first seed, where a family is scored for each

@@ -71,7 +71,7 @@ def evaluate(
     """All tests of a table as `score_table.read` gives it; every metric is a family of its own.
 
     Args:
-        lower: metrics of which a low value is good, where `metric_names` does not know that.
+        lower: metrics of which a low value is good, where `score_table` does not know that.
         higher: metrics of which a high value is good.
         controls: the methods that a heatmap has to beat; None for a random and a centred map, where they are there.
         settings: section `stats`.

@@ -55,7 +55,7 @@ NO_LABEL = "no label has test images of {0} {1} with it and of as many without i
 
 @dataclass(frozen=True)
 class Statistics:
-    """The tables below `results/stats/<study>/`, by their names in `stats_tables`, and the summary."""
+    """The tables below `results/stats/<study>/`, by their names in `store.tables`, and the summary."""
 
     tables: dict[str, pd.DataFrame]
     summary: dict
@@ -103,16 +103,16 @@ def evaluate(
         study: its name.
         predictions: models in order.
         scores: scores of all images, columns as in `artifacts.SCORES` and family.
-        shapes: size and shape of the true regions, as `lesions.shapes` measures them; None without masks.
+        shapes: size and shape of the true regions, as `relations.shapes` measures them; None without masks.
         compared: the same models trained and tested on a random split; empty where the study does not compare.
         simple: by split (`random`, and what `published.split_name` says), the answers of the classifiers of
-            `neighbour`, with a seed of 0; empty where the study neither compares nor has published numbers beside it.
+            `accuracy.published`, with a seed of 0; empty where the study neither compares nor has published numbers beside it.
         folds: how many folds the test images come from.
         classes: names of the classes.
         methods: the methods under study; all others in `scores` are controls or the ceiling.
         primary: family -> its primary metric, the one that verdicts rest on; families without one are described.
         settings: the section `stats` of the configuration.
-        setting: what the models were trained from and on, as `setting.setting_numbers` takes it.
+        setting: what the models were trained from and on, as `general.setting_numbers` takes it.
         shortcut: rate, test_rate and label of a cue that was planted, None where none was.
         cue: image_id -> whether it is there, where one was planted.
         ensembles: name -> combine and models. They stand in `predictions` and `scores` like models, are described like

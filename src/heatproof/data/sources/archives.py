@@ -101,7 +101,7 @@ def open_archive(source: Path) -> Opened:
     """Open a zip archive, or a tar archive: plain, gzip, bzip2 or xz.
 
     Raises:
-        InputError: not an archive, truncated or damaged, or not safe to read (see `members.safe_files`).
+        InputError: not an archive, truncated or damaged, or not safe to read (see `archives.safe_files`).
     """
     return open_zip(source) if _is_zip(source) else open_tar(source)
 

@@ -11,7 +11,7 @@ from heatproof.core.messages import InputError, line
 from heatproof.data.sources.dicom_pixels import Decoded, Unusable, decode_dicom, is_dicom
 from heatproof.data.sources.names import clean
 from heatproof.data.sources.places import Masks, class_depth, stem, suffix
-from heatproof.data.sources.pseudonyms import Pseudonyms, read_key  # noqa: F401 (other modules read them from here)  # noqa: F401 (`sources` reads it from here)
+from heatproof.data.sources.pseudonyms import Pseudonyms, read_key  # noqa: F401 (`opening` reads them from here)
 from heatproof.data.sources.records import Facts, Image, Record
 from heatproof.data.sources.trees import Tree
 from heatproof.data.sources.truth import PLAIN, Lesion, read_mask

@@ -54,7 +54,7 @@ def list_records(
         classes: class name to the value of its label.
         findings: what the cells mean where they name several labels, in place of `classes`.
         inside: path of the CSV in the source, or in its one top folder.
-        keep, leave_out: which rows are taken; see `findings.select`.
+        keep, leave_out: which rows are taken; see `cells.select`.
         window: see `decode.decode`.
         others: refuse rows with labels of no class, or skip them.
         lesion: which values of a mask are lesion.

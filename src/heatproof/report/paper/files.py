@@ -15,7 +15,7 @@ from heatproof.store import artifacts
 
 
 def write(inputs: Inputs, study: dict) -> list[Path]:
-    """Write every file that `paper_files` names; the same bytes each time.
+    """Write every file that `artifacts.paths` names; the same bytes each time.
 
     Args:
         inputs: what the stages before left.

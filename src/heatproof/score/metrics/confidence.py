@@ -1,6 +1,6 @@
 """How sure is the model of what the heatmap leaves, and of what it takes away? Maps as soft masks over black.
 
-L is the map scaled to [0, 1] per image (`maps.unit_scale`), and the image is multiplied by it pixel by pixel: what a
+L is the map scaled to [0, 1] per image (`order.unit_scale`), and the image is multiplied by it pixel by pixel: what a
 metric sees depends on the map's values, not on their order alone, and black is the only baseline, as in the papers.
 Metrics are functions of a `faithfulness.Response`, float64 [maps].
 """

@@ -187,9 +187,9 @@ def responses(
             [maps, height, width] there or on the CPU (which a GPU need not wait for), and the index of the target
             class, all with as many maps. Memory holds `asking.TOGETHER` of them, the variants of one map, and a batch.
         steps: parts into which the pixels are divided.
-        baselines: what removed pixels become, see `baselines.remover`.
-        batch_size: images in a forward pass, filled across images, map by map (`asking.by_map`).
-        probability: how logits are read; `asking.of_label` where an image can have several labels.
+        baselines: what removed pixels become, see `queries.remover`.
+        batch_size: images in a forward pass, filled across images, map by map (`queries.by_map`).
+        probability: how logits are read; `queries.of_label` where an image can have several labels.
 
     Yields:
         One response an image, in order. Forward passes, in images: at most `1 + baselines`, and for each

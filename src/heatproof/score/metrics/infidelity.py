@@ -79,7 +79,7 @@ def perturbed(
         forward, cases, probability: as for `faithfulness.responses`.
         keys: per image, what its squares are drawn from: study and image_id, equal for all models.
         samples: squares an image.
-        baseline: what removed pixels become, see `baselines.remover`.
+        baseline: what removed pixels become, see `queries.remover`.
         batch_size: images in a forward pass, filled across images.
 
     Yields:

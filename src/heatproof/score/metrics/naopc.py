@@ -172,7 +172,7 @@ def orders(
         forward, cases, probability: as for `faithfulness.responses`; `TOGETHER` images are held at a time.
         cells: of a side of the image.
         beam: width of the search, 1 for greedy.
-        baseline: what removed cells become, see `baselines.remover`.
+        baseline: what removed cells become, see `queries.remover`.
         batch_size: images in a forward pass, filled across images and directions of the search; each map's apart.
 
     Yields:

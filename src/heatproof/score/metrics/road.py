@@ -128,7 +128,7 @@ def road_responses(
         cases: as in `faithfulness.responses`, all of one size; memory holds about `TOGETHER` imputed images besides.
         percentiles: in (0, 100], one a step: pixels below that percentile of relevance stay (most relevant
             first), or those above 100 less it (least), as in pytorch-grad-cam; 90 removes a tenth.
-        batch_size: images in a forward pass, filled across images, map by map (`asking.by_map`).
+        batch_size: images in a forward pass, filled across images, map by map (`queries.by_map`).
         noise: standard deviation of what is added to imputed pixels, in units of pixels; pytorch-grad-cam
             and the authors have 0.01, on normalized pixels. Drawn once an image, the same at each step.
         keys: what each image's noise is drawn from, one an image; needed where there is noise.

@@ -174,7 +174,7 @@ def ensemble_numbers(
 
     Args:
         ensembles: name -> combine and models.
-        judged: name -> accuracies and competence, as `summary.competence_numbers` gives them.
+        judged: name -> accuracies and competence, as `judge.competence_numbers` gives them.
         predictions: of models and ensembles.
         per_seed: group means of every seed, as from `groups.seed_group_means`.
         called: micro F1 in words: with one class an image it is the accuracy.

@@ -69,7 +69,7 @@ def reliance(tables: dict[int, pd.DataFrame], cue: pd.Series, marked: int, setti
     """The fall in balanced accuracy from images where the cue agrees to those where it conflicts, by seed and in the
     mean of the seeds.
 
-    Either accuracy has its interval over groups (`accuracy_interval`); that of the difference follows from the two
+    Either accuracy has its interval over groups (`accuracy.competence`); that of the difference follows from the two
     (Newcombe 1998, method 10). They are taken as independent: as images of one group are right or wrong together, the
     interval is rather too wide.
 

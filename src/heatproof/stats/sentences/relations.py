@@ -196,7 +196,7 @@ def cue_numbers(
         shortcut: rate, test_rate (None: as in training) and label (None: the last class), as configured.
         methods: those under study; the other ones of the table are controls.
         unit: what a group is, in the plural.
-        setting: what the models were trained from and on, as `setting.setting_numbers` takes it.
+        setting: what the models were trained from and on, as `general.setting_numbers` takes it.
 
     Returns:
         rate, test_rate, label; margins: metric -> the difference that would not matter; accuracy: model -> `NUMBERS`;
