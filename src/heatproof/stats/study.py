@@ -106,7 +106,8 @@ def evaluate(
         shapes: size and shape of the true regions, as `relations.shapes` measures them; None without masks.
         compared: the same models trained and tested on a random split; empty where the study does not compare.
         simple: by split (`random`, and what `published.split_name` says), the answers of the classifiers of
-            `accuracy.published`, with a seed of 0; empty where the study neither compares nor has published numbers beside it.
+            `accuracy.published`, with a seed of 0; empty where the study neither compares nor has published numbers
+            beside it.
         folds: how many folds the test images come from.
         classes: names of the classes.
         methods: the methods under study; all others in `scores` are controls or the ceiling.

@@ -79,8 +79,8 @@ def covariates(
     `right` is 1 where the prediction is, `class:<name> against <other>` 1 for images of the one class, 0 of the other,
     `confidence` the probability of the true class, which is what the heatmaps explain; NaN where the predictions have
     no probabilities. Where images have several labels, all of it is of cases, an image and one of its labels each, by
-    `artifacts.case_name`: `right` where the label is predicted if and only if it is there, the class is the case's label,
-    `confidence` its probability.
+    `artifacts.case_name`: `right` where the label is predicted if and only if it is there, the class is the case's
+    label, `confidence` its probability.
 
     Args:
         predictions: (model, seed) -> columns image_id, label, predicted and p_0, p_1, ...
