@@ -16,7 +16,7 @@ class Statement:
         evidence: anchors of the tables and rows that it is based on.
 
     Example:
-        >>> Statement.of({"kind": "pairs.apart", "subjects": {"models": ["a", "b"]}, "numbers": {"p": 0.01}}).numbers["p"]
+        >>> Statement.of({"kind": "pairs.apart", "numbers": {"p": 0.01}}).numbers["p"]
         0.01
     """
 
