@@ -70,7 +70,7 @@ def follow(page: str, project: Project) -> str:
 
 def with_tests(project: Project) -> Project:
     """Bring what only those who change the code need."""
-    for name in ("tests", "docs", "bench", "Makefile"):
+    for name in ("tests", "docs", "bench", "tools", "Makefile"):
         source, target = ROOT / name, project.folder / name
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
