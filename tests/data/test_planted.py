@@ -42,7 +42,8 @@ def differ_in_the_nodule_alone(pixels: np.ndarray, nodule: tuple, sham: tuple) -
     assert blended[mask].all() and blended.sum() > seam.sum()  # the ring is closed around it
     np.testing.assert_array_equal(planted[~blended], pixels[~blended])
     np.testing.assert_array_equal(put_back[~blended], pixels[~blended])
-    assert (planted[mask] >= put_back[mask]).mean() > 0.97
+    darker = int((planted[mask] < put_back[mask]).sum())  # the blended edge of a small nodule has few pixels
+    assert darker <= max(3, 0.03 * mask.sum())
 
 
 @settings(max_examples=40, deadline=None)

@@ -51,7 +51,7 @@ def test_what_every_study_shares_can_be_set_and_a_key_that_is_not_written_yet_ad
     assert ran(done.stdout + done.stderr) == since("report")
     assert "Mine" in (pulled.folder / "results/report/tiny.html").read_text()
     row = shown(pulled)["title"]
-    assert (row["report.images"], row["report.title"]) == ("59", "Mine")
+    assert (row["report.images"], row["studies/tiny.yaml:report.title"]) == ("59", "Mine")
 
 
 def test_a_queue_runs_in_a_folder_of_its_own_and_no_more_than_it_must(pulled):
