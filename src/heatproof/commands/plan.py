@@ -48,7 +48,7 @@ class Cost:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("studies", nargs="*", help="names of studies; without any, those of params.yaml")
+    parser.add_argument("studies", nargs="*", metavar="STUDY", help="name of a study (default: those of params.yaml)")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="cores that snakemake may use")
 
 
