@@ -220,6 +220,12 @@ def test_plan_of_what_is_done(project, capsys):
     )
 
 
+def test_plan_on_no_core(project):
+    project.cores = 0
+    with pytest.raises(InputError, match=r"^--cores 0: must be a number above 0$"):
+        plan.run(project)
+
+
 def test_plan_without_room(project, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: argparse.Namespace(free=10**6))
     with pytest.raises(InputError, match=r"^toy needs about 0\.0 GB and 0\.0 GB are free: make room first$"):

@@ -99,10 +99,7 @@ class _Completion(argparse.Action):
 def _parser(commands: Iterable[str] = (), jobs: Iterable[str] = ()) -> argparse.ArgumentParser:
     """Return the parser; of commands and jobs other than these the options are not known, nor are they imported."""
     parser = argparse.ArgumentParser(
-        prog="heatproof",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=EPILOG,
+        prog="heatproof", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EPILOG
     )
     parser.add_argument("--version", action="version", version=_version())
     parser.add_argument(

@@ -53,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.cores < 1:
+        raise InputError(f"--cores {args.cores}: must be a number above 0")
     for name, study in load(studies=args.studies).items():
         left = Left.of(name, study)
         if not left and artifacts.report_path(name).exists():
@@ -123,9 +125,7 @@ class Left:
                 explained if families & {*families_with("needs_variants")} else [],
             ),
             missing(
-                lambda one: one.scores("faithfulness"),
-                study.named,
-                explained if "faithfulness" in families else [],
+                lambda one: one.scores("faithfulness"), study.named, explained if "faithfulness" in families else []
             ),
         )
 

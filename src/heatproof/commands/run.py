@@ -89,4 +89,4 @@ def _wait(command: list[str]) -> int:
                 signal.signal(number, handler)
     if stopped:
         raise KeyboardInterrupt
-    return code
+    return code if code >= 0 else 128 - code  # as a shell counts signals

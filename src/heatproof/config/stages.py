@@ -143,9 +143,7 @@ class Faithfulness(Section):
 
 
 Primary = create_model(  # the one metric of each family that is tested
-    "Primary",
-    __base__=Section,
-    **{name: (_metric(name), ...) for name in families_with("judged")},
+    "Primary", __base__=Section, **{name: (_metric(name), ...) for name in families_with("judged")}
 )
 Family = Annotated[str, one_of(lambda: FAMILIES)]
 

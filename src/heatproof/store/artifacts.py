@@ -282,11 +282,7 @@ def read_json(path: Path) -> dict:
         raise _damaged(path, error) from error
 
 
-FIGURES = (
-    "accuracy",
-    *families_with("judged"),
-    *(f"{family}_ranks" for family in families_with("judged")),
-)
+FIGURES = ("accuracy", *families_with("judged"), *(f"{family}_ranks" for family in families_with("judged")))
 TABLES = ("models", "scores", "pairs", "claims")  # LaTeX; their CSV twins lie in results/stats/<study>/
 TEXTS = ("methods.md", "references.bib")
 PROVENANCE = ("provenance.json", "changes.diff")  # of the report; the only ones that differ between two equal runs
