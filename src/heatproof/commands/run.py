@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from heatproof.commands import show
@@ -13,7 +14,9 @@ from heatproof.config.load import load
 from heatproof.core.messages import InputError
 from heatproof.store import artifacts
 
-DRY = {"-n", "--dry-run", "--dryrun"}  # options of Snakemake that compute nothing
+# options of Snakemake that compute nothing: they print something else
+PRINTS = {"-n", "--dry-run", "--dryrun", "-S", "--summary", "-D", "--detailed-summary", "-l", "--list-rules", "--list"}
+PRINTS |= {"--dag", "--rulegraph", "--filegraph", "--lint", "--report", "--unlock", "-h", "--help", "-v", "--version"}
 CONFIG = ("--config", "-C")  # Snakemake takes the last of several
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -44,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--cores {args.cores}: must be a number above 0, or all")
     code = _wait(command(list(studies) if args.studies else [], args.cores, args.snakemake))
     finished = all((artifacts.stats_dir(name) / "summary.json").exists() for name in studies)
-    if code == 0 and finished and not DRY.intersection(args.snakemake):
+    if code == 0 and finished and not PRINTS.intersection(args.snakemake):
         show.run(args)
     return code
 
@@ -64,7 +67,7 @@ def command(studies: list[str], cores: str, options: list[str]) -> list[str]:
     if studies:
         named = f"studies={','.join(studies)}"
         options = ["--config", named, *options] if place is None else [*options[:place], named, *options[place:]]
-    quiet = [] if DRY.intersection(options) or "--logger" in options else ["--logger", "heatproof"]
+    quiet = [] if PRINTS.intersection(options) or "--logger" in options else ["--logger", "heatproof"]
     colour = ["--nocolor"] if os.environ.get("NO_COLOR") else []
     return [sys.executable, "-m", "snakemake", "--cores", cores, *quiet, *colour, *options]
 
@@ -72,21 +75,25 @@ def command(studies: list[str], cores: str, options: list[str]) -> list[str]:
 def _wait(command: list[str]) -> int:
     """Return the exit code of a command, which is a group of processes of its own: it is stopped by this one alone, and
     not by the terminal as well."""
-    stopped = []
-    out = subprocess.DEVNULL if "heatproof" in command else None  # its lines are on standard error
-    with subprocess.Popen(command, stdout=out, start_new_session=True) as engine:
+    engine, stopped = None, []
 
-        def stop(*_: object) -> None:
-            stopped.append(True)
-            os.killpg(engine.pid, signal.SIGINT)
+    def stop(*_: object) -> None:
+        stopped.append(True)
+        if engine is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(engine.pid, signal.SIGINT)
 
-        heard = [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores one
-        before = {number: signal.signal(number, stop) for number in heard}
-        try:
-            code = engine.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    heard = [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores one
+    before = {number: signal.signal(number, stop) for number in heard}
+    try:
+        out = subprocess.DEVNULL if "heatproof" in command else None  # its lines are on standard error
+        engine = subprocess.Popen(command, stdout=out, start_new_session=True)
+        if stopped:
+            stop()
+        code = engine.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if stopped:
         raise KeyboardInterrupt
     return code if code >= 0 else 128 - code  # as a shell counts signals
