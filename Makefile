@@ -36,8 +36,7 @@ install: .venv/installed
 
 run: install
 	heatproof plan $(STUDIES)
-	snakemake --cores all --logger heatproof $(if $(STUDY),--config studies=$(STUDY)) > /dev/null
-	heatproof headline $(STUDIES)
+	heatproof run $(STUDIES)
 
 findings: install
 	python -m papers

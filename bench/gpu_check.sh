@@ -37,5 +37,5 @@ mkdir -p "$work/cpu/results/models" && cp -r "$work/device/results/models/tiny" 
 run "$work/device" given "$device"
 run "$work/cpu" given cpu
 echo "the same networks on $device and on the CPU:"
-"$python" -m heatproof compare "$work/device" "$work/cpu" --study given --json "$out/compare.json" | tee "$out/compare.txt" || true
+"$python" -m heatproof diff "$work/device" "$work/cpu" --study given --json "$out/compare.json" | tee "$out/compare.txt" || true
 "$python" -m bench.gpu --device "$device" --json "$out/gpu.json"

@@ -92,7 +92,7 @@ def cost(*job: str) -> tuple[float, int]:
     """CPU seconds of a job and the KiB of its peak, looked at fifty times a second."""
     before, peak = os.times(), 0
     process = subprocess.Popen(
-        [sys.executable, "-m", "heatproof", *job], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "heatproof", "job", *job], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
     while process.poll() is None:
         peak = max(peak, _anonymous(process.pid))

@@ -147,7 +147,7 @@ def shifted(mask: np.ndarray) -> np.ndarray:
 
 
 def write_regions(rows: np.ndarray) -> None:
-    """What `heatproof regions` writes, for some images of the study; the others have none."""
+    """What `heatproof job regions` writes, for some images of the study; the others have none."""
     folder = artifacts.data_dir(STUDY)
     pixels = artifacts.read_array(folder / "pixels.npy")
     shape = (len(REGIONS), len(pixels), *pixels.shape[2:])

@@ -14,7 +14,7 @@ rule data:
     message:
         "data of {wildcards.study}: images, manifest, splits"
     shell:
-        "python -m heatproof data --study {wildcards.study} --config {params.config:q} --log {log} 2>&1 | tee {log}"
+        "python -m heatproof job data --study {wildcards.study} --config {params.config:q} --log {log} 2>&1 | tee {log}"
 
 
 rule data_regions:
@@ -35,7 +35,7 @@ rule data_regions:
     message:
         "regions of {wildcards.study}: where body and lungs are"
     shell:
-        "python -m heatproof regions --study {wildcards.study} --config {params.config:q} --log {log} 2>&1 | tee {log}"
+        "python -m heatproof job regions --study {wildcards.study} --config {params.config:q} --log {log} 2>&1 | tee {log}"
 
 
 rule audit:
@@ -57,4 +57,4 @@ rule audit:
     message:
         "audit of {wildcards.study}: copies, leaks, shortcuts"
     shell:
-        "python -m heatproof audit --study {wildcards.study} --config {params.config:q} --log {log} 2>&1 | tee {log}"
+        "python -m heatproof job audit --study {wildcards.study} --config {params.config:q} --log {log} 2>&1 | tee {log}"

@@ -25,7 +25,7 @@ rule explain:
     message:
         "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
-        "python -m heatproof explain --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
+        "python -m heatproof job explain --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
         " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} --code {params.code:q}"
         " {params.shards}"
         " --log {log} 2>&1 | tee {log}"
@@ -67,6 +67,7 @@ rule explain_variants:
     message:
         "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, with images and weights changed"
     shell:
-        "python -m heatproof explain --variants {params.shuffled} --study {wildcards.study} --model {wildcards.model}"
-        " --seed {wildcards.seed} --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q}"
-        " --code {params.code:q} --log {log} 2>&1 | tee {log}"
+        "python -m heatproof job variants --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
+        " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} --code {params.code:q}"
+        " {params.shuffled}"
+        " --log {log} 2>&1 | tee {log}"

@@ -23,7 +23,7 @@ rule profiles:
     message:
         "profile the feature maps of {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
-        "python -m heatproof profiles --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
+        "python -m heatproof job profile --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
         " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q}"
         " --log {log} 2>&1 | tee {log}"
 
@@ -53,6 +53,6 @@ rule profiles_page:
     message:
         "write the page of activation profiles of {wildcards.study}"
     shell:
-        "python -m heatproof profiles --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
+        "python -m heatproof job profiles --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
         " --folds {params.folds} --config {params.config:q} --interval {params.interval} --group-kind {params.kind}"
         " --title {params.title:q} --log {log} 2>&1 | tee {log}"

@@ -37,6 +37,6 @@ rule report:
     message:
         "write the report of {wildcards.study}"
     shell:
-        "python -m heatproof report --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
+        "python -m heatproof job report --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
         " --folds {params.folds} --methods {params.methods} --config {params.config:q}"
         " --study-config {params.study:q} --log {log} 2>&1 | tee {log}"

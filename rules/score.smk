@@ -27,7 +27,7 @@ rule score:
     message:
         "score {wildcards.family} of {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
-        "python -m heatproof score {wildcards.family} --study {wildcards.study} --model {wildcards.model}"
+        "python -m heatproof job score {wildcards.family} --study {wildcards.study} --model {wildcards.model}"
         " --seed {wildcards.seed} --fold {wildcards.fold}"
         " --config {params.config:q} --compute {params.compute:q} --code {params.code:q} {params.shards}"
         " --log {log} 2>&1 | tee {log}"
@@ -70,7 +70,7 @@ rule score_seeds:
     message:
         "score consistency of {wildcards.model}, {wildcards.fold}, on {wildcards.study}"
     shell:
-        "python -m heatproof score consistency --study {wildcards.study} --model {wildcards.model}"
+        "python -m heatproof job score consistency --study {wildcards.study} --model {wildcards.model}"
         " --fold {wildcards.fold} --seeds {params.seeds} --models {params.models} --compute {params.compute:q}"
         " --code {params.code:q}"
         " --log {log} 2>&1 | tee {log}"

@@ -29,7 +29,7 @@ rule stats:
     message:
         "test the differences between models, on {wildcards.study}"
     shell:
-        "python -m heatproof stats --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
+        "python -m heatproof job stats --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
         " --folds {params.folds} --random {params.random} --methods {params.methods}"
         " --config {params.config:q} --score-config {params.score:q}"
         " --ensembles {params.ensembles:q} --setting {params.setting:q} --cue {params.cue:q} --log {log} 2>&1 | tee {log}"

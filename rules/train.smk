@@ -24,7 +24,7 @@ rule train:
     message:
         "train {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
-        "python -m heatproof train --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
+        "python -m heatproof job train --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
         " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} --log {log} 2>&1 | tee {log}"
 
 
@@ -50,5 +50,5 @@ rule ensemble:
     message:
         "{wildcards.model} of {params.members}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
-        "python -m heatproof ensemble --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
+        "python -m heatproof job ensemble --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
         " --fold {wildcards.fold} --combine {params.combine} --members {params.members} --log {log} 2>&1 | tee {log}"

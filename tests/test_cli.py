@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 from shipped import PARAMS, checked
 
-from heatproof.cli import STAGES, TOOLS, main
+from heatproof.cli import COMMANDS, JOBS, MOVED, SHELLS, completion, main
 from heatproof.config.data import Data
 from heatproof.config.load import section
 from heatproof.core.messages import InputError
@@ -55,28 +56,103 @@ print(sorted(heavy & set(sys.modules)), file=sys.stderr)
     assert (done.returncode, done.stderr) == (0, "[]\n")
 
 
-def test_help_tells_a_newcomer_where_to_start():
+def test_help_lists_what_people_type_and_no_job():
     text = heatproof("--help").stdout
-    assert "snakemake --cores all" in text
-    assert all(re.search(rf"^    {name} ", text, re.M) for name in TOOLS | STAGES)
+    listed = re.findall(r"^    (\w+) ", text[text.index("COMMAND\n") :], re.M)
+    assert listed == ["audit", "analyze", "check", "plan", "run", "show", "diff", "verify", "clean"] == [*COMMANDS]
+    assert all(f"\n  {code} " in text for code in (0, 1, 2, 3, 130))
 
 
-@pytest.mark.parametrize("command", list(TOOLS | STAGES))
-def test_each_command_has_help(command, capsys):
+@pytest.mark.parametrize("arguments", [[name] for name in COMMANDS] + [["job", name] for name in JOBS] + [["job"]])
+def test_each_command_has_help(arguments, capsys):
     with pytest.raises(SystemExit) as end:
-        main([command, "--help"])
+        main([*arguments, "--help"])
     assert end.value.code == 0
-    text = capsys.readouterr().out
-    assert (TOOLS | STAGES)[command] in " ".join(text.split())
-    assert ("--study" in text) == (command in STAGES or command in ("audit", "regions", "compare"))  # jobs, too
+    text = " ".join(capsys.readouterr().out.split())
+    if arguments == ["job"]:
+        assert all(f" {name} {job.help} " in text for name, job in JOBS.items())
+    else:
+        assert (COMMANDS if len(arguments) == 1 else JOBS)[arguments[-1]].sentence in text
+        assert ("--log" in text) == (arguments[0] == "job")
 
 
-@pytest.mark.parametrize("arguments", [[], ["tarin"], ["data"], ["data", "--study", "x", "--config", "{"], ["--stduy"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["analyze"], ["job", "tarin"], ["job", "data"], ["job", "data", "--study", "x", "--config", "{"], ["--stduy"]],
+)
 def test_wrong_usage_is_2(arguments, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
     assert "usage: heatproof" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["shwo", "tiny"], "shwo: no such command; did you mean show?"),
+        (["quantum"], "quantum: no such command; `heatproof --help` lists them"),
+        (["headline"], "headline: now `heatproof show`"),
+        (["compare", "a", "b"], "compare: now `heatproof diff`"),
+        (["stats", "scores.csv"], "stats: now `heatproof analyze`"),
+        (["train", "--study", "x"], "train: now `heatproof job train`"),
+    ],
+)
+def test_a_wrong_or_an_old_name_is_one_line_with_the_right_one(arguments, line, capsys):
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == f"heatproof: {line}\n"
+
+
+def test_an_old_name_leads_to_one_that_is_there():
+    assert all(new in COMMANDS or new.removeprefix("job ") in JOBS for new in MOVED.values())
+
+
+def completed(line: str) -> list[str]:
+    """What bash offers behind a line, in the working folder."""
+    words = line.split(" ")
+    script = f"""{completion("bash")}
+COMP_WORDS=({" ".join(repr(word) for word in words)}); COMP_CWORD={len(words) - 1}
+_shtab_heatproof heatproof {words[-1]!r} {words[-2]!r}
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_bash_completes_commands_options_studies_and_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("studies/phantom.yaml", "studies/tiny.yaml", "scores.csv"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    assert completed("heatproof ve") == ["verify"]
+    assert completed("heatproof clean --re") == ["--remove"]
+    assert completed("heatproof run ") == ["phantom", "tiny"]
+    assert completed("heatproof show ph") == ["phantom"]
+    assert completed("heatproof analyze sc") == ["scores.csv"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_is_printed(shell, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--print-completion", shell])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert "_heatproof_studies()" in text and "analyze" in text and "ensemble" not in text
+    if path := shutil.which(shell):
+        subprocess.run([path, "-n"], input=text, text=True, check=True)
+
+
+@pytest.mark.parametrize(("variables", "red"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_errors_are_red_on_a_terminal_alone(tmp_path, variables, red):
+    main_end, end = pty.openpty()
+    command = [sys.executable, "-m", "heatproof", "check"]
+    subprocess.run(command, env=ENV | variables, cwd=tmp_path, stderr=end, timeout=60)
+    os.close(end)
+    assert os.read(main_end, 1000).startswith(
+        b"\x1b[31mheatproof check:\x1b[0m params.yaml" if red else b"heatproof check: "
+    )
+    os.close(main_end)
 
 
 def test_bad_input_is_1_and_one_line(tmp_path):
@@ -184,7 +260,7 @@ def test_a_full_disk_is_one_line(tmp_path):
     if mounted.returncode:
         pytest.skip(f"no small disk can be mounted: {mounted.stderr.strip()}")
     try:
-        done = heatproof("data", "--study", "toy", "--config", phantoms(300), cwd=tmp_path)
+        done = heatproof("job", "data", "--study", "toy", "--config", phantoms(300), cwd=tmp_path)
         assert done.returncode == 1
         file = "results/data/toy/pixels.npy"
         assert done.stderr == f"heatproof data: {file}: no room left on its disk: make some and run again\n"
@@ -197,7 +273,7 @@ def test_a_full_disk_is_one_line(tmp_path):
 def test_a_job_that_is_told_to_end_leaves_no_file(tmp_path):
     config = phantoms(90000)
     job = subprocess.Popen(
-        [sys.executable, "-m", "heatproof", "data", "--study", "long", "--config", config],
+        [sys.executable, "-m", "heatproof", "job", "data", "--study", "long", "--config", config],
         env=ENV,
         cwd=tmp_path,
         stderr=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""`heatproof compare` on small results that are made here: what it finds is known."""
+"""`heatproof diff` on small results that are made here: what it finds is known."""
 
 import json
 import shutil
@@ -104,7 +104,7 @@ def compared(both, tmp_path, capsys):
     def compare(*options: str) -> tuple[int, str, dict]:
         file = tmp_path / "out.json"
         try:
-            code = main(["compare", str(both[0]), str(both[1]), "--json", str(file), *options])
+            code = main(["diff", str(both[0]), str(both[1]), "--json", str(file), *options])
         except SystemExit as end:
             code = end.code
         return code, capsys.readouterr().out, json.loads(file.read_text())["studies"]["s"]
@@ -126,7 +126,7 @@ def test_the_same_bytes(both, compared):
     code, out, found = compared()
     assert code == 0 and out.endswith("The same bytes.\n")
     assert len(found["files"]["data"]["same"]) == 3 and found["verdicts"] is None
-    assert main(["compare", str(both[0].parent), str(both[1])]) == 0, "a project's folder does as well"
+    assert main(["diff", str(both[0].parent), str(both[1])]) == 0, "a project's folder does as well"
 
 
 def test_heatmaps_are_compared_on_their_own_scale(both, compared):
@@ -386,7 +386,7 @@ def _renamed(root: Path) -> list[str]:
 )
 def test_bad_input_is_one_line(both, capsys, spoil, expected):
     options = spoil(both[1])
-    assert main(["compare", str(both[0]), str(both[1]), *options]) == 1
+    assert main(["diff", str(both[0]), str(both[1]), *options]) == 1
     error = capsys.readouterr().err
     assert expected in error and error.count("\n") == 1
 
@@ -394,7 +394,7 @@ def test_bad_input_is_one_line(both, capsys, spoil, expected):
 @pytest.mark.parametrize("value", ["-1", "nan", "much"])
 def test_a_tolerance_is_a_number(both, value, capsys):
     with pytest.raises(SystemExit) as end:
-        main(["compare", str(both[0]), str(both[1]), f"--scores={value}"])
+        main(["diff", str(both[0]), str(both[1]), f"--scores={value}"])
     assert end.value.code == 2 and "--scores" in capsys.readouterr().err
 
 
@@ -418,6 +418,6 @@ def test_memory_does_not_grow_with_the_maps(both, monkeypatch):
 
 @pytest.mark.slow
 def test_it_starts_without_torch(both):
-    snippet = f"import sys; from heatproof.cli import main; main(['compare', {str(both[0])!r}, {str(both[1])!r}])"
+    snippet = f"import sys; from heatproof.cli import main; main(['diff', {str(both[0])!r}, {str(both[1])!r}])"
     done = subprocess.run([sys.executable, "-c", f"{snippet}; print('torch' in sys.modules)"], capture_output=True)
     assert done.stdout.decode().splitlines()[-1] == "False", done.stderr

@@ -11,13 +11,14 @@ from shipped import PARAMS
 from heatproof.catalogue.families import families_with
 from heatproof.catalogue.methods import options
 from heatproof.catalogue.metrics import find_metric
+from heatproof.commands.audit import SWEEP
 from heatproof.config.base import Section
 from heatproof.config.stages import Options
 from heatproof.config.study import Study
-from heatproof.data.audit.command import SWEEP
 
 PACKAGE = Path(__file__).parents[1] / "src/heatproof"
 STAGES = ("data", "train", "explain", "score", "stats", "profiles", "report")
+COMMANDS = {"data": "audit", "stats": "analyze"}  # whose options are a section's
 # an option that goes by another name in the configuration
 CALLED = {"threshold": "lookalike", "baseline": "baselines"}
 # named as a key is, and something else: draws of a permutation test, a column, a cue, noise that is off
@@ -51,7 +52,8 @@ def test_the_schema_has_no_values():
 
 def defaults(stage: str):
     """Yield function or option, parameter and default of all that a stage defines, where the default is a literal."""
-    for path in sorted((PACKAGE / stage).rglob("*.py")):
+    commands = [PACKAGE / f"commands/{COMMANDS[stage]}.py"] if stage in COMMANDS else []
+    for path in [*sorted((PACKAGE / stage).rglob("*.py")), *commands]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         constants = {
             node.targets[0].id: node.value

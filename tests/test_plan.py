@@ -10,7 +10,7 @@ import shipped
 import yaml
 from shipped import PARAMS
 
-from heatproof.commands import headline, plan
+from heatproof.commands import plan, show
 from heatproof.commands.plan import JOB, ONCE, Cost, Left, count_images, estimate_bytes, estimate_seconds, explained
 from heatproof.config.load import load, section
 from heatproof.config.study import Study, merge
@@ -220,18 +220,24 @@ def test_plan_of_what_is_done(project, capsys):
     )
 
 
+def test_plan_on_no_core(project):
+    project.cores = 0
+    with pytest.raises(InputError, match=r"^--cores 0: must be a number above 0$"):
+        plan.run(project)
+
+
 def test_plan_without_room(project, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: argparse.Namespace(free=10**6))
     with pytest.raises(InputError, match=r"^toy needs about 0\.0 GB and 0\.0 GB are free: make room first$"):
         plan.run(project)
 
 
-def test_headline(project, capsys):
+def test_show(project, capsys):
     path = artifacts.stats_dir("toy") / "summary.json"
     with pytest.raises(ArtifactError, match=r"summary\.json: not there; run snakemake to make it$"):
-        headline.run(project)
+        show.run(project)
     artifacts.write_json(path, {"in_short": "Yes.", "headline": ["One sentence.", "Another."]})
-    headline.run(project)
+    show.run(project)
     record = artifacts.folder("toy") / "provenance.json"
     assert capsys.readouterr().out == (
         f"\ntoy\n  Whether the study has changed since is not known: {record} does not say what it was made from.\n"
@@ -239,7 +245,7 @@ def test_headline(project, capsys):
     )
 
 
-def test_headline_says_what_has_changed_since(project, tmp_path, capsys):
+def test_show_says_what_has_changed_since(project, tmp_path, capsys):
     folder = tmp_path / "mine"
     artifacts.write_json(artifacts.stats_dir("toy") / "summary.json", {"in_short": "Yes.", "headline": []})
     artifacts.write_json(artifacts.data_dir("toy") / "digest.json", {"classes": ["a"]})
@@ -251,7 +257,7 @@ def test_headline_says_what_has_changed_since(project, tmp_path, capsys):
     record.write_text(json.dumps({"parameters": found, "data_sha256": digest}))
 
     def first() -> str:
-        headline.run(project)
+        show.run(project)
         return capsys.readouterr().out.splitlines()[2].strip()
 
     assert first() == "Yes."
@@ -264,7 +270,7 @@ def test_headline_says_what_has_changed_since(project, tmp_path, capsys):
     assert ", the images. Run" in first()
 
 
-def test_headline_says_what_the_data_are_worth(project, capsys):
+def test_show_says_what_the_data_are_worth(project, capsys):
     comparison = {"sentence": "It falls."}
     told = {"in_short": "Yes.", "headline": ["One sentence."], "comparison": comparison}
     artifacts.write_json(artifacts.stats_dir("toy") / "summary.json", told)
@@ -272,6 +278,6 @@ def test_headline_says_what_the_data_are_worth(project, capsys):
     artifacts.write_json(artifacts.data_dir("toy") / "audit.json", {"sentences": sentences})
     artifacts.report_path("toy").parent.mkdir(parents=True)
     artifacts.report_path("toy").touch()
-    headline.run(project)
+    show.run(project)
     lines = capsys.readouterr().out.splitlines()
     assert lines[3:] == ["  An alarm.", "  Yes.", "  One sentence.", "  It falls.", "  Report: results/report/toy.html"]

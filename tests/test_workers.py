@@ -22,14 +22,14 @@ STAND_IN = """
     real = heatproof.cli.main
 
     def main(arguments):
-        if arguments[1:] == ["slowly"]:
+        if arguments[2:] == ["slowly"]:
             try:
                 pathlib.Path("job").write_text(str(os.getpid()))
                 time.sleep(60)
             except KeyboardInterrupt:
                 pathlib.Path("ended").touch()
                 return 130
-        if arguments[1:] == ["parent"]:
+        if arguments[2:] == ["parent"]:
             print(os.getppid(), os.environ["MINE"], pathlib.Path.cwd().name)
             return 3
         return real(arguments)
@@ -86,8 +86,8 @@ def gone(process: int) -> bool:
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (["score", "--help"], 0),
-        (["score", "nothing"], 2),
+        (["job", "score", "--help"], 0),
+        (["job", "score", "nothing"], 2),
     ],
 )
 def test_a_job_says_and_returns_what_it_does_by_itself(start, tmp_path, arguments, code):
@@ -98,7 +98,7 @@ def test_a_job_says_and_returns_what_it_does_by_itself(start, tmp_path, argument
 
 
 def test_jobs_are_forks_of_one_process_that_imports_once(start, tmp_path):
-    job = JOB.format(["score", "parent"])
+    job = JOB.format(["job", "score", "parent"])
     main = start(f"sys.exit(sum(subprocess.run({job}).returncode for _ in range(2)))")
     out, err = main.communicate(timeout=60)
     first, again = out.splitlines()
@@ -110,7 +110,7 @@ def test_jobs_are_forks_of_one_process_that_imports_once(start, tmp_path):
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_job_ends_with_the_process_that_waits_for_it(start, tmp_path, how):
     main = start(
-        f"job = subprocess.Popen({JOB.format(['score', 'slowly'])}); open('client', 'w').write(str(job.pid));"
+        f"job = subprocess.Popen({JOB.format(['job', 'score', 'slowly'])}); open('client', 'w').write(str(job.pid));"
         " sys.exit(job.wait())"
     )
     job, client = int(wait_for(tmp_path / "job")), int(wait_for(tmp_path / "client"))
@@ -123,7 +123,7 @@ def test_a_job_ends_with_the_process_that_waits_for_it(start, tmp_path, how):
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_jobs_end_with_snakemake(start, tmp_path, how):
-    main = start(f"subprocess.run({JOB.format(['score', 'slowly'])})")
+    main = start(f"subprocess.run({JOB.format(['job', 'score', 'slowly'])})")
     job = int(wait_for(tmp_path / "job"))
     server = psutil.Process(job).ppid()
     main.send_signal(how)
@@ -133,14 +133,14 @@ def test_jobs_end_with_snakemake(start, tmp_path, how):
 
 
 def test_a_job_that_is_killed_says_so_by_its_code(start, tmp_path):
-    main = start(f"sys.exit(subprocess.run({JOB.format(['score', 'slowly'])}).returncode)")
+    main = start(f"sys.exit(subprocess.run({JOB.format(['job', 'score', 'slowly'])}).returncode)")
     os.kill(int(wait_for(tmp_path / "job")), signal.SIGKILL)
     main.communicate(timeout=60)
     assert main.returncode == 137
 
 
 def test_a_server_that_is_killed_is_reported(start, tmp_path):
-    main = start(f"sys.exit(subprocess.run({JOB.format(['score', 'slowly'])}).returncode)")
+    main = start(f"sys.exit(subprocess.run({JOB.format(['job', 'score', 'slowly'])}).returncode)")
     os.kill(psutil.Process(int(wait_for(tmp_path / "job"))).ppid(), signal.SIGKILL)
     _, err = main.communicate(timeout=60)
     assert main.returncode == 137 and "run again" in err
@@ -148,10 +148,10 @@ def test_a_server_that_is_killed_is_reported(start, tmp_path):
 
 def test_nothing_is_handed_over_that_would_not_be_the_same(monkeypatch, tmp_path):
     monkeypatch.setenv(workers.ADDRESS, str(tmp_path / "nobody"))
-    assert workers.hand_over(["train"]) is None, "no server listens"
-    assert workers.hand_over(["data"]) is None, "the command needs no torch"
+    assert workers.hand_over(["job", "train"]) is None, "no server listens"
+    assert workers.hand_over(["job", "data"]) is None, "the command needs no torch"
     monkeypatch.delenv(workers.ADDRESS)
-    assert workers.hand_over(["train"]) is None
+    assert workers.hand_over(["job", "train"]) is None
     server = workers.Server(None, ["heatproof.core.messages"])
     assert server._ready()
     monkeypatch.setattr(workers, "_written", lambda file: 0)

@@ -1,78 +1,123 @@
 """The command `heatproof`: it only dispatches."""
 
 import argparse
+import difflib
 import errno
 import importlib
 import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
 
 from heatproof.core.messages import InputError
 
-STAGES = {
-    "data": "make the manifest, the pixels and the masks of a study",
-    "train": "train one model from one seed and predict with it",
-    "ensemble": "let the models of a study answer as one",
-    "explain": "make the heatmaps of one trained model",
-    "profiles": "profile what the feature maps of one trained model answer to, or write a study's page of it",
-    "score": "score heatmaps for one family of metrics",
-    "stats": "test the differences between models",
-    "report": "write the report of a study",
+
+class Command(NamedTuple):
+    """A module below `heatproof` with `add_arguments` and `run`, and what it does."""
+
+    module: str
+    help: str
+
+    @property
+    def sentence(self) -> str:
+        """What it does, as a sentence."""
+        return f"{self.help[0].upper()}{self.help[1:]}."
+
+    def load(self) -> ModuleType:
+        """Import the module."""
+        return importlib.import_module(f"heatproof.{self.module}")
+
+
+COMMANDS = {  # what people type
+    "audit": Command("commands.audit", "look for leaks and shortcuts in a folder or an archive of images"),
+    "analyze": Command("commands.analyze", "test a table of scores of your own, without a study"),
+    "check": Command("commands.check", "check a study's configuration and what it names, without running anything"),
+    "plan": Command("commands.plan", "estimate how long a study will take here, and how much disk"),
+    "run": Command("commands.run", "run a study with Snakemake, and show what came out"),
+    "show": Command("commands.show", "print what a finished study found, and where its report is"),
+    "diff": Command("commands.compare", "compare the results of two runs or machines"),
+    "verify": Command("commands.verify", "check results and DVC's cache against their digests"),
+    "clean": Command("commands.clean", "list results that no study names, and remove them"),
 }
-TOOLS = {
-    "check": "check params.yaml and studies/ without running anything",
-    "audit": "look for leaks and shortcuts in a folder or an archive of images",
-    "regions": "find body and lungs in the images of a study",
-    "plan": "say about how long a run will take here, and how much disk",
-    "headline": "print what a finished study found, and where its report is",
-    "compare": "tell how far the results of two runs or machines lie apart",
-    "clean": "list results that no study names, and remove them",
-    "verify": "check results and DVC's cache against their digests",
+JOBS = {  # what Snakemake's rules call: `heatproof job NAME`
+    "data": Command("data.command", "make the manifest, the pixels and the masks of a study"),
+    "regions": Command("data.prepare.regions", "find body and lungs in the images of a study"),
+    "audit": Command("data.audit.command", "look for leaks and shortcuts in the images of a study"),
+    "train": Command("train.command", "train one model from one seed and predict with it"),
+    "ensemble": Command("train.ensemble_command", "combine the predictions of a study's models"),
+    "explain": Command("explain.command", "make the heatmaps of one trained model"),
+    "variants": Command("explain.variants", "make the heatmaps of changed images and of changed models"),
+    "score": Command("score.command", "score heatmaps by one family of metrics"),
+    "stats": Command("stats.command", "test the differences between the models of a study"),
+    "profile": Command("profiles.measure", "measure what the feature maps of one trained model respond to"),
+    "profiles": Command("profiles.study", "write the tables and the page of a study's activation profiles"),
+    "report": Command("report.command", "write the report of a study"),
 }
-MODULES = {name: f"{name}.command" for name in STAGES} | {name: f"commands.{name}" for name in TOOLS}
-MODULES |= {"audit": "data.audit.command", "ensemble": "train.ensemble_command", "regions": "data.prepare.regions"}
+# names that earlier versions had
+MOVED = {name: f"job {name}" for name in JOBS if name not in COMMANDS}
+MOVED |= {"headline": "show", "compare": "diff", "stats": "analyze"}
 NO_ROOM = "no room left on its disk: make some and run again"
 READ_ONLY = "cannot be written: make it writable and run again"
 MENDS = {errno.ENOSPC: NO_ROOM, errno.EDQUOT: NO_ROOM, errno.EROFS: READ_ONLY, errno.EACCES: READ_ONLY}
-IDENTITY = ("family", "study", "model", "seed", "fold", "shard", "variants")  # arguments that tell one job from another
+IDENTITY = ("family", "study", "model", "seed", "fold", "shard")  # arguments that tell one job from another
+SHELLS = ("bash", "zsh")
 DESCRIPTION = """\
-heatproof tells whether the heatmaps (such as Grad-CAM) of your image classifiers hold: it trains
-the models, explains their predictions, scores every heatmap and tests the differences.
+heatproof tests whether the heatmaps (such as Grad-CAM) of your image classifiers can be trusted: it
+trains the models, explains their predictions, scores every heatmap and tests the differences.
 
-Most people never call these commands themselves. In the project's folder, run
+    heatproof audit PATH       check a folder of images for leaks and shortcuts, before anything else
+    heatproof run STUDY        run a study of studies/, in the project's folder
+    heatproof show STUDY       print what it found, and where its report is
+"""
+EPILOG = """\
+exit codes:
+  0    done
+  1    bad input, or the work failed; one line names the file or key, and the fix
+  2    wrong usage
+  3    `heatproof diff`: a verdict differs, or results lie further apart than allowed
+  130  stopped by Ctrl-C; run again to go on
+`heatproof run` passes on the exit code of Snakemake.
 
-    snakemake --cores all      everything that params.yaml asks for
-    heatproof headline         what came out, and where the report is
-
-Before that, `heatproof audit PATH` tells what an accuracy measured on your images would be worth.
+`heatproof COMMAND --help` lists the options of a command; `heatproof job --help` lists what Snakemake calls.
+Completion of commands, options and studies in bash: eval "$(heatproof --print-completion bash)"
 """
 
 
-def _parser(command: str | None) -> argparse.ArgumentParser:
+class _Completion(argparse.Action):
+    """Print the script of a shell, and end."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: object, shell: str, option: str | None = None):
+        print(completion(shell))
+        parser.exit()
+
+
+def _parser(commands: Iterable[str] = (), jobs: Iterable[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser; of commands and jobs other than these the options are not known, nor are they imported."""
     parser = argparse.ArgumentParser(
-        prog="heatproof",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="`heatproof COMMAND --help` shows the options of one command.",
+        prog="heatproof", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EPILOG
     )
     parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, text in (TOOLS | STAGES).items():
-        kind = "" if name in TOOLS else " (a stage of the pipeline; run by snakemake)"
-        sub = commands.add_parser(name, help=text + kind, description=text)
-        if name == command:
-            _module(name).add_arguments(sub)
-            if _by_snakemake(name):
-                sub.add_argument("--log", type=Path, help="the log of this job: what it took is noted in benchmarks/")
+    parser.add_argument(
+        "--print-completion", action=_Completion, choices=SHELLS, help="print what completes commands in a shell"
+    )
+    listed = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        sub = listed.add_parser(name, help=command.help, description=command.sentence)
+        if name in commands:
+            command.load().add_arguments(sub)
+    hidden = listed.add_parser("job", description="One job of a study, as Snakemake's rules call it.")  # has no help
+    listed = hidden.add_subparsers(dest="job", metavar="JOB", required=True)
+    for name, job in JOBS.items():
+        sub = listed.add_parser(name, help=job.help, description=job.sentence)
+        if name in jobs:
+            job.load().add_arguments(sub)
+            sub.add_argument("--log", type=Path, help="log of this job: time and memory are noted in benchmarks/")
     return parser
-
-
-def _by_snakemake(command: str) -> bool:
-    return command in STAGES or command in ("audit", "regions")
 
 
 def _version() -> str:
@@ -84,18 +129,43 @@ def _version() -> str:
         return "not installed"
 
 
-def _module(command: str):
-    return importlib.import_module(f"heatproof.{MODULES[command]}")
+def completion(shell: str) -> str:
+    """Return the script that completes commands, options, files and names of studies in a shell."""
+    import shtab
+
+    studies = {
+        "bash": '_heatproof_studies() { compgen -W "$(cd studies 2>/dev/null && printf \'%s \' *.yaml)" -- "$1" '
+        "| sed 's/\\.yaml$//'; }",
+        "zsh": "_heatproof_studies() { compadd studies/*.yaml(N:t:r) }",
+    }
+    parser = _parser(COMMANDS)
+    listed = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    for action in (action for sub in listed.choices.values() for action in sub._actions):
+        if action.dest in ("study", "studies"):
+            action.complete = dict.fromkeys(SHELLS, "_heatproof_studies")
+        elif action.metavar in ("PATH", "FILE", "FOLDER"):
+            action.complete = shtab.FILE
+    return shtab.complete(parser, shell, preamble=studies)
+
+
+def _unknown(name: str) -> str:
+    """Return what is wrong with the name of a command, in a line; nothing of an option."""
+    if name.startswith("-") or name in ("", "job", *COMMANDS):
+        return ""
+    if name in MOVED:
+        return f"{name}: now `heatproof {MOVED[name]}`"
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    return f"{name}: no such command; {f'did you mean {near[0]}?' if near else '`heatproof --help` lists them'}"
 
 
 def _alone(parsed: argparse.Namespace) -> AbstractContextManager:
-    """Where a command writes results, the lock that keeps the same job from running twice at once."""
-    if getattr(parsed, "study", None) is None or not _by_snakemake(parsed.command):
+    """Where a job writes results, the lock that keeps it from running twice at once."""
+    if parsed.command != "job":
         return nullcontext()
     from heatproof.store import locks
 
-    parts = (str(value) for value in (getattr(parsed, key, None) for key in IDENTITY) if value not in (None, False))
-    return locks.job("-".join((parsed.command, *parts)))
+    parts = (str(value) for value in (getattr(parsed, key, None) for key in IDENTITY) if value is not None)
+    return locks.job("-".join((parsed.job, *parts)))
 
 
 @contextmanager
@@ -124,17 +194,34 @@ def _mend(error: BaseException) -> str | None:
     return None
 
 
+def _complain(name: str, text: object) -> None:
+    """Print what went wrong on standard error; in red on a terminal, unless NO_COLOR is set."""
+    prefix = f"{name}:"
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+        prefix = f"\x1b[31m{prefix}\x1b[0m"
+    print(f"{prefix} {text}", file=sys.stderr)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 for bad input (one line says what to mend) or 2 for wrong usage."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    command = next((a for a in arguments if a in STAGES or a in TOOLS), None)
-    parsed = _parser(command).parse_args(arguments)
+    """Run one command and return its exit code, as `EPILOG` lists them."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    command, job = [*arguments, "", ""][:2]
+    if wrong := _unknown(command):
+        _complain("heatproof", wrong)
+        return 2
+    engine: list[str] = []
+    if command == "run" and "--" in arguments:  # what follows is Snakemake's
+        cut = arguments.index("--")
+        arguments, engine = arguments[:cut], arguments[cut + 1 :]
+    name = f"heatproof {job if command == 'job' else command}"
     try:
+        parsed = _parser([command], [job]).parse_args(arguments, argparse.Namespace(snakemake=engine))
+        called = JOBS[job] if command == "job" else COMMANDS[command]
         with _alone(parsed), _measured(getattr(parsed, "log", None)):
-            _module(parsed.command).run(parsed)
+            code = called.load().run(parsed)
         sys.stdout.flush()
     except InputError as error:
-        print(f"heatproof {parsed.command}: {error}", file=sys.stderr)
+        _complain(name, error)
         return 1
     except BrokenPipeError:  # `| head` has seen enough; what is left must not fail again as Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -143,9 +230,9 @@ def main(arguments: list[str] | None = None) -> int:
         mend = _mend(error)
         if mend is None:
             raise
-        print(f"heatproof {parsed.command}: {mend}", file=sys.stderr)
+        _complain(name, mend)
         return 1
     except KeyboardInterrupt:
-        print(f"heatproof {parsed.command}: stopped; run again to go on", file=sys.stderr)
+        _complain(name, "stopped; run again to go on")
         return 130
-    return 0
+    return code or 0

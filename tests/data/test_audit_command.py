@@ -1,4 +1,4 @@
-"""`heatproof audit`: the job on what a data job left, and alone on a folder or an archive."""
+"""`heatproof audit` on a folder or an archive, and `heatproof job audit` on what a data job left."""
 
 import json
 import os
@@ -16,10 +16,10 @@ from PIL import Image
 from scipy import ndimage
 
 from heatproof.cli import main
+from heatproof.commands import audit
 from heatproof.core.messages import InputError
-from heatproof.data.audit import command as audit_command
+from heatproof.data.audit import command, material
 from heatproof.data.audit.leaks import find_series
-from heatproof.data.audit.material import reworded
 from heatproof.store import artifacts
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,6 @@ REAL = ROOT.parent / "shared/data/iq_oth_nccd.zip"
 SUFFIXES = ".bmp, .gif, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp"
 AUDIT = {"draws": 20, "bootstrap": 100, "folds": 3, "sweep": [0.9, 0.95]}
 SPLIT = {"by": "lookalike", "train": 0.5, "val": 0.25, "test": 0.25, "tolerance": 0.2, "folds": 1, "compare": None}
-KEYS = "audit, crop, fit, group_kind, kind, lookalike, patients_known, seed, shortcut, split"
 CONFIG = {"audit": AUDIT, "lookalike": 0.95, "split": SPLIT, "group_kind": "lookalike", "seed": 0}
 CONFIG |= {"shortcut": None, "kind": "folder", "patients_known": False, "crop": "none", "fit": "crop"}
 
@@ -40,8 +39,9 @@ def pictures(count: int, size: int = 40, seed: int = 0) -> np.ndarray:
 
 def run(*arguments: str) -> None:
     parser = ArgumentParser()
-    audit_command.add_arguments(parser)
-    audit_command.run(parser.parse_args(list(arguments)))
+    called = command if "--study" in arguments else audit
+    called.add_arguments(parser)
+    called.run(parser.parse_args(list(arguments)))
 
 
 def message(*arguments: str) -> str:
@@ -318,17 +318,8 @@ def test_folders_of_patients_are_no_classes(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        ([], "give a folder or an archive of images"),
-        (["--study", "x"], "--study stands with --config, and without PATH"),
         ([""], "give a folder or an archive of images"),
         (["a" * 5000], f"{'a' * 200}...: cannot be looked at (File name too long); give another path"),
-        (["--study", "x", "--config", "5"], f"--config: not that of a job: it lacks {KEYS}; snakemake gives it"),
-        (["--study", "x", "--config", "{}"], f"--config: not that of a job: it lacks {KEYS}; snakemake gives it"),
-        (
-            ["--study", "x", "--config", json.dumps(CONFIG | {"split": 5})],
-            "--config: not that of a job (split: 5); snakemake gives it",
-        ),
-        (["--study", "x", "--config", json.dumps(CONFIG)], "--study: x: its data job has not run; run snakemake"),
         (["in", "--size", "9" * 30], f"--size: {'9' * 30} is above 2048"),
         (["in", "--window", "0", "inf"], "--window: needs two finite values"),
         (["in", "--json", ""], "--json: give the name of a file"),
@@ -336,7 +327,6 @@ def test_folders_of_patients_are_no_classes(tmp_path, monkeypatch):
             ["in", "--json", "in/a/p00_0.png/x.json"],
             "--json: in/a/p00_0.png/x.json: cannot be written (in/a/p00_0.png is no folder)",
         ),
-        (["in", "--study", "x", "--config", "{}"], "--study stands with --config, and without PATH"),
         (["nowhere"], "nowhere: not there; give a folder or an archive of images, or a study that has run"),
         (["in", "--threshold", "0.3"], "--threshold: 0.3 is not above 0.3 and at most 1"),
         (["in", "--threshold", "nan"], "--threshold: nan is not above 0.3 and at most 1"),
@@ -368,7 +358,7 @@ def test_wrong_use_is_told_in_one_line(folder, arguments, what):
 
 
 def test_a_file_that_cannot_be_written_is_found_out_before_the_work(folder, monkeypatch):
-    monkeypatch.setattr(audit_command, "read_path", lambda *_, **__: pytest.fail("work was done"))
+    monkeypatch.setattr(material, "read_path", lambda *_, **__: pytest.fail("work was done"))
     for name in ("", "in", "in/a/p00_0.png/x.json", "x" * 300, "/dev/null"):
         assert message("in", "--json", name).startswith("--json: ")
     assert not Path(".x.json.part").exists()
@@ -415,7 +405,7 @@ def test_a_lone_user_is_told_of_options_and_not_of_studies(folder):
     assert told[0] == "none: a folder without files; give the folder of the images"
     assert told[1].startswith("junk.zip: not a zip or tar archive")
     unknown = "x: odd; mend it, or see data.source"
-    assert reworded(InputError(unknown)) == "x: odd"
+    assert material.reworded(InputError(unknown)) == "x: odd"
 
 
 @pytest.mark.slow

@@ -112,7 +112,7 @@ def audited(data: dict) -> dict:
     config = run("toy", data)
     keys = ("audit", "crop", "fit", "group_kind", "kind", "lookalike", "seed", "shortcut", "split")
     given = json.loads(json.dumps({key: config[key] for key in keys} | {"patients_known": True}))
-    audit_command.run(argparse.Namespace(path=None, study="toy", config=given))
+    audit_command.run(argparse.Namespace(study="toy", config=given))
     return artifacts.read_json(artifacts.data_dir("toy") / "audit.json")
 
 

@@ -34,12 +34,12 @@ def heatproof(*arguments):
 
 
 def train(seed, recipe, fold="fold0", model="test_resnet"):
-    stage = ["train", "--study", "s", "--model", model, "--seed", str(seed), "--fold", fold]
+    stage = ["job", "train", "--study", "s", "--model", model, "--seed", str(seed), "--fold", fold]
     return heatproof(*stage, "--config", recipe, "--compute", COMPUTE)
 
 
 def explain(seed, fold="fold0", config=EXPLAIN, model="test_resnet"):
-    stage = ["explain", "--study", "s", "--model", model, "--seed", str(seed), "--fold", fold]
+    stage = ["job", "explain", "--study", "s", "--model", model, "--seed", str(seed), "--fold", fold]
     return heatproof(*stage, "--config", config, "--compute", COMPUTE)
 
 

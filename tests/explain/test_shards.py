@@ -44,7 +44,7 @@ SCORE = {
 
 def job(*arguments):
     checkpoint = ["--study", "s", "--model", MODEL, "--seed", "0", "--fold", "fold0", "--compute", json.dumps(COMPUTE)]
-    assert cli.main([*arguments, *checkpoint]) == 0
+    assert cli.main(["job", *arguments, *checkpoint]) == 0
 
 
 def in_shards(count, *arguments):

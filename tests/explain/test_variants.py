@@ -1,4 +1,4 @@
-"""`heatproof explain --variants` on a tiny study: each map is that of what its name says was changed."""
+"""`heatproof job variants` on a tiny study: each map is that of what its name says was changed."""
 
 import json
 
@@ -80,7 +80,7 @@ def study(tmp_path_factory):
 
 def explain(*options, model="test_resnet", variants=VARIANTS, **config):
     """Maps and index after the job."""
-    command = ["explain", "--variants", "--study", "s", "--model", model, "--seed", "0", "--fold", "fold0", *options]
+    command = ["job", "variants", "--study", "s", "--model", model, "--seed", "0", "--fold", "fold0", *options]
     config = EXPLAIN | config | {"variants": variants}
     assert cli.main([*command, "--config", json.dumps(config), "--compute", json.dumps(COMPUTE)]) == 0
     folder = artifacts.Checkpoint("s", model, 0, "fold0").variants
@@ -209,7 +209,7 @@ def test_nothing_asked_for_is_said(study, capsys):
     nothing = {"cascade": False, "independent": False, "layers": 1}
     config = {"images": 4, "transforms": [], "sensitivity": None, "randomize": nothing}
     config |= {"random_target": False, "random_labels": False}
-    command = ["explain", "--variants", "--study", "s", "--model", "test_resnet", "--seed", "0", "--fold", "fold0"]
+    command = ["job", "variants", "--study", "s", "--model", "test_resnet", "--seed", "0", "--fold", "fold0"]
     config = json.dumps(EXPLAIN | {"variants": config})
     assert cli.main([*command, "--config", config, "--compute", json.dumps(COMPUTE)]) == 1
     assert "explain.variants: no variant is asked for" in capsys.readouterr().err.splitlines()[-1]

@@ -91,7 +91,7 @@ def write_study(name="made", architectures=("test_resnet", "test_vit"), seeds=(0
 def asked(model="test_resnet", seed=0, compute=(), **options):
     """Arguments of the command for one checkpoint of the made study."""
     one = {"model": model, "seed": seed, "fold": "fold0", "compute": COMPUTE | dict(compute)}
-    return argparse.Namespace(study="made", config=OPTIONS | options, models=None, seeds=None, folds=None, **one)
+    return argparse.Namespace(study="made", config=OPTIONS | options, **one)
 
 
 def asked_study(architectures=("test_resnet", "test_vit"), seeds=(0, 1), **options):

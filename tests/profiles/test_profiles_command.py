@@ -12,7 +12,7 @@ import pytest
 from profiles.made import LABELS, asked, asked_study, write_study
 
 from heatproof.core.messages import InputError
-from heatproof.profiles import command, files, measure
+from heatproof.profiles import files, measure, study
 from heatproof.store import artifacts
 
 
@@ -25,8 +25,8 @@ def done(tmp_path_factory):
         write_study()
         for model in ("test_resnet", "test_vit"):
             for seed in (0, 1):
-                command.run(asked(model, seed))
-        command.run(asked_study())
+                measure.run(asked(model, seed))
+        study.run(asked_study())
     return folder
 
 
@@ -117,16 +117,16 @@ def test_the_page_carries_all_that_it_shows(here):
 @pytest.mark.slow
 def test_the_page_is_the_same_twice(here):
     before = files.page_path("made").read_bytes()
-    command.run(asked_study())
+    study.run(asked_study())
     assert files.page_path("made").read_bytes() == before
 
 
 @pytest.mark.slow
 def test_one_training_each_has_no_comparison_of_seeds(here):
-    command.run(asked_study(architectures=["test_vit"], seeds=[0]))
+    study.run(asked_study(architectures=["test_vit"], seeds=[0]))
     page = files.page_path("made").read_text(encoding="utf-8")
     assert "Models are not compared" in page and "nothing to hold against each other" in page
-    command.run(asked_study())
+    study.run(asked_study())
 
 
 def test_groups_that_are_all_too_small_stop_with_what_to_set(here):
@@ -144,17 +144,8 @@ def test_predictions_of_other_images_stop(done, tmp_path, monkeypatch):
         measure.run(asked("test_vit"))
 
 
-def test_an_argument_that_lacks_is_named(here):
-    args = asked()
-    args.fold = None
-    with pytest.raises(InputError, match="give --fold"):
-        command.run(args)
-
-
 @pytest.mark.slow
 def test_tables_and_page_need_no_torch():
-    snippet = (
-        "import sys, json, heatproof.profiles.command, heatproof.profiles.study; print(json.dumps([*sys.modules]))"
-    )
+    snippet = "import sys, json, heatproof.profiles.study; print(json.dumps([*sys.modules]))"
     done = subprocess.run([sys.executable, "-c", snippet], env=os.environ, capture_output=True, text=True, check=True)
     assert "torch" not in json.loads(done.stdout)

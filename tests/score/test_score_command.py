@@ -480,7 +480,7 @@ def test_the_command_imports_nothing_heavy():
 
 @pytest.mark.slow
 def test_localization_imports_no_model(study):
-    job = "score localization --study tiny --model test_vit --fold fold0 --seed 0"
+    job = "job score localization --study tiny --model test_vit --fold fold0 --seed 0"
     imported = _imported(f"from heatproof.cli import main; main('{job}'.split())")
     assert "heatproof.score.metrics.localization" in imported
     assert not {"timm", "torchvision", "heatproof.score.metrics.faithfulness", "heatproof.train"} & imported

@@ -1,4 +1,4 @@
-"""`heatproof stats FILE` as a user calls it, on a table that another tool wrote."""
+"""`heatproof analyze FILE` as a user calls it, on a table that another tool wrote."""
 
 import gzip
 import json
@@ -13,7 +13,7 @@ from stats.made import scores
 from statsmodels.stats.multitest import multipletests
 
 from heatproof.cli import main
-from heatproof.stats.external import TABLES
+from heatproof.commands.analyze import TABLES
 from heatproof.stats.tables.score_table import read
 from heatproof.stats.tests.architectures import seed_differences
 
@@ -37,7 +37,7 @@ def write(frame, name="scores.csv"):
 
 def told(capsys, *arguments):
     """What is printed, and the tables and summary that are written."""
-    assert main(["stats", *arguments]) == 0
+    assert main(["analyze", *arguments]) == 0
     out = capsys.readouterr().out
     folder = out.splitlines()[-1].removeprefix("Tables: ")
     tables = {name: pd.read_csv(f"{folder}/{name}.csv") for name in TABLES}
@@ -46,7 +46,7 @@ def told(capsys, *arguments):
 
 def refused(capsys, *arguments):
     """The one line that a bad table gets."""
-    assert main(["stats", *arguments]) == 1
+    assert main(["analyze", *arguments]) == 1
     seen = capsys.readouterr()
     assert seen.out == "" and seen.err.count("\n") == 1 and "Traceback" not in seen.err
     return seen.err
@@ -278,7 +278,7 @@ def test_a_bad_table_gets_one_line(capsys, case, suffix):
     spoil, parts = BAD[case]
     name = write(spoil(table(seeds=1)), f"scores.{suffix}")
     line = refused(capsys, name)
-    assert line.startswith(f"heatproof stats: scores.{suffix}: ")
+    assert line.startswith(f"heatproof analyze: scores.{suffix}: ")
     assert all(part in line for part in parts), line
 
 
@@ -321,10 +321,6 @@ def test_names_that_the_table_lacks(capsys):
 def test_numbers_out_of_range(capsys, option, value):
     write(table())
     assert f"{option} {value}: must lie between" in refused(capsys, "scores.csv", option, value)
-
-
-def test_without_a_file_or_a_study(capsys):
-    assert "give a FILE of scores, or --study" in refused(capsys)
 
 
 def test_one_image_each_of_one_model(capsys):

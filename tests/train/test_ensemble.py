@@ -152,7 +152,7 @@ def test_an_ensemble_on_disk_is_opened_as_a_checkpoint_is(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     trained("test_resnet", 0, several), trained("test_vit", 1, several)
     command = (
-        f"ensemble --study s --model both --seed 0 --fold fold0 --combine {combine} --members test_resnet test_vit"
+        f"job ensemble --study s --model both --seed 0 --fold fold0 --combine {combine} --members test_resnet test_vit"
     )
     assert main(command.split()) == 0
     model, card = load_trained(artifacts.Checkpoint("s", "both", 0, "fold0"), torch.device("cpu"))
@@ -180,7 +180,7 @@ def test_an_ensemble_of_members_that_were_trained_again_is_not_used(tmp_path, mo
 
     monkeypatch.chdir(tmp_path)
     trained("test_resnet", 0), trained("test_vit", 1)
-    command = "ensemble --study s --model both --seed 0 --fold fold0 --combine mean --members test_resnet test_vit"
+    command = "job ensemble --study s --model both --seed 0 --fold fold0 --combine mean --members test_resnet test_vit"
     assert main(command.split()) == 0
     trained("test_vit", 2)
     with pytest.raises(artifacts.ArtifactError, match="other members than are there now"):
@@ -192,7 +192,7 @@ def test_members_of_other_images_are_refused(tmp_path, monkeypatch, capsys):
     trained("test_resnet", 0), trained("test_vit", 1)
     path = artifacts.Checkpoint("s", "test_vit", 0, "fold0").predictions
     artifacts.write_table(path, artifacts.read_table(path, artifacts.PREDICTIONS).iloc[:2], artifacts.PREDICTIONS)
-    command = "ensemble --study s --model both --seed 0 --fold fold0 --combine mean --members test_resnet test_vit"
+    command = "job ensemble --study s --model both --seed 0 --fold fold0 --combine mean --members test_resnet test_vit"
     assert main(command.split()) == 1
     assert "other images than" in capsys.readouterr().err
 

@@ -89,8 +89,6 @@ def test_bfloat16_is_a_recipe_of_its_own_and_warns_where_it_is_emulated(monkeypa
     assert history[-1]["train_loss"] < history[0]["train_loss"] and history != fit(epochs=3, augment=STILL)[1]
     warned = [line for line in said if line.startswith("warning: this CPU has no units for bfloat16")]
     assert len(warned) == (0 if units else 1)
-    again = fit(epochs=3, augment=STILL, precision="bfloat16")[1]
-    assert again == history, "the warning's measurement leaves no trace"
 
 
 def test_float32_warns_of_nothing(monkeypatch):

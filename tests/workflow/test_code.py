@@ -14,9 +14,9 @@ import pytest
 from data.configured import data_config
 from PIL import Image
 
+from heatproof import cli
 from heatproof.catalogue.families import FAMILIES
 from heatproof.catalogue.methods import METHODS
-from heatproof.cli import MODULES
 from heatproof.config.data import Data
 from heatproof.config.load import load
 from heatproof.data.sources import opening
@@ -27,11 +27,10 @@ from heatproof.workflow.code import PACKAGE, source_files
 from heatproof.workflow.job import Job
 
 ROOT = Path(__file__).parents[2]
-JOBS = ("data", "regions", "audit", "train", "ensemble", "explain", "score", "stats", "profiles", "report")
-COMMANDS = {job: MODULES[job] for job in JOBS}
+COMMANDS = {name: job.module for name, job in cli.JOBS.items()}
 FOLDERS = {".".join(("heatproof", *path.parent.relative_to(PACKAGE).parts)) for path in PACKAGE.rglob("*.py")}
 
-LIGHT = ("data", "regions", "audit", "stats", "report")  # jobs that never import torch
+LIGHT = ("data", "regions", "audit", "stats", "profiles", "report")  # jobs that never import torch
 # prints the modules that each command loads, in a fork of its own; those with torch fork once it is there
 LOADED = """
 import importlib, json, os, sys
@@ -59,11 +58,12 @@ def loaded_modules() -> dict[str, set[str]]:
     return {job: set(names) for job, names in map(json.loads, done.stdout.splitlines())}
 
 
-@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("job", COMMANDS)
 def test_imports_of_a_command_are_followed(job, loaded_modules):
     plugins = {
         "score": [family.job for family in FAMILIES.values()],
         "explain": {method.path for method in METHODS.values()},
+        "variants": {method.path for method in METHODS.values()},
     }
     followed = set(source_files([f"heatproof.{COMMANDS[job]}", *plugins.get(job, ())]))
     loaded = {name for name in loaded_modules[job] if name.startswith("heatproof.")} - FOLDERS
@@ -135,7 +135,7 @@ def test_a_data_job_runs_the_files_that_count(place, case):
     snippet = f"""
 import json, sys
 from heatproof.cli import main
-assert main(["data", "--study", {case!r}, "--config", {json.dumps(config)!r}]) == 0
+assert main(["job", "data", "--study", {case!r}, "--config", {json.dumps(config)!r}]) == 0
 print(json.dumps(sorted(name for name in sys.modules if name.startswith("heatproof."))))
 """
     done = subprocess.run(
@@ -155,8 +155,8 @@ def test_every_kind_of_source_has_a_reader():
 
 def test_every_branch_and_every_start_is_a_module():
     tables = [table for path in PACKAGE.rglob("*.py") if (table := code._imports(path)[1])]
-    started = [f"heatproof.{module}" for module in MODULES.values()] + [family.job for family in FAMILIES.values()]
-    assert len(tables) == 8
+    started = [f"heatproof.{module}" for module in COMMANDS.values()] + [family.job for family in FAMILIES.values()]
+    assert len(tables) == 5
     for name in [*started, *(module for table in tables for module in table.values())]:
         assert code._path(name), name
 

@@ -41,7 +41,7 @@ def watch(event, args):
 
 if "heatproof" in sys.orig_argv:
     os.makedirs("logs", exist_ok=True)
-    note(job=sys.orig_argv[sys.orig_argv.index("heatproof") + 1])
+    note(job=sys.orig_argv[sys.orig_argv.index("job") + 1])
     sys.addaudithook(watch)
     socket.gethostname = platform.node = lambda: "host-of-nobody"
     uname = os.uname()
@@ -162,7 +162,7 @@ def test_the_watch_sees_what_is_unpickled(ran):
     (ran.folder / "heatproof").write_text("import pickle, collections as c; pickle.loads(pickle.dumps(c.Counter))")
     watched = ran.folder / "logs/watched.jsonl"
     before = watched.read_text()
-    ran.run("env", f"PYTHONPATH={ran.folder}/src", sys.executable, "heatproof", "none")
+    ran.run("env", f"PYTHONPATH={ran.folder}/src", sys.executable, "heatproof", "job", "none")
     assert '"found": "collections.Counter"' in watched.read_text().removeprefix(before)
     watched.write_text(before)
     (ran.folder / "heatproof").unlink()

@@ -11,7 +11,7 @@ from heatproof.data.sources.records import Record
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("studies", nargs="*", help="names of studies; without any, those of params.yaml")
+    parser.add_argument("studies", nargs="*", metavar="STUDY", help="name of a study (default: those of params.yaml)")
 
 
 def run(args: argparse.Namespace) -> None:

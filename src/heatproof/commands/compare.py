@@ -1,4 +1,4 @@
-"""`heatproof compare`: how far the results of two runs or machines lie apart, and whether a verdict changes.
+"""`heatproof diff`: how far the results of two runs or machines lie apart, and whether a verdict changes.
 
 Exit code 0: the same bytes, or within tolerance with every verdict the same; 3: not so; 1: bad input.
 """

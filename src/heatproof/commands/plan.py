@@ -48,11 +48,13 @@ class Cost:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("studies", nargs="*", help="names of studies; without any, those of params.yaml")
+    parser.add_argument("studies", nargs="*", metavar="STUDY", help="name of a study (default: those of params.yaml)")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="cores that snakemake may use")
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.cores < 1:
+        raise InputError(f"--cores {args.cores}: must be a number above 0")
     for name, study in load(studies=args.studies).items():
         left = Left.of(name, study)
         if not left and artifacts.report_path(name).exists():
@@ -123,9 +125,7 @@ class Left:
                 explained if families & {*families_with("needs_variants")} else [],
             ),
             missing(
-                lambda one: one.scores("faithfulness"),
-                study.named,
-                explained if "faithfulness" in families else [],
+                lambda one: one.scores("faithfulness"), study.named, explained if "faithfulness" in families else []
             ),
         )
 

@@ -143,9 +143,7 @@ class Faithfulness(Section):
 
 
 Primary = create_model(  # the one metric of each family that is tested
-    "Primary",
-    __base__=Section,
-    **{name: (_metric(name), ...) for name in families_with("judged")},
+    "Primary", __base__=Section, **{name: (_metric(name), ...) for name in families_with("judged")}
 )
 Family = Annotated[str, one_of(lambda: FAMILIES)]
 
@@ -199,34 +197,6 @@ class Published(Section):
         return None
 
 
-class Claim(Section):
-    """What somebody says of heatmaps, to be checked on the study."""
-
-    source: str  # a paper, a DOI
-    claim: str  # in the words of its authors
-    check: Literal[
-        "beat_controls", "lower", "differ", "outdo", "shows_cue"
-    ]  # stats/claims/claims.py says when each holds
-    family: Judged
-    method: str
-    models: Annotated[list[ArchitectureOrFamily], Distinct] = []  # none: all models of the study
-    than: Annotated[list[ArchitectureOrFamily], Distinct] = []  # `lower` alone: the models to compare with
-    methods: Annotated[list[str], Distinct] = []  # `outdo` alone: what is held against `method`
-    metric: str | None = None  # of the family, if the claim is on this one alone
-
-    @model_validator(mode="after")
-    def _against(self):
-        if (self.check == "lower") != bool(self.than) or (self.than and not self.models):
-            raise ValueError("`models` and `than` name who scores lower than whom: with check: lower, and only there")
-        if (self.check == "outdo") != bool(self.methods) or self.method in self.methods:
-            raise ValueError("`methods` name what is held against `method`: with check: outdo, and only there")
-        if self.metric is not None and self.metric not in (known := sorted(metrics_of(self.family))):
-            raise ValueError(f"metric: {self.metric} is none of {self.family}; allowed: {', '.join(known)}")
-        if self.check == "shows_cue" and self.family != "localization":
-            raise ValueError("check: shows_cue asks where the heat lies: set family: localization")
-        return self
-
-
 class Part(Section):
     """One measure of a finding."""
 
@@ -237,6 +207,30 @@ class Part(Section):
     def _known(self):
         if self.metric is not None and self.metric not in (known := sorted(metrics_of(self.family))):
             raise ValueError(f"metric: {self.metric} is none of {self.family}; allowed: {', '.join(known)}")
+        return self
+
+
+class Claim(Part):
+    """What somebody says of heatmaps, to be checked on the study: on one metric of the family, if one is named."""
+
+    source: str  # a paper, a DOI
+    claim: str  # in the words of its authors
+    check: Literal[
+        "beat_controls", "lower", "differ", "outdo", "shows_cue"
+    ]  # stats/claims/claims.py says when each holds
+    method: str
+    models: Annotated[list[ArchitectureOrFamily], Distinct] = []  # none: all models of the study
+    than: Annotated[list[ArchitectureOrFamily], Distinct] = []  # `lower` alone: the models to compare with
+    methods: Annotated[list[str], Distinct] = []  # `outdo` alone: what is held against `method`
+
+    @model_validator(mode="after")
+    def _against(self):
+        if (self.check == "lower") != bool(self.than) or (self.than and not self.models):
+            raise ValueError("`models` and `than` name who scores lower than whom: with check: lower, and only there")
+        if (self.check == "outdo") != bool(self.methods) or self.method in self.methods:
+            raise ValueError("`methods` name what is held against `method`: with check: outdo, and only there")
+        if self.check == "shows_cue" and self.family != "localization":
+            raise ValueError("check: shows_cue asks where the heat lies: set family: localization")
         return self
 
 

@@ -140,26 +140,20 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _tasked(self):
-        """What belongs to one task alone."""
+        """What belongs to one task alone, and what is published, which is compared with classifiers fitted here."""
         check_task(self.task, self.data)
         for name, told in self.stats.published.items():
             if told and told.accuracy and self.task == "multilabel":
                 raise ValueError(f"stats.published.{name}.accuracy: of several labels, give f1_micro or f1 instead")
             if told and (wrong := told.unknown(self.ensembles, self.data.class_names)):
                 raise ValueError(f"stats.published.{name}.{wrong}")
-        if self.task == "multiclass" and self.explain.target == "either":
-            raise ValueError("explain.target: either is of task: multilabel, where an image can have several labels")
-        return self
-
-    @model_validator(mode="after")
-    def _untrained(self):
-        """What compares with training needs some."""
-        for name in (name for name, told in self.stats.published.items() if told):
-            if self.data.split.test == "all":
+            if told and self.data.split.test == "all":
                 raise ValueError(
                     f"stats.published.{name}: is compared with classifiers that are fitted to training images, and "
                     f"data.split.test: all leaves none; leave it out"
                 )
+        if self.task == "multiclass" and self.explain.target == "either":
+            raise ValueError("explain.target: either is of task: multilabel, where an image can have several labels")
         return self
 
     @model_validator(mode="after")
@@ -176,16 +170,9 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _layered(self):
-        for model in self.explain.layers:
-            if model not in self.models:
-                raise ValueError(f"explain.layers.{model}: is none of models: {', '.join(self.models)}")
-        return self
-
-    @model_validator(mode="after")
-    def _profiled(self):
-        for model in self.profiles.layers:
-            if model not in self.models:
-                raise ValueError(f"profiles.layers.{model}: is none of models: {', '.join(self.models)}")
+        for section, layers in (("explain", self.explain.layers), ("profiles", self.profiles.layers)):
+            if lost := [model for model in layers if model not in self.models]:
+                raise ValueError(f"{section}.layers.{lost[0]}: is none of models: {', '.join(self.models)}")
         return self
 
     @model_validator(mode="after")
@@ -213,22 +200,14 @@ class Study(Section):
         """A primary metric that the study does not compute would stop it at its end."""
         variants, faithfulness = self.explain.variants, self.score.faithfulness
         made = {
-            "faithfulness": {
-                "road": faithfulness.road,
-                "naopc": faithfulness.naopc,
-                "infidelity": faithfulness.infidelity,
-            },
+            "faithfulness": {part: getattr(faithfulness, part) for part in ("road", "naopc", "infidelity")},
             "localization": {
                 name: metric.region in self.data.regions
                 for name, metric in metrics_of("localization").items()
                 if metric.region
             },
-            "sanity": {
-                "cascade": variants.randomize.cascade,
-                "independent": variants.randomize.independent,
-                "random_labels": variants.random_labels,
-                "random_target": variants.random_target,
-            },
+            "sanity": {part: getattr(variants.randomize, part) for part in ("cascade", "independent")}
+            | {part: getattr(variants, part) for part in ("random_labels", "random_target")},
             "robustness": {"transforms": variants.transforms, "sensitivity": variants.sensitivity}
             | {name: name in variants.transforms for name in get_args(Transform)},
         }

@@ -1,4 +1,4 @@
-"""`heatproof data`: from the images of a study to its manifest, pixels and masks."""
+"""`heatproof job data`: from the images of a study to its manifest, pixels and masks."""
 
 import argparse
 import importlib

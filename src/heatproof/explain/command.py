@@ -1,7 +1,6 @@
-"""`heatproof explain`: the heatmaps of one checkpoint, and those that a user made elsewhere."""
+"""`heatproof job explain`: the heatmaps of one checkpoint, and those that a user made elsewhere."""
 
 import argparse
-import importlib
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -89,34 +88,23 @@ def _open(where: Path, mend: str, key: str) -> dict[str, Callable[[], np.ndarray
     return {name: lambda name=name: archive[name] for name in archive.files}
 
 
-BRANCHES = {"variants": "heatproof.explain.variants"}  # taken with --variants alone (`workflow.code`)
 Piece = tuple[pd.DataFrame, np.ndarray]  # index of some maps, which counts them from 0, and the maps
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--seed", required=True, type=int)
-    parser.add_argument("--fold", required=True, help="which split: a column of the manifest")
+    """Declare the arguments of `run`."""
+    Checkpoint.add_arguments(parser)
     parser.add_argument("--config", required=True, type=json.loads, help="section explain, as JSON")
     parser.add_argument("--compute", required=True, type=json.loads, help="section compute, as JSON")
     parser.add_argument(
         "--code", type=json.loads, help="digest of the code behind each method, as JSON; without it nothing is kept"
-    )
-    parser.add_argument("--variants", action="store_true", help="maps of changed images and of changed models instead")
-    parser.add_argument(
-        "--random-labels", action="store_true", help="with --variants: of a model of shuffled labels too"
     )
     sealing.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Explain the images of a checkpoint and write `<heatmaps>/maps.npy` and the index beside it."""
-    checkpoint, share = Checkpoint(args.study, args.model, args.seed, args.fold), Share(args.shards, args.shard)
-    if args.variants:
-        variants = importlib.import_module(BRANCHES["variants"])
-        variants.explain(checkpoint, args.config, args.compute, args.random_labels, args.code)
-        return
+    checkpoint, share = Checkpoint.of(args), Share(args.shards, args.shard)
     paths = checkpoint.heatmaps / "maps.npy", checkpoint.heatmaps / "index.parquet"
     if share.joining:
         kept, made = KeptMaps.of_shards(paths, share), _joined(share.parts(paths[0]))

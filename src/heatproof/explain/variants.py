@@ -1,5 +1,7 @@
-"""`heatproof explain --variants`: heatmaps of changed images and of changed models, for robustness and sanity."""
+"""`heatproof job variants`: heatmaps of changed images and of changed models, for robustness and sanity."""
 
+import argparse
+import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import astuple, replace
@@ -48,23 +50,27 @@ class Chosen(NamedTuple):
     targets: Tensor
 
 
-def explain(
-    checkpoint: Checkpoint, section: dict, compute: dict, random_labels: bool, code: dict[str, str] | None = None
-) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `run`."""
+    Checkpoint.add_arguments(parser)
+    parser.add_argument("--config", required=True, type=json.loads, help="section explain, as JSON")
+    parser.add_argument("--compute", required=True, type=json.loads, help="section compute, as JSON")
+    parser.add_argument(
+        "--code", type=json.loads, help="digest of the code behind each method, as JSON; without it nothing is kept"
+    )
+    parser.add_argument("--random-labels", action="store_true", help="explain a model of shuffled labels too")
+
+
+def run(args: argparse.Namespace) -> None:
     """Explain a seeded subset of the images under every variant and write `<heatmaps>/variants/`.
 
     Maps are stored as the method gave them, in the frame of the changed image. Random draws of a method are those of
     the plain map: what differs is the variant alone.
 
-    Args:
-        section: section `explain`.
-        compute: section `compute`.
-        random_labels: whether there is a model of shuffled labels, to be explained too.
-        code: digest of the code behind each method; without it nothing is kept of the variants before.
-
     Raises:
-        InputError: no variant is asked for, or an artifact is missing or damaged.
+        InputError: no variant is requested, or an artifact is missing or damaged.
     """
+    checkpoint, section, compute, random_labels = Checkpoint.of(args), args.config, args.compute, args.random_labels
     job, config = open_job(checkpoint, section, compute), section["variants"]
     images = job.manifest.iloc[job.rows]
     places = some(checkpoint.study, images, job.cases, config["images"])
@@ -83,7 +89,7 @@ def explain(
             "explain.variants: no variant is asked for; name transforms, or leave out the families of scores"
         )
     paths = checkpoint.variants / "maps.npy", checkpoint.variants / "index.parquet"
-    known = recipes(checkpoint, section, compute, code, shuffled=random_labels)
+    known = recipes(checkpoint, section, compute, args.code, shuffled=random_labels)
     kept = KeptMaps.of(f"{checkpoint}: variants", paths, known)
     shape = (count * sum(int(job.chosen[name][places].sum()) for name in job.methods), job.size, job.size)
     frames: list[pd.DataFrame] = []

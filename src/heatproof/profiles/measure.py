@@ -1,7 +1,8 @@
-"""Activation profiles of one checkpoint, in one pass over its test images: the layers, each reduced as it runs, and
-which images make a group."""
+"""`heatproof job profile`: activation profiles of one checkpoint, in one pass over its test images: the layers, each
+reduced as it runs, and which images make a group."""
 
 import argparse
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -162,9 +163,16 @@ def _stages(net: nn.Module) -> list[str]:
     return [entry["module"] for entry in entries if isinstance(entry, dict) and entry.get("module")]
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `run`."""
+    Checkpoint.add_arguments(parser)
+    parser.add_argument("--config", required=True, type=json.loads, help="section profiles, as JSON")
+    parser.add_argument("--compute", required=True, type=json.loads, help="section compute, as JSON")
+
+
 def run(args: argparse.Namespace) -> None:
     """Profile a checkpoint and write the files of `files.CHECKPOINT_FILES`."""
-    checkpoint, options = Checkpoint(args.study, args.model, args.seed, args.fold), args.config
+    checkpoint, options = Checkpoint.of(args), args.config
     prepare(args.compute["threads"])
     device = pick_device(args.compute["device"])
     model, card = load_trained(checkpoint, device)

@@ -1,6 +1,7 @@
-"""The tables of a study's activation profiles, joined from those of its checkpoints, and the page."""
+"""`heatproof job profiles`: tables and page of a study's activation profiles, joined from those of its checkpoints."""
 
 import argparse
+import json
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,18 @@ import pandas as pd
 from heatproof.profiles import distances as compare
 from heatproof.profiles import files, page
 from heatproof.store import artifacts
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `run`."""
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--models", required=True, nargs="+", help="timm names, in the order of the page")
+    parser.add_argument("--seeds", required=True, nargs="+", type=int)
+    parser.add_argument("--folds", required=True, nargs="+", help="fold0 first")
+    parser.add_argument("--config", required=True, type=json.loads, help="section profiles, as JSON")
+    parser.add_argument("--interval", required=True, type=float, help="coverage of the intervals")
+    parser.add_argument("--group-kind", required=True, help="what a patient of the tables is")
+    parser.add_argument("--title", required=True, help="title of the page")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`heatproof report`: one HTML file that tells what a study found, and files for a paper; heavy imports wait."""
+"""`heatproof job report`: one HTML file that tells what a study found, and files for a paper; heavy imports wait."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""`heatproof score`: reads the heatmaps of a model, scores them by one family of metrics, writes the scores."""
+"""`heatproof job score`: reads the heatmaps of a model, scores them by one family of metrics, writes the scores."""
 
 import argparse
 import importlib

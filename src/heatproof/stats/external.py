@@ -1,9 +1,7 @@
-"""`heatproof stats FILE`: the same tests on anybody's table of per-image scores, without a study around it."""
+"""The tests of a study on a user's table of per-image scores, without a study around it."""
 
-import argparse
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -14,49 +12,12 @@ from heatproof.stats.sentences.general import seeds_sentence
 from heatproof.stats.sentences.headline import overview
 from heatproof.stats.sentences.verdicts import family_sentences
 from heatproof.stats.sentences.words import counted
-from heatproof.stats.tables import score_table
 from heatproof.stats.tables.groups import compact, count_missing, group_means, in_order, metrics_table, seed_group_means
 from heatproof.stats.tables.score_table import ScoreTable, find_metric
 from heatproof.stats.verdicts.gather import gather
 from heatproof.stats.verdicts.rules import Design
-from heatproof.store import artifacts
-from heatproof.store import tables as stats_tables
 
-TABLES = ("metrics", "omnibus", "pairs", "controls", "sensitivity", "variance", "missing")
 UNKNOWN = "Whether these models classify is not known here: a heatmap of one that guesses explains nothing."
-
-
-def run(args: argparse.Namespace) -> None:
-    """Test a table of per-image scores; write what came out and print it in sentences."""
-    for name, low, high in (("alpha", 0, 0.5), ("interval", 0.5, 1), ("power", 0.5, 1), ("margin", 0, float("inf"))):
-        if not low < getattr(args, name) < high:
-            raise InputError(f"--{name} {getattr(args, name):g}: must lie between {low:g} and {high:g}")
-    settings = {name: getattr(args, name) for name in ("test", "alpha", "interval", "power")}
-    tables, summary = evaluate(
-        score_table.read(args.scores, None if args.independent else args.group or "group", args.wide),
-        lower=args.lower,
-        higher=args.higher,
-        controls=args.controls,
-        settings=settings | {"margin": {"default": args.margin}},
-        independent=args.independent,
-    )
-    out = args.out or Path(f"{Path(args.scores.name.removesuffix('.gz')).stem}-stats")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name in TABLES:
-            schema = stats_tables.TABLES[name]
-            artifacts.write_table(out / f"{name}.csv", tables[name].reindex(columns=list(schema)), schema)
-        artifacts.write_json(out / "summary.json", summary)
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written ({error.strerror or error})") from None
-    lower = {name for name, found in summary["primary"].items() if found["lower_is_better"]}
-    heading = ("general", "")
-    for row in summary["sentences"]:
-        family, method = row["family"], row["method"]
-        if heading != (heading := (family, method)):
-            print(f"\n{method}, {family} ({'lower' if family in lower else 'higher'} is better)")
-        print(f"  {row['text']}" if method else row["text"])
-    print(f"\nTables: {out}")
 
 
 def evaluate(

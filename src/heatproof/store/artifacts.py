@@ -1,5 +1,6 @@
 """Paths and formats of everything below `results/`: checked on write and on read, written whole or not at all."""
 
+import argparse
 import json
 import os
 import re
@@ -59,6 +60,19 @@ class Checkpoint:
     def __str__(self) -> str:
         """Return study/model/seed/fold, for lines of progress."""
         return "/".join(str(part) for part in astuple(self) if part is not None)
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Declare the arguments that name the checkpoint of a job."""
+        parser.add_argument("--study", required=True)
+        parser.add_argument("--model", required=True)
+        parser.add_argument("--seed", required=True, type=int)
+        parser.add_argument("--fold", required=True, help="which split: a column of the manifest")
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> "Checkpoint":
+        """Return the checkpoint that a job's arguments name."""
+        return cls(args.study, args.model, args.seed, args.fold)
 
     def at(self, **changed: int | str) -> "Checkpoint":
         """Return the checkpoint of another model, seed or fold."""
@@ -268,11 +282,7 @@ def read_json(path: Path) -> dict:
         raise _damaged(path, error) from error
 
 
-FIGURES = (
-    "accuracy",
-    *families_with("judged"),
-    *(f"{family}_ranks" for family in families_with("judged")),
-)
+FIGURES = ("accuracy", *families_with("judged"), *(f"{family}_ranks" for family in families_with("judged")))
 TABLES = ("models", "scores", "pairs", "claims")  # LaTeX; their CSV twins lie in results/stats/<study>/
 TEXTS = ("methods.md", "references.bib")
 PROVENANCE = ("provenance.json", "changes.diff")  # of the report; the only ones that differ between two equal runs

@@ -1,4 +1,4 @@
-"""`heatproof train`: one checkpoint, its history and its predictions."""
+"""`heatproof job train`: one checkpoint, its history and its predictions."""
 
 import argparse
 import json
@@ -19,16 +19,13 @@ from heatproof.train.model import Classifier, ImageSet, build, load, pick_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--seed", required=True, type=int)
-    parser.add_argument("--fold", required=True, help="which split: a column of the manifest")
+    artifacts.Checkpoint.add_arguments(parser)
     parser.add_argument("--config", required=True, type=json.loads, help="section train of this model, as JSON")
     parser.add_argument("--compute", required=True, type=json.loads, help="section compute, as JSON")
 
 
 def run(args: argparse.Namespace) -> None:
-    checkpoint = artifacts.Checkpoint(args.study, args.model, args.seed, args.fold)
+    checkpoint = artifacts.Checkpoint.of(args)
     recipe, compute = args.config, args.compute
     # a study of one fold draws the same numbers as it does beside others
     key = (args.study, args.model, args.seed, *([] if args.fold == "fold0" else [args.fold]))

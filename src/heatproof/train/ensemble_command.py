@@ -1,4 +1,4 @@
-"""`heatproof ensemble`: the card and the predictions of an ensemble, of those of its members."""
+"""`heatproof job ensemble`: the card and the predictions of an ensemble, of those of its members."""
 
 import argparse
 
@@ -11,10 +11,7 @@ from heatproof.train.model import VOTE, combined
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `run`."""
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--model", required=True, help="name of the ensemble")
-    parser.add_argument("--seed", required=True, type=int)
-    parser.add_argument("--fold", required=True, help="which split: a column of the manifest")
+    artifacts.Checkpoint.add_arguments(parser)
     parser.add_argument("--combine", required=True, choices=["vote", "mean"])
     parser.add_argument("--members", required=True, nargs="+", help="models of the same seed and fold")
 
@@ -25,7 +22,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         ArtifactError: a member's card or predictions are missing, damaged, or of other images than the first one's.
     """
-    ensemble = artifacts.Checkpoint(args.study, args.model, args.seed, args.fold)
+    ensemble = artifacts.Checkpoint.of(args)
     members = [ensemble.at(model=member) for member in args.members]
     cards = [artifacts.read_json(member.card) for member in members]
     tables = [artifacts.read_table(member.predictions, artifacts.PREDICTIONS) for member in members]

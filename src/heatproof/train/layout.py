@@ -79,11 +79,7 @@ def agreement(grid: Tensor) -> tuple[float, float]:
 
 
 def read(
-    output: Tensor,
-    prefix_tokens: int,
-    patches: tuple[int, int] | None,
-    sure: bool = False,
-    aspect: float = 1.0,
+    output: Tensor, prefix_tokens: int, patches: tuple[int, int] | None, sure: bool = False, aspect: float = 1.0
 ) -> Reading | None:
     """Find how the output of `probes` is to be read, or None where it is no grid or its positions are not in order.
 

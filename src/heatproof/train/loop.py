@@ -1,9 +1,7 @@
 """Training: AdamW, warm-up and cosine, class balance, random changes that keep an image's class, bfloat16, the best
 epoch by validation."""
 
-import copy
 import math
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from timm.optim import create_optimizer_v2
 from timm.scheduler import CosineLRScheduler
-from torch import Tensor, nn
+from torch import Tensor
 
 from heatproof.core.draws import derive, generator
 from heatproof.core.messages import InputError, fitting
@@ -80,21 +78,6 @@ def emulated(device: torch.device) -> bool:
     except OSError:
         return False
     return UNITS.isdisjoint(words)
-
-
-def slowdown(model: nn.Module, pixels: Tensor) -> float:
-    """Time a forward and backward pass in bfloat16 as a multiple of one in float32; the model stays as it is."""
-    model = copy.deepcopy(model).train()
-
-    def seconds(lower: bool) -> float:
-        for _ in range(2):  # the first one warms up
-            started = time.perf_counter()
-            with torch.autocast(pixels.device.type, torch.bfloat16, enabled=lower):
-                loss = model(pixels).logsumexp(1).sum()
-            loss.backward()
-        return time.perf_counter() - started
-
-    return seconds(True) / seconds(False)
 
 
 def shuffled(labels: Tensor, rows: np.ndarray, *key: str | int) -> Tensor:
@@ -252,11 +235,8 @@ def train(
         return loss.item(), norm.item()
 
     if recipe.get("precision") == "bfloat16" and emulated(device):
-        times = slowdown(model, images.inputs(slice(0, batch), device))
-        tell(
-            f"warning: this CPU has no units for bfloat16 and emulates it: a step takes {times:.1f} times as long as in"
-            f" float32; set train.precision or {own}.precision to float32"
-        )
+        slow = "warning: this CPU has no units for bfloat16 and emulates it, which is slower than float32"
+        tell(f"{slow}: set train.precision or {own}.precision to float32")
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     saved = resume.load() if resume else None
@@ -280,16 +260,8 @@ def train(
         val_loss, accuracy = aim.evaluate(predict(model, validation, eval_batch_size, device), validation.labels)
         if not math.isfinite(val_loss):  # the last step can spoil weights, and no loss after it would say so
             raise InputError(f"the loss on the validation images is {val_loss} after epoch {epoch + 1}: {mend}")
-        lr = optimizer.param_groups[0]["lr"]
-        history.append(
-            {
-                "epoch": epoch + 1,
-                "lr": lr,
-                "train_loss": total / steps,
-                "val_loss": val_loss,
-                "val_balanced_accuracy": accuracy,
-            }
-        )
+        row = {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": total / steps}
+        history.append(row | {"val_loss": val_loss, "val_balanced_accuracy": accuracy})
         tell(f"epoch {epoch + 1} of {epochs}: loss {total / steps:.3f}, validation accuracy {accuracy:.3f}")
         if best_epoch(history) == epoch + 1:
             best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}

@@ -1,6 +1,6 @@
 """The code that a job runs, found by following its imports, and the digest of it.
 
-A job starts at the module of its command, with the methods or the family of metrics that it computes. Imports count
+A job starts at its module (`cli.JOBS`), with the methods or the family of metrics that it computes. Imports count
 wherever they stand, in functions too. A module with a table `BRANCHES`, name -> module, imports one of them by name
 as it runs: of these a job counts what it takes. Of the catalogue, statistics and report count everything, other jobs
 the entries that they use, and of those what is computed with: no title and no citation.
@@ -13,11 +13,11 @@ from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from pathlib import Path
 
+from heatproof import cli
 from heatproof.catalogue.families import FAMILIES
 from heatproof.catalogue.methods import METHODS, Method
 from heatproof.catalogue.metrics import Metric, metrics_of
 from heatproof.catalogue.reasons import REASONS
-from heatproof.cli import MODULES
 from heatproof.config.study import Study
 from heatproof.workflow.job import Job
 
@@ -44,7 +44,7 @@ def _paths(entries: Iterable[Method]) -> list[str]:
     return sorted({method.path for method in entries})
 
 
-# job -> its command, the modules that it runs besides, and keys of the branches that it takes
+# job -> its name on the command line, the modules that it runs besides, and keys of the branches that it takes
 JOBS: dict[str, Callable[[Job], tuple[str, ...]]] = {
     "data": lambda job: ("data", *_source(job.study)),
     # masks of lungs are read by what reads the source
@@ -53,12 +53,12 @@ JOBS: dict[str, Callable[[Job], tuple[str, ...]]] = {
     "train": lambda job: ("train",),
     "ensemble": lambda job: ("ensemble",),
     "explain": lambda job: ("explain", *_paths(_methods(job))),
-    "variants": lambda job: ("explain", "variants", *_paths(_methods(job))),
+    "variants": lambda job: ("variants", *_paths(_methods(job))),
     "score": lambda job: ("score", FAMILIES[job.family].job),
     "consistency": lambda job: ("score", FAMILIES["consistency"].job),
     "stats": lambda job: ("stats",),
-    "profile": lambda job: ("profiles", "checkpoint"),
-    "profiles": lambda job: ("profiles", "study"),
+    "profile": lambda job: ("profile",),
+    "profiles": lambda job: ("profiles",),
     "report": lambda job: ("report",),
 }
 # what jobs compute with, of the catalogue
@@ -84,7 +84,7 @@ def code_by_method(name: str, job: Job) -> str:
 def _digest(command: str, *taken: str, known: str) -> str:
     """Return the SHA-256 over names and contents of the files that a command runs, and over what else it knows."""
     found = hashlib.sha256(known.encode())
-    for name, path in sorted(source_files([f"heatproof.{MODULES[command]}", *taken], taken).items()):
+    for name, path in sorted(source_files([f"heatproof.{cli.JOBS[command].module}", *taken], taken).items()):
         if command in WORDED or not name.startswith(CATALOGUE):
             found.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     return found.hexdigest()

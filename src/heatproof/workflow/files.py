@@ -223,12 +223,12 @@ def record(path: Path) -> Path:
     return Path(".snakemake/metadata", *(f"@{folder}" for folder in folders), last)
 
 
-TABLES = ("models", "metrics", "pairs", "controls", "claims")  # that have a caption
+CAPTIONED = ("models", "metrics", "pairs", "controls", "claims")  # tables
 
 
 def caption(path: Path) -> dict | None:
     """Return the arguments of Snakemake's `report` for a table, a figure or the page; None of what is not shown."""
-    if path.suffix == ".csv" and path.stem in TABLES:
+    if path.suffix == ".csv" and path.stem in CAPTIONED:
         name, part, label = path.stem, "tables", path.name
     elif path.suffix == ".svg":
         name = "accuracy" if path.stem == "accuracy" else "ranks" if path.stem.endswith("_ranks") else "family"

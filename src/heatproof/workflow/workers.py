@@ -1,7 +1,7 @@
 """Jobs without a start of their own: one process imports PyTorch and timm, and forks for each job.
 
 Importing them takes several CPU seconds, more than most jobs compute. Snakemake's main process calls `start`; a job
-whose command is one of `WARM` calls `hand_over`, which sends its arguments, environment and standard streams to the
+that is one of `WARM` calls `hand_over`, which sends its arguments, environment and standard streams to the
 server and waits for the exit code of the fork. The server imports nothing until the first job asks, and ends with
 Snakemake. A job runs in its own process, as without a server, wherever none answers: on another node of a cluster, in
 an environment of conda, or after the code was edited.
@@ -23,7 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 
 ADDRESS = "HEATPROOF_WORKERS"  # environment variable: where the server listens
-WARM = ("train", "ensemble", "explain", "score", "profiles")  # the commands that import torch
+WARM = ("train", "ensemble", "explain", "variants", "score", "profile")  # the jobs that import torch
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 LARGEST = 1 << 17  # bytes of a request; a larger one is not handed over
 MESSAGES = socket.SOCK_SEQPACKET  # keeps them whole
@@ -61,7 +61,8 @@ def start(modules: Iterable[str], threads: int = 1) -> None:
 def hand_over(arguments: list[str]) -> int | None:
     """Let the server run a command, and return its exit code; None where no server takes it."""
     address = os.environ.get(ADDRESS)
-    if not address or not arguments or arguments[0] not in WARM:
+    command, job = [*arguments, "", ""][:2]
+    if not address or command != "job" or job not in WARM:
         return None
     request = json.dumps({"arguments": arguments, "environment": dict(os.environ), "folder": str(Path.cwd())}).encode()
     if len(request) > LARGEST:

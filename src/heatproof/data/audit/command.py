@@ -1,18 +1,15 @@
-"""`heatproof audit`: of a study, as a job of the pipeline; or of any folder or archive of images, by itself."""
+"""`heatproof job audit`: look into the images of a study; and what an audit found, as text."""
 
 import argparse
 import importlib
 import json
-import math
-import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from heatproof.core.messages import InputError, line
 from heatproof.data.audit.alarms import sentences
 from heatproof.data.audit.assemble import audit
-from heatproof.data.audit.material import Material, Settings, read_path, read_study
+from heatproof.data.audit.material import Material, Settings, read_study
 from heatproof.data.audit.numbers import counted, share
 from heatproof.data.prepare.split import SPLITS
 from heatproof.store import artifacts
@@ -148,61 +145,17 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 BRANCHES = {"planted": "heatproof.data.synthetic.seams"}  # only a job of a planted study takes it (`workflow.code`)
-SWEEP = (0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
-
-LARGEST = 2048  # side after preprocessing
-LONGEST = 200  # characters of a path in a message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", nargs="?", metavar="PATH", help="folder or archive (zip, tar); or a study that has run")
-    parser.add_argument("--patient", metavar="REGEX", help="its first group, found in a file name, is the patient")
-    parser.add_argument("--threshold", type=float, default=0.95, help="similarity of look-alikes (default: 0.95)")
-    parser.add_argument("--json", metavar="FILE", help="write all that was found to this file too")
-    parser.add_argument("--up", type=int, default=1, help="how many folders up the class is (default: 1)")
-    parser.add_argument(
-        "--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help="values shown as black and white"
-    )
-    parser.add_argument("--size", type=int, default=224, help="side after preprocessing, in pixels (default: 224)")
-    parser.add_argument("--crop", choices=("none", "body"), default="none", help="before it is made square")
-    parser.add_argument("--fit", choices=("crop", "pad", "squash"), default="crop", help="how it is made square")
-    parser.add_argument("--study", help="audit what the data job of this study left; needs --config")
-    parser.add_argument("--config", type=json.loads, metavar="JSON", help="how to; a job's own")
+    """Declare the arguments of `run`."""
+    parser.add_argument("--study", required=True, help="audit what the data job of this study left")
+    parser.add_argument("--config", required=True, type=json.loads, metavar="JSON", help="settings of the audit")
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.study is not None:
-        if args.path is not None or args.config is None:
-            raise InputError("--study stands with --config, and without PATH")
-        _audit_study(args.study, args.config)
-    elif not args.path:
-        raise InputError("give a folder or an archive of images")
-    elif _there(Path(args.path)):
-        _audit_path(Path(args.path), args)
-    elif _there(artifacts.data_dir(args.path)):
-        found = artifacts.read_json(artifacts.data_dir(args.path) / "audit.json")
-        print(summary(found, f"study {args.path}"))
-    else:
-        raise InputError(f"{args.path}: not there; give a folder or an archive of images, or a study that has run")
-
-
-def _there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be looked into
-        why = getattr(error, "strerror", None) or error
-        raise InputError(f"{_short(path)}: cannot be looked at ({why}); give another path") from None
-
-
-def _short(path: Path) -> str:
-    name = str(path)
-    return name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
-
-
-def _audit_study(study: str, config: dict) -> None:
-    _check_config(config)
-    if not _there(artifacts.data_dir(study)):
-        raise InputError(f"--study: {_short(Path(study))}: its data job has not run; run snakemake")
+    """Audit the images of a study, write what was found and print the sentences."""
+    study, config = args.study, args.config
     folder, split = artifacts.data_dir(study), config["split"]
     bad = artifacts.read_table(folder / "quarantine.csv", artifacts.QUARANTINE)
     folds, tests_all = split["folds"], split["test"] == "all"
@@ -245,89 +198,3 @@ def _seams(folder: Path, material: Material, settings: Settings, key: tuple) -> 
     return importlib.import_module(BRANCHES["planted"]).seam_probe(
         pixels, seams, material.labels, material.groups, **options
     )
-
-
-def _audit_path(path: Path, args: argparse.Namespace) -> None:
-    _check(args)
-    window = None if args.window is None else tuple(args.window)
-    options = {"patient": args.patient, "window": window, "up": args.up}
-    if args.json is not None:
-        _check_json(Path(args.json))
-    options |= {"size": args.size, "crop": args.crop, "fit": args.fit}
-    material, bad, others = read_path(path, **options)
-    settings = Settings(
-        threshold=args.threshold,
-        sweep=tuple(sorted({*SWEEP, args.threshold})),
-        option="--threshold",
-        crop=args.crop,
-        fit=args.fit,
-    )
-    found, _ = audit(material, settings, ("audit",))
-    found |= {"quarantined": bad, "seams": None, "shortcut": None, "kind": "path"}
-    found["sentences"] = sentences(found)
-    if others:
-        left = counted(len(others), "other file is no image and", "other files are no images and")
-        line(f"{left} left aside{', such as' if len(others) > 1 else ':'} {others[0]}")
-    print(summary(found, str(path)))
-    if args.json is not None:
-        _write(Path(args.json), found)
-
-
-def _check(args: argparse.Namespace) -> None:
-    if not 0.3 < args.threshold <= 1:
-        raise InputError(f"--threshold: {args.threshold:g} is not above 0.3 and at most 1")
-    if args.size < 32:
-        raise InputError(f"--size: {args.size} is below 32")
-    if args.size > LARGEST:
-        raise InputError(f"--size: {args.size} is above {LARGEST}")
-    if args.up < 1:
-        raise InputError(f"--up: {args.up} is below 1")
-    if args.window is not None and not all(map(math.isfinite, args.window)):
-        raise InputError("--window: needs two finite values")
-    if args.window is not None and not args.window[0] < args.window[1]:
-        raise InputError("--window: the first value must be below the second")
-    if args.patient is not None:
-        try:
-            groups = re.compile(args.patient).groups
-        except re.error as error:
-            raise InputError(f"--patient: not a regular expression: {error}") from None
-        if not groups:
-            raise InputError("--patient: needs a group in parentheses around the patient's id")
-
-
-def _check_config(config: object) -> None:
-    keys = {"audit", "crop", "fit", "group_kind", "kind", "lookalike", "patients_known", "seed", "shortcut", "split"}
-    lost = keys - set(config) if isinstance(config, dict) else keys
-    if lost:
-        raise InputError(f"--config: not that of a job: it lacks {', '.join(sorted(lost))}; snakemake gives it")
-    for key in ("audit", "split"):
-        if not isinstance(config[key], dict):
-            raise InputError(f"--config: not that of a job ({key}: {config[key]}); snakemake gives it")
-
-
-def _check_json(path: Path) -> None:
-    """Find out that a file cannot be written before the work, not after it."""
-    if not path.name:
-        raise InputError("--json: give the name of a file")
-    try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"--json: {path}: cannot be written (it is no regular file)")
-        if path.parent.exists() and not path.parent.is_dir():
-            raise InputError(f"--json: {path}: cannot be written ({path.parent} is no folder)")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        trial = path.with_name(f".{path.name}.part")  # as `artifacts.replacing` calls it
-        trial.touch()
-        trial.unlink()
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _write(path: Path, found: dict) -> None:
-    try:
-        artifacts.write_json(path, found)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(f"--json: {_short(path)}: cannot be written ({error.strerror})")

@@ -4,7 +4,6 @@ requests speaks HTTP; a body that breaks off is continued here, because urllib3'
 come lies in a partial file, with a note beside it of what vouches that the server's file is still the same.
 """
 
-import hashlib
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ import requests
 import urllib3
 
 from heatproof.core.messages import InputError, line
+from heatproof.store.sealing import digest
 
 ATTEMPTS = 8  # in a row, none of which brings PROGRESS bytes
 PROGRESS = 1 << 20
@@ -58,7 +58,7 @@ def download(url: str, target: Path, part: Path, *, sha256: str | None = None, b
     target.parent.mkdir(parents=True, exist_ok=True)
     for last in (False, True):
         resumed = insist(lambda: _bring(url, part, target.name, sha256 is not None, by_hand), url, part)
-        found = _sha256(part) if sha256 else None
+        found = digest(part) if sha256 else None
         if found == sha256:
             place(part, target)
             _note(part).unlink()
@@ -253,11 +253,6 @@ def _reason(error: Exception) -> str:
         return "no TLS connection"
     texts = {"Failed to resolve": "the name of the server cannot be resolved", "refused": "the connection is refused"}
     return next((words for text, words in texts.items() if text in str(error)), "the connection broke off")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _size(part: Path | None) -> int:

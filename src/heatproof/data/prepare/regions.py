@@ -1,4 +1,4 @@
-"""`heatproof regions`: where the body and the lungs are in each image of a study, for what needs no lesion's truth."""
+"""`heatproof job regions`: where body and lungs are in each image of a study, for what needs no lesion's truth."""
 
 import argparse
 import importlib

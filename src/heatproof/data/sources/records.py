@@ -78,25 +78,11 @@ class Rows:
 
     def __init__(self, most: int, several: bool = False):
         text, number = pa.large_string(), pa.int64()  # as pandas holds text: nothing is copied
-        self._schema = pa.schema(
-            {
-                "image_id": text,
-                "sha256": text,
-                "source": text,
-                "label": pa.list_(number) if several else number,
-                "patient": text,
-                "truth": text,
-                "width": number,
-                "height": number,
-                "mode": text,
-                "format": text,
-                "quality": pa.float64(),
-                "bytes": number,
-                **dict.fromkeys(("top", "bottom", "left", "right"), number),
-                "truth_kept": pa.float64(),
-                "cue": pa.bool_(),
-            }
-        )
+        columns = dict.fromkeys(("image_id", "sha256", "source"), text)
+        columns |= {"label": pa.list_(number) if several else number, "patient": text, "truth": text}
+        columns |= {"width": number, "height": number, "mode": text, "format": text, "quality": pa.float64()}
+        columns |= dict.fromkeys(("bytes", "top", "bottom", "left", "right"), number)
+        self._schema = pa.schema(columns | {"truth_kept": pa.float64(), "cue": pa.bool_()})
         self._waiting: list[dict] = []
         self._pixels = np.empty(most, np.uint64)  # the first 64 bits of each digest
         self._count = 0

@@ -153,10 +153,9 @@ def _fact(path: Path, name: str) -> tuple:
 
 
 def _check_there(source: Path, kind: str | None) -> None:
-    wanted = {
-        "archive": "the path of the archive",
-        "folder": "the folder with one sub-folder a class",
-    }.get(kind, "an archive or a folder")
+    wanted = {"archive": "the path of the archive", "folder": "the folder with one sub-folder a class"}.get(
+        kind, "an archive or a folder"
+    )
     try:
         there = source.exists()
     except OSError as error:

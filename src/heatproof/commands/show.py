@@ -1,4 +1,4 @@
-"""`heatproof headline`: what finished studies found, and where their reports are."""
+"""`heatproof show`: what finished studies found, and where their reports are."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ MISSING = "(not set)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("studies", nargs="*", help="names of studies; without any, those of params.yaml")
+    parser.add_argument("studies", nargs="*", metavar="STUDY", help="name of a study (default: those of params.yaml)")
 
 
 def run(args: argparse.Namespace) -> None:

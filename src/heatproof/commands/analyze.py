@@ -1,0 +1,88 @@
+"""`heatproof analyze`: the tests of a study on a table of per-image scores that another tool wrote."""
+
+import argparse
+from pathlib import Path
+
+from heatproof.core.messages import InputError
+
+TABLES = ("metrics", "omnibus", "pairs", "controls", "sensitivity", "variance", "missing")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `run`."""
+    parser.usage = "heatproof analyze FILE [--group COLUMN | --independent] [options]"
+    parser.add_argument(
+        "scores",
+        type=Path,
+        metavar="FILE",
+        help="scores (.csv, .tsv, .csv.gz, .parquet): columns image_id, model, value; method, metric, seed, reason",
+    )
+    unit = parser.add_mutually_exclusive_group()
+    unit.add_argument("--group", metavar="COLUMN", help="column that identifies the patient (default: group)")
+    unit.add_argument("--independent", action="store_true", help="every image is of another patient")
+    parser.add_argument(
+        "--wide",
+        nargs="+",
+        default=[],
+        metavar=("model|method|metric", "COLUMN"),
+        help="the columns that are a model each (or a method, a metric), in place of columns model and value",
+    )
+    parser.add_argument("--lower", nargs="+", default=[], metavar="METRIC", help="metrics for which lower is better")
+    parser.add_argument(
+        "--higher",
+        nargs="+",
+        default=[],
+        metavar="METRIC",
+        help="metrics for which higher is better; by name, many are known",
+    )
+    parser.add_argument("--controls", nargs="+", metavar="METHOD", help="methods to beat (default: random and center)")
+    parser.add_argument("--test", choices=["friedman", "rm_anova"], default="friedman", help="what verdicts rest on")
+    parser.add_argument("--alpha", type=float, default=0.05, help="of a family of tests (default: 0.05)")
+    parser.add_argument("--interval", type=float, default=0.95, help="coverage of the intervals (default: 0.95)")
+    parser.add_argument("--margin", type=float, default=0.05, help="a difference that would not matter (default: 0.05)")
+    parser.add_argument("--power", type=float, default=0.8, help="of the smallest detectable difference (default: 0.8)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="folder of tables (default: the file's name and -stats)"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Test a table of per-image scores, write the tables and print the sentences.
+
+    Raises:
+        InputError: an option is out of bounds, the table is not one of scores, or the folder cannot be written.
+    """
+    from heatproof.stats.external import evaluate
+    from heatproof.stats.tables import score_table
+    from heatproof.store import artifacts
+    from heatproof.store import tables as schemas
+
+    for name, low, high in (("alpha", 0, 0.5), ("interval", 0.5, 1), ("power", 0.5, 1), ("margin", 0, float("inf"))):
+        if not low < getattr(args, name) < high:
+            raise InputError(f"--{name} {getattr(args, name):g}: must lie between {low:g} and {high:g}")
+    settings = {name: getattr(args, name) for name in ("test", "alpha", "interval", "power")}
+    tables, summary = evaluate(
+        score_table.read(args.scores, None if args.independent else args.group or "group", args.wide),
+        lower=args.lower,
+        higher=args.higher,
+        controls=args.controls,
+        settings=settings | {"margin": {"default": args.margin}},
+        independent=args.independent,
+    )
+    out = args.out or Path(f"{Path(args.scores.name.removesuffix('.gz')).stem}-stats")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in TABLES:
+            schema = schemas.TABLES[name]
+            artifacts.write_table(out / f"{name}.csv", tables[name].reindex(columns=list(schema)), schema)
+        artifacts.write_json(out / "summary.json", summary)
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written ({error.strerror or error})") from None
+    lower = {name for name, found in summary["primary"].items() if found["lower_is_better"]}
+    heading = ("general", "")
+    for row in summary["sentences"]:
+        family, method = row["family"], row["method"]
+        if heading != (heading := (family, method)):
+            print(f"\n{method}, {family} ({'lower' if family in lower else 'higher'} is better)")
+        print(f"  {row['text']}" if method else row["text"])
+    print(f"\nTables: {out}")

@@ -1,0 +1,139 @@
+"""`heatproof audit`: look for leaks and shortcuts in a folder or an archive of images, without a configuration."""
+
+import argparse
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from heatproof.core.messages import InputError, line
+
+SWEEP = (0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
+LARGEST = 2048  # side after preprocessing
+LONGEST = 200  # characters of a path in a message
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `run`."""
+    parser.add_argument("path", metavar="PATH", help="folder or archive (zip, tar); or a study that has run")
+    parser.add_argument("--patient", metavar="REGEX", help="its first group, found in a file name, is the patient")
+    parser.add_argument("--threshold", type=float, default=0.95, help="similarity of look-alikes (default: 0.95)")
+    parser.add_argument("--json", metavar="FILE", help="write all that was found to this file too")
+    parser.add_argument("--up", type=int, default=1, help="how many folders up the class is (default: 1)")
+    parser.add_argument(
+        "--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help="values shown as black and white"
+    )
+    parser.add_argument("--size", type=int, default=224, help="side after preprocessing, in pixels (default: 224)")
+    parser.add_argument("--crop", choices=("none", "body"), default="none", help="before it is made square")
+    parser.add_argument("--fit", choices=("crop", "pad", "squash"), default="crop", help="how it is made square")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the audit of a folder, an archive or a study that has run.
+
+    Raises:
+        InputError: an option is out of bounds, the path cannot be read, or the file cannot be written.
+    """
+    from heatproof.data.audit.command import summary
+    from heatproof.store import artifacts
+
+    if not args.path:
+        raise InputError("give a folder or an archive of images")
+    if _there(Path(args.path)):
+        if args.json is not None:
+            _check_json(Path(args.json))
+        found = audit_path(Path(args.path), args)
+        print(summary(found, args.path))
+        if args.json is not None:
+            with _writing(Path(args.json)):
+                artifacts.write_json(Path(args.json), found)
+    elif _there(artifacts.data_dir(args.path)):
+        print(summary(artifacts.read_json(artifacts.data_dir(args.path) / "audit.json"), f"study {args.path}"))
+    else:
+        raise InputError(f"{args.path}: not there; give a folder or an archive of images, or a study that has run")
+
+
+def audit_path(path: Path, args: argparse.Namespace) -> dict:
+    """Return what an audit of a folder or an archive finds, its sentences among it."""
+    from heatproof.data.audit.alarms import sentences
+    from heatproof.data.audit.assemble import audit
+    from heatproof.data.audit.material import Settings, read_path
+    from heatproof.data.audit.numbers import counted
+
+    _check(args)
+    window = None if args.window is None else tuple(args.window)
+    options = {"patient": args.patient, "window": window, "up": args.up}
+    material, bad, others = read_path(path, **options, size=args.size, crop=args.crop, fit=args.fit)
+    settings = Settings(
+        threshold=args.threshold,
+        sweep=tuple(sorted({*SWEEP, args.threshold})),
+        option="--threshold",
+        crop=args.crop,
+        fit=args.fit,
+    )
+    found, _ = audit(material, settings, ("audit",))
+    found |= {"quarantined": bad, "seams": None, "shortcut": None, "kind": "path"}
+    found["sentences"] = sentences(found)
+    if others:
+        left = counted(len(others), "other file is no image and", "other files are no images and")
+        line(f"{left} left aside{', such as' if len(others) > 1 else ':'} {others[0]}")
+    return found
+
+
+def _check(args: argparse.Namespace) -> None:
+    if not 0.3 < args.threshold <= 1:
+        raise InputError(f"--threshold: {args.threshold:g} is not above 0.3 and at most 1")
+    if args.size < 32:
+        raise InputError(f"--size: {args.size} is below 32")
+    if args.size > LARGEST:
+        raise InputError(f"--size: {args.size} is above {LARGEST}")
+    if args.up < 1:
+        raise InputError(f"--up: {args.up} is below 1")
+    if args.window is not None and not all(map(math.isfinite, args.window)):
+        raise InputError("--window: needs two finite values")
+    if args.window is not None and not args.window[0] < args.window[1]:
+        raise InputError("--window: the first value must be below the second")
+    if args.patient is not None:
+        try:
+            groups = re.compile(args.patient).groups
+        except re.error as error:
+            raise InputError(f"--patient: not a regular expression: {error}") from None
+        if not groups:
+            raise InputError("--patient: needs a group in parentheses around the patient's id")
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be looked into
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{_short(path)}: cannot be looked at ({why}); give another path") from None
+
+
+def _short(path: Path) -> str:
+    name = str(path)
+    return name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
+
+
+def _check_json(path: Path) -> None:
+    """Find out that a file cannot be written before the work, not after it."""
+    if not path.name:
+        raise InputError("--json: give the name of a file")
+    with _writing(path):
+        if path.exists() and not path.is_file():
+            raise InputError(f"--json: {path}: cannot be written (it is no regular file)")
+        if path.parent.exists() and not path.parent.is_dir():
+            raise InputError(f"--json: {path}: cannot be written ({path.parent} is no folder)")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trial = path.with_name(f".{path.name}.part")  # as `artifacts.replacing` calls it
+        trial.touch()
+        trial.unlink()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"--json: {_short(path)}: cannot be written ({error.strerror})") from None

@@ -1,1 +1,0 @@
-"""What the Snakefile computes: files, sections, resources and code of each job."""
