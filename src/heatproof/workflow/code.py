@@ -136,5 +136,5 @@ def _path(name: str) -> Path | None:
 def _computed(entries: Iterable[Method | Metric], *stages: str) -> str:
     """Return what jobs compute with, of some entries and of the reasons that some stages give."""
     facts = {entry.name: [entry.path, *(getattr(entry, name) for name in entry.COMPUTED)] for entry in entries}
-    given = {text: reason.details for text, reason in REASONS.items() if reason.stage in stages}
+    given = [code for code, reason in REASONS.items() if reason.stage in stages]
     return json.dumps([facts, given], sort_keys=True)
