@@ -322,7 +322,7 @@ def test_maps_made_elsewhere_are_stored_like_any_method(study):
     np.savez(path, **{name: mine[name] for name in list(mine)[:2]})
     stored, index = explained(external={"mine": str(study / "mine-{model}-{seed}.npz")})
     of = index[index["method"] == "mine"].set_index("image_id")
-    assert of.loc[first, "degenerate"] == "" and of.loc[second, "degenerate"] == "all zero"
+    assert of.loc[first, "degenerate"] == "" and of.loc[second, "degenerate"] == "all_zero"
     assert (of["degenerate"].drop([first, second]) == "no_external_map").all()
     assert (of["row"].drop([first, second]) == -1).all() and not of["signed"].any()
     up = torch.nn.functional.interpolate(torch.tensor(mine[first])[None, None], (64, 64), mode="bilinear")[0, 0]

@@ -257,7 +257,7 @@ def _write_heatmaps(made, rows, model, seed, fold, distance):
             grid_height=4,
             grid_width=4,
         )
-        table["degenerate"] = ["all zero" if i in bad else "" for i in range(len(rows))]
+        table["degenerate"] = ["all_zero" if i in bad else "" for i in range(len(rows))]
         table = table.assign(variant="", gap=np.nan, signed=False)
         table["row"] = np.arange(len(rows)) + sum(map(len, maps))
         if (method, model) in made.refused:

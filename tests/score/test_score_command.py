@@ -83,7 +83,7 @@ def _write_checkpoint(model, seed, rng):
     flags = [""] * len(rows)
     for i, row in enumerate(rows):
         if row == ("gradcam", IDS.index(ZERO)):
-            maps[i], flags[i] = 0, "all zero"
+            maps[i], flags[i] = 0, "all_zero"
         if row == ("other", IDS.index(FLAGGED)):
             flags[i] = "incomplete"
         if row == ("other", IDS.index(UNSTEADY)) and seed == 1:

@@ -31,7 +31,7 @@ def index_of(rows, seed=0):
     flags, places, filled = [], [], 0
     for method, image, variant in rows:
         zero = (method, image, variant) in ({("two", ZERO, ""), ("two", BLANK, "flip")} | IN_CASCADE)
-        flags.append(REFUSED if method == "never" else "all zero" if zero else "")
+        flags.append(REFUSED if method == "never" else "all_zero" if zero else "")
         places.append(-1 if method == "never" else filled)
         filled += method != "never"
     frame = pd.DataFrame(

@@ -508,7 +508,7 @@ def _(told, found):
     assert named(found["names"]) == [m for m in told.study.models if m not in told.study.competent]
 
 
-@rule(rf"No heatmaps of (?P<names>any model|{NAMES}): it needs ReLU\.")
+@rule(rf"No heatmaps of (?P<names>any model|{NAMES}): it has activations other than ReLU.*")
 def _(told, found):
     of = told.study.scores.query("method == @told.method")
     refusing = [m for m in told.study.models if set(of.loc[of["model"] == m, "reason"]) == {REFUSED}]
