@@ -10,6 +10,7 @@ from heatproof.catalogue.families import families_with
 from heatproof.report import words
 from heatproof.report.paper import provenance
 from heatproof.store.tables import CLAIMS
+from heatproof.text.numbers import duration
 from papers import cost, cue
 from papers.studies import Results, Roles, Transformer, cell, rows
 
@@ -261,11 +262,11 @@ class Facts:
         for study, table in cost.read("cost").groupby("study", sort=False):
             stages = table.set_index("stage")
             cells = [_took(stages.loc[stage]) if stage in stages.index else "–" for stage in provenance.STAGES]
-            jobs, total = int(table["jobs"].sum()), provenance.told(float(table["seconds"].sum()))
+            jobs, total = int(table["jobs"].sum()), duration(float(table["seconds"].sum()))
             found.append({"study": study, "cells": cells, "jobs": jobs, "total": total})
         return found
 
 
 def _took(row: pd.Series) -> str:
     memory = f", {row['memory'] / GIBIBYTE:.1f} GiB" if pd.notna(row["memory"]) else ""
-    return f"{provenance.told(float(row['seconds']))}{memory}"
+    return f"{duration(float(row['seconds']))}{memory}"

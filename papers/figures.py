@@ -75,17 +75,12 @@ def alts(facts: Facts, xray: Xray | None) -> dict[str, str]:
     return found
 
 
-def span(ends: tuple[float, float]) -> str:
-    """Return `0.52 to 0.63`, or one number where they are the same."""
-    return " to ".join(dict.fromkeys(words.number(end) for end in ends))
-
-
 def _overview_alt(facts: Facts) -> str:
     parts, splits = [], facts.splits
     if splits:
         names = {PUBLISHED: PUBLISHED, RANDOM: "on a random split", splits.grouped: "with groups kept together"}
-        spans = ", ".join(f"{name} {span(splits.span('accuracy', split))}" for split, name in names.items())
-        parts.append(f"Accuracy of {words.count(len(splits.networks), 'network')}: {spans}.")
+        spans = ", ".join(f"{name} {words.span(splits.span('accuracy', split))}" for split, name in names.items())
+        parts.append(f"Accuracy of {words.counted(len(splits.networks), 'network')}: {spans}.")
     if facts.localization:
         metric = words.inline(words.metric(facts.truth.primary(LOCALIZATION)).name)
         models = "; ".join(f"{row.model} {words.number(row.numbers[0])} ({row.outcome})" for row in facts.localization)

@@ -25,7 +25,7 @@ def test_degeneracy_names_the_reason():
             torch.tensor([[0.0, 0], [0, 1e-30]]),
         ]
     )
-    assert degeneracy(maps) == ["all zero", "constant", "not finite", "not finite", ""]
+    assert degeneracy(maps) == ["all_zero", "constant", "not_finite", "not_finite", ""]
 
 
 def _bilinear(grid, size):

@@ -171,7 +171,7 @@ def test_plan_says_what_a_run_will_take(project, capsys):
     seconds = estimate_seconds(study(), COSTS, Left.of("toy", study()), 400, 2, UNIT)
     assert capsys.readouterr().out == (
         f"toy: 4 of 4 models to train on about 400 images; about {round(seconds / 60)} minutes on 2 cores, "
-        "0.0 GB of disk (50 GB are free)\n"
+        "2.5 MB of disk (50.0 GB are free)\n"
     )
     artifacts.write_json(artifacts.Checkpoint("toy", "test_vit", 1, "fold0").card, {})
     plan.run(project)
@@ -228,7 +228,7 @@ def test_plan_on_no_core(project):
 
 def test_plan_without_room(project, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: argparse.Namespace(free=10**6))
-    with pytest.raises(InputError, match=r"^toy needs about 0\.0 GB and 0\.0 GB are free: make room first$"):
+    with pytest.raises(InputError, match=r"^toy needs about 2\.5 MB and 1\.0 MB are free: make room first$"):
         plan.run(project)
 
 

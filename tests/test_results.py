@@ -32,7 +32,7 @@ def test_the_real_archive_has_no_truth_to_point_at():
     outside = localization[regions & (localization["method"] == "gradcam")]
     assert set(outside["metric"]) == {"outside_body", "outside_lungs"} and outside["mean"].between(0, 1).all()
     missing = artifacts.read_table(STATS / "iq_oth_nccd" / "missing.csv", tables.MISSING)
-    assert "no truth" in set(missing["reason"])
+    assert "no_truth" in set(missing["reason"])
 
 
 def test_a_network_rests_on_a_mark_that_always_goes_with_the_disease_and_on_none_that_tells_nothing():

@@ -20,7 +20,9 @@ from heatproof.commands import audit
 from heatproof.core.messages import InputError
 from heatproof.data.audit import command, material
 from heatproof.data.audit.leaks import find_series
+from heatproof.data.audit.results import read_audit
 from heatproof.store import artifacts
+from heatproof.text.audit import sentence
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared/data/iq_oth_nccd.zip"
@@ -117,7 +119,7 @@ def test_a_study(study, capsys):
     assert found["quarantined"] == [{"source": "x.png", "reason": "in: x.png: an empty file"}]
     assert (found["split_by"], found["patients_known"]) == ("lookalike", False)
     assert found["truth_lost"] == {"images": 2, "all": 1, "of": 2, "examples": ["i1", "i0"]}
-    assert found["seams"] is None and found["shortcut"] is None and found["nonsquare"]["images"] == 40
+    assert found["seams"] == [] and found["shortcut"] is None and found["nonsquare"]["images"] == 40
     assert found["leak"]["split"] == {"fold0": 1 / 11, "random0": None} and found["leak"]["random"]["draws"] == 20
     assert found["duplicates"]["pixels"]["pairs"] == 1 and found["duplicates"]["bytes"]["pairs"] == 0
     scores = {(row["probe"], row["stage"]): row["low"] for row in found["probes"] if row["split"] == "grouped"}
@@ -127,7 +129,8 @@ def test_a_study(study, capsys):
     listed = artifacts.read_table(study / "audit_pairs.csv", artifacts.AUDIT_PAIRS)
     assert listed.to_numpy().tolist() == [["i20", "i21", 1.0, "pixels", "ill", "ill", "train", "test"]]
     printed = capsys.readouterr().out.splitlines()
-    assert printed == [f"{row['level']}: {row['text']}" for row in found["sentences"]]
+    stated = read_audit(study / "audit.json").findings
+    assert printed == [f"{finding.level}: {sentence(finding.statement)}" for finding in stated]
     assert printed[0].startswith("alarm: In the split in use 9% of the test images have a look-alike in training")
     before = {path.name: path.read_bytes() for path in study.iterdir()}
     run("--study", "toy", "--config", json.dumps(CONFIG))
@@ -176,8 +179,9 @@ def test_a_planted_study_has_its_seams_looked_at(study):
     artifacts.write_array(study / "seams.npy", np.repeat(((distance > 6) & (distance < 9))[None], 40, axis=0))
     run("--study", "toy", "--config", json.dumps(CONFIG | {"kind": "planted"}))
     found = artifacts.read_json(study / "audit.json")
-    assert found["seams"]["groups"] == 39 and found["seams"]["low"] < found["seams"]["balanced_accuracy"]
-    assert any("from the seam alone" in row["text"] for row in found["sentences"])
+    forest, linear = found["seams"]
+    assert forest["groups"] == linear["groups"] == 39 and forest["low"] < forest["balanced_accuracy"]
+    assert any(row["kind"].startswith("seams.") for row in found["findings"])
 
 
 def test_artifacts_that_do_not_fit_each_other_are_refused(study):
@@ -197,7 +201,13 @@ def test_a_folder(folder, capsys):
     assert found["group_kind"] == "lookalike" and found["leak"]["split"] == {}
     reason = f"{folder}: a/broken.png: not an image (BMP, GIF, JPEG, PNG, PNM, TIFF or WebP); mend or remove it"
     assert found["quarantined"] == [{"source": "a/broken.png", "reason": reason}]
-    assert found["duplicates"]["bytes"] == {"pairs": 1, "images": 2, "across_classes": 0}
+    assert found["duplicates"]["bytes"] == {
+        "pairs": 1,
+        "images": 2,
+        "across_classes": 0,
+        "across_groups": None,
+        "across_splits": None,
+    }
     lines = out.splitlines()
     assert lines[:3] == [
         f"Audit of {folder}",
@@ -206,7 +216,7 @@ def test_a_folder(folder, capsys):
     ]
     assert lines[4].startswith("!! Image facts alone (size, shape, mode, JPEG quality, bytes, mean, border")
     assert "!! The outermost pixels alone tell the classes apart" in out
-    assert " - 1 bad file left out." in out and found["truth_lost"] is None and "\nLEFT OUT\n" in out
+    assert " - 1 file left out." in out and found["truth_lost"] is None and "\nLEFT OUT\n" in out
     assert max(map(len, lines[1:])) <= 80
     assert "1 other file is no image and left aside: a/readme.txt" in err.splitlines()
 
@@ -258,7 +268,7 @@ def test_masks_are_left_out_and_series_of_names_are_asked_about(folder, tmp_path
     assert (series["stems"], series["images"], series["across"]) == (30, 60, 1.0)
     one, other = series["examples"]
     assert one.startswith("test/") and other.startswith("train/") and one[:-5].split("/")[2] == other[:-5].split("/")[2]
-    assert any(row["level"] == "alarm" and "Is the stem the patient?" in row["text"] for row in found["sentences"])
+    assert ("alarm", "names.across_split") in {(row["level"], row["kind"]) for row in found["findings"]}
     assert "PAIRS WITHIN A CLASS" in told.out
     run(str(tmp_path / "parts"), "--patient", series["pattern"], "--json", "found.json")
     found = artifacts.read_json(Path("found.json"))
@@ -277,8 +287,8 @@ def test_masks_are_left_out_and_series_of_names_are_asked_about(folder, tmp_path
 )
 def test_what_is_a_series(names, stem):
     found = find_series(names, np.zeros(30, int), {})
-    assert (found and re.search(found["pattern"], names[0])[1]) == stem
-    assert found is None or (found["stems"], found["images"], found["across"]) == (10, 30, None)
+    assert (found and re.search(found.pattern, names[0])[1]) == stem
+    assert found is None or (found.stems, found.images, found.across) == (10, 30, None)
 
 
 def test_one_class_and_no_folder_still_get_copies_and_look_alikes(folder, capsys):
@@ -439,7 +449,7 @@ def test_the_real_archive(tmp_path, monkeypatch, capsys):
     assert found["leak"]["random"]["mean"] > 0.9
     random, grouped = (row for row in found["probes"][:2])
     assert random["low"] > 0.9 and grouped["high"] < 0.7
-    assert found["nonsquare"]["images"] == 61 and (found["nonsquare"]["probe_preprocessed"]["low"] or 0) <= 0.5
+    assert found["nonsquare"]["images"] == 61 and (found["nonsquare"]["probes"][1]["low"] or 0) <= 0.5
     assert max(map(len, capsys.readouterr().out.splitlines()[1:])) <= 80
     with zipfile.ZipFile(REAL) as archive:
         assert found["images"] == sum(name.endswith(".jpg") for name in archive.namelist())

@@ -508,14 +508,6 @@ def test_progress_in_a_log_is_a_line_now_and_then(monkeypatch, capsys, quiet, li
     assert len(said) == lines and said[-1] == "a.zip: 2.0 kB of 2.0 kB"
 
 
-@pytest.mark.parametrize(
-    ("count", "said"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2 * 10**6, "2.0 MB"), (3 * 10**12, "3000.0 GB")],
-)
-def test_bytes_for_people(count, said):
-    assert transfer.readable(count) == said
-
-
 @pytest.fixture
 def mendeley(server, monkeypatch, tmp_path):
     """The parts of Mendeley's public interface that its dataset pages use."""

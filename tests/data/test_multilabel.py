@@ -21,6 +21,7 @@ from heatproof.data import command
 from heatproof.data.audit import command as audit_command
 from heatproof.data.audit.command import summary
 from heatproof.data.audit.probes import label_sets, measure, one_by_one, probed
+from heatproof.data.audit.results import Audit, read_audit
 from heatproof.data.prepare.lookalikes import check_patients
 from heatproof.store import artifacts
 from heatproof.store.artifacts import is_multilabel, truth
@@ -108,31 +109,31 @@ def test_contents_are_those_of_the_rows_that_are_taken(data, tmp_path):
         run("toy", data | {"contents": "all.sha256"})
 
 
-def audited(data: dict) -> dict:
+def audited(data: dict) -> Audit:
     config = run("toy", data)
     keys = ("audit", "crop", "fit", "group_kind", "kind", "lookalike", "seed", "shortcut", "split")
     given = json.loads(json.dumps({key: config[key] for key in keys} | {"patients_known": True}))
     audit_command.run(argparse.Namespace(study="toy", config=given))
-    return artifacts.read_json(artifacts.data_dir("toy") / "audit.json")
+    return read_audit(artifacts.data_dir("toy") / "audit.json")
 
 
 @pytest.mark.slow
 def test_the_audit_counts_labels_and_probes_one_after_another(data):
     found = audited(data)
-    assert found["classes"] == NAMES and found["sets"] == 5 and found["probed"] == NAMES
-    assert found["counts"] == dict(zip(NAMES, [13, 35, 22, 22, 24, 21], strict=True))
-    assert {row["chance"] for row in found["probes"]} == {0.5}
-    scores = {(row["probe"], row["stage"], row["split"]): row for row in found["probes"]}
-    assert scores["neighbour", "raw", "grouped"]["low"] > 0.8  # discs can be seen on thumbnails
-    assert scores["border", "raw", "grouped"]["balanced_accuracy"] < 0.65  # and the border knows nothing of them
-    assert all(row["label_a"] != row["label_b"] for row in found["conflicts"])
-    assert {row["label_a"] for row in found["conflicts"]} <= {
+    assert found.classes == found.probed == tuple(NAMES) and found.sets == 5
+    assert found.counts == dict(zip(NAMES, [13, 35, 22, 22, 24, 21], strict=True))
+    assert {row.chance for row in found.probes} == {0.5}
+    scores = {(row.probe, row.stage, row.split): row for row in found.probes}
+    assert scores["neighbour", "raw", "grouped"].low > 0.8  # discs can be seen on thumbnails
+    assert scores["border", "raw", "grouped"].balanced_accuracy < 0.65  # and the border knows nothing of them
+    assert all(row.label_a != row.label_b for row in found.conflicts)
+    assert {row.label_a for row in found.conflicts} <= {
         "Pneumonia + Bacterial",
         "Pneumonia + Bacterial + Streptococcus",
     }  # E.Coli looks the same here
-    assert found["duplicates"]["lookalikes"]["across_splits"] is not None
-    row = found["sweep"][0]
-    assert row["split"] in (True, False) and set(row["clusters_by_class"]) == set(NAMES)
+    assert found.duplicates.lookalikes.across_splits is not None
+    row = found.sweep[0]
+    assert row.split in (True, False) and set(row.clusters_by_class) == set(NAMES)
     text = summary(found, "toy")
     assert "48 images in 5 sets of 6 labels: No finding 13, Pneumonia 35" in text
     assert "classes apart" not in text and "different classes" not in text
@@ -141,11 +142,11 @@ def test_the_audit_counts_labels_and_probes_one_after_another(data):
 @pytest.mark.slow
 def test_labels_in_too_few_groups_are_not_probed(data):
     found = audited(data | {"audit": data["audit"] | {"folds": 7}})  # 6 patients without a finding
-    assert found["probed"] == NAMES[2:]  # without these 6 all have a pneumonia
+    assert found.probed == tuple(NAMES[2:])  # without these 6 all have a pneumonia
     found = audited(data | {"audit": data["audit"] | {"folds": 20}})
-    assert found["probed"] == []
-    assert {row["reason"] for row in found["probes"]} == {"no label is in 20 groups and missing in as many"}
-    assert all(row["balanced_accuracy"] is None for row in found["probes"])
+    assert found.probed == ()
+    assert {row.reason for row in found.probes} == {"no_label"}
+    assert all(row.balanced_accuracy is None for row in found.probes)
 
 
 def test_label_sets_by_hand():

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from heatproof.core.draws import generator
-from heatproof.data.synthetic.nodules import Nodule, draw_nodule, largest_radius, render
 from heatproof.data.synthetic.phantom import Lesion
+from heatproof.data.synthetic.planted import Nodule, draw_nodule, largest_radius, render
 
 SIZE = 96
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from heatproof.core.draws import generator
-from heatproof.data.synthetic.nodules import new_noise, split_noise
+from heatproof.data.synthetic.planted import new_noise, split_noise
 
 SIZE = 128
 EVERYWHERE = np.ones((SIZE, SIZE), bool)

@@ -17,8 +17,7 @@ from heatproof.core.draws import generator
 from heatproof.core.messages import InputError
 from heatproof.data.prepare.preprocess import preprocess
 from heatproof.data.prepare.regions import dilate, find_lungs
-from heatproof.data.synthetic.nodules import split_noise
-from heatproof.data.synthetic.planted import assign, check, plant, plant_all, seam_width, survey
+from heatproof.data.synthetic.planted import assign, check, plant, plant_all, seam_width, split_noise, survey
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/iq_oth_nccd.zip"
 

@@ -48,10 +48,11 @@ def run(seen: View, labels, groups, seed=0, draws=300) -> dict:
     labels, groups = np.asarray(labels), np.asarray(groups)
     dealt = deal_both(labels, groups, CLASSES, 5, "t", seed)
     nearest = dict(zip(dealt, neighbour_labels(seen.thumbnails, labels, list(dealt.values())), strict=True))
-    rows = probe_stage("raw", seen, nearest, dealt, labels, groups, draws=draws, key=("t", seed))
-    assert [row["probe"] for row in rows[::2]] == ["neighbour", "facts", "shape", "border", "outside"]
-    assert all(row["stage"] == "raw" for row in rows)
-    return {(row["probe"], row["split"]): row for row in rows}
+    ids = np.arange(len(labels))
+    rows = probe_stage("raw", seen, nearest, dealt, labels, groups, ids, draws=draws, key=("t", seed))
+    assert [row.probe for row in rows[::2]] == ["neighbour", "facts", "shape", "border", "outside"]
+    assert all(row.stage == "raw" for row in rows)
+    return {(row.probe, row.split): row for row in rows}
 
 
 COUNT = 160
@@ -95,11 +96,11 @@ CUES = {
 def test_a_planted_cue_is_found_by_the_probes_that_see_it_and_by_no_other(cue):
     seen, finders = CUES[cue]
     found = run(seen, LABELS, GROUPS)
-    assert {probe for probe in LINEAR if found[probe, "grouped"]["p"] <= LEVEL} == finders
+    assert {probe for probe in LINEAR if found[probe, "grouped"].p <= LEVEL} == finders
     for probe in finders:
         row = found[probe, "grouped"]
-        assert row["balanced_accuracy"] > 0.55 and 2 <= len(row["examples"]) <= 3
-        assert set(LABELS[row["examples"]]) == {0, 1} and found[probe, "random"]["p"] is None
+        assert row.balanced_accuracy > 0.55 and 2 <= len(row.examples) <= 3
+        assert set(LABELS[np.array(row.examples, int)]) == {0, 1} and found[probe, "random"].p is None
 
 
 @pytest.mark.parametrize("cue", ["a mark in the corner", "a wide image"])
@@ -111,8 +112,8 @@ def test_with_permuted_labels_nothing_is_found(cue, seed):
     found = run(seen, by_group[np.unique(GROUPS, return_inverse=True)[1]], GROUPS)
     for probe in ("neighbour", *finders):
         row = found[probe, "grouped"]
-        assert row["p"] is None or row["p"] > LEVEL, probe
-        assert 0.35 < row["balanced_accuracy"] < 0.62, probe
+        assert row.p is None or row.p > LEVEL, probe
+        assert 0.35 < row.balanced_accuracy < 0.62, probe
 
 
 def test_twins_are_remembered_under_the_random_split_and_not_under_the_grouped():
@@ -121,8 +122,8 @@ def test_twins_are_remembered_under_the_random_split_and_not_under_the_grouped()
     labels = np.repeat(np.random.default_rng(0).integers(0, 2, 80), 2)
     found = run(View(thumbnails, np.zeros((160, 4), int), facts(160)), labels, np.repeat(np.arange(80), 2))
     random, grouped = found["neighbour", "random"], found["neighbour", "grouped"]
-    assert random["low"] > 0.6 and random["low"] > grouped["high"] and grouped["low"] < 0.5 < grouped["high"]
-    assert random["groups"] == grouped["groups"] == 80 and random["chance"] == 0.5
+    assert random.low > 0.6 and random.low > grouped.high and grouped.low < 0.5 < grouped.high
+    assert random.groups == grouped.groups == 80 and random.chance == 0.5
 
 
 @pytest.mark.parametrize(("twins", "found"), [(40, True), (0, False)])
@@ -172,28 +173,19 @@ def test_measure_is_the_balanced_accuracy_with_whole_groups_drawn():
 def test_what_cannot_be_measured_has_a_reason():
     labels, groups = np.array([0] * 6 + [1] * 2), np.array([0, 0, 1, 1, 2, 2, 3, 3])
     found = run(view(8), labels, groups)
-    assert found["facts", "random"]["balanced_accuracy"] is not None
-    assert found["neighbour", "grouped"] == {
-        "probe": "neighbour",
-        "stage": "raw",
-        "split": "grouped",
-        "balanced_accuracy": None,
-        "low": None,
-        "high": None,
-        "chance": 0.5,
-        "p": None,
-        "groups": 4,
-        "reason": "class 'ill' is in 1 group, one to learn from and one to test on are needed",
-    }
+    assert found["facts", "random"].balanced_accuracy is not None
+    lacking = found["neighbour", "grouped"]
+    assert (lacking.balanced_accuracy, lacking.reason, lacking.lacks) == (None, "few_groups", "ill")
+    assert (lacking.chance, lacking.groups) == (0.5, 4)
     lost = measure(np.arange(3), np.arange(3), np.arange(3), 300, generator("t"))  # most draws lose a class
     assert (lost["balanced_accuracy"], lost["low"], lost["high"]) == (1.0, None, None)
-    assert lost["reason"] == "too few groups for an interval"
+    assert lost["reason"] == "no_interval"
 
 
 def test_below_twenty_groups_nothing_is_tested():
     labels = LABELS[:38]
     found = run(view(38, width=np.where(labels, 640, 512)), labels, np.repeat(np.arange(19), 2))
-    assert found["shape", "grouped"]["balanced_accuracy"] > 0.9 and found["shape", "grouped"]["p"] is None
+    assert found["shape", "grouped"].balanced_accuracy > 0.9 and found["shape", "grouped"].p is None
 
 
 def test_groups_exchange_labels_whole_and_stay_in_their_folds():

@@ -37,7 +37,7 @@ def test_a_folder_and_an_archive_give_the_same(tmp_path):
 
 def test_what_cannot_be_scored_says_why(tmp_path):
     np.savez(tmp_path / "maps.npz", **{"a/one": np.zeros((4, 4)), "two": np.full((4, 4), np.nan)})
-    assert read_external(str(tmp_path / "maps.npz"), IDS)(slice(0, 3), 4)[1] == ["all zero", "not finite", NONE]
+    assert read_external(str(tmp_path / "maps.npz"), IDS)(slice(0, 3), 4)[1] == ["all_zero", "not_finite", NONE]
 
 
 def write_pickle(path):

@@ -5,9 +5,9 @@ import math
 import pandas as pd
 import pytest
 
+from heatproof.text.numbers import span
 from papers import cue
 from papers.facts import Splits, collect_claims, described, localized, read_leads
-from papers.figures import span
 from papers.studies import Transformer
 from papers.xray import Xray
 
@@ -32,7 +32,7 @@ def test_splits_by_hand():
     assert splits.span("accuracy", "random") == (0.9, 0.95) and splits.span("accuracy", "patient") == (0.6, 0.7)
     assert splits.span("accuracy", "published", ["b"]) == (0.85, 0.85)
     assert math.isnan(splits.number("nearest neighbour", "accuracy", "published"))
-    assert splits.value("a", "accuracy", "patient") == "0.70 [0.10 to 0.40]" and splits.value("a", "f1", "x") == "–"
+    assert splits.value("a", "accuracy", "patient") == "0.70 [0.10, 0.40]" and splits.value("a", "f1", "x") == "–"
     assert splits.size("patient") == (210, 40) and splits.size("other") == (0, 0)
     assert span((0.521, 0.523)) == "0.52" and span((0.5, 0.6)) == "0.50 to 0.60"
 
@@ -47,7 +47,7 @@ def test_claims_come_claim_by_claim_and_of_cued_studies_the_new_ones_alone(made)
     order = [("one", "first"), ("one", "second"), ("two", "first"), ("three", "cued")]
     assert list(table[["name", "study"]].itertuples(index=False, name=None)) == order
     rows = described(table)
-    assert (rows[0]["effect"], rows[0]["p"], rows[0]["groups"]) == ("0.20 [0.10 to 0.40]", "< 0.001", 30)
+    assert (rows[0]["effect"], rows[0]["p"], rows[0]["groups"]) == ("0.20 [0.10, 0.40]", "< 0.001", 30)
     assert (rows[2]["effect"], rows[2]["groups"], rows[2]["seeds"]) == ("–", "–", 2)
 
 
@@ -64,7 +64,7 @@ def test_the_hardest_control_is_the_one_least_behind(made, better, hardest, lead
     means += [(family, "m", "mean_mask", "a", 0.4), (family, "m", "random:gradcam", "a", 0.15)]
     a, b = localized(made(summary, metrics=metrics(*means), controls=controls), "m")
     assert a.hardest == hardest and a.lead[0] == pytest.approx(lead) and a.lead[1] < a.lead[2]
-    assert a.marks["random"] == 0.15 and a.outcome == "worse than a control" and a.value == "0.30 [0.20 to 0.40]"
+    assert a.marks["random"] == 0.15 and a.outcome == "worse than a control" and a.value == "0.30 [0.20, 0.40]"
     assert b.hardest == "" and b.outcome == "left out: not surely better than guessing" and b.verdict == ""
 
 
@@ -88,7 +88,7 @@ def test_a_lead_is_above_zero_where_the_method_is_better(made):
     higher, lower = leads["faithfulness", "attnlrp"], leads["localization", "attnlrp"]
     assert (higher.difference, higher.low, higher.high) == pytest.approx((0.2, -0.1, 0.3)) and higher.p == 0.04
     assert (lower.difference, lower.low, lower.high) == pytest.approx((-0.2, -0.3, 0.1))
-    assert higher.values == ("0.50 [0.40 to 0.60]", "–")
+    assert higher.values == ("0.50 [0.40, 0.60]", "–")
     verdicts = (higher.verdict, leads["faithfulness", "rollout"].verdict, lower.verdict)
     assert verdicts == ("better", "worse", "no difference shown") and len(leads) == 3
 
@@ -172,17 +172,17 @@ def test_xrays_by_hand(made):
     }
     x = Xray(made(summary, **tables), Splits(pd.DataFrame(published), "patient", {}))
     assert x.measures == {"f1_micro": "micro", "f1:Opacity": "Opacity"} and x.competent == [] and x.surely("vote")
-    here = ["0.50 [0.10 to 0.40]"] * 2
+    here = ["0.50 [0.10, 0.40]"] * 2
     assert x.f1_rows == [("net", "published", ["0.80"] * 2), ("net", "here", here), ("vote", "here", here)]
     assert x.micro(["net"], "published") == (0.8, 0.8) and x.auroc("net") == pytest.approx((0.65, 0.5, 0.9))
     (finding,) = x.findings
-    assert (finding["effect"], finding["verdict"]) == ("1.20 [−0.10 to 2.30]", "undecided")
+    assert (finding["effect"], finding["verdict"]) == ("1.20 [−0.10, 2.30]", "undecided")
     assert [part["metric"] for part in finding["parts"]] == ["symmetric relevance gain"]
     (grid,) = x.grids("agreement")
-    assert grid["rows"] == {"gradcam": ["0.30 [0.20 to 0.40]"], "random": ["0.30 [0.20 to 0.40]"]}
+    assert grid["rows"] == {"gradcam": ["0.30 [0.20, 0.40]"], "random": ["0.30 [0.20, 0.40]"]}
     assert x.grids("outside") == []
     assert x.verdicts("localization") == {"better": {"gradcam": ["net"]}, "worse": {}, "unclear": {"gradcam": ["vote"]}}
     counts = {"model": "net", "layers": 2, "units": 200, "dead": "40", "share": 0.2, "last": 0.3}
     assert x.dead == [counts] and x.kinds == {"label": "label", "outcome": "right or wrong"}
-    assert x.alike[0] == ("net and vote", ["0.70 [0.10 to 0.40]", "too few groups"])
+    assert x.alike[0] == ("net and vote", ["0.70 [0.10, 0.40]", "too few groups"])
     assert x.alike[1][0] == "net, its seeds"

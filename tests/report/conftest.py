@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from report import audits
 
+from heatproof.data.audit.results import Audit
 from heatproof.report import inputs
 from heatproof.store import artifacts
 from heatproof.store.artifacts import multihot, predicted, truth
@@ -33,7 +34,7 @@ ALL = tuple(METRICS)
 PRIMARY = {family: names[0] for family, names in METRICS.items() if family != "complexity"}
 CONTROLS = {"random": 0.1, "lowres_noise": 0.12, "center": 0.25, "other_image": 0.2}
 PART = 8  # images that a costly method explains
-LEFT_OUT = "one of the images left out: costly, 8 explained"
+LEFT_OUT = "left_out"
 OF_LABELS = {"source": "a paper", "table": "Figure 5", "note": "Its images are others.", "accuracy": {}, "f1_macro": {}}
 OF_LABELS |= {"f1_micro": {"alpha_net": 0.83, "together": 0.87}, "f1": {"alpha_net": {"No finding": 0.91}}}
 FINDING = {"source": "a paper", "claim": "alpha_net has the best heatmaps", "models": ["alpha_net"]}
@@ -138,7 +139,7 @@ def _dealt(place: np.ndarray) -> np.ndarray:
     return np.where(place == 0, "test", np.where(place == 1, "val", "train"))
 
 
-def _audit(made: Made, manifest: pd.DataFrame) -> dict:
+def _audit(made: Made, manifest: pd.DataFrame) -> Audit:
     if made.alarming:
         return audits.alarming(manifest, made.classes, made.fold_names)
     return audits.calm(manifest, made.classes, made.fold_names, made.group_kind)
@@ -155,7 +156,7 @@ def _write_data(made: Made, manifest: pd.DataFrame) -> tuple[np.ndarray, np.ndar
     pixels = np.repeat(np.clip(gray, 0, 255).astype(np.uint8)[:, None], made.channels, axis=1)
     folder = artifacts.data_dir(made.name)
     artifacts.write_manifest(made.name, manifest)
-    artifacts.write_json(folder / "audit.json", _audit(made, manifest))
+    artifacts.write_json(folder / "audit.json", _audit(made, manifest).stored())
     artifacts.write_array(folder / "pixels.npy", pixels)
     artifacts.write_array(folder / "masks.npy", masks)
     artifacts.write_array(folder / "thumbnails.npy", pixels[:, 0])
@@ -212,9 +213,9 @@ def _scores(made: Made, rows: pd.DataFrame, model: str, seed: int | None, family
     levels |= {"ceiling": 0.8 + 0.02 * place} if family == "localization" else {}
     reasons = np.full(len(rows), "", object)
     if family == "localization":
-        reasons[(rows["truth"] == "none").to_numpy()] = "no truth"
+        reasons[(rows["truth"] == "none").to_numpy()] = "no_truth"
     if family == "consistency" and len(made.seeds) == 1:
-        reasons[:] = "one seed"
+        reasons[:] = "one_seed"
     bad = np.array([number for name, number in made.degenerate if name == model], int)
     metrics = METRICS[family] + (made.extra if family == "localization" else ())
     blocks = list(product(metrics, levels))
@@ -222,9 +223,9 @@ def _scores(made: Made, rows: pd.DataFrame, model: str, seed: int | None, family
     for _, method in blocks:
         lost = reasons.copy()
         if method in made.methods:
-            lost[bad[lost[bad] == ""]] = "degenerate map: all zero"
+            lost[bad[lost[bad] == ""]] = "all_zero"
         if (method, model) in made.refused:
-            lost[:] = "not supported: it needs ReLU"
+            lost[:] = "no_relu"
         elif method in made.partly:
             lost[PART:] = LEFT_OUT
         values.append(np.where(lost == "", levels[method] + rng.normal(0, 0.08, len(rows)), np.nan))
@@ -256,11 +257,11 @@ def _write_heatmaps(made, rows, model, seed, fold, distance):
             grid_height=4,
             grid_width=4,
         )
-        table["degenerate"] = ["all zero" if i in bad else "" for i in range(len(rows))]
+        table["degenerate"] = ["all_zero" if i in bad else "" for i in range(len(rows))]
         table = table.assign(variant="", gap=np.nan, signed=False)
         table["row"] = np.arange(len(rows)) + sum(map(len, maps))
         if (method, model) in made.refused:
-            table = table.assign(degenerate="not supported: it needs ReLU", row=-1)
+            table = table.assign(degenerate="no_relu", row=-1)
             heat = heat[:0]
         elif method in made.partly:
             kept = np.arange(len(rows)) < PART

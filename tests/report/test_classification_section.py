@@ -104,8 +104,8 @@ def test_the_table_has_the_numbers_of_the_summary(data):
     found = classification.make(data)
     row = data.summary["confidence"]["alpha_net"]
     auroc = data.tables["models"].groupby("model")["auroc"].mean()["alpha_net"]
-    assert found.table.rows[0][:3] == ["alpha_net", f"{auroc:.3f}", f"{row['confidence']:.2f}"]
-    assert found.table.rows[0][5:] == [words.number(row[key], form=".3f") for key in ("error", "error_by_chance")]
+    assert found.table.rows[0][:3] == ["alpha_net", f"{auroc:.2f}", f"{row['confidence']:.2f}"]
+    assert found.table.rows[0][5:] == [words.number(row[key]) for key in ("error", "error_by_chance")]
 
 
 def points(svg, name):

@@ -14,7 +14,7 @@ def test_the_table_has_both_answers_with_their_numbers_and_what_they_mean_togeth
     found["combined"][0]["localization"] |= {"low": -0.14, "high": -0.06}
     made = overview.make_combined(SimpleNamespace(summary=found))
     assert "smaller than the margin (0.05)" in made.caption and "95% interval" in made.caption
-    assert made.rows[0][:3] == ["cam", "a", "no (centre blob: −0.10 [−0.14 to −0.06])"]
+    assert made.rows[0][:3] == ["cam", "a", "no (centre blob: −0.10 [−0.14, −0.06])"]
     assert made.rows[0][3].startswith("yes (") and made.rows[0][4].endswith("and that is not the marked lesion")
     assert made.rows[1][2].startswith("yes (") and made.rows[1][3].startswith("undecided (")
     assert made.rows[1][4] == "undecided"

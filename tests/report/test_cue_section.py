@@ -31,7 +31,7 @@ ROWS = [
     row("alpha_net", "gradcam", "inside_cue", (0.41, 0.07, 0.34, 0.3, 0.38), "shown"),
     row("alpha_net", "gradcam", "outside_body", (0.12, 0.11, 0.01, -0.01, 0.03), "hidden"),
     row("alpha_net", "edges", "inside_cue", (0.06, 0.02, 0.04, 0.03, 0.05), "faint"),
-    row("beta_net", "gradcam", "inside_cue", NONE, "unclear", groups=0, reason="no truth"),
+    row("beta_net", "gradcam", "inside_cue", NONE, "unclear", groups=0, reason="no_truth"),
 ]
 
 
@@ -58,13 +58,13 @@ def test_sentences_figure_and_tables(planted):
     assert "alpha_net relies on the mark" in text and "planted into 80% of the images of class dark & dense" in text
     assert "Whether gamma_net relies on the mark cannot be told: a class has images of fewer than two groups." in text
     found = table(body, "Balanced accuracy where the mark agrees with the class, and where it conflicts")
-    assert found[1] == ["alpha_net", "0", "0.95", "0.35", "0.60 [0.40 to 0.80]", "relies"]
-    assert [found[2][1], found[3][4], found[4][4]] == ["mean", "0.02 [−0.10 to 0.14]", "–"]
+    assert found[1] == ["alpha_net", "0", "0.95", "0.35", "0.60 [0.40, 0.80]", "relies"]
+    assert [found[2][1], found[3][4], found[4][4]] == ["mean", "0.02 [−0.10, 0.14]", "–"]
     found = table(body, "alpha_net: mean of images with the mark minus mean of those without it")
     names = [planted.metric(name).name for name in ("inside_cue", "outside_body")]
     assert found[0] == ["method", *names]
-    assert found[1] == ["gradcam", "shown: 0.34 [0.30 to 0.38]", "hidden: 0.010 [−0.010 to 0.030]"]
-    assert found[2] == ["edges of the image", "faint: 0.040 [0.030 to 0.050]", "–"]
+    assert found[1] == ["gradcam", "shown: 0.34 [0.30, 0.38]", "hidden: 0.010 [−0.010, 0.030]"]
+    assert found[2] == ["edges of the image", "faint: 0.040 [0.030, 0.050]", "–"]
     assert f"{names[0]} 0.05, {names[1]} 0.1" in text
 
 
@@ -104,7 +104,7 @@ def test_a_claim_stands_with_its_numbers_and_leads_to_what_bears_it_out(planted)
     one, two = trust.claims(inputs)
     assert (one.text, one.effect, one.units, one.place) == (
         "So it is",
-        "0.020 [0.010 to 0.030]",
+        "0.020 [0.010, 0.030]",
         "9 patients, 2 seeds",
         "cue",
     )

@@ -62,7 +62,7 @@ def test_no_guessing_in_the_legend_without_a_chance():
 
 def test_dots_in_numbers():
     assert data.described(ROWS, KINDS) == (
-        "a $x_1$ <b>: random split 0.90 [0.80 to 0.95], grouped split 0.40 [0.30 to 0.60]; "
+        "a $x_1$ <b>: random split 0.90 [0.80, 0.95], grouped split 0.40 [0.30, 0.60]; "
         "b: random split 0.70, grouped split –"
     )
 
@@ -79,7 +79,7 @@ def test_panels_draw_every_step_and_mark_the_one_in_use():
     assert len(line(svg, "s-line-leak")) == 2  # a gap where there is no number
     panels = [Panel("clusters", "clusters", [10, 1040, 90], False), PANELS[1]]
     assert data.described_panels([0.8, 0.9, 0.98], panels) == (
-        "clusters: 10 at 0.8, 1040 at 0.9, 90 at 0.98; leak: – at 0.8, 0.50 at 0.9, 0.25 at 0.98"
+        "clusters: 10 at 0.8, 1,040 at 0.9, 90 at 0.98; leak: – at 0.8, 0.50 at 0.9, 0.25 at 0.98"
     )
 
 

@@ -12,6 +12,7 @@ from report import audits
 from report.audits import probe, step
 from report.pages import Page, section
 
+from heatproof.data.audit.results import Copies, Duplicates, Leak, Spread
 from heatproof.report.page import render
 from heatproof.report.paper import provenance
 from heatproof.report.sections import data as data_section
@@ -46,7 +47,7 @@ def test_leak_of_the_split_and_of_a_random_one(bad, data):
     figure = data_section.leak_figure(bad)
     assert (
         'aria-label="Test images with a look-alike in training, the split in use: 25%; Test images with a look-alike '
-        'in training, a random split: 90% [85% to over 99%]"'
+        'in training, a random split: 90% [85%, over 99%]"'
     ) in figure.svg
     assert figure.caption == (
         "A model can answer such an image from memory. Random split: mean of 200 draws; the line holds 95% of them."
@@ -55,16 +56,16 @@ def test_leak_of_the_split_and_of_a_random_one(bad, data):
 
 
 def test_a_random_split_in_use_looks_like_one(bad):
-    figure = data_section.leak_figure(replace(bad, audit=bad.audit | {"group_kind": "patient", "split_by": "random"}))
+    figure = data_section.leak_figure(replace(bad, audit=replace(bad.audit, group_kind="patient", split_by="random")))
     assert 'id="leak-random-0-0"' in figure.svg and 'id="leak-random-1-0"' in figure.svg
 
 
 def test_leak_without_random_draws_or_without_a_number(bad):
-    leak = {"split": {"fold0": 0.5}, "random": None}
-    figure = data_section.leak_figure(replace(bad, audit=bad.audit | {"leak": leak}))
+    leak = Leak({"fold0": 0.5}, Spread(None, None, None, 0))
+    figure = data_section.leak_figure(replace(bad, audit=replace(bad.audit, leak=leak)))
     assert figure.caption == "A model can answer such an image from memory." and "a random split" not in figure.svg
-    leak = {"split": {"fold0": None}, "random": {"mean": 0.5, "low": 0.4, "high": 0.6, "draws": 10}}
-    assert "the split in use" not in data_section.leak_figure(replace(bad, audit=bad.audit | {"leak": leak})).svg
+    leak = Leak({"fold0": None}, Spread(0.5, 0.4, 0.6, 10))
+    assert "the split in use" not in data_section.leak_figure(replace(bad, audit=replace(bad.audit, leak=leak))).svg
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_leak_without_random_draws_or_without_a_number(bad):
 )
 @pytest.mark.slow
 def test_probes_are_shown_open_where_one_found_a_shortcut(data, row, alarming):
-    shown = data_section.make(replace(data, audit=data.audit | {"probes": [row]}))
+    shown = data_section.make(replace(data, audit=replace(data.audit, probes=(row,))))
     assert shown.alarming_probes == alarming
 
 
@@ -94,7 +95,7 @@ def test_probes_explain_balanced_accuracy_where_it_comes_first(made, report):
 
 
 def test_a_sweep_of_one_step_is_a_table_and_none_is_nothing(data):
-    one, none = (data_section.make(replace(data, audit=data.audit | {"sweep": s})) for s in ([step(0.95)], []))
+    one, none = (data_section.make(replace(data, audit=replace(data.audit, sweep=s))) for s in ((step(0.95),), ()))
     assert one.sweep is None and one.sweep_table is not None
     assert none.sweep is None and none.sweep_table is None
 
@@ -106,21 +107,21 @@ def test_pairs_across_classes_are_shown_as_pictures(bad):
     )
     assert len(shown) == 8
     assert [pair.note for pair in shown[:2]] == ["The same file, similarity 0.999", "Look-alikes, similarity 0.998"]
-    for pair, row in zip(shown, bad.audit["conflicts"], strict=False):
-        assert [side.label for side in pair.pictures] == [row["label_a"], row["label_b"]]
-        for side, place in zip(pair.pictures, (row["row_a"], row["row_b"]), strict=True):
+    for pair, row in zip(shown, bad.audit.conflicts, strict=False):
+        assert [side.label for side in pair.pictures] == [row.label_a, row.label_b]
+        for side, place in zip(pair.pictures, (row.row_a, row.row_b), strict=True):
             drawn = Image.open(io.BytesIO(base64.b64decode(side.source.split(",", 1)[1]))).convert("L")
             assert np.abs(np.asarray(drawn)[::4, ::4].astype(int) - bad.pixels[place, 0]).max() <= 2  # 256 colours
             assert side.image_id == bad.manifest["image_id"][place]
 
 
 def test_plants_make_classes_so_their_pairs_are_no_conflicts(bad):
-    assert data_section.conflicts(replace(bad, audit=bad.audit | {"kind": "planted"})) == ([], "")
+    assert data_section.conflicts(replace(bad, audit=replace(bad.audit, kind="planted"))) == ([], "")
 
 
 def test_few_pairs_across_classes_are_all_shown(bad):
-    audit = bad.audit | {"conflicts": bad.audit["conflicts"][:1]}
-    audit["duplicates"] = {"bytes": {"pairs": 1, "images": 2, "across_classes": 1}}
+    same = Copies(1, 2, 1)
+    audit = replace(bad.audit, conflicts=bad.audit.conflicts[:1], duplicates=Duplicates(same, same, same))
     shown, told = data_section.conflicts(replace(bad, audit=audit))
     assert told == "One pair of images is the same or looks alike, and has different labels." and len(shown) == 1
 
@@ -128,12 +129,12 @@ def test_few_pairs_across_classes_are_all_shown(bad):
 @pytest.mark.slow
 def test_patients_that_are_known_are_told_by_what_the_split_does_with_them(data):
     """A split of whole patients with their look-alikes, and one that ignores patients, are neither of clusters."""
-    united = data.audit | {"group_kind": "lookalike", "split_by": "lookalike", "patients_known": True}
+    united = replace(data.audit, group_kind="lookalike", split_by="lookalike", patients_known=True)
     text = Page(render(replace(data, audit=united), CONFIG, {})).text
     assert "All images of a patient, and images that look alike, are in the same part." in text
     assert "(all images of a patient, and images that look alike, on one side)" in text
     assert "not patients" not in text
-    text = Page(render(replace(data, audit=data.audit | {"split_by": "random"}), CONFIG, {})).text
+    text = Page(render(replace(data, audit=replace(data.audit, split_by="random")), CONFIG, {})).text
     assert "Images were dealt one by one, so images of one patient may be in two parts." in text
 
 

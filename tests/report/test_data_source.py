@@ -59,8 +59,8 @@ def test_images_are_counted_by_label(data):
 
 
 def test_classifiers_of_several_labels_say_which(data):
-    audit = data.audit | {"task": "multilabel", "classes": ["a", "b", "c"], "probed": ["a", "c"]}
+    audit = replace(data.audit, multilabel=True, classes=("a", "b", "c"), probed=("a", "c"))
     said = " Each classifier was asked for one label after another (a, c); the accuracy is the mean over them."
     assert data_tables.probed(audit) == said and data_section.probe_figure(audit).caption.endswith(said)
-    assert "(every label)" in data_tables.probed(audit | {"probed": ["a", "b", "c"]})
-    assert data_tables.probed(audit | {"probed": []}) == data_tables.probed(data.audit) == ""
+    assert "(every label)" in data_tables.probed(replace(audit, probed=("a", "b", "c")))
+    assert data_tables.probed(replace(audit, probed=())) == data_tables.probed(data.audit) == ""

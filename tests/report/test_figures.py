@@ -61,7 +61,7 @@ def test_dots_lie_where_the_numbers_are():
     slope, offset = np.polyfit(given, drawn, 1)
     assert slope > 0 and np.allclose(np.array(given) * slope + offset, drawn, atol=0.01)
     assert "one-mean-c_net" not in svg
-    assert {"0.50 [0.40 to 0.65]", "no score", "b_net (left out)", "overlap"} <= set(texts(svg))
+    assert {"0.50 [0.40, 0.65]", "no score", "b_net (left out)", "overlap"} <= set(texts(svg))
 
 
 def test_ticks_of_the_axis_agree_with_the_dots():

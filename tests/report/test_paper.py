@@ -131,7 +131,7 @@ def test_scores_state_the_means_of_the_table(files):
             for line in text.splitlines()
             if line.startswith(f"gradcam & {model.replace('_', chr(92) + '_' + chr(92) + 'allowbreak{}')} ")
         )
-        assert f"{row['mean']:.2f} [{row['low']:.2f} to {row['high']:.2f}]" in line
+        assert f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" in line
     assert "random noise & " in text and r"\label{tab:made_up-scores}" in text
     assert "results/stats/made_up/metrics.csv" in text
 

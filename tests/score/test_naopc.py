@@ -163,13 +163,13 @@ def test_degenerate_maps_and_equal_orders_have_no_number():
     values = by_orders(Counting(side=6), pixels, maps, targets)["naopc"]
     assert values.isnan().tolist() == [[True, False], [False, False]]
     blind = searched(lambda x: torch.zeros(len(x), 3), pixels[0], maps[:, 1], 0, cells=3)
-    assert naopc(blind).isnan().all() and blind.undefined == EQUAL_ORDERS.text
+    assert naopc(blind).isnan().all() and blind.undefined == EQUAL_ORDERS.code
 
     def broken(pixels):
         return Counting(side=6)(pixels) / (pixels[:, 0, 0, 0] == pixels[0, 0, 0, 0])[:, None]
 
     lost = searched(broken, pixels[0], maps[:, 1], 0, cells=3, batch_size=1000)
-    assert naopc(lost).isnan().all() and lost.undefined == OUTPUT.text
+    assert naopc(lost).isnan().all() and lost.undefined == OUTPUT.code
 
 
 def test_options_out_of_range_are_refused():

@@ -107,15 +107,15 @@ def _write(
                     reason = np.full(len(rows), "", dtype=object)
                     lost = (degenerate or {}).get((model, seed if family != "consistency" else seeds[0]), set())
                     if method in methods:
-                        reason[list(lost)] = "degenerate map: all zero"
+                        reason[list(lost)] = "all_zero"
                     if family == "localization":
-                        reason[~masked] = "no truth"
+                        reason[~masked] = "no_truth"
                     if method in (left_out or {}):
-                        reason[list(left_out[method])] = "one of the images left out: a part is explained"
+                        reason[list(left_out[method])] = "left_out"
                     if (method, model) in (refused or {}):
-                        reason[:] = f"not supported: {refused[method, model]}"
+                        reason[:] = refused[method, model]
                     if family == "consistency" and len(seeds) == 1:
-                        reason[:] = "one seed"
+                        reason[:] = "one_seed"
                     part = {"image_id": image_id, "group": group, "method": method, "metric": METRICS[family]}
                     parts.append(pd.DataFrame(part).assign(value=np.where(reason == "", value, np.nan), reason=reason))
                 table = pd.concat(parts).assign(model=model, seed=seed)[list(artifacts.SCORES)]

@@ -29,7 +29,7 @@ from heatproof.stats.verdicts.rules import Design
 PRIMARY = {"localization": "iou", "faithfulness": "srg", "sanity": "rank_correlation_cascade"}
 LOWER = ("sanity",)
 CONTROLS = {"random": 0.3, "center": 0.35, "edges": 0.25, "other_image": 0.3}
-EMPTY, TRUTHLESS, REFUSED = "degenerate map: all zero", "no truth", "not supported: it needs ReLU"
+EMPTY, TRUTHLESS, REFUSED = "all_zero", "no_truth", "no_relu"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from heatproof.stats.verdicts.rules import Design
 
 SETTINGS = {"test": "friedman", "alpha": 0.05, "interval": 0.95, "margin": {"default": 0.05}, "power": 0.8}
 FAMILY, METRIC = "localization", "iou"
-DEGENERATE = "degenerate map: all zero"
+DEGENERATE = "all_zero"
 
 
 def scores(

@@ -134,7 +134,7 @@ def test_missing_scores_are_counted_as_the_worst_beside_it():
     table = scores({"vit": 0.4}, methods={"gradcam": 0.0, "lrp": 0.1}, groups=40)
     table["value"] = table["value"].mask((table["method"] == "lrp") & (table["group"] == "p39"), -1.0)
     gone = (table["method"] == "lrp") & table["group"].isin([f"p{i:02d}" for i in range(20)])
-    table["reason"] = table["reason"].mask(gone, "degenerate map: all zero")
+    table["reason"] = table["reason"].mask(gone, "all_zero")
     table["value"] = table["value"].mask(gone)
     of = made(["vit"], ["gradcam", "lrp"])
     _, parts, tested = gathered(table, of)

@@ -176,7 +176,7 @@ def test_groups_of_one_kind_are_left_out_and_counted_and_so_are_those_lost_in_a_
     other = other.assign(seed=1)
     lost = (other["group"] == "p05").to_numpy()
     other["value"] = other["value"].mask(lost)
-    other["reason"] = other["reason"].mask(lost, "degenerate map: all zero")
+    other["reason"] = other["reason"].mask(lost, "all_zero")
     predictions = {("a", seed): answers(table, 1.0) for seed in (0, 1)}
     row = of(tabled(predictions, pd.concat([one, other]), table), method="gradcam")
     assert (row["groups"], row["images"]) == (17, 68)
@@ -188,10 +188,10 @@ def test_a_method_without_a_value_has_its_reason():
     table = images()
     scores = heat(table, {("a", "gradcam"): (0.4, 0.1), ("a", "lrp"): (0.4, 0.1)})
     gone = scores["method"] == "lrp"
-    scores = scores.assign(value=scores["value"].mask(gone), reason=np.where(gone, "not supported: no attention", ""))
+    scores = scores.assign(value=scores["value"].mask(gone), reason=np.where(gone, "no_attention", ""))
     row = of(tabled({("a", 0): answers(table, 1.0)}, scores, table, METHODS), method="lrp")
     assert np.isnan(row["difference"]) and row["groups"] == 0
-    assert row["reason"] == "not supported: no attention" and row["verdict"] == "unclear"
+    assert row["reason"] == "no_attention" and row["verdict"] == "unclear"
 
 
 def numbers(table, found, methods=METHODS):

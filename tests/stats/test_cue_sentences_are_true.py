@@ -408,7 +408,7 @@ def draw(number: int) -> Planted:
                     value = 0.4 + moves * images["cue"] + rng.normal(0, noise, len(images))
                     value = (value.round(1) if ties else value).mask(rng.random(len(images)) < lost)
                     one = images[["image_id", "group"]].assign(model=model, method=method, metric=metric, seed=seed)
-                    parts.append(one.assign(value=value, reason=np.where(value.isna(), "degenerate map: all zero", "")))
+                    parts.append(one.assign(value=value, reason=np.where(value.isna(), "all_zero", "")))
     columns = ["image_id", "group", "model", "method", "metric", "seed", "value", "reason"]
     scores = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
     scores = scores.assign(family="localization").astype({"seed": "Int64", "value": float}).reset_index(drop=True)

@@ -441,7 +441,7 @@ def asked(told, model: str) -> tuple[int, Counter]:
 def _(told, found):
     count, lost = asked(told, found["model"])
     share = sum(lost.values()) / count
-    assert found["model"] in told.study.competent and found["why"] in lost
+    assert found["model"] in told.study.competent and found["why"] in map(report_words.reason, lost)
     assert (
         share > 0.99 if found["over"] else near(found["share"], 100 * share) and (found["share"] != "100" or share == 1)
     )
@@ -508,7 +508,7 @@ def _(told, found):
     assert named(found["names"]) == [m for m in told.study.models if m not in told.study.competent]
 
 
-@rule(rf"No heatmaps of (?P<names>any model|{NAMES}): it needs ReLU\.")
+@rule(rf"No heatmaps of (?P<names>any model|{NAMES}): it has activations other than ReLU.*")
 def _(told, found):
     of = told.study.scores.query("method == @told.method")
     refusing = [m for m in told.study.models if set(of.loc[of["model"] == m, "reason"]) == {REFUSED}]

@@ -152,7 +152,7 @@ def test_a_method_that_refuses_one_model_is_left_out_for_all(study, monkeypatch)
     def refused(*given):
         table = finished(*given)
         chosen = (table["model"] == "b") & (table["method"] == "saliency")
-        table.loc[chosen, ["value", "reason"]] = [None, "not supported: no"]
+        table.loc[chosen, ["value", "reason"]] = [None, "not_supported"]
         return pd.DataFrame(table)
 
     monkeypatch.setattr(groups, "read_scores", refused)

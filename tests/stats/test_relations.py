@@ -133,7 +133,7 @@ def test_only_images_with_a_score_and_the_covariate_enter():
     made = predictions(groups=30)
     table = scores(made)
     normal = table["group"].map(lambda g: int(g[1:]) % 3 == 0)
-    table.loc[normal, ["value", "reason"]] = [np.nan, "no truth"]
+    table.loc[normal, ["value", "reason"]] = [np.nan, "no_truth"]
     got = found(table, made, shapes(made, every=False))
     assert row(got, "a", "class:malignant against benign")["groups"] == 20
     assert np.isfinite(row(got, "a", "class:malignant against benign")["rho"])
@@ -174,7 +174,7 @@ def test_a_group_without_a_value_in_one_seed_is_left_out():
     made = predictions()
     table = scores(made)
     lost = (table["model"] == "a") & (table["seed"] == 1) & (table["group"] == "g03")
-    table.loc[lost, ["value", "reason"]] = [np.nan, "degenerate map: all zero"]
+    table.loc[lost, ["value", "reason"]] = [np.nan, "all_zero"]
     got = found(table, made)
     assert row(got, "a", "confidence")["groups"] == 14 and row(got, "b", "confidence")["groups"] == 15
 
@@ -218,5 +218,5 @@ def test_random_noise_has_the_rows_of_lesions_and_a_holm_of_its_own():
 
 def test_nothing_scored_is_an_empty_table():
     made = predictions()
-    got = found(scores(made).assign(value=np.nan, reason="no truth"), made)
+    got = found(scores(made).assign(value=np.nan, reason="no_truth"), made)
     assert got.empty and list(got) == list(relations.RELATIONS)

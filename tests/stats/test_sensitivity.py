@@ -60,7 +60,7 @@ def test_nothing_is_asked_where_nothing_is_missing_or_was_to_be_had():
     table = scores(LEVELS)
     assert gathered(table, design(list(LEVELS)))[0]["sensitivity"].empty
     untold = table.assign(value=table["value"].mask(table["group"] == "p03"))
-    untold["reason"] = untold["reason"].mask(untold["value"].isna(), "no truth")
+    untold["reason"] = untold["reason"].mask(untold["value"].isna(), "no_truth")
     tables, parts, _ = gathered(untold, design(list(LEVELS)))
     assert tables["sensitivity"].empty and parts["sensitivity"]["localization"]["gradcam"] is None
 

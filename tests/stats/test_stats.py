@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from heatproof.catalogue.reasons import REASONS
 from heatproof.stats.command import run
 from heatproof.store import artifacts
 from heatproof.store import tables as stats_tables
@@ -176,7 +177,7 @@ def test_degenerate_maps_are_counted_and_their_groups_dropped(write_study):
     lost = {("weak", 0): {2, 3, 4}}  # patient 1 whole, half of patient 2
     summary, tables = result(write_study(LEVELS, degenerate=lost))
     missing = tables["missing"].query("metric == 'srg' and model == 'weak'")
-    assert missing[["method", "reason", "scores"]].values.tolist() == [["gradcam", "degenerate map: all zero", 3]]
+    assert missing[["method", "reason", "scores"]].values.tolist() == [["gradcam", "all_zero", 3]]
     assert (
         summary["omnibus"]["faithfulness"]["gradcam"] | {"groups": 11, "dropped": 1}
         == (summary["omnibus"]["faithfulness"]["gradcam"])
@@ -382,16 +383,16 @@ def test_maps_that_stay_when_weights_are_randomized_fail(write_study):
 
 @pytest.mark.slow
 def test_a_refused_model_is_told_in_a_line_and_compared_with_nobody(write_study):
-    why = {("lrp", "weak"): "it needs ReLU"} | {("rollout", model): "it has no attention" for model in LEVELS}
+    why = {("lrp", "weak"): "no_relu"} | {("rollout", model): "no_layer" for model in LEVELS}
     summary, tables = result(write_study(LEVELS, methods=("gradcam", "lrp", "rollout"), refused=why, families=TWO))
     assert summary["refused"] == {
-        "lrp": {"weak": "it needs ReLU"},
-        "rollout": dict.fromkeys(LEVELS, "it has no attention"),
+        "lrp": {"weak": "no_relu"},
+        "rollout": dict.fromkeys(LEVELS, "no_layer"),
     }
     told = [(row["family"], row["text"]) for row in summary["sentences"] if row["method"] == "rollout"]
-    assert told == [("methods", "No heatmaps of any model: it has no attention.")]
+    assert told == [("methods", "No heatmaps of any model: an ensemble has no layer of its own.")]
     assert [row["text"] for row in summary["sentences"] if row["family"] == "methods" and row["method"] == "lrp"] == [
-        "No heatmaps of weak: it needs ReLU."
+        f"No heatmaps of weak: {REASONS['no_relu'].text}."
     ]
     of_models = tables["pairs"].query("factor == 'model'")
     assert "weak" not in set(of_models.query("within == 'lrp'")["a"])
@@ -403,7 +404,7 @@ def test_a_refused_model_is_told_in_a_line_and_compared_with_nobody(write_study)
 
 @pytest.mark.slow
 def test_the_first_method_may_refuse_every_model(write_study):
-    why = {("gradcam", model): "no layer" for model in LEVELS}
+    why = {("gradcam", model): "no_layer" for model in LEVELS}
     summary, _ = result(write_study(LEVELS, methods=("gradcam", "lrp"), refused=why, families=TWO))
     assert summary["lead"] == "lrp" and summary["headline"][0].startswith("lrp: As trained here, the heatmaps of weak")
 
@@ -447,12 +448,12 @@ def test_gaps_of_completeness_are_one_reason(write_study):
     path = artifacts.Checkpoint("toy", "a", 0, "fold0").scores("faithfulness")
     table = artifacts.read_table(path, artifacts.SCORES)
     lost = table["value"].isna()
-    table.loc[lost, "reason"] = ["completeness gap 1.5 %", "completeness gap 480 %"]
+    table.loc[lost, "reason"] = ["incomplete", "incomplete"]
     artifacts.write_table(path, table, artifacts.SCORES)
     summary, tables = result(args)
-    assert tables["missing"][["reason", "scores"]].values.tolist() == [["completeness gap above 1 %", 2]]
+    assert tables["missing"][["reason", "scores"]].values.tolist() == [["incomplete", 2]]
     reasons = summary["missing"]["faithfulness"]["gradcam"]["a"]["reasons"]
-    assert reasons == {"completeness gap above 1 %": 2}
+    assert reasons == {"incomplete": 2}
 
 
 @pytest.mark.slow

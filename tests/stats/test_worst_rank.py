@@ -14,7 +14,7 @@ def scores(values, reasons):
 
 
 VALUES = [0.4, np.nan, 0.9, np.nan, 0.2, np.nan]
-REASONS = ["", "degenerate map", "", "no truth", "", "not supported by resnet50"]
+REASONS = ["", "all_zero", "", "no_truth", "", "not_supported"]
 
 
 @pytest.mark.parametrize(("lower_is_better", "worst"), [(False, 0.2), (True, 0.9)])
@@ -28,7 +28,7 @@ def test_only_what_tells_of_the_heatmap_is_replaced(lower_is_better, worst):
 
 
 def test_an_image_of_a_class_not_asked_for_is_no_failure():
-    found, replaced = worst_ranked(scores(VALUES, [*REASONS[:5], "of a class not asked for"]))
+    found, replaced = worst_ranked(scores(VALUES, [*REASONS[:5], "class_not_requested"]))
     assert replaced == 1 and np.isnan(found["value"].iloc[5])
 
 
@@ -39,7 +39,7 @@ def test_reasons_may_be_categories():
 
 @pytest.mark.parametrize("values", [[0.4, 0.1, 0.9], [np.nan] * 3])
 def test_nothing_to_replace_or_to_replace_it_with(values):
-    table = scores(values, ["", "", ""] if np.isfinite(values[0]) else ["degenerate map"] * 3)
+    table = scores(values, ["", "", ""] if np.isfinite(values[0]) else ["all_zero"] * 3)
     found, replaced = worst_ranked(table)
     assert replaced == 0
     pd.testing.assert_frame_equal(found, table)
@@ -50,7 +50,7 @@ def test_a_model_that_hides_its_failures_loses_its_lead():
     rng = np.random.default_rng(0)
     values = np.add(rng.uniform(0.4, 0.6, (20, 3)), [0, 0, 0.3])
     values[::2, 2] = np.nan
-    table = scores(values.ravel(), np.where(np.isnan(values.ravel()), "degenerate map", ""))
+    table = scores(values.ravel(), np.where(np.isnan(values.ravel()), "all_zero", ""))
     filled, replaced = worst_ranked(table)
     assert replaced == 10
 

@@ -46,7 +46,7 @@ def test_what_no_study_names_is_listed_and_removed_when_requested(capsys):
     notes.write_text("mine")
     assert main(["clean"]) == 0
     listed = capsys.readouterr().out
-    assert "results/models/tiny/resnet18/0/fold0: 1, 0.0 MB" in listed and "heatproof clean --remove" in listed
+    assert "results/models/tiny/resnet18/0/fold0: 1, 5 bytes" in listed and "heatproof clean --remove" in listed
     assert all(path.exists() for path in (*kept, *gone))
     assert main(["clean", "--remove"]) == 0
     assert all(path.exists() for path in (*kept, notes)), "what Snakemake has not made is nobody's to remove"

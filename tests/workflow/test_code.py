@@ -242,7 +242,7 @@ def slow(*of):
         ("catalogue/metrics.py", "", NEW_METRIC, OF_CATALOGUE | {"complexity"}),
         slow("catalogue/metrics.py", 'region="lungs"', 'region="body"', OF_CATALOGUE | {"localization"}),
         slow("catalogue/methods.py", 'gradients"), layer=True', 'gradients")', OF_CATALOGUE | {"explain", "variants"}),
-        slow("catalogue/reasons.py", '"no truth"', '"no mask"', OF_CATALOGUE | {*FAMILIES}),
+        slow("catalogue/reasons.py", '"no_truth"', '"no mask"', OF_CATALOGUE | {*FAMILIES}),
         ("score/metrics/complexity.py", "", "# a remark", {"complexity"}),
         slow("explain/cam.py", "", "# a remark", {"explain", "variants"}),  # a method of the study
         slow("explain/perturbation.py", "", "# a remark", set()),  # of other studies

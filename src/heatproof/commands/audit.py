@@ -6,8 +6,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from heatproof.core.messages import InputError, line
+
+if TYPE_CHECKING:
+    from heatproof.data.audit.results import Audit
 
 SWEEP = (0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
 LARGEST = 2048  # side after preprocessing
@@ -36,6 +40,7 @@ def run(args: argparse.Namespace) -> None:
         InputError: an option is out of bounds, the path cannot be read, or the file cannot be written.
     """
     from heatproof.data.audit.command import summary
+    from heatproof.data.audit.results import read_audit
     from heatproof.store import artifacts
 
     if not args.path:
@@ -47,19 +52,19 @@ def run(args: argparse.Namespace) -> None:
         print(summary(found, args.path))
         if args.json is not None:
             with _writing(Path(args.json)):
-                artifacts.write_json(Path(args.json), found)
+                artifacts.write_json(Path(args.json), found.stored())
     elif _there(artifacts.data_dir(args.path)):
-        print(summary(artifacts.read_json(artifacts.data_dir(args.path) / "audit.json"), f"study {args.path}"))
+        print(summary(read_audit(artifacts.data_dir(args.path) / "audit.json"), f"study {args.path}"))
     else:
         raise InputError(f"{args.path}: not there; give a folder or an archive of images, or a study that has run")
 
 
-def audit_path(path: Path, args: argparse.Namespace) -> dict:
-    """Return what an audit of a folder or an archive finds, its sentences among it."""
-    from heatproof.data.audit.alarms import sentences
+def audit_path(path: Path, args: argparse.Namespace) -> "Audit":
+    """Return what an audit of a folder or an archive finds."""
     from heatproof.data.audit.assemble import audit
     from heatproof.data.audit.material import Settings, read_path
-    from heatproof.data.audit.numbers import counted
+    from heatproof.data.audit.results import BadFile
+    from heatproof.text.numbers import counted
 
     _check(args)
     window = None if args.window is None else tuple(args.window)
@@ -72,9 +77,7 @@ def audit_path(path: Path, args: argparse.Namespace) -> dict:
         crop=args.crop,
         fit=args.fit,
     )
-    found, _ = audit(material, settings, ("audit",))
-    found |= {"quarantined": bad, "seams": None, "shortcut": None, "kind": "path"}
-    found["sentences"] = sentences(found)
+    found, _ = audit(material, settings, ("audit",), quarantined=tuple(BadFile(**row) for row in bad))
     if others:
         left = counted(len(others), "other file is no image and", "other files are no images and")
         line(f"{left} left aside{', such as' if len(others) > 1 else ':'} {others[0]}")

@@ -11,6 +11,7 @@ from heatproof.config.load import load
 from heatproof.core.messages import InputError
 from heatproof.store import artifacts, kept, locks
 from heatproof.store.sealing import sidecar
+from heatproof.text.numbers import data_size
 from heatproof.workflow.files import named, record
 from heatproof.workflow.job import Job
 
@@ -33,11 +34,11 @@ def run(args: argparse.Namespace) -> None:
         found = leftovers({path for name, study in studies.items() for path in named(Job(name, study))})
         sizes = {path: path.stat().st_size for path in found if path.is_file()}
         for folder, count in sorted(Counter(path.parent for path in found).items()):
-            print(f"{folder}: {count}, {sum(sizes.get(p, 0) for p in found if p.parent == folder) / 1e6:,.1f} MB")
+            print(f"{folder}: {count}, {data_size(sum(sizes.get(p, 0) for p in found if p.parent == folder))}")
         if args.remove:
             _remove(found)
         what = "removed" if args.remove else "not named by any study; heatproof clean --remove removes them"
-        print(f"{len(found)} results, {sum(sizes.values()) / 1e6:,.1f} MB: {what}" if found else "nothing to clean")
+        print(f"{len(found)} results, {data_size(sum(sizes.values()))}: {what}" if found else "nothing to clean")
 
 
 def leftovers(named: Collection[Path]) -> list[Path]:

@@ -24,6 +24,7 @@ from heatproof.config.study import Recipe, Study
 from heatproof.core.messages import InputError, Unsupported
 from heatproof.store import artifacts
 from heatproof.store.artifacts import Checkpoint
+from heatproof.text.numbers import data_size
 from heatproof.workflow.files import trainings
 
 SMALL = 96  # pixels: up to this side eight images are timed at once, above it two: small ones are cheaper together
@@ -68,11 +69,12 @@ def run(args: argparse.Namespace) -> None:
         costs = {model: measure(model, study) for model in study.models}
         device = "GPU" if _on_gpu(study) else f"{args.cores} cores"
         minutes = estimate_seconds(study, costs, left, images, args.cores, unit) / 60
-        disk = estimate_bytes(study, costs, images) / 1e9
-        free = shutil.disk_usage(Path()).free / 1e9
+        disk = estimate_bytes(study, costs, images)
+        free = shutil.disk_usage(Path()).free
         print(
             f"{name}: {_models(study, left)} on about {images} images; "
-            f"about {max(1, round(minutes))} minutes on {device}, {disk:.1f} GB of disk ({free:.0f} GB are free)"
+            f"about {max(1, round(minutes))} minutes on {device}, {data_size(disk)} of disk "
+            f"({data_size(free)} are free)"
         )
         seconds, model = longest_job(study, costs, images)
         if seconds > LONG:
@@ -82,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
                 f"compute.shards: {shards} cuts it into parts, with the same bytes"
             )
         if disk > free:
-            raise InputError(f"{name} needs about {disk:.1f} GB and {free:.1f} GB are free: make room first")
+            raise InputError(f"{name} needs about {data_size(disk)} and {data_size(free)} are free: make room first")
 
 
 def _models(study: Study, left: "Left") -> str:

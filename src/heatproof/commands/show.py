@@ -7,7 +7,9 @@ from typing import Any
 
 from heatproof.config.load import load, section
 from heatproof.config.study import Study
+from heatproof.data.audit.results import read_audit
 from heatproof.store import artifacts
+from heatproof.text.audit import sentence
 
 MOST = 4  # keys that a line names
 MISSING = "(not set)"
@@ -61,8 +63,7 @@ def _short(value: Any) -> str:
 def _alarms(name: str) -> list[str]:
     """What the audit found that no accuracy survives; where the data are not here, nothing."""
     path = artifacts.data_dir(name) / "audit.json"
-    found = artifacts.read_json(path)["sentences"] if path.exists() else []
-    return [sentence["text"] for sentence in found if sentence["level"] == "alarm"]
+    return [sentence(found) for found in read_audit(path).of_level("alarm")] if path.exists() else []
 
 
 def _fall(summary: dict) -> list[str]:

@@ -97,7 +97,7 @@ def _sampled(picture: Tensor, move: Move) -> Tensor:
     return (upper * (1 - v) + lower * v).to(picture.dtype)
 
 
-DEGENERATE = (NOT_FINITE.text, ALL_ZERO.text, CONSTANT.text)
+DEGENERATE = (NOT_FINITE.code, ALL_ZERO.code, CONSTANT.code)
 
 
 def degeneracy(maps: Tensor) -> list[str]:
@@ -107,7 +107,7 @@ def degeneracy(maps: Tensor) -> list[str]:
     zero = (flat == 0).all(1).tolist()
     constant = (flat == flat[:, :1]).all(1).tolist()
     return [
-        NOT_FINITE.text if not f else ALL_ZERO.text if z else CONSTANT.text if c else ""
+        NOT_FINITE.code if not f else ALL_ZERO.code if z else CONSTANT.code if c else ""
         for f, z, c in zip(finite, zero, constant, strict=True)
     ]
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
+from heatproof.catalogue.reasons import NOT_SUPPORTED, Reason
+
 
 class InputError(ValueError):
     """Bad input: its message is one line that names the file or key and the mend. The command line shows
@@ -14,7 +16,11 @@ class InputError(ValueError):
 
 
 class Unsupported(InputError):
-    """A method that a network cannot carry: its maps are missing with this reason, and the others are made."""
+    """A method that does not support a network: its maps are missing for `reason`, and the others are made."""
+
+    def __init__(self, message: str, reason: Reason = NOT_SUPPORTED):
+        super().__init__(message)
+        self.reason = reason
 
 
 def steps(items: Iterable, total: int, what: str) -> Iterator:

@@ -16,8 +16,8 @@ class Statement:
         evidence: anchors of the tables and rows that it is based on.
 
     Example:
-        >>> Statement.of({"kind": "pairs.apart", "numbers": {"p": 0.01}}).numbers["p"]
-        0.01
+        >>> Statement.of({"kind": "pairs.apart", "subjects": {"models": ["a", "b"]}}).subjects["models"]
+        ('a', 'b')
     """
 
     kind: str

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from heatproof.core.messages import InputError, line, steps
-from heatproof.data.audit.numbers import counted
 from heatproof.data.prepare.lookalikes import Pairs, check_apart, check_patients, group_images
 from heatproof.data.prepare.preprocess import THUMBNAIL, OddMasks, margins, preprocess, thumbnail, to_uint8
 from heatproof.data.prepare.split import arrange, crossing, few_groups, part_shares
@@ -24,6 +23,7 @@ from heatproof.data.sources.records import Record, Rows
 from heatproof.data.sources.trees import place
 from heatproof.store import artifacts
 from heatproof.store.artifacts import is_multilabel, multihot, truth
+from heatproof.text.numbers import counted
 
 BRANCHES = {  # what some sections ask for; a job depends on the code of those that it takes (`workflow.code`)
     "contents": "heatproof.data.sources.opening",

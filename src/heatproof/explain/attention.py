@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from heatproof.catalogue.reasons import NEGATIVE_ATTENTION
 from heatproof.catalogue.registry import methods_in
 from heatproof.core.messages import Unsupported
 from heatproof.explain.attention_path import AttentionPath, Step, attention_path, capturing
@@ -38,7 +39,8 @@ def attention_rollout(batch: Batch) -> Tensor:
     if not all(step.distribution for step in path.steps):
         raise Unsupported(
             "attention rollout needs weights that are distributions: here heads are mixed after the softmax, "
-            "which makes some negative"
+            "which makes some negative",
+            NEGATIVE_ATTENTION,
         )
     layers: list[Tensor] = []
     with torch.no_grad(), capturing(batch.model, lambda _, weights: layers.append(weights.mean(1))):

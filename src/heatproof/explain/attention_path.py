@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from heatproof.catalogue.reasons import NO_ATTENTION, OTHER_ATTENTION
 from heatproof.core.messages import Unsupported
 
 Sink = Callable[[nn.Module, Tensor], None]
@@ -163,10 +164,10 @@ def attention_path(model: nn.Module, pixels: Tensor) -> AttentionPath:
         try:
             known[shape] = _learn(model, pixels)
         except Unsupported as refusal:
-            known[shape] = str(refusal)
+            known[shape] = refusal.with_traceback(None)  # it would keep the network alive
     path = known[shape]
-    if isinstance(path, str):
-        raise Unsupported(path)
+    if isinstance(path, Unsupported):
+        raise Unsupported(str(path), path.reason)
     return path
 
 
@@ -176,7 +177,7 @@ def _learn(model: nn.Module, pixels: Tensor) -> AttentionPath:
     noise = torch.rand((1, *pixels.shape[1:]), generator=torch.Generator().manual_seed(0))
     run = _run(model, net, noise.to(pixels))
     if not run.calls:
-        raise Unsupported(f"{kind} has no attention over tokens whose weights can be read")
+        raise Unsupported(f"{kind} has no attention over tokens whose weights can be read", NO_ATTENTION)
     _check_shapes(kind, run.calls)
     grid = _grid(net, kind, run)
     steps = _steps(kind, run.calls)
@@ -242,18 +243,29 @@ def _check_shapes(kind: str, calls: list[_Call]) -> None:
         name = type(call.module).__name__
         tokens, shape = call.inputs, call.weights.shape
         if tokens.ndim != 3:
-            raise Unsupported(f"{kind}: {name} works on a grid of features, not on one sequence of tokens")
+            raise Unsupported(
+                f"{kind}: {name} works on a grid of features, not on one sequence of tokens", OTHER_ATTENTION
+            )
         if call.weights.ndim != 4 or len(tokens) != 1 or shape[0] != 1:
-            raise Unsupported(f"{kind}: {name} attends within windows or groups, not over one sequence of tokens")
+            raise Unsupported(
+                f"{kind}: {name} attends within windows or groups, not over one sequence of tokens", OTHER_ATTENTION
+            )
         if shape[3] != tokens.shape[1] or (shape[2] not in (1, shape[3]) and not _latent(call)):
-            raise Unsupported(f"{kind}: {name} attends over channels or a reduced grid, not over its tokens")
+            raise Unsupported(
+                f"{kind}: {name} attends over channels or a reduced grid, not over its tokens", OTHER_ATTENTION
+            )
         if shape[1] != getattr(call.module, "num_heads", shape[1]):
-            raise Unsupported(f"{kind}: {name} subtracts attentions from each other, which the method does not define")
+            raise Unsupported(
+                f"{kind}: {name} subtracts attentions from each other, which the method does not define",
+                OTHER_ATTENTION,
+            )
         if not _latent(call):
             _check_rows(kind, call)
     lengths = [call.weights.shape[3] for call in calls if not _latent(call)]
     if any(after < before for before, after in pairwise(lengths)):
-        raise Unsupported(f"{kind} merges its tokens on the way: its attentions are not over one sequence")
+        raise Unsupported(
+            f"{kind} merges its tokens on the way: its attentions are not over one sequence", OTHER_ATTENTION
+        )
 
 
 def _latent(call: _Call) -> bool:
@@ -265,13 +277,15 @@ def _check_rows(kind: str, call: _Call) -> None:
     """The weights of query q must act on token q of the output alone, or they mix something else."""
     name = type(call.module).__name__
     if not isinstance(getattr(call.module, "attn_drop", None), nn.Module):
-        raise Unsupported(f"{kind}: the weights of {name} do not pass its attn_drop, so they cannot be read")
+        raise Unsupported(
+            f"{kind}: the weights of {name} do not pass its attn_drop, so they cannot be read", NO_ATTENTION
+        )
     queries = call.weights.shape[2]
     if call.output.ndim != 3 or call.output.shape[1] not in (queries, call.inputs.shape[1]):
-        raise Unsupported(f"{kind}: {name} does not give one output a token")
+        raise Unsupported(f"{kind}: {name} does not give one output a token", OTHER_ATTENTION)
     gradient = _gradient(call.output[:, 0], call.weights)
     if gradient[:, :, 0].abs().max() == 0 or gradient[:, :, 1:].count_nonzero() > 0:
-        raise Unsupported(f"{kind}: {name} attends over channels, not over its tokens")
+        raise Unsupported(f"{kind}: {name} attends over channels, not over its tokens", OTHER_ATTENTION)
 
 
 def _steps(kind: str, calls: list[_Call]) -> list[Step]:
@@ -282,7 +296,7 @@ def _steps(kind: str, calls: list[_Call]) -> list[Step]:
         distribution = bool(weights.min() >= 0 and torch.allclose(sums, torch.ones_like(sums), atol=1e-4))
         what: Kind = "pool" if _latent(call) else "self" if weights.shape[2] == weights.shape[3] else "class"
         if steps and steps[-1].kind == "pool":
-            raise Unsupported(f"{kind} attends again after it pooled its tokens")
+            raise Unsupported(f"{kind} attends again after it pooled its tokens", OTHER_ATTENTION)
         steps.append(Step(what, weights.shape[3], distribution))
     return steps
 
@@ -298,7 +312,7 @@ def _grid(net: nn.Module, kind: str, run: _Run) -> tuple[int, int]:
         for grid in (tuple(stated or ()), (rows, count // max(rows, 1))):
             if len(grid) == 2 and count > 0 and grid[0] * grid[1] == count and _lies_so(run, grid):
                 return grid
-    raise Unsupported(f"{kind}: its {tokens.shape[1]} tokens do not lie on the image row by row")
+    raise Unsupported(f"{kind}: its {tokens.shape[1]} tokens do not lie on the image row by row", OTHER_ATTENTION)
 
 
 def _lies_so(run: _Run, grid: tuple[int, int]) -> bool:
@@ -324,11 +338,13 @@ def _check_between(kind: str, before: _Call, tokens: Tensor) -> None:
     gradient = _gradient(tokens[:, middle], before.output)
     reached = gradient.abs().amax(2)[0]
     if own is not None and reached[own] == 0:
-        raise Unsupported(f"{kind} runs attentions side by side, on the same tokens: their order is not defined")
+        raise Unsupported(
+            f"{kind} runs attentions side by side, on the same tokens: their order is not defined", OTHER_ATTENTION
+        )
     if own is not None:
         reached[own] = 0
     if reached.count_nonzero() > 0:
-        raise Unsupported(f"{kind} mixes its tokens other than by attention, between its attentions")
+        raise Unsupported(f"{kind} mixes its tokens other than by attention, between its attentions", OTHER_ATTENTION)
 
 
 def _check_tail(kind: str, run: _Run) -> None:
@@ -339,7 +355,7 @@ def _check_tail(kind: str, run: _Run) -> None:
         return
     if features.ndim != 3 or features.shape[1] != last.inputs.shape[1]:
         if features.ndim == 3 or features.ndim == 4:
-            raise Unsupported(f"{kind} merges its tokens after its last attention")
+            raise Unsupported(f"{kind} merges its tokens after its last attention", OTHER_ATTENTION)
         return  # pooled already
     if last.output.shape[1] == features.shape[1]:
         _check_between(kind, last, features)
@@ -356,7 +372,7 @@ def _read(kind: str, run: _Run, steps: list[Step], grid: tuple[int, int]) -> tup
     tokens = steps[-1].tokens
     prefix = tokens - grid[0] * grid[1]
     if not moved or (max(moved) >= prefix and not set(range(prefix, tokens)) <= set(moved)):
-        raise Unsupported(f"{kind} reads its classes from some patches and not from others")
+        raise Unsupported(f"{kind} reads its classes from some patches and not from others", OTHER_ATTENTION)
     return moved
 
 

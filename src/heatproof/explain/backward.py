@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from heatproof.catalogue.reasons import HIDDEN_RELU, NO_RELU
 from heatproof.core.messages import Unsupported
 
 # torch's names for what acts on each value alone, without the underscores of methods, operators and in-place calls
@@ -149,13 +150,16 @@ def check_rectifiers(model: nn.Module, pixels: Tensor) -> None:
     name = type(getattr(model, "net", model)).__name__
     others = sorted(OTHER & computed.counts.keys())
     if hidden := computed.counts["relu"] - called.count:
-        raise Unsupported(f"guided backprop cannot reach {hidden} ReLUs of {name}, which are not called in Python")
+        raise Unsupported(
+            f"guided backprop cannot reach {hidden} ReLUs of {name}, which are not called in Python", HIDDEN_RELU
+        )
     if not called.guided:
-        raise Unsupported(f"guided backprop needs ReLUs and {name} has none: there it is the plain gradient")
+        raise Unsupported(f"guided backprop needs ReLUs and {name} has none: there it is the plain gradient", NO_RELU)
     if others:
         found = ", ".join(other.replace("_prelu_kernel", "prelu").removesuffix("_forward") for other in others)
         raise Unsupported(
-            f"guided backprop needs ReLUs alone and {name} has {found} too: there it is in part the plain gradient"
+            f"guided backprop needs ReLUs alone and {name} has {found} too: there it is in part the plain gradient",
+            NO_RELU,
         )
 
 

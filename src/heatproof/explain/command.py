@@ -13,16 +13,15 @@ import torch
 from heatproof.catalogue.reasons import NO_EXTERNAL_MAP
 from heatproof.core.geometry import degeneracy, upsample
 from heatproof.core.messages import InputError, steps
-from heatproof.explain.job import Job, open_job
+from heatproof.explain.job import Job, external_path, open_job, recipes
 from heatproof.explain.methods import Batch
-from heatproof.explain.recipes import external_path, recipes
 from heatproof.store import artifacts, sealing
 from heatproof.store.artifacts import Checkpoint
 from heatproof.store.kept import KeptMaps
 from heatproof.store.sealing import Share
 
 UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile)
-NONE = NO_EXTERNAL_MAP.text
+NONE = NO_EXTERNAL_MAP.code
 
 Read = Callable[[slice, int], tuple[np.ndarray, list[str]]]
 

@@ -122,10 +122,7 @@ def deeplift(batch: Batch) -> Explanation:
         maps = _DeepLift(batch.model).attribute(_leaf(batch), 0.0, batch.targets)
     maps = maps.detach().sum(1)
     gap = completeness_gap(batch, maps)
-    reasons = [
-        "" if share <= ALLOWED_GAP else f"{INCOMPLETE.text} {share:.0%} of the output difference, above 1 %"
-        for share in gap.tolist()
-    ]
+    reasons = ["" if share <= ALLOWED_GAP else INCOMPLETE.code for share in gap.tolist()]
     return Explanation(maps, gap, reasons)
 
 

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import timm
 import torch
 from torch import Tensor
 
 from heatproof.catalogue.methods import METHODS
-from heatproof.catalogue.reasons import LEFT_OUT, NOT_SUPPORTED
+from heatproof.catalogue.reasons import LEFT_OUT, NO_LAYER
 from heatproof.catalogue.registry import explanation_methods
 from heatproof.core.draws import derive, spread
 from heatproof.core.geometry import degeneracy, upsample
@@ -18,6 +20,7 @@ from heatproof.core.messages import ELSE, InputError, Unsupported, fitting, line
 from heatproof.explain.methods import Batch, Explanation
 from heatproof.store import artifacts
 from heatproof.store.artifacts import Checkpoint, case_name, is_multilabel, truth
+from heatproof.store.kept import recipe
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.layers import TargetLayer, find_target_layer, read_layer
 from heatproof.train.model import Classifier, pick_device, prepare
@@ -35,7 +38,7 @@ class Job:
             several labels, the cases: it stands there once for each label that is explained.
         methods: by name, taking a `Batch`; options are bound.
         chosen: for each method bool [images], which of `rows` it explains.
-        refused: methods that this network cannot carry, with the line that says why; filled as they are tried.
+        refused: methods that do not support this network, with the code of the reason; filled as they are tried.
         classes: names of the classes.
         cases: of each of `rows` its label and what is predicted of it (the label, or -1); None where an image has one
             class.
@@ -87,7 +90,7 @@ class Job:
             less = f"leave {name} out of explain.methods, {ELSE}"
             found = fitting(self.methods[name], batch, SIZE, otherwise=less)
         except Unsupported as error:
-            self.refused[name] = str(error)
+            self.refused[name] = error.reason.code
             line(f"{self.name}: {name} is left out: {error}")
             return None
         maps, gap, reasons = found if isinstance(found, Explanation) else Explanation(found)
@@ -100,13 +103,13 @@ class Job:
         """Index and maps, float32 [maps, size, size], of one method for some images, the places of which among `rows`
         are given. In the index `row` counts the maps from 0; it is -1 where there is none."""
         wanted = self.chosen[name][places]
-        reasons = np.full(len(places), f"{LEFT_OUT.text}: {self.chosen[name].sum()} are explained", object)
+        reasons = np.full(len(places), LEFT_OUT.code, object)
         gaps, rows = np.full(len(places), np.nan), np.full(len(places), -1)
         maps = np.empty((0, self.size, self.size), np.float32)
         if wanted.any():
             found = self.explain(name, batch if wanted.all() else batch.part(np.flatnonzero(wanted)))
             if found is None:
-                reasons[:] = f"{NOT_SUPPORTED.text}: {self.refused[name]}"
+                reasons[:] = self.refused[name]
             else:
                 maps, rows[wanted] = found.maps.numpy(), np.arange(wanted.sum())
                 reasons[wanted], gaps[wanted] = found.reasons, found.gap.numpy()
@@ -158,7 +161,7 @@ def open_job(checkpoint: Checkpoint, config: dict, compute: dict) -> Job:
     if members:
         layer = TargetLayer("", model, "NCHW", layer.grid)
         layered = (name for name in methods if METHODS[name].layer)
-        refused = dict.fromkeys(layered, "an ensemble has no layer of its own")
+        refused = dict.fromkeys(layered, NO_LAYER.code)
     else:
         line(f"{checkpoint}: explains {layer.name}, grid {layer.grid[0]}x{layer.grid[1]}")
     return Job(
@@ -262,3 +265,45 @@ def select_cases(
 def signed(name: str) -> bool:
     """Whether negative values of a method speak against the target; unknown of a map made elsewhere, so not assumed."""
     return name in METHODS and METHODS[name].signed
+
+
+OF_ONE = ("methods", "options", "external")  # of section `explain`: what acts on one method alone
+
+
+def recipes(
+    checkpoint: Checkpoint, config: dict, compute: dict, code: dict[str, str] | None, shuffled: bool = False
+) -> dict[str, str]:
+    """Return the recipe of each method, and of each one whose maps are external.
+
+    Args:
+        config, compute: sections `explain` and `compute`.
+        code: digest of the code behind each; without it no recipe is known.
+        shuffled: whether a model of shuffled labels is explained, too.
+    """
+    if code is None:
+        return {}
+    others = [checkpoint.at(fold=checkpoint.fold.replace("fold", artifacts.SHUFFLED))] if shuffled else []
+    # the labels that are predicted decide which cases of several labels are explained
+    read = [path for one in (checkpoint, *others) for path in (one.card, one.predictions) if path.exists()]
+    shared = [
+        {key: value for key, value in config.items() if key not in OF_ONE},
+        compute,
+        artifacts.sealed(artifacts.data_dir(checkpoint.study) / "digest.json"),
+        [artifacts.sealed(path) for path in read],
+        [torch.__version__, timm.__version__, str(pick_device(compute["device"]))],
+    ]
+    own = {name: config["options"].get(name) for name in config["methods"]}
+    own |= {name: _content(external_path(checkpoint, path)) for name, path in config.get("external", {}).items()}
+    return {name: recipe(code[name], options, shared) for name, options in own.items()}
+
+
+def external_path(checkpoint: Checkpoint, path: str) -> str:
+    """Return where the external maps of a checkpoint lie."""
+    return path.format(model=checkpoint.model, seed=checkpoint.seed)
+
+
+def _content(path: str) -> list[tuple[str, str]]:
+    """Return names and digests of external maps; none where there are no files, which their reader reports."""
+    where = Path(path)
+    files = sorted(where.rglob("*.npy")) if where.is_dir() else [where] if where.is_file() else []
+    return [(str(file.relative_to(where)), artifacts.digest(file)) for file in files]

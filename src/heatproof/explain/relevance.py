@@ -11,6 +11,7 @@ from torch.autograd import Function
 from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 
+from heatproof.catalogue.reasons import NO_PATCHES, NO_RULE
 from heatproof.catalogue.registry import methods_in
 from heatproof.core.messages import Unsupported
 from heatproof.explain.methods import Batch
@@ -57,7 +58,7 @@ class Rules(TorchFunctionMode):
             return _Identity.apply(function, kwargs, *args)
         if name in PRODUCTS:
             if len(moving) > 1 and name.endswith("l_"):
-                raise Unsupported("AttnLRP has no rule for a product in place of two features")
+                raise Unsupported("AttnLRP has no rule for a product in place of two features", NO_RULE)
             output = function(*args, **kwargs)
             return _Shared.apply(output, 2) if len(moving) > 1 else output  # the uniform rule, Eq. 7
         if name in QUOTIENTS and not _moves(args[1]):
@@ -71,7 +72,8 @@ class Rules(TorchFunctionMode):
         if name == "batch_norm" and not kwargs.get("training", len(args) > 5 and args[5]):
             return function(*args, **kwargs)
         raise Unsupported(
-            f"AttnLRP has no rule for the function {name}, which this network passes its features through"
+            f"AttnLRP has no rule for the function {name}, which this network passes its features through",
+            NO_RULE,
         )
 
 
@@ -85,7 +87,7 @@ def check_ruled(output: Tensor) -> None:
         seen.add(node)
         if isinstance(node, BackwardCFunction) and node._forward_cls not in (_Shared, _Identity, _GammaLinear):
             raise Unsupported(
-                f"AttnLRP has no rule for {node._forward_cls.__name__}, which this network differentiates"
+                f"AttnLRP has no rule for {node._forward_cls.__name__}, which this network differentiates", NO_RULE
             )
         waiting.extend(before for before, _ in node.next_functions)
 
@@ -222,12 +224,14 @@ def attnlrp(batch: Batch, *, gamma: float = 0.05) -> Tensor:
     net = getattr(batch.model, "net", batch.model)
     embedding = getattr(net, "patch_embed", None)
     if not isinstance(embedding, nn.Module) or isinstance(embedding, (nn.ModuleList, nn.Identity)):
-        raise Unsupported(f"{type(net).__name__} has no patch embedding (`patch_embed`), where AttnLRP reads relevance")
+        raise Unsupported(
+            f"{type(net).__name__} has no patch embedding (`patch_embed`), where AttnLRP reads relevance", NO_PATCHES
+        )
     patches: list[Tensor] = []
 
     def start(_, __, output: Tensor) -> Tensor:
         if not isinstance(output, Tensor) or patches:
-            raise Unsupported(f"{type(net).__name__}: its patch embedding does not give one tensor")
+            raise Unsupported(f"{type(net).__name__}: its patch embedding does not give one tensor", NO_PATCHES)
         patches.append(output.detach().requires_grad_())
         return patches[0].clone()  # what follows may work in place
 
@@ -255,7 +259,7 @@ def _to_grid(net: nn.Module, embedding: nn.Module, relevance: Tensor, pixels: Te
     for grid in (tuple(getattr(embedding, "grid_size", None) or ()), (rows, count // max(rows, 1))):
         if relevance.ndim == 3 and len(grid) == 2 and grid[0] * grid[1] == count:
             return relevance.sum(2).unflatten(1, grid)
-    raise Unsupported(f"{type(net).__name__}: its {count} patches are no grid over the image")
+    raise Unsupported(f"{type(net).__name__}: its {count} patches are no grid over the image", NO_PATCHES)
 
 
 @contextmanager

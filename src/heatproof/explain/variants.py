@@ -25,9 +25,8 @@ from heatproof.explain.changes import (
     units,
     untrained,
 )
-from heatproof.explain.job import Job, open_job, some
+from heatproof.explain.job import Job, open_job, recipes, some
 from heatproof.explain.methods import Batch
-from heatproof.explain.recipes import recipes
 from heatproof.store import artifacts
 from heatproof.store.artifacts import Checkpoint, truth
 from heatproof.store.kept import KeptMaps

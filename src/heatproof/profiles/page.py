@@ -95,12 +95,12 @@ def groups(table: pd.DataFrame, args: argparse.Namespace, many: str) -> Table:
 
 
 def left_out(table: pd.DataFrame, args: argparse.Namespace, many: str) -> str:
-    least = f"{words.count(args.config['min_images'], 'test image')} of {args.config['min_patients']} {many}"
+    least = f"{words.counted(args.config['min_images'], 'test image')} of {args.config['min_patients']} {many}"
     shown = of(table, seed=args.seeds[0], fold=args.folds[0])
     small = shown[~shown["kept"]].groupby("model").size()
     if small.empty:
         return f"Every group has at least {least}."
-    counts = [f"{words.count(int(small[model]), 'group')} of {model}" for model in args.models if model in small]
+    counts = [f"{words.counted(int(small[model]), 'group')} of {model}" for model in args.models if model in small]
     return f"A group with fewer than {least} is left out: {words.listed(counts)}."
 
 
@@ -166,7 +166,7 @@ def answer(tables: dict[str, pd.DataFrame], args: argparse.Namespace) -> list[st
     kind = f"groups by {KIND_NAMES[known[0]]}"
     within, between = first[first["model_a"] == first["model_b"]], first[first["model_a"] != first["model_b"]]
     said = [
-        f"{_span(rows['agreement'])} {what}"
+        f"{words.span(rows['agreement'])} {what}"
         for rows, what in ((within, "between two trainings of one model"), (between, "between two models"))
         if rows["agreement"].notna().any()
     ]
@@ -174,7 +174,7 @@ def answer(tables: dict[str, pd.DataFrame], args: argparse.Namespace) -> list[st
     judged = between[between["gap_low"].notna()]
     if len(judged):
         apart = int((judged["gap_low"] > 0).sum())
-        who = f"{apart} of {words.count(len(judged), 'pair')} of models {'differs' if apart == 1 else 'differ'}"
+        who = f"{apart} of {words.counted(len(judged), 'pair')} of models {'differs' if apart == 1 else 'differ'}"
         than = "by more than two trainings of one model do"
         texts.append(f"{who} {than}." if apart else f"No pair of models is shown to differ {than}.")
     return [*texts, dead]
@@ -190,11 +190,6 @@ def ends(distances: pd.DataFrame) -> str:
         for row in known.iloc[[0, -1]].itertuples()
     )
     return f"Nearest by {KIND_NAMES[known['by'].iloc[0]]}: {near}; furthest apart: {far}."
-
-
-def _span(values: pd.Series) -> str:
-    ends = dict.fromkeys(words.number(value, form=".2f") for value in (values.min(), values.max()))
-    return " to ".join(ends)
 
 
 KINDS = {"label": "by label", "prediction": "by prediction", "outcome": "by right and wrong"}
@@ -281,7 +276,7 @@ def _model(place: int, name: str, profiles: pd.DataFrame, tables: dict[str, pd.D
         own = parts[row.layer]
         strips = [_strip(own[own["by"] == by], by, args.config["top"]) for by in kinds if row.dead < row.units]
         trees = [_tree(f"tree-{place}-{row.depth}-{by}", by_kind[by]) for by in kinds]
-        title = f"{row.layer}: {words.count(row.units, 'feature map')} of {row.rows} × {row.columns} positions"
+        title = f"{row.layer}: {words.counted(row.units, 'feature map')} of {row.rows} × {row.columns} positions"
         between = list(filter(None, (ends(by_kind[by]) for by in kinds)))
         made.append(Layer(f"{title}, {row.dead} dead", between, strips, trees))
     return Model(name, f"model-{place}", made[0], made[1:])

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from heatproof.catalogue.families import FAMILIES
+from heatproof.data.audit.results import Audit, read_audit
 from heatproof.report import words
 from heatproof.stats.tables import groups as shared
 from heatproof.stats.tables.groups import read_scores
@@ -118,7 +119,7 @@ class Inputs:
     masks: np.ndarray  # bool [images, height, width]
     tables: dict[str, pd.DataFrame]  # those below results/stats, by their names in `store.tables`
     summary: dict
-    audit: dict
+    audit: Audit
     scores: pd.DataFrame  # of the cases that statistics compare; of the first seed, where a family is scored for each
     predictions: pd.DataFrame  # test images of every training, with columns model and seed
     index: dict[str, pd.DataFrame]  # fold after fold, with a column fold
@@ -286,7 +287,7 @@ def read(
         masks=artifacts.read_array(data / "masks.npy"),
         tables=tables,
         summary=summary,
-        audit=artifacts.read_json(data / "audit.json"),
+        audit=read_audit(data / "audit.json"),
         scores=scores,
         predictions=pd.concat(predictions, ignore_index=True),
         index=index,

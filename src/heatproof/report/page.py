@@ -25,6 +25,9 @@ from heatproof.report.sections import (
 )
 from heatproof.report.words import environment
 from heatproof.store import artifacts
+from heatproof.text.audit import sentence
+
+ALARMS = 3  # that the first screen has room for
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
     record = record or provenance.gather(inputs, study_config)[0]
     shown = gallery.make(inputs, config["gallery"])
     kind = inputs.summary["groups"]["kind"]
-    alarms, more = told.alarms(inputs.audit)
+    alarms = [sentence(one) for one in inputs.audit.of_level("alarm")]
     answer, cautions = told.answer(inputs), told.cautions(inputs)
     key = key_figure(inputs)
     glance = overview.make(inputs)
@@ -80,9 +83,9 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         study=inputs.study,
         title=config["title"] or f"Study {inputs.study}",
         question=config["question"],
-        alarms=alarms,
-        more_alarms=more,
-        notes=told.notes(inputs.audit),
+        alarms=alarms[:ALARMS],
+        more_alarms=len(alarms[ALARMS:]),
+        notes=len(inputs.audit.of_level("note")),
         setting=inputs.setting["sentence"],
         in_short=inputs.summary["in_short"],
         answer=answer,
@@ -103,7 +106,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         methods=overview.methods(inputs),
         lead=inputs.lead,
         agreement=trust.make(inputs),
-        scores=explained(inputs, alarms, [row.text for row in [*answer, *cautions]], [key.caption, key.title]),
+        scores=explained(inputs, alarms[:ALARMS], [row.text for row in [*answer, *cautions]], [key.caption, key.title]),
         key=key,
         data=data.make(inputs),
         data_title=data_tables.TITLE,
@@ -209,8 +212,7 @@ def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequ
     drawn = [mark for mark in words.CONTROLS if any(mark in row.marks for row in rows)]
     for mark in drawn:
         values = [row.marks[mark] for row in rows if mark in row.marks]
-        span = dict.fromkeys((words.number(min(values)), words.number(max(values))))
-        means.append(f"{words.CONTROLS[mark]} {' to '.join(span)}")
+        means.append(f"{words.CONTROLS[mark]} {words.span(values)}")
     alt = f"{metric.name} of {method}: {'; '.join(means)}"
     svg = dot_rows.dots(name, rows, f"{words.inline(metric.name)} ({metric.direction})", alt)
     level = f"{inputs.summary['interval']:.0%}"
@@ -267,7 +269,7 @@ def _pairs_figure(inputs: Inputs, family: str, method: str, cells: Sequence[dot_
     level = inputs.summary["shares"][family][method]["models"]
     gate = " and the test over all models finds a difference" if len(cells) > 1 else ""
     caption = (
-        f"Row minus column, with p after Holm's correction for testing {words.count(len(cells), 'pair')}. Coloured "
+        f"Row minus column, with p after Holm's correction for testing {words.counted(len(cells), 'pair')}. Coloured "
         f"and bold: a difference larger than chance explains (p at most {level:g}{gate})."
     )
     return Figure(Markup(dot_rows.pairs(f"{name}-pairs", cells, inputs.trained, alt)), caption)

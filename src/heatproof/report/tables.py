@@ -120,19 +120,12 @@ def described(inputs: Inputs, family: str) -> Table | None:
     rows = []
     for name, title in titles.items():
         of = table[table["method"] == name]
-        spans = [_span(of.loc[of["metric"] == metric, "mean"].tolist()) for metric in names]
+        spans = [words.span(of.loc[of["metric"] == metric, "mean"].tolist()) for metric in names]
         if len(of):
             rows.append([title, *spans])
     several = ", lowest to highest mean of a model" if len(inputs.models) > 1 else ""
     head = ["heatmaps", *(inputs.metric(name).name for name in names)]
     return Table(f"Described, not tested{several}", head, rows) if rows else None
-
-
-def _span(values: list[float]) -> str:
-    if not values:
-        return "–"
-    form = words.precision(*values)
-    return " to ".join(dict.fromkeys(words.number(value, form=form) for value in (min(values), max(values))))
 
 
 def _others(inputs: Inputs, family: str, method: str) -> list[str]:

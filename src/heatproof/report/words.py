@@ -1,8 +1,5 @@
-"""How numbers and reasons are written on the page, the words for a metric, a method or a model, and what fills
-templates."""
+"""The words for a metric, a method or a model, how numbers and reasons are written, and what fills templates."""
 
-import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -13,6 +10,8 @@ from heatproof.catalogue.families import FAMILIES, Family
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.metrics import VARIANTS, find_metric
 from heatproof.catalogue.reasons import REASONS
+from heatproof.text.numbers import UNITS as GROUPS  # noqa: F401 - sections find all words here
+from heatproof.text.numbers import counted, interval, listed, number, p_value, share, span  # noqa: F401
 
 
 def environment(*packages: str, setting_short: str = "") -> Environment:
@@ -49,13 +48,6 @@ class Metric(NamedTuple):
         return f"{self.better} is better" if self.better != "none" else "no direction is better"
 
 
-GROUPS = {
-    "patient": ("patient", "patients"),
-    "lookalike": ("cluster of look-alike images", "clusters of look-alike images"),
-    "image": ("image", "images"),
-}
-
-_ZERO = 1e-12
 CONTROLS = {name: control.title for name, control in CATALOGUED.items()}
 
 
@@ -85,63 +77,11 @@ def family(name: str) -> Family:
     return FAMILIES.get(name) or Family(name, title.capitalize(), "", title, tuple(CONTROLS))
 
 
-def reason(text: str) -> str:
-    """A reason in plain words: each of its parts (`degenerate map: all zero`), or as it stands."""
-    parts = [part.strip() for part in text.split(":")]
-    return ": ".join((part in REASONS and REASONS[part].page) or part for part in parts)
-
-
-def precision(*values: float) -> str:
-    """The format that tells values of this size from zero: two decimals, three below 0.1, three significant digits
-    below 0.01. Smaller than rounding leaves of zero is zero."""
-    size = max(abs(value) for value in values)
-    if size >= 0.1 or size < _ZERO:
-        return ".2f"
-    if size >= 0.01:
-        return ".3f"
-    return f".{2 - math.floor(math.log10(size))}f" if size >= 0.0001 else ".2e"
-
-
-def number(value: float | None, *, sign: bool = False, form: str | None = None) -> str:
-    """A number with a true minus sign, written as `precision` says unless `form` does; a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    text = format(value, ("+" if sign else "") + (form or precision(value)))
-    return "0.00" if float(text) == 0 else text.replace("-", "−")
-
-
-def share(value: float | None) -> str:
-    """A share as a percentage that is 0% or 100% only where it is exactly that."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    if 0 < value < 0.005:
-        return "under 1%"
-    return "over 99%" if 0.995 <= value < 1 else f"{value:.0%}"
-
-
-def p_value(p: float | None) -> str:
-    if p is None or not math.isfinite(p):
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def interval(mean: float, low: float, high: float) -> str:
-    """`0.52 [0.41 to 0.63]`, without brackets where there is no interval."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return number(mean)
-    mean, low, high = (number(value, form=precision(mean, low, high)) for value in (mean, low, high))
-    return f"{mean} [{low} to {high}]"
+def reason(code: str) -> str:
+    """A reason in plain words; one of a table of the user's own as it stands."""
+    return REASONS[code].text if code in REASONS else code
 
 
 def inline(name: str) -> str:
     """A name inside a sentence; one that is written in capitals stays so."""
     return name if name[1:2].isupper() else name[:1].lower() + name[1:]
-
-
-def count(amount: int, one: str, many: str | None = None) -> str:
-    return f"{amount:,} {one if amount == 1 else many or one + 's'}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -8,7 +8,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from heatproof.catalogue.reasons import DEGENERATE, NO_VARIANT
+from heatproof.catalogue.reasons import DEGENERATE_CHANGED, NO_VARIANT
+from heatproof.core.geometry import DEGENERATE
 from heatproof.score import controls, heatmaps
 from heatproof.score.heatmaps import Heatmaps, Stack, cases
 from heatproof.store import artifacts
@@ -79,9 +80,9 @@ class Variants:
     def _read(self, name: str, method: str, chunk: np.ndarray) -> Stack:
         stored = self.stored[name]
         if method not in stored.methods:
-            return torch.full((len(chunk), *self.plain.array.shape[1:]), torch.nan), [NO_VARIANT.text] * len(chunk)
+            return torch.full((len(chunk), *self.plain.array.shape[1:]), torch.nan), [NO_VARIANT.code] * len(chunk)
         maps, reasons = stored.read(stored.methods.index(method), chunk)
-        return maps, [f"{why} (changed)" if DEGENERATE.of(why) else why for why in reasons]
+        return maps, [DEGENERATE_CHANGED.code if why in DEGENERATE else why for why in reasons]
 
 
 def read(checkpoint: Checkpoint) -> Variants:

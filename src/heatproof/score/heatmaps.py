@@ -11,9 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from heatproof.catalogue.reasons import CLASS_NOT_ASKED, NO_OTHER_IMAGE, NO_TRUTH
-from heatproof.catalogue.reasons import DEGENERATE as DEGENERATE_MAP
-from heatproof.core.geometry import DEGENERATE, degeneracy
+from heatproof.catalogue.reasons import CLASS_NOT_ASKED, NO_OTHER_IMAGE, NO_TRUTH, UNDEFINED
+from heatproof.core.geometry import degeneracy
 from heatproof.score import controls
 from heatproof.store import artifacts
 from heatproof.store.kept import recipe
@@ -53,7 +52,7 @@ class Beside:
 
     def of_classes(self, images: np.ndarray, labels: list[int] | None) -> list[str]:
         """Why an image is not scored, if only those of some classes are; "" if it is."""
-        return ["" if labels is None or label in labels else CLASS_NOT_ASKED.text for label in self.labels[images]]
+        return ["" if labels is None or label in labels else CLASS_NOT_ASKED.code for label in self.labels[images]]
 
     def control(self, name: str, images: np.ndarray) -> Stack:
         """Return one of the controls `BESIDE` for some images; it is the same for all models."""
@@ -62,7 +61,7 @@ class Beside:
             maps = controls.edges(torch.from_numpy(self.pixels[places]))
         elif name == controls.MEAN_MASK:
             maps = self.mean_mask.expand(len(images), *self.mean_mask.shape)
-            why = why if self.mean_mask.any() else [NO_TRUTH.text] * len(images)
+            why = why if self.mean_mask.any() else [NO_TRUTH.code] * len(images)
         else:
             maps = controls.truth(torch.from_numpy(self.masks[places] & self.true[images][:, None, None]))
             why = self.untrue[images]
@@ -137,8 +136,7 @@ class Heatmaps:
         maps = torch.full((len(images), *self.array.shape[1:]), torch.nan)
         read = flags == ""
         maps[torch.from_numpy(read)] = torch.from_numpy(self.array[rows[read]])
-        found = zip(flags, degeneracy(maps), strict=True)
-        return maps, [_reason(flag or reason) for flag, reason in found]
+        return maps, [flag or reason for flag, reason in zip(flags, degeneracy(maps), strict=True)]
 
     @property
     def names(self) -> list[str]:
@@ -185,7 +183,7 @@ class Heatmaps:
         maps, reasons = self.read(place, partners)
         alone = partners == images
         maps[torch.from_numpy(alone)] = torch.nan
-        return maps, [NO_OTHER_IMAGE.text if a else r for a, r in zip(alone, reasons, strict=True)]
+        return maps, [NO_OTHER_IMAGE.code if a else r for a, r in zip(alone, reasons, strict=True)]
 
     def chunks(self) -> list[np.ndarray]:
         """Indices of the images, a few at a time."""
@@ -201,12 +199,7 @@ class Heatmaps:
 
 def checked(maps: Tensor) -> Stack:
     """Maps made here, with the reason for each that is degenerate."""
-    return maps, [_reason(reason) for reason in degeneracy(maps)]
-
-
-def _reason(flag: str) -> str:
-    """A flag as the reason of a score that is missing."""
-    return f"{DEGENERATE_MAP.text}: {flag}" if flag in DEGENERATE else flag
+    return maps, degeneracy(maps)
 
 
 def read(study: str, folder: Path) -> Heatmaps:
@@ -286,7 +279,7 @@ def scores(
     method: str,
     values: dict[str, Tensor],
     reasons: list[str],
-    undefined: str = "undefined",
+    undefined: str = UNDEFINED.code,
 ) -> pd.DataFrame:
     """Rows of the score table, without model and seed, for one method's values of some images.
 

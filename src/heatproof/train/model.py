@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from heatproof.catalogue.reasons import NO_GRADIENT
 from heatproof.core.messages import InputError, Unsupported, fitting, line
 
 # how names begin that torchvision gives and timm does not: EfficientNet, MobileNet, ConvNeXt, Swin; ViT; RegNet; VGG
@@ -208,7 +209,7 @@ class Ensemble(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         if self.combine == VOTE and torch.is_grad_enabled() and pixels.requires_grad:
-            raise Unsupported("a majority vote has no gradient")
+            raise Unsupported("a majority vote has no gradient", NO_GRADIENT)
         logits = torch.stack([member(pixels) for member in self.members], 1)  # [batch, members, classes]
         return self._mean(logits) if self.combine == MEAN else self._vote(logits)
 

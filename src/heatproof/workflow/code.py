@@ -3,7 +3,7 @@
 A job starts at its module (`cli.JOBS`), with the methods or the family of metrics that it computes. Imports count
 wherever they stand, in functions too. A module with a table `BRANCHES`, name -> module, imports one of them by name
 as it runs: of these a job counts what it takes. Of the catalogue, statistics and report count everything, other jobs
-the entries that they use, and of those what is computed with: no title and no citation.
+the entries that they use, and of those what is computed with: no title and no citation; and no code of `text`.
 """
 
 import ast
@@ -23,7 +23,7 @@ from heatproof.workflow.job import Job
 
 PACKAGE = Path(__file__).parents[1]
 TABLE = "BRANCHES"
-CATALOGUE = "heatproof.catalogue."
+WORDS = ("heatproof.catalogue.", "heatproof.text.")  # what things are called and how findings are put
 WORDED = ("stats", "report")  # commands that put what the catalogue says in words
 
 
@@ -85,7 +85,7 @@ def _digest(command: str, *taken: str, known: str) -> str:
     """Return the SHA-256 over names and contents of the files that a command runs, and over what else it knows."""
     found = hashlib.sha256(known.encode())
     for name, path in sorted(source_files([f"heatproof.{cli.JOBS[command].module}", *taken], taken).items()):
-        if command in WORDED or not name.startswith(CATALOGUE):
+        if command in WORDED or not name.startswith(WORDS):
             found.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     return found.hexdigest()
 
@@ -136,5 +136,5 @@ def _path(name: str) -> Path | None:
 def _computed(entries: Iterable[Method | Metric], *stages: str) -> str:
     """Return what jobs compute with, of some entries and of the reasons that some stages give."""
     facts = {entry.name: [entry.path, *(getattr(entry, name) for name in entry.COMPUTED)] for entry in entries}
-    given = {text: reason.details for text, reason in REASONS.items() if reason.stage in stages}
+    given = [code for code, reason in REASONS.items() if reason.stage in stages]
     return json.dumps([facts, given], sort_keys=True)

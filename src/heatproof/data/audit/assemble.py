@@ -1,6 +1,6 @@
 """The audit of a study's images: what makes an accuracy on them mean less than it seems.
 
-Duplicates, label conflicts, leaks between splits, and shortcuts; `audit` gives the content of `audit.json`.
+Duplicates, label conflicts, leaks between splits, and shortcuts.
 """
 
 from dataclasses import replace
@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from heatproof.catalogue.reasons import NO_MARGIN, SAME_PIXELS
 from heatproof.core.draws import generator
 from heatproof.core.messages import line
 from heatproof.data.audit import trivial
@@ -42,25 +43,36 @@ from heatproof.data.audit.probes import (
     probed,
     shape_features,
 )
+from heatproof.data.audit.results import (
+    Audit,
+    Duplicates,
+    Leak,
+    Masks,
+    NonSquare,
+    Probe,
+    Spread,
+    Step,
+    TruthLost,
+)
+from heatproof.data.audit.statements import findings
+from heatproof.data.audit.trivial import TooFewGroups
 from heatproof.data.prepare.lookalikes import Pairs, clusters, pairs_down_to, too_many
 from heatproof.data.sources.places import GIVEN
 
 SHOWN = 3  # images with odd masks that are named
 KEPT = 0.9  # of the truth's area: below it preprocessing has cut into what is marked
-CONSTANT = dict.fromkeys(("border", "outside"), "these pixels are the same in all images")
-CONSTANT |= {"shape": "no margin is left: nothing there to tell them by"}
 _CODES = {"train": TRAIN, "val": VAL, "test": TEST}
 
 
-def audit(material: Material, settings: Settings, key: tuple[str | int, ...]) -> tuple[dict, pd.DataFrame]:
+def audit(material: Material, settings: Settings, key: tuple[str | int, ...], **known) -> tuple[Audit, pd.DataFrame]:
     """Look into the images of a study.
 
     Args:
         key: what random numbers are keyed by.
+        known: what the images do not show: `kind` of the source, `quarantined` files, `seams`, the `shortcut`.
 
     Returns:
-        The content of `audit.json` without what it does not know (quarantined files, seams, the planted cue, and the
-        sentences), and the pairs that look alike, columns of `AUDIT_PAIRS`, those across classes first.
+        What was found, and the pairs that look alike, columns of `AUDIT_PAIRS`, those across classes first.
 
     Raises:
         InputError: more pairs look alike at the threshold than can be held.
@@ -81,48 +93,42 @@ def audit(material: Material, settings: Settings, key: tuple[str | int, ...]) ->
     rng = generator("leaks", *key)
     drawn = random_leaks(labels, settings.three_shares, found, [threshold, *settings.sweep], settings.draws, rng)
     probes, memory, sweep = _probes_and_sweep(material, groups, every, floor, drawn[:, 1:], settings, key)
-    counts = material.held.sum(0).tolist()
-    series = None
-    if not material.patients_known:
-        series = find_series(material.image_ids.tolist(), material.labels, material.used)
-    result = {
-        "images": len(labels),
-        "groups": len(pd.unique(material.groups)),
-        "group_kind": material.group_kind,
-        "split_by": material.split_by,
-        "crop": settings.crop,
-        "fit": settings.fit,
-        "patients_known": material.patients_known,
-        "threshold": threshold,
-        "classes": list(material.names),
-        "counts": dict(zip(material.names, counts, strict=True)),
-        "duplicates": {
-            "bytes": count_duplicates(material.sha256, labels),
-            "pixels": count_duplicates(material.pictures, labels),
-            "lookalikes": count_pairs(pairs, material),
-        },
+    multilabel, odd = material.truth is not None, material.odd_masks
+    asked_for = probed(material.truth, groups, settings.folds) if multilabel else ()
+    result = Audit(
+        images=len(labels),
+        groups=len(pd.unique(material.groups)),
+        group_kind=material.group_kind,
+        split_by=material.split_by,
+        crop=settings.crop,
+        fit=settings.fit,
+        patients_known=material.patients_known,
+        threshold=threshold,
+        classes=tuple(material.names),
+        counts=dict(zip(material.names, material.held.sum(0).tolist(), strict=True)),
+        duplicates=Duplicates(
+            count_duplicates(material.sha256, labels),
+            count_duplicates(material.pictures, labels),
+            count_pairs(pairs, material),
+        ),
         **named_pairs(material, pairs, kinds),
-        "series": series,
-        "leak": {
-            "split": {fold: _leak(split, found, threshold) for fold, split in material.splits.items()},
-            "random": _spread(drawn[:, 0]),
-        },
-        "sweep": sweep,
-        "probes": probes,
-        "memory_p": memory,
-        "nonsquare": nonsquare(material, groups, settings, key),
-        "truth_lost": truth_lost(material),
-    }
-    if material.truth is not None:
-        result |= {"task": "multilabel", "sets": len(material.classes)}
-        result["probed"] = [material.names[label] for label in probed(material.truth, groups, settings.folds)]
-    if material.odd_masks:
-        odd = material.odd_masks
-        counts = {"inverted": len(odd.inverted), "full": len(odd.full), "of": odd.count}
-        result["odd_masks"] = counts | {"images": [*odd.inverted, *odd.full][:SHOWN]}
-    if material.split_by in GIVEN:
-        result["crossing"] = count_crossing(pairs, material)
-    return result, list_pairs(material, pairs, kinds)
+        leak=Leak(
+            {fold: _leak(split, found, threshold) for fold, split in material.splits.items()}, _spread(drawn[:, 0])
+        ),
+        sweep=tuple(sweep),
+        probes=tuple(probes),
+        memory_p=memory,
+        series=None if material.patients_known else find_series(material.image_ids.tolist(), labels, material.used),
+        nonsquare=nonsquare(material, groups, settings, key),
+        truth_lost=truth_lost(material),
+        odd_masks=odd and Masks(len(odd.inverted), len(odd.full), odd.count, (*odd.inverted, *odd.full)[:SHOWN]),
+        crossing=count_crossing(pairs, material) if material.split_by in GIVEN else None,
+        multilabel=multilabel,
+        sets=len(material.classes) if multilabel else None,
+        probed=tuple(material.names[label] for label in asked_for),
+        **known,
+    )
+    return replace(result, findings=findings(result)), list_pairs(material, pairs, kinds)
 
 
 def _probes_and_sweep(
@@ -133,7 +139,7 @@ def _probes_and_sweep(
     leaks: np.ndarray,
     settings: Settings,
     key: tuple[str | int, ...],
-) -> tuple[list[dict], float | None, list[dict]]:
+) -> tuple[list[Probe], float | None, list[Step]]:
     """The probes, the p value of what memory gains by a random split, and the sweep.
 
     All at once: the nearest neighbours of all their folds are found in one pass over the thumbnails.
@@ -150,20 +156,18 @@ def _probes_and_sweep(
     probes = []
     for stage, view in {"raw": material.raw, "preprocessed": material.fitted}.items():
         by_split = dict(zip(dealt, nearest[stage], strict=True))
-        probes += probe_stage(stage, view, by_split, dealt, labels, groups, draws=settings.bootstrap, key=key)
+        more = {"draws": settings.bootstrap, "key": key}
+        probes += probe_stage(stage, view, by_split, dealt, labels, groups, material.image_ids, **more)
     raw = dict(zip(dealt, nearest["raw"], strict=True))
     memory = None
-    if not any(isinstance(guesses, str) for guesses in raw.values()):
+    if not any(isinstance(guesses, TooFewGroups) for guesses in raw.values()):
         memory = memory_p(labels, raw["random"], raw["grouped"], groups, generator("memory", *key))
-    for row in probes:
-        if "examples" in row:
-            row["examples"] = material.image_ids[row["examples"]].tolist()
     sweep = [
-        row
-        | {
-            "leak_random": None if row["reason"] else _mean(leak),
-            "neighbour": None if isinstance(guesses, str) else _accuracy(labels, guesses),
-        }
+        replace(
+            row,
+            leak_random=None if row.reason else _mean(leak),
+            neighbour=None if isinstance(guesses, TooFewGroups) else _accuracy(labels, guesses),
+        )
         for (row, _), leak, guesses in zip(swept, leaks.T, predicted[len(dealt) :], strict=True)
     ]
     return probes, memory, sweep
@@ -183,21 +187,17 @@ def _leak(split: np.ndarray, found: Neighbours, threshold: float) -> float | Non
     return _mean(leak_rate(codes, found, [threshold]))
 
 
-def truth_lost(material: Material) -> dict | None:
+def truth_lost(material: Material) -> TruthLost | None:
     """Images whose truth preprocessing cut into or took away, of those with truth; None without truth."""
     kept = np.array([]) if material.truth_kept is None else material.truth_kept
     if np.isnan(kept).all():
         return None
     worst = [row for row in np.argsort(kept, kind="stable")[:EXAMPLES] if kept[row] < KEPT]  # NaN comes last
-    return {
-        "images": int((kept < KEPT).sum()),
-        "all": int((kept == 0).sum()),
-        "of": int((~np.isnan(kept)).sum()),
-        "examples": material.image_ids[worst].tolist(),
-    }
+    counts = (int(count) for count in ((kept < KEPT).sum(), (kept == 0).sum(), (~np.isnan(kept)).sum()))
+    return TruthLost(*counts, tuple(material.image_ids[worst].tolist()))
 
 
-def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: tuple) -> dict | None:
+def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: tuple) -> NonSquare | None:
     """Whether images that are not square tell the classes apart, and whether linear models still know them.
 
     `p` is of a permutation test over groups: do some classes have more of them than others? The models know them by
@@ -211,31 +211,32 @@ def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: t
     among = np.isin(material.labels, np.unique(material.labels[odd]))
     labels, units = odd[among].astype(int), groups[among]
     dealt = deal_both(labels, units, ["square", "not square"], settings.folds, *key, "nonsquare")
-    result = {
-        "images": int(odd.sum()),
-        "by_class": dict(zip(material.names, material.held[odd].sum(0).tolist(), strict=True)),
-        "groups": len(pd.unique(groups[odd])),
-        "of": len(pd.unique(groups)),
-        "p": uneven_p(odd, material.labels, material.held, groups, generator("nonsquare", *key, "classes")),
-        "examples": material.image_ids[odd][:EXAMPLES].tolist(),
-    }
-    folds = dealt["grouped"]
-    for which, (probe, stage, features) in {
-        "raw": ("shape", "raw", shape_features(material.raw)),
-        "preprocessed": ("shape", "preprocessed", shape_features(material.fitted)),
-        "border": ("border", "preprocessed", border_features(material.fitted)),
-        "outside": ("outside", "preprocessed", outside_features(material.fitted)),
+    folds, probes = dealt["grouped"], []
+    for which, (probe, stage, features, constant) in {
+        "raw": ("nonsquare", "raw", shape_features(material.raw), NO_MARGIN),
+        "preprocessed": ("nonsquare", "preprocessed", shape_features(material.fitted), NO_MARGIN),
+        "border": ("nonsquare_border", "preprocessed", border_features(material.fitted), SAME_PIXELS),
+        "outside": ("nonsquare_outside", "preprocessed", outside_features(material.fitted), SAME_PIXELS),
     }.items():
-        name = {"probe": probe, "stage": stage, "split": "grouped"}
-        why = folds if isinstance(folds, str) else "" if np.ptp(features[among], axis=0).any() else CONSTANT[probe]
-        if why:
-            result[f"probe_{which}"] = name | missing(why, labels, units)
-            continue
-        rng = generator("nonsquare", *key, which)
-        row = probe_linear(features[among], labels, units, folds, True, settings.bootstrap, rng)
-        row.pop("examples", None)
-        result[f"probe_{which}"] = name | row
-    return result
+        name = (probe, stage, "grouped")
+        if isinstance(folds, TooFewGroups):
+            probes.append(missing(name, folds, labels, units))
+        elif not np.ptp(features[among], axis=0).any():
+            probes.append(missing(name, TooFewGroups(constant.code), labels, units))
+        else:
+            rng = generator("nonsquare", *key, which)
+            row = probe_linear(features[among], labels, units, folds, True, settings.bootstrap, rng)
+            row.pop("examples")
+            probes.append(Probe(*name, **row))
+    return NonSquare(
+        images=int(odd.sum()),
+        by_class=dict(zip(material.names, material.held[odd].sum(0).tolist(), strict=True)),
+        groups=len(pd.unique(groups[odd])),
+        of=len(pd.unique(groups)),
+        p=uneven_p(odd, material.labels, material.held, groups, generator("nonsquare", *key, "classes")),
+        examples=tuple(material.image_ids[odd][:EXAMPLES].tolist()),
+        probes=tuple(probes),
+    )
 
 
 def uneven_p(
@@ -276,9 +277,9 @@ def _mean(values: np.ndarray) -> float | None:
     return None if np.isnan(mean) else mean
 
 
-def _spread(values: np.ndarray) -> dict:
+def _spread(values: np.ndarray) -> Spread:
     """Mean, and the percentiles that 95 % of the draws lie between."""
     if np.isnan(values).any():
-        return {"mean": None, "low": None, "high": None, "draws": len(values)}
+        return Spread(None, None, None, len(values))
     low, high = np.quantile(values, [0.025, 0.975])
-    return {"mean": float(values.mean()), "low": float(low), "high": float(high), "draws": len(values)}
+    return Spread(float(values.mean()), float(low), float(high), len(values))

@@ -5,14 +5,16 @@ import importlib
 import json
 import textwrap
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from heatproof.data.audit.alarms import sentences
 from heatproof.data.audit.assemble import audit
 from heatproof.data.audit.material import Material, Settings, read_study
-from heatproof.data.audit.numbers import counted, share
+from heatproof.data.audit.results import Audit, BadFile, Pair, Probe, Shortcut
 from heatproof.data.prepare.split import SPLITS
 from heatproof.store import artifacts
+from heatproof.text.audit import because, sentence
+from heatproof.text.numbers import NONE, counted, interval, number, share
 
 WIDTH = 80
 MARKS = {"alarm": "!!", "note": " -", "fine": "ok"}
@@ -24,60 +26,57 @@ _COPIES = {"bytes": "the same file", "pixels": "the same picture", "lookalikes":
 _KIND = _COPIES | {"lookalike": "look alike"}
 
 
-def summary(audit: dict, title: str) -> str:
-    """The audit of `title` as text; `audit` is the content of `audit.json`."""
+def summary(audit: Audit, title: str) -> str:
+    """Return the audit of `title` as text."""
     parts = [_head(audit, title), _sentences(audit), _copies(audit), *_pairs(audit), _probes(audit), _sweep(audit)]
     return "\n\n".join(filter(None, [*parts, _quarantined(audit)]))
 
 
-def _head(audit: dict, title: str) -> str:
-    counts = ", ".join(f"{name} {audit['counts'][name]:,}".replace(" ", "\0") for name in audit["classes"])
-    classes = counted(len(audit["classes"]), "class", "classes")
-    if audit.get("task") == "multilabel":
-        classes = f"{counted(audit['sets'], 'set')} of {counted(len(audit['classes']), 'label')}"
-    text = f"{counted(audit['images'], 'image')} in {classes}: {counts}"
-    kind = "united" if audit["group_kind"] == "lookalike" and audit.get("patients_known") else audit["group_kind"]
-    groups = f"{counted(audit['groups'], 'group')}: {_KINDS[kind]}"
+def _head(audit: Audit, title: str) -> str:
+    counts = ", ".join(f"{name} {audit.counts[name]:,}".replace(" ", "\0") for name in audit.classes)
+    classes = counted(len(audit.classes), "class", "classes")
+    if audit.multilabel:
+        classes = f"{counted(audit.sets, 'set')} of {counted(len(audit.classes), 'label')}"
+    text = f"{counted(audit.images, 'image')} in {classes}: {counts}"
+    groups = f"{counted(audit.groups, 'group')}: {_KINDS['united' if audit.united else audit.group_kind]}"
     lines = textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
     return "\n".join([f"Audit of {title}", *(line.replace("\0", " ") for line in lines), groups])
 
 
-def _sentences(audit: dict) -> str:
+def _sentences(audit: Audit) -> str:
     return "\n".join(
         textwrap.fill(
-            row["text"],
+            sentence(finding.statement),
             WIDTH,
-            initial_indent=f"{MARKS[row['level']]} ",
+            initial_indent=f"{MARKS[finding.level]} ",
             subsequent_indent="   ",
             break_on_hyphens=False,
         )
-        for row in audit["sentences"]
+        for finding in audit.findings
     )
 
 
-def _copies(audit: dict) -> str:
+def _copies(audit: Audit) -> str:
     rows = [
-        [text, *(f"{found[key]:,}" for key in ("pairs", "images", "across_classes"))]
+        [text, *(f"{count:,}" for count in (found.pairs, found.images, found.across_classes))]
         for kind, text in _COPIES.items()
-        for found in [audit["duplicates"][kind]]
+        for found in [getattr(audit.duplicates, kind)]
     ]
     return "COPIES\n" + table(["", "pairs", "images in them", "across classes"], rows)
 
 
-def _pairs(audit: dict) -> list[str]:
+def _pairs(audit: Audit) -> list[str]:
     """The most alike pairs across classes, and within one."""
-    across = max(found["across_classes"] for found in audit["duplicates"].values())
-    within = audit["duplicates"]["lookalikes"]["pairs"] - audit["duplicates"]["lookalikes"]["across_classes"]
+    alike = audit.duplicates.lookalikes
     return [
-        _listed("PAIRS ACROSS CLASSES", audit["conflicts"], across),
-        _listed("PAIRS WITHIN A CLASS", audit["alike"], within),
+        _listed("PAIRS ACROSS CLASSES", audit.conflicts, audit.duplicates.across_classes),
+        _listed("PAIRS WITHIN A CLASS", audit.alike, alike.pairs - alike.across_classes),
     ]
 
 
-def _listed(title: str, pairs: Sequence[dict], total: int) -> str:
+def _listed(title: str, pairs: Sequence[Pair], total: int) -> str:
     lines = [
-        f"{row['similarity']:.3f}  {_KIND[row['kind']]}\n    {_end(row['a'])}\n    {_end(row['b'])}"
-        for row in pairs[:SHOWN]
+        f"{pair.similarity:.3f}  {_KIND[pair.kind]}\n    {_end(pair.a)}\n    {_end(pair.b)}" for pair in pairs[:SHOWN]
     ]
     return "\n".join([f"{title}, the {len(lines)} most alike of {total:,}", *lines]) if lines else ""
 
@@ -87,52 +86,45 @@ def _end(name: str) -> str:
     return name if len(name) <= WIDTH - 4 else f"...{name[7 - WIDTH :]}"
 
 
-def _probes(audit: dict) -> str:
+def _probes(audit: Audit) -> str:
     """Rows are classifiers and stages, columns the splits."""
-    if all(row["balanced_accuracy"] is None for row in audit["probes"]):
+    if all(row.balanced_accuracy is None for row in audit.probes):
         return ""
-    found = {(row["probe"], row["stage"], row["split"]): row for row in audit["probes"]}
-    rows = [
-        [f"{probe}, {_STAGES[stage]}", *(_interval(found[probe, stage, split]) for split in ("random", "grouped"))]
-        for probe, stage in dict.fromkeys((row["probe"], row["stage"]) for row in audit["probes"])
-    ]
-    chance = audit["probes"][0]["chance"]
-    return f"TRIVIAL CLASSIFIERS, balanced accuracy [95% interval], chance {chance:.2f}\n" + table(
-        ["", "random split", "grouped split"], rows
-    )
-
-
-def _interval(row: dict) -> str:
-    if row["balanced_accuracy"] is None:
-        return "-"
-    text = f"{row['balanced_accuracy']:.2f}"
-    return text if row["low"] is None else f"{text} [{row['low']:.2f} to {row['high']:.2f}]"
-
-
-def _sweep(audit: dict) -> str:
+    found = {(row.probe, row.stage, row.split): row for row in audit.probes}
     rows = [
         [
-            f"{row['threshold']:g}" + ("*" if row["threshold"] == audit["threshold"] else ""),
-            *(_amount(row[key]) for key in ("pairs", "clusters", "largest")),
-            "-" if row["leak_random"] is None else share(row["leak_random"]),
-            "-" if row["neighbour"] is None else f"{row['neighbour']:.2f}",
-            "too many pairs" if row["reason"] else "yes" if row["split"] else "no",
+            f"{probe}, {_STAGES[stage]}",
+            *(
+                interval(row.balanced_accuracy, row.low, row.high)
+                for row in (found[probe, stage, split] for split in ("random", "grouped"))
+            ),
         ]
-        for row in audit["sweep"]
+        for probe, stage in dict.fromkeys((row.probe, row.stage) for row in audit.probes)
+    ]
+    title = f"TRIVIAL CLASSIFIERS, balanced accuracy [95% interval], chance {number(audit.probes[0].chance)}"
+    return f"{title}\n{table(['', 'random split', 'grouped split'], rows)}"
+
+
+def _sweep(audit: Audit) -> str:
+    rows = [
+        [
+            f"{row.threshold:g}" + ("*" if row.threshold == audit.threshold else ""),
+            *(NONE if count is None else f"{count:,}" for count in (row.pairs, row.clusters, row.largest)),
+            share(row.leak_random),
+            number(row.neighbour),
+            because(row.reason) if row.reason else "yes" if row.split else "no",
+        ]
+        for row in audit.sweep
     ]
     head = ["similarity", "pairs", "clusters", "largest", "leak", "1-NN", "can be split"]
     title = "THRESHOLD OF LOOK-ALIKES (* in use; leak: random split; 1-NN: grouped split)"
     return f"{title}\n{table(head, rows)}" if rows else ""
 
 
-def _amount(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
-
-
-def _quarantined(audit: dict) -> str:
-    bad = audit["quarantined"]
+def _quarantined(audit: Audit) -> str:
+    bad = audit.quarantined
     more = [f"and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []
-    lines = [textwrap.fill(row["reason"], WIDTH, subsequent_indent="    ") for row in bad[:SHOWN]]
+    lines = [textwrap.fill(row.reason, WIDTH, subsequent_indent="    ") for row in bad[:SHOWN]]
     return "\n".join(["LEFT OUT", *lines, *more]) if bad else ""
 
 
@@ -175,24 +167,27 @@ def run(args: argparse.Namespace) -> None:
     kind = config["group_kind"]
     split_by = "all" if tests_all else kind if split["by"] == "auto" else split["by"]
     material = read_study(study, kind, split_by, config["patients_known"])
-    seams = _seams(folder, material, settings, key) if config["kind"] == "planted" else None
-    found, pairs = audit(material, settings, key)
-    found |= {"quarantined": bad.to_dict("records"), "seams": seams, "shortcut": config["shortcut"]}
-    found |= {"kind": config["kind"]}
-    found["sentences"] = sentences(found)
-    artifacts.write_json(folder / "audit.json", found)
+    seams = _seams(folder, material, settings, key) if config["kind"] == "planted" else ()
+    cue = config["shortcut"] and Shortcut(**{key: config["shortcut"][key] for key in ("kind", "rate", "label")})
+    known = {"kind": config["kind"], "quarantined": _bad(bad.to_dict("records")), "seams": seams, "shortcut": cue}
+    found, pairs = audit(material, settings, key, **known)
+    artifacts.write_json(folder / "audit.json", found.stored())
     artifacts.write_table(folder / "audit.csv", _table(found), artifacts.AUDIT)
     artifacts.write_table(folder / "audit_pairs.csv", pairs, artifacts.AUDIT_PAIRS)
-    print("\n".join(f"{row['level']}: {row['text']}" for row in found["sentences"]))
+    print("\n".join(f"{finding.level}: {sentence(finding.statement)}" for finding in found.findings))
 
 
-def _table(found: dict):
+def _bad(rows: Sequence[dict]) -> tuple[BadFile, ...]:
+    return tuple(BadFile(**row) for row in rows)
+
+
+def _table(found: Audit):
     import pandas as pd
 
-    return pd.DataFrame(found["probes"], columns=list(artifacts.AUDIT))
+    return pd.DataFrame(map(asdict, found.probes), columns=list(artifacts.AUDIT))
 
 
-def _seams(folder: Path, material: Material, settings: Settings, key: tuple) -> dict:
+def _seams(folder: Path, material: Material, settings: Settings, key: tuple) -> tuple[Probe, Probe]:
     pixels, seams = (artifacts.read_array(folder / name) for name in ("pixels.npy", "seams.npy"))
     options = {"folds": settings.folds, "draws": settings.bootstrap, "key": key}
     return importlib.import_module(BRANCHES["planted"]).seam_probe(

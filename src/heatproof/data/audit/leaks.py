@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from heatproof.catalogue.reasons import TOO_MANY_PAIRS
 from heatproof.core.messages import InputError
 from heatproof.data.audit.material import Material, Settings
 from heatproof.data.audit.probes import folds_or_why
-from heatproof.data.audit.trivial import main_class
+from heatproof.data.audit.results import Copies, Crossing, Pair, Series, Step
+from heatproof.data.audit.trivial import TooFewGroups, main_class
 from heatproof.data.prepare.lookalikes import Pairs, clusters
 from heatproof.data.prepare.split import ATTEMPTS, nearest_deal, nearest_labels
 from heatproof.data.sources.decode import SUFFIXES
@@ -23,44 +25,39 @@ NAMED = 5  # pairs of every other kind
 LISTED = 100_000  # pairs that audit_pairs.csv lists
 
 
-def count_duplicates(keys: np.ndarray, labels: np.ndarray) -> dict[str, int]:
+def count_duplicates(keys: np.ndarray, labels: np.ndarray) -> Copies:
     """Pairs of images with one key, the images in them, and the pairs across classes; none is listed for it."""
     codes = pd.factorize(keys)[0]
     sizes = np.bincount(codes)
     same = np.unique(np.stack([codes, labels]), axis=1, return_counts=True)[1]
     total, within = ((each * (each - 1) // 2).sum() for each in (sizes, same))
-    return {"pairs": int(total), "images": int(sizes[sizes > 1].sum()), "across_classes": int(total - within)}
+    return Copies(int(total), int(sizes[sizes > 1].sum()), int(total - within))
 
 
-def count_pairs(pairs: Pairs, material: Material) -> dict[str, int | None]:
+def count_pairs(pairs: Pairs, material: Material) -> Copies:
     """Pairs that look alike, the images in them, and the pairs across classes, groups and, in any fold, splits."""
     groups, splits = pd.factorize(material.groups)[0], material.used
     across = np.zeros(len(pairs), bool)
     for split in splits.values():
         across |= split[pairs.a] != split[pairs.b]
-    return {
-        "pairs": len(pairs),
-        "images": len(np.unique(np.concatenate([pairs.a, pairs.b]))),
-        "across_classes": int((material.labels[pairs.a] != material.labels[pairs.b]).sum()),
-        "across_groups": int((groups[pairs.a] != groups[pairs.b]).sum()),
-        "across_splits": int(across.sum()) if splits else None,
-    }
+    return Copies(
+        pairs=len(pairs),
+        images=len(np.unique(np.concatenate([pairs.a, pairs.b]))),
+        across_classes=int((material.labels[pairs.a] != material.labels[pairs.b]).sum()),
+        across_groups=int((groups[pairs.a] != groups[pairs.b]).sum()),
+        across_splits=int(across.sum()) if splits else None,
+    )
 
 
-def count_crossing(pairs: Pairs, material: Material) -> dict[str, int | None]:
-    """Patients and pairs of look-alikes that stand in two parts of the split, and the test images concerned.
-
-    Returns:
-        patients: in two parts, `of` all; test_images: of patients that are in another part too; all three None where
-        patients are not known. pairs: of look-alikes in two parts.
-    """
+def count_crossing(pairs: Pairs, material: Material) -> Crossing:
+    """Count patients and pairs of look-alikes that stand in two parts of the split, and the test images concerned."""
     split = pd.Series(material.splits["fold0"])
-    found: dict[str, int | None] = {"patients": None, "of": None, "test_images": None}
+    patients = of = test_images = None
     if material.group_kind == "patient":
         parts = split.groupby(material.groups).transform("nunique") > 1
-        found["patients"], found["of"] = len(set(material.groups[parts])), len(set(material.groups))
-        found["test_images"] = int((parts & (split == "test")).sum())
-    return found | {"pairs": int((split.to_numpy()[pairs.a] != split.to_numpy()[pairs.b]).sum())}
+        patients, of = len(set(material.groups[parts])), len(set(material.groups))
+        test_images = int((parts & (split == "test")).sum())
+    return Crossing(patients, of, test_images, int((split.to_numpy()[pairs.a] != split.to_numpy()[pairs.b]).sum()))
 
 
 def pair_kinds(material: Material, pairs: Pairs) -> np.ndarray:
@@ -71,7 +68,7 @@ def pair_kinds(material: Material, pairs: Pairs) -> np.ndarray:
     )
 
 
-def named_pairs(material: Material, pairs: Pairs, kinds: np.ndarray) -> dict[str, list[dict]]:
+def named_pairs(material: Material, pairs: Pairs, kinds: np.ndarray) -> dict[str, tuple[Pair, ...]]:
     """The most alike pairs by what they mean.
 
     Returns:
@@ -93,23 +90,13 @@ def named_pairs(material: Material, pairs: Pairs, kinds: np.ndarray) -> dict[str
     return {name: _named(material, pairs, kinds, rows) for name, rows in chosen.items()}
 
 
-def _named(material: Material, pairs: Pairs, kinds: np.ndarray, chosen: np.ndarray) -> list[dict]:
+def _named(material: Material, pairs: Pairs, kinds: np.ndarray, chosen: np.ndarray) -> tuple[Pair, ...]:
     ids, names = material.image_ids, [material.classes[label] for label in material.labels]
-    return [
-        {
-            "a": str(ids[a]),
-            "b": str(ids[b]),
-            "row_a": int(a),
-            "row_b": int(b),
-            "label_a": names[a],
-            "label_b": names[b],
-            "similarity": float(similarity),
-            "kind": str(kind),
-        }
-        for a, b, similarity, kind in zip(
-            pairs.a[chosen], pairs.b[chosen], pairs.similarity[chosen], kinds[chosen], strict=True
-        )
-    ]
+    columns = zip(pairs.a[chosen], pairs.b[chosen], pairs.similarity[chosen], kinds[chosen], strict=True)
+    return tuple(
+        Pair(str(ids[a]), str(ids[b]), int(a), int(b), names[a], names[b], float(similarity), str(kind))
+        for a, b, similarity, kind in columns
+    )
 
 
 def list_pairs(material: Material, pairs: Pairs, kinds: np.ndarray) -> pd.DataFrame:
@@ -214,15 +201,13 @@ FEWER = 50  # shuffles that are tried at a threshold that is not the one in use,
 
 def sweep_row(
     material: Material, asked: np.ndarray, every: Pairs, threshold: float, floor: float, settings: Settings, key: tuple
-) -> tuple[dict, np.ndarray | str]:
+) -> tuple[Step, np.ndarray | TooFewGroups]:
     """A row of the sweep but for what all rows share, and the folds of a probe on clusters at this threshold.
 
     asked: what the probe tells, int [images] or bool [images, labels].
     """
-    names = ("clusters", "largest", "pairs", "clusters_by_class", "worst_share")
     if threshold < floor:
-        reason = f"more than {settings.limit:,} pairs"
-        return {"threshold": threshold, **dict.fromkeys(names), "split": False, "reason": reason}, reason
+        return Step(threshold, reason=TOO_MANY_PAIRS.code), TooFewGroups(TOO_MANY_PAIRS.code)
     pairs, labels = every.above(threshold), material.labels
     groups = clusters(len(labels), pairs.a, pairs.b)
     main, sizes = main_class(labels, groups)
@@ -231,16 +216,15 @@ def sweep_row(
         by_class = np.array([len(np.unique(groups[has])) for has in material.truth.T])
     attempts = ATTEMPTS if threshold == settings.threshold else FEWER
     possible, worst = try_split(labels, groups, material.classes, settings, key, attempts, material.truth)
-    row = {
-        "threshold": threshold,
-        "clusters": len(sizes),
-        "largest": int(sizes.max()),
-        "pairs": len(pairs),
-        "clusters_by_class": dict(zip(material.names, by_class.tolist(), strict=True)),
-        "split": possible,
-        "worst_share": worst,
-        "reason": "",
-    }
+    row = Step(
+        threshold,
+        clusters=len(sizes),
+        largest=int(sizes.max()),
+        pairs=len(pairs),
+        clusters_by_class=dict(zip(material.names, by_class.tolist(), strict=True)),
+        split=possible,
+        worst_share=worst,
+    )
     return row, folds_or_why(asked, groups, material.classes, settings.folds, *key, "grouped")
 
 
@@ -278,7 +262,7 @@ def pattern(end: str) -> str:
     return rf"^(.+?)(?:{end})?\.\w+$"
 
 
-def find_series(names: Sequence[str], labels: np.ndarray, splits: dict[str, np.ndarray]) -> dict | None:
+def find_series(names: Sequence[str], labels: np.ndarray, splits: dict[str, np.ndarray]) -> Series | None:
     """Look for names that are numbered or lettered within a stem.
 
     Args:
@@ -287,15 +271,13 @@ def find_series(names: Sequence[str], labels: np.ndarray, splits: dict[str, np.n
         splits: train, val or test, by fold.
 
     Returns:
-        `pattern` that finds the stem; how many `stems` have several images, `images` in all; and of the fold where
-        most are, the share of test images with another of their stem in training, `across`, None without a split.
-        `examples` are two names of one stem, on both sides where there are such. None where there are no series.
+        The series, with examples on both sides of the split where there are such; None where there are none.
 
     >>> find_series(["p1-a.png", "p1-b.png", "p2-a.png", "p2-b.png"], np.array([0, 0, 1, 1]), {}) is None
     True
     >>> found = find_series([f"p{n // 2}-{'ab'[n % 2]}.png" for n in range(12)], np.arange(12) // 2 % 2, {})
-    >>> found["stems"], found["images"], found["examples"]
-    (6, 12, ['p0-a.png', 'p0-b.png'])
+    >>> found.stems, found.images, found.examples
+    (6, 12, ('p0-a.png', 'p0-b.png'))
     """
     files = [name.rpartition("/")[2] for name in names]
     files = [name if suffix(name) in SUFFIXES else f"{name}.x" for name in files]
@@ -312,15 +294,15 @@ def find_series(names: Sequence[str], labels: np.ndarray, splits: dict[str, np.n
     if best is None:
         return None
     stem = np.where(kept, found, "")
-    result = {"pattern": pattern(best), "stems": len(set(found[kept])), "images": int(kept.sum()), "across": None}
-    pair = np.flatnonzero(stem == found[kept][0])[:2]
+    most, pair = None, np.flatnonzero(stem == found[kept][0])[:2]
     for split in splits.values():
         tested = split == "test"
         crossing = tested & kept & np.isin(stem, stem[(split == "train") & kept])
         share = float(crossing.sum() / max(1, tested.sum()))
-        if result["across"] is None or share > result["across"]:
-            result["across"] = share
+        if most is None or share > most:
+            most = share
             if crossing.any():
                 one = np.flatnonzero(crossing)[0]
                 pair = [one, np.flatnonzero((stem == stem[one]) & (split == "train"))[0]]
-    return result | {"examples": [str(names[row]) for row in pair]}
+    examples = tuple(str(names[row]) for row in pair)
+    return Series(pattern(best), len(set(found[kept])), int(kept.sum()), most, examples)

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from heatproof.core.messages import InputError, line, steps
-from heatproof.data.audit.numbers import counted, listed
 from heatproof.data.audit.probes import View, label_sets
 from heatproof.data.prepare.lookalikes import LIMIT
 from heatproof.data.prepare.preprocess import OddMasks, margins, preprocess, thumbnail, to_uint8
@@ -20,6 +19,7 @@ from heatproof.data.sources.places import pattern_for, split_of, suspects
 from heatproof.data.sources.trees import open_tree
 from heatproof.store import artifacts
 from heatproof.store.artifacts import is_multilabel, truth
+from heatproof.text.numbers import counted, listed
 
 
 @dataclass(frozen=True)

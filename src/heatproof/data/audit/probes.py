@@ -6,12 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from heatproof.catalogue.reasons import NO_INTERVAL, NO_LABEL
 from heatproof.core.draws import balanced_accuracy, confusion_by_group, generator, percentile_interval, resample
 from heatproof.data.audit import trivial
+from heatproof.data.audit.results import Probe
 from heatproof.data.audit.trivial import TooFewGroups, deal_folds, linear_margins, linear_scores, nearest_rows
 from heatproof.data.prepare.split import nearest_labels
 
 BARE = "none of the labels"
+Folds = np.ndarray | TooFewGroups  # int8 [images], or why there are none
 
 
 def label_sets(truth: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
@@ -39,7 +42,7 @@ def deal_label_folds(truth: np.ndarray, groups: np.ndarray, folds: int, *seed: s
         TooFewGroups: there is no label to ask for.
     """
     if not truth.shape[1]:
-        raise TooFewGroups(f"no label is in {folds} groups and missing in as many")
+        raise TooFewGroups(NO_LABEL.code)
     options = {"tolerance": 0.02, "attempts": 20}
     return nearest_labels(truth, groups, [1 / folds] * folds, "folds", *seed, **options)[0].astype(np.int8)
 
@@ -81,44 +84,41 @@ class View:
 
 def deal_both(
     labels: np.ndarray, groups: np.ndarray, classes: Sequence[str], folds: int, *key: str | int
-) -> dict[str, np.ndarray | str]:
+) -> dict[str, Folds]:
     """Folds of images (`random`) and of whole groups (`grouped`), or why there are none; see `deal_folds`."""
     units = {"random": np.arange(len(labels)), "grouped": groups}
     return {split: folds_or_why(labels, each, classes, folds, *key, split) for split, each in units.items()}
 
 
-def folds_or_why(
-    labels: np.ndarray, groups: np.ndarray, classes: Sequence[str], folds: int, *key: str | int
-) -> np.ndarray | str:
-    """Folds of whole groups, or in words why there are none."""
+def folds_or_why(labels: np.ndarray, groups: np.ndarray, classes: Sequence[str], folds: int, *key: str | int) -> Folds:
+    """Return folds of whole groups, or why there are none."""
     try:
         if labels.ndim == 2:
             return deal_label_folds(labels, groups, folds, *key)
         return deal_folds(labels, groups, folds, classes, *key)
     except TooFewGroups as error:
-        return str(error)
+        return error
 
 
-def neighbour_labels(
-    thumbnails: np.ndarray, labels: np.ndarray, dealt: Sequence[np.ndarray | str]
-) -> list[np.ndarray | str]:
+def neighbour_labels(thumbnails: np.ndarray, labels: np.ndarray, dealt: Sequence[Folds]) -> list[Folds]:
     """Predictions of the nearest neighbour for several dealings, or why there are none; compared only once."""
-    possible = [folds for folds in dealt if not isinstance(folds, str)]
+    possible = [folds for folds in dealt if isinstance(folds, np.ndarray)]
     found = iter(labels[nearest_rows(thumbnails, possible)] if possible else [])
-    return [folds if isinstance(folds, str) else next(found) for folds in dealt]
+    return [next(found) if isinstance(folds, np.ndarray) else folds for folds in dealt]
 
 
 def probe_stage(
     stage: str,
     view: View,
-    nearest: dict[str, np.ndarray | str],
-    dealt: dict[str, np.ndarray | str],
+    nearest: dict[str, Folds],
+    dealt: dict[str, Folds],
     labels: np.ndarray,
     groups: np.ndarray,
+    image_ids: np.ndarray,
     *,
     draws: int,
     key: tuple[str | int, ...],
-) -> list[dict]:
+) -> list[Probe]:
     """All probes of one stage, under both splits.
 
     Args:
@@ -126,27 +126,28 @@ def probe_stage(
         nearest: by split, what `neighbour_labels` gives.
         dealt: by split, folds or why there are none.
         labels, groups: int and any [images]; labels bool [images, labels] where an image may have several.
+        image_ids: any [images].
         draws: of the bootstrap.
         key: what random numbers are keyed by.
 
     Returns:
-        For each: probe, stage, split, balanced_accuracy, low, high, chance, p, groups, reason. The numbers that cannot
-        be had are None, and `reason` says why; else it is empty. p is of the linear models with whole groups apart,
-        where there are `null.LEAST` of them; `examples` are rows of images that such a model knows best.
+        One each. `p` is of the linear models with whole groups apart, where there are `trivial.LEAST` of them;
+        `examples` are images that such a model knows best.
     """
     found = []
     for probe in ("neighbour", *LINEAR):
         features = None if probe == "neighbour" else LINEAR[probe](view)
         for split, folds in dealt.items():
-            name = {"probe": probe, "stage": stage, "split": split}
-            if isinstance(folds, str):
-                found.append(name | missing(folds, labels, groups))
-                continue
-            rng = generator("probe", *key, probe, stage, split)
-            if features is None:
-                found.append(name | measure(labels, nearest[split], groups, draws, rng))
+            name = (probe, stage, split)
+            rng = generator("probe", *key, *name)
+            if isinstance(folds, TooFewGroups):
+                found.append(missing(name, folds, labels, groups))
+            elif features is None:
+                found.append(Probe(*name, **measure(labels, nearest[split], groups, draws, rng)))
             else:
-                found.append(name | probe_linear(features, labels, groups, folds, split == "grouped", draws, rng))
+                row = probe_linear(features, labels, groups, folds, split == "grouped", draws, rng)
+                examples = tuple(map(str, image_ids[row.pop("examples", [])]))
+                found.append(Probe(*name, **row, examples=examples))
     return found
 
 
@@ -167,7 +168,7 @@ def probe_linear(
         groups, folds: of images; where the model is tested, all of a group in one fold.
 
     Returns:
-        As `measure`, with p where it is tested, and `examples`.
+        As `measure`, with p where it is tested, and `examples`, rows of images.
     """
     sets, codes = np.unique(labels, axis=0, return_inverse=True)
     codes, alpha = codes.ravel(), float(max(1, features.shape[1]))
@@ -209,7 +210,7 @@ def measure(
 ) -> dict:
     """Balanced accuracy with the interval of a bootstrap over groups, chance, and the number of groups.
 
-    Of several labels an image: the mean of their balanced accuracies.
+    Of several labels an image: the mean of their balanced accuracies. The fields of `Probe` but for its name.
     """
     chance = chance_of(labels)
     if labels.ndim == 2:
@@ -227,7 +228,7 @@ def measure(
         "chance": chance,
         "p": None,
         "groups": len(counts),
-        "reason": "" if len(drawn) else "too few groups for an interval",
+        "reason": "" if len(drawn) else NO_INTERVAL.code,
     }
 
 
@@ -259,10 +260,15 @@ def chance_of(labels: np.ndarray) -> float:
     return 0.5 if labels.ndim == 2 else 1 / len(np.unique(labels))
 
 
-def missing(reason: str, labels: np.ndarray, groups: np.ndarray) -> dict:
-    """What `measure` gives where nothing can be measured."""
+def missing(name: tuple[str, str, str], why: TooFewGroups, labels: np.ndarray, groups: np.ndarray) -> Probe:
+    """Return a probe that could not be measured.
+
+    Args:
+        name: probe, stage and split.
+    """
     none = dict.fromkeys(("balanced_accuracy", "low", "high", "p"))
-    return none | {"chance": chance_of(labels), "groups": len(pd.unique(groups)), "reason": reason}
+    chance, count = chance_of(labels), len(pd.unique(groups))
+    return Probe(*name, **none, chance=chance, groups=count, reason=why.reason, lacks=why.lacks)
 
 
 def shape_features(view: View) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import ThreadpoolController
 
+from heatproof.catalogue.reasons import FEW_GROUPS, ONE_CLASS
 from heatproof.data.prepare.lookalikes import centre
 from heatproof.data.prepare.split import nearest_deal
 
@@ -20,7 +21,16 @@ _DECIMALS = 6  # of a score: what differs by rounding is a tie, and the first cl
 
 
 class TooFewGroups(ValueError):
-    """A class has no second group to test on; the message says which."""
+    """A class has no second group to test on.
+
+    Attributes:
+        reason: code of `catalogue.reasons`.
+        lacks: the class that has too few.
+    """
+
+    def __init__(self, reason: str, lacks: str = ""):
+        super().__init__(reason, lacks)
+        self.reason, self.lacks = reason, lacks
 
 
 def deal_folds(
@@ -42,7 +52,7 @@ def deal_folds(
     """
     present, found = np.unique(labels, return_inverse=True)
     if len(present) < 2:
-        raise TooFewGroups("there is but one class")
+        raise TooFewGroups(ONE_CLASS.code)
     names = [classes[label] for label in present]
     held = pd.DataFrame({"label": found, "group": pd.factorize(groups)[0]}).drop_duplicates()["label"].value_counts()
     for count in range(min(folds, held.min(), 127), 1, -1):
@@ -50,11 +60,7 @@ def deal_folds(
         parts, missed = nearest_deal(found, groups, shares, names, "folds", *seed, tolerance=0.02, attempts=20)
         if np.isfinite(missed).all():
             return parts.astype(np.int8)
-    few = names[held.idxmin()]
-    raise TooFewGroups(
-        f"class {few!r} is in {held.min()} group{'' if held.min() == 1 else 's'}, one to learn from and one to test on "
-        f"are needed"
-    )
+    raise TooFewGroups(FEW_GROUPS.code, names[held.idxmin()])
 
 
 def main_class(labels: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

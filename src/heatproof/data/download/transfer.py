@@ -19,6 +19,7 @@ import urllib3
 
 from heatproof.core.messages import InputError, line
 from heatproof.store.sealing import digest
+from heatproof.text.numbers import data_size
 
 ATTEMPTS = 8  # in a row, none of which brings PROGRESS bytes
 PROGRESS = 1 << 20
@@ -107,7 +108,7 @@ def insist(attempt: Callable[[], Value], url: str, part: Path | None = None) -> 
         failures = 1 if size >= furthest + PROGRESS else failures + 1
         furthest = max(furthest, size)  # a file that starts again and again gets no further
         if failures >= ATTEMPTS:
-            onward = f" to go on from {readable(size)}" if size else ""
+            onward = f" to go on from {data_size(size)}" if size else ""
             raise InputError(
                 f"{shown(url)}: {why}, {failures} times in a row; check the connection and run again{onward}"
             )
@@ -154,19 +155,6 @@ def shown(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def readable(count: float) -> str:
-    """Return a number of bytes as people write it.
-
-    >>> readable(12_345_678)
-    '12.3 MB'
-    """
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            break
-        count /= 1000
-    return f"{count} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-
-
 def place(made: Path, target: Path) -> None:
     """Move a file or folder to its place in one step, from another disk by way of a copy beside the place."""
     beside = target.with_name(f".{target.name}.part")
@@ -201,7 +189,7 @@ def _bring(url: str, part: Path, name: str, checked: bool, by_hand: str) -> bool
         free = shutil.disk_usage(part.parent).free
         if total and total - begun > free:
             raise InputError(
-                f"{shown(url)}: no disk left: {readable(total - begun)} are to come and {readable(free)} are free at"
+                f"{shown(url)}: no disk left: {data_size(total - begun)} are to come and {data_size(free)} are free at"
                 f" {part.parent}; make room and run again"
             )
         with part.open("ab") as file:
@@ -225,14 +213,14 @@ def _metered(chunks: Iterator[bytes], name: str, done: int, total: int | None) -
                 bar.update(len(chunk))
         return
     last = time.monotonic()
-    of = f" of {readable(total)}" if total else ""
+    of = f" of {data_size(total)}" if total else ""
     for chunk in chunks:
         yield chunk
         done += len(chunk)
         if time.monotonic() > last + QUIET:
-            line(f"{name}: {readable(done)}{of}")
+            line(f"{name}: {data_size(done)}{of}")
             last = time.monotonic()
-    line(f"{name}: {readable(done)}{of}")
+    line(f"{name}: {data_size(done)}{of}")
 
 
 def _vouch(response: requests.Response) -> str:

@@ -9,6 +9,7 @@ from heatproof.core.draws import derive, generator
 from heatproof.core.messages import steps
 from heatproof.data.audit import trivial
 from heatproof.data.audit.probes import measure, missing, probe_linear
+from heatproof.data.audit.results import Probe
 from heatproof.data.audit.trivial import TooFewGroups, deal_folds
 from heatproof.data.prepare.regions import dilate
 
@@ -27,8 +28,8 @@ def seam_probe(
     folds: int,
     draws: int,
     key: tuple[str | int, ...],
-) -> dict:
-    """Balanced accuracy of classifiers that see seams alone, each group predicted by one that never saw it.
+) -> tuple[Probe, Probe]:
+    """Measure the balanced accuracy of classifiers that see seams alone, each group predicted by one that never saw it.
 
     They see the ring where the plant was blended in, and as wide a strip of the untouched image around it; never
     what the ring encloses.
@@ -42,26 +43,26 @@ def seam_probe(
         key: what random numbers are keyed by.
 
     Returns:
-        A row as those of `probes.probe_stage`, of a random forest; and under `linear` that of a linear model.
+        Of a random forest, and of a linear model.
     """
     labels, groups = np.asarray(labels), np.asarray(groups)
-    name = {"probe": "seams", "stage": "preprocessed", "split": "grouped"}
+    names = [(name, "preprocessed", "grouped") for name in ("seams", "seams_linear")]
     try:
         dealt = deal_folds(labels, groups, folds, ("normal", "planted"), *key, "seams")
     except TooFewGroups as error:
-        row = name | missing(str(error), labels, groups)
-        return row | {"linear": dict(row)}
+        return tuple(missing(name, error, labels, groups) for name in names)
     images = steps(zip(pixels, seams, strict=True), len(labels), "seams")
     seen = np.stack([seam_features(image[0], seam) for image, seam in images])
     guesses = np.zeros(len(labels), int)
     for fold in np.unique(dealt):
         train, test = dealt != fold, dealt == fold
         guesses[test] = _forest("seams", *key, int(fold)).fit(seen[train], labels[train]).predict(seen[test])
-    forest = name | measure(labels, guesses, groups, draws, generator("seams", *key, "forest"))
+    forest = measure(labels, guesses, groups, draws, generator("seams", *key, "forest"))
     if forest["groups"] >= trivial.LEAST:
         forest["p"] = forward_p(seen, labels, groups, dealt, key)
     linear = probe_linear(seen, labels, groups, dealt, True, draws, generator("seams", *key, "linear"))
-    return forest | {"linear": name | linear}
+    linear.pop("examples")
+    return Probe(*names[0], **forest), Probe(*names[1], **linear)
 
 
 def _forest(*key: str | int, trees: int = _TREES):

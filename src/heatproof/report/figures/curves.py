@@ -53,7 +53,7 @@ def make(inputs: Inputs, family: str, method: str, name: str) -> Figure | None:
     ranks.sort(key=lambda row: (row.rank, inputs.models.index(row.model)))
     cliques = [clique for clique in found["cliques"] if len(clique) > 1]
     metric, groups = inputs.metric(inputs.primary(family)), words.GROUPS[inputs.summary["groups"]["kind"]]
-    over = words.count(found["groups"], *groups)
+    over = words.counted(found["groups"], *groups)
     joined = "; ".join(words.listed(clique) for clique in cliques)
     means = ", ".join(f"{row.model} {words.number(row.rank)}" for row in ranks)
     alt = f"Mean ranks by {words.inline(metric.name)}: {means}. {_alike(joined)}"
@@ -219,8 +219,7 @@ def correlations(
     top = 0.0
     for place, (height, (label, marks)) in enumerate(zip(heights, rows.items(), strict=True)):
         values = [dot.rho for dot in marks]
-        span = dict.fromkeys(words.number(value, form=".2f") for value in (min(values), max(values)))
-        row_label(axes, top, label, " to ".join(span), True)
+        row_label(axes, top, label, words.span(values), True)
         for i, dot in enumerate(marks):
             y = top + 0.29 + STEP * i
             if math.isfinite(dot.low):

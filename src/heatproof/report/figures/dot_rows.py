@@ -177,9 +177,13 @@ def accuracy(
     lines = {"guessing": (chance, MUTED, (0, (1, 2))), "floor of competence": (floor, INK, (0, (4, 2)))}
     top = 0.0
     for model, height in zip(models, heights, strict=True):
-        means = sorted(row.accuracy for row in seeds[model])
-        span = " to ".join(dict.fromkeys((words.number(means[0]), words.number(means[-1]))))
-        row_label(axes, top, model, span, all(row.competent for row in seeds[model]))
+        row_label(
+            axes,
+            top,
+            model,
+            words.span(row.accuracy for row in seeds[model]),
+            all(row.competent for row in seeds[model]),
+        )
         for label, (x, tone, dash) in lines.items():
             axes.plot(
                 [x, x],

@@ -75,15 +75,15 @@ def data(inputs: Inputs, study: dict) -> str:
     classes = words.listed([f"{escape(name)} ({counts[i]:,})" for i, name in enumerate(inputs.classes)])
     dealt = f"{len(inputs.classes)} labels, of which an image may have several" if inputs.multilabel else ""
     dealt = dealt or f"{len(inputs.classes)} classes"
-    of = "" if kind == "image" else f" of {words.count(manifest['group'].nunique(), *unit)}"
+    of = "" if kind == "image" else f" of {words.counted(manifest['group'].nunique(), *unit)}"
     made = f": {KINDS[config['kind']]}" if config["kind"] in KINDS else ""
     marked = int((manifest["truth"] != "none").sum())
     truth = f"{marked:,} of them have a true region" if marked else "none of them has a mask of the true region"
     cropped = "cut to the body and " if config["crop"] == "body" else ""
     return (
-        f"The study has {words.count(len(manifest), 'image')}{of} in {dealt}, {classes}{made}; "
+        f"The study has {words.counted(len(manifest), 'image')}{of} in {dealt}, {classes}{made}; "
         f"{truth}. Images were {cropped}{FITS[config['fit']]} of {config['size']} by {config['size']} pixels with "
-        f"{words.count(config['channels'], 'channel')}. {_split(inputs)} {_kept(inputs)}"
+        f"{words.counted(config['channels'], 'channel')}. {_split(inputs)} {_kept(inputs)}"
     )
 
 
@@ -105,7 +105,7 @@ def _kept(inputs: Inputs) -> str:
     kept = data_tables.dealt(inputs.audit)
     if kept not in ("lookalike", "united"):
         return data_tables.DEALT[kept]
-    alike = f"look alike (thumbnails of 32 by 32 pixels that correlate with {inputs.audit['threshold']:g} or more)"
+    alike = f"look alike (thumbnails of 32 by 32 pixels that correlate with {inputs.audit.threshold:g} or more)"
     return data_tables.DEALT[kept].replace("look alike", alike, 1)
 
 
@@ -117,7 +117,7 @@ def models(inputs: Inputs, study: dict) -> str:
     competence = inputs.summary["competence"]
     out = [model for model in inputs.trained if model not in inputs.competent]
     left = f"; {words.listed(out)} did not" if out else f"; {'all' if many else 'it'} did"
-    seeds = words.count(len(inputs.seeds), "seed")
+    seeds = words.counted(len(inputs.seeds), "seed")
     fitted = {model: recipe for model, recipe in recipes.items() if recipe["epochs"]}
     named_seeds = f"{seeds} ({', '.join(map(str, inputs.seeds))})"
     each = f"Each was trained from {named_seeds}." if fitted else f"Each has checkpoints of {named_seeds}."
@@ -196,8 +196,8 @@ def _trained(inputs: Inputs, recipes: dict[str, dict], shared: dict) -> str:
     ]
     return (
         f"trained {begun} to the least {loss}{f', {balanced},' if shared['balance'] else ''} "
-        f"by AdamW for {words.count(shared['epochs'], 'epoch')} in batches of {shared['batch_size']} (learning rate "
-        f"{shared['lr']:g} with {words.count(shared['warmup_epochs'], 'epoch')} of warm-up and a cosine to a "
+        f"by AdamW for {words.counted(shared['epochs'], 'epoch')} in batches of {shared['batch_size']} (learning rate "
+        f"{shared['lr']:g} with {words.counted(shared['warmup_epochs'], 'epoch')} of warm-up and a cosine to a "
         f"hundredth, weight decay {shared['weight_decay']:g}, gradients clipped at {shared['clip_norm']:g}; "
         f"augmentation: {', '.join(augmented) or 'none'}){f', except for {told}' if told else ''}. The epoch with the "
         f"highest {kept} on the validation images was kept.{THRESHOLDS if inputs.multilabel else ''} {scaled}."
@@ -227,7 +227,7 @@ def heatmaps(inputs: Inputs, study: dict) -> str:
     explained = index["image" if inputs.multilabel else "image_id"].nunique()
     refused = [f"{name}: {words.listed(list(found))}" for name, found in inputs.refused.items() if found]
     text = (
-        f"Heatmaps of the logit of the {target} were made for {words.count(explained, 'test image')} by "
+        f"Heatmaps of the logit of the {target} were made for {words.counted(explained, 'test image')} by "
         f"{words.listed(named)}. {_layers(inputs, explain)} Maps were scored as they are, without scaling; a map that "
         f"is zero, constant or not finite has no score, and is counted."
     )

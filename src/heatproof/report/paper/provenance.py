@@ -23,6 +23,7 @@ from heatproof.report.inputs import Inputs
 from heatproof.report.paper import revision
 from heatproof.report.tables import Table
 from heatproof.store import artifacts
+from heatproof.text.numbers import duration
 
 
 def describe() -> dict:
@@ -143,14 +144,6 @@ def _measured(path: Path) -> tuple[float, float] | None:
         return seconds, math.nan
 
 
-def told(seconds: float) -> str:
-    """A duration as people write it: 7.3 s, 4 min 12 s, 3 h 05 min."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 LOCK = Path("envs/requirements.lock")
 RECORD, CHANGES = artifacts.PROVENANCE
 PACKAGES = (
@@ -221,8 +214,8 @@ def facts(record: dict) -> list[tuple[str, str]]:
         ("Lock file", f"SHA-256 {lock} of {LOCK}" if lock else f"none: there is no {LOCK} here"),
         (
             "Machine that wrote the report",
-            f"{found['system']}, {found['cpu']}, {words.count(found['cores'], 'core')}, {found['memory_gib']:.0f} GiB "
-            f"memory, {gpus}",
+            f"{found['system']}, {found['cpu']}, {words.counted(found['cores'], 'core')}, "
+            f"{found['memory_gib']:.0f} GiB memory, {gpus}",
         ),
         ("Threads of each job", str(record["threads"] or "not recorded")),
         ("Training seeds", ", ".join(map(str, record["seeds"]))),
@@ -262,7 +255,7 @@ def left_out(record: dict) -> str:
     """Files that git does not know and that were too large to keep."""
     told = []
     for entry in record["left_out"]:
-        what = f"SHA-256 {entry['sha256']}" if "sha256" in entry else words.count(entry["files"], "file")
+        what = f"SHA-256 {entry['sha256']}" if "sha256" in entry else words.counted(entry["files"], "file")
         told.append(f"{_printable(entry['path'])} ({entry['bytes']:,} bytes, {what})")
     return "; ".join(told)
 
@@ -277,7 +270,7 @@ def stages(record: dict) -> Table:
     rows = []
     for stage, found in record["durations"].items():
         name = f"{stage} (the run before this one)" if stage == "report" else stage
-        cells = [told(found["total"]), told(found["longest"])] if found else ["not recorded", "–"]
+        cells = [duration(found["total"]), duration(found["longest"])] if found else ["not recorded", "–"]
         rows.append([name, f"{found['jobs']:,}" if found else "–", *cells])
     return Table("How long the stages took", ["stage", "jobs", "all of them together", "the longest"], rows)
 

@@ -97,7 +97,7 @@ def _combined(inputs: Inputs) -> list[str]:
         found.setdefault(meaning[0] if meaning else "", []).append(f"{row['model']} by {row['method']}")
     left = len(found.pop("", []))
     told = [f"the heatmaps of {words.listed(names)} {meaning}" for meaning, names in found.items()]
-    told += [f"undecided for {left} of {words.count(len(rows), 'pair')} of a model and a method"] if left else []
+    told += [f"undecided for {left} of {words.counted(len(rows), 'pair')} of a model and a method"] if left else []
     return [
         f"Localization and faithfulness were combined model by model. Each is a yes where the heatmaps are better than "
         f"every control, a no where a one-sided t test{cite(['schuirmann1987'])} shows their lead over the strongest "

@@ -159,8 +159,8 @@ def _mistakes(inputs: Inputs) -> str:
             f" of the images of the class."
         )
     label, predicted = equal[0]
-    ends = dict.fromkeys(words.share(end) for end in np.sort(shares[:, label, predicted])[[0, -1]])
-    between = f" ({' to '.join(ends)} of them by model)" if len(ends) > 1 else ""
+    ends = words.span(shares[:, label, predicted], words.share)
+    between = f" ({ends} of them by model)" if " to " in ends else ""
     return (
         f"The most frequent mistake is to take {inputs.classes[label]} for {inputs.classes[predicted]}: "
         f"{words.share(mean[label, predicted])} of the images of {inputs.classes[label]}{between}."
@@ -256,10 +256,7 @@ def _roc_figure(inputs: Inputs) -> Figure | None:
         if label in place
     ]
     macro = inputs.tables["models"].groupby("model")["auroc"].mean()
-    keys = {
-        m: (dot_rows.color(inputs.models, m), f"{short(m, 20)} {words.number(macro[m], form='.3f')}")
-        for m in inputs.models
-    }
+    keys = {m: (dot_rows.color(inputs.models, m), f"{short(m, 20)} {words.number(macro[m])}") for m in inputs.models}
     ranges = {name: [areas[key] for key in areas if key[0] == name and not np.isnan(areas[key])] for name in shown}
     told = [f"{name}: area {words.number(min(found))} to {words.number(max(found))}" for name, found in ranges.items()]
     svg = figures.roc("roc", {place[n]: short(n, 26) for n in shown}, lines, keys, f"ROC curves. {'; '.join(told)}")
@@ -288,8 +285,8 @@ def _reliability_figure(inputs: Inputs) -> Figure | None:
         for (model, seed), rows in table.groupby(["model", "seed"], sort=False)
     ]
     shown = [model for model in inputs.models if model in set(table["model"])]
-    titles = {model: f"{short(model, 20)} {words.number(errors[model], form='.3f')}" for model in shown}
-    told = [f"{model} {words.number(errors[model], form='.3f')}" for model in shown]
+    titles = {model: f"{short(model, 20)} {words.number(errors[model])}" for model in shown}
+    told = [f"{model} {words.number(errors[model])}" for model in shown]
     svg = figures.reliability("reliability", titles, lines, f"Expected calibration error: {', '.join(told)}")
     caption = (
         "How often the models are right (up) where they are so sure (across): on the dotted line probabilities mean "
@@ -311,8 +308,8 @@ def _table(inputs: Inputs) -> Table | None:
         low, high = (float("nan") if row[end] is None else row[end] for end in ("low", "high"))
         numbers = [words.number(row[key]) for key in ("confidence", "accuracy")]
         gap = words.interval(row["difference"], low, high)
-        errors = [words.number(row[key], form=".3f") for key in ("error", "error_by_chance")]
-        rows.append([model, words.number(macro[model], form=".3f"), *numbers, gap, *errors])
+        errors = [words.number(row[key]) for key in ("error", "error_by_chance")]
+        rows.append([model, words.number(macro[model]), *numbers, gap, *errors])
     head = ["model", "AUROC", "mean confidence", "right", f"gap [{inputs.summary['interval']:.0%} interval]"]
     groups = words.GROUPS[inputs.summary["groups"]["kind"]][1]
     caption = (

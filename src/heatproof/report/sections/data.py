@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from heatproof.data.audit.numbers import significant
+from heatproof.data.audit.results import Audit, Pair, Probe
 from heatproof.report import words
 from heatproof.report.figures.canvas import (
     ACCENT,
@@ -31,10 +31,10 @@ from heatproof.report.figures.canvas import (
 )
 from heatproof.report.inputs import Inputs
 from heatproof.report.sections import data_tables
-from heatproof.report.sections import told as findings
 from heatproof.report.sections.gallery import enlarged, picture, uri
 from heatproof.report.tables import Table
 from heatproof.store import artifacts
+from heatproof.text.audit import sentence
 
 _STEP = 0.125  # inches between the lines of one row
 
@@ -173,12 +173,13 @@ def described_panels(thresholds: Sequence[float], panels: Sequence[Panel]) -> st
     """The numbers of the panels, for who cannot see them."""
     texts = []
     for panel in panels:
-        form = None if panel.share else ".0f"
-        values = [f"{words.number(v, form=form)} at {t:g}" for t, v in zip(thresholds, panel.values, strict=True)]
+        written = words.number if panel.share else data_tables.amount
+        values = [f"{written(v)} at {t:g}" for t, v in zip(thresholds, panel.values, strict=True)]
         texts.append(f"{panel.title}: {', '.join(values)}")
     return "; ".join(texts)
 
 
+AT_ONCE = 6  # findings that are shown unfolded; all alarms are
 PAIRS = 8  # of images with different labels that are shown
 
 
@@ -230,23 +231,24 @@ def make(inputs: Inputs) -> Section:
     """The section, from audit.json and the manifest."""
     audit, source = inputs.audit, _source(inputs.study)
     alike, told = conflicts(inputs)
-    shown, rest = findings.parted(audit)
-    probes = probe_figure(audit) if audit["probes"] else None
+    findings = [{"level": one.level, "text": sentence(one.statement)} for one in audit.findings]
+    at_once = max(AT_ONCE, len(audit.of_level("alarm")))
+    probes = probe_figure(audit) if audit.probes else None
     return Section(
-        findings=shown,
-        more_findings=rest,
+        findings=findings[:at_once],
+        more_findings=findings[at_once:],
         images=data_tables.images(inputs),
         leak=leak_figure(inputs),
         copies=data_tables.copies(audit),
-        similarity=f"{audit['threshold']:g}",
+        similarity=f"{audit.threshold:g}",
         conflicts=alike,
         conflicts_told=told,
         probes=probes,
         probe_table=data_tables.probes(audit) if probes else None,
         probes_seen=dict(data_tables.probe(name) for name in data_tables.probe_rows(audit)),
-        alarming_probes=any(map(_shortcut, audit["probes"])),
-        sweep=sweep_figure(audit) if len(audit["sweep"]) > 1 else None,
-        sweep_table=data_tables.sweep(audit) if audit["sweep"] else None,
+        alarming_probes=any(map(_shortcut, audit.probes)),
+        sweep=sweep_figure(audit) if len(audit.sweep) > 1 else None,
+        sweep_table=data_tables.sweep(audit) if audit.sweep else None,
         quarantined=data_tables.quarantined(audit),
         left_out=data_tables.left_out(source),
         licenses=data_tables.licenses(source),
@@ -261,9 +263,9 @@ def _source(study: str) -> dict:
     return artifacts.read_json(path) if path.exists() else {}
 
 
-def _shortcut(row: dict) -> bool:
+def _shortcut(row: Probe) -> bool:
     """Whether a probe that cannot see disease does significantly better than chance, without help of look-alikes."""
-    return row["probe"] in data_tables.BLIND and row["split"] == "grouped" and significant(row)
+    return row.probe in data_tables.BLIND and row.split == "grouped" and row.significant
 
 
 def _number(value: float | None) -> float:
@@ -272,40 +274,39 @@ def _number(value: float | None) -> float:
 
 def leak_figure(inputs: Inputs) -> Figure | None:
     """Leak rate of every fold beside that of random splits; nothing where neither leaks."""
-    leak = inputs.audit["leak"]
-    rates = [_number(leak["split"].get(fold)) for fold in inputs.folds]
-    random = leak["random"] or dict.fromkeys(("mean", "low", "high", "draws"))
-    if not any(value > 0 for value in (*rates, _number(random["mean"]))):
+    leak = inputs.audit.leak
+    rates = [_number(leak.split.get(fold)) for fold in inputs.folds]
+    mean, low, high = (_number(value) for value in (leak.random.mean, leak.random.low, leak.random.high))
+    if not any(value > 0 for value in (*rates, mean)):
         return None
-    mean, low, high = (_number(random[key]) for key in ("mean", "low", "high"))
-    kind = "random" if inputs.audit["split_by"] == "random" else "grouped"
+    kind = "random" if inputs.audit.split_by == "random" else "grouped"
     rows = []
     if all(map(math.isfinite, rates)):  # without training images there is no leak
-        span = " to ".join(dict.fromkeys(words.share(value) for value in (min(rates), max(rates))))
+        span = words.span(rates, words.share)
         rows.append(DotRow("the split in use", [Dot(kind, rate) for rate in rates], text=span))
     if math.isfinite(mean):
-        spread = f"{words.share(mean)} [{words.share(low)} to {words.share(high)}]"
+        spread = f"{words.share(mean)} [{words.share(low)}, {words.share(high)}]"
         rows.append(DotRow("a random split", [Dot("random", mean, low, high)], text=spread))
     alt = "; ".join(f"Test images with a look-alike in training, {row.name}: {row.text}" for row in rows)
     svg = draw_dots("leak", rows, {}, "share of test images with a look-alike in training", alt)
     caption = "A model can answer such an image from memory."
     if len(rows) > 1:
-        caption += f" Random split: mean of {random['draws']:,} draws; the line holds 95% of them."
+        caption += f" Random split: mean of {leak.random.draws:,} draws; the line holds 95% of them."
     if len(inputs.folds) > 1:
         caption += " Split in use: a dot is one fold."
     return Figure(Markup(svg), caption)
 
 
-def probe_figure(audit: dict) -> Figure:
+def probe_figure(audit: Audit) -> Figure:
     """Every simple classifier under both splits, before and after preprocessing."""
     rows, kinds = [], data_tables.probe_kinds(audit)
     for name, found in data_tables.probe_rows(audit).items():
         dots = [
-            Dot(kind, *(_number(found[kind][key]) for key in ("balanced_accuracy", "low", "high")))
+            Dot(kind, *map(_number, (found[kind].balanced_accuracy, found[kind].low, found[kind].high)))
             for kind in kinds
             if kind in found
         ]
-        chance = _number(next(iter(found.values()))["chance"])
+        chance = next(iter(found.values())).chance
         text = "" if any(math.isfinite(dot.value) for dot in dots) else "no number"
         rows.append(DotRow(data_tables.probe(name).name, dots, chance, text))
     alt = f"Balanced accuracy of simple classifiers: {described(rows, kinds)}"
@@ -318,21 +319,21 @@ def probe_figure(audit: dict) -> Figure:
     return Figure(Markup(svg), caption)
 
 
-def sweep_figure(audit: dict) -> Figure:
+def sweep_figure(audit: Audit) -> Figure:
     """Clusters, the largest of them, leak and accuracy of the nearest thumbnail against the threshold."""
-    steps = sorted(audit["sweep"], key=lambda row: row["threshold"])
-    thresholds, total = [row["threshold"] for row in steps], audit["images"]
+    steps = sorted(audit.sweep, key=lambda row: row.threshold)
+    thresholds = [row.threshold for row in steps]
     panels = [
-        Panel("clusters", "clusters of look-alikes", [_number(row["clusters"]) for row in steps], False),
-        Panel("largest", "share in the largest", [_number(row["largest"]) / total for row in steps], True),
-        Panel("leak", "leak of a random split", [_number(row["leak_random"]) for row in steps], True),
-        Panel("neighbour", "nearest thumbnail, grouped", [_number(row["neighbour"]) for row in steps], True),
+        Panel("clusters", "clusters of look-alikes", [_number(row.clusters) for row in steps], False),
+        Panel("largest", "share in the largest", [_number(row.largest) / audit.images for row in steps], True),
+        Panel("leak", "leak of a random split", [_number(row.leak_random) for row in steps], True),
+        Panel("neighbour", "nearest thumbnail, grouped", [_number(row.neighbour) for row in steps], True),
     ]
     panels = [panel for panel in panels if any(map(math.isfinite, panel.values))]
     alt = described_panels(thresholds, panels)
-    svg = sweep("sweep", thresholds, panels, audit["threshold"], alt)
+    svg = sweep("sweep", thresholds, panels, audit.threshold, alt)
     caption = (
-        f"Dashed line: the similarity in use, {audit['threshold']:g}. The lower it is, the more images are chained "
+        f"Dashed line: the similarity in use, {audit.threshold:g}. The lower it is, the more images are chained "
         f"into one cluster, and the harder they are to split; the higher, the more look-alikes may stand on both "
         f"sides. The last panel is the balanced accuracy of the nearest thumbnail under a grouped split."
     )
@@ -344,15 +345,16 @@ def conflicts(inputs: Inputs) -> tuple[list[Conflict], str]:
 
     None of a planted study: there the plants make the classes.
     """
-    found = inputs.audit["conflicts"] if inputs.audit.get("kind") != "planted" else []
+    found = inputs.audit.conflicts if inputs.audit.kind != "planted" else ()
     shown = []
     for row in found[:PAIRS]:
         sides = tuple(_picture(inputs, row, side) for side in "ab")
-        kind = data_tables.SAME.get(row["kind"], row["kind"])
-        shown.append(Conflict(sides, f"{kind[:1].upper()}{kind[1:]}, similarity {_similarity(row['similarity'])}"))
+        kind = data_tables.SAME[row.kind]
+        similarity = math.floor(row.similarity * 1000) / 1000
+        shown.append(Conflict(sides, f"{kind[:1].upper()}{kind[1:]}, similarity {similarity:.3f}"))
     if not found:
         return [], ""
-    total = _across(inputs.audit)
+    total = inputs.audit.duplicates.across_classes
     told = (
         "One pair of images is the same or looks alike, and has different labels."
         if total == 1
@@ -361,18 +363,8 @@ def conflicts(inputs: Inputs) -> tuple[list[Conflict], str]:
     return shown, told + (f" Here are the {len(shown)} most alike." if len(shown) < total else "")
 
 
-def _across(audit: dict) -> int:
-    """Pairs across classes: the list of them may be cut, the counts are not, and a copy is a look-alike too."""
-    counts = [kinds.get("across_classes") or 0 for kinds in audit["duplicates"].values()]
-    return max(len(audit["conflicts"]), *counts)
-
-
-def _similarity(value: float | None) -> str:
-    return "–" if value is None else f"{math.floor(value * 1000) / 1000:.3f}"
-
-
-def _picture(inputs: Inputs, row: dict, side: str) -> Picture:
-    image, label = row[side], row[f"label_{side}"]
-    source = uri(enlarged(picture(inputs.pixels[row[f"row_{side}"]])))
-    kind = "labels" if inputs.audit.get("task") == "multilabel" else "class"
+def _picture(inputs: Inputs, pair: Pair, side: str) -> Picture:
+    image, label, row = (getattr(pair, name) for name in (side, f"label_{side}", f"row_{side}"))
+    source = uri(enlarged(picture(inputs.pixels[row])))
+    kind = "labels" if inputs.audit.multilabel else "class"
     return Picture(source, f"Image {image}, {kind} {label}", image, label)

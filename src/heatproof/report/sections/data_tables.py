@@ -1,15 +1,20 @@
 """Tables of the data section as text, with words for a reader who never heard of them."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import NamedTuple
 
 import pandas as pd
 
+from heatproof.data.audit.results import Audit
+from heatproof.data.audit.results import Probe as ProbeResult
 from heatproof.data.sources.places import GIVEN
 from heatproof.report import words
 from heatproof.report.inputs import Inputs
 from heatproof.report.tables import Table, groups_name
 from heatproof.store import artifacts
+from heatproof.text.audit import because
+from heatproof.text.numbers import NONE, finite
 
 TITLE = "Can these data be believed?"
 BALANCED = (
@@ -85,7 +90,6 @@ DEALT = {
     "given": "This split came with the images and was not changed; the audit counts who is in two parts of it.",
     "all": "No part is for training: the study states that no model has seen any of the images.",
 }
-CUES = {"corner_mark": "a mark in the corner"}
 
 
 def few_groups(labels: dict[str, int]) -> str:
@@ -99,29 +103,28 @@ def few_groups(labels: dict[str, int]) -> str:
     )
 
 
-def probed(audit: dict) -> str:
+def probed(audit: Audit) -> str:
     """Of several labels an image: what was asked, and of which labels."""
-    if audit.get("task") != "multilabel" or not audit["probed"]:
+    if not audit.probed:
         return ""
-    asked = "every label" if audit["probed"] == audit["classes"] else ", ".join(audit["probed"])
+    asked = "every label" if audit.probed == audit.classes else ", ".join(audit.probed)
     return f" Each classifier was asked for one label after another ({asked}); the accuracy is the mean over them."
 
 
-def kept(audit: dict) -> str:
+def kept(audit: Audit) -> str:
     """What stays on one side where whole groups do: a key of `GROUPED` and `DEALT`."""
-    united = audit["group_kind"] == "lookalike" and audit["patients_known"]
-    return "united" if united else audit["group_kind"]
+    return "united" if audit.united else audit.group_kind
 
 
-def dealt(audit: dict) -> str:
+def dealt(audit: Audit) -> str:
     """How images came into their parts: a key of `DEALT`."""
-    by = audit["split_by"]
+    by = audit.split_by
     return "given" if by in GIVEN else {"all": "all", "random": "image"}.get(by) or kept(audit)
 
 
-def parts(audit: dict, folds: int) -> str:
+def parts(audit: Audit, folds: int) -> str:
     """Which images everything on the page is from."""
-    if audit["split_by"] == "all":
+    if audit.split_by == "all":
         return "Every image was tested, and everything on this page is from all of them."
     if folds > 1:
         return (
@@ -141,13 +144,6 @@ def probe(name: str) -> Probe:
     return PROBES.get(name, Probe(name.replace("_", " ").capitalize(), ""))
 
 
-def cue(kind: str) -> str:
-    return CUES.get(kind, kind.replace("_", " "))
-
-
-NONE = "–"
-ODD = {"raw": "nonsquare", "preprocessed": "nonsquare"}
-ODD |= {"border": "nonsquare_border", "outside": "nonsquare_outside"}
 _WIDE = 5  # classes that a wide table has room for
 
 
@@ -199,16 +195,15 @@ def licenses(source: dict) -> Table | None:
     return Table("Licences of the images, as the source names them", ["licence", "images"], rows) if rows else None
 
 
-def copies(audit: dict) -> Table | None:
+def copies(audit: Audit) -> Table | None:
     """Pairs of the same file, the same picture, and look-alikes; nothing where there is no pair."""
-    found = audit["duplicates"]
-    if not any(found.get(kind, {}).get("pairs") for kind in COPIES):
+    found = {kind: asdict(getattr(audit.duplicates, kind)) for kind in COPIES}
+    if not any(counts["pairs"] for counts in found.values()):
         return None
-    patients = ("across_groups",) if audit["group_kind"] == "patient" else ()
+    patients = ("across_groups",) if audit.group_kind == "patient" else ()
     keys = ("pairs", "images", "across_classes", *patients, "across_splits")
-    shown = [key for key in keys if any(key in kinds for kinds in found.values())]
     rows = [
-        [text.format(threshold=f"{audit['threshold']:g}"), *(_amount(found.get(kind, {}).get(key)) for key in shown)]
+        [text.format(threshold=f"{audit.threshold:g}"), *(amount(found[kind][key]) for key in keys)]
         for kind, text in COPIES.items()
     ]
     names = {
@@ -219,40 +214,37 @@ def copies(audit: dict) -> Table | None:
         "across_splits": "pairs across splits",
     }
     caption = "Copies and look-alikes among all images (the same file is also the same picture, and looks alike)"
-    return Table(caption, ["what", *(names[key] for key in shown)], rows)
+    return Table(caption, ["what", *(names[key] for key in keys)], rows)
 
 
-def _amount(value: int | None) -> str:
-    return NONE if value is None else f"{value:,}"
+def amount(value: float | None) -> str:
+    """Write a count, a dash where there is none."""
+    return f"{value:,.0f}" if finite(value) else NONE
 
 
-def probe_rows(audit: dict) -> dict[str, dict[str, dict]]:
+def probe_rows(audit: Audit) -> dict[str, dict[str, ProbeResult]]:
     """Simple classifier -> split-stage -> its row: those of every study, and of images not square and of plants."""
-    odd, seams = audit["nonsquare"], audit["seams"]
-    rows = list(audit["probes"])
-    rows += [odd[f"probe_{key}"] | {"probe": name} for key, name in ODD.items() if odd]
-    rows += [seams | {"probe": "seams"}] if seams else []
-    rows += [seams["linear"] | {"probe": "seams_linear"}] if seams and seams.get("linear") else []
-    found: dict[str, dict[str, dict]] = {}
+    rows = [*audit.probes, *(audit.nonsquare.probes if audit.nonsquare else ()), *audit.seams]
+    found: dict[str, dict[str, ProbeResult]] = {}
     for row in rows:
-        found.setdefault(row["probe"], {})[f"{row['split']}-{row['stage']}"] = row
+        found.setdefault(row.probe, {})[f"{row.split}-{row.stage}"] = row
     return found
 
 
-def probe_kinds(audit: dict) -> dict[str, str]:
+def probe_kinds(audit: Audit) -> dict[str, str]:
     """Split and stage of the simple classifiers, in order, and their words."""
     found = {kind for rows in probe_rows(audit).values() for kind in rows}
     return {kind: text for kind, text in KINDS.items() if kind in found}
 
 
-def probes(audit: dict) -> Table:
+def probes(audit: Audit) -> Table:
     """Every simple classifier, on either split and before and after preprocessing."""
     found, kinds = probe_rows(audit), probe_kinds(audit)
     rows = [
         [
             probe(name).name,
             *(scored(of[kind]) if kind in of else NONE for kind in kinds),
-            words.number(next(iter(of.values()))["chance"]),
+            words.number(next(iter(of.values())).chance),
         ]
         for name, of in found.items()
     ]
@@ -260,30 +252,27 @@ def probes(audit: dict) -> Table:
     return Table(caption, ["classifier", *kinds.values(), "guessing"], rows)
 
 
-def scored(row: dict) -> str:
+def scored(row: ProbeResult) -> str:
     """A probe's accuracy with its interval, or why it has none."""
-    if row["balanced_accuracy"] is None:
-        return row.get("reason") or NONE
-    numbers = (float("nan") if row[key] is None else row[key] for key in ("balanced_accuracy", "low", "high"))
-    return words.interval(*numbers)
+    if row.balanced_accuracy is None:
+        return because(row.reason, row.lacks)
+    return words.interval(row.balanced_accuracy, row.low, row.high)
 
 
-def sweep(audit: dict) -> Table:
+def sweep(audit: Audit) -> Table:
     """What the threshold decides, step by step."""
-    names = list(audit["counts"]) if len(audit["counts"]) <= _WIDE else []
+    names = list(audit.counts) if len(audit.counts) <= _WIDE else []
     rows = [
         [
-            f"{row['threshold']:g}" + (" (in use)" if row["threshold"] == audit["threshold"] else ""),
-            _amount(row["pairs"]),
-            _amount(row["clusters"]),
-            _amount(row["largest"]),
-            *(_amount((row.get("clusters_by_class") or {}).get(name)) for name in names),
-            words.share(row["leak_random"]),
-            words.number(row["neighbour"]),
-            row.get("reason") or {True: "yes", False: "no"}.get(row["split"], NONE),
-            words.share(row["worst_share"]),
+            f"{row.threshold:g}" + (" (in use)" if row.threshold == audit.threshold else ""),
+            *(amount(count) for count in (row.pairs, row.clusters, row.largest)),
+            *(amount((row.clusters_by_class or {}).get(name)) for name in names),
+            words.share(row.leak_random),
+            words.number(row.neighbour),
+            because(row.reason) if row.reason else "yes" if row.split else "no",
+            words.share(row.worst_share),
         ]
-        for row in audit["sweep"]
+        for row in audit.sweep
     ]
     head = [
         "similarity",
@@ -299,9 +288,9 @@ def sweep(audit: dict) -> Table:
     return Table("Similarity by similarity", head, rows)
 
 
-def quarantined(audit: dict) -> Table | None:
+def quarantined(audit: Audit) -> Table | None:
     """Files that could not be used."""
-    rows = [[row["source"], row["reason"]] for row in audit["quarantined"]]
+    rows = [[row.source, row.reason] for row in audit.quarantined]
     return Table("Files that could not be used", ["file", "why"], rows) if rows else None
 
 

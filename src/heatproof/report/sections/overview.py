@@ -103,9 +103,7 @@ def cell(row: dict) -> Cell:
     verdict = "no verdict" if not told else "too few to tell" if row["few"] else verdict
     look = "worse" if worse else "all" if better == len(told) + silent else "some" if better else "nobody"
     look = look if told else "empty"
-    form = words.precision(row["low"], row["high"])
-    ends = dict.fromkeys(words.number(row[end], form=form) for end in ("low", "high"))
-    return Cell(verdict, " to ".join(ends), look)
+    return Cell(verdict, words.span([row["low"], row["high"]]), look)
 
 
 def _controls(inputs: Inputs, families: Sequence[str]) -> list[tuple[str, list[Cell]]]:
@@ -123,9 +121,7 @@ def _beside(inputs: Inputs, family: str, control: str) -> Cell:
     values = [means[model] for model in inputs.competent if means.get(model) is not None]
     if not values or control not in words.family(family).controls:
         return Cell("", "", "empty")
-    form = words.precision(min(values), max(values))
-    ends = dict.fromkeys(words.number(value, form=form) for value in (min(values), max(values)))
-    return Cell("", " to ".join(ends), "empty")
+    return Cell("", words.span(values), "empty")
 
 
 def refusals(inputs: Inputs) -> list[tuple[str, str]]:

@@ -251,12 +251,11 @@ def _table(inputs: Inputs, table: pd.DataFrame) -> Table:
         for covariate in _ordered(inputs, rows_of):
             of = rows_of[rows_of["covariate"] == covariate]
             sure = of["p_corrected"] <= inputs.summary["alpha"]
-            ends = dict.fromkeys(words.number(rho, form=".2f") for rho in (of["rho"].min(), of["rho"].max()))
             groups = dict.fromkeys(str(count) for count in (of["groups"].min(), of["groups"].max()))
             up, down = int((sure & (of["rho"] > 0)).sum()), int((sure & (of["rho"] < 0)).sum())
             called = method if method != NOISE else words.CONTROLS[NOISE]
             rows.append(
-                [called, name(covariate), " to ".join(ends), f"{up} of {len(of)}", str(down), " to ".join(groups)]
+                [called, name(covariate), words.span(of["rho"]), f"{up} of {len(of)}", str(down), " to ".join(groups)]
             )
     head = ["heatmaps", "goes with", "rank correlation by model", "rises in", "falls in", groups_name(inputs)]
     return Table("Every method: rank correlation, and the models in which it can be told from zero", head, rows)

@@ -13,7 +13,6 @@ from heatproof.report import inputs as separation
 from heatproof.report import tables, words
 from heatproof.report.figures import dot_rows
 from heatproof.report.inputs import Inputs
-from heatproof.report.sections import data_tables
 
 GENERAL = (
     "data",
@@ -75,48 +74,6 @@ def marked(inputs: Inputs, text: str) -> str:
     return re.sub(rf"\b(?:{longest_first})\b", mark, text)
 
 
-LEVELS = ("alarm", "note", "fine")
-ON_TOP = 3  # alarms that the first screen has room for
-AT_ONCE = 6  # findings that the section shows unfolded; all alarms are
-
-
-def ordered(audit: dict) -> list[dict]:
-    """What the audit said and, among the notes, which cue was planted: alarms, then notes, then what is fine."""
-    more = [{"level": "note", "text": text} for text in [shortcut(audit)] if text]
-    return sorted([*audit["sentences"], *more], key=lambda row: LEVELS.index(row["level"]))
-
-
-def parted(audit: dict) -> tuple[list[dict], list[dict]]:
-    """The findings to show at once, and the rest."""
-    found = ordered(audit)
-    cut = max(AT_ONCE, sum(row["level"] == "alarm" for row in found))
-    return found[:cut], found[cut:]
-
-
-def notes(audit: dict) -> int:
-    """How many findings are no alarm and yet have to be known."""
-    return sum(row["level"] == "note" for row in ordered(audit))
-
-
-def alarms(audit: dict) -> tuple[list[str], int]:
-    """What must be known before anything else, at most `ON_TOP` sentences, and how many more there are."""
-    texts = [row["text"] for row in audit["sentences"] if row["level"] == "alarm"]
-    return texts[:ON_TOP], max(0, len(texts) - ON_TOP)
-
-
-def shortcut(audit: dict) -> str | None:
-    """The cue that was put in on purpose."""
-    found = audit["shortcut"]
-    if not found:
-        return None
-    label = found["label"] or list(audit["classes"])[-1]
-    return (
-        f"A cue was put in on purpose: {data_tables.cue(found['kind'])} of {words.share(found['rate'])} of the images "
-        f"of class {label} and of {words.share(1 - found['rate'])} of all others. It has nothing to do with disease; "
-        f"simple classifiers and honest heatmaps must find it."
-    )
-
-
 def models(inputs: Inputs) -> list[str]:
     """Why each model without competence is left out: its weakest training against the floor."""
     floor, chance = (inputs.summary["competence"][key] for key in ("floor", "chance"))
@@ -149,7 +106,7 @@ def coverage(inputs: Inputs) -> list[str]:
     made = index.loc[index["row"] >= 0, "image" if inputs.multilabel else "image_id"]
     explained = test[test["image_id"].isin(made)]
     marked = int((explained["truth"] != "none").sum())
-    texts = [f"Heatmaps were made for {len(explained):,} of {words.count(len(test), 'test image')}."]
+    texts = [f"Heatmaps were made for {len(explained):,} of {words.counted(len(test), 'test image')}."]
     if inputs.multilabel:
         texts.append(inputs.summary["cases_sentence"])
     read = "localization" in inputs.families and needs_lesion(inputs.primary("localization") or "")
@@ -170,8 +127,8 @@ def _scored_on(inputs: Inputs, family: str, explained: int) -> list[str]:
     if scored.empty:
         return []
     images, groups = scored["image_id"].nunique(), words.GROUPS[inputs.summary["groups"]["kind"]]
-    of = "" if groups[0] == "image" else f" of {words.count(scored['group'].nunique(), *groups)}"
-    text = f"{family.capitalize()} was scored on {words.count(images, 'case' if inputs.multilabel else 'image')}{of}"
+    of = "" if groups[0] == "image" else f" of {words.counted(scored['group'].nunique(), *groups)}"
+    text = f"{family.capitalize()} was scored on {words.counted(images, 'case' if inputs.multilabel else 'image')}{of}"
     if asked["image_id"].nunique() < explained:
         spread = "" if groups[0] == "image" else f" and spread over the {groups[1]}"
         text += f": a part of them, drawn at random{spread}, the same for every model"

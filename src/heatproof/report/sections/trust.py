@@ -37,11 +37,7 @@ def _matrix(inputs: Inputs, key: str, table: dict) -> Matrix:
 
 
 def _cell(value: float | None) -> tuple[str, int]:
-    return _shown(value), 0 if value is None else round(50 * max(0.0, value))
-
-
-def _shown(value: float | None) -> str:
-    return words.number(value, form=".2f")
+    return words.number(value), 0 if value is None else round(50 * max(0.0, value))
 
 
 def _sentence(names: Sequence[str], matrix: Sequence[Sequence[float | None]]) -> str:
@@ -51,11 +47,13 @@ def _sentence(names: Sequence[str], matrix: Sequence[Sequence[float | None]]) ->
     )
     if not pairs:
         return "No pair of metrics has enough scores in common."
-    low, high = (f"{_shown(value)} ({words.inline(a)}; {words.inline(b)})" for value, a, b in (pairs[0], pairs[-1]))
+    low, high = (
+        f"{words.number(value)} ({words.inline(a)}; {words.inline(b)})" for value, a, b in (pairs[0], pairs[-1])
+    )
     if len(pairs) == 1:
         return f"The rank correlation is {low}."
     middle = statistics.median(value for value, _, _ in pairs)
-    return f"Rank correlations run from {low} to {high}; the median of {len(pairs)} pairs is {_shown(middle)}."
+    return f"Rank correlations run from {low} to {high}; the median of {len(pairs)} pairs is {words.number(middle)}."
 
 
 TESTS = {
@@ -101,8 +99,8 @@ def claims(inputs: Inputs) -> list[Claim]:
     rows = []
     for row in inputs.summary["claims"]:
         numbers = [float("nan") if row[key] is None else row[key] for key in ("effect", "low", "high")]
-        seeds = words.count(row["seeds"], "seed")
-        groups = words.count(row["groups"], *words.GROUPS[inputs.summary["groups"]["kind"]]) if row["groups"] else ""
+        seeds = words.counted(row["seeds"], "seed")
+        groups = words.counted(row["groups"], *words.GROUPS[inputs.summary["groups"]["kind"]]) if row["groups"] else ""
         place = "cue" if row["metric"] == ON_CUE else f"{row['family']}-{row['method']}"
         together = ": all measures together, in margins" if row["name"] in inputs.summary.get("findings", {}) else ""
         rows.append(

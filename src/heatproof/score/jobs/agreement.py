@@ -8,7 +8,7 @@ from heatproof.score import heatmaps
 from heatproof.score.jobs.common import Scoring, heatmaps_of
 from heatproof.score.metrics.agreement import METRICS
 
-ALONE = ONE_METHOD.text
+ALONE = ONE_METHOD.code
 
 
 def run(job: Scoring) -> None:

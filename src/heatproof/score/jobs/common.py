@@ -120,9 +120,9 @@ def _beside(checkpoint: Checkpoint, found: Heatmaps) -> heatmaps.Beside:
     learnt = np.flatnonzero((manifest["split"] == "train") & (manifest["truth"] != "none"))
     labels = (found.images if found.multilabel else rows)["label"].to_numpy("int64")
     held = truth(rows, 1 + labels.max()) if found.multilabel else None
-    untrue = np.where(rows["truth"] != "none", "", NO_TRUTH.text).astype(object)
+    untrue = np.where(rows["truth"] != "none", "", NO_TRUTH.code).astype(object)
     if found.multilabel:
-        other = OTHER_LABEL.text if "marks_0" in rows else UNDECLARED.text
+        other = OTHER_LABEL.code if "marks_0" in rows else UNDECLARED.code
         untrue = np.where((untrue == "") & ~marks(rows, labels), other, untrue)
     return heatmaps.Beside(
         pixels=artifacts.read_array(folder / "pixels.npy"),

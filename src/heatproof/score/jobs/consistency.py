@@ -10,13 +10,13 @@ from torch import Tensor
 from heatproof.catalogue.controls import CONTROLS
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.reasons import (
-    NOT_SUPPORTED,
     ONE_FILE_FOR_MODELS,
     ONE_FILE_FOR_SEEDS,
     ONE_MODEL,
     ONE_SEED,
     OTHER_CLASSES,
     Reason,
+    is_unsupported,
 )
 from heatproof.score import controls, heatmaps
 from heatproof.score.changed import first_reason
@@ -26,7 +26,7 @@ from heatproof.score.metrics.consistency import METRICS
 from heatproof.store import artifacts
 from heatproof.store.artifacts import Checkpoint
 
-OTHER_CLASS = OTHER_CLASSES.text
+OTHER_CLASS = OTHER_CLASSES.code
 MODELS = ("iou_models", "rank_correlation_models")
 SEEDS = tuple(metric for metric in METRICS if metric not in MODELS)
 
@@ -136,7 +136,7 @@ def _across_seeds(
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     for method, own, others in _pairs(first, names, by_seed, by_seed):
         values = {metric: METRICS[metric](_maps(own), _maps(others)) for metric in SEEDS}
-        compared = _reasons(own[:-1] + others[1:]) or [[ONE_SEED.text] * len(chunk)]
+        compared = _reasons(own[:-1] + others[1:]) or [[ONE_SEED.code] * len(chunk)]
         compared.append(_same(method, own, others[1:], ONE_FILE_FOR_SEEDS))
         yield method, heatmaps.scores(first.images.iloc[chunk], method, values, first_reason(*compared))
 
@@ -149,7 +149,7 @@ def _across_models(
     reasons: dict[str, list[list[str]]] = {method: [] for method in names}
     for theirs in models:
         for method, own, others in _pairs(first, names, by_seed, theirs):
-            if not any(NOT_SUPPORTED.of(reason) for part in _reasons(others) for reason in part):
+            if not any(is_unsupported(reason) for part in _reasons(others) for reason in part):
                 one = [METRICS[metric](_maps(own), _maps(others)[None]) for metric in MODELS]
                 values[method].append(torch.stack(one))
                 same = _same(method, own, others, ONE_FILE_FOR_MODELS)
@@ -157,5 +157,5 @@ def _across_models(
     for method, own, _ in _pairs(first, names, by_seed, by_seed):
         none = torch.full((len(MODELS), len(chunk)), torch.nan, dtype=torch.float64)
         mean = torch.stack(values[method] or [none]).mean(0)
-        why = first_reason(*(reasons[method] or [*_reasons(own), [ONE_MODEL.text] * len(chunk)]))
+        why = first_reason(*(reasons[method] or [*_reasons(own), [ONE_MODEL.code] * len(chunk)]))
         yield method, heatmaps.scores(first.images.iloc[chunk], method, dict(zip(MODELS, mean, strict=True)), why)

@@ -31,10 +31,10 @@ def run(job: Scoring) -> None:
                 region: torch.from_numpy(found[places]) for region, found in zip(wanted, all_regions, strict=True)
             }
             truth = Truth(masks, regions, job.options.get("tolerance", TOLERANCE))
-            blank = np.where(truth.area == 0, EMPTY.text, COVERED.text)
+            blank = np.where(truth.area == 0, EMPTY.code, COVERED.code)
             missing = {"truth": np.where(true, np.where(truth.covered, "", blank), source.beside.untrue[chunk])}
             for region, found in truth.regions.items():
-                missing[region] = np.where(found.any((1, 2)), "", NO_REGION.text.format(region=region))
+                missing[region] = np.where(found.any((1, 2)), "", NO_REGION[region].code)
             stacks = source.stacks(chunk, names=kept.without(source.names))
             if controls.CEILING not in kept:
                 stacks[controls.CEILING] = heatmaps.checked(controls.ceiling(masks, source.grid))
@@ -44,7 +44,7 @@ def run(job: Scoring) -> None:
                 for needed, metrics in groups.items():
                     values = {metric: METRICS[metric](scene) for metric in metrics}
                     why = [a or b or c for a, b, c in zip(asked, missing[needed], reasons, strict=True)]
-                    parts.append(heatmaps.scores(source.images.iloc[chunk], method, values, why, NO_RELEVANCE.text))
+                    parts.append(heatmaps.scores(source.images.iloc[chunk], method, values, why, NO_RELEVANCE.code))
                 made[method] = pd.concat(parts)
             write(pd.concat(kept.parts(made, place)))  # together: a table has its cost for each part
 

@@ -17,7 +17,7 @@ from heatproof.score.order import ranks, scorable, unit_scale
 from heatproof.score.queries import EMPTIED, Case, Forward, Probability, baseline_image, by_map, of_class, on, remover
 
 METRICS, metric = metrics_in(__name__)
-UNDEFINED = OUTPUT.text  # the only reason left once the map is sound
+UNDEFINED = OUTPUT.code  # the only reason left once the map is sound
 
 
 @dataclass(frozen=True)

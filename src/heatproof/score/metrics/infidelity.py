@@ -19,7 +19,7 @@ from heatproof.score.order import scorable
 from heatproof.score.queries import Case, Forward, Probability, of_class, on, outputs, remover
 
 METRICS, metric = metrics_in(__name__)
-UNDEFINED = OUTPUT.text  # the only reason left once the map is sound
+UNDEFINED = OUTPUT.code  # the only reason left once the map is sound
 SIDE = 1 / 4  # of a square, as a share of the shorter side of the image
 
 

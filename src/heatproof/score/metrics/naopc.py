@@ -47,7 +47,7 @@ class Orders:
     @property
     def undefined(self) -> str:
         """Why a sound map has no value."""
-        return (EQUAL_ORDERS if self.best - self.worst < RESOLUTION else OUTPUT).text
+        return (EQUAL_ORDERS if self.best - self.worst < RESOLUTION else OUTPUT).code
 
 
 @metric("naopc")

@@ -13,7 +13,7 @@ from heatproof.score.order import scorable
 
 METRICS, metric = metrics_in(__name__)
 
-UNDEFINED = EVEN.text
+UNDEFINED = EVEN.code
 
 
 @metric("rank_correlation_flip")

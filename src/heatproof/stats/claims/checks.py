@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from heatproof.catalogue.methods import CLASSLESS
-from heatproof.stats.sentences.words import control_name, counted, joined, plain, shown, shown_p, units
+from heatproof.stats.sentences.words import cause, control_name, counted, joined, plain, shown, shown_p, units
 from heatproof.stats.tests.analysis import Compared, over_models
 from heatproof.stats.tests.architectures import seed_contrast, seed_differences
 from heatproof.stats.tests.paired import (
@@ -189,7 +189,7 @@ def outdo(asked: Asked) -> dict:
     for name in asked.methods:
         refusing = [model for model in asked.usable if model in asked.refused.get(name, {})]
         if refusing:
-            left.append(f"{name} refuses {joined(refusing)} ({asked.refused[name][refusing[0]]})")
+            left.append(f"{name} refuses {joined(refusing)} ({cause(asked.refused[name][refusing[0]])})")
         elif name not in absent and not any(row["method"] == name for row in rows):
             left.append(f"{name} shares too few {unit} with {asked.one.method}")
     if not rows:

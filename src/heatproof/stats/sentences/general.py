@@ -2,7 +2,7 @@
 which setting."""
 
 from heatproof.data.sources.places import GIVEN
-from heatproof.stats.sentences.words import KEPT_TOGETHER, counted, joined, shown, span, unit
+from heatproof.stats.sentences.words import KEPT_TOGETHER, cause, counted, joined, shown, span, unit
 from heatproof.stats.tests.architectures import MIN_SEEDS
 
 
@@ -106,7 +106,7 @@ def refusal_sentences(summary: dict, method: str) -> list[str]:
         by_reason.setdefault(reason, []).append(model)
     everyone = len(summary["models"]) if len(summary["models"]) > 1 else 0
     return [
-        f"No heatmaps of {'any model' if len(models) == everyone else joined(models)}: {reason}."
+        f"No heatmaps of {'any model' if len(models) == everyone else joined(models)}: {cause(reason)}."
         for reason, models in by_reason.items()
     ]
 

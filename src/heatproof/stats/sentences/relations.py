@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from heatproof.data.audit.numbers import share
 from heatproof.stats.claims.cue import ACCURACY, FAINT, HIDDEN, RELIES, SHOWN, SIGNS, UNCLEAR
 from heatproof.stats.sentences.general import subject
 from heatproof.stats.sentences.words import control_name, counted, interval, joined, plain, shown, span, unit, units
 from heatproof.stats.tests.relations import AGAINST, CLASS, LEAST, NOISE, SHAPE
 from heatproof.stats.verdicts.judge import number
+from heatproof.text.numbers import share
 
 WHERE = {
     "right": "where the prediction is right",

@@ -186,7 +186,7 @@ def cautions(summary: dict, family: str, method: str) -> list[str]:
             else f"none of the {unit(summary)} has one in every seed, and no comparison includes it"
         )
         size = "over 99%" if 0.995 <= share < 1 else f"{share:.0%}"
-        texts.append(f"{size} of the heatmaps of {model} have no {metric} (mostly: {why}); {then}.")
+        texts.append(f"{size} of the heatmaps of {model} have no {metric} (mostly: {cause(why)}); {then}.")
     texts += worst_rank_sentence(summary, family, method)
     ceilings = values(summary, family, "ceiling")
     if len(ceilings) > 1 and max(ceilings.values()) - min(ceilings.values()) > WIDE_CEILING:

@@ -9,7 +9,6 @@ import pandas as pd
 from scipy import stats
 
 from heatproof.catalogue.families import FAMILIES
-from heatproof.catalogue.reasons import INCOMPLETE
 from heatproof.stats.tests.architectures import MIN_SEEDS, seed_differences
 from heatproof.store import artifacts
 
@@ -71,19 +70,12 @@ def of_marked_labels(shapes: pd.DataFrame | None, classes: Sequence[str]) -> pd.
 
 
 KEYS = ["family", "metric", "method", "model"]
-GAP = f"{INCOMPLETE.text} above 1 %"
 
 
 def compact(scores: pd.DataFrame) -> pd.DataFrame:
-    """The scores with their texts as categories, which makes grouping half a million rows a matter of a second.
-
-    Reasons that name a number of their own image (`completeness gap 12 %`) are made one, so that they can be counted.
-    """
+    """The scores with their texts as categories, which makes grouping half a million rows a matter of a second."""
     columns = [*KEYS, "image_id", "group", "reason"]
-    table = scores.assign(**{name: scores[name].astype("category") for name in columns})
-    names = [GAP if INCOMPLETE.of(text) else text for text in table["reason"].cat.categories]
-    table["reason"] = table["reason"].map(dict(zip(table["reason"].cat.categories, names, strict=True)))
-    return table.assign(reason=table["reason"].astype("category"))
+    return scores.assign(**{name: scores[name].astype("category") for name in columns})
 
 
 def seed_group_means(scores: pd.DataFrame) -> pd.DataFrame:

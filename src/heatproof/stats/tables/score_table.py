@@ -10,6 +10,7 @@ import pandas as pd
 
 from heatproof.catalogue.controls import CONTROLS
 from heatproof.catalogue.metrics import BASELINES, METRICS
+from heatproof.catalogue.reasons import NO_VALUE
 from heatproof.core.messages import InputError
 from heatproof.data.sources.cells import parse_numbers, spellings, united
 from heatproof.data.sources.names import bare, listed
@@ -134,7 +135,6 @@ DEFAULTS = {"method": "heatmap", "metric": "score", "seed": 0, "reason": ""}
 KEYS = ["image_id", "model", "seed", "method", "metric"]
 TEXT = ["image_id", "group", "model", "method", "metric"]
 WIDE = ("model", "method", "metric")  # what the columns of a wide table may be
-NO_VALUE = "no value given"
 LARGEST = 1e100  # beyond it, squares of differences are no numbers any more
 
 
@@ -178,7 +178,7 @@ def read(path: Path, group: str | None = None, wide: Sequence[str] = ()) -> Scor
     table["value"] = _values(table["value"], path)
     table["seed"] = _seeds(table["seed"], path)
     value, reason = table["value"], table["reason"]
-    table["reason"] = reason.mask(value.isna() & (reason == ""), NO_VALUE).mask(value.notna(), "")
+    table["reason"] = reason.mask(value.isna() & (reason == ""), NO_VALUE.code).mask(value.notna(), "")
     table = table[[*TEXT, "seed", "value", "reason"]]
     _once(table, path)
     notes = []

@@ -8,13 +8,11 @@ import numpy as np
 import pandas as pd
 
 from heatproof.catalogue.metrics import better
-from heatproof.catalogue.reasons import NOT_SUPPORTED
+from heatproof.catalogue.reasons import is_unsupported
 from heatproof.stats.tests.analysis import Compared
 from heatproof.stats.tests.omnibus import cliques, mean_ranks, smallest_corrected_p
 from heatproof.stats.verdicts import rules
 from heatproof.stats.verdicts.rules import Design
-
-REFUSED = f"{NOT_SUPPORTED.text}:"
 
 
 def number(value: float | None) -> float | None:
@@ -110,14 +108,14 @@ def missing_counts(scores: pd.DataFrame, methods: Sequence[str]) -> dict[str, di
 
 
 def refusals(scores: pd.DataFrame, methods: Sequence[str], models: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Method -> model -> why, in a line, of the models that a method refuses: none of their maps was made."""
+    """Method -> model -> code of why, of the models that a method does not support: none of their maps was made."""
     rows = scores[scores["method"].isin(methods)]
     kept = rows.groupby(["method", "model"], observed=True)["value"].count()
-    asked = rows["reason"].cat.categories[rows["reason"].cat.categories.str.startswith(REFUSED)]
+    asked = list(filter(is_unsupported, rows["reason"].cat.categories))
     first = rows[rows["reason"].isin(asked)].groupby(["method", "model"], observed=True)["reason"].first()
     found: dict = {}
     for key in [key for key in product(methods, models) if key in first.index and kept[key] == 0]:
-        found.setdefault(key[0], {})[key[1]] = str(first[key]).removeprefix(REFUSED).strip()
+        found.setdefault(key[0], {})[key[1]] = str(first[key])
     return found
 
 
