@@ -29,7 +29,7 @@ class Beside:
     """What some controls read of a study beside its heatmaps.
 
     Attributes:
-        pixels: uint8 [all images, channels, height, width], mapped from disk.
+        pixels: uint8 [all images, channels, height, width], mapped from disk; or float in [0, 1].
         masks: bool [all images, height, width], mapped from disk.
         places: int [images], where in both the explained images lie.
         untrue: str [images], why they have no truth, of cases none of their label; "" where they have one.
