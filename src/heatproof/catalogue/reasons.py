@@ -40,6 +40,7 @@ CONSTANT = Reason("constant", "explain", "it has the same value everywhere")
 INCOMPLETE = Reason("completeness gap", "explain", details=True)
 NO_EXTERNAL_MAP = Reason("external map: none for this image", "explain")
 
+NOT_GIVEN = Reason("not given", expected=True, details=True)
 DEGENERATE = Reason("degenerate map", page="the heatmap carries no information", details=True)
 NO_OTHER_IMAGE = Reason("no other image", page="there is no other image to take a map from")
 NO_TRUTH = Reason(
