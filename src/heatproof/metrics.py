@@ -38,7 +38,7 @@ _EXAMPLES = {
     "max_sensitivity": f"maps, {_MANY}",
     "robustness": f"maps, {_ONE}, torch.ones(2, 32, 32, dtype=torch.bool)",
     "sanity": f"maps, {_MANY}",
-    "faithfulness": "maps, model, torch.rand(2, 3, 32, 32), [0, 1]",
+    "faithfulness": "maps, model, torch.rand(2, 3, 32, 32), [0, 1], steps=4",
 }
 _MODEL = "\n>>> import timm\n>>> model = hp.Classifier(timm.create_model('test_resnet', num_classes=2))"
 

@@ -11,7 +11,6 @@ from heatproof.api.inputs import (
     check_classes,
     check_images,
     check_model,
-    check_names,
     check_options,
     check_targets,
     device_of,
@@ -23,7 +22,7 @@ from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.methods import options as options_of
 from heatproof.catalogue.registry import explanation_methods
 from heatproof.core.geometry import upsample
-from heatproof.core.messages import InputError, Unsupported, unknown
+from heatproof.core.messages import InputError, Unsupported, check_names, unknown
 from heatproof.explain.methods import Batch, Explanation
 from heatproof.train.adapter import Adapter, Output, Task
 from heatproof.train.layers import TargetLayer, find_target_layer, read_layer
@@ -108,7 +107,7 @@ def heatmaps(
     *,
     layer: nn.Module | str | None = None,
     min_grid: int = 7,
-    batch_size: int = 16,
+    batch_size: int = 32,
     options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Heatmaps:
     """Compute heatmaps, one for each image and method. The model is left as it was.

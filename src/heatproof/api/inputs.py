@@ -1,6 +1,6 @@
 """Checks of what a caller of the Python API gives: every mistake is one line that says how to fix it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -22,7 +22,7 @@ def as_tensor(name: str, given: object) -> Tensor:
         InputError: it is none of these.
     """
     try:
-        return torch.as_tensor(given if isinstance(given, Tensor) else np.ascontiguousarray(given)).detach()
+        return torch.as_tensor(given if isinstance(given, Tensor) else np.asarray(given, order="C")).detach()
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"{name}: {type(given).__name__} is no tensor or array of numbers") from None
 
@@ -179,18 +179,6 @@ def check_masks(
     if not masks.any():
         raise InputError(f"{name}: all {len(masks)} are empty, so nothing can be localized; leave {name} out")
     return masks.bool()
-
-
-def check_names(given: object, name: str) -> list[str]:
-    """Return names as a list.
-
-    Raises:
-        InputError: it is a text, or holds none.
-    """
-    names = list(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else []
-    if not names or not all(isinstance(each, str) for each in names):
-        raise InputError(f"{name}: {given!r}; give a list of names")
-    return list(dict.fromkeys(names))
 
 
 def check_options(given: Mapping[str, object], known: Mapping[str, object], owner: str) -> None:

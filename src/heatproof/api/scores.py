@@ -16,7 +16,6 @@ from heatproof.api.inputs import (
     check_maps,
     check_masks,
     check_model,
-    check_names,
     check_options,
     check_targets,
     device_of,
@@ -27,7 +26,7 @@ from heatproof.catalogue.controls import CONTROLS
 from heatproof.catalogue.families import FAMILIES
 from heatproof.catalogue.metrics import BASELINES, METRICS, find_metric, metrics_of
 from heatproof.catalogue.reasons import NO_TRUTH, NOT_GIVEN
-from heatproof.core.messages import InputError, unknown
+from heatproof.core.messages import InputError, check_names, unknown
 from heatproof.score import controls as made
 from heatproof.score.heatmaps import Beside, Heatmaps, of_maps
 from heatproof.score.jobs import agreement, complexity, faithfulness, localization
@@ -107,7 +106,9 @@ def scores(
     masks = None if masks is None else check_masks(masks, shape, mask_threshold)
     if training_masks is not None:
         training_masks = check_masks(training_masks, (None, *shape[1:]), mask_threshold, "training_masks")
-    regions = {name: check_masks(one, shape, mask_threshold, f"regions[{name!r}]") for name, one in _regions(regions)}
+    regions = {
+        name: check_masks(one, shape, mask_threshold, f"regions[{name!r}]").numpy() for name, one in _regions(regions)
+    }
     wanted = _metrics(metrics, options, len(maps), masks is not None, model is not None, regions)
     chosen, names = _controls(controls), _ids(ids, shape[0])
     with plain_precision():

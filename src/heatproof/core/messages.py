@@ -28,7 +28,19 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:
     known = sorted(known)
     near = get_close_matches(str(name).lower().replace("-", "_").replace(" ", "_"), known, n=3, cutoff=0.5)
     fix = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(known)}"
-    return InputError(f"no {kind} {name!r}; {fix}")
+    return InputError(f"no {kind} {name!r}; {fix if known else 'there is none'}")
+
+
+def check_names(given: object, name: str) -> list[str]:
+    """Return names as a list.
+
+    Raises:
+        InputError: it is a text, or holds none.
+    """
+    names = list(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else []
+    if not names or not all(isinstance(each, str) for each in names):
+        raise InputError(f"{name}: {given!r}; give a list of names")
+    return list(dict.fromkeys(names))
 
 
 def steps(items: Iterable, total: int, what: str) -> Iterator:

@@ -178,7 +178,12 @@ def run(args: argparse.Namespace) -> None:
     elif not args.path:
         raise InputError("give a folder or an archive of images")
     elif _there(Path(args.path)):
-        _audit_path(Path(args.path), args)
+        if args.json is not None:
+            _check_json(Path(args.json))
+        found = audit_path(Path(args.path), args)
+        print(summary(found, args.path))
+        if args.json is not None:
+            _write(Path(args.json), found)
     elif _there(artifacts.data_dir(args.path)):
         found = artifacts.read_json(artifacts.data_dir(args.path) / "audit.json")
         print(summary(found, f"study {args.path}"))
@@ -247,14 +252,12 @@ def _seams(folder: Path, material: Material, settings: Settings, key: tuple) -> 
     )
 
 
-def _audit_path(path: Path, args: argparse.Namespace) -> None:
+def audit_path(path: Path, args: argparse.Namespace) -> dict:
+    """Return what an audit of a folder or an archive finds, its sentences among it."""
     _check(args)
     window = None if args.window is None else tuple(args.window)
     options = {"patient": args.patient, "window": window, "up": args.up}
-    if args.json is not None:
-        _check_json(Path(args.json))
-    options |= {"size": args.size, "crop": args.crop, "fit": args.fit}
-    material, bad, others = read_path(path, **options)
+    material, bad, others = read_path(path, **options, size=args.size, crop=args.crop, fit=args.fit)
     settings = Settings(
         threshold=args.threshold,
         sweep=tuple(sorted({*SWEEP, args.threshold})),
@@ -268,9 +271,7 @@ def _audit_path(path: Path, args: argparse.Namespace) -> None:
     if others:
         left = counted(len(others), "other file is no image and", "other files are no images and")
         line(f"{left} left aside{', such as' if len(others) > 1 else ':'} {others[0]}")
-    print(summary(found, str(path)))
-    if args.json is not None:
-        _write(Path(args.json), found)
+    return found
 
 
 def _check(args: argparse.Namespace) -> None:
