@@ -151,8 +151,8 @@ def heatmaps(
         check_options(given.get(name, {}), options_of(name), name)
     if unused := [name for name in given if name not in names]:
         raise InputError(f"options: {unused[0]!r} is not among the methods {', '.join(names)}")
-    if batch_size < 1:
-        raise InputError(f"batch_size: {batch_size}; it must be at least 1")
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f"batch_size: {batch_size!r}; it must be at least 1")
     model = check_model(model)
     if any(parameter.is_inference() for parameter in model.parameters()):
         raise InputError("the model was made in inference mode, so it has no gradients: make it outside")

@@ -1,6 +1,6 @@
 """Checks of what a caller of the Python API gives: every mistake is one line that says how to fix it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -187,9 +187,22 @@ def check_options(given: Mapping[str, object], known: Mapping[str, object], owne
     Raises:
         InputError: one is not.
     """
+    if not isinstance(given, Mapping):
+        raise InputError(f"options of {owner}: {given!r}; give names and values")
     for option in given:
         if option not in known:
             raise unknown(f"option of {owner}", option, known) if known else InputError(f"{owner} has no options")
+
+
+def check_rows(name: str, given: object) -> list:
+    """Return what is given for each image as a list.
+
+    Raises:
+        InputError: it is a text, or no sequence.
+    """
+    if not isinstance(given, Iterable) or isinstance(given, str):
+        raise InputError(f"{name}: {given!r}; give one for each image")
+    return list(given)
 
 
 @contextmanager

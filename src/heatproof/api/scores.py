@@ -17,6 +17,7 @@ from heatproof.api.inputs import (
     check_masks,
     check_model,
     check_options,
+    check_rows,
     check_targets,
     device_of,
     frozen,
@@ -191,6 +192,9 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
                 raise InputError(f"{name}: {value!r}; give its options, such as {DEFAULTS[name]}")
             check_options(value, DEFAULTS[name], name)
             value = DEFAULTS[name] | dict(value)
+            for key, default in DEFAULTS[name].items():
+                if isinstance(default, int | float) and not isinstance(value[key], int | float):
+                    raise InputError(f"{name}: {key} is {value[key]!r}; give a number, such as {default}")
         options[name] = value
     options["baselines"] = check_names(options["baselines"], "baselines")
     for baseline in options["baselines"]:
@@ -247,7 +251,7 @@ def _controls(given: bool | Sequence[str]) -> list[str]:
 
 def _ids(given: Sequence[Any] | None, count: int) -> dict[str, Any]:
     """Return the names of images, by the text that draws are derived from."""
-    ids = list(range(count) if given is None else given)
+    ids = check_rows("ids", range(count) if given is None else given)
     if len(ids) != count:
         raise InputError(f"ids: {len(ids)} names for {count} images")
     names = {str(name): name for name in ids}
@@ -259,7 +263,7 @@ def _ids(given: Sequence[Any] | None, count: int) -> dict[str, Any]:
 
 def _groups(given: Sequence[Any] | None, names: Mapping[str, Any]) -> list[str]:
     """Return the group of each image, by default the image itself."""
-    groups = [*names] if given is None else [str(group) for group in given]
+    groups = [*names] if given is None else [str(group) for group in check_rows("groups", given)]
     if len(groups) != len(names):
         raise InputError(f"groups: {len(groups)} for {len(names)} images")
     return groups
