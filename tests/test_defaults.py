@@ -99,8 +99,8 @@ def test_defaults_of_functions_and_options_are_those_of_params_yaml(stage):
             seen.add((owner, name))
             assert default in known, f"{owner}({name}={default}): params.yaml has {known}"
     looked_at = {
-        "score": {("evaluate", "steps"), ("evaluate", "baseline"), ("__init__", "tolerance")},
-        "explain": {("heatmaps", "min_grid"), ("integrated_gradients", "steps"), ("scorecam", "channels")},
+        "score": {("__init__", "tolerance")},
+        "explain": {("integrated_gradients", "steps"), ("scorecam", "channels")},
         "stats": {("compare_pairs", "alpha"), ("compare_pairs", "margin"), ("--alpha", "alpha")},
         "data": {("Settings", "draws"), ("Settings", "fit"), ("--size", "size"), ("--threshold", "threshold")},
     }

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "src/heatproof"
 # each folder imports from those before it, and from itself
 LAYERS = (
     "catalogue", "core", "text", "store", "data", "train", "config", "explain", "score", "stats", "report", "profiles",
-    "cli", "workflow", "commands", "__main__",
+    "cli", "workflow", "commands", "api", "methods", "metrics", "__main__",
 )  # fmt: skip
 
 

@@ -38,8 +38,8 @@ def test_add_a_model(project):
     assert card
     assert len(pd.read_csv(project.folder / "results/models/tiny/test_convnext/0/fold0/history.csv")) == 3
     assert "test_convnext" in report(project)
-    own = pd.read_csv(project.folder / "scores-stats/metrics.csv")
-    assert set(own["model"]) == {"ours", "theirs"} and set(own["method"]) == {"gradcam", "saliency"}
+    own = pd.read_csv(project.folder / "pairs.csv")
+    assert set(own["a"]) == {"ours"} and set(own["b"]) == {"theirs"} and set(own["within"]) == {"gradcam", "saliency"}
 
 
 def test_add_a_method(project):

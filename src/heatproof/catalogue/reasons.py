@@ -61,6 +61,15 @@ DEGENERATE_CHANGED = Reason(
     "degenerate_changed", "score", "the heatmap of the changed image or model carries no information"
 )
 NO_OTHER_IMAGE = Reason("no_other_image", "score", "there is no other image to take a map from")
+NOT_GIVEN = {
+    what: Reason(f"no_{what}", "score", f"what it is made from was not given: {words}", expected=True)
+    for what, words in {
+        "model": "model",
+        "images": "images",
+        "masks": "masks",
+        "training_masks": "training_masks",
+    }.items()
+}
 NO_TRUTH = Reason(
     "no_truth", "score", "the image has no mask that says where the evidence is",
     sentence="no image of this study has a marked region", expected=True,
@@ -113,7 +122,7 @@ SAME_PIXELS = Reason("same_pixels", "audit", "these pixels are the same in all i
 NO_MARGIN = Reason("no_margin", "audit", "no margin is left")
 TOO_MANY_PAIRS = Reason("too_many_pairs", "audit", "too many pairs")
 
-_found = [*globals().values(), *NO_REGION.values()]
+_found = [*globals().values(), *NO_REGION.values(), *NOT_GIVEN.values()]
 REASONS = {found.code: found for found in _found if isinstance(found, Reason)}
 
 

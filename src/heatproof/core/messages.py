@@ -23,6 +23,32 @@ class Unsupported(InputError):
         self.reason = reason
 
 
+def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:
+    """Return the error of a name that does not exist, with the nearest ones that do.
+
+    >>> str(unknown("method", "gradcan", ["gradcam", "saliency"]))
+    "no method 'gradcan'; did you mean gradcam?"
+    """
+    from difflib import get_close_matches
+
+    known = sorted(known)
+    near = get_close_matches(str(name).lower().replace("-", "_").replace(" ", "_"), known, n=3, cutoff=0.5)
+    fix = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(known)}"
+    return InputError(f"no {kind} {name!r}; {fix if known else 'there is none'}")
+
+
+def check_names(given: object, name: str) -> list[str]:
+    """Return names as a list.
+
+    Raises:
+        InputError: it is a text, or holds none.
+    """
+    names = list(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else []
+    if not names or not all(isinstance(each, str) for each in names):
+        raise InputError(f"{name}: {given!r}; give a list of names")
+    return list(dict.fromkeys(names))
+
+
 def steps(items: Iterable, total: int, what: str) -> Iterator:
     """Pass `items` on and tell on standard error how far it is: a bar on a terminal, else a line a tenth
     of the way, at most one in two seconds."""

@@ -1,7 +1,7 @@
 """The heatmaps of one checkpoint, read a few images at a time, with the controls beside them."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ class Beside:
     """What some controls read of a study beside its heatmaps.
 
     Attributes:
-        pixels: uint8 [all images, channels, height, width], mapped from disk.
+        pixels: uint8 [all images, channels, height, width], mapped from disk; or float in [0, 1].
         masks: bool [all images, height, width], mapped from disk.
         places: int [images], where in both the explained images lie.
         untrue: str [images], why they have no truth, of cases none of their label; "" where they have one.
@@ -238,6 +238,30 @@ def read(study: str, folder: Path) -> Heatmaps:
         flags=flags,
         partners=_all_partners(study, images, rows),
         array=array,
+    )
+
+
+def of_maps(
+    study: str, images: pd.DataFrame, maps: Mapping[str, Tensor], grid: tuple[int, int], beside: Beside
+) -> Heatmaps:
+    """Return maps that were not read from files, to be scored like those that were.
+
+    Args:
+        study: what the random controls are drawn from, together with the images.
+        images: image_id, group and target of each.
+        maps: by method, float [images, height, width].
+    """
+    rows = np.arange(len(maps) * len(images)).reshape(len(maps), -1)
+    return Heatmaps(
+        study=study,
+        images=images,
+        methods=tuple(maps),
+        grid=grid,
+        rows=rows,
+        flags=np.full(rows.shape, "", object),
+        partners=_all_partners(study, images, rows),
+        array=torch.cat(list(maps.values())).float().numpy(),
+        beside=beside,
     )
 
 

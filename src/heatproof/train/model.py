@@ -113,7 +113,7 @@ def load(name: str, classes: int, size: int, weights: Path) -> Classifier:
         mean, std = ([round(float(value), 3) for value in part.flatten()] for part in (model.mean, model.std))
         line(
             f"{weights.name}: the network alone, so pixels are normalized by mean {mean} and standard deviation {std}, "
-            f"timm's for {name}; if it was trained with others, save it as heatproof.explain.classifier(...) with them"
+            f"timm's for {name}; if it was trained with others, save it as heatproof.Classifier(...) with them"
         )
     own = target.state_dict()  # an Inception's auxiliary head helps its training alone: timm builds it without one
     tensors = {key: value for key, value in tensors.items() if "AuxLogits." not in key or key in own}

@@ -1,9 +1,13 @@
 """Complexity of one checkpoint's heatmaps."""
 
+from collections.abc import Iterable
+
+import numpy as np
 import pandas as pd
 import torch
 
 from heatproof.score import heatmaps
+from heatproof.score.heatmaps import Heatmaps
 from heatproof.score.jobs.common import Scoring, heatmaps_of
 from heatproof.score.metrics.complexity import METRICS
 
@@ -14,8 +18,14 @@ def run(job: Scoring) -> None:
     kept = job.kept(source, source.names)
     with job.writing(source, kept) as write:
         for place, chunk in job.parts(source.chunks()):
-            made = {}
-            for method, (maps, reasons) in source.stacks(chunk, names=kept.without(source.names)).items():
-                values = {metric: function(maps) for metric, function in METRICS.items()}
-                made[method] = heatmaps.scores(source.images.iloc[chunk], method, values, reasons)
+            made = rows(source, chunk, kept.without(source.names))
             write(pd.concat(kept.parts(made, place)))  # together: a table has its cost for each part
+
+
+def rows(source: Heatmaps, chunk: np.ndarray, names: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Return the rows of each of these methods and controls, as `heatmaps.scores` gives them, for some images."""
+    found = {}
+    for name, (maps, reasons) in source.stacks(chunk, names=names).items():
+        values = {metric: function(maps) for metric, function in METRICS.items()}
+        found[name] = heatmaps.scores(source.images.iloc[chunk], name, values, reasons)
+    return found

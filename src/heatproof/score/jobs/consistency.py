@@ -128,7 +128,7 @@ def _same(method: str, own: list[Stack], others: list[Stack], why: Reason) -> li
     if not external or not pairs or method.startswith(controls.OTHER_IMAGE):
         return [""] * len(own[0][1])
     equal = [(a == b).flatten(1).all(1) for (a, _), (b, _) in pairs]
-    return [why.text if found else "" for found in torch.stack(equal).any(0).tolist()]
+    return [why.code if found else "" for found in torch.stack(equal).any(0).tolist()]
 
 
 def _across_seeds(

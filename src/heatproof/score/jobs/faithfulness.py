@@ -20,13 +20,12 @@ from heatproof.score.heatmaps import Heatmaps
 from heatproof.score.jobs.common import Scoring, heatmaps_of
 from heatproof.score.metrics import confidence, faithfulness, infidelity, naopc, road
 from heatproof.score.queries import TOGETHER, Case, Forward, Probability, of_class, of_label, on
-from heatproof.store import artifacts
 from heatproof.store.kept import KeptScores
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.model import pick_device, prepare
 
 Found = tuple[dict[str, Tensor], str]  # of one image: per metric float64 [maps], and why one of them may be NaN
-Part = Callable[[Forward, "_Asked", dict], Iterator[Found]]
+Part = Callable[[Forward, "Asked", dict], Iterator[Found]]
 
 
 def run(job: Scoring) -> None:
@@ -36,19 +35,23 @@ def run(job: Scoring) -> None:
     device = pick_device(job.compute["device"])
     model, _ = load_trained(job.checkpoint, device)
     source = heatmaps_of(job.checkpoint)
-    pixels = artifacts.read_array(artifacts.data_dir(job.checkpoint.study) / "pixels.npy")
     forward = partial(fitting, model, setting="score.faithfulness.batch_size")
+    probability = of_label if source.multilabel else of_class
     kept = job.kept(source, source.names)
     names = kept.without(source.names)
     with job.writing(source, kept) as write:
-        for place, (part, chosen) in job.parts(list(_pieces(source, options))):
-            asked = _Asked(source, names, chosen, source.beside.places[chosen], pixels, device)
+        for place, (part, chosen) in job.parts(list(pieces(source, options))):
+            asked = Asked(source, names, chosen, device, probability)
             frame = asked.rows(part(forward, asked, options)) if names else None
             write(_joined(kept, place, frame) if kept.names else frame)
 
 
-def _pieces(source: Heatmaps, options: dict) -> Iterator[tuple[Part, np.ndarray]]:
-    """Each part that is asked for, with a few of its images at a time."""
+def pieces(source: Heatmaps, options: dict) -> Iterator[tuple[Part, np.ndarray]]:
+    """Yield each part that is asked for, with a few of its images at a time.
+
+    Args:
+        options: as `score.faithfulness` of the configuration; a part without its section is left out.
+    """
     others = {"road": _road, "naopc": _naopc, "infidelity": _infidelity}
     wanted = [(options[what]["images"], part) for what, part in others.items() if options.get(what)]
     for count, part in [(options["images"], _curves), *wanted]:
@@ -67,15 +70,14 @@ def _joined(kept: KeptScores, place: int, frame: pd.DataFrame | None) -> pd.Data
 
 
 @dataclass
-class _Asked:
+class Asked:
     """Images that a part asks about, read one after the other."""
 
     source: Heatmaps
     names: list[str]  # of the methods and controls that are asked about
     chosen: np.ndarray  # which of the source's images
-    places: np.ndarray  # where they lie in `pixels`
-    pixels: np.ndarray
     device: torch.device
+    probability: Probability  # how the model's logits are read
     waiting: deque[dict[str, str]] = field(default_factory=deque)  # of what was read, why a map cannot be scored
 
     @property
@@ -84,11 +86,12 @@ class _Asked:
         return [(self.source.study, image_id) for image_id in self.source.images.image_id.iloc[self.chosen]]
 
     def cases(self) -> Iterator[Case]:
-        targets = self.source.images.target.iloc[self.chosen]
-        for image, place, target in zip(self.chosen, self.places, targets, strict=True):
+        targets, beside = self.source.images.target.iloc[self.chosen], self.source.beside
+        for image, place, target in zip(self.chosen, beside.places[self.chosen], targets, strict=True):
             stacks = self.source.stacks(np.array([image]), names=self.names)
             self.waiting.append({method: reason for method, (_, (reason,)) in stacks.items()})
-            pixels = on(self.device, torch.from_numpy(self.pixels[place].copy())).float() / 255
+            pixels = on(self.device, torch.from_numpy(beside.pixels[place].copy()))
+            pixels = pixels if pixels.is_floating_point() else pixels.float() / 255
             yield pixels, torch.cat([maps for maps, _ in stacks.values()]), int(target)
 
     def rows(self, found: Iterable[Found]) -> pd.DataFrame:
@@ -96,11 +99,6 @@ class _Asked:
         images = self.source.images[heatmaps.told_of(self.source.images)].iloc[self.chosen].to_dict("records")
         both = zip(images, found, strict=True)
         return pd.concat([_rows(image, *of_image, self.waiting.popleft()) for image, of_image in both])
-
-    @property
-    def probability(self) -> Probability:
-        """How the model's logits are read."""
-        return of_label if self.source.multilabel else of_class
 
 
 def _rows(image: dict[str, object], values: dict[str, Tensor], undefined: str, reasons: dict[str, str]):
@@ -117,7 +115,7 @@ def _rows(image: dict[str, object], values: dict[str, Tensor], undefined: str, r
     )
 
 
-def _curves(forward: Forward, asked: _Asked, options: dict) -> Iterator[Found]:
+def _curves(forward: Forward, asked: Asked, options: dict) -> Iterator[Found]:
     """The first baseline's curves by the metrics' names, the others' with its name behind."""
     first, *others = options["baselines"]
     responses = faithfulness.responses(
@@ -136,7 +134,7 @@ def _curves(forward: Forward, asked: _Asked, options: dict) -> Iterator[Found]:
         yield values, faithfulness.UNDEFINED
 
 
-def _road(forward: Forward, asked: _Asked, options: dict) -> Iterator[Found]:
+def _road(forward: Forward, asked: Asked, options: dict) -> Iterator[Found]:
     chosen = options["road"]
     responses = road.road_responses(
         forward,
@@ -151,7 +149,7 @@ def _road(forward: Forward, asked: _Asked, options: dict) -> Iterator[Found]:
         yield {metric: function(response) for metric, function in road.METRICS.items()}, faithfulness.UNDEFINED
 
 
-def _naopc(forward: Forward, asked: _Asked, options: dict) -> Iterator[Found]:
+def _naopc(forward: Forward, asked: Asked, options: dict) -> Iterator[Found]:
     found = naopc.orders(
         forward,
         asked.cases(),
@@ -165,7 +163,7 @@ def _naopc(forward: Forward, asked: _Asked, options: dict) -> Iterator[Found]:
         yield {metric: function(orders) for metric, function in naopc.METRICS.items()}, orders.undefined
 
 
-def _infidelity(forward: Forward, asked: _Asked, options: dict) -> Iterator[Found]:
+def _infidelity(forward: Forward, asked: Asked, options: dict) -> Iterator[Found]:
     found = infidelity.perturbed(
         forward,
         asked.cases(),

@@ -145,7 +145,9 @@ class ScoreTable(NamedTuple):
     notes: list[str]
 
 
-def read(path: Path, group: str | None = None, wide: Sequence[str] = ()) -> ScoreTable:
+def read(
+    path: Path, group: str | None = None, wide: Sequence[str] = (), frame: pd.DataFrame | None = None
+) -> ScoreTable:
     """Read a table of scores, one row an image, model, seed, method and metric; the order of rows does not matter.
 
     Args:
@@ -154,6 +156,7 @@ def read(path: Path, group: str | None = None, wide: Sequence[str] = ()) -> Scor
             independent. Names that differ in nothing but spelling are one patient.
         wide: `model`, `method` or `metric`, and the columns of a wide table that are one each, with values in their
             cells.
+        frame: the table itself, where it is in no file; `path` then names it in messages.
 
     Raises:
         InputError: it is not such a table; the line says how to correct it.
@@ -163,7 +166,9 @@ def read(path: Path, group: str | None = None, wide: Sequence[str] = ()) -> Scor
     if kind and (kind not in WIDE or not columns):
         raise InputError(f"--wide {' '.join(wide)}: give {listed(WIDE)} and the columns that are one each")
     needed = [name for name in ("image_id", group, "model", "value") if not (wide and name in (kind, "value"))]
-    table = _columns(path, [*needed, *columns], [kind or "value", "value", *DEFAULTS], {"value", "seed", *columns})
+    table = _columns(
+        path, [*needed, *columns], [kind or "value", "value", *DEFAULTS], {"value", "seed", *columns}, frame
+    )
     if table.empty:
         raise InputError(f"{path}: no rows")
     if wide:
@@ -206,14 +211,17 @@ def _under_known_names(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, l
     return table, [f"Metrics under heatproof's names: {listed(renamed, 20)}."] if renamed else []
 
 
-def _columns(path: Path, required: list[str], optional: list[str], numbers: Collection[str]) -> pd.DataFrame:
-    """The columns that are there, as text; those of numbers, in parquet, as they are."""
+def _columns(
+    path: Path, required: list[str], optional: list[str], numbers: Collection[str], table: pd.DataFrame | None
+) -> pd.DataFrame:
+    """The columns that are there, as text; those of numbers, unless they are read from text, as they are."""
     hint = ""
     try:
-        with path.open("rb") as file:
-            parquet = file.read(4) == b"PAR1"
-        if parquet:
-            table = pd.read_parquet(path)
+        if table is None:
+            with path.open("rb") as file:
+                parquet = file.read(4) == b"PAR1"
+            table = pd.read_parquet(path) if parquet else None
+        if table is not None:
             places = find_columns([str(name) for name in table.columns], str(path), required, optional)
             table = table.iloc[:, list(places.values())].set_axis(list(places), axis=1)
             return table.assign(**{name: _text(table[name]) for name in table if name not in numbers})

@@ -1,0 +1,339 @@
+"""What scores and images say: tests of a table of scores, the findings of a study, the audit of a folder."""
+
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from heatproof.catalogue.controls import BEATABLE, CONTROLS
+from heatproof.commands.audit import audit_path
+from heatproof.core.messages import InputError, check_names, unknown
+from heatproof.core.statements import Statement
+from heatproof.data.audit import command
+from heatproof.data.audit import results as audit_results
+from heatproof.stats import external
+from heatproof.stats.tables import score_table
+from heatproof.store import artifacts, tables
+from heatproof.text.audit import sentence
+
+COMPARED, TESTS = ("method", "model"), ("friedman", "rm_anova")
+BOUNDS = {"alpha": (0, 0.5), "interval": (0.5, 1), "power": (0.5, 1), "margin": (0, float("inf"))}
+STYLE = "body{font:16px/1.5 sans-serif;max-width:70em;margin:2em auto}td,th{padding:0 .6em;text-align:left}"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What statistics found.
+
+    Attributes:
+        title: of the page.
+        sentences: heading -> what is stated under it.
+        statements: the same as values: comparisons with controls, and of pairs.
+        tables: by name, with the columns that docs/statistics.md lists.
+    """
+
+    title: str
+    sentences: dict[str, list[str]] = field(repr=False)
+    statements: tuple[Statement, ...] = field(repr=False)
+    tables: dict[str, pd.DataFrame] = field(repr=False)
+
+    @property
+    def pairs(self) -> pd.DataFrame:
+        """The pairs that were compared: difference, interval, effect, p values."""
+        return self.tables["pairs"]
+
+    @property
+    def controls(self) -> pd.DataFrame:
+        """Heatmaps compared with each control: difference, interval, effect, p values, verdict."""
+        return self.tables["controls"]
+
+    def summary(self) -> str:
+        """Return the findings in sentences."""
+        return "\n\n".join(
+            "\n".join([heading, *(f"  {one}" for one in found)]) for heading, found in self.sentences.items()
+        )
+
+    def to_html(self) -> str:
+        """Return the findings and both tables as a page of HTML, without outside requests."""
+        parts = [f"<h1>{escape(self.title)}</h1>"]
+        for heading, found in self.sentences.items():
+            parts += [f"<h2>{escape(heading)}</h2>", "<ul>", *(f"<li>{escape(one)}</li>" for one in found), "</ul>"]
+        for heading, table in {"Controls": self.controls, "Pairs": self.pairs}.items():
+            if len(table):
+                shown = table.dropna(axis=1, how="all")
+                parts += [f"<h2>{heading}</h2>", shown.to_html(index=False, float_format="{:.3g}".format, border=0)]
+        head = f'<meta charset="utf-8"><title>{escape(self.title)}</title><style>{STYLE}</style>'
+        return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>'
+
+
+def analyze(
+    scores: pd.DataFrame,
+    groups: str | Mapping[Any, Any] | Sequence[Any] | None = None,
+    compare: Literal["method", "model"] = "method",
+    *,
+    controls: Sequence[str] | None = None,
+    lower: Sequence[str] = (),
+    higher: Sequence[str] = (),
+    test: Literal["friedman", "rm_anova"] = "friedman",
+    alpha: float = 0.05,
+    interval: float = 0.95,
+    power: float = 0.8,
+    margin: float = 0.05,
+) -> Findings:
+    """Test whether heatmaps beat the controls, and whether methods or models differ.
+
+    Args:
+        scores: as `scores` returns them; or any table with the columns image, metric and value, and method, model or
+            both, such as several of them with a column `model`. Reason and seed are read where they are there.
+        groups: what is independent, patients for instance: a column; the group of each image, by its name or in the
+            order of the table; or `image`, if every image is of another patient. By default the column `group`.
+        compare: methods within each model, or models.
+        controls: the methods that a heatmap has to beat; by default all controls of the table but the yardsticks.
+        lower, higher: metrics of which a low, or a high, value is good, where heatproof does not know it.
+        test: over all models.
+        alpha: level of all tests of a metric and method; `interval`: confidence level.
+        power: of the smallest difference that could be found.
+        margin: below which a difference does not matter.
+
+    Raises:
+        InputError: the table lacks something, there is nothing to compare, or an option is out of range.
+
+    >>> import numpy as np, pandas as pd
+    >>> import heatproof as hp
+    >>> value = np.linspace(0, 1, 12).repeat(3).reshape(12, 3) ** [[0.5, 1, 2]]
+    >>> table = pd.DataFrame(value, columns=["gradcam", "saliency", "random"]).rename_axis("image").reset_index()
+    >>> table = table.melt("image", var_name="method").assign(metric="iou")
+    >>> found = hp.analyze(table, groups="image")
+    >>> found.pairs[["a", "b", "groups"]].values.tolist()
+    [['gradcam', 'saliency', 12]]
+    >>> print(found.summary().splitlines()[0])
+    general
+    """
+    settings = {"test": test, "alpha": alpha, "interval": interval, "power": power, "margin": margin}
+    _check(compare, settings)
+    table, group = _table(scores, groups)
+    read = score_table.read(Path("scores"), group, frame=table)
+    known = read.scores["method"].isin(CONTROLS)
+    made = read.scores["value"].notna().groupby(read.scores["method"]).transform("any")
+    read = read._replace(
+        scores=read.scores[made | ~known].reset_index(drop=True)
+    )  # without controls that were not made
+    there = {column: list(dict.fromkeys(read.scores[column])) for column in ("method", "metric", "model")}
+    judged = _named("controls", controls, there["method"], [name for name in BEATABLE if name in there["method"]])
+    directions = {key: _named(key, names, there["metric"], []) for key, names in (("lower", lower), ("higher", higher))}
+    for metric in there["metric"]:
+        if not score_table.find_metric(metric).better and not any(metric in names for names in directions.values()):
+            raise InputError(f"{metric}: it is not known which values are good; name it in higher=[...] or lower=[...]")
+    there["method"] = [name for name in there["method"] if name.split(":")[0] not in {*CONTROLS, *judged}]
+    if len(there[compare]) < 2:
+        only = f"only {there[compare][0]}" if there[compare] else "none but controls"
+        raise InputError(f"compare={compare!r}: the table has {only}; two {compare}s or more are needed")
+    found, summary = external.evaluate(
+        read,
+        controls=judged,
+        settings=settings | {"margin": {"default": margin}},
+        independent=group is None,
+        **directions,
+    )
+    pairs = found["pairs"]
+    found |= {"pairs": pairs[pairs["factor"] == compare].reset_index(drop=True) if len(pairs) else pairs}
+    sentences: dict[str, list[str]] = {}
+    for row in summary["sentences"]:
+        heading = f"{row['method']}, {row['family']}" if row["method"] else row["family"]
+        sentences.setdefault(heading, []).append(row["text"])
+    return Findings(f"Comparison of {compare}s", sentences, _statements(found, summary), found)
+
+
+def _check(compare: str, settings: Mapping[str, Any]) -> None:
+    """Refuse options that are out of range."""
+    for name, value, known in (("comparison", compare, COMPARED), ("test", settings["test"], TESTS)):
+        if value not in known:
+            raise unknown(name, value, known)
+    for name, (low, high) in BOUNDS.items():
+        if not isinstance(settings[name], (int, float)) or not low < settings[name] < high:
+            raise InputError(f"{name}: {settings[name]!r}; give a number between {low} and {high}")
+
+
+def _named(option: str, given: Sequence[str] | None, known: Sequence[str], default: list[str]) -> list[str]:
+    """Return the names of the table that an option means."""
+    if given is None or (not isinstance(given, str) and not len(given)):
+        return default
+    names = [name if name in known else score_table.find_metric(name).name for name in check_names(given, option)]
+    for name in names:
+        if name not in known:
+            raise unknown(f"row of the table for {option}:", name, known)
+    return names
+
+
+def _table(
+    scores: pd.DataFrame, groups: str | Mapping[Any, Any] | Sequence[Any] | None
+) -> tuple[pd.DataFrame, str | None]:
+    """Return a table with the columns that statistics read, and the one of them that has the groups, if any."""
+    if not isinstance(scores, pd.DataFrame):
+        raise InputError(f"scores: {type(scores).__name__} is no table; give the DataFrame that hp.scores returns")
+    table = scores.rename(columns={"image": "image_id"})
+    if lost := {"image_id", "metric", "value"} - {*table}:
+        raise InputError(f"scores: no column {', '.join(sorted(lost))}; there are {', '.join(map(str, scores))}")
+    if "model" not in table:
+        table = table.assign(model="model")
+    if isinstance(groups, str):
+        if groups in ("image", "image_id"):
+            return table.drop(columns="group", errors="ignore"), None
+        if groups not in table:
+            raise unknown("column of groups", groups, map(str, scores))
+        return table, groups
+    if groups is None:
+        if "group" not in table:
+            raise InputError("groups: give the patient of each image; or groups='image' if each is of another patient")
+        return table, "group"
+    images = list(dict.fromkeys(table["image_id"]))
+    if not isinstance(groups, Mapping):
+        if len(groups) != len(images):
+            raise InputError(f"groups: {len(groups)} for {len(images)} images")
+        groups = dict(zip(images, groups, strict=True))
+    if lost := [image for image in images if image not in groups]:
+        raise InputError(f"groups: image {lost[0]!r} has none")
+    return table.assign(group=table["image_id"].map(groups)), "group"
+
+
+def _statements(found: Mapping[str, pd.DataFrame], summary: dict) -> tuple[Statement, ...]:
+    """Return what was found of each model and control, and of each pair, as values; by the metrics that are tested."""
+    metric = {family: one["metric"] for family, one in summary["primary"].items()}
+    apart = {
+        (metric[family], one["model"], frozenset((one["over"], one["under"])))
+        for family, rows in summary["methods_apart"].items()
+        for one in rows
+    }
+    for family, by_method in summary["pairs"].items():
+        for method, rows in by_method.items():
+            apart |= {(metric[family], method, frozenset(pair)) for pair in rows["told_apart"]}
+    statements = []
+    for row in found["controls"].to_dict("records"):
+        subjects = {key: (row[key],) for key in ("metric", "method", "model", "control")}
+        statements.append(Statement(f"controls.{row['verdict']}", subjects, _numbers(row)))
+    for row in found["pairs"].to_dict("records"):
+        if row["metric"] == metric.get(row["family"]):
+            here = (row["metric"], row["within"], frozenset((row["a"], row["b"])))
+            subjects = {"metric": here[:1], "within": here[1:2], f"{row['factor']}s": (row["a"], row["b"])}
+            statements.append(
+                Statement(f"pairs.{'apart' if here in apart else 'no_evidence'}", subjects, _numbers(row))
+            )
+    return tuple(statements)
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, float]:
+    return {
+        key: row[key]
+        for key in ("groups", "difference", "low", "high", "effect", "p_corrected")
+        if not pd.isna(row[key])
+    }
+
+
+def load_study(name: str) -> Findings:
+    """Read what a finished study found, from `results/stats` below the current folder.
+
+    Raises:
+        InputError: no such study has finished there.
+
+    >>> import heatproof as hp
+    >>> found = hp.load_study("quickstart")
+    >>> list(found.sentences)
+    ['In short', 'Findings']
+    >>> {"family", "a", "b", "difference", "p_corrected"} <= set(found.pairs)
+    True
+    """
+    folder = artifacts.stats_dir(name)
+    if not (folder / "summary.json").exists():
+        there = [path.parent.name for path in artifacts.RESULTS.glob("stats/*/summary.json")]
+        raise unknown(f"finished study in {artifacts.RESULTS.absolute()}", name, there)
+    summary = artifacts.read_json(folder / "summary.json")
+    kept = {
+        table: artifacts.parse_table(path, schema)
+        for table, schema in tables.TABLES.items()
+        if (path := folder / f"{table}.csv").exists()
+    }
+    sentences = {"In short": [summary["in_short"]], "Findings": summary["headline"]}
+    return Findings(name, sentences, _statements(kept, summary), kept)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What makes an accuracy on some images mean less than it seems.
+
+    Attributes:
+        path: of the images.
+        facts: everything that was found, as `audit.json` of a study has it.
+    """
+
+    path: str
+    facts: audit_results.Audit = field(repr=False)
+
+    @property
+    def pairs(self) -> pd.DataFrame:
+        """The most alike images: those across classes, then those within one; columns a, b, kind, similarity."""
+        return pd.DataFrame([asdict(pair) for pair in (*self.facts.conflicts, *self.facts.alike)])
+
+    @property
+    def alarms(self) -> list[str]:
+        """What no accuracy survives, in sentences."""
+        return [sentence(statement) for statement in self.facts.of_level("alarm")]
+
+    def summary(self) -> str:
+        """Return everything as text."""
+        return command.summary(self.facts, self.path)
+
+
+def audit(
+    path: str | Path,
+    *,
+    patient: str | None = None,
+    threshold: float = 0.95,
+    window: tuple[float, float] | None = None,
+    up: int = 1,
+    size: int = 224,
+    crop: Literal["none", "body"] = "none",
+    fit: Literal["crop", "pad", "squash"] = "crop",
+) -> Audit:
+    """Look for leaks and shortcuts in a folder or an archive of images, one folder a class; write nothing.
+
+    Args:
+        patient: pattern whose first group, found in a file name, is the patient.
+        threshold: similarity of look-alikes.
+        window: the values that become black and white.
+        up: how many folders up the class is: 1 is the folder directly above.
+        size, crop, fit: of preprocessing.
+
+    Raises:
+        InputError: nothing can be read there, or an option is out of range.
+
+    >>> import tempfile, pathlib
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> import heatproof as hp
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for i in range(8):
+    ...         place = pathlib.Path(folder, "ab"[i % 2], f"{i}.png")
+    ...         place.parent.mkdir(exist_ok=True)
+    ...         noise = np.random.default_rng(i // 2).integers(0, 255, (64, 64), dtype=np.uint8)
+    ...         Image.fromarray(noise).save(place)
+    ...     found = hp.audit(folder)
+    >>> found.facts.duplicates.bytes.across_classes, len(found.alarms) > 0
+    (4, True)
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: not there; give a folder or an archive of images")
+    options = {"patient": patient, "threshold": threshold, "window": window, "up": up, "size": size}
+    for name in ("threshold", "up", "size"):
+        if not isinstance(options[name], (int, float)):
+            raise InputError(f"{name}: {options[name]!r}; give a number")
+    if window is not None and (isinstance(window, str) or len(window) != 2):
+        raise InputError(f"window: {window!r}; give the values that become black and white")
+    for name, value, known in (("crop", crop, ("none", "body")), ("fit", fit, ("crop", "pad", "squash"))):
+        if value not in known:
+            raise unknown(name, value, known)
+    return Audit(str(path), audit_path(path, Namespace(**options, crop=crop, fit=fit)))
