@@ -192,7 +192,7 @@ def test_a_network_without_a_grid_has_no_cam_but_gradients():
         maps = hp.heatmaps(flat, IMAGES, TARGETS, ["gradcam", "saliency"])
     assert set(maps) == {"saliency"} and maps.grid is None
     table = hp.scores(maps, model=flat, images=IMAGES, targets=TARGETS, metrics=["srg"], controls=["lowres_noise"])
-    assert set(table.loc[table["method"] == "lowres_noise", "reason"]) == {"not given: model"}
+    assert set(table.loc[table["method"] == "lowres_noise", "reason"]) == {"no_model"}
 
 
 def test_importing_is_light_and_lists_what_there_is():

@@ -37,7 +37,7 @@ def kinds(found):
 
 
 def test_methods_are_compared_with_controls_and_each_other():
-    absent = table().query("method == 'random'").assign(method="mean_mask", value=np.nan, reason="not given: masks")
+    absent = table().query("method == 'random'").assign(method="mean_mask", value=np.nan, reason="no_masks")
     found = hp.analyze(pd.concat([table(), absent]))
     assert found.pairs[["a", "b", "groups", "factor"]].values.tolist() == [["gradcam", "saliency", 12, "method"]]
     assert set(found.controls["control"]) == {"random", "center"}  # no yardstick, and none that was not made
@@ -146,7 +146,7 @@ def test_a_folder_is_audited_and_nothing_is_written(tmp_path, monkeypatch, capsy
     found = hp.audit("images")
     assert sorted(tmp_path.rglob("*")) == before and capsys.readouterr().out == ""
     assert found.alarms and found.summary().startswith("Audit of images\n8 images in 2 classes: ")
-    assert found.alarms[0].split()[0] in found.summary() and found.facts["images"] == 8
+    assert found.alarms[0].split()[0] in found.summary() and found.facts.images == 8
     assert len(found.pairs) == 4 and set(found.pairs["kind"]) == {"bytes"}
     for options, line in [
         ({"path": "nothing"}, "nothing: not there; give a folder or an archive of images"),

@@ -62,13 +62,8 @@ DEGENERATE_CHANGED = Reason(
 )
 NO_OTHER_IMAGE = Reason("no_other_image", "score", "there is no other image to take a map from")
 NOT_GIVEN = {
-    what: Reason(f"no_{what}", "score", f"what it is made from was not given: {words}", expected=True)
-    for what, words in {
-        "model": "model",
-        "images": "images",
-        "masks": "masks",
-        "training_masks": "training_masks",
-    }.items()
+    what: Reason(f"no_{what}", "score", f"it is made of what was not given: {what}", expected=True)
+    for what in ("model", "images", "masks", "training_masks")
 }
 NO_TRUTH = Reason(
     "no_truth", "score", "the image has no mask that says where the evidence is",
