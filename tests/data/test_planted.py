@@ -43,6 +43,7 @@ def differ_in_the_nodule_alone(pixels: np.ndarray, nodule: tuple, sham: tuple) -
     np.testing.assert_array_equal(put_back[~blended], pixels[~blended])
     darker = int((planted[mask] < put_back[mask]).sum())  # the blended edge of a small nodule has few pixels
     assert darker <= max(3, 0.03 * mask.sum())
+    assert np.median(planted[mask].astype(int) - put_back[mask]) > 10  # grey levels: it is seen
 
 
 @settings(max_examples=40, deadline=None)
