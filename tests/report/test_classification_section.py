@@ -18,7 +18,7 @@ def confident(data, **rows):
     keys = ("difference", "low", "high")
     base = {"confidence": 0.9, "accuracy": 0.8, "groups": 9, "error": 0.1, "error_by_chance": 0.02}
     found = {model: base | dict(zip(keys, row, strict=True)) for model, row in rows.items()}
-    return replace(data, summary=data.summary | {"confidence": found})
+    return replace(data, results=replace(data.results, confidence={m: Confidence(**row) for m, row in found.items()}))
 
 
 def confused(data, **rows):
