@@ -9,8 +9,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src/heatproof"
 # each folder imports from those before it, and from itself
 LAYERS = (
-    "catalogue", "core", "text", "store", "data", "train", "config", "explain", "score", "stats", "report", "profiles", "cli",
-    "workflow", "commands", "__main__",
+    "catalogue", "core", "text", "store", "data", "train", "config", "explain", "score", "stats", "report", "profiles",
+    "cli", "workflow", "commands", "__main__",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from report.test_figures import group, texts
 
 from heatproof.report import words
 from heatproof.report.sections import classification
+from heatproof.stats.results import Confidence
 
 
 def confident(data, **rows):

@@ -5,7 +5,9 @@ from report.pages import Page, section, table
 
 from heatproof.report import inputs
 from heatproof.report.sections import data_tables, overview
+from heatproof.stats.results import read
 from heatproof.store import artifacts, tables
+from heatproof.text.sentences import sentence
 
 
 def read(study):

@@ -180,7 +180,8 @@ def test_metrics_that_are_not_primary_are_tested_without_verdict():
     tested = made.compared
     assert tables["pairs"]["metric"].tolist() == [METRIC] * 3 + ["srg"] * 3
     assert set(tables["controls"]["metric"]) == set(tables["variance"]["metric"]) == {METRIC}
-    assert list(tested) == [("localization", "gradcam")] and list(made.families) == ["localization"]
+    assert list(tested) == [("localization", "gradcam")]
+    assert list(made.families) == ["localization"]
 
 
 def test_the_variance_has_shares_that_sum_to_one():
