@@ -103,10 +103,10 @@ def test_an_interval_that_cannot_be_had_is_no_verdict(data):
 
 def test_the_table_has_the_numbers_of_the_summary(data):
     found = classification.make(data)
-    row = data.summary["confidence"]["alpha_net"]
+    row = data.results.confidence["alpha_net"]
     auroc = data.tables["models"].groupby("model")["auroc"].mean()["alpha_net"]
-    assert found.table.rows[0][:3] == ["alpha_net", f"{auroc:.3f}", f"{row['confidence']:.2f}"]
-    assert found.table.rows[0][5:] == [words.number(row[key], form=".3f") for key in ("error", "error_by_chance")]
+    assert found.table.rows[0][:3] == ["alpha_net", f"{auroc:.3f}", f"{row.confidence:.2f}"]
+    assert found.table.rows[0][5:] == [words.number(value, form=".3f") for value in (row.error, row.error_by_chance)]
 
 
 def points(svg, name):

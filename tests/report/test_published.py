@@ -6,7 +6,7 @@ from report.pages import Page, section, table
 from heatproof.report import inputs
 from heatproof.report.paper import files
 from heatproof.report.sections import overview
-from heatproof.stats.results import read
+from heatproof.stats.results import read as read_results
 from heatproof.store import artifacts, tables
 from heatproof.text.sentences import sentence
 
@@ -18,7 +18,7 @@ def read(study):
 def test_the_published_table_stands_beside_both_splits(made, report):
     study = made(compare=True, group_kind="lookalike", published=True)
     body = section(report(study), "models")
-    results = read(study.name)
+    results = read_results(study.name)
     text = Page(body).text
     assert "Beside what a paper reports" in text and "Its images are others." in text
     assert sentence(results.about("published")[0]) in text

@@ -195,7 +195,7 @@ def test_one_patient_written_in_several_ways_is_one(capsys):
     number, image = frame["group"].str[1:].astype(int), frame["image_id"].str[-1].astype(int)
     frame["group"] = [ways[(n + i) % 4](n) if n else "Pp"[i % 2] for n, i in zip(number, image, strict=True)]
     found = told(capsys, write(frame), "--out", "spelt")
-    assert set(found[2]["models"]) == {"1", "01"} and found[2]["groups_test"] == 10
+    assert set(found[2].models) == {"1", "01"} and found[2].groups_test == 10
     pd.testing.assert_frame_equal(found[1]["pairs"], plain[1]["pairs"])
     assert "Groups whose names differ only in spelling are one: 01 = 1 = 1.0, " in found[0]
 
@@ -362,12 +362,12 @@ def test_a_control_that_was_scored_once_stands_beside_every_seed(capsys):
     once = frame[~frame["method"].isin(["random", "center"]) | (frame["seed"] == 0)]
     _, _, summary = told(capsys, write(once), "--out", "once")
     rows = summary.outcome("iou", "gradcam").controls["random"]
-    assert all(row["p"] < 1 for row in rows.values())
+    assert all(row.p < 1 for row in rows.values())
     cells = once[(once["method"] == "gradcam") & (once["model"] == "a")]
     beside = once[(once["method"] == "random") & (once["model"] == "a")]
     means = cells.groupby(["group", "seed"])["value"].mean().unstack()
     differences = means.sub(beside.groupby("group")["value"].mean(), axis=0)
-    assert rows["a"]["p"] == pytest.approx(seed_differences(differences.to_numpy(), 0.95)["p"])
+    assert rows["a"].p == pytest.approx(seed_differences(differences.to_numpy(), 0.95)["p"])
 
 
 def test_a_model_without_a_control_is_not_better_than_every_control(capsys):
