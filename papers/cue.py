@@ -94,12 +94,12 @@ def read(studies: list[Results]) -> Cue | None:
     """Read all studies with a planted cue that have run; None without any."""
     parts, relies, methods, test_rate = [], {}, {}, None
     for results in studies:
-        if not results.there or not results.summary.get("cue"):
+        if not results.there or not results.found.cue:
             continue
-        entry, table = results.summary["cue"], results.table("cue")
-        rate, test_rate = float(entry["rate"]), entry.get("test_rate")
-        methods |= dict.fromkeys(results.summary["methods"])
-        relies |= {(model, rate): found for model, found in entry["relies"].items()}
+        entry, table = results.found.cue, results.table("cue")
+        rate, test_rate = entry.rate, entry.test_rate
+        methods |= dict.fromkeys(results.found.methods)
+        relies |= {(model, rate): found for model, found in entry.relies.items()}
         parts.append(table[table["seed"].isna()].assign(study=results.study, rate=rate))
     if not parts:
         return None

@@ -9,8 +9,10 @@ from heatproof.catalogue.controls import BEATABLE, own_name
 from heatproof.catalogue.families import families_with
 from heatproof.report import words
 from heatproof.report.paper import provenance
+from heatproof.stats.results import Published
 from heatproof.store.tables import CLAIMS
 from heatproof.text.numbers import duration
+from heatproof.text.sentences import sentence
 from papers import cost, cue
 from papers.studies import Results, Roles, Transformer, cell, rows
 
@@ -30,7 +32,8 @@ class Splits:
 
     table: pd.DataFrame
     grouped: str  # the split that keeps groups together
-    entry: dict  # of summary["published"]: source, table, note, sentence
+    entry: Published
+    sentence: str  # how much of it a nearest neighbour explains, "" where nothing is explained
 
     @property
     def models(self) -> list[str]:
@@ -69,13 +72,14 @@ class Splits:
 
 def read_splits(results: Results) -> Splits | None:
     """Read the first source of published numbers that a study names; None where it has none or has not run."""
-    if not results.there or not results.summary.get("published"):
+    if not results.there or not results.found.published:
         return None
-    name, entry = next(iter(results.summary["published"].items()))
+    name, entry = next(iter(results.found.published.items()))
     table = rows(results.table("published"), name=name)
+    told = " ".join(map(sentence, results.found.about("published", name=name)))
     if table.empty:
         return None
-    return Splits(table, next((split for split in table["split"] if split != RANDOM), RANDOM), entry)
+    return Splits(table, next((split for split in table["split"] if split != RANDOM), RANDOM), entry, told)
 
 
 def collect_claims(main: list[Results], others: list[Results]) -> pd.DataFrame:
@@ -130,7 +134,8 @@ class Localized:
 def localized(results: Results, metric: str) -> list[Localized]:
     """Return a row of every model of the study that has a value."""
     tested = metric == results.primary(LOCALIZATION)
-    verdicts = results.summary["verdicts"].get(LOCALIZATION, {}).get(results.lead, {}) if tested else {}
+    outcome = results.found.outcome(LOCALIZATION, results.lead) if tested else None
+    verdicts = outcome.verdicts if outcome else {}
     found = []
     for model in results.models:
         row = results.metric(LOCALIZATION, metric, results.lead, model)
@@ -180,16 +185,17 @@ class Lead:
 def read_leads(results: Results, wanted: Transformer) -> list[Lead]:
     """Compare every method that has a pair with the reference, by the primary metric of each family.
 
-    A difference is real where `summary["methods_apart"]` names it: the statistics' own verdict, after Holm's
+    A difference is real where `methods_apart` names it: the statistics' own verdict, after Holm's
     correction over all methods and models of a family.
     """
     found = []
     for family in families_with("rates_maps") if results.there else ():
         metric = results.primary(family)
-        sign = -1 if results.summary["primary"].get(family, {}).get("lower_is_better") else 1
-        apart = [pair for pair in results.summary["methods_apart"].get(family, []) if pair["model"] == wanted.model]
-        verdicts = {(pair["over"], pair["under"]): BETTER for pair in apart}
-        verdicts |= {(pair["under"], pair["over"]): WORSE for pair in apart}
+        of = results.found.families.get(family)
+        sign = of.sign if of else 1
+        apart = [pair for pair in (of.methods_apart if of else ()) if pair.model == wanted.model]
+        verdicts = {(pair.over, pair.under): BETTER for pair in apart}
+        verdicts |= {(pair.under, pair.over): WORSE for pair in apart}
         pairs = rows(results.table("pairs"), factor="method", within=wanted.model, family=family, metric=metric)
         for method in wanted.methods:
             both = (method, wanted.reference)
@@ -236,13 +242,14 @@ class Facts:
         """The sentence on a setting -> the studies that have it."""
         found: dict[str, list[str]] = {}
         for results in self.studies:
-            if results.there and "setting" in results.summary:
-                found.setdefault(results.summary["setting"]["sentence"], []).append(f"`{results.study}`")
+            if results.there:
+                found.setdefault(results.stated("setting.full"), []).append(f"`{results.study}`")
         return found
 
     def located(self, method: str) -> dict[str, int]:
         """Count the models of each verdict where the truth is known, by the primary metric of localization."""
-        verdicts = list(self.truth.summary["verdicts"].get(LOCALIZATION, {}).get(method, {}).values())
+        outcome = self.truth.found.outcome(LOCALIZATION, method)
+        verdicts = list(outcome.verdicts.values()) if outcome else []
         return {verdict: verdicts.count(verdict) for verdict in ("better", "unclear", "worse")}
 
     @property

@@ -348,7 +348,7 @@ def _xray(xray: Xray) -> Figure:
         y = _label(right, i, model, words.interval(value, *ends))
         _range(right, y, *ends, style)
         _dot(right, y, value, style, f"auroc-{i}")
-    right.axvline(xray.summary["competence"]["chance"], color=INK, linewidth=0.9)
+    right.axvline(xray.found.competence.chance, color=INK, linewidth=0.9)
     _below(right, "macro AUROC (line: guessing)")
     for axes in (left, right):
         axes.set_xlim(0, 1.02)

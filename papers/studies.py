@@ -15,8 +15,10 @@ from heatproof.config.load import StrictLoader
 from heatproof.core.messages import InputError
 from heatproof.profiles import files
 from heatproof.report import words
+from heatproof.stats.results import StudyResults, read
 from heatproof.store import artifacts
 from heatproof.store.tables import TABLES
+from heatproof.text.sentences import sentence
 
 ROLES = Path("papers/studies.yaml")
 
@@ -112,8 +114,8 @@ class Results:
         return (self._folder / "summary.json").exists()
 
     @cached_property
-    def summary(self) -> dict:
-        return artifacts.read_json(self._folder / "summary.json")
+    def found(self) -> StudyResults:
+        return read(self.study)
 
     def table(self, name: str) -> pd.DataFrame:
         """Return one of `stats_tables`; without rows where the study has not made it."""
@@ -129,6 +131,15 @@ class Results:
             self._tables[path] = artifacts.read_table(path, schema) if there else pd.DataFrame(columns=list(schema))
         return self._tables[path]
 
+    def stated(self, kind: str) -> str:
+        """Return the sentences of a kind of statement, "" where nothing is stated."""
+        return " ".join(sentence(one) for one in self.found.statements if one.kind == kind)
+
+    @property
+    def left_out(self) -> list[str]:
+        """The models that take part in no verdict."""
+        return [model for model in self.found.models if model not in self.found.judged]
+
     @property
     def models(self) -> list[str]:
         return list(dict.fromkeys(self.table("metrics")["model"]))
@@ -136,17 +147,17 @@ class Results:
     @property
     def lead(self) -> str:
         """The method that the study names first."""
-        return self.summary["lead"]
+        return self.found.lead
 
     def competent(self, model: str) -> bool:
-        return self.summary["models"].get(model, {}).get("competent", False)
+        return model in self.found.judged
 
     def primary(self, family: str) -> str | None:
         """Return the metric that is tested."""
-        return self.summary["primary"].get(family, {}).get("metric")
+        return self.found.families[family].metric if family in self.found.families else None
 
     def lower_is_better(self, family: str, metric: str) -> bool:
-        return self.summary["better"].get(family, {}).get(metric) == "lower"
+        return self.found.better.get(family, {}).get(metric) == "lower"
 
     def metric(self, family: str, metric: str, method: str, model: str) -> pd.Series | None:
         """Return the row of `metrics.csv`, if it has a value."""

@@ -6,6 +6,8 @@ from functools import cached_property
 import pandas as pd
 
 from heatproof.report import words
+from heatproof.stats.results import Ensemble, StudyResults
+from heatproof.text.sentences import sentence
 from papers.facts import PUBLISHED, Splits, described, read_splits
 from papers.studies import Results, cell, rows
 
@@ -27,17 +29,21 @@ class Xray:
     splits: Splits | None
 
     @property
-    def summary(self) -> dict:
-        return self.results.summary
+    def found(self) -> StudyResults:
+        return self.results.found
 
     @property
     def networks(self) -> list[str]:
         """The trained models."""
-        return list(self.summary["models"])
+        return list(self.found.models)
 
     @property
-    def ensembles(self) -> dict[str, dict]:
-        return self.summary.get("ensembles", {})
+    def ensembles(self) -> dict[str, Ensemble]:
+        return self.found.ensembles
+
+    def ensemble_sentences(self, name: str) -> list[str]:
+        """Return how an ensemble classifies, and where its heatmaps differ from its best member's."""
+        return [sentence(one) for one in self.found.about("ensemble", ensemble=name)]
 
     @property
     def competent(self) -> list[str]:
@@ -45,12 +51,13 @@ class Xray:
 
     def surely(self, model: str) -> bool:
         """Return whether a network or an ensemble is surely better than guessing."""
-        return self.ensembles.get(model, {}).get("competent", False) or self.results.competent(model)
+        made = self.ensembles.get(model)
+        return made.quality.competent if made else self.results.competent(model)
 
     @property
     def unit(self) -> tuple[str, str]:
         """What a group is called, and several of them."""
-        return words.GROUPS.get(self.summary["groups"]["kind"], ("group", "groups"))
+        return words.GROUPS.get(self.found.groups.kind, ("group", "groups"))
 
     @property
     def measures(self) -> dict[str, str]:
@@ -90,9 +97,9 @@ class Xray:
     def findings(self) -> list[dict]:
         """A finding in words, its verdict, and the rows of its parts."""
         table, found = self.results.table("claims").assign(study=self.results.study), []
-        for name, entry in self.summary.get("findings", {}).items():
+        for name, entry in self.found.findings.items():
             (whole,) = described(rows(table, name=name))
-            parts = table[table["name"].isin(entry["parts"])]
+            parts = table[table["name"].isin(entry.parts)]
             metrics = [words.inline(words.metric(metric).name) if metric else "" for metric in parts["metric"]]
             named = [part | {"metric": metric} for part, metric in zip(described(parts), metrics, strict=True)]
             found.append(whole | {"parts": named})
@@ -103,7 +110,7 @@ class Xray:
         found = []
         for family, metric in GRIDS[part]:
             table = rows(self.results.table("metrics"), family=family, metric=metric).dropna(subset="mean")
-            methods = [method for method in self.summary["methods"] if method in set(table["method"])]
+            methods = [method for method in self.found.methods if method in set(table["method"])]
             scored = set(table.loc[table["method"].isin(methods), "model"])
             models = [model for model in self.results.models if model in scored]
             if methods:
@@ -118,8 +125,8 @@ class Xray:
     def verdicts(self, family: str) -> dict[str, dict[str, list[str]]]:
         """Return verdict against every control -> method -> models, by the family's primary metric."""
         found: dict[str, dict[str, list[str]]] = {"better": {}, "worse": {}, "unclear": {}}
-        for method, of in self.summary["verdicts"].get(family, {}).items():
-            for model, verdict in of.items():
+        for method, outcome in self.found.families[family].outcomes.items():
+            for model, verdict in outcome.verdicts.items():
                 found[verdict].setdefault(method, []).append(model)
         return found
 

@@ -6,12 +6,13 @@ import pytest
 from report.pages import Page, section
 
 from heatproof.report.sections import trust
+from heatproof.stats.results import Agreement
 
 
 def matrix(data, values):
     names = ["iou", "pointing_game", "relevance_rank_accuracy"][: len(values)]
-    table = {"metrics": names, "correlation": values, "blocks": 3}
-    return trust.make(replace(data, summary=data.summary | {"agreement": {"localization": table}}))[0]
+    table = Agreement(tuple(names), tuple(map(tuple, values)), 3)
+    return trust.make(replace(data, results=replace(data.results, agreement={"localization": table})))[0]
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from report.test_figures import group, texts
 
 from heatproof.report import words
 from heatproof.report.sections import classification
+from heatproof.stats.results import Confidence
 
 
 def confident(data, **rows):
@@ -18,7 +19,7 @@ def confident(data, **rows):
     keys = ("difference", "low", "high")
     base = {"confidence": 0.9, "accuracy": 0.8, "groups": 9, "error": 0.1, "error_by_chance": 0.02}
     found = {model: base | dict(zip(keys, row, strict=True)) for model, row in rows.items()}
-    return replace(data, summary=data.summary | {"confidence": found})
+    return replace(data, results=replace(data.results, confidence={m: Confidence(**row) for m, row in found.items()}))
 
 
 def confused(data, **rows):
@@ -102,10 +103,10 @@ def test_an_interval_that_cannot_be_had_is_no_verdict(data):
 
 def test_the_table_has_the_numbers_of_the_summary(data):
     found = classification.make(data)
-    row = data.summary["confidence"]["alpha_net"]
+    row = data.results.confidence["alpha_net"]
     auroc = data.tables["models"].groupby("model")["auroc"].mean()["alpha_net"]
-    assert found.table.rows[0][:3] == ["alpha_net", f"{auroc:.2f}", f"{row['confidence']:.2f}"]
-    assert found.table.rows[0][5:] == [words.number(row[key]) for key in ("error", "error_by_chance")]
+    assert found.table.rows[0][:3] == ["alpha_net", f"{auroc:.2f}", f"{row.confidence:.2f}"]
+    assert found.table.rows[0][5:] == [words.number(value) for value in (row.error, row.error_by_chance)]
 
 
 def points(svg, name):

@@ -5,7 +5,9 @@ from report.pages import Page, section, table
 
 from heatproof.report import inputs
 from heatproof.report.sections import data_tables, overview
+from heatproof.stats.results import read as read_results
 from heatproof.store import artifacts, tables
+from heatproof.text.sentences import sentence
 
 
 def read(study):
@@ -16,9 +18,9 @@ def read(study):
 def test_both_splits_stand_side_by_side(made, report):
     study = made(compare=True, group_kind="lookalike", published=True)
     source = report(study)
-    summary = artifacts.read_json(artifacts.stats_dir(study.name) / "summary.json")
+    results = read_results(study.name)
     body = section(source, "models")
-    assert summary["comparison"]["sentence"] in Page(body).text
+    assert sentence(results.about("splits")[0]) in Page(body).text
     assert "What a random split hides" in body and "The split in use" in body
     rows = artifacts.read_table(artifacts.stats_dir(study.name) / "comparison.csv", tables.COMPARISON)
     rows = rows.set_index(["model", "seed", "split"])["balanced_accuracy"]
@@ -36,9 +38,9 @@ def test_every_seed_is_a_mark_and_the_means_are_beside_the_name(made):
     study = made(compare=True, group_kind="lookalike", published=True)
     data = read(study)
     shown = overview.make_splits(data)
-    told = data.summary["comparison"]
+    told = data.results.comparison
     for place, model in enumerate(study.models):
-        assert f"{told['random'][model]:.2f} → {told['grouped'][model]:.2f}" in shown.figure.svg
+        assert f"{told.random[model]:.2f} → {told.grouped[model]:.2f}" in shown.figure.svg
         for i, kind in enumerate(["random"] * 2 + ["grouped"] * 2):
             assert shown.figure.svg.count(f'id="splits-{kind}-{place}-{i}"') == 1
 

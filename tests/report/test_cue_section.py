@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from heatproof.stats.sentences.relations import cue_numbers
 from report.pages import Page, section, table
 
 from heatproof.report import page
 from heatproof.report.sections import relations, trust
-from heatproof.stats.sentences.relations import cue_numbers
 from heatproof.store.tables import CUE
 
 CONFIG = {"title": None, "question": "?", "gallery": 0, "images": 0}

@@ -6,7 +6,9 @@ from report.pages import Page, section, table
 from heatproof.report import inputs
 from heatproof.report.paper import files
 from heatproof.report.sections import overview
+from heatproof.stats.results import read as read_results
 from heatproof.store import artifacts, tables
+from heatproof.text.sentences import sentence
 
 
 def read(study):
@@ -16,10 +18,10 @@ def read(study):
 def test_the_published_table_stands_beside_both_splits(made, report):
     study = made(compare=True, group_kind="lookalike", published=True)
     body = section(report(study), "models")
-    summary = artifacts.read_json(artifacts.stats_dir(study.name) / "summary.json")
+    results = read_results(study.name)
     text = Page(body).text
     assert "Beside what a paper reports" in text and "Its images are others." in text
-    assert summary["published"]["paper"]["sentence"] in text
+    assert sentence(results.about("published")[0]) in text
     rows = artifacts.read_table(artifacts.stats_dir(study.name) / "published.csv", tables.PUBLISHED)
     rows = rows[rows["measure"] == "accuracy"].set_index(["model", "split"])
     head, *cells = table(body, "Accuracy as a paper reports it (Table 1) and as it is here under both splits")

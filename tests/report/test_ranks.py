@@ -9,6 +9,7 @@ from report.test_figures import group, marker_x, texts
 
 from heatproof.report.figures import curves, dot_rows
 from heatproof.report.figures.curves import Rank
+from heatproof.stats.results import Ranks
 
 RANKS = [Rank(f"m{i}", dot_rows.PALETTE[i], rank) for i, rank in enumerate([1.25, 2.0, 3.75, 3.0])]
 
@@ -34,8 +35,14 @@ def test_dots_lie_at_their_ranks_and_bars_reach_around_their_models():
 
 
 def ranked(data, models: dict, cliques: list):
-    found = {"models": models, "cliques": cliques, "groups": 9}
-    return replace(data, summary=data.summary | {"ranks": {"localization": {"gradcam": found}}})
+    return with_ranks(data, Ranks(models, tuple(map(tuple, cliques)), 9))
+
+
+def with_ranks(data, ranks):
+    family = data.results.families["localization"]
+    outcome = replace(family.outcomes["gradcam"], ranks=ranks)
+    families = data.results.families | {"localization": replace(family, outcomes={"gradcam": outcome})}
+    return replace(data, results=replace(data.results, families=families))
 
 
 def test_words_say_who_is_joined_and_that_this_is_no_equality(data):
@@ -50,9 +57,9 @@ def test_words_say_who_is_joined_and_that_this_is_no_equality(data):
 
 
 def test_without_anything_to_compare_there_is_no_diagram(data):
-    nothing = replace(data, summary=data.summary | {"ranks": {"localization": {"gradcam": None}}})
+    nothing = with_ranks(data, None)
     alone = ranked(data, {data.models[0]: 1.0}, [])
-    for inputs in (nothing, alone, replace(data, summary=data.summary | {"ranks": {}})):
+    for inputs in (nothing, alone):
         assert curves.make(inputs, "localization", "gradcam", "r") is None
 
 

@@ -6,14 +6,14 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from heatproof.stats.sentences.general import seeds_sentence
+from heatproof.stats.sentences.headline import answer, in_short, lead, overview
+from heatproof.stats.sentences.verdicts import sentences
 from stats.made import SETTINGS
 
 from heatproof.catalogue.controls import BEATABLE, YARDSTICKS
 from heatproof.catalogue.families import FAMILIES
 from heatproof.report.inputs import Inputs
-from heatproof.stats.sentences.general import seeds_sentence
-from heatproof.stats.sentences.headline import answer, in_short, lead, overview
-from heatproof.stats.sentences.verdicts import sentences
 from heatproof.stats.tables.groups import (
     compact,
     count_missing,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from heatproof.stats.tables.groups import compact, count_missing, group_means, metrics_table, seed_group_means
 from heatproof.stats.tests.analysis import Compared, compare_models
-from heatproof.stats.verdicts.gather import gather
+from heatproof.stats.verdicts.gather import Gathered, gather
 from heatproof.stats.verdicts.rules import Design
 
 SETTINGS = {"test": "friedman", "alpha": 0.05, "interval": 0.95, "margin": {"default": 0.05}, "power": 0.8}
@@ -67,10 +67,10 @@ def compared(table: pd.DataFrame, of: Design) -> Compared:
     return next(one for one in compare_models(table, seed_group_means(table), of) if one.method == of.methods[0])
 
 
-def gathered(table: pd.DataFrame, of: Design) -> tuple[dict[str, pd.DataFrame], dict, dict]:
-    """Tables, parts of the summary and comparisons."""
+def gathered(table: pd.DataFrame, of: Design) -> Gathered:
+    """Every test of the table."""
     scored = table["model"].unique()
     table = compact(table)
     per_seed = seed_group_means(table)
     metrics = metrics_table(group_means(per_seed), count_missing(table), 0.95, of.methods, list(scored))
-    return gather(table, per_seed, metrics, of)[:3]
+    return gather(table, per_seed, metrics, of)

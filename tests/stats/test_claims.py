@@ -1,5 +1,7 @@
 """What others say of heatmaps, on studies in which it holds, in which the opposite does, and in which nobody knows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -7,7 +9,9 @@ from stats.made import SETTINGS, gathered, scores
 from stats.made import design as made
 
 from heatproof.stats.claims.claims import check
+from heatproof.stats.results import Family, Groups, Model, Seeds, StudyResults
 from heatproof.stats.tests.architectures import seed_contrast
+from heatproof.stats.verdicts.gather import Gathered
 
 CNNS = ["r1", "r2", "d1"]
 BEAT = {"check": "beat_controls", "models": CNNS, "than": []}
@@ -21,12 +25,23 @@ def judged(claim, levels=LEVELS, competent=None, said=None, **given):
     ours = {key: given.pop(key) for key in ("test", "lower", "margin", "alpha", "power") if key in given}
     table = scores(levels, **given)
     of = made(competent or list(levels), **ours)
-    _, parts, tested = gathered(table, of)
+    found = gathered(table, of)
     claims = {"c": {"source": "paper", "claim": "so", "family": "localization", "method": "gradcam"} | claim}
     rows = check(
-        claims, tested, said or parts["separates"], list(levels), given.get("seeds", 1), of, "patients", lambda *_: None
+        claims, found, stated(found, levels, competent or list(levels), of, said or {}, given.get("seeds", 1)), of
     )
-    return rows[0] if rows else None, tested.get(("localization", "gradcam"))
+    return rows[0] if rows else None, found.compared.get(("localization", "gradcam"))
+
+
+def stated(found, levels, competent, of, said, seeds):
+    """What a study of these comparisons states of its models; `said` overrides what a metric separates."""
+    families = {name: replace(one, separates=said.get(name, one.separates)) for name, one in found.families.items()}
+    families |= {name: Family("", separates=sees) for name, sees in said.items() if name not in families}
+    models = {model: Model(model in competent) for model in levels}
+    shared = {name: of.settings[name] for name in ("alpha", "interval", "test", "power")}
+    return StudyResults(
+        "made", 1, 1, Groups("patient"), ("gradcam",), Seeds(seeds, seeds), models=models, families=families, **shared
+    )
 
 
 BAD, SOME = dict.fromkeys(CNNS, 0.1), {"r1": 0.5, "r2": 0.15, "d1": 0.2}
@@ -97,9 +112,9 @@ def test_ranks_that_point_the_other_way_than_the_mean_find_nothing():
     far = (table["model"] == "vit") & (table["group"] == "p00") & (table["method"] == "gradcam")
     table["value"] = table["value"].mask(far, -2.0)
     of = made(list(levels))
-    _, parts, tested = gathered(table, of)
+    found = gathered(table, of)
     claim = {"c": {"source": "", "claim": "", "family": "localization", "method": "gradcam"} | LOWER}
-    (row,) = check(claim, tested, parts["separates"], list(levels), 1, of, "patients", lambda *_: None)
+    (row,) = check(claim, found, stated(found, levels, list(levels), of, {}, 1), of)
     assert row["effect"] > 0 and row["p"] == 1 and row["verdict"] == "undecided"
 
 
@@ -197,5 +212,6 @@ def test_without_scores_of_the_method_nothing_is_decided():
 
 
 def test_a_claim_may_be_taken_back():
-    assert check({"c": None}, {}, {}, ["a"], 1, made(["a"]), "patients", lambda *_: None) == []
+    none = Gathered({}, {}, {}, {})
+    assert check({"c": None}, none, stated(none, ["a"], ["a"], made(["a"]), {}, 1), made(["a"])) == []
     assert SETTINGS["alpha"] == 0.05

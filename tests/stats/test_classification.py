@@ -127,19 +127,19 @@ def test_error_is_the_sum_over_the_bins_that_are_shown():
 
 def test_true_probabilities_are_taken_at_their_word_and_sharp_ones_not():
     honest = classification.confidence({("a", s): drawn(400, s) for s in (0, 1)}, 0.95, "s", 0)["a"]
-    assert honest["low"] < 0 < honest["high"]
-    assert honest["error"] == pytest.approx(honest["error_by_chance"], rel=0.5)
+    assert honest.low < 0 < honest.high
+    assert honest.error == pytest.approx(honest.error_by_chance, rel=0.5)
     sharp = classification.confidence({("a", 0): drawn(400, 0, sharper=3)}, 0.95, "s", 0)["a"]
-    assert sharp["low"] > 0.1 and sharp["error"] > 2 * sharp["error_by_chance"]
-    assert sharp["confidence"] - sharp["accuracy"] == pytest.approx(sharp["difference"])
+    assert sharp.low > 0.1 and sharp.error > 2 * sharp.error_by_chance
+    assert sharp.confidence - sharp.accuracy == pytest.approx(sharp.difference)
 
 
 def test_the_interval_is_over_groups():
     rows = drawn(200, 8)
     copies = pd.concat([rows] * 5, ignore_index=True)  # five equal images a group say no more than one
     once, often = (classification.confidence({("a", 0): t}, 0.95, "s", 0)["a"] for t in (rows, copies))
-    assert once["groups"] == often["groups"] == 200
-    assert (often["low"], often["high"]) == pytest.approx((once["low"], once["high"]))
+    assert once.groups == often.groups == 200
+    assert (often.low, often.high) == pytest.approx((once.low, once.high))
 
 
 def test_error_by_chance_agrees_with_a_plain_loop():
@@ -151,5 +151,5 @@ def test_error_by_chance_agrees_with_a_plain_loop():
     rows = table([0] * 50, np.stack([sure, 1 - sure], 1))
     rows.loc[sure < 0.5, "predicted"] = 0
     rows["p_0"], rows["p_1"] = sure, 0.0
-    found = classification.confidence({("a", 0): rows}, 0.95, "s", 0)["a"]["error_by_chance"]
+    found = classification.confidence({("a", 0): rows}, 0.95, "s", 0)["a"].error_by_chance
     assert found == pytest.approx(np.mean(gaps), rel=0.05)

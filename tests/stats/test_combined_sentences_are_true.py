@@ -9,6 +9,7 @@ from functools import cache, cached_property
 import numpy as np
 import pandas as pd
 import pytest
+from heatproof.stats.sentences import words
 from stats.generated import CONTROLS, Study, draw
 from stats.made import SETTINGS
 from stats.reading import NAMES, Rules, below, every, holm, named, near
@@ -16,7 +17,6 @@ from stats.reading import NAMES, Rules, below, every, holm, named, near
 from heatproof.catalogue import controls
 from heatproof.report.paper import statistics
 from heatproof.report.sections import overview as report
-from heatproof.stats.sentences import words
 from heatproof.stats.verdicts.combined import combined, decided_sentences, open_sentence, other_sentences
 
 MARGIN = SETTINGS["margin"]["default"]

@@ -179,7 +179,7 @@ def test_cles_agrees_with_pingouin():
 @pytest.mark.parametrize(("test", "efficiency"), [("rm_anova", 1), ("friedman", 3 / np.pi)])
 def test_what_is_detectable_is_found_as_often_as_asked(test, efficiency):
     wide = table(noise(25, 3))
-    pairs = compare_pairs(wide, test=test, alpha=0.05, power=0.9)
+    pairs = compare_pairs(wide, test=test, tested_at=0.05, power=0.9)
     spread = np.array([(wide[a] - wide[b]).std() for a, b in zip(pairs["a"], pairs["b"], strict=True)])
     for effect in pairs["detectable"] * np.sqrt(efficiency) / spread:
         assert TTestPower().power(effect, 25, 0.05 / 3) == pytest.approx(0.9, abs=1e-6)

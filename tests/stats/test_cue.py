@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from heatproof.stats.sentences.relations import cue_numbers
 from scipy import stats
 
 from heatproof.stats.claims.claims import check
 from heatproof.stats.claims.cue import cue_table, reliance
-from heatproof.stats.sentences.relations import cue_numbers
 from heatproof.stats.tables.groups import compact
 from heatproof.stats.tests.paired import holm
 from heatproof.stats.verdicts.rules import Design

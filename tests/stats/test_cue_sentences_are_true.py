@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from heatproof.stats.sentences import words
+from heatproof.stats.sentences.relations import cue_numbers
 from scipy import stats
 from stats.reading import NAMES, NUMBER, Rules, below, flipped, holm, named, near
 
@@ -16,8 +18,6 @@ from heatproof.catalogue.controls import BEATABLE, CONTROLS
 from heatproof.report import words as report_words
 from heatproof.report.sections import relations as report
 from heatproof.stats.claims.cue import SIGNS, cue_table, shows_cue
-from heatproof.stats.sentences import words
-from heatproof.stats.sentences.relations import cue_numbers
 from heatproof.stats.tables.groups import compact
 
 ALPHA = 0.05

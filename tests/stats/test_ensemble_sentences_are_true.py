@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from heatproof.stats.sentences import words
 from scipy import stats
 from sklearn.metrics import f1_score
 from stats.reading import NAMES, NUMBER, Rules, named, near
@@ -16,7 +17,6 @@ from stats.reading import NAMES, NUMBER, Rules, named, near
 from heatproof.report import words as report_words
 from heatproof.report.sections import overview as report
 from heatproof.stats.accuracy.competence import ensemble_numbers
-from heatproof.stats.sentences import words
 from heatproof.stats.tables.groups import compact, seed_group_means
 from heatproof.store import artifacts
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pytest
+from heatproof.stats.sentences import words
 from stats.generated import EMPTY, LOWER, PRIMARY, REFUSED, TRUTHLESS, Study, draw
 from stats.made import SETTINGS
 from stats.reading import NAMES, NUMBER, SPAN, Rules, every, is_p, named, near, spans
@@ -22,7 +23,6 @@ from heatproof.report import tables
 from heatproof.report import words as report_words
 from heatproof.report.sections import overview, trust
 from heatproof.report.sections import told as left_out
-from heatproof.stats.sentences import words
 
 ALPHA = SETTINGS["alpha"]
 METRICS = {words.plain(metric).lower(): family for family, metric in PRIMARY.items()}

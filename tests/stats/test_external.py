@@ -14,6 +14,7 @@ from statsmodels.stats.multitest import multipletests
 
 from heatproof.cli import main
 from heatproof.commands.analyze import TABLES
+from heatproof.stats.results import StudyResults
 from heatproof.stats.tables.score_table import read
 from heatproof.stats.tests.architectures import seed_differences
 
@@ -41,7 +42,7 @@ def told(capsys, *arguments):
     out = capsys.readouterr().out
     folder = out.splitlines()[-1].removeprefix("Tables: ")
     tables = {name: pd.read_csv(f"{folder}/{name}.csv") for name in TABLES}
-    return out, tables, json.loads(Path(folder, "summary.json").read_text())
+    return out, tables, StudyResults.of(json.loads(Path(folder, "summary.json").read_text()))
 
 
 def refused(capsys, *arguments):
@@ -71,7 +72,7 @@ def test_values_are_those_of_direct_calls(capsys, name):
     interval = stats.ttest_1samp(means["a"], 0).confidence_interval(0.95)
     described = tables["metrics"].query("model == 'a' and method == 'gradcam'").iloc[0]
     assert [described["low"], described["high"]] == pytest.approx([interval.low, interval.high])
-    assert summary["verdicts"] == {"iou": {"gradcam": dict.fromkeys("abc", "better")}}
+    assert summary.outcome("iou", "gradcam").verdicts == dict.fromkeys("abc", "better")
     assert "the heatmaps of a, b and c score better than a random map and a blob in the centre (IoU: a 0.5" in out
     assert "The models differ: " in out and "12 groups, 24 images" in out
     assert out.endswith(f"Tables: {name.split('.')[0]}-stats\n")
@@ -89,7 +90,7 @@ def test_four_columns_are_enough(capsys):
     wide = ["wide.csv", "--higher", "score", "--wide", "model", "a", "b"]
     assert "no column d" in refused(capsys, *wide, "d")
     out, tables, summary = told(capsys, *wide, "c")
-    assert summary["methods"] == ["heatmap"] and list(summary["primary"]) == ["score"]
+    assert summary.methods == ("heatmap",) and list(summary.families) == ["score"]
     assert "There is no control to hold these heatmaps against." in out and "The models differ: " in out
     assert len(tables["pairs"]) == 3 and tables["controls"].empty
     assert "a heatmap of one that guesses explains nothing" in out
@@ -110,9 +111,9 @@ def test_options_reach_the_tests(capsys):
     write(table())
     options = ["--test", "rm_anova", "--alpha", "0.01", "--interval", "0.9", "--margin", "0.2", "--power", "0.9"]
     _, tables, summary = told(capsys, "scores.csv", *options)
-    assert (summary["test"], summary["alpha"], summary["power"]) == ("rm_anova", 0.01, 0.9)
-    assert summary["omnibus"]["iou"]["gradcam"]["test"] == "rm_anova"
-    assert summary["shares"]["iou"]["gradcam"]["controls"] == 0.005
+    assert (summary.test, summary.alpha, summary.power) == ("rm_anova", 0.01, 0.9)
+    assert summary.outcome("iou", "gradcam").omnibus.test == "rm_anova"
+    assert summary.outcome("iou", "gradcam").shares.controls == 0.005
     means = table().query("method == 'gradcam'").pivot(index="group", columns="model", values="value")
     pair, test = tables["pairs"].iloc[0], stats.ttest_rel(means["a"], means["b"])
     assert [pair["p"], pair["margin"], pair["low"]] == pytest.approx(
@@ -124,8 +125,8 @@ def test_options_reach_the_tests(capsys):
 def test_the_user_states_which_values_of_a_metric_are_good(capsys, option, words):
     frame = table(levels=dict.fromkeys("ab", 0.0), controls={"random": 0.5, "center": 0.6}, groups=15)
     _, _, summary = told(capsys, write(frame.assign(metric="My gap")), option, "my_gap")
-    assert summary["verdicts"]["My gap"]["gradcam"] == dict.fromkeys("ab", words)
-    assert summary["primary"]["My gap"]["lower_is_better"] == (option == "--lower")
+    assert summary.outcome("My gap", "gradcam").verdicts == dict.fromkeys("ab", words)
+    assert summary.families["My gap"].lower_is_better == (option == "--lower")
 
 
 def test_metrics_of_other_tools_have_their_direction(capsys):
@@ -133,7 +134,7 @@ def test_metrics_of_other_tools_have_their_direction(capsys):
     names = ["Deletion AUC", "DropInConfidence", "Top-K Intersection", "Insertion", "sparseness"]
     frame = pd.concat([table(levels={"a": 0.5}, groups=6).assign(metric=name) for name in names])
     out, _, summary = told(capsys, write(frame), "--lower", "insertion")
-    assert {name: found["lower_is_better"] for name, found in summary["primary"].items()} == {
+    assert {name: found.lower_is_better for name, found in summary.families.items()} == {
         "deletion_auc": True,
         "DropInConfidence": True,
         "Top-K Intersection": False,
@@ -161,14 +162,14 @@ def test_a_direction_is_never_guessed(capsys, metric, options, parts):
 def test_controls_of_the_users_own(capsys):
     frame = table(controls={"random": 0.1, "center": 0.2, "prior": 0.9})
     _, tables, summary = told(capsys, write(frame), "--controls", "prior")
-    assert set(tables["controls"]["control"]) == {"prior"} and summary["methods"] == ["gradcam"]
-    assert set(summary["verdicts"]["iou"]["gradcam"].values()) == {"worse"}
+    assert set(tables["controls"]["control"]) == {"prior"} and summary.methods == ("gradcam",)
+    assert set(summary.outcome("iou", "gradcam").verdicts.values()) == {"worse"}
 
 
 def test_metrics_and_methods_are_judged_apart(capsys):
     frame = pd.concat([table(methods={"gradcam": 0.0, "lrp": 0.1}), table().assign(metric="srg")])
     out, _, summary = told(capsys, write(frame))
-    assert summary["methods"] == ["gradcam", "lrp"] and list(summary["verdicts"]) == ["iou", "srg"]
+    assert summary.methods == ("gradcam", "lrp") and list(summary.families) == ["iou", "srg"]
     assert "Each of the 2 metrics is a family of tests of its own" in out
     assert "On the same images, lrp scores better than gradcam for" in out and "lrp, iou" in out
 
@@ -194,7 +195,7 @@ def test_one_patient_written_in_several_ways_is_one(capsys):
     number, image = frame["group"].str[1:].astype(int), frame["image_id"].str[-1].astype(int)
     frame["group"] = [ways[(n + i) % 4](n) if n else "Pp"[i % 2] for n, i in zip(number, image, strict=True)]
     found = told(capsys, write(frame), "--out", "spelt")
-    assert set(found[2]["models"]) == {"1", "01"} and found[2]["groups_test"] == 10
+    assert set(found[2].models) == {"1", "01"} and found[2].groups_test == 10
     pd.testing.assert_frame_equal(found[1]["pairs"], plain[1]["pairs"])
     assert "Groups whose names differ only in spelling are one: 01 = 1 = 1.0, " in found[0]
 
@@ -246,7 +247,7 @@ def test_two_names_of_one_metric_are_one_score(capsys):
 def test_seeds_that_are_not_as_many_for_each_model(capsys):
     frame = table(seeds=5)
     out, _, summary = told(capsys, write(frame), "--out", "even")
-    assert "Over 5 training seeds" in out and summary["seeds"]["count"] == 5
+    assert "Over 5 training seeds" in out and summary.seeds.count == 5
     out, _, _ = told(capsys, write(frame[(frame["model"] != "a") | (frame["seed"] < 3)]), "--out", "uneven")
     assert "Not every model has as many seeds (3 to 5): verdicts speak of these trainings alone." in out
     assert "As trained here" in out and "architectures" not in out
@@ -327,7 +328,7 @@ def test_one_image_each_of_one_model(capsys):
     frame = table(levels={"a": 0.5}, groups=1)
     out, _, summary = told(capsys, write(frame))
     assert "could not be shown" in out and "There are too few groups" in out
-    assert summary["verdicts"]["iou"]["gradcam"] == {"a": "unclear"}
+    assert summary.outcome("iou", "gradcam").verdicts == {"a": "unclear"}
 
 
 @pytest.mark.parametrize("seeds", [1, 5])
@@ -356,20 +357,20 @@ def test_a_control_that_was_scored_once_stands_beside_every_seed(capsys):
     frame = table(seeds=5)
     once = frame[~frame["method"].isin(["random", "center"]) | (frame["seed"] == 0)]
     _, _, summary = told(capsys, write(once), "--out", "once")
-    rows = summary["controls"]["iou"]["gradcam"]["random"]
-    assert all(row["p"] < 1 for row in rows.values())
+    rows = summary.outcome("iou", "gradcam").controls["random"]
+    assert all(row.p < 1 for row in rows.values())
     cells = once[(once["method"] == "gradcam") & (once["model"] == "a")]
     beside = once[(once["method"] == "random") & (once["model"] == "a")]
     means = cells.groupby(["group", "seed"])["value"].mean().unstack()
     differences = means.sub(beside.groupby("group")["value"].mean(), axis=0)
-    assert rows["a"]["p"] == pytest.approx(seed_differences(differences.to_numpy(), 0.95)["p"])
+    assert rows["a"].p == pytest.approx(seed_differences(differences.to_numpy(), 0.95)["p"])
 
 
 def test_a_model_without_a_control_is_not_better_than_every_control(capsys):
     frame = table()
     lacks = frame[~((frame["model"] == "b") & (frame["method"] == "center"))]
     _, _, summary = told(capsys, write(lacks), "--out", "lacks")
-    assert summary["verdicts"] == {"iou": {"gradcam": {"a": "better", "b": "unclear", "c": "better"}}}
+    assert summary.outcome("iou", "gradcam").verdicts == {"a": "better", "b": "unclear", "c": "better"}
 
 
 @pytest.mark.parametrize("spoilt", ["image", "twice", "date"])

@@ -45,12 +45,15 @@ def row(table, **named):
 @pytest.mark.slow
 def test_models_within_a_method(test):
     table = scores(LEVELS, seeds=2, images=2)
-    tables, parts, tested = gathered(table, design(list(LEVELS), test=test))
+    made = gathered(table, design(list(LEVELS), test=test))
+    tables = made.tables
+    family = made.families["localization"]
+    tested = made.compared
     means = {model: np.array(list(plain(table, model).values())) for model in LEVELS}
     friedman = stats.friedmanchisquare(*means.values())
     omnibus = row(tables["omnibus"], test="friedman")
     assert [omnibus["statistic"], omnibus["p"]] == pytest.approx([friedman.statistic, friedman.pvalue])
-    assert parts["omnibus"]["localization"]["gradcam"]["test"] == test
+    assert family.outcomes["gradcam"].omnibus.test == test
     assert set(tables["omnibus"]["test"]) == {"friedman", "rm_anova", "mixed"}  # from two seeds no quasi-F
     one_by_one = [
         (stats.wilcoxon if test == "friedman" else stats.ttest_rel)(means[a], means[b]).pvalue
@@ -62,17 +65,19 @@ def test_models_within_a_method(test):
     differences = [(means[a] - means[b]).mean() for a, b in combinations(LEVELS, 2)]
     assert pairs["difference"].tolist() == pytest.approx(differences)
     assert pairs["p_seeds"].isna().all() and (pairs["groups"] == 12).all()
-    assert parts["population"]["localization"]["gradcam"] == "checkpoints"
+    assert family.outcomes["gradcam"].population == "checkpoints"
     assert tested["localization", "gradcam"].cells is None
 
 
 def test_a_gap_costs_only_the_pairs_that_it_is_in():
     """c lacks every third group: a and b are still compared on all."""
     table = scores(LEVELS, lost={"c": range(0, 12, 3)})
-    tables, parts, _ = gathered(table, design(list(LEVELS)))
+    made = gathered(table, design(list(LEVELS)))
+    tables = made.tables
+    family = made.families["localization"]
     assert tables["pairs"]["groups"].tolist() == [12, 8, 8]
-    found = parts["omnibus"]["localization"]["gradcam"]
-    assert (found["groups"], found["dropped"]) == (8, 4)
+    found = family.outcomes["gradcam"].omnibus
+    assert (found.groups, found.dropped) == (8, 4)
     means = {model: pd.Series(plain(table, model)) for model in LEVELS}
     p = [stats.wilcoxon((means[a] - means[b]).dropna()).pvalue for a, b in combinations(LEVELS, 2)]
     assert tables["pairs"]["p"].tolist() == pytest.approx(p)
@@ -81,17 +86,20 @@ def test_a_gap_costs_only_the_pairs_that_it_is_in():
 
 def test_from_five_seeds_verdicts_speak_of_architectures():
     table = scores(LEVELS, seeds=5, between=0.01)
-    tables, parts, tested = gathered(table, design(list(LEVELS)))
+    made = gathered(table, design(list(LEVELS)))
+    tables = made.tables
+    family = made.families["localization"]
+    tested = made.compared
     expected, values = quasi_f(cells(table, list(LEVELS))), cells(table, list(LEVELS))
     assert tested["localization", "gradcam"].cells == pytest.approx(values)
-    found = parts["omnibus"]["localization"]["gradcam"]
-    assert found["test"] == "quasi_f"
-    assert [found[key] for key in expected] == pytest.approx(list(expected.values()))
+    found = family.outcomes["gradcam"].omnibus
+    assert found.test == "quasi_f"
+    assert [getattr(found, key) for key in expected] == pytest.approx(list(expected.values()))
     over = seed_pairs(values, list(LEVELS), 0.95)
     for column, name in (("seeds_low", "low"), ("seeds_high", "high"), ("p_seeds", "p_corrected")):
         assert tables["pairs"][column].tolist() == pytest.approx(over[name].tolist())
-    assert parts["pairs"]["localization"]["gradcam"]["p"] == "p_seeds"
-    assert parts["population"]["localization"]["gradcam"] == "architectures"
+    assert family.outcomes["gradcam"].pairs.column == "p_seeds"
+    assert family.outcomes["gradcam"].population == "architectures"
     for model, control in [(m, c) for m in LEVELS for c in ("random", "center")]:
         differences = cells(table, [model]) - cells(table, [model], control)
         one = seed_differences(differences[:, 0], 0.95)
@@ -101,23 +109,27 @@ def test_from_five_seeds_verdicts_speak_of_architectures():
 
 def test_seeds_that_move_as_much_as_the_models_differ_tell_no_architectures_apart():
     table = scores({"a": 0.35, "b": 0.3}, seeds=5, between=0.05, noise=0.01)
-    tables, parts, _ = gathered(table, design(["a", "b"]))
+    made = gathered(table, design(["a", "b"]))
+    tables = made.tables
+    family = made.families["localization"]
     pair = tables["pairs"].iloc[0]
     assert pair["p_corrected"] < 0.001 < 0.05 < pair["p_seeds"]
-    assert parts["pairs"]["localization"]["gradcam"]["different"] == 0
+    assert family.outcomes["gradcam"].pairs.told_apart == ()
 
 
 def test_seeds_belong_to_their_model():
     """Those of two models need not be called the same; and not as many of each is no verdict on architectures."""
     table = scores(LEVELS, seeds=5, between=0.01, groups=7)
     renamed = table.assign(seed=table["seed"] + 10 * (table["model"] == "b"))
-    first, second = (gathered(t, design(list(LEVELS)))[0] for t in (table, renamed))
+    first, second = (gathered(t, design(list(LEVELS))).tables for t in (table, renamed))
     for name in ("omnibus", "pairs", "controls"):
         pd.testing.assert_frame_equal(first[name], second[name])
     fewer = table[(table["model"] != "b") | (table["seed"] < 4)]
-    tables, parts, _ = gathered(fewer, design(list(LEVELS)))
-    assert parts["population"]["localization"]["gradcam"] == "checkpoints"
-    assert parts["omnibus"]["localization"]["gradcam"]["test"] == "friedman"
+    made = gathered(fewer, design(list(LEVELS)))
+    tables = made.tables
+    family = made.families["localization"]
+    assert family.outcomes["gradcam"].population == "checkpoints"
+    assert family.outcomes["gradcam"].omnibus.test == "friedman"
     assert tables["pairs"]["p_seeds"].isna().all()
 
 
@@ -126,7 +138,9 @@ def test_methods_within_models():
     """Holm over all pairs of methods in all models."""
     methods = {"gradcam": 0.0, "lrp": 0.02, "ig": -0.2}
     table = scores({"a": 0.5, "b": 0.6}, methods=methods)
-    tables, parts, _ = gathered(table, design(["a", "b"], list(methods)))
+    made = gathered(table, design(["a", "b"], list(methods)))
+    tables = made.tables
+    family = made.families["localization"]
     found = tables["pairs"].query("factor == 'method'").reset_index(drop=True)
     p, expected = [], []
     for model in "ab":
@@ -137,10 +151,10 @@ def test_methods_within_models():
     assert found["p"].tolist() == pytest.approx(p)
     assert found["p_corrected"].tolist() == pytest.approx(multipletests(p, method="holm")[1].tolist())
     told = found[found["p_corrected"] <= 0.05]
-    apart = parts["methods_apart"]["localization"]
+    apart = family.methods_apart
     assert len(apart) == len(told) >= 4 and all(entry["difference"] > 0 for entry in apart)
     assert ("lrp", "ig", "a") in {(entry["over"], entry["under"], entry["model"]) for entry in apart}
-    low = gathered(table, design(["a", "b"], list(methods), lower=True))[1]["methods_apart"]["localization"]
+    low = gathered(table, design(["a", "b"], list(methods), lower=True)).families["localization"].methods_apart
     assert ("ig", "lrp", "a") in {(entry["over"], entry["under"], entry["model"]) for entry in low}
     omnibus = tables["omnibus"].query("factor == 'method' and test == 'friedman'")
     assert omnibus["within"].tolist() == ["a", "b"] and (omnibus["levels"] == 3).all()
@@ -153,21 +167,27 @@ def test_methods_within_models():
 def test_whether_the_metric_tells_truth_from_noise(truth, groups, separate):
     """Groups too few to tell anything are no reason to call a metric blind."""
     table = scores({"a": 0.5, "b": 0.4}, groups=groups, controls={"truth": truth} if truth else None)
-    _, parts, _ = gathered(table, design(["a", "b"]))
-    assert parts["separates"]["localization"] == separate
+    made = gathered(table, design(["a", "b"]))
+    family = made.families["localization"]
+    assert family.separates == separate
 
 
 def test_metrics_that_are_not_primary_are_tested_without_verdict():
     table = scores(LEVELS)
     both = pd.concat([table, table.assign(metric="srg")])
-    tables, parts, tested = gathered(both, design(list(LEVELS)))
+    made = gathered(both, design(list(LEVELS)))
+    tables = made.tables
+    tested = made.compared
     assert tables["pairs"]["metric"].tolist() == [METRIC] * 3 + ["srg"] * 3
     assert set(tables["controls"]["metric"]) == set(tables["variance"]["metric"]) == {METRIC}
-    assert list(tested) == [("localization", "gradcam")] and list(parts["verdicts"]) == ["localization"]
+    assert list(tested) == [("localization", "gradcam")]
+    assert list(made.families) == ["localization"]
 
 
 def test_the_variance_has_shares_that_sum_to_one():
-    tables, *_ = gathered(scores(LEVELS, seeds=3, between=0.02), design(list(LEVELS)))
+    tables = gathered(scores(LEVELS, seeds=3, between=0.02), design(list(LEVELS))).tables
     assert tables["variance"]["component"].tolist() == ["group", "group x model", "seed", "residual"]
     assert tables["variance"]["share"].sum() == pytest.approx(1)
-    assert gathered(scores({"a": 0.5}), design(["a"]))[0]["variance"]["reason"].tolist() == ["fewer than two models"]
+    assert gathered(scores({"a": 0.5}), design(["a"])).tables["variance"]["reason"].tolist() == [
+        "fewer than two models"
+    ]

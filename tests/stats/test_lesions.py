@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import Delaunay, QhullError
 
-from heatproof.stats import command
+from heatproof.stats.tables import reading
 from heatproof.stats.tests import relations
 from heatproof.store import artifacts
 
@@ -85,13 +85,13 @@ def test_shapes_are_read_for_tested_images_with_truth(write_study):
     args = write_study({"a_net": 0.5}, folds=3)
     masks = artifacts.read_array(artifacts.data_dir(args.study) / "masks.npy")
     manifest = artifacts.read_manifest(args.study)
-    found = command.read_shapes(args.study, ["fold1"]).set_index("image_id")
+    found = reading.read_shapes(args.study, ["fold1"]).set_index("image_id")
     tested = artifacts.read_manifest(args.study, "fold1").query("split == 'test' and truth != 'none'")["image_id"]
     assert set(found.index) == set(tested)
     for image, row in found.iterrows():
         place = manifest.index[manifest["image_id"] == image][0]
         assert row.to_dict() == relations.shape(masks[place])
-    assert len(command.read_shapes(args.study, args.folds)) == (manifest["truth"] != "none").sum()
+    assert len(reading.read_shapes(args.study, args.folds)) == (manifest["truth"] != "none").sum()
 
 
 def test_a_box_has_an_area_and_no_shape_and_no_truth_nothing(write_study):
@@ -99,7 +99,7 @@ def test_a_box_has_an_area_and_no_shape_and_no_truth_nothing(write_study):
     path = artifacts.data_dir(args.study) / "manifest.parquet"
     stored = artifacts.read_table(path, artifacts.DEALT)
     artifacts.write_manifest(args.study, stored.replace({"truth": {"mask": "box"}}))
-    found = command.read_shapes(args.study, args.folds)
+    found = reading.read_shapes(args.study, args.folds)
     assert (found["lesion_area"] > 0).all() and found[["lesion_elongation", "lesion_solidity"]].isna().all(axis=None)
     artifacts.write_manifest(args.study, stored.assign(truth="none"))
-    assert command.read_shapes(args.study, args.folds) is None
+    assert reading.read_shapes(args.study, args.folds) is None

@@ -1,9 +1,8 @@
 """All methods in a few lines, from verdicts written by hand."""
 
 import pytest
-from stats.test_sentences import summary
-
 from heatproof.stats.sentences.headline import answer, lead, listed, other_methods, overview, too_few
+from stats.test_sentences import summary
 
 VERDICTS = {"m1": "bb", "m2": "bb", "m3": "bw", "m4": "uu", "m5": "..", "m6": "ff"}
 NAMES = {"b": "better", "w": "worse", "u": "unclear", "f": "unclear"}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heatproof.stats.accuracy.published import published_numbers, published_table, split_name
+from heatproof.stats.accuracy.published import explain_published, published_table, split_name
 from heatproof.store import tables
 
 PAPER = {"source": "a paper", "table": "Table I", "note": "n", "accuracy": {"a": 0.9, "c": 0.7}, "f1_macro": {"a": 0.6}}
@@ -25,7 +25,7 @@ def make(random=0.9, grouped=0.5, base=0.4, published=PAPER, models=("a", "b")):
     }
     named = {"paper": published} if published else {}
     table = published_table(named, splits, models)
-    return table, published_numbers(named, table)
+    return table, explain_published(named, table)
 
 
 def test_the_table_by_hand():
@@ -55,42 +55,31 @@ def test_a_model_with_a_tag_is_found_by_its_architecture():
 
 def test_shares_by_hand():
     _, found = make()
-    shares = found["paper"]["explained"]
+    shares = found["paper"].explained
     # published .8 on average, .4 without looking: a nearest neighbour of .9 goes .5 of the .4 on the way
-    assert shares["random"] | {"neighbour": 0, "base": 0} == pytest.approx(
-        {"share": 1.25, "low": 1.0, "high": 1.5, "neighbour": 0, "base": 0}
-    )
-    assert [shares["lookalike"][key] for key in ("share", "low", "high")] == pytest.approx([0.25, 0.0, 0.5])
-    assert found["paper"]["sentence"] == (
-        "Of the accuracy that a paper reports (0.70 to 0.90) above that of naming the most frequent class, a nearest "
-        "neighbour on thumbnails, without any network, explains more than all of it, 125% [100%, 150%], on a random "
-        "split (right for 0.90 of the images, the most frequent class for 0.40) and 25% [0%, 50%] with look-alike "
-        "images kept together (right for 0.50 of the images, the most frequent class for 0.40)."
-    )
-    assert {key: found["paper"][key] for key in ("source", "table", "note")} == {
-        "source": "a paper",
-        "table": "Table I",
-        "note": "n",
-    }
+    ends = {split: (one.share, one.low, one.high) for split, one in shares.items()}
+    assert ends["random"] == pytest.approx((1.25, 1.0, 1.5))
+    assert ends["lookalike"] == pytest.approx((0.25, 0.0, 0.5))
+    assert (found["paper"].source, found["paper"].table, found["paper"].note) == ("a paper", "Table I", "n")
+    assert found["paper"].measure == "accuracy" and found["paper"].reported == tuple(PAPER["accuracy"].values())
 
 
 def test_a_neighbour_that_knows_nothing_explains_nothing():
-    sentence = make(grouped=0.3)[1]["paper"]["sentence"]
-    assert "and none of it, -25% [-50%, 0%], with look-alike images kept together" in sentence
+    share = make(grouped=0.3)[1]["paper"].explained["lookalike"]
+    assert (share.share, share.low, share.high) == pytest.approx((-0.25, -0.5, 0.0))
 
 
 def test_there_is_nothing_to_explain_where_the_most_frequent_class_does_as_well():
     _, found = make(base=0.8)
-    assert found["paper"]["explained"]["random"]["share"] is None
-    assert "explains nothing, as none is reported, on a random split" in found["paper"]["sentence"]
+    assert found["paper"].explained["random"].share is None
 
 
 def test_an_interval_that_cannot_be_had_is_left_out():
     table, _ = make()
     known = table["model"] == "nearest neighbour"
-    found = published_numbers({"paper": PAPER}, table.assign(low=table["low"].where(~known)))
-    assert found["paper"]["explained"]["lookalike"]["low"] is None
-    assert "and 25% with look-alike" in found["paper"]["sentence"]
+    found = explain_published({"paper": PAPER}, table.assign(low=table["low"].where(~known)))
+    assert found["paper"].explained["lookalike"].low is None
+    assert found["paper"].explained["lookalike"].share == pytest.approx(0.25)
 
 
 def test_without_a_source_the_numbers_stand_alone():

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-
 from heatproof.stats.sentences import relations
+
 from heatproof.stats.tests.relations import spearman
 
 NAMES = ("family", "metric", "method", "model", "covariate", "groups", "rho", "p", "p_corrected", "reason")

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from heatproof.stats.sentences.relations import sentences
 from scipy import stats
 from stats.reading import NUMBER, SPAN, Rules, holm, is_p, near, spans
 
 from heatproof.report.sections import relations as report
-from heatproof.stats.sentences.relations import sentences
 from heatproof.stats.tables.groups import compact, seed_group_means
 from heatproof.stats.tests.accuracy_relation import accuracy_and
 from heatproof.stats.tests.relations import SHAPE, covariates, relations

@@ -1,7 +1,6 @@
 """What numbers are turned into, where no small study gives such numbers."""
 
 import pytest
-
 from heatproof.stats.sentences.general import comparison_sentence, groups_sentence, left_out_sentence, seeds_sentence
 from heatproof.stats.sentences.headline import answer, overview
 from heatproof.stats.sentences.verdicts import (
@@ -14,6 +13,7 @@ from heatproof.stats.sentences.verdicts import (
     worst_rank_sentence,
 )
 from heatproof.stats.sentences.words import claim_of, joined, shown, shown_p, span
+
 from heatproof.stats.verdicts import rules
 from heatproof.stats.verdicts.rules import verdict
 

@@ -1,7 +1,6 @@
 """The setting of a study in words."""
 
 import pytest
-
 from heatproof.stats.sentences.general import setting_numbers, subject, unstated_sentence
 
 

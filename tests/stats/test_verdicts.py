@@ -55,17 +55,17 @@ def test_a_model_is_worse_by_one_control_and_better_by_all():
 )
 def test_pairs_wait_for_the_test_over_all_models(p, told):
     """None is two models: no such test."""
-    assert names(rules.told_apart(pairs([0.01, 0.2, 0.05]), p, ALPHA)) == told
+    assert names(rules.pairs_apart(pairs([0.01, 0.2, 0.05]), p, ALPHA)) == told
 
 
 def test_a_test_that_gave_no_number_does_not_reject():
-    assert names(rules.told_apart(pairs([0.01, 0.2, 0.05]), float("nan"), ALPHA)) == []
+    assert names(rules.pairs_apart(pairs([0.01, 0.2, 0.05]), float("nan"), ALPHA)) == []
 
 
 def test_where_there_are_seeds_enough_they_decide():
     table = pairs([0.01, 0.01, 0.01], p_seeds=[0.5, 0.03, np.nan])
     assert rules.p_column(table) == "p_seeds"
-    assert names(rules.told_apart(table, 0.01, ALPHA)) == ["ac"]
+    assert names(rules.pairs_apart(table, 0.01, ALPHA)) == ["ac"]
     assert rules.p_column(pairs([0.01, 0.01, 0.01])) == "p_corrected"
 
 
@@ -83,7 +83,10 @@ def test_within_seeds_is_below_the_smaller_spread_of_both():
 
 
 def test_a_metric_must_tell_truth_from_noise():
-    assert rules.separates(controls(a="b", b="u", c="w")) == {"a": True, "b": False, "c": False}
+    rows = pd.DataFrame({"model": list("abc"), "control": "random", "side": ["better", "better", "worse"]})
+    rows = rows.assign(p_corrected=[0.01, 0.2, 0.01], smallest_p=[0.001, 0.001, 0.001], complete=True)
+    assert rules.separates(rows, ALPHA) == {"a": True, "b": False, "c": False}
+    assert rules.separates(rows.assign(smallest_p=[0.001, 0.5, 0.001]), ALPHA) == {"a": True, "c": False}
 
 
 @pytest.mark.parametrize(("found", "yes"), [("bbw", True), ("bw", False), ("bbww", False), ("b", True), ("", False)])

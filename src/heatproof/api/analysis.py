@@ -16,9 +16,12 @@ from heatproof.core.statements import Statement
 from heatproof.data.audit import command
 from heatproof.data.audit import results as audit_results
 from heatproof.stats import external
+from heatproof.stats.results import StudyResults
+from heatproof.stats.results import read as read_results
 from heatproof.stats.tables import score_table
 from heatproof.store import artifacts, tables
-from heatproof.text.audit import sentence
+from heatproof.text import audit as audit_text
+from heatproof.text import sentences as text
 
 COMPARED, TESTS = ("method", "model"), ("friedman", "rm_anova")
 BOUNDS = {"alpha": (0, 0.5), "interval": (0.5, 1), "power": (0.5, 1), "margin": (0, float("inf"))}
@@ -31,15 +34,31 @@ class Findings:
 
     Attributes:
         title: of the page.
-        sentences: heading -> what is stated under it.
-        statements: the same as values: comparisons with controls, and of pairs.
+        results: everything that was found, as `summary.json` of a study has it.
         tables: by name, with the columns that docs/statistics.md lists.
     """
 
     title: str
-    sentences: dict[str, list[str]] = field(repr=False)
-    statements: tuple[Statement, ...] = field(repr=False)
+    results: StudyResults = field(repr=False)
     tables: dict[str, pd.DataFrame] = field(repr=False)
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """What was found, as values: kind, subjects, numbers, reason and evidence."""
+        return self.results.statements
+
+    @property
+    def sentences(self) -> dict[str, list[str]]:
+        """Heading -> what is stated under it."""
+        found: dict[str, list[str]] = {}
+        if self.results.in_short:
+            found["in short"] = [text.sentence(self.results.in_short)]
+            found["findings"] = [text.paragraph(of) for of in text.paragraphs(self.results.answer)]
+            return found
+        for one in self.results.statements:
+            heading = ", ".join(filter(None, [one.one("method"), one.one("family")])) or "general"
+            found.setdefault(heading, []).append(text.sentence(one))
+        return found
 
     @property
     def pairs(self) -> pd.DataFrame:
@@ -132,7 +151,7 @@ def analyze(
     if len(there[compare]) < 2:
         only = f"only {there[compare][0]}" if there[compare] else "none but controls"
         raise InputError(f"compare={compare!r}: the table has {only}; two {compare}s or more are needed")
-    found, summary = external.evaluate(
+    found, results = external.evaluate(
         read,
         controls=judged,
         settings=settings | {"margin": {"default": margin}},
@@ -141,11 +160,7 @@ def analyze(
     )
     pairs = found["pairs"]
     found |= {"pairs": pairs[pairs["factor"] == compare].reset_index(drop=True) if len(pairs) else pairs}
-    sentences: dict[str, list[str]] = {}
-    for row in summary["sentences"]:
-        heading = f"{row['method']}, {row['family']}" if row["method"] else row["family"]
-        sentences.setdefault(heading, []).append(row["text"])
-    return Findings(f"Comparison of {compare}s", sentences, _statements(found, summary), found)
+    return Findings(f"Comparison of {compare}s", results, found)
 
 
 def _check(compare: str, settings: Mapping[str, Any]) -> None:
@@ -200,39 +215,6 @@ def _table(
     return table.assign(group=table["image_id"].map(groups)), "group"
 
 
-def _statements(found: Mapping[str, pd.DataFrame], summary: dict) -> tuple[Statement, ...]:
-    """Return what was found of each model and control, and of each pair, as values; by the metrics that are tested."""
-    metric = {family: one["metric"] for family, one in summary["primary"].items()}
-    apart = {
-        (metric[family], one["model"], frozenset((one["over"], one["under"])))
-        for family, rows in summary["methods_apart"].items()
-        for one in rows
-    }
-    for family, by_method in summary["pairs"].items():
-        for method, rows in by_method.items():
-            apart |= {(metric[family], method, frozenset(pair)) for pair in rows["told_apart"]}
-    statements = []
-    for row in found["controls"].to_dict("records"):
-        subjects = {key: (row[key],) for key in ("metric", "method", "model", "control")}
-        statements.append(Statement(f"controls.{row['verdict']}", subjects, _numbers(row)))
-    for row in found["pairs"].to_dict("records"):
-        if row["metric"] == metric.get(row["family"]):
-            here = (row["metric"], row["within"], frozenset((row["a"], row["b"])))
-            subjects = {"metric": here[:1], "within": here[1:2], f"{row['factor']}s": (row["a"], row["b"])}
-            statements.append(
-                Statement(f"pairs.{'apart' if here in apart else 'no_evidence'}", subjects, _numbers(row))
-            )
-    return tuple(statements)
-
-
-def _numbers(row: dict[str, Any]) -> dict[str, float]:
-    return {
-        key: row[key]
-        for key in ("groups", "difference", "low", "high", "effect", "p_corrected")
-        if not pd.isna(row[key])
-    }
-
-
 def load_study(name: str) -> Findings:
     """Read what a finished study found, from `results/stats` below the current folder.
 
@@ -242,7 +224,7 @@ def load_study(name: str) -> Findings:
     >>> import heatproof as hp
     >>> found = hp.load_study("quickstart")
     >>> list(found.sentences)
-    ['In short', 'Findings']
+    ['in short', 'findings']
     >>> {"family", "a", "b", "difference", "p_corrected"} <= set(found.pairs)
     True
     """
@@ -250,14 +232,12 @@ def load_study(name: str) -> Findings:
     if not (folder / "summary.json").exists():
         there = [path.parent.name for path in artifacts.RESULTS.glob("stats/*/summary.json")]
         raise unknown(f"finished study in {artifacts.RESULTS.absolute()}", name, there)
-    summary = artifacts.read_json(folder / "summary.json")
     kept = {
         table: artifacts.parse_table(path, schema)
         for table, schema in tables.TABLES.items()
         if (path := folder / f"{table}.csv").exists()
     }
-    sentences = {"In short": [summary["in_short"]], "Findings": summary["headline"]}
-    return Findings(name, sentences, _statements(kept, summary), kept)
+    return Findings(name, read_results(folder / "summary.json"), kept)
 
 
 @dataclass(frozen=True)
@@ -280,7 +260,7 @@ class Audit:
     @property
     def alarms(self) -> list[str]:
         """What no accuracy survives, in sentences."""
-        return [sentence(statement) for statement in self.facts.of_level("alarm")]
+        return [audit_text.sentence(statement) for statement in self.facts.of_level("alarm")]
 
     def summary(self) -> str:
         """Return everything as text."""

@@ -10,7 +10,7 @@ class Reason:
 
     Attributes:
         code: as tables have it.
-        stage: that gives it: to a map, a score, or a probe of the audit.
+        stage: that gives it: to a map, a score, a probe of the audit, or a test.
         text: what the report says.
         sentence: what a verdict says in its place, by default the text.
         expected: whether the score was never to be had, so that its absence says nothing about the heatmaps.
@@ -18,7 +18,7 @@ class Reason:
     """
 
     code: str
-    stage: Literal["explain", "score", "audit"]
+    stage: Literal["explain", "score", "audit", "stats"]
     text: str
     sentence: str = ""
     expected: bool = False
@@ -116,6 +116,10 @@ NO_INTERVAL = Reason("no_interval", "audit", "too few groups for an interval")
 SAME_PIXELS = Reason("same_pixels", "audit", "these pixels are the same in all images")
 NO_MARGIN = Reason("no_margin", "audit", "no margin is left")
 TOO_MANY_PAIRS = Reason("too_many_pairs", "audit", "too many pairs")
+
+NO_LABEL_COUNTED = Reason("no_label_counted", "stats", "no label is counted")
+NO_CONTRAST = Reason("no_contrast", "stats", "no class has images where the cue agrees and where it conflicts")
+ONE_GROUP = Reason("one_group", "stats", "a class has images of fewer than two groups")
 
 _found = [*globals().values(), *NO_REGION.values(), *NOT_GIVEN.values()]
 REASONS = {found.code: found for found in _found if isinstance(found, Reason)}

@@ -56,12 +56,13 @@ def run(args: argparse.Namespace) -> None:
     from heatproof.stats.tables import score_table
     from heatproof.store import artifacts
     from heatproof.store import tables as schemas
+    from heatproof.text.sentences import sentence
 
     for name, low, high in (("alpha", 0, 0.5), ("interval", 0.5, 1), ("power", 0.5, 1), ("margin", 0, float("inf"))):
         if not low < getattr(args, name) < high:
             raise InputError(f"--{name} {getattr(args, name):g}: must lie between {low:g} and {high:g}")
     settings = {name: getattr(args, name) for name in ("test", "alpha", "interval", "power")}
-    tables, summary = evaluate(
+    tables, results = evaluate(
         score_table.read(args.scores, None if args.independent else args.group or "group", args.wide),
         lower=args.lower,
         higher=args.higher,
@@ -75,14 +76,14 @@ def run(args: argparse.Namespace) -> None:
         for name in TABLES:
             schema = schemas.TABLES[name]
             artifacts.write_table(out / f"{name}.csv", tables[name].reindex(columns=list(schema)), schema)
-        artifacts.write_json(out / "summary.json", summary)
+        artifacts.write_json(out / "summary.json", results.stored(), sort_keys=False)
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written ({error.strerror or error})") from None
-    lower = {name for name, found in summary["primary"].items() if found["lower_is_better"]}
-    heading = ("general", "")
-    for row in summary["sentences"]:
-        family, method = row["family"], row["method"]
+    heading = ("", "")
+    for one in results.statements:
+        family, method = one.one("family"), one.one("method")
         if heading != (heading := (family, method)):
-            print(f"\n{method}, {family} ({'lower' if family in lower else 'higher'} is better)")
-        print(f"  {row['text']}" if method else row["text"])
+            way = "lower" if results.families[family].lower_is_better else "higher"
+            print(f"\n{method}, {family} ({way} is better)")
+        print(f"  {sentence(one)}" if method else sentence(one))
     print(f"\nTables: {out}")

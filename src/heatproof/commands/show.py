@@ -8,8 +8,10 @@ from typing import Any
 from heatproof.config.load import load, section
 from heatproof.config.study import Study
 from heatproof.data.audit.results import read_audit
+from heatproof.stats.results import read
 from heatproof.store import artifacts
-from heatproof.text.audit import sentence
+from heatproof.text import audit as audit_text
+from heatproof.text.sentences import paragraph, paragraphs, sentence
 
 MOST = 4  # keys that a line names
 MISSING = "(not set)"
@@ -21,9 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     for name, study in load(studies=args.studies).items():
-        summary = artifacts.read_json(artifacts.stats_dir(name) / "summary.json")
+        results = read(name)
         print(f"\n{name}")
-        told = [*_changed(name, study), *_alarms(name), summary["in_short"], *summary["headline"], *_fall(summary)]
+        answer = [sentence(results.in_short), *map(paragraph, paragraphs(results.answer))]
+        told = [*_changed(name, study), *_alarms(name), *answer, *map(sentence, results.about("splits"))]
         print("\n".join(f"  {sentence}" for sentence in told))
         report = artifacts.report_path(name)
         print(f"  Report: {report if report.exists() else 'none here; snakemake writes it'}")
@@ -63,9 +66,4 @@ def _short(value: Any) -> str:
 def _alarms(name: str) -> list[str]:
     """What the audit found that no accuracy survives; where the data are not here, nothing."""
     path = artifacts.data_dir(name) / "audit.json"
-    return [sentence(found) for found in read_audit(path).of_level("alarm")] if path.exists() else []
-
-
-def _fall(summary: dict) -> list[str]:
-    comparison = summary.get("comparison")
-    return [comparison["sentence"]] if comparison else []
+    return [audit_text.sentence(found) for found in read_audit(path).of_level("alarm")] if path.exists() else []

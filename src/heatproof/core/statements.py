@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+Number = int | float | None
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -11,7 +13,7 @@ class Statement:
     Args:
         kind: what is stated, `area.outcome`, such as `pairs.no_evidence`.
         subjects: role -> the names it is about, such as `models`, `methods`, `metric`.
-        numbers: name -> effect, interval bound, p value, count or level.
+        numbers: name -> effect, interval bound, p value, count or level; or one for each of the subjects of a role.
         reason: code of why nothing can be stated; None where something is.
         evidence: anchors of the tables and rows that it is based on.
 
@@ -22,7 +24,7 @@ class Statement:
 
     kind: str
     subjects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    numbers: Mapping[str, float | None] = field(default_factory=dict)
+    numbers: Mapping[str, Number | tuple[Number, ...]] = field(default_factory=dict)
     reason: str | None = None
     evidence: tuple[str, ...] = ()
 
@@ -34,7 +36,21 @@ class Statement:
             TypeError: a key is unknown or `kind` is missing.
         """
         subjects = {role: tuple(names) for role, names in stored.get("subjects", {}).items()}
-        return cls(**{**stored, "subjects": subjects, "evidence": tuple(stored.get("evidence", ()))})
+        numbers = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in stored.get("numbers", {}).items()
+        }
+        evidence = tuple(stored.get("evidence", ()))
+        return cls(**{**stored, "subjects": subjects, "numbers": numbers, "evidence": evidence})
+
+    @property
+    def area(self) -> str:
+        """What is spoken of: the kind's first part."""
+        return self.kind.split(".")[0]
+
+    def one(self, role: str) -> str:
+        """Return the first name of a role, "" where there is none."""
+        return next(iter(self.subjects.get(role, ())), "")
 
     def stored(self) -> dict:
         """Return what JSON holds of it, without what is empty."""

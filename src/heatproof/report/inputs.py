@@ -12,10 +12,13 @@ import pandas as pd
 from heatproof.catalogue.families import FAMILIES
 from heatproof.data.audit.results import Audit, read_audit
 from heatproof.report import words
-from heatproof.stats.tables import groups as shared
-from heatproof.stats.tables.groups import read_scores
+from heatproof.stats.results import Ensemble, StudyResults
+from heatproof.stats.results import read as read_results
+from heatproof.stats.tables.reading import read_predictions, read_scores
 from heatproof.store import artifacts
 from heatproof.store.tables import TABLES
+from heatproof.text.sentences import sentence
+from heatproof.text.view import MARK
 
 
 def decisions(classes: Sequence[str]) -> list[str]:
@@ -73,7 +76,6 @@ SCHEMA = {
     "high": artifacts.NUMBER,
     "images": artifacts.INTEGER,
 }
-MARK = "†"
 MEANING = (
     "a metric that was not shown to tell the true region from a random map on made-up images whose truth is known: "
     "what it says here is no evidence"
@@ -118,7 +120,7 @@ class Inputs:
     pixels: np.ndarray  # uint8 [images, channels, height, width]
     masks: np.ndarray  # bool [images, height, width]
     tables: dict[str, pd.DataFrame]  # those below results/stats, by their names in `store.tables`
-    summary: dict
+    results: StudyResults
     audit: Audit
     scores: pd.DataFrame  # of the cases that statistics compare; of the first seed, where a family is scored for each
     predictions: pd.DataFrame  # test images of every training, with columns model and seed
@@ -128,14 +130,14 @@ class Inputs:
     separation: pd.DataFrame | None = None  # of every metric, on images whose truth is known
 
     @property
-    def ensembles(self) -> dict[str, dict]:
-        """Name -> combine, models, and what the summary has of it beside."""
-        return self.summary.get("ensembles", {})
+    def ensembles(self) -> dict[str, Ensemble]:
+        """Ensembles by name."""
+        return self.results.ensembles
 
     @property
     def multilabel(self) -> bool:
         """Whether images can have several labels."""
-        return self.summary.get("task") == "multilabel"
+        return self.results.multilabel
 
     @property
     def trained(self) -> list[str]:
@@ -158,7 +160,7 @@ class Inputs:
     @property
     def measure(self) -> str:
         """What competence is judged by."""
-        return self.summary["competence"].get("measure", "balanced accuracy")
+        return self.results.competence.measure
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -167,12 +169,18 @@ class Inputs:
     @property
     def comparison(self) -> pd.DataFrame | None:
         """Accuracy of every training, on the split in use and on a random one."""
-        return self.tables["comparison"] if self.summary.get("comparison") else None
+        return self.tables["comparison"] if self.results.comparison else None
 
-    @property
-    def setting(self) -> dict:
-        """What the models were trained from and on, as `stats.setting` puts it."""
-        return self.summary["setting"]
+    @cached_property
+    def setting_short(self) -> str:
+        """What the models were trained from and on, in few words."""
+        return " ".join(map(sentence, (one for one in self.results.about("setting") if one.kind == "setting.short")))
+
+    @cached_property
+    def doubtful(self) -> frozenset[str]:
+        """The primary metrics that were not shown to tell the true region from noise."""
+        named = {of.metric for of in self.results.families.values()}
+        return frozenset(name for name in named if self.is_doubtful(name))
 
     @property
     def manifest(self) -> pd.DataFrame:
@@ -205,17 +213,17 @@ class Inputs:
     @property
     def lead(self) -> str:
         """The method that the first screen speaks of."""
-        return self.summary["lead"]
+        return self.results.lead
 
     @property
     def refused(self) -> dict[str, dict[str, str]]:
         """Method -> model -> why that method has no maps of it."""
-        return self.summary["refused"]
+        return self.results.refused
 
     @property
     def over_seeds(self) -> bool:
         """Whether verdicts speak of architectures, tested against the variance between seeds."""
-        return any("architectures" in of.values() for of in self.summary["population"].values())
+        return any(one.over_seeds for of in self.results.families.values() for one in of.outcomes.values())
 
     def refuses_all(self, method: str) -> bool:
         return set(self.trained) <= set(self.refused.get(method, {}))
@@ -223,12 +231,12 @@ class Inputs:
     @property
     def competent(self) -> list[str]:
         """Models that take part in verdicts."""
-        return [model for model in self.trained if self.summary["models"][model]["competent"]]
+        return [model for model in self.trained if self.results.models[model].competent]
 
     def worth(self, model: str) -> bool:
         """Whether a model, or an ensemble, classifies well enough for its heatmaps to be looked at."""
-        known = self.summary["ensembles"] if model in self.ensembles else self.summary["models"]
-        return known[model]["competent"]
+        found = self.ensembles[model].quality if model in self.ensembles else self.results.models[model]
+        return found.competent
 
     @property
     def families(self) -> list[str]:
@@ -236,15 +244,19 @@ class Inputs:
 
     def primary(self, family: str) -> str | None:
         """The metric that is tested; None of a family that is described only."""
-        return self.summary["primary"].get(family, {}).get("metric")
+        return self.results.families[family].metric if family in self.results.families else None
 
     def metric(self, name: str) -> words.Metric:
         """A metric's words, its name marked where it was not shown to tell truth from noise."""
-        family = next((family for family, found in self.summary["better"].items() if name in found), "")
-        found = words.metric(name, self.summary["better"].get(family, {}).get(name, "higher"))
-        if found.better == "none" or not doubtful(self.separation, family, name):
-            return found
-        return found._replace(name=found.name + MARK)
+        family = next((family for family, found in self.results.better.items() if name in found), "")
+        found = words.metric(name, self.results.better.get(family, {}).get(name, "higher"))
+        return found._replace(name=found.name + MARK) if self.is_doubtful(name) else found
+
+    def is_doubtful(self, name: str) -> bool:
+        """Whether a metric was not shown to tell the true region from noise."""
+        family = next((family for family, found in self.results.better.items() if name in found), "")
+        scored = self.results.better.get(family, {}).get(name, "higher") != "none"
+        return scored and doubtful(self.separation, family, name)
 
     def judged(self, family: str, method: str | None = None) -> bool:
         """Whether the family's primary metric has a value for any model, of a method or of any."""
@@ -262,18 +274,20 @@ def read(
         ArtifactError: a file is missing or not of its format.
     """
     data, stats = artifacts.data_dir(study), artifacts.stats_dir(study)
-    summary, digest = artifacts.read_json(stats / "summary.json"), artifacts.read_json(data / "digest.json")
-    several, classes = summary.get("task") == "multilabel", digest["classes"]
+    found, digest = read_results(study), artifacts.read_json(data / "digest.json")
+    classes = digest["classes"]
     tables = {name: artifacts.read_table(stats / f"{name}.csv", schema) for name, schema in TABLES.items()}
-    families, ensembles = list(dict.fromkeys(tables["metrics"]["family"])), summary.get("ensembles", {})
+    families = list(dict.fromkeys(tables["metrics"]["family"]))
     # which cases every training has, only the scores of all seeds say
-    scores = read_scores(study, models, seeds if several else seeds[:1], folds, families, ensembles)
-    predictions = [_predictions(study, m, s, fold, classes) for m in models for s in seeds for fold in folds]
+    scored = seeds if found.multilabel else seeds[:1]
+    scores = read_scores(study, models, scored, folds, families, found.ensembles, classes).table
+    scores = scores[scores["seed"].isna() | (scores["seed"] == seeds[0])].reset_index(drop=True)
+    predictions = [
+        _answers(table, classes).assign(model=model, seed=seed)
+        for (model, seed), table in read_predictions(study, models, seeds, folds).items()
+    ]
     index = {model: _index(study, model, seeds[0], folds) for model in models}
-    if several:
-        trained = [model for model in models if model not in ensembles]
-        scores, _ = shared.common(shared.named(scores, classes), trained)
-        scores = scores[scores["seed"].isna() | (scores["seed"] == seeds[0])].reset_index(drop=True)
+    if found.multilabel:
         index = {model: explained(of, classes) for model, of in index.items()}
     return Inputs(
         study=study,
@@ -286,7 +300,7 @@ def read(
         pixels=artifacts.read_array(data / "pixels.npy"),
         masks=artifacts.read_array(data / "masks.npy"),
         tables=tables,
-        summary=summary,
+        results=found,
         audit=read_audit(data / "audit.json"),
         scores=scores,
         predictions=pd.concat(predictions, ignore_index=True),
@@ -300,12 +314,10 @@ def read(
     )
 
 
-def _predictions(study: str, model: str, seed: int, fold: str, classes: Sequence[str]) -> pd.DataFrame:
-    path = artifacts.Checkpoint(study, model, seed, fold).predictions
-    frame = artifacts.read_table(path, artifacts.PREDICTIONS)
-    frame = frame[frame["split"] == "test"]
-    known = answers(frame, classes) if artifacts.is_multilabel(frame) else frame[list(artifacts.PREDICTIONS)]
-    return known.assign(model=model, seed=seed)
+def _answers(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    if artifacts.is_multilabel(table):
+        return answers(table, classes)
+    return table[[name for name in artifacts.PREDICTIONS if name != "split"]]
 
 
 def _index(study: str, model: str, seed: int, folds: Sequence[str]) -> pd.DataFrame:

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from heatproof.catalogue.controls import CONTROLS
-from heatproof.report import inputs as separation
 from heatproof.report import tables, words
 from heatproof.report.figures import curves, dot_rows
 from heatproof.report.figures.canvas import Figure
-from heatproof.report.inputs import Inputs
+from heatproof.report.inputs import MEANING, Inputs
 from heatproof.report.paper import provenance
 from heatproof.report.sections import (
     classification,
@@ -25,7 +24,8 @@ from heatproof.report.sections import (
 )
 from heatproof.report.words import environment
 from heatproof.store import artifacts
-from heatproof.text.audit import sentence
+from heatproof.text import audit as audit_text
+from heatproof.text.sentences import sentence
 
 ALARMS = 3  # that the first screen has room for
 
@@ -71,14 +71,16 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
     """
     record = record or provenance.gather(inputs, study_config)[0]
     shown = gallery.make(inputs, config["gallery"])
-    kind = inputs.summary["groups"]["kind"]
-    alarms = [sentence(one) for one in inputs.audit.of_level("alarm")]
+    kind = inputs.results.groups.kind
+    alarms = [audit_text.sentence(one) for one in inputs.audit.of_level("alarm")]
     answer, cautions = told.answer(inputs), told.cautions(inputs)
     key = key_figure(inputs)
     glance = overview.make(inputs)
-    doubtful = [inputs.metric(name).name for names in inputs.summary["better"].values() for name in names]
-    first = [*(row.text for row in [*answer, *cautions]), key.svg, key.caption]
-    templates = environment("heatproof.report", setting_short=inputs.setting["short"])
+    doubtful = [name for names in inputs.results.better.values() for name in names if inputs.is_doubtful(name)]
+    drawn = inputs.primary(key_family) if (key_family := _key_family(inputs)) else ""
+    spoken = {one.one("metric") for one in inputs.results.answer} | {drawn}
+    first = spoken & inputs.doubtful
+    templates = environment("heatproof.report", setting_short=inputs.setting_short)
     return templates.get_template("report.html.j2").render(
         study=inputs.study,
         title=config["title"] or f"Study {inputs.study}",
@@ -86,8 +88,8 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         alarms=alarms[:ALARMS],
         more_alarms=len(alarms[ALARMS:]),
         notes=len(inputs.audit.of_level("note")),
-        setting=inputs.setting["sentence"],
-        in_short=inputs.summary["in_short"],
+        setting=" ".join(sentence(one) for one in inputs.results.about("setting") if one.kind == "setting.full"),
+        in_short=sentence(inputs.results.in_short, inputs.doubtful),
         answer=answer,
         cautions=cautions,
         claims=trust.claims(inputs),
@@ -97,16 +99,16 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         layers=tables.layers(inputs),
         sensitivity=trust.sensitivity(inputs),
         worst=trust.counted(inputs),
-        mark=separation.MEANING,
-        mark_first=any(separation.MARK in text for text in first),
-        mark_anywhere=any(separation.MARK in name for name in doubtful),
+        mark=MEANING,
+        mark_first=bool(first),
+        mark_anywhere=bool(doubtful),
         overview=glance,
         combined=overview.make_combined(inputs),
         refused=overview.refusals(inputs),
         methods=overview.methods(inputs),
         lead=inputs.lead,
         agreement=trust.make(inputs),
-        scores=explained(inputs, alarms[:ALARMS], [row.text for row in [*answer, *cautions]], [key.caption, key.title]),
+        scores=explained(inputs, bool(alarms)),
         key=key,
         data=data.make(inputs),
         data_title=data_tables.TITLE,
@@ -119,7 +121,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         labels=classification.make_labels(inputs),
         ensembles=overview.make_ensembles(inputs),
         multilabel=inputs.multilabel,
-        cases=inputs.summary.get("cases_sentence", ""),
+        cases=" ".join(map(sentence, inputs.results.about("cases"))),
         profiles=profiles(inputs),
         classification=classification.make(inputs),
         relations=relations.make(inputs),
@@ -140,8 +142,8 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         ceiling=CONTROLS["ceiling"].title,
         accuracy_title=words.ACCURACY,
         groups=words.GROUPS[kind],
-        interval=f"{inputs.summary['interval']:.0%}",
-        alpha=f"{inputs.summary['alpha']:g}",
+        interval=f"{inputs.results.interval:.0%}",
+        alpha=f"{inputs.results.alpha:g}",
         number=words.number,
         inline=words.inline,
         listed=words.listed,
@@ -160,43 +162,51 @@ def profiles(inputs: Inputs) -> str:
     return beside.name if beside.exists() else ""
 
 
-def explained(inputs: Inputs, *texts: Sequence[str]) -> str:
-    """What the scores of classification are, if any of the texts speaks of them or of chance."""
-    spoken = " ".join(text.lower() for part in texts for text in part)
+def explained(inputs: Inputs, alarming: bool) -> str:
+    """What the scores of classification are, if the first screen speaks of them or of chance: in its figure, in an
+    alarm of the audit, or in a statement that has one."""
+    stated = [*inputs.results.answer, *inputs.results.statements]
+    spoken = any({"floor", "chance", "random"} & set(one.numbers) for one in stated)
     scores = classification.SCORES if inputs.multilabel else data_tables.SCORES
-    return scores if inputs.measure.lower() in spoken or "chance 0." in spoken else ""
+    return scores if spoken or alarming or not _key_family(inputs) else ""
+
+
+def _key_family(inputs: Inputs) -> str:
+    """The first family that can be judged; "" where none can."""
+    judged = (family for family in inputs.families if inputs.judged(family, inputs.lead))
+    return next(judged, "") if inputs.competent else ""
 
 
 def key_figure(inputs: Inputs) -> Figure:
     """The figure of the first screen: the first family that can be judged, or accuracy where none can."""
-    judged = [family for family in inputs.families if inputs.judged(family, inputs.lead)]
-    if not inputs.competent or not judged:
+    family = _key_family(inputs)
+    if not family:
         return replace(accuracy_figure(inputs, "key"), title=words.ACCURACY)
-    fair = words.family(judged[0]).controls
+    fair = words.family(family).controls
     marks = [mark for mark, control in CONTROLS.items() if control.key and mark in fair] or fair
-    figure = dots_figure(inputs, judged[0], inputs.lead, "key", marks)
-    return replace(figure, title=words.family(judged[0]).title)
+    figure = dots_figure(inputs, family, inputs.lead, "key", marks)
+    return replace(figure, title=words.family(family).title)
 
 
 def accuracy_figure(inputs: Inputs, name: str) -> Figure:
-    rows, competence = dot_rows.checkpoints(inputs), inputs.summary["competence"]
+    rows, competence = dot_rows.checkpoints(inputs), inputs.results.competence
     means = [f"{row.model} seed {row.seed} {words.number(row.accuracy)}" for row in rows]
     alt = f"{inputs.measure[:1].upper()}{inputs.measure[1:]}: {', '.join(means)}"
-    svg = dot_rows.accuracy(name, rows, competence["chance"], competence["floor"], alt, inputs.measure)
+    svg = dot_rows.accuracy(name, rows, competence.chance, competence.floor, alt, inputs.measure)
     told = "tell who has a label" if inputs.multilabel else "tell the classes apart"
     caption = (
         f"How well the models {told} on {_tested(inputs)}, in {inputs.measure}. A dot is one "
         f"{'seed, its trainings on all folds together' if len(inputs.folds) > 1 else 'training'}, its line the "
-        f"{inputs.summary['interval']:.0%} interval. A model is competent, and takes part in verdicts, if the lower "
-        f"end of every one of its intervals lies above {words.number(competence['floor'])}; guessing scores "
-        f"{words.number(competence['chance'])}."
+        f"{inputs.results.interval:.0%} interval. A model is competent, and takes part in verdicts, if the lower "
+        f"end of every one of its intervals lies above {words.number(competence.floor)}; guessing scores "
+        f"{words.number(competence.chance)}."
     )
     return Figure(Markup(svg), caption)
 
 
 def _tested(inputs: Inputs) -> str:
     """What is known of the test images: whether the models have seen them."""
-    unstated = inputs.setting.get("unstated")
+    unstated = inputs.results.setting.unstated
     if not unstated:
         return "images they never saw"
     whose = "they" if len(unstated) == len(inputs.trained) else words.listed(unstated)
@@ -215,7 +225,7 @@ def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequ
         means.append(f"{words.CONTROLS[mark]} {words.span(values)}")
     alt = f"{metric.name} of {method}: {'; '.join(means)}"
     svg = dot_rows.dots(name, rows, f"{words.inline(metric.name)} ({metric.direction})", alt)
-    level = f"{inputs.summary['interval']:.0%}"
+    level = f"{inputs.results.interval:.0%}"
     caption = f"{metric.asks} Large dot: mean over {tables.groups_name(inputs)}; line: its {level} interval."
     if marks is not None and drawn:
         beside = [f"{CONTROLS[mark].title}: {CONTROLS[mark].explained}" for mark in drawn]
@@ -266,7 +276,7 @@ def _pairs_figure(inputs: Inputs, family: str, method: str, cells: Sequence[dot_
         f"{cell.row} minus {cell.column} {words.number(cell.difference, sign=True)}" for cell in cells if cell.apart
     ]
     alt = f"Differences between models: {'; '.join(real) if real else 'none could be shown'}"
-    level = inputs.summary["shares"][family][method]["models"]
+    level = inputs.results.families[family].outcomes[method].shares.models
     gate = " and the test over all models finds a difference" if len(cells) > 1 else ""
     caption = (
         f"Row minus column, with p after Holm's correction for testing {words.counted(len(cells), 'pair')}. Coloured "
@@ -277,5 +287,5 @@ def _pairs_figure(inputs: Inputs, family: str, method: str, cells: Sequence[dot_
 
 def _verdict(inputs: Inputs, family: str, method: str) -> str:
     """What stands beside a method's name while it is folded."""
-    cell = overview.cell(inputs.summary["overview"][family][method])
+    cell = overview.cell(inputs, family, method)
     return f"{words.family(family).beaten}: {cell.verdict}; mean {cell.means}" if cell.means else cell.verdict

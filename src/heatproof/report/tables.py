@@ -24,7 +24,7 @@ class Table:
 
 
 def groups_name(inputs: Inputs) -> str:
-    return words.GROUPS[inputs.summary["groups"]["kind"]][1]
+    return words.GROUPS[inputs.results.groups.kind][1]
 
 
 def models(inputs: Inputs) -> Table:
@@ -161,7 +161,7 @@ def _scored(inputs: Inputs, family: str, method: str, metrics: Sequence[str]) ->
                 str(found["missing"]),
             ]
         )
-    head = ["model", f"mean [{inputs.summary['interval']:.0%} interval]", *(["each training"] if single else [])]
+    head = ["model", f"mean [{inputs.results.interval:.0%} interval]", *(["each training"] if single else [])]
     return [*head, *(words.CONTROLS[mark] for mark in marks), groups_name(inputs), "scores missing"], body
 
 

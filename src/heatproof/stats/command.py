@@ -3,8 +3,6 @@
 import argparse
 import json
 
-from heatproof.core.messages import InputError
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `run`."""
@@ -27,193 +25,45 @@ def run(args: argparse.Namespace) -> None:
     """Read predictions and scores, test, and write the tables and the summary of a study."""
     import pandas as pd
 
-    from heatproof.stats.study import evaluate
-    from heatproof.stats.tables import groups
-    from heatproof.stats.tables.groups import read_scores
-    from heatproof.stats.verdicts.judge import key_numbers
+    from heatproof.stats import results
+    from heatproof.stats.study import StudyInputs, evaluate
+    from heatproof.stats.tables import groups, reading
     from heatproof.store import artifacts, tables
-    from heatproof.store import artifacts as labels
+    from heatproof.text.sentences import paragraph, paragraphs, sentence
 
-    out, families = artifacts.stats_dir(args.study), args.score_config["families"]
-    primary, ensembles = args.score_config["primary"], args.ensembles or {}
+    out, primary, ensembles = artifacts.stats_dir(args.study), args.score_config["primary"], args.ensembles or {}
     classes = artifacts.read_json(artifacts.data_dir(args.study) / "digest.json")["classes"]
-    predictions = read_predictions(args.study, args.models, args.seeds, args.folds)
-    scores = read_scores(args.study, args.models, args.seeds, args.folds, families, ensembles)
     trained = [model for model in args.models if model not in ensembles]
-    kept, shapes = None, read_shapes(args.study, args.folds)
-    if labels.is_multilabel(next(iter(predictions.values()))):
-        scores, kept = groups.common(groups.named(scores, classes), trained)
-        families = [family for family in families if kept.get(family, {}).get("kept")]
+    predictions = reading.read_predictions(args.study, args.models, args.seeds, args.folds)
+    scores = reading.read_scores(
+        args.study, args.models, args.seeds, args.folds, args.score_config["families"], ensembles, classes
+    )
+    shapes = reading.read_shapes(args.study, args.folds)
+    if scores.cases:
         shapes = groups.of_marked_labels(shapes, classes)
-    result = evaluate(
-        args.study,
-        predictions,
-        scores,
-        compared=read_predictions(args.study, trained, args.seeds, args.random) if args.random else {},
-        simple=read_simple(args.study, args.folds, args.random, args.config),
-        folds=len(args.folds),
-        shapes=shapes,
-        classes=classes,
-        methods=args.methods,
-        primary={family: primary[family] for family in families if family in primary},
-        settings=args.config,
-        setting=args.setting,
-        shortcut=args.cue,
-        cue=read_cue(args.study) if args.cue else None,
-        ensembles=ensembles,
-        counts=kept,
+    found = evaluate(
+        StudyInputs(
+            args.study,
+            predictions,
+            scores.table,
+            classes,
+            args.methods,
+            {family: primary[family] for family in scores.families if family in primary},
+            args.config,
+            results.Setting.of(args.setting),
+            folds=len(args.folds),
+            shapes=shapes,
+            compared=reading.read_predictions(args.study, trained, args.seeds, args.random) if args.random else {},
+            simple=reading.read_simple(args.study, args.folds, args.random, args.config),
+            shortcut=args.cue,
+            cue=reading.read_cue(args.study) if args.cue else None,
+            ensembles=ensembles,
+            cases=scores.cases,
+        )
     )
     for name, schema in tables.TABLES.items():
-        table = result.tables.get(name, pd.DataFrame())
+        table = found.tables.get(name, pd.DataFrame())
         artifacts.write_table(out / f"{name}.csv", table.reindex(columns=list(schema)), schema)
-    artifacts.write_json(out / "summary.json", result.summary)
-    artifacts.write_json(out / "metrics.json", key_numbers(result.summary))
-    print("\n".join([result.summary["in_short"], *result.summary["headline"]]))
-
-
-def read_tested(study, folds):
-    """Fold -> its test images with the group of each; over several folds every image is tested once.
-
-    Raises:
-        ArtifactError: an image is tested in two folds, or in none of several.
-    """
-    from heatproof.store import artifacts
-
-    path = artifacts.data_dir(study) / "manifest.parquet"
-    tested, where = {}, {}
-    for fold in folds:
-        manifest = artifacts.read_manifest(study, fold)
-        tested[fold] = manifest.loc[manifest["split"] == "test", ["image_id", "group"]]
-        for image in tested[fold]["image_id"]:
-            if image in where:
-                raise artifacts.ArtifactError(
-                    f"{path}: {image} is tested in {where[image]} and in {fold}; delete the file and run again"
-                )
-            where[image] = fold
-    left = manifest.loc[~manifest["image_id"].isin(where), "image_id"]
-    if len(folds) > 1 and len(left):
-        raise artifacts.ArtifactError(
-            f"{path}: {left.iloc[0]} is tested in none of {', '.join(folds)}; delete the file and run again"
-        )
-    return tested
-
-
-def read_predictions(study, models, seeds, folds):
-    """(model, seed) -> predictions and probabilities on the test images of all folds, with the group of each."""
-    import pandas as pd
-
-    from heatproof.store import artifacts
-
-    tested = read_tested(study, folds)
-    tables = {}
-    for model in models:
-        for seed in seeds:
-            parts = []
-            for fold, test in tested.items():
-                path = artifacts.Checkpoint(study, model, seed, fold).predictions
-                table = artifacts.read_table(path, artifacts.PREDICTIONS)
-                table = table[table["split"] == "test"].drop(columns="split")
-                if sorted(table["image_id"]) != sorted(test["image_id"]):
-                    raise artifacts.ArtifactError(
-                        f"{path}: its test images are not those of the manifest; delete the file and run again"
-                    )
-                parts.append(table.merge(test, on="image_id", validate="one_to_one"))
-            tables[model, seed] = pd.concat(parts, ignore_index=True)
-    return tables
-
-
-def read_simple(study, folds, random, settings):
-    """Split -> answers of the classifiers of `stats.neighbour` on the test images of all its folds, as predictions.
-
-    The random split comes first. Nothing where there is neither a comparison nor anything published: no thumbnail is
-    read then.
-    """
-    import numpy as np
-    import pandas as pd
-
-    from heatproof.stats.accuracy import published
-    from heatproof.stats.accuracy.published import RANDOM, split_name
-    from heatproof.store import artifacts
-    from heatproof.store import artifacts as labels
-
-    if not random and not any(settings["published"].values()):
-        return {}
-    thumbnails = artifacts.read_array(artifacts.data_dir(study) / "thumbnails.npy")
-    found = {}
-    for split, names in (({RANDOM: random} if random else {}) | {split_name(settings): folds}).items():
-        parts = []
-        for fold in names:
-            manifest = artifacts.read_manifest(study, fold)
-            train, test = (np.flatnonzero(manifest["split"] == part) for part in ("train", "test"))
-            if not len(train):
-                raise InputError("stats.published: the simple classifiers beside it need training images; leave it out")
-            if labels.is_multilabel(manifest):
-                parts.append(_simple_labels(thumbnails, manifest, train, test))
-                continue
-            parts.append(
-                manifest.loc[test, ["label", "group"]].assign(
-                    **published.answers(thumbnails, manifest["label"].to_numpy(int), train, test)
-                )
-            )
-        table = pd.concat(parts, ignore_index=True)
-        if labels.is_multilabel(table):
-            found[split] = {(name, 0): of for name, of in table.groupby("answers", sort=False)}
-            continue
-        found[split] = {
-            (name, 0): table.assign(predicted=table[name]) for name in (published.NEIGHBOUR, published.FREQUENT)
-        }
-    return found
-
-
-def _simple_labels(thumbnails, manifest, train, test):
-    """Answers of the classifiers of `stats.neighbour` to images of several labels, one below the other."""
-    import pandas as pd
-
-    from heatproof.stats.accuracy import published
-    from heatproof.store import artifacts
-
-    truth = artifacts.truth(manifest, sum(column.startswith("label_") for column in manifest))
-    parts = []
-    for name, said in published.answers(thumbnails, truth, train, test).items():
-        columns = [artifacts.multihot("label", truth[test]), artifacts.multihot("predicted", said)]
-        known = manifest.loc[test, ["group"]].assign(answers=name).reset_index(drop=True)
-        parts.append(pd.concat([known, *columns], axis=1))
-    return pd.concat(parts, ignore_index=True)
-
-
-def read_cue(study):
-    """image_id -> whether the planted cue is there."""
-    from heatproof.store import artifacts
-
-    facts = artifacts.read_table(artifacts.data_dir(study) / "facts.parquet", artifacts.FACTS)
-    return facts.set_index("image_id")["cue"]
-
-
-def read_shapes(study, folds):
-    """Size and shape of the lesions of the test images, columns image_id and `lesions.SHAPE`; None without any truth.
-
-    Where images have several labels, `marked` too: the indices of the labels that the lesions are of.
-
-    Masks are read one at a time. A box says where a lesion is and how large, but not what shape it has.
-    """
-    import pandas as pd
-
-    from heatproof.stats.tests import relations
-    from heatproof.store import artifacts
-    from heatproof.store import artifacts as labels
-
-    rows = []
-    masks = None
-    for fold in folds:
-        manifest = artifacts.read_manifest(study, fold)
-        for place in manifest.index[(manifest["split"] == "test") & (manifest["truth"] != "none")]:
-            if masks is None:
-                masks = artifacts.read_array(artifacts.data_dir(study) / "masks.npy")
-            image, truth = manifest.loc[place, ["image_id", "truth"]]
-            found = relations.shape(masks[place])
-            found = found if truth == "mask" else {"lesion_area": found["lesion_area"]}
-            if labels.is_multilabel(manifest):
-                found = {"marked": labels.marked(manifest.loc[place])} | found
-            rows.append({"image_id": image} | found)
-    known = ["image_id", "marked"] if labels.is_multilabel(manifest) else ["image_id"]
-    return pd.DataFrame(rows).reindex(columns=[*known, *relations.SHAPE]) if rows else None
+    results.write(found.results)
+    artifacts.write_json(out / "metrics.json", results.key_numbers(found.results))
+    print("\n".join([sentence(found.results.in_short), *map(paragraph, paragraphs(found.results.answer))]))

@@ -2,22 +2,21 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
 from heatproof.catalogue.controls import CONTROLS
 from heatproof.core.messages import InputError
+from heatproof.core.statements import Statement
 from heatproof.data.sources.names import bare, listed
-from heatproof.stats.sentences.general import seeds_sentence
-from heatproof.stats.sentences.headline import overview
-from heatproof.stats.sentences.verdicts import family_sentences
-from heatproof.stats.sentences.words import counted
+from heatproof.stats.results import Groups, Model, Seeds, StudyResults
+from heatproof.stats.statements.general import of_table, state
+from heatproof.stats.statements.verdicts import family_statements
 from heatproof.stats.tables.groups import compact, count_missing, group_means, in_order, metrics_table, seed_group_means
 from heatproof.stats.tables.score_table import ScoreTable, find_metric
 from heatproof.stats.verdicts.gather import gather
 from heatproof.stats.verdicts.rules import Design
-
-UNKNOWN = "Whether these models classify is not known here: a heatmap of one that guesses explains nothing."
 
 
 def evaluate(
@@ -28,8 +27,8 @@ def evaluate(
     controls: Sequence[str] | None = None,
     settings: dict,
     independent: bool,
-) -> tuple[dict[str, pd.DataFrame], dict]:
-    """All tests of a table as `score_table.read` gives it; every metric is a family of its own.
+) -> tuple[dict[str, pd.DataFrame], StudyResults]:
+    """Make all tests of a table as `score_table.read` gives it; every metric is a family of its own.
 
     Args:
         lower: metrics of which a low value is good, where `score_table` does not know that.
@@ -38,7 +37,7 @@ def evaluate(
         settings: section `stats`.
 
     Returns:
-        The tables by name, and the summary with its `sentences`.
+        The tables by name, and the results with their statements.
 
     Raises:
         InputError: a name that is not in the table, or a metric whose direction is not known.
@@ -60,35 +59,24 @@ def evaluate(
     tested = [m for m in metrics if directions[m] != "none"]
     design = Design(models, own, {m: m for m in tested}, dict.fromkeys(tested, judged), low, settings)
     described = metrics_table(group_means(per_seed), missing, settings["interval"], methods, models, per_seed)
-    tables, found, _, _ = gather(scores, per_seed, described, design)
-    kind = "image" if independent else "group"
-    summary = {
-        "methods": own,
-        "lead": own[0],
-        "models": {model: {"competent": True} for model in models},
-        "seeds": {"count": int(seeds.min()), "most": int(seeds.max())},
-        "groups": {"kind": kind},
-        "groups_test": table["group"].nunique(),
-        "images_test": table["image_id"].nunique(),
-        "alpha": settings["alpha"],
-        "interval": settings["interval"],
-        "test": settings["test"],
-        "power": settings["power"],
-        "refused": {},
-        **found,
-    }
-    summary["overview"] = overview(summary)
-    rows = [
-        {"family": "general", "method": "", "kind": "caution", "text": text}
-        for text in _general(summary, [*read.notes, *notes])
-    ]
-    for method in own:
-        for metric in tested:
-            for kind, texts in family_sentences(summary, metric, method).items():
-                rows += [{"family": metric, "method": method, "kind": kind, "text": text} for text in texts]
-    summary["sentences"] = rows
+    gathered = gather(scores, per_seed, described, design)
+    results = StudyResults(
+        study="",
+        images_test=table["image_id"].nunique(),
+        groups_test=table["group"].nunique(),
+        groups=Groups("image" if independent else "group"),
+        methods=tuple(own),
+        seeds=Seeds(int(seeds.min()), int(seeds.max())),
+        **{name: settings[name] for name in ("alpha", "interval", "test", "power")},
+        models={model: Model(competent=True) for model in models},
+        families=gathered.families,
+    )
+    noted = [state("table.note", reason=text) for text in read.notes]
+    made = of_table(results, results.images_test, [*noted, *notes])
+    made += [one for method in own for metric in tested for one in family_statements(results, metric, method)]
+    tables = gathered.tables
     tables |= {"metrics": described, "missing": in_order(missing, methods, models)}
-    return tables, summary
+    return tables, replace(results, statements=tuple(made))
 
 
 def _named(option: str, names: Sequence[str], known: Sequence[str]) -> list[str]:
@@ -104,7 +92,7 @@ def _named(option: str, names: Sequence[str], known: Sequence[str]) -> list[str]
 
 def _directions(
     metrics: Sequence[str], lower: Sequence[str], higher: Sequence[str]
-) -> tuple[dict[str, str], list[str]]:
+) -> tuple[dict[str, str], list[Statement]]:
     """Metric -> `higher`, `lower` or `none`, as stated by the user or else known, and what there is to say of it."""
     stated = {}
     for option, names in (("lower", lower), ("higher", higher)):
@@ -127,8 +115,7 @@ def _directions(
             f"--lower {option}{''.join(meant)}"
         )
     notes = [
-        f"A {'low' if better == 'lower' else 'high'} {metric} counts as good, as --{better} says; by its name the "
-        "opposite holds."
+        state("table.opposite", metric=metric, better=better)
         for metric, better in stated.items()
         if known[metric].better not in ("", "none", better)
     ]
@@ -138,7 +125,7 @@ def _directions(
                 f"metric {listed(described, 8)}: describes heatmaps, no value is better; state otherwise with --higher "
                 "METRIC or --lower METRIC"
             )
-        notes.append(f"Described in metrics.csv and not tested, as no value is better: {listed(described, 8)}.")
+        notes.append(state("table.described", metrics=described))
     return directions, notes
 
 
@@ -152,17 +139,3 @@ def _same_images(table: pd.DataFrame) -> None:
                     f"{metric} by {method}: image {lost[0]} has no row of model {model}; give it one, with an empty "
                     f"value and a reason if there is none"
                 )
-
-
-def _general(summary: dict, notes: list[str]) -> list[str]:
-    images, groups = counted(summary["images_test"], "image"), counted(summary["groups_test"], "group")
-    if summary["groups"]["kind"] == "image":
-        unit = f"Every one of the {images} was taken as independent of all others, as --independent says."
-    else:
-        unit = f"All tests are on means per group ({groups}, {images}); that groups are independent is yours to know."
-    many = len(summary["primary"])
-    each = f"Each of the {many} metrics is a family of tests of its own: p values are not corrected for their number."
-    fewest, most = summary["seeds"]["count"], summary["seeds"]["most"]
-    uneven = f"Not every model has as many seeds ({fewest} to {most}): verdicts speak of these trainings alone."
-    seeds = seeds_sentence(summary) if fewest == most else uneven
-    return [unit, *notes, seeds, UNKNOWN, *([each] if many > 1 else [])]

@@ -1,33 +1,32 @@
-"""From the tables of a study to its statistics: what `command` reads goes in, what it writes comes out."""
+"""From the tables of a study to its statistics, part by part: each takes what is known and adds to it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from heatproof.catalogue.controls import BEATABLE, YARDSTICKS
 from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.metrics import better
+from heatproof.catalogue.reasons import NO_LABEL_COUNTED, is_unsupported
+from heatproof.core.statements import Statement
 from heatproof.stats.accuracy import classification, multilabel
-from heatproof.stats.accuracy.competence import ensemble_numbers
-from heatproof.stats.accuracy.competence import judge as judge_checkpoint
+from heatproof.stats.accuracy.competence import judge, judge_ensembles, model_means
 from heatproof.stats.accuracy.published import (
     RANDOM,
-    comparison_numbers,
+    compare_splits,
     comparison_table,
-    published_numbers,
+    explain_published,
     published_table,
     split_name,
 )
 from heatproof.stats.claims import claims
 from heatproof.stats.claims.cue import cue_table
-from heatproof.stats.sentences import relations as relation_sentences
-from heatproof.stats.sentences.general import comparison_sentence, seeds_sentence, setting_numbers
-from heatproof.stats.sentences.headline import answer, in_short, lead, overview
-from heatproof.stats.sentences.relations import cue_numbers
-from heatproof.stats.sentences.verdicts import sentences, unjudged
-from heatproof.stats.sentences.words import unit
-from heatproof.stats.tables import groups
+from heatproof.stats.results import Cases, Claim, Competence, Groups, Model, Seeds, Setting, StudyResults, records
+from heatproof.stats.statements import general, headline, relations, verdicts
 from heatproof.stats.tables.groups import (
     compact,
     count_missing,
@@ -37,35 +36,174 @@ from heatproof.stats.tables.groups import (
     scores_in_order,
     seed_group_means,
 )
-from heatproof.stats.tests import relations
+from heatproof.stats.tests import relations as correlations
 from heatproof.stats.tests.accuracy_relation import accuracy_and
 from heatproof.stats.tests.sensitivity import by_family
-from heatproof.stats.verdicts import judge as numbers
 from heatproof.stats.verdicts.combined import combined
-from heatproof.stats.verdicts.gather import gather
+from heatproof.stats.verdicts.gather import Gathered, gather
 from heatproof.stats.verdicts.rules import Design
 from heatproof.store import artifacts
 
 # (model, seed) -> test predictions of one checkpoint, or of those of all its folds: columns image_id, label, predicted,
 # group, p_0, p_1, ..., or where images have several labels label_0, ..., predicted_0, ... in place of the first two
 Predictions = dict[tuple[str, int], pd.DataFrame]
+Tables = dict[str, pd.DataFrame]
 
-NO_LABEL = "no label has test images of {0} {1} with it and of as many without it"
+
+@dataclass(frozen=True)
+class StudyInputs:
+    """What the statistics of a study are made from.
+
+    Attributes:
+        predictions: models in order.
+        scores: of all images, columns as in `artifacts.SCORES` and family.
+        classes: names of the classes.
+        methods: the methods under study; all others in `scores` are controls or yardsticks.
+        primary: family -> its primary metric, which verdicts are based on; families without one are described.
+        settings: the section `stats` of the configuration.
+        setting: what the models were trained from and on.
+        folds: how many folds the test images come from.
+        shapes: size and shape of the true regions, as `relations.shape` measures them; None without masks.
+        compared: the same models trained and tested on a random split; empty where the study does not compare.
+        simple: by split, the answers of the classifiers of `accuracy.published`, with a seed of 0.
+        shortcut: rate, test_rate and label of a cue that was planted, None where none was.
+        cue: image_id -> whether it is there, where one was planted.
+        ensembles: name -> combine and models. They stand in `predictions` and `scores` like models, are described like
+            them, and are no level of any test.
+        cases: family -> cases (an image and a label) kept and left out, where images have several labels.
+    """
+
+    study: str
+    predictions: Predictions
+    scores: pd.DataFrame
+    classes: Sequence[str]
+    methods: Sequence[str]
+    primary: dict[str, str]
+    settings: dict
+    setting: Setting
+    folds: int = 1
+    shapes: pd.DataFrame | None = None
+    compared: Predictions = field(default_factory=dict)
+    simple: dict[str, Predictions] = field(default_factory=dict)
+    shortcut: dict | None = None
+    cue: pd.Series | None = None
+    ensembles: dict[str, dict] = field(default_factory=dict)
+    cases: dict[str, Cases] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The tables below `results/stats/<study>/`, by their names in `store.tables`, and the summary."""
+    """The tables below `results/stats/<study>/`, by their names in `store.tables`, and what was found."""
 
-    tables: dict[str, pd.DataFrame]
-    summary: dict
+    tables: Tables
+    results: StudyResults
+
+
+@dataclass(frozen=True)
+class Basis:
+    """The inputs, in order, and what several parts need of them."""
+
+    given: StudyInputs
+
+    @cached_property
+    def everyone(self) -> list[str]:
+        """Models and ensembles."""
+        return list(dict.fromkeys(model for model, _ in self.given.predictions))
+
+    @cached_property
+    def models(self) -> list[str]:
+        return [model for model in self.everyone if model not in self.given.ensembles]
+
+    @cached_property
+    def trained(self) -> Predictions:
+        return {key: table for key, table in self.given.predictions.items() if key[0] in self.models}
+
+    @cached_property
+    def seeds(self) -> int:
+        return len({seed for _, seed in self.given.predictions})
+
+    @cached_property
+    def first(self) -> pd.DataFrame:
+        return next(iter(self.given.predictions.values()))
+
+    @cached_property
+    def labels(self) -> multilabel.Labels | None:
+        if not artifacts.is_multilabel(self.first):
+            return None
+        return multilabel.known_labels(self.first, self.given.classes, self.given.settings["min_patients"])
+
+    @property
+    def has_label(self) -> bool:
+        """Whether there is a label to judge by; always where an image has one class."""
+        return self.labels is None or bool(self.labels.counted.any())
+
+    def judge(self, predictions: Predictions) -> pd.DataFrame:
+        """Return the competence of every (model, seed)."""
+        if self.labels is None:
+            return judge_checkpoints(predictions, len(self.given.classes), self.given.settings)
+        return multilabel.judge_checkpoints(predictions, self.labels, self.given.settings, self.given.study)[0]
+
+    @cached_property
+    def checkpoints(self) -> pd.DataFrame:
+        found = self.judge(self.given.predictions)
+        keys = list(zip(found["model"], found["seed"], strict=True))
+        if self.labels is None:
+            areas = classification.auroc(self.given.predictions)
+            found = found.assign(auroc=[areas[key] for key in keys])
+        errors = classification.calibration_error(self.given.predictions)
+        return found.assign(calibration_error=[errors[key] for key in keys])
+
+    @cached_property
+    def quality(self) -> dict[str, Model]:
+        return model_means(self.checkpoints, self.models)
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        return scores_in_order(compact(self.given.scores), self.given.methods, self.everyone)
+
+    @cached_property
+    def per_seed(self) -> pd.DataFrame:
+        return seed_group_means(self.scores)
+
+    @cached_property
+    def missing(self) -> pd.DataFrame:
+        return count_missing(self.scores)
+
+    @property
+    def order(self) -> list[str]:
+        return [*self.given.methods, *BEATABLE, *YARDSTICKS]
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        level = self.given.settings["interval"]
+        return metrics_table(group_means(self.per_seed), self.missing, level, self.order, self.everyone, self.per_seed)
+
+    @cached_property
+    def better(self) -> dict[str, dict[str, str]]:
+        named = self.metrics[["family", "metric"]].drop_duplicates().groupby("family", sort=False)["metric"]
+        return {family: {metric: better(family, metric) for metric in of} for family, of in named}
+
+    @cached_property
+    def design(self) -> Design:
+        return Design(
+            models=[model for model in self.models if self.quality[model].competent],
+            methods=list(self.given.methods),
+            primary=self.given.primary,
+            controls={name: family.judged for name, family in FAMILIES.items() if family.judged},
+            lower=frozenset((f, m) for f, found in self.better.items() for m, way in found.items() if way == "lower"),
+            settings=self.given.settings,
+        )
+
+    @cached_property
+    def gathered(self) -> Gathered:
+        return gather(self.scores, self.per_seed, self.metrics, self.design)
 
 
 def judge_checkpoints(predictions: Predictions, classes: int, settings: dict) -> pd.DataFrame:
-    """Competence of every (model, seed), with the images and groups that it rests on."""
+    """Return the competence of every (model, seed), with the images and groups that it is based on."""
     rows = []
     for (model, seed), table in predictions.items():
-        result = judge_checkpoint(
+        result = judge(
             table["label"].to_numpy(int),
             table["predicted"].to_numpy(int),
             table["group"].to_numpy(),
@@ -78,203 +216,163 @@ def judge_checkpoints(predictions: Predictions, classes: int, settings: dict) ->
     return pd.DataFrame(rows)
 
 
-def evaluate(
-    study: str,
-    predictions: Predictions,
-    scores: pd.DataFrame,
-    *,
-    shapes: pd.DataFrame | None = None,
-    compared: Predictions,
-    simple: dict[str, Predictions],
-    folds: int,
-    classes: Sequence[str],
-    methods: Sequence[str],
-    primary: dict[str, str],
-    settings: dict,
-    setting: dict,
-    shortcut: dict | None = None,
-    cue: pd.Series | None = None,
-    ensembles: dict[str, dict] | None = None,
-    counts: dict[str, dict[str, int]] | None = None,
-) -> Statistics:
-    """All statistics of a study.
+def refusals(scores: pd.DataFrame, methods: Sequence[str], models: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return method -> model -> code of why, of the models that a method does not support: none of their maps was
+    made."""
+    rows = scores[scores["method"].isin(methods)]
+    kept = rows.groupby(["method", "model"], observed=True)["value"].count()
+    asked = list(filter(is_unsupported, rows["reason"].cat.categories))
+    first = rows[rows["reason"].isin(asked)].groupby(["method", "model"], observed=True)["reason"].first()
+    found: dict = {}
+    for key in [key for key in product(methods, models) if key in first.index and kept[key] == 0]:
+        found.setdefault(key[0], {})[key[1]] = str(first[key])
+    return found
 
-    Args:
-        study: its name.
-        predictions: models in order.
-        scores: scores of all images, columns as in `artifacts.SCORES` and family.
-        shapes: size and shape of the true regions, as `relations.shapes` measures them; None without masks.
-        compared: the same models trained and tested on a random split; empty where the study does not compare.
-        simple: by split (`random`, and what `published.split_name` says), the answers of the classifiers of
-            `accuracy.published`, with a seed of 0; empty where the study neither compares nor has published numbers
-            beside it.
-        folds: how many folds the test images come from.
-        classes: names of the classes.
-        methods: the methods under study; all others in `scores` are controls or the ceiling.
-        primary: family -> its primary metric, the one that verdicts rest on; families without one are described.
-        settings: the section `stats` of the configuration.
-        setting: what the models were trained from and on, as `general.setting_numbers` takes it.
-        shortcut: rate, test_rate and label of a cue that was planted, None where none was.
-        cue: image_id -> whether it is there, where one was planted.
-        ensembles: name -> combine and models. They stand in `predictions` and `scores` like models, are described like
-            them, and are no level of any test.
-        counts: family -> cases (an image and a label) kept and left out, where images have several labels.
+
+def _families(basis: Basis) -> tuple[StudyResults, Tables]:
+    """The study, who is competent, and the verdicts of each family: what the other parts add to."""
+    given, settings = basis.given, basis.given.settings
+    chance = multilabel.CHANCE if basis.labels is not None else 1 / basis.first["label"].nunique()
+    measure = {"measure": "macro AUROC"} if basis.labels is not None else {}
+    reason = None if basis.has_label else NO_LABEL_COUNTED.code
+    results = StudyResults(
+        study=given.study,
+        images_test=len(basis.first),
+        groups_test=int(basis.first["group"].nunique()),
+        groups=Groups(settings["group_kind"], settings.get("split_by"), settings.get("patients_known")),
+        methods=tuple(given.methods),
+        seeds=Seeds(basis.seeds, basis.seeds),
+        **{name: settings[name] for name in ("alpha", "interval", "test", "power")},
+        models=basis.quality,
+        families=basis.gathered.families,
+        folds=given.folds,
+        classes=len(given.classes),
+        setting=given.setting,
+        competence=Competence(chance, chance + settings["competence_margin"], reason=reason, **measure),
+        labels=basis.labels and basis.labels.stated(),
+        cases=given.cases,
+        refused=refusals(basis.scores, given.methods, basis.models),
+        better=basis.better,
+        agreement=by_family(basis.scores, basis.design.models, given.methods, given.primary),
+    )
+    described = {"metrics": basis.metrics, "missing": in_order(basis.missing, basis.order, basis.everyone)}
+    results = replace(results, combined=combined(results))
+    return results, basis.gathered.tables | described
+
+
+def _classification(basis: Basis, results: StudyResults) -> tuple[dict, Tables]:
+    given, settings = basis.given, basis.given.settings
+    tables = {
+        "models": basis.checkpoints,
+        "confusion": classification.confusion(given.predictions, given.classes),
+        "roc": classification.roc(given.predictions, given.classes),
+        "calibration": classification.calibration(given.predictions),
+    }
+    if basis.labels is not None:
+        judged = multilabel.judge_checkpoints(given.predictions, basis.labels, settings, given.study)
+        tables |= {"labels": judged[1], "multilabel": judged[2]}
+    confidence = classification.confidence(given.predictions, settings["interval"], given.study, settings["seed"])
+    return {"confidence": confidence}, tables
+
+
+def _splits(basis: Basis, results: StudyResults) -> tuple[dict, Tables]:
+    """The same models on a random split, and what others report."""
+    given, settings, found = basis.given, basis.given.settings, basis.checkpoints
+    random = basis.judge(given.compared) if given.compared else found[:0]
+    able = bool(given.compared) and basis.has_label
+    beside = found[found["model"].isin(basis.models)] if able else found[:0]
+    comparison = comparison_table(beside, random if able else random[:0], split_name(settings))
+    published = {name: told for name, told in settings["published"].items() if told}
+    own = {split_name(settings): found} | ({RANDOM: random} if given.compared else {})
+    judged = {split: pd.concat([own[split], basis.judge(answers)]) for split, answers in given.simple.items()}
+    table = published_table(published, judged, basis.everyone)
+    fields = {"comparison": compare_splits(comparison, basis.models), "published": explain_published(published, table)}
+    return fields, {"comparison": comparison, "published": table}
+
+
+def _cue(basis: Basis, results: StudyResults) -> tuple[dict, Tables]:
+    given = basis.given
+    if not given.shortcut:
+        return {}, {}
+    label = list(given.classes).index(given.shortcut["label"] or given.classes[-1])
+    table = cue_table(basis.trained, basis.scores, given.cue, label, given.methods, given.settings)
+    cue = relations.summarize_cue(table, given.shortcut, given.classes, given.methods, given.settings)
+    return {"cue": cue}, {"cue": table}
+
+
+def _claims(basis: Basis, results: StudyResults) -> tuple[dict, Tables]:
+    given, gathered = basis.given, basis.gathered
+    cue = _cue(basis, results)[1].get("cue")
+    checked = claims.check(given.settings["claims"], gathered, results, basis.design, cue)
+    rows, findings = claims.check_compound(
+        given.settings["findings"], basis.scores, basis.per_seed, results, basis.design
+    )
+    table = pd.DataFrame([*checked, *rows])
+    stated = records(table.astype({"groups": "Int64"})) if len(table) else []
+    return {"claims": tuple(Claim(**row) for row in stated), "findings": findings}, {"claims": table}
+
+
+def _relations(basis: Basis, results: StudyResults) -> tuple[dict, Tables]:
+    given, design = basis.given, basis.design
+    covariates = correlations.covariates(basis.trained, given.shapes, given.classes)
+    table = correlations.relations(
+        basis.scores, covariates, given.methods, design.models, given.primary, given.settings
+    )
+    found = accuracy_and(
+        given.study,
+        basis.checkpoints,
+        basis.per_seed,
+        given.methods,
+        design.models,
+        given.primary,
+        given.settings,
+    )
+    return {"accuracy_relations": found}, {"relations": table}
+
+
+def _ensembles(basis: Basis, results: StudyResults) -> tuple[dict, Tables]:
+    given = basis.given
+    if not given.ensembles:
+        return {}, {}
+    made = judge_ensembles(
+        given.ensembles,
+        model_means(basis.checkpoints, list(given.ensembles)),
+        given.predictions,
+        basis.per_seed,
+        study=given.study,
+        classes=len(given.classes),
+        design=basis.design,
+    )
+    return {"ensembles": made}, {}
+
+
+Part = Callable[[Basis, StudyResults], tuple[dict, Tables]]
+PARTS: tuple[Part, ...] = (_classification, _splits, _cue, _claims, _relations, _ensembles)
+
+
+def evaluate(given: StudyInputs) -> Statistics:
+    """Make all statistics of a study.
 
     Raises:
         ValueError: a primary metric or a method has no scores.
     """
-    ensembles, everyone = ensembles or {}, list(dict.fromkeys(model for model, _ in predictions))
-    models = [model for model in everyone if model not in ensembles]
-    trained_alone = {key: table for key, table in predictions.items() if key[0] in models}
-    seeds = list(dict.fromkeys(seed for _, seed in predictions))
-    scores = scores_in_order(compact(scores), methods, everyone)
-    _check_names(scores, methods, primary)
-    first = next(iter(predictions.values()))
-    known = None
-    if artifacts.is_multilabel(first):
-        known = multilabel.known_labels(first, classes, settings["min_patients"])
-
-    def judge(predictions: Predictions) -> pd.DataFrame:
-        if known is None:
-            return judge_checkpoints(predictions, len(classes), settings)
-        return multilabel.judge_checkpoints(predictions, known, settings, study)[0]
-
-    checkpoints, by_label, measures = (
-        (judge(predictions), None, None)
-        if known is None
-        else multilabel.judge_checkpoints(predictions, known, settings, study)
-    )
-    errors = classification.calibration_error(predictions)
-    keys = list(zip(checkpoints["model"], checkpoints["seed"], strict=True))
-    if known is None:
-        areas = classification.auroc(predictions)
-        checkpoints = checkpoints.assign(auroc=[areas[key] for key in keys])
-    checkpoints = checkpoints.assign(calibration_error=[errors[key] for key in keys])
-    competence = numbers.competence_numbers(checkpoints, models)
-    competent = [model for model in models if competence[model]["competent"]]
-
-    per_seed, missing = seed_group_means(scores), count_missing(scores)
-    random = judge(compared) if compared else checkpoints[:0]
-    beside_random = checkpoints[checkpoints["model"].isin(models)] if compared and _counts(known) else checkpoints[:0]
-    comparison = comparison_table(beside_random, random if _counts(known) else random[:0], split_name(settings))
-    published = {name: told for name, told in settings["published"].items() if told}
-    judged = {split: judge(answers) for split, answers in simple.items()}
-    trained = {split_name(settings): checkpoints, RANDOM: random} if compared else {split_name(settings): checkpoints}
-    judged = {split: pd.concat([trained[split], found]) for split, found in judged.items()}
-    beside = published_table(published, judged, everyone)
-    order = [*methods, *BEATABLE, *YARDSTICKS]
-    metrics = metrics_table(group_means(per_seed), missing, settings["interval"], order, everyone, per_seed)
-
-    chance = multilabel.CHANCE if known is not None else 1 / first["label"].nunique()
-    summary = {
-        "study": study,
-        "classes": len(classes),
-        "images_test": len(first),
-        "groups_test": int(first["group"].nunique()),
-        "folds": folds,
-        "groups": {"kind": settings["group_kind"]} | {key: settings.get(key) for key in ("split_by", "patients_known")},
-        "methods": list(methods),
-        "seeds": {"count": len(seeds), "values": seeds},
-        "alpha": settings["alpha"],
-        "interval": settings["interval"],
-        "test": settings["test"],
-        "power": settings["power"],
-        "competence": {"chance": chance, "floor": chance + settings["competence_margin"]},
-        "checkpoints": numbers.checkpoint_numbers(checkpoints),
-        "models": competence,
-        "left_out": [model for model in models if model not in competent],
-        "comparison": comparison_numbers(comparison, models),
-        "published": published_numbers(published, beside),
-        "setting": setting_numbers(setting),
-        "better": numbers.directions(metrics),
-        "refused": numbers.refusals(scores, methods, models),
-        "agreement": by_family(scores, competent, methods, primary),
-    }
-    if known is not None:
-        summary |= {"task": "multilabel", "labels": known.numbers(unit(summary))}
-        summary |= {"cases": counts or {}, "cases_sentence": groups.sentence(counts or {})}
-        summary["competence"] |= {"measure": "macro AUROC"}
-        summary["competence"] |= {} if _counts(known) else {"reason": NO_LABEL.format(known.least, unit(summary))}
-    design = Design(
-        models=competent,
-        methods=list(methods),
-        primary=primary,
-        controls={name: family.judged for name, family in FAMILIES.items() if family.judged},
-        lower=frozenset((f, m) for f, found in summary["better"].items() for m, way in found.items() if way == "lower"),
-        settings=settings,
-    )
-    tables, found, tested, worst = gather(scores, per_seed, metrics, design)
-    summary |= found
-    if shortcut:
-        label = list(classes).index(shortcut["label"] or classes[-1])
-        tables["cue"] = cue_table(trained_alone, scores, cue, label, methods, settings)
-        summary["cue"] = cue_numbers(tables["cue"], shortcut, classes, methods, settings, unit(summary), setting)
-    checked = claims.check(
-        settings["claims"],
-        tested,
-        summary["separates"],
-        models,
-        len(seeds),
-        design,
-        unit(summary),
-        lambda family, method: unjudged(summary, family, method),
-        again={key: found.again for key, found in worst.items()},
-        refused=summary["refused"],
-        cue=tables.get("cue"),
-    )
-    found_rows, told = claims.check_compound(
-        settings["findings"], scores, per_seed, models, len(seeds), design, unit(summary)
-    )
-    summary |= {"findings": told} if told else {}
-    tables["claims"] = pd.DataFrame([*checked, *found_rows])
-    summary["claims"] = numbers.records(tables["claims"])
-
-    covariates = relations.covariates(trained_alone, shapes, classes)
-    tables["relations"] = relations.relations(scores, covariates, methods, competent, primary, settings)
-    summary["accuracy_relations"] = accuracy_and(study, checkpoints, per_seed, methods, competent, primary, settings)
-
-    if ensembles:
-        summary["ensembles"] = ensemble_numbers(
-            ensembles,
-            numbers.competence_numbers(checkpoints, list(ensembles)),
-            predictions,
-            per_seed,
-            study=study,
-            classes=len(classes),
-            called="accuracy" if known is None else "micro F1",
-            methods=methods,
-            primary=primary,
-            lower=design.lower,
-            settings=settings,
-            unit=unit(summary),
-        )
-    summary["overview"], summary["lead"] = overview(summary), lead(summary)
-    summary["combined"] = combined(summary)
-    if summary["comparison"]:
-        summary["comparison"]["sentence"] = comparison_sentence(summary)
-    summary["seeds"]["sentence"] = seeds_sentence(summary)
-    summary["answer"], summary["sentences"] = answer(summary), sentences(summary)
-    summary["in_short"], summary["headline"] = in_short(summary), [row["text"] for row in summary["answer"]]
-    summary["relations"] = relation_sentences.sentences(tables["relations"], summary, settings["power"])
-    summary["confidence"] = classification.confidence(predictions, settings["interval"], study, settings["seed"])
-    tables |= {
-        "models": checkpoints,
-        "confusion": classification.confusion(predictions, classes),
-        "roc": classification.roc(predictions, classes),
-        "calibration": classification.calibration(predictions),
-        "metrics": metrics,
-        "missing": in_order(missing, order, everyone),
-        "comparison": comparison,
-        "published": beside,
-    }
-    if known is not None:
-        tables |= {"labels": by_label, "multilabel": measures}
-    return Statistics(tables, summary)
+    basis = Basis(given)
+    _check_names(basis.scores, given.methods, given.primary)
+    results, tables = _families(basis)
+    for part in PARTS:
+        fields, more = part(basis, results)
+        results, tables = replace(results, **fields), tables | more
+    return Statistics(tables, replace(results, **statements_of(results, tables)))
 
 
-def _counts(known: multilabel.Labels | None) -> bool:
-    """Whether there is a label to judge by; always where an image has one class."""
-    return known is None or bool(known.counted.any())
+def statements_of(results: StudyResults, tables: Tables) -> dict[str, Statement | tuple[Statement, ...]]:
+    """Return the statements that follow from results and their tables, as fields of the results."""
+    made = [*general.statements(results), *verdicts.statements(results)]
+    made += [*relations.statements(tables["relations"], results), *general.published(results)]
+    made += relations.cue_statements(tables["cue"], results) if results.cue else []
+    setting = [general.setting(results.setting, kind) for kind in ("setting.full", "setting.short")]
+    answer = tuple(headline.answer(results))
+    return {"in_short": headline.in_short(results), "answer": answer, "statements": (*setting, *made)}
 
 
 def _check_names(scores: pd.DataFrame, methods: Sequence[str], primary: dict[str, str]) -> None:

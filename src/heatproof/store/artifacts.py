@@ -269,9 +269,10 @@ def read_array(path: Path) -> np.ndarray:
         raise _damaged(path, error) from error
 
 
-def write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object, *, sort_keys: bool = True) -> None:
     with sealing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+        text = json.dumps(value, indent=2, sort_keys=sort_keys, allow_nan=False)
+        temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict:

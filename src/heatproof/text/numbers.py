@@ -106,12 +106,14 @@ def counted(amount: int, one: str, many: str | None = None) -> str:
     return f"{amount:,} {one if amount == 1 else many or one + 's'}"
 
 
-def listed(names: Sequence[str]) -> str:
-    """Join names.
+def listed(names: Sequence[str], most: int | None = None) -> str:
+    """Join names; of more than `most` + 1 the first ones, and how many more there are.
 
-    >>> listed(["a"]), listed(["a", "b", "c"])
-    ('a', 'a, b and c')
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed(list("abcdef"), 3)
+    ('a', 'a, b and c', 'a, b, c and 3 more')
     """
+    if most is not None and len(names) > most + 1:
+        names = [*names[:most], f"{len(names) - most} more"]
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 

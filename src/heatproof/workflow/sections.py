@@ -4,8 +4,10 @@ import json
 
 from heatproof.catalogue.families import families_with
 from heatproof.config.load import section
-from heatproof.stats.sentences.general import setting_numbers
+from heatproof.stats.results import Setting
+from heatproof.stats.statements.general import setting
 from heatproof.store import artifacts
+from heatproof.text import sentences
 from heatproof.workflow.files import data_fingerprint
 from heatproof.workflow.job import Job
 
@@ -79,4 +81,4 @@ def cue(job: Job) -> str:
 
 def sentence(job: Job) -> str:
     """Return what the models were trained from and on, for the captions of `snakemake --report`; no job reads it."""
-    return setting_numbers(job.study.training)["sentence"]
+    return sentences.sentence(setting(Setting.of(job.study.training)))

@@ -46,14 +46,15 @@ class Rank:
 
 def make(inputs: Inputs, family: str, method: str, name: str) -> Figure | None:
     """The diagram of one family and method; None where there were not two models to compare."""
-    found = inputs.summary["ranks"].get(family, {}).get(method)
-    if not found or len(found["models"]) < 2:
+    outcome = inputs.results.outcome(family, method)
+    found = outcome and outcome.ranks
+    if not found or len(found.models) < 2:
         return None
-    ranks = [Rank(model, dot_rows.color(inputs.models, model), rank) for model, rank in found["models"].items()]
+    ranks = [Rank(model, dot_rows.color(inputs.models, model), rank) for model, rank in found.models.items()]
     ranks.sort(key=lambda row: (row.rank, inputs.models.index(row.model)))
-    cliques = [clique for clique in found["cliques"] if len(clique) > 1]
-    metric, groups = inputs.metric(inputs.primary(family)), words.GROUPS[inputs.summary["groups"]["kind"]]
-    over = words.counted(found["groups"], *groups)
+    cliques = [clique for clique in found.cliques if len(clique) > 1]
+    metric, groups = inputs.metric(inputs.primary(family)), words.GROUPS[inputs.results.groups.kind]
+    over = words.counted(found.groups, *groups)
     joined = "; ".join(words.listed(clique) for clique in cliques)
     means = ", ".join(f"{row.model} {words.number(row.rank)}" for row in ranks)
     alt = f"Mean ranks by {words.inline(metric.name)}: {means}. {_alike(joined)}"

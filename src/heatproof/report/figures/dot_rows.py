@@ -90,7 +90,8 @@ def dot_rows(inputs: Inputs, family: str, method: str, metric: str | None = None
 
 def seed_means(inputs: Inputs, family: str, method: str, model: str) -> tuple[float, ...]:
     """Mean of the primary metric of each training; nothing for a model trained once."""
-    by_seed = inputs.summary["seed_means"].get(family, {}).get(method, {}).get(model, {})
+    of = inputs.results.families.get(family)
+    by_seed = of.seed_means.get(method, {}).get(model, {}) if of else {}
     means = tuple(float(mean) for mean in by_seed.values() if mean is not None)
     return means if len(means) > 1 else ()
 
@@ -113,15 +114,18 @@ class Checkpoint:
 
 def checkpoints(inputs: Inputs) -> list[Checkpoint]:
     """Every training, by model as declared and by seed."""
-    found = {(row["model"], row["seed"]): row for row in inputs.summary["checkpoints"]}
-    keys = [(model, seed) for model in inputs.models for seed in inputs.seeds if (model, seed) in found]
-    judged = ("auroc", "auroc_low", "auroc_high") if inputs.multilabel else ("balanced_accuracy", "low", "high")
-    numbers = (*judged, "f1_macro", "f1_low", "f1_high")
+    found = inputs.tables["models"].set_index(["model", "seed"])
+    table = inputs.tables["multilabel"]
+    areas = table[table["measure"] == "auroc_macro"].set_index(["model", "seed"])[["value", "low", "high"]]
+    judged = areas if inputs.multilabel else found[["balanced_accuracy", "low", "high"]]
     rows = []
-    for model, seed in keys:
-        row = found[model, seed]
-        values = (float("nan") if row[name] is None else row[name] for name in numbers)
-        rows.append(Checkpoint(model, seed, color(inputs.models, model), row["competent"], *values))
+    for model, seed in [(model, seed) for model in inputs.models for seed in inputs.seeds]:
+        if (model, seed) in found.index:
+            row = found.loc[(model, seed)]
+            numbers = [*judged.loc[(model, seed)], *row[["f1_macro", "f1_low", "f1_high"]]]
+            rows.append(
+                Checkpoint(model, seed, color(inputs.models, model), bool(row["competent"]), *map(float, numbers))
+            )
     return rows
 
 
@@ -143,8 +147,10 @@ def pair_cells(inputs: Inputs, family: str, method: str) -> list[Pair]:
     table = table[(table["factor"] == "model") & (table["family"] == family)]
     table = table[(table["metric"] == inputs.primary(family)) & (table["within"] == method)]
     place = {model: i for i, model in enumerate(inputs.models)}
-    told = inputs.summary["pairs"].get(family, {}).get(method, {})
-    apart, p = {frozenset(pair) for pair in told.get("told_apart", [])}, told.get("p", "p_corrected")
+    outcome = inputs.results.outcome(family, method)
+    if outcome is None:
+        return []
+    apart, p = {frozenset(pair) for pair in outcome.pairs.told_apart}, outcome.pairs.column
     cells = []
     for _, pair in table.iterrows():
         sign, row, column = (

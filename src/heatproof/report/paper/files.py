@@ -85,7 +85,7 @@ def table(inputs: Inputs, name: str) -> str:
     if not made.table.rows:
         return f"% {latex.escape(made.empty)}\n"
     source = artifacts.stats_dir(inputs.study) / made.source
-    caption = " ".join(filter(None, [made.table.caption, inputs.setting["short"]]))
+    caption = " ".join(filter(None, [made.table.caption, inputs.setting_short]))
     return latex.table(
         replace(made.table, caption=caption), f"{inputs.study}-{name}", made.columns, made.breaks, str(source)
     )

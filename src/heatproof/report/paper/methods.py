@@ -69,7 +69,7 @@ def write(inputs: Inputs, study: dict) -> tuple[str, str]:
 
 def data(inputs: Inputs, study: dict) -> str:
     config, manifest = study["data"], inputs.manifest
-    kind = inputs.summary["groups"]["kind"]
+    kind = inputs.results.groups.kind
     unit = words.GROUPS[kind]
     counts = artifacts.truth(manifest, len(inputs.classes)).sum(0)
     classes = words.listed([f"{escape(name)} ({counts[i]:,})" for i, name in enumerate(inputs.classes)])
@@ -114,7 +114,7 @@ def models(inputs: Inputs, study: dict) -> str:
     named = [f"{model}{cite(references.architecture(model))}" for model in inputs.trained]
     train, many = study["train"], len(inputs.trained) > 1
     recipes = {model: train | train.get("models", {}).get(model, {}) for model in inputs.trained}
-    competence = inputs.summary["competence"]
+    competence = inputs.results.competence
     out = [model for model in inputs.trained if model not in inputs.competent]
     left = f"; {words.listed(out)} did not" if out else f"; {'all' if many else 'it'} did"
     seeds = words.counted(len(inputs.seeds), "seed")
@@ -125,15 +125,15 @@ def models(inputs: Inputs, study: dict) -> str:
     return (
         f"{words.listed(named)} as implemented in timm{timm} {'were' if many else 'was'} "
         f"{_trained(inputs, fitted, train)}{_taken(recipes, fitted)} {each}{unknown} A "
-        f"model took part in verdicts if the lower end of the {inputs.summary['interval']:.0%} interval of the "
-        f"{inputs.measure} of each of its trainings on test images lay above {words.number(competence['floor'])} "
-        f"(guessing scores {words.number(competence['chance'])}){left}.{_ensembles(inputs)}"
+        f"model took part in verdicts if the lower end of the {inputs.results.interval:.0%} interval of the "
+        f"{inputs.measure} of each of its trainings on test images lay above {words.number(competence.floor)} "
+        f"(guessing scores {words.number(competence.chance)}){left}.{_ensembles(inputs)}"
     )
 
 
 def _ensembles(inputs: Inputs) -> str:
     told = [
-        f"{name} ({overview.COMBINED[of['combine']]}; of {words.listed(of['models'])})"
+        f"{name} ({overview.COMBINED[of.combine]}; of {words.listed(of.models)})"
         for name, of in inputs.ensembles.items()
     ]
     if not told:
@@ -155,7 +155,7 @@ def _taken(recipes: dict[str, dict], fitted: dict[str, dict]) -> str:
 
 
 def _unstated(inputs: Inputs) -> str:
-    models = inputs.setting.get("unstated")
+    models = inputs.results.setting.unstated
     if not models:
         return ""
     return (
@@ -266,7 +266,7 @@ def scores(inputs: Inputs) -> str:
         names, primary = list(dict.fromkeys(table["metric"])), inputs.primary(family)
         line = f"- **{family}**: "
         if primary:
-            metric = words.metric(primary, inputs.summary["better"][family].get(primary, "higher"))
+            metric = words.metric(primary, inputs.results.better[family].get(primary, "higher"))
             cited = _cited(primary)
             line += f"{words.inline(metric.name)}{cited} ({metric.direction}). {metric.asks}"
             line += _unjudged(inputs, family)

@@ -4,7 +4,7 @@ from heatproof.report import words
 from heatproof.report.inputs import Inputs
 from heatproof.report.paper.references import cite
 from heatproof.stats.tests.omnibus import LEAST_GROUPS
-from heatproof.stats.verdicts.combined import MEANINGS, QUESTIONS
+from heatproof.text.verdicts import MEANINGS
 
 
 def write(inputs: Inputs, settings: dict) -> str:
@@ -28,9 +28,9 @@ def _unit(inputs: Inputs) -> str:
         "image": " Images of one patient may be among them, so p values may be too small.",
     }[kind]
     return (
-        f"The unit of every test is the {one} ({inputs.summary['groups_test']} in the test part).{averaged}{caution} "
+        f"The unit of every test is the {one} ({inputs.results.groups_test} in the test part).{averaged}{caution} "
         f"Groups without a value for every model compared do not enter, and are counted. Intervals of scores hold "
-        f"{inputs.summary['interval']:.0%} (Student's t over {many})."
+        f"{inputs.results.interval:.0%} (Student's t over {many})."
     )
 
 
@@ -62,8 +62,8 @@ def _tests(inputs: Inputs, settings: dict) -> str:
 def _controls(inputs: Inputs) -> str:
     """What the heatmaps of this study were compared with, and in which families, in brackets."""
     by_controls: dict[tuple[str, ...], list[str]] = {}
-    for family, methods in inputs.summary["controls"].items():
-        named = {name for found in methods.values() for name in found}
+    for family, of in inputs.results.families.items():
+        named = {name for one in of.outcomes.values() for name in one.controls}
         by_controls.setdefault(tuple(name for name in words.CONTROLS if name in named), []).append(family)
     told = [
         f"for {words.listed(families)} {words.listed([words.CONTROLS[name] for name in names])}"
@@ -75,7 +75,7 @@ def _controls(inputs: Inputs) -> str:
 
 def _equivalence(inputs: Inputs, settings: dict) -> str:
     margins = settings.get("margin") or {}
-    named = {row["metric"] for row in inputs.summary["primary"].values() if row.get("metric")}
+    named = {of.metric for of in inputs.results.families.values()}
     own = [f"{words.inline(words.metric(name).name)} {margins[name]:g}" for name in margins if name in named]
     told = f"{margins.get('default', 0.05):g}" + (f" ({', '.join(own)})" if own else "")
     return (
@@ -88,13 +88,13 @@ def _equivalence(inputs: Inputs, settings: dict) -> str:
 
 def _combined(inputs: Inputs) -> list[str]:
     """The combined verdicts, where the study has any: the rule, and what it found."""
-    rows = inputs.summary.get("combined")
+    rows = inputs.results.combined
     if not rows:
         return []
     found: dict[str, list[str]] = {}
     for row in rows:
-        meaning = MEANINGS.get(tuple(row[family]["verdict"] for family in QUESTIONS))
-        found.setdefault(meaning[0] if meaning else "", []).append(f"{row['model']} by {row['method']}")
+        meaning = MEANINGS.get(tuple(answer.verdict for answer in row.answers))
+        found.setdefault(meaning[0] if meaning else "", []).append(f"{row.model} by {row.method}")
     left = len(found.pop("", []))
     told = [f"the heatmaps of {words.listed(names)} {meaning}" for meaning, names in found.items()]
     told += [f"undecided for {left} of {words.counted(len(rows), 'pair')} of a model and a method"] if left else []
@@ -108,7 +108,7 @@ def _combined(inputs: Inputs) -> list[str]:
 
 
 def _kind(inputs: Inputs) -> str:
-    return inputs.summary["groups"]["kind"]
+    return inputs.results.groups.kind
 
 
 def _seeds(inputs: Inputs) -> str:
@@ -130,12 +130,12 @@ def _claims(inputs: Inputs) -> list[str]:
     """The claims that were put to this study, and of these the ones that it could not test."""
     known = {"2601.12826": "panboonyuen2026", "2006.02570": "chatterjee2020"}
     told: dict[bool, list[str]] = {True: [], False: []}
-    parts = {name for found in inputs.summary.get("findings", {}).values() for name in found["parts"]}
-    for row in inputs.summary["claims"]:
-        if row["name"] in parts:
+    parts = {name for found in inputs.results.findings.values() for name in found.parts}
+    for row in inputs.results.claims:
+        if row.name in parts:
             continue
-        keys = [key for number, key in known.items() if number in row["source"]]
-        source = cite(keys) or f" ({row['source']})"
-        told[row["verdict"] != "undecided" or row["effect"] is not None].append(f'"{row["claim"]}"{source}')
+        keys = [key for number, key in known.items() if number in row.source]
+        source = cite(keys) or f" ({row.source})"
+        told[row.verdict != "undecided" or row.effect is not None].append(f'"{row.claim}"{source}')
     heads = {True: "Claims that were checked by name", False: "Claims that this study could not test"}
     return [f"{heads[tested]}: {'; '.join(texts)}." for tested, texts in told.items() if texts]

@@ -87,13 +87,13 @@ class PaperTable:
 def models(inputs: Inputs) -> PaperTable:
     """Accuracy of every training."""
     made = tables.models(inputs)
-    level = f"{inputs.summary['interval']:.0%}"
+    level = f"{inputs.results.interval:.0%}"
     of = "seed of every model (all folds together)" if len(inputs.folds) > 1 else "training"
     measure = f"{inputs.measure[:1].upper()}{inputs.measure[1:]}"
     caption = (
         f"{measure} and macro F1 of every {of} on test images, with {level} intervals over "
         f"{tables.groups_name(inputs)}. A model takes part in verdicts if the lower end of every interval of its "
-        f"{inputs.measure} lies above {words.number(inputs.summary['competence']['floor'])}."
+        f"{inputs.measure} lies above {words.number(inputs.results.competence.floor)}."
     )
     return PaperTable(Table(caption, made.head, made.rows), "models.csv", "No model was tested.")
 
@@ -116,7 +116,7 @@ def scores(inputs: Inputs) -> PaperTable:
     named = [f"{words.inline(words.metric(inputs.primary(f)).name)} ({f})" for f in families]
     lower = [words.inline(inputs.metric(inputs.primary(f)).name) for f in families if _lower(inputs, f)]
     caption = (
-        f"Means over {tables.groups_name(inputs)} with {inputs.summary['interval']:.0%} intervals: "
+        f"Means over {tables.groups_name(inputs)} with {inputs.results.interval:.0%} intervals: "
         f"{words.listed(named)}. "
         + (f"Lower is better for {words.listed(lower)}. " if lower else "")
         + "Controls know nothing of what the model saw; the truth at this grid is a yardstick."

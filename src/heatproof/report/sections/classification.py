@@ -15,6 +15,7 @@ from heatproof.report.figures.canvas import Figure, short
 from heatproof.report.figures.curves import Line
 from heatproof.report.inputs import Inputs
 from heatproof.report.tables import Table, groups_name
+from heatproof.text.sentences import sentence
 
 MEASURES = {
     "auroc_macro": "macro AUROC",
@@ -59,12 +60,12 @@ def make_labels(inputs: Inputs) -> Labels | None:
             inputs, "Share of the images without a label that were not taken to have it (specificity)", ("specificity",)
         ),
     ]
-    return Labels(EXPLAINED, inputs.summary["labels"]["sentence"] or "", _together(inputs), each)
+    return Labels(EXPLAINED, " ".join(map(sentence, inputs.results.about("labels"))), _together(inputs), each)
 
 
 def _level(inputs: Inputs) -> str:
     several = ": mean over seeds, from the lowest end of their intervals to the highest"
-    return f"[{inputs.summary['interval']:.0%} interval]" + (several if len(inputs.seeds) > 1 else "")
+    return f"[{inputs.results.interval:.0%} interval]" + (several if len(inputs.seeds) > 1 else "")
 
 
 def _over_seeds(rows: pd.DataFrame, value: str, low: str | None = None, high: str | None = None) -> str:
@@ -100,7 +101,7 @@ def _each(inputs: Inputs, caption: str, columns: Sequence[str]) -> Table:
 
 
 def _single(inputs: Inputs) -> bool:
-    return inputs.summary["groups"]["kind"] == "image"
+    return inputs.results.groups.kind == "image"
 
 
 MOST = 6  # classes with a ROC panel of their own, and mistakes that a sentence names
@@ -186,13 +187,13 @@ def _missed(inputs: Inputs) -> str:
 
 def _at_their_word(inputs: Inputs) -> list[str]:
     """Which models are surer than they are right, or less sure, and of which neither could be shown."""
-    found = inputs.summary["confidence"]
-    known = [model for model in _told_of(inputs) if model in found and found[model]["low"] is not None]
-    ends = {model: max(abs(found[model]["low"]), abs(found[model]["high"])) for model in known}
+    found = inputs.results.confidence
+    known = [model for model in _told_of(inputs) if model in found and found[model].low is not None]
+    ends = {model: max(abs(found[model].low), abs(found[model].high)) for model in known}
     near = [model for model in known if ends[model] <= NEAR]
     rows = {model: found[model] for model in known if model not in near}
-    over = {model: row["difference"] for model, row in rows.items() if row["low"] > 0}
-    under = {model: -row["difference"] for model, row in rows.items() if row["high"] < 0}
+    over = {model: row.difference for model, row in rows.items() if row.low > 0}
+    under = {model: -row.difference for model, row in rows.items() if row.high < 0}
     rest = {model: row for model, row in rows.items() if model not in over and model not in under}
     texts = [
         f"The probabilities of {words.listed(list(gaps))} cannot be taken at their word: on average they are "
@@ -298,20 +299,20 @@ def _reliability_figure(inputs: Inputs) -> Figure | None:
 
 
 def _table(inputs: Inputs) -> Table | None:
-    found = inputs.summary["confidence"]
+    found = inputs.results.confidence
     if not found:
         return None
     macro = inputs.tables["models"].groupby("model")["auroc"].mean()
     rows = []
     for model in (model for model in inputs.models if model in found):
         row = found[model]
-        low, high = (float("nan") if row[end] is None else row[end] for end in ("low", "high"))
-        numbers = [words.number(row[key]) for key in ("confidence", "accuracy")]
-        gap = words.interval(row["difference"], low, high)
-        errors = [words.number(row[key]) for key in ("error", "error_by_chance")]
+        low, high = (float("nan") if end is None else end for end in (row.low, row.high))
+        numbers = [words.number(value) for value in (row.confidence, row.accuracy)]
+        gap = words.interval(row.difference, low, high)
+        errors = [words.number(value) for value in (row.error, row.error_by_chance)]
         rows.append([model, words.number(macro[model]), *numbers, gap, *errors])
-    head = ["model", "AUROC", "mean confidence", "right", f"gap [{inputs.summary['interval']:.0%} interval]"]
-    groups = words.GROUPS[inputs.summary["groups"]["kind"]][1]
+    head = ["model", "AUROC", "mean confidence", "right", f"gap [{inputs.results.interval:.0%} interval]"]
+    groups = words.GROUPS[inputs.results.groups.kind][1]
     caption = (
         f"Area under the ROC curve; confidence and accuracy, means over {groups}; and the expected calibration error "
         f"beside that of a model whose probabilities are true, on as many independent images"

@@ -150,7 +150,7 @@ _WIDE = 5  # classes that a wide table has room for
 def images(inputs: Inputs) -> Table:
     """Images and groups by class: of train, val and test, or of the test part of each of several folds."""
     kind = groups_name(inputs)
-    by_group = inputs.summary["groups"]["kind"] != "image"
+    by_group = inputs.results.groups.kind != "image"
     whole = inputs.manifest
     if len(inputs.folds) > 1:
         caption = (

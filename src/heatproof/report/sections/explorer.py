@@ -190,7 +190,7 @@ def _explained(inputs: Inputs) -> pd.DataFrame:
 
 
 def _kind(inputs: Inputs) -> str:
-    return inputs.summary["groups"]["kind"]
+    return inputs.results.groups.kind
 
 
 def _title(family: str) -> str:

@@ -8,41 +8,46 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from heatproof.report import inputs, words
+from heatproof.report import words
 from heatproof.report.figures.canvas import Figure
 from heatproof.report.inputs import Inputs
 from heatproof.report.sections import data, data_tables
 from heatproof.report.sections.data import Dot, DotRow
 from heatproof.report.tables import Table, groups_name
-from heatproof.stats.verdicts.combined import MEANINGS, QUESTIONS, UNDECIDED
+from heatproof.stats.results import Beside as Row
+from heatproof.stats.results import Combined, Comparison, Decision, Published
+from heatproof.stats.verdicts.combined import QUESTIONS
+from heatproof.stats.verdicts.rules import UNDECIDED
+from heatproof.text.sentences import sentence
+from heatproof.text.verdicts import MEANINGS
+from heatproof.text.view import MARK
 
 
 def make_combined(inputs: Inputs) -> Table | None:
     """Return the table of both answers, a row a method and model; None where a study has not both."""
-    rows = inputs.summary.get("combined")
+    rows = inputs.results.combined
     if not rows:
         return None
-    margins = dict.fromkeys(f"{inputs.summary['primary'][family]['margin']:g}" for family in QUESTIONS)
+    margins = dict.fromkeys(f"{inputs.results.families[family].margin:g}" for family in QUESTIONS)
     caption = (
         f"Yes: significantly better than every control. No: any lead over the control is shown to be smaller than the "
         f"margin ({words.listed(list(margins))}). In brackets the difference to the control that decides, with its "
-        f"{inputs.summary['interval']:.0%} interval."
+        f"{inputs.results.interval:.0%} interval."
     )
     head = ["method", "model", "finds the lesion", "shows what the model uses", "together, the heatmaps"]
     return Table(caption, head, [_row(row) for row in rows])
 
 
-def _row(row: dict) -> list[str]:
-    answers = [row[family] for family in QUESTIONS]
-    meaning = MEANINGS.get(tuple(answer["verdict"] for answer in answers))
-    return [row["method"], row["model"], *map(_answer, answers), meaning[0] if meaning else UNDECIDED]
+def _row(row: Combined) -> list[str]:
+    meaning = MEANINGS.get(tuple(answer.verdict for answer in row.answers))
+    return [row.method, row.model, *map(_answer, row.answers), meaning[0] if meaning else UNDECIDED]
 
 
-def _answer(answer: dict) -> str:
-    if answer["control"] is None:
-        return answer["verdict"]
-    ends = (float("nan") if answer[key] is None else answer[key] for key in ("difference", "low", "high"))
-    return f"{answer['verdict']} ({words.CONTROLS.get(answer['control'], answer['control'])}: {words.interval(*ends)})"
+def _answer(answer: Decision) -> str:
+    if answer.control is None:
+        return answer.verdict
+    ends = (float("nan") if value is None else value for value in (answer.difference, answer.low, answer.high))
+    return f"{answer.verdict} ({words.CONTROLS.get(answer.control, answer.control)}: {words.interval(*ends)})"
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Overview:
     @property
     def marked(self) -> bool:
         """Whether a metric of it is to be doubted."""
-        return any(inputs.MARK in metric for _, metric in self.head)
+        return any(MARK in metric for _, metric in self.head)
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,7 @@ class Told:
 
 def make(inputs: Inputs) -> Overview | None:
     """The overview of a study of several methods with a competent model."""
-    found = inputs.summary["overview"]
-    families = [family for family in inputs.families if family in found and inputs.judged(family)]
+    families = [family for family in inputs.families if family in inputs.results.families and inputs.judged(family)]
     if len(inputs.methods) < 2 or not inputs.competent or not families:
         return None
     head = [
@@ -87,23 +91,29 @@ def make(inputs: Inputs) -> Overview | None:
         for metric in [inputs.metric(inputs.primary(family))]
     ]
     methods = [method for method in inputs.methods if not inputs.refuses_all(method)]
-    rows = [(method, [cell(found[family][method]) for family in families]) for method in methods]
+    rows = [(method, [cell(inputs, family, method) for family in families]) for method in methods]
     return Overview(head, rows, _controls(inputs, families), refusals(inputs))
 
 
-def cell(row: dict) -> Cell:
-    """What a row of the summary's overview says, in few words."""
-    if row["low"] is None:
-        why = "not judged" if row["left_out"] else "refused" if row["refused"] and not row["unscored"] else "no score"
-        return Cell(why, "", "empty")
+def cell(inputs: Inputs, family: str, method: str) -> Cell:
+    """The verdicts of a method in a family, in few words."""
+    results = inputs.results
+    means = list(results.values(family, method).values())
+    if not means:
+        others = [model for model in results.models if model not in results.judged]
+        every = results.families[family].means.get(method, {})
+        if any(every.get(model) is not None for model in others):
+            return Cell("not judged", "", "empty")
+        return Cell("refused" if results.refuses_all(method) else "no score", "", "empty")
+    row = results.by_verdict(family, method)
     told = {model for key in ("better", "worse", "unclear") for model in row[key]}
     better, worse, silent = len(row["better"]), len(row["worse"]), len({*row["blind"]} - told)
     verdict = f"{better} of {len(told) + silent}" + (f", {worse} worse" if worse else "")
     verdict += f", {silent} without a verdict" if silent else ""
-    verdict = "no verdict" if not told else "too few to tell" if row["few"] else verdict
+    few = results.too_few(family, method)
+    verdict = "no verdict" if not told else "too few to tell" if few else verdict
     look = "worse" if worse else "all" if better == len(told) + silent else "some" if better else "nobody"
-    look = look if told else "empty"
-    return Cell(verdict, words.span([row["low"], row["high"]]), look)
+    return Cell(verdict, words.span(means), look if told else "empty")
 
 
 def _controls(inputs: Inputs, families: Sequence[str]) -> list[tuple[str, list[Cell]]]:
@@ -117,7 +127,7 @@ def _controls(inputs: Inputs, families: Sequence[str]) -> list[tuple[str, list[C
 
 
 def _beside(inputs: Inputs, family: str, control: str) -> Cell:
-    means = inputs.summary["primary"][family]["methods"].get(control, {})
+    means = inputs.results.families[family].means.get(control, {})
     values = [means[model] for model in inputs.competent if means.get(model) is not None]
     if not values or control not in words.family(family).controls:
         return Cell("", "", "empty")
@@ -126,7 +136,8 @@ def _beside(inputs: Inputs, family: str, control: str) -> Cell:
 
 def refusals(inputs: Inputs) -> list[tuple[str, str]]:
     """Every method that refuses a model, with the lines that say why."""
-    texts = [(row["method"], row["text"]) for row in inputs.summary["sentences"] if row["family"] == "methods"]
+    found = [one for one in inputs.results.about("methods") if one.kind == "methods.unsupported"]
+    texts = [(one.one("method"), sentence(one)) for one in found]
     return [(name, " ".join(text for method, text in texts if method == name)) for name in dict(texts)]
 
 
@@ -146,11 +157,11 @@ class Splits:
 
 def make_splits(inputs: Inputs) -> Splits | None:
     """The comparison, where the study asked for one."""
-    told = inputs.summary.get("comparison")
+    told = inputs.results.comparison
     if not told or inputs.comparison is None:
         return None
     table = inputs.comparison
-    chance = inputs.summary["competence"]["chance"]
+    chance = inputs.results.competence.chance
     rows = [_split_row(table[table["model"] == model], model, told, chance) for model in inputs.models]
     grouped = next(split for split in table["split"] if split != "random")
     kinds = {"random": data_tables.SPLITS["random"], "grouped": data_tables.SPLITS.get(grouped, grouped)}
@@ -158,16 +169,20 @@ def make_splits(inputs: Inputs) -> Splits | None:
     svg = data.draw_dots("splits", rows, kinds, "balanced accuracy on test images", alt)
     caption = (
         f"The same models trained twice: on a random split, as is common, and on the split that this study rests on. A "
-        f"mark is one seed, its line the {inputs.summary['interval']:.0%} interval; at the right, means under the one "
+        f"mark is one seed, its line the {inputs.results.interval:.0%} interval; at the right, means under the one "
         f"and the other."
     )
-    return Splits(told["sentence"], Figure(Markup(svg), caption), data_tables.compared(table, inputs.models))
+    return Splits(
+        " ".join(map(sentence, inputs.results.about("splits"))),
+        Figure(Markup(svg), caption),
+        data_tables.compared(table, inputs.models),
+    )
 
 
-def _split_row(table: pd.DataFrame, model: str, told: dict, chance: float) -> DotRow:
+def _split_row(table: pd.DataFrame, model: str, told: Comparison, chance: float) -> DotRow:
     random = table["split"] == "random"
     dots = [*_dots(table[random], "random"), *_dots(table[~random], "grouped")]
-    before, after = (words.number(told[key].get(model)) for key in ("random", "grouped"))
+    before, after = (words.number(found.get(model)) for found in (told.random, told.grouped))
     return DotRow(model, dots, chance, f"{before} → {after}")
 
 
@@ -194,31 +209,33 @@ class Ensembles:
 
 def make_ensembles(inputs: Inputs) -> Ensembles | None:
     """The part of the section on the models; None where the study has no ensemble."""
-    found = inputs.summary.get("ensembles")
+    found = inputs.ensembles
     if not found:
         return None
-    made = [(name, f"of {words.listed(of['models'])}; {COMBINED[of['combine']]}") for name, of in found.items()]
-    rows = [[name, *_ensemble_row(inputs, row)] for name, of in found.items() for row in of["against"]]
-    level = f"{inputs.summary['interval']:.0%}"
+    made = [(name, f"of {words.listed(of.models)}; {COMBINED[of.combine]}") for name, of in found.items()]
+    rows = [[name, *_ensemble_row(inputs, row)] for name, of in found.items() for row in of.against]
+    level = f"{inputs.results.interval:.0%}"
     caption = (
         f"Each ensemble against the best of its members on the same {groups_name(inputs)}: difference with its {level} "
         f"interval, not corrected for the number of rows; which member is best is read off the same images"
     )
     head = ["ensemble", "measure", "best member", "ensemble's", "member's", "difference", groups_name(inputs)]
-    return Ensembles(made, [text for of in found.values() for text in of["sentences"]], Table(caption, head, rows))
+    return Ensembles(
+        made, [sentence(one, inputs.doubtful) for one in inputs.results.about("ensemble")], Table(caption, head, rows)
+    )
 
 
-def _ensemble_row(inputs: Inputs, row: dict) -> list[str]:
-    ends = [float("nan") if row[key] is None else row[key] for key in ("difference", "low", "high")]
-    values = [words.number(row[key]) for key in ("ensemble", "value")]
-    return [_called(inputs, row), row["member"], *values, words.interval(*ends), str(row["groups"])]
+def _ensemble_row(inputs: Inputs, row: Row) -> list[str]:
+    ends = [float("nan") if value is None else value for value in (row.difference, row.low, row.high)]
+    values = [words.number(value) for value in (row.ensemble, row.value)]
+    return [_called(inputs, row), row.member, *values, words.interval(*ends), str(row.groups)]
 
 
-def _called(inputs: Inputs, row: dict) -> str:
-    if "metric" not in row:
-        return ENSEMBLE_MEASURES.get(row["measure"], row["measure"])
-    metric = inputs.metric(row["metric"])
-    return f"{metric.name} of {row['method']} ({metric.direction})"
+def _called(inputs: Inputs, row: Row) -> str:
+    if not row.family:
+        return ENSEMBLE_MEASURES.get(row.measure, row.measure)
+    metric = inputs.metric(row.measure)
+    return f"{metric.name} of {row.method} ({metric.direction})"
 
 
 MEASURES = {"accuracy": "Accuracy", "f1_macro": "Macro F1"}
@@ -245,17 +262,24 @@ def make_published(inputs: Inputs) -> list[Beside]:
     table = inputs.tables["published"]
     found = []
     for name, rows in table.groupby("name", sort=False):
-        told = inputs.summary["published"].get(name)
-        title = f"Beside what {told['source']} reports" if told else ALONE
+        told = inputs.results.published.get(name)
+        title = f"Beside what {told.source} reports" if told else ALONE
         if inputs.multilabel:
             tables = _of_labels(inputs, rows, told)
         else:
             tables = [_table(inputs, rows[rows["measure"] == measure], measure, told) for measure in MEASURES]
-        found.append(Beside(title, told["sentence"] if told else "", told["note"] if told else "", tables))
+        found.append(
+            Beside(
+                title,
+                " ".join(map(sentence, inputs.results.about("published", name=name))),
+                told.note if told else "",
+                tables,
+            )
+        )
     return found
 
 
-def _of_labels(inputs: Inputs, rows: pd.DataFrame, told: dict | None) -> list[Table]:
+def _of_labels(inputs: Inputs, rows: pd.DataFrame, told: Published | None) -> list[Table]:
     """Where images have several labels: the accuracy (of all labels at once) if it is published, and one table of every
     F1 for each split."""
     accuracy = rows[rows["measure"] == "accuracy"]
@@ -278,13 +302,13 @@ def _of_labels(inputs: Inputs, rows: pd.DataFrame, told: dict | None) -> list[Ta
     return tables
 
 
-def _pair(row: pd.Series, told: dict | None) -> list[str]:
+def _pair(row: pd.Series, told: Published | None) -> list[str]:
     """What is published, where anything is, and what is measured here."""
     here = words.interval(*map(float, row[["value", "low", "high"]]))
     return [words.number(row["published"]), here] if told else [here]
 
 
-def _table(inputs: Inputs, rows: pd.DataFrame, measure: str, told: dict | None) -> Table:
+def _table(inputs: Inputs, rows: pd.DataFrame, measure: str, told: Published | None) -> Table:
     """A row a model or simple classifier, a column for what is published and for each split."""
     splits = rows["split"].unique()
     reported = rows["published"].notna().any()
@@ -298,10 +322,10 @@ def _table(inputs: Inputs, rows: pd.DataFrame, measure: str, told: dict | None) 
     return Table(_caption(inputs, measure, splits, rows["seeds"].max(), told if reported else None), head, body)
 
 
-def _caption(inputs: Inputs, measure: str, splits: Sequence[str], seeds: float, told: dict | None) -> str:
-    place = f" ({told['table']})" if told and told["table"] else ""
-    where = f" as {told['source']} reports it{place} and as it is" if told else ""
-    level = f"{inputs.summary['interval']:.0%}"
+def _caption(inputs: Inputs, measure: str, splits: Sequence[str], seeds: float, told: Published | None) -> str:
+    place = f" ({told.table})" if told and told.table else ""
+    where = f" as {told.source} reports it{place} and as it is" if told else ""
+    level = f"{inputs.results.interval:.0%}"
     if pd.notna(seeds) and np.greater(seeds, 1):
         several = f": mean over {seeds} seeds, from the lowest end of their {level} intervals to the highest"
     else:

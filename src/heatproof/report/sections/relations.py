@@ -7,15 +7,19 @@ import pandas as pd
 from markupsafe import Markup
 
 from heatproof.catalogue.families import families_with
+from heatproof.core.statements import Statement
 from heatproof.report import words
 from heatproof.report.figures import curves as figures
 from heatproof.report.figures import dot_rows
 from heatproof.report.figures.canvas import Figure
 from heatproof.report.figures.curves import Correlation, Point
 from heatproof.report.inputs import Inputs
-from heatproof.report.sections import data, told
+from heatproof.report.sections import data
 from heatproof.report.sections.data import Dot, DotRow
 from heatproof.report.tables import Table, groups_name
+from heatproof.stats.results import AccuracyRelation
+from heatproof.stats.verdicts import rules
+from heatproof.text.sentences import sentence
 
 ON_CUE, ACCURACY = "inside_cue", "accuracy"
 KINDS = {
@@ -43,15 +47,16 @@ class Section:
 
 def make_cue(inputs: Inputs) -> Section | None:
     """The section, where a cue was planted."""
-    told = inputs.summary.get("cue")
+    told = inputs.results.cue
     if not told:
         return None
     rows = inputs.tables["cue"]
     means = rows[rows["seed"].isna()]
     tables = [table(inputs, of, model) for model in inputs.models for of in [means[means["model"] == model]]]
-    margins = [f"{inputs.metric(name).name} {margin:g}" for name, margin in told["margins"].items()]
+    margins = [f"{inputs.metric(name).name} {margin:g}" for name, margin in told.margins.items()]
     verdicts = VERDICTS | ({"margin": f"the difference that would not matter: {', '.join(margins)}"} if margins else {})
-    return Section(told["sentences"], figure(inputs, means), reliance(inputs, rows), [t for t in tables if t], verdicts)
+    said = [sentence(one, inputs.doubtful) for one in inputs.results.about("cue")]
+    return Section(said, figure(inputs, means), reliance(inputs, rows), [t for t in tables if t], verdicts)
 
 
 def figure(inputs: Inputs, means: pd.DataFrame) -> Figure:
@@ -170,12 +175,12 @@ def make(inputs: Inputs) -> Relations | None:
             parts.append(Part(_title(inputs, family), _sentences(inputs, family), figure, _table(inputs, of)))
         else:
             silent += _sentences(inputs, family)
-    found = inputs.summary["accuracy_relations"]
+    found = inputs.results.accuracy_relations
     accuracy, others = (
         [
-            (_title(inputs, family), found[family][inputs.lead]["sentence"])
+            (_title(inputs, family), " ".join(map(sentence, _about(inputs, "accuracy", family))))
             for family in judged
-            if (family in DRAWN) == drawn and family in found and found[family][inputs.lead]["points"]
+            if (family in DRAWN) == drawn and family in found and found[family][inputs.lead].points
         ]
         for drawn in (True, False)
     )
@@ -193,13 +198,16 @@ def _title(inputs: Inputs, family: str) -> str:
 
 
 def _sentences(inputs: Inputs, family: str) -> list[str]:
-    rows = inputs.summary["relations"]
-    return [told.marked(inputs, row["text"]) for row in rows if (row["family"], row["method"]) == (family, inputs.lead)]
+    return [sentence(one, inputs.doubtful) for one in _about(inputs, "relations", family)]
+
+
+def _about(inputs: Inputs, area: str, family: str) -> list[Statement]:
+    return inputs.results.about(area, family=family, method=inputs.lead)
 
 
 def _figure(inputs: Inputs, family: str, table: pd.DataFrame) -> Figure:
     """Rank correlations of the lead method, a row a covariate."""
-    alpha, of = inputs.summary["alpha"], table[table["method"] == inputs.lead]
+    alpha, of = inputs.results.alpha, table[table["method"] == inputs.lead]
     rows = {
         name(covariate): [
             Correlation(
@@ -208,7 +216,7 @@ def _figure(inputs: Inputs, family: str, table: pd.DataFrame) -> Figure:
                 row.rho,
                 row.low,
                 row.high,
-                row.p_corrected <= alpha,
+                rules.rejects(row.p_corrected, alpha),
             )
             for row in of[of["covariate"] == covariate].itertuples()
         ]
@@ -231,7 +239,7 @@ def _figure(inputs: Inputs, family: str, table: pd.DataFrame) -> Figure:
         )
     caption = (
         f"What {words.inline(inputs.metric(inputs.primary(family)).name)} of {inputs.lead} goes with, over "
-        f"{groups_name(inputs)}: Spearman's rank correlation of each model with its {inputs.summary['interval']:.0%} "
+        f"{groups_name(inputs)}: Spearman's rank correlation of each model with its {inputs.results.interval:.0%} "
         f"interval. Filled dots can be told from zero (Holm over all of them, {alpha:g}).{beside}"
     )
     return Figure(Markup(svg), caption)
@@ -250,7 +258,7 @@ def _table(inputs: Inputs, table: pd.DataFrame) -> Table:
         rows_of = table[table["method"] == method]
         for covariate in _ordered(inputs, rows_of):
             of = rows_of[rows_of["covariate"] == covariate]
-            sure = of["p_corrected"] <= inputs.summary["alpha"]
+            sure = rules.rejects(of["p_corrected"], inputs.results.alpha)
             groups = dict.fromkeys(str(count) for count in (of["groups"].min(), of["groups"].max()))
             up, down = int((sure & (of["rho"] > 0)).sum()), int((sure & (of["rho"] < 0)).sum())
             called = method if method != NOISE else words.CONTROLS[NOISE]
@@ -261,21 +269,21 @@ def _table(inputs: Inputs, table: pd.DataFrame) -> Table:
     return Table("Every method: rank correlation, and the models in which it can be told from zero", head, rows)
 
 
-def _scatter(inputs: Inputs, found: dict) -> Figure | None:
+def _scatter(inputs: Inputs, found: dict[str, dict[str, AccuracyRelation]]) -> Figure | None:
     """Balanced accuracy beside the mean score of the lead method."""
     points = {}
     for family in DRAWN:
-        rows = found.get(family, {}).get(inputs.lead, {}).get("points", [])
-        if rows:
+        one = found.get(family, {}).get(inputs.lead)
+        if one and one.points:
             points[family.capitalize()] = [
                 Point(
-                    row["model"],
-                    row["seed"],
-                    dot_rows.color(inputs.models, row["model"]),
-                    row["balanced_accuracy"],
-                    row["score"],
+                    row.model,
+                    row.seed,
+                    dot_rows.color(inputs.models, row.model),
+                    row.balanced_accuracy,
+                    row.score,
                 )
-                for row in rows
+                for row in one.points
             ]
     if not points:
         return None

@@ -2,28 +2,20 @@
 why."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from heatproof.catalogue.metrics import needs_lesion
-from heatproof.report import inputs as separation
+from heatproof.core.statements import Statement
 from heatproof.report import tables, words
 from heatproof.report.figures import dot_rows
 from heatproof.report.inputs import Inputs
+from heatproof.text.sentences import paragraph, paragraphs, sentence
 
-GENERAL = (
-    "data",
-    "models",
-    "method",
-    "overview",
-    "combined",
-    "left-out",
-    "claims",
-    "cue",
-)  # places that every page has, or may have
+GENERAL_AREAS = ("seeds", "groups", "labels", "cases", "splits")
+GENERAL_KINDS = ("models.left_out", "models.unstated", "methods.several")
 
 
 @dataclass(frozen=True)
@@ -33,57 +25,57 @@ class Told:
 
 
 def answer(inputs: Inputs) -> list[Told]:
-    """The first screen's sentences."""
-    return [Told(marked(inputs, row["text"]), place(inputs, row["evidence"])) for row in inputs.summary["answer"]]
+    """The first screen's sentences, those of one breath together."""
+    return [
+        Told(paragraph(together, inputs.doubtful), place(inputs, together[0]))
+        for together in paragraphs(inputs.results.answer)
+    ]
 
 
 def cautions(inputs: Inputs) -> list[Told]:
     """What holds for every family and method and was not said in the answer; of ensembles their own part tells."""
-    rows = [row for row in inputs.summary["sentences"] if row["family"] == "general"]
-    said = {*inputs.summary["headline"], *(text for of in inputs.ensembles.values() for text in of["sentences"])}
-    rows = [row for row in rows if row["text"] not in said]
-    return [Told(marked(inputs, row["text"]), place(inputs, row["evidence"])) for row in rows]
+    said = [kind for one in inputs.results.answer for kind in [one.kind]]
+    rows = [one for one in inputs.results.statements if one.kind in GENERAL_KINDS or one.area in GENERAL_AREAS]
+    return [Told(sentence(one, inputs.doubtful), place(inputs, one)) for one in rows if one.kind not in said]
 
 
-def of(inputs: Inputs, family: str, method: str, kinds: Sequence[str] = ("verdict", "test", "caution")) -> list[str]:
+KINDS = {  # what a part of a section shows -> areas of statements
+    "verdict": ("family", "controls", "pairs", "methods"),
+    "test": ("test",),
+    "caution": ("scores",),
+}
+
+
+def of(inputs: Inputs, family: str, method: str, kinds: Sequence[str] = tuple(KINDS)) -> list[str]:
     """The sentences on one family and method, of some kinds."""
-    rows = [row for row in inputs.summary["sentences"] if (row["family"], row["method"]) == (family, method)]
-    return [marked(inputs, row["text"]) for row in rows if row["kind"] in kinds]
+    areas = [area for kind in kinds for area in KINDS[kind]]
+    return [sentence(one, inputs.doubtful) for one in inputs.results.about(*areas, family=family, method=method)]
 
 
-def place(inputs: Inputs, evidence: str) -> str:
-    """Where the page has what `family-method` or the name of a section stands for."""
-    if evidence in GENERAL:
-        return evidence
-    family = next((name for name in inputs.families if evidence.startswith(f"{name}-")), "")
-    if family and inputs.judged(family, evidence.removeprefix(f"{family}-")):
-        return evidence
-    return family
+def place(inputs: Inputs, one: Statement) -> str:
+    """Where the page has the evidence of a statement: a section, or a method within one."""
+    evidence, family, method = next(iter(one.evidence), ""), one.one("family"), one.one("method")
+    return anchor(inputs, family, method) if evidence == f"{family}-{method}" else evidence
 
 
-def marked(inputs: Inputs, text: str) -> str:
-    """A sentence of the stage before, with the mark at each metric that is to be doubted."""
-    names = {row["called"]: inputs.metric(row["metric"]).name for row in inputs.summary["primary"].values()}
-    if not any(name.endswith(separation.MARK) for name in names.values()):
-        return text
-    longest_first = "|".join(re.escape(called) for called in sorted(names, key=len, reverse=True))
-
-    def mark(found: re.Match) -> str:
-        return found[0] + (separation.MARK if names[found[0]].endswith(separation.MARK) else "")
-
-    return re.sub(rf"\b(?:{longest_first})\b", mark, text)
+def anchor(inputs: Inputs, family: str, method: str) -> str:
+    """The element of a method's scores in a family; the family's section where it has none; "" where that is none."""
+    if family not in inputs.families:
+        return ""
+    return f"{family}-{method}" if inputs.judged(family, method) else family
 
 
 def models(inputs: Inputs) -> list[str]:
     """Why each model without competence is left out: its weakest training against the floor."""
-    floor, chance = (inputs.summary["competence"][key] for key in ("floor", "chance"))
+    needed = inputs.results.competence
+    floor, chance = needed.floor, needed.chance
     texts = []
     for model in inputs.trained:
         if model in inputs.competent:
             continue
         rows = [row for row in dot_rows.checkpoints(inputs) if row.model == model and not row.competent]
-        if "reason" in inputs.summary["competence"]:
-            texts.append(f"{model}: {inputs.summary['competence']['reason']}; how well it classifies cannot be told.")
+        if needed.reason:
+            texts.append(f"{model}: {words.reason(needed.reason)}; how well it classifies cannot be told.")
             continue
         weak = min(rows, key=lambda row: row.low if math.isfinite(row.low) else -math.inf)
         why = (
@@ -108,7 +100,7 @@ def coverage(inputs: Inputs) -> list[str]:
     marked = int((explained["truth"] != "none").sum())
     texts = [f"Heatmaps were made for {len(explained):,} of {words.counted(len(test), 'test image')}."]
     if inputs.multilabel:
-        texts.append(inputs.summary["cases_sentence"])
+        texts += map(sentence, inputs.results.about("cases"))
     read = "localization" in inputs.families and needs_lesion(inputs.primary("localization") or "")
     without = len(explained) - marked
     if without:
@@ -126,7 +118,7 @@ def _scored_on(inputs: Inputs, family: str, explained: int) -> list[str]:
     scored = asked[asked["value"].notna()]
     if scored.empty:
         return []
-    images, groups = scored["image_id"].nunique(), words.GROUPS[inputs.summary["groups"]["kind"]]
+    images, groups = scored["image_id"].nunique(), words.GROUPS[inputs.results.groups.kind]
     of = "" if groups[0] == "image" else f" of {words.counted(scored['group'].nunique(), *groups)}"
     text = f"{family.capitalize()} was scored on {words.counted(images, 'case' if inputs.multilabel else 'image')}{of}"
     if asked["image_id"].nunique() < explained:

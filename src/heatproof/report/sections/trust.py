@@ -12,6 +12,7 @@ from heatproof.report.inputs import Inputs
 from heatproof.report.sections import told
 from heatproof.report.sections.relations import ON_CUE
 from heatproof.report.tables import Table, groups_name
+from heatproof.stats.results import Agreement
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,15 @@ class Matrix:
 
 def make(inputs: Inputs) -> list[Matrix]:
     """A matrix a family, and one between the families' primary metrics."""
-    found = inputs.summary["agreement"]
+    found = inputs.results.agreement
     return [_matrix(inputs, key, found[key]) for key in (*inputs.families, "primary") if key in found]
 
 
-def _matrix(inputs: Inputs, key: str, table: dict) -> Matrix:
-    names = [inputs.metric(name).name for name in table["metrics"]]
-    rows = [(name, [_cell(table["correlation"][i][j]) for j in range(i)]) for i, name in enumerate(names)]
+def _matrix(inputs: Inputs, key: str, table: Agreement) -> Matrix:
+    names = [inputs.metric(name).name for name in table.metrics]
+    rows = [(name, [_cell(table.correlation[i][j]) for j in range(i)]) for i, name in enumerate(names)]
     title = "Between the metrics that are tested" if key == "primary" else f"Within {key}"
-    return Matrix(title, _sentence(names, table["correlation"]), rows)
+    return Matrix(title, _sentence(names, table.correlation), rows)
 
 
 def _cell(value: float | None) -> tuple[str, int]:
@@ -97,23 +98,23 @@ class Claim:
 def claims(inputs: Inputs) -> list[Claim]:
     """What others say of such heatmaps, and what this study says to it."""
     rows = []
-    for row in inputs.summary["claims"]:
-        numbers = [float("nan") if row[key] is None else row[key] for key in ("effect", "low", "high")]
-        seeds = words.counted(row["seeds"], "seed")
-        groups = words.counted(row["groups"], *words.GROUPS[inputs.summary["groups"]["kind"]]) if row["groups"] else ""
-        place = "cue" if row["metric"] == ON_CUE else f"{row['family']}-{row['method']}"
-        together = ": all measures together, in margins" if row["name"] in inputs.summary.get("findings", {}) else ""
+    for row in inputs.results.claims:
+        numbers = [row.effect, row.low, row.high]
+        seeds = words.counted(row.seeds, "seed")
+        groups = words.counted(row.groups, *words.GROUPS[inputs.results.groups.kind]) if row.groups else ""
+        place = "cue" if row.metric == ON_CUE else told.anchor(inputs, row.family, row.method)
+        together = ": all measures together, in margins" if row.name in inputs.results.findings else ""
         rows.append(
             Claim(
-                f"{row['claim'][:1].upper()}{row['claim'][1:]}{together}",
-                row["source"],
-                row["verdict"],
-                LOOKS[row["verdict"]],
+                f"{row.claim[:1].upper()}{row.claim[1:]}{together}",
+                row.source,
+                row.verdict,
+                LOOKS[row.verdict],
                 words.interval(*numbers),
                 f"{groups}, {seeds}" if groups else "–",
-                told.marked(inputs, f"{_begun(inputs, row['evidence'])}."),
-                f"{_begun(inputs, row['change'])}.",
-                told.place(inputs, place),
+                f"{_begun(inputs, row.evidence)}.",
+                f"{_begun(inputs, row.change)}.",
+                place,
             )
         )
     return rows
@@ -126,7 +127,7 @@ def _begun(inputs: Inputs, text: str) -> str:
 
 def declared(inputs: Inputs) -> tuple[str, str]:
     """The tests that verdicts rest on, in words: against controls, and between models."""
-    return DECLARED["quasi_f" if inputs.over_seeds else inputs.summary["test"]]
+    return DECLARED["quasi_f" if inputs.over_seeds else inputs.results.test]
 
 
 def tests(inputs: Inputs) -> Table | None:
@@ -138,13 +139,13 @@ def tests(inputs: Inputs) -> Table | None:
         of = table[(table["family"] == family) & (table["metric"] == inputs.primary(family))].set_index("test")
         if len(of):
             p = [words.p_value(of["p"].get(name)) for name in TESTS]
-            declared = next(name for name in ("quasi_f", inputs.summary["test"], *TESTS) if name in of.index)
+            declared = next(name for name in ("quasi_f", inputs.results.test, *TESTS) if name in of.index)
             rows.append([words.family(family).short, str(of.loc[declared, "groups"]), *p])
     kept = [i for i in range(len(TESTS)) if any(row[2 + i] != "–" for row in rows)]
     if not rows:
         return None
     head = ["question", groups_name(inputs), *(list(TESTS.values())[i] for i in kept)]
-    declared = TESTS["quasi_f" if inputs.over_seeds else inputs.summary["test"]]
+    declared = TESTS["quasi_f" if inputs.over_seeds else inputs.results.test]
     caption = f"Do the models differ? p of each test, {inputs.lead}; verdicts rest on {declared}, declared beforehand"
     return Table(caption, head, [[*row[:2], *(row[2 + i] for i in kept)] for row in rows])
 

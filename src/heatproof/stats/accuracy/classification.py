@@ -16,6 +16,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from heatproof.core.draws import generator
+from heatproof.stats.results import Confidence
 from heatproof.store import artifacts
 from heatproof.store.tables import CALIBRATION, CONFUSION, ROC
 
@@ -117,7 +118,7 @@ def calibration_error(predictions: Predictions) -> dict[tuple[str, int], float]:
     return found
 
 
-def confidence(predictions: Predictions, level: float, study: str, seed: int) -> dict[str, dict[str, float | None]]:
+def confidence(predictions: Predictions, level: float, study: str, seed: int) -> dict[str, Confidence]:
     """Whether the models are as sure as they are right.
 
     Args:
@@ -150,16 +151,16 @@ def confidence(predictions: Predictions, level: float, study: str, seed: int) ->
             means = by_seed.groupby("group").mean()
             differences = (means["sure"] - means["right"]).to_numpy()
             low, high = _t_interval(differences, level)
-            found[model] = {
-                "confidence": float(means["sure"].mean()),
-                "accuracy": float(means["right"].mean()),
-                "difference": float(differences.mean()),
-                "low": low,
-                "high": high,
-                "groups": len(differences),
-                "error": float(np.mean(list(calibration_error(tables).values()))),
-                "error_by_chance": float(np.mean(expected)),
-            }
+            found[model] = Confidence(
+                confidence=float(means["sure"].mean()),
+                accuracy=float(means["right"].mean()),
+                difference=float(differences.mean()),
+                low=low,
+                high=high,
+                groups=len(differences),
+                error=float(np.mean(list(calibration_error(tables).values()))),
+                error_by_chance=float(np.mean(expected)),
+            )
     return found
 
 

@@ -10,10 +10,10 @@ from scipy import stats
 from heatproof.core.draws import balanced_accuracy, confusion_by_group, generator
 from heatproof.stats.accuracy import multilabel
 from heatproof.stats.accuracy.multilabel import micro_f1_by_group
-from heatproof.stats.sentences.words import counted, joined, plain, shown, units
+from heatproof.stats.results import Beside, Ensemble, Model, number
 from heatproof.stats.tables.groups import group_means
 from heatproof.stats.tests.paired import t_interval
-from heatproof.stats.verdicts.judge import number
+from heatproof.stats.verdicts import rules
 
 # What is assumed before errors are seen: images of one group are right or wrong together, by this correlation; as much
 # as so many errors would tell. Without it an interval rests on where two or three errors happen to lie.
@@ -148,60 +148,58 @@ def judge(
         found[name] = float(MEASURES[name][0](total, present))
         interval = accuracy_interval(counts, present, name, level)
         found |= {end: float(value) for end, value in zip(ends, interval, strict=True)}
-    return found | {"competent": bool(found["low"] > 1 / present.sum() + margin)}
+    return found | {"competent": rules.competent(found["low"], 1 / present.sum() + margin)}
 
 
 Predictions = dict[tuple[str, int], pd.DataFrame]
-COMBINED = {"vote": "the majority vote", "mean": "the mean of the probabilities"}
 
 
-def ensemble_numbers(
+def model_means(checkpoints: pd.DataFrame, models: Sequence[str]) -> dict[str, Model]:
+    """Return model -> means over its checkpoints of the accuracies; competent if every checkpoint is."""
+    means = ("accuracy", "balanced_accuracy", "f1_macro")
+    means += ("f1_micro", "auroc") if "f1_micro" in checkpoints else ()
+    return {
+        model: Model(bool(rows["competent"].all()), **{name: number(rows[name].mean()) for name in means})
+        for model in models
+        for rows in [checkpoints[checkpoints["model"] == model]]
+    }
+
+
+def judge_ensembles(
     ensembles: dict[str, dict],
-    judged: dict[str, dict],
+    judged: dict[str, Model],
     predictions: Predictions,
     per_seed: pd.DataFrame,
     *,
     study: str,
     classes: int,
-    called: str,
-    methods: Sequence[str],
-    primary: dict[str, str],
-    lower: frozenset[tuple[str, str]],
-    settings: dict,
-    unit: str,
-) -> dict[str, dict]:
-    """Name -> combine, models, what `judged` has of it, `against` (its best members) and `sentences`.
+    design: rules.Design,
+) -> dict[str, Ensemble]:
+    """Compare ensembles with their best members.
 
     Args:
         ensembles: name -> combine and models.
-        judged: name -> accuracies and competence, as `judge.competence_numbers` gives them.
+        judged: name -> accuracies and competence, as from `model_means`.
         predictions: of models and ensembles.
         per_seed: group means of every seed, as from `groups.seed_group_means`.
-        called: micro F1 in words: with one class an image it is the accuracy.
-        primary: family -> its primary metric.
-        lower: (family, metric) of which a low value is good.
-        settings: section `stats`: interval, seed.
-        unit: what a group is, in the plural.
     """
-    means, found = group_means(per_seed), {}
+    means, found, settings = group_means(per_seed), {}, design.settings
     for name, made in ensembles.items():
         members = made["models"]
         against = [_classified(name, members, predictions, classes, study, settings)]
-        for family, metric in primary.items():
+        for family, metric in design.primary.items():
             rows = means[(means["family"] == family) & (means["metric"] == metric)]
-            for method in methods:
+            for method in design.methods:
                 of = rows[rows["method"] == method].pivot(index="group", columns="model", values="value")
-                sign = -1 if (family, metric) in lower else 1
-                row = _scored(name, members, of, sign, settings["interval"])
-                against += [{"family": family, "metric": metric, "method": method} | row] if row else []
-        found[name] = {"combine": made["combine"], "models": list(members)} | judged[name]
-        found[name] |= {"against": against, "sentences": _sentences(name, made, against, called, unit)}
+                row = _scored(name, members, of, design.sign(family, metric), settings["interval"])
+                against += [Beside(metric, family=family, method=method, **row)] if row else []
+        found[name] = Ensemble(made["combine"], tuple(members), judged[name], tuple(against))
     return found
 
 
 def _classified(
     name: str, members: Sequence[str], predictions: Predictions, classes: int, study: str, settings: dict
-) -> dict:
+) -> Beside:
     """Micro F1 of an ensemble less that of its best member, means over seeds, on the same draws of groups."""
     counts = {key: micro_f1_by_group(table, classes) for key, table in predictions.items()}
     names = next(iter(counts.values())).index
@@ -219,9 +217,8 @@ def _classified(
     low, high = multilabel.interval(
         (one - other + 1) / 2, (value[name] - value[best] + 1) / 2, len(names), settings["interval"]
     )
-    row = {"measure": "f1_micro", "member": best, "ensemble": value[name], "value": value[best]}
-    row |= {"difference": value[name] - value[best], "low": number(2 * low - 1), "high": number(2 * high - 1)}
-    return row | {"groups": len(names)}
+    ends = number(2 * low - 1), number(2 * high - 1)
+    return Beside("f1_micro", best, value[name], value[best], value[name] - value[best], len(names), *ends)
 
 
 def _scored(name: str, members: Sequence[str], wide: pd.DataFrame, sign: int, level: float) -> dict | None:
@@ -240,46 +237,3 @@ def _scored(name: str, members: Sequence[str], wide: pd.DataFrame, sign: int, le
     row = {"member": best, "ensemble": float(both[name].mean()), "value": float(both[best].mean())}
     row |= {"difference": float(difference.mean()), "low": low, "high": high, "groups": len(both)}
     return row | {"better": sign * float(difference.mean()) > 0}
-
-
-def _sentences(name: str, made: dict, against: list[dict], called: str, unit: str) -> list[str]:
-    """In plain words: how it classifies, and where its heatmaps are surely better or worse than its best member's."""
-    first, scored = against[0], against[1:]
-    how = f"{name} ({COMBINED.get(made['combine'], made['combine'])} of {counted(len(made['models']), 'model')})"
-    way = "above" if first["difference"] > 0 else "below"
-    an = "an" if called == "accuracy" else "a"
-    alike = "" if _sure(first) else "; the two cannot be told apart"
-    texts = [
-        f"{how} has {an} {called} of {shown(first['ensemble'])}, {_difference(first)} {way} that of its best member, "
-        f"{first['member']} ({shown(first['value'])}; {units(first['groups'], unit)}){alike}. It is made of "
-        f"the models, so no test between models includes it."
-    ]
-    if not scored:
-        return [*texts, f"The heatmaps of {name} have no score to compare with its members'."]
-    ways: dict[str, list[str]] = {}
-    for row in (row for row in scored if _sure(row)):
-        ways.setdefault(f"{'better' if row['better'] else 'worse'} in {plain(row['metric'])} by ", []).append(
-            row["method"]
-        )
-    many = f"of {counted(len(scored), 'comparison')} of a metric and method, none corrected for the others"
-    if ways:
-        told = joined([f"{way}{joined(methods)}" for way, methods in ways.items()])
-        texts.append(f"Held against the best member of each, the heatmaps of {name} are {told}; {many}.")
-    else:
-        texts.append(f"The heatmaps of {name} could be told apart from its best member's in none {many}.")
-    return texts
-
-
-def _sure(row: dict) -> bool:
-    """Whether the interval of the difference leaves zero out."""
-    return row["low"] is not None and (row["low"] > 0 or row["high"] < 0)
-
-
-def _difference(row: dict) -> str:
-    """`0.02 [-0.01, 0.05]`, turned so that the difference itself is positive."""
-    if row["low"] is None:
-        return shown(abs(row["difference"]))
-    ends = (row["low"], row["high"]) if row["difference"] >= 0 else (-row["high"], -row["low"])
-    most = max(map(abs, ends))
-    told = ", ".join("-" * (end < 0) + shown(abs(end), most) for end in ends)
-    return f"{shown(abs(row['difference']), most)} [{told}]"

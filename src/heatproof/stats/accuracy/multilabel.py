@@ -8,7 +8,8 @@ import pandas as pd
 from scipy import stats
 
 from heatproof.core.draws import MIN_KEPT, generator
-from heatproof.stats.sentences.words import joined, units
+from heatproof.stats import results
+from heatproof.stats.verdicts import rules
 from heatproof.store import artifacts
 from heatproof.store.tables import LABELS, MULTILABEL
 
@@ -115,33 +116,11 @@ class Labels:
     lacking: np.ndarray  # int [labels]: test groups with an image that has not
     least: int  # groups with and without a label that is counted
 
-    def numbers(self, unit: str) -> dict:
-        """What the summary says of it; `unit` is what a group is, in the plural."""
-        left = {
-            name: [int(having), int(lacking)]
-            for name, counted, having, lacking in zip(self.names, self.counted, self.having, self.lacking, strict=True)
-            if not counted
-        }
-        return {
-            "counted": [name for name in self.names if name not in left],
-            "not_counted": left,
-            "min_patients": self.least,
-            "sentence": self._sentence(left, unit),
-        }
-
-    def _sentence(self, left: dict[str, list[int]], unit: str) -> str | None:
-        if not left:
-            return None
-        told = [f"{name} ({having} with it, {lacking} without)" for name, (having, lacking) in left.items()]
-        if not self.counted.any():
-            which = "No label is counted, and no model takes part in verdicts"
-        else:
-            are = "is" if len(told) == 1 else "are"
-            which = f"{joined(told)} {are} left out of macro F1, macro AUROC and competence"
-        text = (
-            f"{which}: a label is counted where at least {units(self.least, unit)} of the test images have it, and as "
-        )
-        return text + ("many have not." if self.counted.any() else f"many have not; here {joined(told)}.")
+    def stated(self) -> results.Labels:
+        """Return what the results state of it."""
+        ways = zip(self.names, self.counted, self.having, self.lacking, strict=True)
+        left = {name: (int(having), int(lacking)) for name, counted, having, lacking in ways if not counted}
+        return results.Labels(tuple(name for name in self.names if name not in left), left, self.least)
 
 
 def known_labels(table: pd.DataFrame, names: Sequence[str], least: int) -> Labels:
@@ -180,7 +159,7 @@ def judge_checkpoints(
         for label in of_labels:
             column = f"f1:{label['label']}"
             row |= {column: label["f1"], f"{column}_low": label["f1_low"], f"{column}_high": label["f1_high"]}
-        competent = bool(row["auroc_low"] > CHANCE + settings["competence_margin"])
+        competent = rules.competent(row["auroc_low"], CHANCE + settings["competence_margin"])
         checkpoints.append(named | row | {"competent": competent} | size)
     return (
         pd.DataFrame(checkpoints),

@@ -9,8 +9,8 @@ import pandas as pd
 
 from heatproof.data.sources.places import GIVEN
 from heatproof.stats.accuracy.competence import ENDS
-from heatproof.stats.sentences.words import shown, span
-from heatproof.stats.verdicts.judge import number
+from heatproof.stats.results import Comparison, Explained, Published, number
+from heatproof.stats.verdicts import rules
 from heatproof.store.tables import PUBLISHED
 
 NEIGHBOUR, FREQUENT = "nearest neighbour", "most frequent class"
@@ -74,38 +74,25 @@ def comparison_table(grouped: pd.DataFrame, random: pd.DataFrame, kind: str) -> 
     return both.sort_index(kind="stable").reset_index(drop=True)
 
 
-def comparison_numbers(table: pd.DataFrame, models: Sequence[str]) -> dict | None:
-    """Model -> mean over its checkpoints of the balanced accuracy, on either split, and the fall between them.
-
-    `clear` are the models whose fall is more than chance: in every checkpoint the interval of the random split
-    lies above that of the grouped one (conservative). None without a comparison.
-    """
+def compare_splits(table: pd.DataFrame, models: Sequence[str]) -> Comparison | None:
+    """Compare the means over checkpoints of the balanced accuracy on either split; None without a comparison."""
     if table.empty:
         return None
-    found: dict = {"random": {}, "grouped": {}, "fall": {}, "clear": []}
+    random, grouped, clear = {}, {}, []
     for model in models:
         of_model = table[table["model"] == model].set_index("seed")
-        random, grouped = (of_model[(of_model["split"] == RANDOM) == chosen] for chosen in (True, False))
-        means = random["balanced_accuracy"].mean(), grouped["balanced_accuracy"].mean()
-        found["random"][model], found["grouped"][model] = map(number, means)
-        found["fall"][model] = number(means[0] - means[1])
-        if (random["low"] > grouped["high"]).all():
-            found["clear"].append(model)
-    return found
+        before, after = (of_model[(of_model["split"] == RANDOM) == chosen] for chosen in (True, False))
+        random[model], grouped[model] = (of["balanced_accuracy"].mean() for of in (before, after))
+        clear += [model] if rules.fall_is_clear(before, after) else []
+    fall = {model: number(random[model] - grouped[model]) for model in models}
+    random, grouped = ({model: number(mean) for model, mean in found.items()} for found in (random, grouped))
+    return Comparison(random, grouped, fall, tuple(clear))
 
 
 SIMPLE = (NEIGHBOUR, FREQUENT)
 MEASURES = ("accuracy", "f1_macro")
 OF_LABELS = ("accuracy", "f1_micro", "f1_macro")  # where images have several; then `f1:<label>`
-NOTHING = "none"
 EXPLAINED = ("accuracy", "f1_micro")  # the first that is published is held against the simple classifiers
-CALLED = {"accuracy": "accuracy", "f1_micro": "micro F1"}
-ON_SPLIT = {
-    RANDOM: "on a random split",
-    "patient": "with each patient's images kept together",
-    "lookalike": "with look-alike images kept together",
-    "given": "on the split that came with the images",
-}
 
 
 def split_name(settings: dict) -> str:
@@ -173,70 +160,33 @@ def _measured(rows: pd.DataFrame, measure: str) -> dict:
     return found | size | {"seeds": 0 if simple else len(rows)}
 
 
-def published_numbers(published: dict[str, dict], table: pd.DataFrame) -> dict[str, dict]:
-    """Name -> source, table, note, mean published accuracy, `explained` by split, and a sentence on it.
+def explain_published(published: dict[str, dict], table: pd.DataFrame) -> dict[str, Published]:
+    """Return how much of what each source reports a nearest neighbour explains, by split.
 
     The share that a nearest neighbour explains is (neighbour - base) / (published - base): accuracies, the published
     one the mean over all architectures of the source, the base that of naming the most frequent class of the training
     images on the same test images. Its interval is that of the neighbour's accuracy. None where what is published
     does not lie above the base, or the neighbour's interval cannot be had. Where no accuracy is published, all of it is
-    of the micro F1, which then is `measure`; without either there is neither share nor sentence.
+    of the micro F1; without either there is no share.
     """
     found = {}
     for name, told in published.items():
         measure = next((known for known in EXPLAINED if told.get(known)), None)
-        if measure is None:
-            found[name] = {key: told.get(key, "") for key in ("source", "table", "note")}
-            found[name] |= {"explained": {}, "sentence": ""}
-            continue
-        shares = list(told[measure].values())
-        mean = float(np.mean(shares))
+        shares = tuple(told[measure].values()) if measure else ()
         rows = table[(table["name"] == name) & (table["measure"] == measure)].set_index(["split", "model"])
         explained = {
-            split: _explained(rows.loc[(split, NEIGHBOUR)], rows.loc[(split, FREQUENT), "value"], mean)
+            split: _explained(
+                rows.loc[(split, NEIGHBOUR)], rows.loc[(split, FREQUENT), "value"], float(np.mean(shares))
+            )
             for split in rows.index.unique("split")
         }
-        found[name] = {key: told.get(key, "") for key in ("source", "table", "note")}
-        found[name] |= {measure: mean, "explained": explained}
-        found[name] |= {"measure": measure} if measure != "accuracy" else {}
-        found[name]["sentence"] = _sentence(told["source"], shares, explained, measure)
+        note = (told["source"], told.get("table", ""), told.get("note", ""))
+        found[name] = Published(*note, measure, shares, explained)
     return found
 
 
-def _explained(neighbour: pd.Series, base: float, mean: float) -> dict:
-    ends = {"share": neighbour["value"], "low": neighbour["low"], "high": neighbour["high"]}
+def _explained(neighbour: pd.Series, base: float, mean: float) -> Explained:
+    ends = (neighbour["value"], neighbour["low"], neighbour["high"])
     above = mean - base
-    shares = {key: number((value - base) / above) if above > 0 else None for key, value in ends.items()}
-    return shares | {"neighbour": number(neighbour["value"]), "base": number(base)}
-
-
-def _sentence(source: str, shares: Sequence[float], explained: dict[str, dict], measure: str) -> str:
-    parts = [
-        f"{_told(found)} {ON_SPLIT.get(split, split)} {_beside(found, measure)}" for split, found in explained.items()
-    ]
-    base = "naming the most frequent class"
-    if measure != "accuracy":
-        base = "naming the labels that more than half of the training images have"
-    return (
-        f"Of the {CALLED[measure]} that {source} reports ({span(list(shares))}) above that of {base}, a "
-        f"nearest neighbour on thumbnails, without any network, explains {' and '.join(parts)}."
-    )
-
-
-def _told(found: dict) -> str:
-    """The share in words: never more precise than its interval."""
-    if found["share"] is None:
-        return "nothing, as none is reported,"
-    text = f"{found['share']:.0%}"
-    if found["low"] is not None:
-        text += f" [{found['low']:.0%}, {found['high']:.0%}]"
-    if found["share"] > 1:
-        return f"more than all of it, {text},"
-    return f"none of it, {text}," if found["share"] <= 0 else text
-
-
-def _beside(found: dict, measure: str) -> str:
-    right, base = (NOTHING if found[key] is None else shown(found[key]) for key in ("neighbour", "base"))
-    if measure != "accuracy":
-        return f"({CALLED[measure]} {right}, of those labels {base})"
-    return f"(right for {right} of the images, the most frequent class for {base})"
+    shares = (number((value - base) / above) if above > 0 else None for value in ends)
+    return Explained(*shares, number(neighbour["value"]), number(base))

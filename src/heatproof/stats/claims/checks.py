@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from heatproof.catalogue.methods import CLASSLESS
-from heatproof.stats.sentences.words import cause, control_name, counted, joined, plain, shown, shown_p, units
 from heatproof.stats.tests.analysis import Compared, over_models
 from heatproof.stats.tests.architectures import seed_contrast, seed_differences
 from heatproof.stats.tests.paired import (
@@ -23,14 +22,26 @@ from heatproof.stats.tests.paired import (
     t_interval,
 )
 from heatproof.stats.verdicts import rules
-from heatproof.stats.verdicts.rules import TEST_NAMES, Design
+from heatproof.stats.verdicts.rules import CONTRADICTED, SUPPORTED, UNDECIDED, Design
+from heatproof.text.numbers import UNITS, counted, listed, p_equals
+from heatproof.text.numbers import number as shown
+from heatproof.text.words import TESTS, cause
+from heatproof.text.words import control as control_name
+from heatproof.text.words import metric as plain
+
+ONE = {many: one for one, many in UNITS.values()}
+
+
+def units(number: int, plural: str) -> str:
+    """Write `1 patient`, `2 clusters of look-alike images`, given the plural."""
+    return counted(number, ONE.get(plural, plural), plural)
+
 
 CHANGE = {
     "supported": "other {unit} or other images in which it does not show",
     "contradicted": "other {unit} or other images in which it shows",
     "undecided": "more {unit}",
 }
-SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,7 @@ class Asked:
     @property
     def sign(self) -> int:
         """-1 where a low value is good."""
-        return -1 if (self.one.family, self.one.metric) in self.design.lower else 1
+        return self.design.sign(self.one.family, self.one.metric)
 
 
 def undecided(evidence: str, change: str) -> dict:
@@ -69,13 +80,7 @@ def beat_controls(asked: Asked) -> dict:
     decides = nearest.iloc[len(found) // 2]
     better = [model for model, word in found.items() if word == "better"]
     worse = [model for model, word in found.items() if word == "worse"]
-    verdict = (
-        SUPPORTED
-        if rules.most(list(found.values()), "better")
-        else CONTRADICTED
-        if 2 * len(worse) >= len(found)
-        else UNDECIDED
-    )
+    verdict = rules.claim_beats_controls(found.values())
     evidence = f"{len(better)} of {counted(len(found), 'model')} beat every control"
     evidence += f", {len(worse)} {'does' if len(worse) == 1 else 'do'} worse than one" if worse else ""
     way = "ahead of" if decides["lead"] > 0 else "behind"
@@ -111,7 +116,7 @@ def _over_seeds(found: dict[str, float], margin: float, settings: dict) -> dict[
 def lower(asked: Asked) -> dict:
     """One planned contrast: the mean of `others` less that of `models`, so that above zero these score worse."""
     one, settings, margin, unit = asked.one, asked.design.settings, asked.design.margin(asked.one.metric), asked.unit
-    models, others, alpha = asked.usable, asked.others, asked.design.settings["alpha"]
+    models, others, alpha = asked.usable, asked.others, asked.design.alpha
     table = one.wide[[model for model in one.wide.columns if model in (*models, *others)]]
     complete = table.dropna()
     weights = np.array([(m in others) / len(others) - (m in models) / len(models) for m in complete.columns])
@@ -124,19 +129,15 @@ def lower(asked: Asked) -> dict:
         places = [one.wide.columns.get_loc(model) for model in table.columns]
         contrast = seed_contrast(one.cells[:, places], asked.sign * weights, settings["interval"])
         found = _over_seeds(contrast, margin, settings)
-    mean, p, small = found["effect"], found["p"], found.pop("p_same") <= alpha
-    verdict = UNDECIDED
-    if p <= alpha:
-        verdict = SUPPORTED if mean > 0 else CONTRADICTED
-    elif small:
-        verdict = CONTRADICTED
+    mean, p = found["effect"], found["p"]
+    verdict = rules.claim_lower(mean, p, found.pop("p_same"), alpha)
     way = "lower" if asked.sign * mean > 0 else "higher"
     evidence = (
-        f"{plain(one.metric)} of {joined(models)} is {shown(abs(mean))} {way} than that of {joined(others)} "
-        f"({shown_p(p)}, {units(len(differences), unit)}"
+        f"{plain(one.metric)} of {listed(models)} is {shown(abs(mean))} {way} than that of {listed(others)} "
+        f"({p_equals(p)}, {units(len(differences), unit)}"
         f"{f' of {len(table)}, those with a value of every one' if len(table) > len(differences) else ''})"
     )
-    if verdict == CONTRADICTED and p > alpha:
+    if verdict == CONTRADICTED and not rules.rejects(p, alpha):
         evidence += f", and the difference is smaller than the margin of {margin:g}"
     change = CHANGE[verdict].format(unit=unit)
     return {"verdict": verdict, **found, "groups": len(differences), "evidence": evidence, "change": change}
@@ -145,21 +146,21 @@ def lower(asked: Asked) -> dict:
 def differ(asked: Asked) -> dict:
     """The declared test over the models, or the pair where there are two."""
     one, models, design, unit = asked.one, asked.usable, asked.design, asked.unit
-    alpha, pairs = design.settings["alpha"], one.pairs
+    alpha, pairs = design.alpha, one.pairs
     pairs = pairs[pairs["a"].isin(models) & pairs["b"].isin(models)]
     if len(models) < 2:
-        return undecided(f"only {joined(models)} can be judged", "more models that are trained well enough")
+        return undecided(f"only {listed(models)} can be judged", "more models that are trained well enough")
     if pairs.empty:
         return undecided(f"none of the {unit} has a value for every model", f"more {unit}")
     test = over_models(one, models, design)
     top = pairs.loc[pairs["difference"].abs().idxmax()]
     p = test["p"] if test else top[rules.p_column(pairs)]
-    same = one.cells is None and bool((pairs["p_equivalent"] <= alpha).all())  # of checkpoints alone
-    verdict = SUPPORTED if p <= alpha else CONTRADICTED if same else UNDECIDED
+    same = one.cells is None and len(rules.equivalent(pairs, alpha)) == len(pairs)  # of checkpoints alone
+    verdict = rules.claim_differ(p, same, alpha)
     groups = units(len(one.wide.dropna()), unit)
-    over = f"{TEST_NAMES[test['test']]} over {len(models)} models on {groups}" if test else "The pair"
+    over = f"{TESTS[test['test']]} over {len(models)} models on {groups}" if test else "The pair"
     evidence = (
-        f"{over}: {shown_p(p)}; the largest difference is {shown(abs(top['difference']))} "
+        f"{over}: {p_equals(p)}; the largest difference is {shown(abs(top['difference']))} "
         f"({top['a']} and {top['b']}, {units(int(top['groups']), unit)})"
     )
     if same:
@@ -182,44 +183,37 @@ def outdo(asked: Asked) -> dict:
     at the place where `most` begins, in order of the lead of its best method; the interval is of this method alone.
     """
     design, unit = asked.design, asked.unit
-    alpha, margin = design.settings["alpha"], design.margin(asked.one.metric)
+    alpha, margin = design.alpha, design.margin(asked.one.metric)
     rows = [row for model in asked.usable for name in asked.methods for row in _lead(asked, model, name)]
     absent = [name for name in asked.methods if name not in design.methods]
-    left = [f"without {joined(absent)}, which the study lacks"] if absent else []
+    left = [f"without {listed(absent)}, which the study lacks"] if absent else []
     for name in asked.methods:
         refusing = [model for model in asked.usable if model in asked.refused.get(name, {})]
         if refusing:
-            left.append(f"{name} refuses {joined(refusing)} ({cause(asked.refused[name][refusing[0]])})")
+            left.append(f"{name} refuses {listed(refusing)} ({cause(asked.refused[name][refusing[0]])})")
         elif name not in absent and not any(row["method"] == name for row in rows):
             left.append(f"{name} shares too few {unit} with {asked.one.method}")
     if not rows:
         return undecided("; ".join(left), "scores of these methods")
     table = pd.DataFrame(rows)
     table = table.assign(p=holm(table["p"].tolist()), p_same=holm(table["p_same"].tolist()))
-    table["better"] = (table["p"] <= alpha) & (table["effect"] > 0)
-    table["not_better"] = ((table["p"] <= alpha) & (table["effect"] < 0)) | (table["p_same"] <= alpha) & ~table[
-        "better"
-    ]
+    table["better"] = rules.outdoes(table, alpha)
     open_to = {model: sum(model not in asked.refused.get(name, {}) for name in asked.methods) for model in asked.usable}
     best = table.sort_values(["better", "effect"], ascending=False, kind="stable").drop_duplicates("model")
     decides, by_model = best.iloc[len(best) // 2], table.groupby("model", sort=False)
-    speaks = {
-        SUPPORTED: by_model["better"].any(),
-        CONTRADICTED: by_model["not_better"].sum() == by_model["not_better"].sum().index.map(open_to),
-    }
-    verdict = next((word for word, found in speaks.items() if 2 * found.sum() > len(found)), UNDECIDED)
+    verdict = rules.claim_outdo(table, open_to, alpha)
     parts = []
     for model, of in by_model:
         told = [
             f"{row.method}{', which asks for no class,' if row.method in CLASSLESS else ''} "
             f"{shown(abs(row.effect))} {'ahead' if row.effect > 0 else 'behind'} "
-            f"({shown_p(row.p)}, {units(row.groups, unit)})"
+            f"({p_equals(row.p)}, {units(row.groups, unit)})"
             for row in of.itertuples()
         ]
         parts.append(f"{model}: {'; '.join(told)}")
     corrected = ", Holm-corrected" if len(table) > 1 else ""
     evidence = f"{plain(asked.one.metric)} beside {asked.one.method}{corrected}: {'; '.join([*parts, *left])}"
-    if verdict == CONTRADICTED and (table["p"] > alpha).any():
+    if verdict == CONTRADICTED and not rules.rejects(table["p"], alpha).all():
         evidence += f"; what is not surely worse differs by less than the margin of {margin:g}"
     numbers = {key: float(decides[key]) for key in ("effect", "low", "high", "p")}
     change = CHANGE[verdict].format(unit=unit)

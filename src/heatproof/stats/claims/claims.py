@@ -1,7 +1,7 @@
 """What others say of heatmaps, and findings that take several measures to say, checked on a study: supported,
 contradicted or undecided, with the numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,14 +9,19 @@ import pandas as pd
 
 from heatproof.catalogue.metrics import judged_by_truth, needs_lesion
 from heatproof.stats.claims import checks
-from heatproof.stats.claims.checks import CONTRADICTED, SUPPORTED, UNDECIDED, Asked, undecided
+from heatproof.stats.claims.checks import Asked, undecided
 from heatproof.stats.claims.cue import ON_CUE, shows_cue
-from heatproof.stats.sentences.words import counted, joined, plain, shown
+from heatproof.stats.results import Family, Finding, StudyResults, number
+from heatproof.stats.statements.verdicts import not_judged
 from heatproof.stats.tests.analysis import Compared, compare_one
 from heatproof.stats.tests.architectures import MIN_SEEDS
-from heatproof.stats.verdicts.gather import blind, separates
-from heatproof.stats.verdicts.judge import number
-from heatproof.stats.verdicts.rules import Design
+from heatproof.stats.verdicts import rules
+from heatproof.stats.verdicts.gather import Gathered, blind, separates
+from heatproof.stats.verdicts.rules import CONTRADICTED, SUPPORTED, UNDECIDED, Design
+from heatproof.text.numbers import UNITS, counted, listed
+from heatproof.text.numbers import number as shown
+from heatproof.text.sentences import sentence
+from heatproof.text.words import metric as plain
 
 CHECKS = {
     "beat_controls": checks.beat_controls,
@@ -28,31 +33,22 @@ CHECKS = {
 
 def check(
     claims: dict[str, dict],
-    compared: dict[tuple[str, str], Compared],
-    separated: dict[str, dict[str, bool]],
-    models: Sequence[str],
-    seeds: int,
+    gathered: Gathered,
+    results: StudyResults,
     design: Design,
-    unit: str,
-    why: Callable[[str, str], str | None],
-    again: dict[tuple[str, str], Compared] | None = None,
-    refused: dict[str, dict[str, str]] | None = None,
     cue: pd.DataFrame | None = None,
 ) -> list[dict]:
-    """Rows of `stats_tables.CLAIMS`, in the order of the configuration.
+    """Return rows of `stats_tables.CLAIMS`, in the order of the configuration.
 
     Args:
         claims: name -> source, claim, check, family, method, models, than, methods, metric.
-        compared: (family, method) -> its primary metric.
-        separated: family -> model -> whether the metric tells truth from random there.
-        models: all models of the study; `design.models` are those that take part.
-        unit: what a group is, in the plural.
-        why: family and method -> why no verdict can be had of them, if so.
-        again: as `compared`, with missing scores counted as the worst.
-        refused: method -> model -> why it has no maps of it.
+        gathered: every test of the study; those with missing scores as the worst tell how firm a verdict is.
+        results: models, refusals and families of the study.
         cue: rows of `stats_tables.CUE`; None where no cue was planted.
     """
-    rows = []
+    rows, models = [], list(results.models)
+    compared = gathered.compared
+    again = {key: found.again for key, found in gathered.worst.items()}
     for name, claim in claims.items():
         if claim is None or not _concerns(claim, models, design, cue):
             continue
@@ -60,21 +56,23 @@ def check(
         if claim["check"] == "shows_cue":
             metric = claim.get("metric") or ON_CUE
             named = [model for model in claim["models"] or models if model in models]
-            found = shows_cue(cue, named, claim["method"], metric, unit)
+            found = shows_cue(cue, named, claim["method"], metric, _unit(results))
         else:
-            given = (separated, models, design, unit, why, refused or {})
-            found = _checked(claim, compared, *given)
-            lacking = {(claim["family"], method) for method in [claim["method"], *claim.get("methods", [])]} & set(
-                again or {}
-            )
-            if lacking and "effect" in found:
-                would = _checked(claim, compared | again, *given)["verdict"]
+            found = _checked(claim, compared, results, design)
+            if {(claim["family"], method) for method in [claim["method"], *claim.get("methods", [])]} & set(
+                again
+            ) and "effect" in found:
+                would = _checked(claim, compared | again, results, design)["verdict"]
                 same = "the same" if would == found["verdict"] else would
                 found["evidence"] += f"; {same} if missing scores count as the worst"
         empty = {"effect": None, "low": None, "high": None, "p": None, "groups": None}
         kept = {key: claim[key] for key in ("source", "claim", "family", "method")}
-        rows.append({"name": name, "metric": metric, **kept, "seeds": seeds, **empty, **found})
+        rows.append({"name": name, "metric": metric, **kept, "seeds": results.seeds.count, **empty, **found})
     return rows
+
+
+def _unit(results: StudyResults) -> str:
+    return UNITS[results.groups.kind][1]
 
 
 def _concerns(claim: dict, models: Sequence[str], design: Design, cue: pd.DataFrame | None) -> bool:
@@ -86,15 +84,17 @@ def _concerns(claim: dict, models: Sequence[str], design: Design, cue: pd.DataFr
     return claim["check"] != "shows_cue" or cue is not None
 
 
-def _checked(claim, compared, separated, models, design, unit, why, refused) -> dict:
+def _checked(claim: dict, compared: dict[tuple[str, str], Compared], results: StudyResults, design: Design) -> dict:
+    models, unit = list(results.models), _unit(results)
     one = compared.get((claim["family"], claim["method"]))
     asked = claim["models"] or list(models)
     named = [model for model in asked if model in models]
     if reason := _judged_otherwise(claim, design):
         return reason
-    sees, metric = separated.get(claim["family"], {}), design.primary.get(claim["family"], "")
+    known = results.families.get(claim["family"])
+    sees, metric = known.separates if known else {}, design.primary.get(claim["family"], "")
     blind = [model for model in [*named, *claim["than"]] if sees.get(model) is False]
-    unvalidated = f"{plain(metric)} does not tell the truth from a random map on the images of {joined(blind)}"
+    unvalidated = f"{plain(metric)} does not tell the truth from a random map on the images of {listed(blind)}"
     if blind and judged_by_truth(claim["family"], metric):
         return undecided(unvalidated, "a metric that does, or more images")
     if not design.models:
@@ -106,24 +106,25 @@ def _checked(claim, compared, separated, models, design, unit, why, refused) -> 
     if not usable or (claim["than"] and not others):
         gone = named if not usable else [m for m in claim["than"] if m in models]
         if not gone:
-            return undecided(f"the study lacks {joined(claim['than'])}", "a study of these models")
-        if reason := why(claim["family"], claim["method"]):
-            return undecided(reason[:1].lower() + reason[1:].rstrip("."), "the scores that are missing")
+            return undecided(f"the study lacks {listed(claim['than'])}", "a study of these models")
+        if known and known.outcomes and (why := not_judged(results, claim["family"], claim["method"])):
+            text = sentence(why)
+            return undecided(text[:1].lower() + text[1:].rstrip("."), "the scores that are missing")
         weak = [model for model in gone if model not in design.models]
         if weak:
             return undecided(
-                f"of {joined(weak)} not every training is competent", "models that are trained well enough"
+                f"of {listed(weak)} not every training is competent", "models that are trained well enough"
             )
-        return undecided(f"{joined(gone)} has no scores", "scores of it")
+        return undecided(f"{listed(gone)} has no scores", "scores of it")
     beside = {method: of for (family, method), of in compared.items() if family == claim["family"]}
     found = CHECKS[claim["check"]](
-        Asked(one, usable, others, design, unit, claim.get("methods") or [], beside, refused)
+        Asked(one, usable, others, design, unit, claim.get("methods") or [], beside, results.refused)
     )
     left = [model for model in named + [m for m in claim["than"] if m in models] if model not in one.wide.columns]
     if left:
-        found["evidence"] += f"; without {joined(left)}, which cannot be judged"
+        found["evidence"] += f"; without {listed(left)}, which cannot be judged"
     if absent := [model for model in [*asked, *claim["than"]] if model not in models]:
-        found["evidence"] += f"; without {joined(absent)}, which the study lacks"
+        found["evidence"] += f"; without {listed(absent)}, which the study lacks"
     if blind:
         found["evidence"] += f"; {unvalidated}"
     if one.cells is None:
@@ -152,11 +153,9 @@ def check_compound(
     findings: dict[str, dict | None],
     scores: pd.DataFrame,
     per_seed: pd.DataFrame,
-    models: Sequence[str],
-    seeds: int,
+    results: StudyResults,
     design: Design,
-    unit: str,
-) -> tuple[list[dict], dict[str, dict]]:
+) -> tuple[list[dict], dict[str, Finding]]:
     """Rows of `stats_tables.CLAIMS`, the parts of each finding and then the finding (family and metric empty); and
     what the summary holds of each finding.
 
@@ -165,26 +164,30 @@ def check_compound(
             primary one).
         scores: scores of images, as `groups.compact` gives them.
         per_seed: their means for every seed, as from `groups.seed_group_means`.
-        models: all models of the study; `design.models` are those that take part.
-        unit: what a group is, in the plural.
+        results: models and groups of the study; `design.models` are those that take part.
     """
     rows, told = [], {}
+    models, seeds, unit = list(results.models), results.seeds.count, _unit(results)
     for name, finding in findings.items():
         if finding is None or not {*finding["models"], *finding["than"]} & set(models):
             continue
         parts, measured = [], []
         for part in finding["parts"]:
             metric = part.get("metric") or design.primary.get(part["family"], "")
-            row, known = _part(finding, part["family"], metric, scores, per_seed, models, seeds, design, unit)
+            row, known = _part(finding, part["family"], metric, scores, per_seed, results, design)
             parts.append({"name": f"{name}: {part['family']} {metric}".strip()} | row)
             measured += [parts[-1]] if known else []
         both = {"name": name, "family": "", "metric": "", "method": ALL_METHODS, "seeds": seeds}
         both |= {key: finding[key] for key in ("source", "claim")} | together(measured, len(parts), design, unit)
         rows += [*parts, both]
-        told[name] = {key: number(both[key]) for key in ("effect", "low", "high", "p")}
-        told[name] |= {key: both[key] for key in ("verdict", "evidence")}
-        told[name] |= {word: [row["name"] for row in measured if row["verdict"] == word] for word in WORDS}
-        told[name] |= {"parts": [row["name"] for row in parts], "measured": [row["name"] for row in measured]}
+        told[name] = Finding(
+            both["verdict"],
+            both["evidence"],
+            tuple(row["name"] for row in parts),
+            tuple(row["name"] for row in measured),
+            **{word: tuple(row["name"] for row in measured if row["verdict"] == word) for word in WORDS},
+            **{key: number(both[key]) for key in ("effect", "low", "high", "p")},
+        )
     return rows, told
 
 
@@ -200,17 +203,12 @@ def together(parts: list[dict], declared: int, design: Design, unit: str) -> dic
         key: float(np.mean([row[key] for row in tested] / margins)) if tested else float("nan")
         for key in ("effect", "low", "high")
     }
-    half = len(parts) / 2
-    verdict = UNDECIDED
-    if count[SUPPORTED] > half and not count[CONTRADICTED] and mean["low"] > 0:
-        verdict = SUPPORTED
-    elif count[CONTRADICTED] > half and not count[SUPPORTED] and mean["high"] < 1:
-        verdict = CONTRADICTED
-    names = {word: joined([_called(row) for row in parts if row["verdict"] == word]) for word in WORDS}
+    verdict = rules.finding([row["verdict"] for row in parts], mean["low"], mean["high"])
+    names = {word: listed([_called(row) for row in parts if row["verdict"] == word]) for word in WORDS}
     told = [f"{number} {WORDS[word]} ({names[word]})" for word, number in count.items() if number]
-    evidence = f"of {counted(len(parts), 'part')} {joined(told)}"
+    evidence = f"of {counted(len(parts), 'part')} {listed(told)}"
     if tested:
-        size = [f"{'-' * (mean[key] < 0)}{shown(abs(mean[key]))}" for key in ("effect", "low", "high")]
+        size = [shown(mean[key]) for key in ("effect", "low", "high")]
         over = "" if len(tested) == len(parts) else f" over the {len(tested)} that could be tested"
         evidence += f"; the mean effect{over} is {size[0]} margins [{size[1]}, {size[2]}]"
     if declared > len(parts):
@@ -240,7 +238,15 @@ def _called(row: dict) -> str:
     return plain(row["metric"]) if row["metric"] else row["family"]
 
 
-def _part(finding, family, metric, scores, per_seed, models, seeds, design, unit) -> tuple[dict, bool]:
+def _part(
+    finding: dict,
+    family: str,
+    metric: str,
+    scores: pd.DataFrame,
+    per_seed: pd.DataFrame,
+    results: StudyResults,
+    design: Design,
+) -> tuple[dict, bool]:
     """The row of one part, and whether the study measures it."""
     claim = {"check": "lower", "models": finding["than"], "than": finding["models"], "family": family}
     claim |= {"metric": metric, "method": ALL_METHODS, "source": finding["source"], "claim": finding["claim"]}
@@ -251,26 +257,19 @@ def _part(finding, family, metric, scores, per_seed, models, seeds, design, unit
     named = [model for model in design.models if model in (*finding["models"], *finding["than"])]
     asked = [method for method in finding.get("methods") or design.methods if method in design.methods]
     one, used = over_methods(per_seed, family, metric, named, asked, design)
-    rows = check(
-        {"part": claim},
-        {(family, ALL_METHODS): one} if one is not None else {},
-        {family: found},
-        models,
-        seeds,
-        design,
-        unit,
-        lambda *_: None,
-    )
+    compared = {(family, ALL_METHODS): one} if one is not None else {}
+    of_part = replace(results, families={family: Family(metric, separates=found)})
+    rows = check({"part": claim}, Gathered({}, {}, compared, {}), of_part, design)
     known = not of.empty
     if not rows:  # none of those that are held against the models is in the study
         rows = [{key: claim[key] for key in ("source", "claim", "family", "method", "metric")}]
-        rows[0] |= {"seeds": seeds} | dict.fromkeys(("effect", "low", "high", "p", "groups"))
-        rows[0] |= undecided(f"the study lacks {joined(finding['than'])}", "a study of these models")
+        rows[0] |= {"seeds": results.seeds.count} | dict.fromkeys(("effect", "low", "high", "p", "groups"))
+        rows[0] |= undecided(f"the study lacks {listed(finding['than'])}", "a study of these models")
     elif not known:
         rows[0] |= undecided(f"the study has no scores of {plain(metric) if metric else family}", "scores of it")
     elif len(used) < len(asked) and used:
         left = [method for method in asked if method not in used]
-        rows[0]["evidence"] += f"; without {joined(left)}, of which some of these models have no scores"
+        rows[0]["evidence"] += f"; without {listed(left)}, of which some of these models have no scores"
     told = f"{finding['claim']}: by {plain(metric) if metric else family}"
     return {key: value for key, value in rows[0].items() if key != "name"} | {"claim": told}, known
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from heatproof.catalogue.controls import BEATABLE
+from heatproof.catalogue.reasons import NO_CONTRAST, ONE_GROUP
 from heatproof.core.draws import balanced_accuracy, confusion_by_group
 from heatproof.stats.accuracy.competence import accuracy_interval
-from heatproof.stats.claims.checks import CONTRADICTED, SUPPORTED, UNDECIDED, undecided
-from heatproof.stats.sentences.words import interval, joined, plain, units
+from heatproof.stats.claims.checks import undecided, units
 from heatproof.stats.tables.groups import as_text
 from heatproof.stats.tests.paired import (
     DECIMALS,
@@ -21,11 +21,14 @@ from heatproof.stats.tests.paired import (
     smallest_corrected_p,
     t_interval,
 )
+from heatproof.stats.verdicts import rules
+from heatproof.stats.verdicts.rules import CONTRADICTED, HIDDEN, RELIES, SHOWN, SUPPORTED, UNCLEAR, UNDECIDED
 from heatproof.store.tables import CUE
+from heatproof.text.numbers import interval, listed
+from heatproof.text.words import metric as plain
 
 FAMILY, ON_CUE, ACCURACY = "localization", "inside_cue", "accuracy"
 SIGNS = {ON_CUE: 1, "outside_body": 1, "outside_lungs": 1, "relevance_rank_accuracy": -1}  # 1: more of it shows the cue
-RELIES, SHOWN, FAINT, HIDDEN, UNCLEAR = "relies", "shown", "faint", "hidden", "unclear"
 KEYS = ["model", "method", "metric"]
 
 
@@ -83,14 +86,7 @@ def reliance(tables: dict[int, pd.DataFrame], cue: pd.Series, marked: int, setti
     present = np.array([all(((label == k) & side).any() for side in (agrees, ~agrees)) for k in range(classes)])
     base = {"method": "", "metric": ACCURACY, "images": len(first), "groups": int(first["group"].nunique())}
     if not present.any():
-        return [
-            base
-            | {
-                "seed": pd.NA,
-                "verdict": UNCLEAR,
-                "reason": "no class has images where the cue agrees and where it conflicts",
-            }
-        ]
+        return [base | {"seed": pd.NA, "verdict": UNCLEAR, "reason": NO_CONTRAST.code}]
     rows, counts = [], []
     for seed, table in tables.items():
         predicted = table.sort_values("image_id")["predicted"].to_numpy(int)
@@ -120,8 +116,8 @@ def _fall(sides: Sequence[np.ndarray], present: np.ndarray, level: float) -> dic
     found = {"marked": one, "unmarked": other, "difference": one - other}
     found["low"] = one - other - float(np.hypot(one - low, other_high - other))
     found["high"] = one - other + float(np.hypot(high - one, other - other_low))
-    reason = "" if np.isfinite(found["low"]) else "a class has images of fewer than two groups"
-    return found | {"verdict": RELIES if found["low"] > 0 else UNCLEAR, "reason": reason}
+    reason = "" if np.isfinite(found["low"]) else ONE_GROUP.code
+    return found | {"verdict": rules.relies_on_cue(found["low"]), "reason": reason}
 
 
 def _differences(
@@ -181,12 +177,11 @@ def _judged(found: list[dict], settings: dict) -> list[dict]:
     tested = [row for row in rows if row["groups"]]
     corrected, below = (holm([row[key] for row in tested]) if tested else [] for key in ("p", "below"))
     for row, p, p_below in zip(tested, corrected, below, strict=True):
-        up, small = row.pop("side") and p <= alpha, p_below <= alpha
-        row["verdict"] = (FAINT if small else SHOWN) if up else HIDDEN if small else UNCLEAR
+        row["verdict"] = rules.shows_cue(row.pop("side"), p, p_below, alpha)
         row["p_corrected"] = float(p)
         del row["below"]
         floor = smallest_corrected_p(row["groups"], len(tested)) if settings["test"] == "friedman" else 0
-        if row["verdict"] == UNCLEAR and floor > alpha:
+        if row["verdict"] == UNCLEAR and rules.out_of_reach(floor, alpha):
             few = f"{row['groups']} groups are too few for these tests to find anything"
             row["reason"] = "; ".join(filter(None, [few, row["reason"]]))
     return [{"verdict": UNCLEAR} | row for row in rows]
@@ -224,10 +219,10 @@ def shows_cue(cue: pd.DataFrame, models: Sequence[str], method: str, metric: str
     if known.empty:
         rely = "relies" if len(relying) == 1 else "rely"
         return undecided(
-            f"{joined(relying)} surely {rely} on it, but there is no {plain(metric)} of {method}", "scores"
+            f"{listed(relying)} surely {rely} on it, but there is no {plain(metric)} of {method}", "scores"
         )
     hidden, seen = known[known["verdict"] == HIDDEN], known[known["verdict"] == SHOWN]
-    verdict = SUPPORTED if len(hidden) else CONTRADICTED if len(seen) == len(relying) else UNDECIDED
+    verdict = rules.claim_cue(len(hidden), len(seen), len(relying))
     among = hidden if len(hidden) else known
     decides = among.loc[among["difference"].abs().idxmin()]
     told = [

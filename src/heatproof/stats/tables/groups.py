@@ -2,13 +2,12 @@
 descriptive tables."""
 
 from collections.abc import Collection, Sequence
-from itertools import product
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from heatproof.catalogue.families import FAMILIES
+from heatproof.stats.results import Cases
 from heatproof.stats.tests.architectures import MIN_SEEDS, seed_differences
 from heatproof.store import artifacts
 
@@ -23,7 +22,7 @@ def named(scores: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     return scores.assign(image_id=ids).drop(columns="label")
 
 
-def common(scores: pd.DataFrame, models: Collection[str]) -> tuple[pd.DataFrame, dict[str, dict[str, int]]]:
+def common(scores: pd.DataFrame, models: Collection[str]) -> tuple[pd.DataFrame, dict[str, Cases]]:
     """Scores of the cases that every one of some models has in a family from every seed, and family -> how many are
     `kept` and `left_out`.
 
@@ -38,26 +37,9 @@ def common(scores: pd.DataFrame, models: Collection[str]) -> tuple[pd.DataFrame,
     counts = {}
     for family in dict.fromkeys(scores["family"]):
         kept = int((everywhere.index.get_level_values("family") == family).sum())
-        counts[family] = {
-            "kept": kept,
-            "left_out": int((having.index.get_level_values("family") == family).sum()) - kept,
-        }
+        counts[family] = Cases(kept, int((having.index.get_level_values("family") == family).sum()) - kept)
     there = pd.MultiIndex.from_frame(scores[["family", "image_id"]]).isin(everywhere.index)
     return scores[there].reset_index(drop=True), counts
-
-
-def sentence(counts: dict[str, dict[str, int]]) -> str:
-    """What a case is, and how many are left out, from the counts of `common`."""
-    left: dict[str, list[str]] = {}
-    for family, found in counts.items():
-        if found["left_out"]:
-            left.setdefault(f"{found['left_out']} of {found['kept'] + found['left_out']}", []).append(family)
-    parts = [f"{number} ({', '.join(of)})" for number, of in left.items()]
-    text = "Heatmaps are of cases, an image and one of its labels each. Models are compared on the cases that every "
-    text += "training explains."
-    return text + (
-        f" Left out, as some training explains them and another does not: {'; '.join(parts)}." if left else ""
-    )
 
 
 def of_marked_labels(shapes: pd.DataFrame | None, classes: Sequence[str]) -> pd.DataFrame | None:
@@ -201,40 +183,3 @@ def scores_in_order(scores: pd.DataFrame, methods: Sequence[str], models: Sequen
         scores["image_id"].astype("category").cat.codes,
     ]
     return scores.iloc[np.lexsort(keys[::-1])].reset_index(drop=True)
-
-
-def read_scores(
-    study: str,
-    models: Sequence[str],
-    seeds: Sequence[int],
-    folds: Sequence[str],
-    families: Sequence[str],
-    ensembles: Collection[str] = (),
-) -> pd.DataFrame:
-    """Read all scores of a study, with a column `family`; each file is checked for what would spoil a mean.
-
-    Those of several labels an image have a column `label`: which of its labels a score is of.
-
-    Raises:
-        ArtifactError: a file is missing, damaged, or scores an image twice or another model's.
-    """
-    tables = []
-    for family in families:
-        for model, seed in product(models, [None] if FAMILIES[family].across_seeds else seeds):
-            if model in ensembles and FAMILIES[family].needs_variants:
-                continue
-            parts = []
-            for fold in folds:
-                path = artifacts.Checkpoint(study, model, seed, fold).scores(family)
-                parts.append(artifacts.read_table(path, artifacts.SCORES).assign(family=family))
-                table = pd.concat(parts)
-                keys = [key for key in ("image_id", "label", "method", "metric") if key in table]
-                if table.duplicated(keys).any():
-                    raise artifacts.ArtifactError(f"{path}: an image is scored twice; delete the file and run again")
-                if set(table["model"]) - {model} or (table["value"].isna() != (table["reason"] != "")).any():
-                    raise artifacts.ArtifactError(
-                        f"{path}: another model's scores, or a score without both value and reason; "
-                        f"delete the file and run again"
-                    )
-            tables += parts
-    return pd.concat(tables, ignore_index=True)

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from heatproof.core.draws import generator
-from heatproof.stats.sentences.words import counted, shown_p
+from heatproof.stats.results import AccuracyRelation, Point
 from heatproof.stats.tests.omnibus import DECIMALS
 
 EXACT = 7  # models up to which all orders are gone through
@@ -24,7 +24,7 @@ def accuracy_and(
     models: Sequence[str],
     primary: dict[str, str],
     settings: dict,
-) -> dict[str, dict[str, dict]]:
+) -> dict[str, dict[str, AccuracyRelation]]:
     """Balanced accuracy beside the primary metric of each family and method.
 
     Args:
@@ -37,12 +37,11 @@ def accuracy_and(
         settings: section `stats`: alpha, seed.
 
     Returns:
-        family -> method -> `points` (model, seed, balanced_accuracy, score: mean over groups; a score that belongs to
-        no seed is held against the model's mean accuracy, seed None), `models`, `rho` (Spearman, over the means of the
-        models), `p` (permutation test, see `permutation_test`; one test, not corrected), `critical` (the smallest
-        |rho| that reaches alpha; None where none does), `smallest_p`, `within` (correlation of the deviations from the
-        means of the models, over `checkpoints` of models with several; described, not tested), `sentence`. None where
-        a number cannot be had; the sentence says why.
+        family -> method -> `points` (a score that belongs to no seed is compared with the model's mean accuracy, seed
+        None), `models`, `rho` (Spearman, over the means of the models), `p` (permutation test, see `permutation_test`;
+        one test, not corrected), `critical` (the smallest |rho| that reaches alpha, or None), `smallest_p`,
+        `within` (correlation of the deviations from the means of the models, over `checkpoints` of models with several;
+        described, not tested). None where a number cannot be had.
     """
     found: dict = {}
     for family, metric in primary.items():
@@ -54,13 +53,13 @@ def accuracy_and(
     return found
 
 
-def permutation_test(x: np.ndarray, y: np.ndarray, alpha: float, rng: np.random.Generator) -> dict[str, float | None]:
+def permutation_test(x: np.ndarray, y: np.ndarray, level: float, rng: np.random.Generator) -> dict[str, float | None]:
     """Spearman's rho of x and y [models], and its two-sided p over all orders, from 8 models on over 10,000 draws.
 
     Drawn orders count the observed one (Phipson & Smyth 2010, doi 10.2202/1544-6115.1585).
 
     Returns:
-        `rho`, `p`, `smallest_p` (of the clearest order) and `critical` (the smallest |rho| with p <= alpha, or None).
+        `rho`, `p`, `smallest_p` (of the clearest order) and `critical` (the smallest |rho| with p <= level, or None).
     """
     ranks = [stats.rankdata(np.round(values, DECIMALS)) for values in (x, y)]
     a, b = ((r - r.mean()) / np.linalg.norm(r - r.mean()) for r in ranks)
@@ -72,7 +71,7 @@ def permutation_test(x: np.ndarray, y: np.ndarray, alpha: float, rng: np.random.
     rho = round(float(a @ b), DECIMALS) + 0.0
     sizes = np.sort(np.abs(b[orders] @ a).round(DECIMALS))
     shares = 1 - np.searchsorted(sizes, sizes) / len(sizes)  # p of each size
-    reached = sizes[shares <= alpha]
+    reached = sizes[shares <= level]
     return {
         "rho": rho,
         "p": float(1 - np.searchsorted(sizes, abs(rho)) / len(sizes)),
@@ -93,18 +92,16 @@ def _points(checkpoints: pd.DataFrame, per_seed: pd.DataFrame, models: Sequence[
     return table.assign(place=place).sort_values(["place", "seed"]).drop(columns="place").reset_index(drop=True)
 
 
-def _judged(points: pd.DataFrame, alpha: float, rng: np.random.Generator) -> dict:
+def _judged(points: pd.DataFrame, level: float, rng: np.random.Generator) -> AccuracyRelation:
     rows = [
-        {"model": p.model, "seed": None if pd.isna(p.seed) else int(p.seed)}
-        | {"balanced_accuracy": float(p.balanced_accuracy), "score": float(p.score)}
+        Point(p.model, None if pd.isna(p.seed) else int(p.seed), float(p.balanced_accuracy), float(p.score))
         for p in points.itertuples()
     ]
     means = points.groupby("model")[["balanced_accuracy", "score"]].mean().round(DECIMALS)
-    found = {"points": rows, "models": len(means), **dict.fromkeys(("rho", "p", "smallest_p", "critical"))}
+    found: dict = {}
     if len(means) >= LEAST and (means.nunique() > 1).all():
-        found |= permutation_test(means["balanced_accuracy"].to_numpy(), means["score"].to_numpy(), alpha, rng)
-    found |= _within(points)
-    return found | {"sentence": f"{_across_models(found, alpha)} {_from_seed_to_seed(found)}".strip()}
+        found |= permutation_test(means["balanced_accuracy"].to_numpy(), means["score"].to_numpy(), level, rng)
+    return AccuracyRelation(tuple(rows), len(means), **_within(points), **found)
 
 
 def _within(points: pd.DataFrame) -> dict:
@@ -115,32 +112,3 @@ def _within(points: pd.DataFrame) -> dict:
     if off.empty or (off == 0).all().any():
         return {"within": None, "checkpoints": len(several)}
     return {"within": float(off.corr().iloc[0, 1]), "checkpoints": len(several)}
-
-
-def _across_models(found: dict, alpha: float) -> str:
-    models = counted(found["models"], "model")
-    if found["rho"] is None:
-        why = "they are alike" if found["models"] >= LEAST else f"{LEAST} with a score are needed"
-        return f"Whether better classifiers have better heatmaps cannot be told from {models}: {why}."
-    numbers = f"rank correlation {found['rho']:.2f}, {shown_p(found['p'])}"
-    if found["p"] <= alpha:
-        way = "higher" if found["rho"] > 0 else "lower"
-        return f"The better a model classifies, the {way} its heatmaps score ({numbers}, {models})."
-    if found["critical"] is None:
-        return (
-            f"Whether better classifiers have better heatmaps cannot be told from {models} ({numbers}; the clearest "
-            f"order of so few has p = {found['smallest_p']:.3f})."
-        )
-    return (
-        f"That better classifiers have better heatmaps, or worse ones, could not be shown ({numbers}), which does not "
-        f"mean that it is not so: {models} show one only from ±{found['critical']:.2f} on."
-    )
-
-
-def _from_seed_to_seed(found: dict) -> str:
-    if found["within"] is None:
-        return ""
-    return (
-        f"Within the models, the deviations of {found['checkpoints']} trainings from their means correlate with "
-        f"{found['within']:.2f} (described, not tested)."
-    )

@@ -66,8 +66,8 @@ def compare_one(
     controls = (
         NO_CONTROLS if scores is None else _against_controls(scores, over, wide, (family, metric, method), design)
     )
-    _, alpha = rules.levels(design.settings["alpha"], wide.shape[1], controls)
-    pairs = all_pairs(wide, over, design.margin(metric), design.settings | {"alpha": alpha})
+    _, alpha = rules.levels(design.alpha, wide.shape[1], controls)
+    pairs = all_pairs(wide, over, design.margin(metric), design.settings, alpha)
     return Compared(family, metric, method, wide, cells, omnibus, pairs, controls)
 
 
@@ -109,18 +109,21 @@ def omnibus_row(test: str, found: dict | None, wide: pd.DataFrame) -> dict:
     return row | {key: (found or {}).get(key, np.nan) for key in ("statistic", "df1", "df2", "effect", "p")}
 
 
-def all_pairs(wide: pd.DataFrame, rows: pd.DataFrame | None, margin: float, settings: dict) -> pd.DataFrame:
+def all_pairs(
+    wide: pd.DataFrame, rows: pd.DataFrame | None, margin: float, settings: dict, tested_at: float
+) -> pd.DataFrame:
     """All pairs of levels of a table [groups, levels], each on the groups that have both.
 
     One level with many scores missing does not take the groups away from the others; Holm's corrections are over all.
 
     Args:
         rows: means for every seed, to test against the variance between seeds as well; None where levels share seeds.
+        tested_at: the level of all pairs, which the detectable difference is for.
     """
     pairs = list(combinations(wide.columns, 2))
     if rows is None and len(pairs) > 1 and len(wide) and not wide.isna().any(axis=None):
         # all pairs have the same groups, and are as good made at once
-        options = {name: settings[name] for name in ("test", "alpha", "power")}
+        options = {"test": settings["test"], "power": settings["power"], "tested_at": tested_at}
         together = compare_pairs(wide, level=settings["interval"], margin=margin, **options)
         return together.assign(seeds_low=np.nan, seeds_high=np.nan, p_seeds=np.nan)
     found = []
@@ -131,7 +134,7 @@ def all_pairs(wide: pd.DataFrame, rows: pd.DataFrame | None, margin: float, sett
             test=settings["test"],
             level=settings["interval"],
             margin=margin,
-            alpha=settings["alpha"] / len(pairs),
+            tested_at=tested_at / len(pairs),
             power=settings["power"],
         )
         cells = None if rows is None else _cells(rows[rows["model"].isin(pair)], both)
@@ -151,7 +154,7 @@ def all_pairs(wide: pd.DataFrame, rows: pd.DataFrame | None, margin: float, sett
 
 def _against_controls(
     scores: pd.DataFrame,
-    rows: pd.DataFrame | None,
+    by_seed: pd.DataFrame | None,
     wide: pd.DataFrame,
     names: tuple[str, str, str],
     design: Design,
@@ -162,16 +165,16 @@ def _against_controls(
     per_seed = seed_group_means(control_scores(scores, method, controls))
     means = group_means(per_seed)
     tables = {name: wide_table(means, metric, name, list(design.models)) for name in controls}
-    return against_controls(
+    rows = against_controls(
         wide,
         {name: table for name, table in tables.items() if table.size},
         test=settings["test"],
         level=settings["interval"],
-        alpha=rules.control_level(settings["alpha"], wide.shape[1]),
         margin=design.margin(metric),
         lower_is_better=(family, metric) in design.lower,
-        over_seeds=None if rows is None else _over_seeds(rows, per_seed, settings["interval"]),
+        over_seeds=None if by_seed is None else _over_seeds(by_seed, per_seed, settings["interval"]),
     )
+    return rows.assign(verdict=rules.beats_controls(rows, rules.control_level(design.alpha, wide.shape[1])))
 
 
 def _over_seeds(rows: pd.DataFrame, controls: pd.DataFrame, level: float) -> dict[tuple[str, str], dict[str, float]]:

@@ -1,6 +1,7 @@
 """Tests between models on group means: Friedman and Wilcoxon pairs, or repeated-measures ANOVA and t pairs; and bars
 over models that are not told apart (Demsar 2006)."""
 
+from collections.abc import Collection
 from itertools import combinations
 from math import factorial, sqrt
 
@@ -28,7 +29,7 @@ PAIR_COLUMNS = ["a", "b", "groups", "difference", "low", "high", "effect", "cles
 PAIR_COLUMNS += ["p_equivalent", "detectable"]
 LEAST_GROUPS = 20  # from which a t test may say that nothing is gained: fewer often miss all of a few large gains
 CONTROL_COLUMNS = ["model", "control", "groups", "difference", "low", "high", "effect", "p", "p_corrected"]
-CONTROL_COLUMNS += ["smallest_p", "verdict", "p_below", "p_no"]
+CONTROL_COLUMNS += ["smallest_p", "side", "complete", "p_below", "p_no"]
 UNTESTED = {"low": np.nan, "high": np.nan, "p": 1.0}  # a control without seeds enough to test against their variance
 
 
@@ -48,7 +49,7 @@ def compare_pairs(
     test: str = "friedman",
     level: float = 0.95,
     margin: float = 0.05,
-    alpha: float = 0.05,
+    tested_at: float = 0.05,
     power: float = 0.8,
 ) -> pd.DataFrame:
     """All pairs of models of a table [groups, models] without NaN.
@@ -57,7 +58,7 @@ def compare_pairs(
         test: `friedman` for Wilcoxon's signed-rank p, `rm_anova` for that of the paired t test.
         level: of the intervals.
         margin: the difference below which two models count as equivalent.
-        alpha: level of the family of pairs, which `detectable` is for.
+        tested_at: level of the family of pairs, which `detectable` is for.
         power: how often `detectable` would be found.
 
     Returns:
@@ -65,7 +66,7 @@ def compare_pairs(
         (rank-biserial); cles (share of all pairs of groups in which a is above b, ties half: Vargha and Delaney 2000);
         p, p_corrected (Holm over the pairs); margin, p_equivalent (two one-sided t tests, Holm over the pairs);
         detectable: the smallest true difference that this many groups with this spread find in a share `power` of
-        studies at the level of Holm's first step, alpha / pairs; for Wilcoxon that of t over the root of its
+        studies at the level of Holm's first step, tested_at / pairs; for Wilcoxon that of t over the root of its
         efficiency. NaN where nothing could be found, and where no spread was seen. No rows for fewer than two models or
         no groups.
     """
@@ -92,18 +93,18 @@ def compare_pairs(
             "p_corrected": holm(p),
             "margin": margin,
             "p_equivalent": holm(equivalent_p(differences, margin).tolist()),
-            "detectable": _detectable(differences, test, alpha, power),
+            "detectable": _detectable(differences, test, tested_at, power),
         }
     )
 
 
-def _detectable(differences: np.ndarray, test: str, alpha: float, power: float) -> np.ndarray:
+def _detectable(differences: np.ndarray, test: str, tested_at: float, power: float) -> np.ndarray:
     groups, pairs = differences.shape
     ranks = test == "friedman"
-    if groups < 2 or (ranks and smallest_corrected_p(groups, pairs) > alpha):
+    if groups < 2 or (ranks and smallest_corrected_p(groups, pairs) > tested_at):
         return np.full(pairs, np.nan)
     spread = differences.std(0, ddof=1)
-    effect = detectable_effect(groups, alpha / pairs, power) / (sqrt(WILCOXON_TO_T) if ranks else 1.0)
+    effect = detectable_effect(groups, tested_at / pairs, power) / (sqrt(WILCOXON_TO_T) if ranks else 1.0)
     return np.where(spread > SAME, effect * spread, np.nan)
 
 
@@ -172,7 +173,6 @@ def against_controls(
     *,
     test: str = "friedman",
     level: float = 0.95,
-    alpha: float = 0.05,
     margin: float = 0.05,
     lower_is_better: bool = False,
     over_seeds: dict[tuple[str, str], dict[str, float]] | None = None,
@@ -182,7 +182,7 @@ def against_controls(
     One p a model. Where all differences are to the good side it is the largest of its controls: better than each
     (intersection-union: Berger 1982). Else it is the smallest among the controls that do better, times the number of
     its controls (Bonferroni), and 1 where none does. A difference has a side where its mean and its ranks agree.
-    Two-sided p values, Holm over the models: no false verdict on any model in more than `alpha` of studies.
+    Two-sided p values, Holm over the models. `rules.beats_controls` makes verdicts of them.
 
     Args:
         heat: group means of the heatmaps.
@@ -195,8 +195,8 @@ def against_controls(
     Returns:
         A row for each model and control that share a group: groups, difference (mean of heatmap - control), low, high,
         effect (rank-biserial), p; p_corrected, that of the model, in the rows that it is made from (NaN in the others;
-        1 in all where it is made from none); smallest_p, what p_corrected so many groups can reach; verdict: `better`
-        in all rows of a model that is found better, `worse` in those whose p was found, else `unclear`; p_below
+        1 in all where it is made from none); smallest_p, what p_corrected so many groups can reach; side, `better` or
+        `worse` in the rows that p_corrected is made from, else ""; complete: the model has every control; p_below
         (one-sided t test that the lead over this control is smaller than the margin; 1 from fewer than `LEAST_GROUPS`
         groups) and the model's p_no, that its lead over the strongest control is: the smallest p_below, doubled because
         it shares alpha with `better`, times the number of controls, Holm over the models.
@@ -224,12 +224,10 @@ def against_controls(
     most = max(map(len, rows.values()), default=0)
     for of, (_, verdict, made), p, p_no in zip(rows.values(), judged, corrected, none, strict=True):
         floor = min(_reachable(of, test if over_seeds is None else "rm_anova") * len(rows), 1.0)
-        # a model without a score of some control is not better than every control
-        found_all = verdict == "worse" or len(of) == most
         for row, part in zip(of, made, strict=True):
-            found = verdict if part and p <= alpha and found_all else "unclear"
             shown = float(p) if part or not any(made) else np.nan
-            row.update(p_corrected=shown, smallest_p=floor, verdict=found, p_no=float(p_no))
+            row.update(p_corrected=shown, smallest_p=floor, p_no=float(p_no))
+            row.update(side=verdict if part else "", complete=len(of) == most)
     return pd.DataFrame([row for of in rows.values() for row in of], columns=CONTROL_COLUMNS)
 
 
@@ -276,39 +274,28 @@ def mean_ranks(wide: pd.DataFrame, lower_is_better: bool = False) -> pd.Series:
     return wide.rank(axis=1, ascending=lower_is_better).mean().sort_values(kind="stable")
 
 
-def cliques(ranks: pd.Series, pairs: pd.DataFrame, alpha: float) -> list[list[str]]:
-    """The longest runs of models, neighbours by mean rank, in which no pair is told apart.
+def cliques(ranks: pd.Series, apart: Collection[frozenset[str]]) -> list[list[str]]:
+    """Return the longest runs of models, neighbours by mean rank, in which no pair is told apart.
 
-    Pairs are told apart by their Holm-corrected p, not by Nemenyi's critical difference, which depends on the other
-    models in the diagram (Benavoli, Corani and Mangili 2016). A bar joins all that it covers, so where the first and
-    the third of three models are alike but the second differs from one of them, no bar joins the three.
+    Pairs are told apart by tests of their own, not by Nemenyi's critical difference, which depends on the other models
+    in the diagram (Benavoli, Corani and Mangili 2016). A bar joins all that it covers, so where the first and the third
+    of three models are alike but the second differs from one of them, no bar joins the three.
 
     Args:
         ranks: mean rank by model, as from `mean_ranks`.
-        pairs: a, b, p_corrected of all pairs of these models, in any order.
+        apart: the pairs that are told apart.
 
     Returns:
         Runs of two models or more, none within another, best first.
-
-    Raises:
-        ValueError: a pair of the models is missing.
     """
     order = ranks.sort_values(kind="stable").index.tolist()
-    corrected = zip(pairs["a"], pairs["b"], pairs["p_corrected"], strict=True)
-    apart = {frozenset((a, b)): p <= alpha for a, b, p in corrected}
     runs: list[list[str]] = []
     reached = 0  # the end of the last run: a run that ends there too lies within it
     for start, first in enumerate(order):
         end = start + 1
-        while end < len(order) and not any(_told(apart, order[end], model) for model in order[start:end]):
+        while end < len(order) and not any(frozenset((order[end], model)) in apart for model in order[start:end]):
             end += 1
         if end > max(reached, start + 1):
             runs.append([first, *order[start + 1 : end]])
             reached = end
     return runs
-
-
-def _told(apart: dict[frozenset[str], bool], a: str, b: str) -> bool:
-    if (pair := frozenset((a, b))) not in apart:
-        raise ValueError(f"no test of {a} against {b}")
-    return apart[pair]

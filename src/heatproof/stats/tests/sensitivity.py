@@ -9,7 +9,7 @@ import pandas as pd
 
 from heatproof.catalogue.families import families_with
 from heatproof.catalogue.metrics import METRICS, better
-from heatproof.stats.sentences.words import expected
+from heatproof.stats.results import Agreement, is_expected
 from heatproof.stats.tables.groups import group_means, seed_group_means
 from heatproof.stats.tests.analysis import TESTS, Compared, all_pairs, compare_one, omnibus_row
 from heatproof.stats.tests.architectures import MIN_SEEDS, seed_differences
@@ -24,7 +24,7 @@ def worst_ranked(scores: pd.DataFrame, lower_is_better: bool = False) -> tuple[p
     A degenerate map says something about its method and model, so leaving it out favours them (Lachin 1999, worst-rank
     score analysis). Tests read the ranks of group means, and a mean does depend on the value put in: one far below all
     scores would make any group with a single such image the last, however good its others. The worst observed score
-    keeps the scale of the metric, and no image ranks below it. A score that was never to be had (`words.expected`)
+    keeps the scale of the metric, and no image ranks below it. A score that was never to be had (`results.is_expected`)
     stays missing.
 
     Args:
@@ -35,7 +35,7 @@ def worst_ranked(scores: pd.DataFrame, lower_is_better: bool = False) -> tuple[p
         A copy with the values put in, their reasons kept; and how many were.
     """
     reasons = scores["reason"].astype(str)
-    told = {reason: not expected(reason) for reason in reasons.unique()}
+    told = {reason: not is_expected(reason) for reason in reasons.unique()}
     informative = scores["value"].isna() & reasons.map(told).astype(bool)
     observed = scores["value"].dropna()
     if observed.empty or not informative.any():
@@ -113,7 +113,7 @@ LEAST = 5  # images below which a rank correlation says nothing
 BLOCK = ["model", "seed", "method"]
 
 
-def agreement(scores: pd.DataFrame, models: Sequence[str], methods: Sequence[str]) -> dict | None:
+def agreement(scores: pd.DataFrame, models: Sequence[str], methods: Sequence[str]) -> Agreement | None:
     """Spearman's correlation of each pair of metrics over images, mean over models, seeds and methods.
 
     Images of one model, seed and method are ranked by each metric, the better first, so that 1 is the same order. Only
@@ -139,8 +139,8 @@ def agreement(scores: pd.DataFrame, models: Sequence[str], methods: Sequence[str
     stack = np.stack(blocks)
     counts = np.isfinite(stack).sum(0)
     mean = np.divide(np.nansum(stack, 0), counts, out=np.full(counts.shape, np.nan), where=counts > 0)
-    matrix = [[None if np.isnan(value) else float(round(value, 6)) for value in row] for row in mean]
-    return {"metrics": names, "correlation": matrix, "blocks": len(blocks)}
+    matrix = tuple(tuple(None if np.isnan(value) else float(round(value, 6)) for value in row) for row in mean)
+    return Agreement(tuple(names), matrix, len(blocks))
 
 
 def _spearman(values: np.ndarray) -> np.ndarray:
@@ -152,7 +152,7 @@ def _spearman(values: np.ndarray) -> np.ndarray:
 
 def by_family(
     scores: pd.DataFrame, models: Sequence[str], methods: Sequence[str], primary: dict[str, str]
-) -> dict[str, dict]:
+) -> dict[str, Agreement]:
     """`agreement` within the families whose metrics claim the same, and as `primary` between the primary metrics.
 
     Variants of a metric (another baseline) are left out, and families scored across seeds.
@@ -191,7 +191,7 @@ def compare_methods(per_seed: pd.DataFrame, design: Design) -> Iterator[tuple[di
             wide = wide.dropna(how="all").round(DECIMALS).sort_index()
             complete = wide.dropna()
             names = {"family": family, "metric": metric, "factor": "method", "within": model}
-            pairs = all_pairs(wide if primary else wide[:0], None, design.margin(metric), design.settings)
+            pairs = all_pairs(wide if primary else wide[:0], None, design.margin(metric), design.settings, design.alpha)
             pairs = _within(rows[rows["model"] == model], pairs, design.settings["interval"])
             found.append((names, [omnibus_row(name, test(complete), wide) for name, test in TESTS.items()], pairs))
         together = pd.concat([pairs for _, _, pairs in found]) if found else pd.DataFrame()

@@ -1,16 +1,16 @@
-"""All tests of a table of scores, as tables, and what they mean, as the summary's parts."""
+"""All tests of a table of scores, as tables, and what they mean, family by family."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from heatproof.catalogue.metrics import judged_by_truth
-from heatproof.stats.sentences.words import expected, plain
+from heatproof.stats.results import Change, Family, MethodPair, Missing, Sensitivity, number, records
 from heatproof.stats.tests.analysis import Compared, compare_models, control_means
 from heatproof.stats.tests.architectures import mixed_model
 from heatproof.stats.tests.omnibus import against_controls, wide_table
 from heatproof.stats.tests.sensitivity import Worst, compare_methods, sensitivity, worst_compared
-from heatproof.stats.verdicts import judge as numbers
 from heatproof.stats.verdicts import rules
 from heatproof.stats.verdicts.judge import judge
 from heatproof.stats.verdicts.rules import Design
@@ -18,19 +18,30 @@ from heatproof.stats.verdicts.rules import Design
 TRUTH, NOISE = "truth", "random"  # what a metric must tell apart to be validated
 
 
-def gather(
-    scores: pd.DataFrame, per_seed: pd.DataFrame, metrics: pd.DataFrame, design: Design
-) -> tuple[dict[str, pd.DataFrame], dict, dict[tuple[str, str], Compared], dict[tuple[str, str], Worst]]:
-    """Every test of a table of scores.
+@dataclass(frozen=True)
+class Gathered:
+    """The tests of a study.
+
+    Attributes:
+        tables: `omnibus`, `pairs`, `controls`, `variance` and `sensitivity`.
+        families: by name, those with a primary metric.
+        compared: (family, method) -> the models by the primary metric.
+        worst: the same with missing scores as the worst, where any is missing.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    families: dict[str, Family]
+    compared: dict[tuple[str, str], Compared]
+    worst: dict[tuple[str, str], Worst]
+
+
+def gather(scores: pd.DataFrame, per_seed: pd.DataFrame, metrics: pd.DataFrame, design: Design) -> Gathered:
+    """Make every test of a table of scores.
 
     Args:
         scores: scores of images, as `groups.compact` gives them.
         per_seed: their means for every seed, as from `groups.seed_group_means`.
-        metrics: their means over groups, as from `tables.metrics_table`.
-
-    Returns:
-        The tables `omnibus`, `pairs`, `controls`, `variance` and `sensitivity`; parts of the summary; the comparison
-        of models by (family, method), of primary metrics; and those again with missing scores as the worst.
+        metrics: their means over groups, as from `groups.metrics_table`.
     """
     told = {family: separates(scores, family, metric, design) for family, metric in design.primary.items()}
     design = replace(design, blind={family: blind(found, family, design) for family, found in told.items()})
@@ -59,7 +70,11 @@ def gather(
         "variance": pd.DataFrame(variance),
         "sensitivity": sensitivity(worst.values(), design),
     }
-    return tables, {"separates": told} | _parts(scores, per_seed, metrics, tables, tested, design), tested, worst
+    families = {
+        family: _family(family, metric, scores, per_seed, metrics, tables, tested, design, told[family])
+        for family, metric in design.primary.items()
+    }
+    return Gathered(tables, families, tested, worst)
 
 
 def _together(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -83,43 +98,79 @@ def _confirmed(per_seed: pd.DataFrame, one: Compared) -> tuple[dict | None, list
     return {"test": "mixed"} | size | {key: found.get(key) for key in ("statistic", "df1", "df2", "p")}, variance
 
 
-def _parts(
+def _family(
+    family: str,
+    metric: str,
     scores: pd.DataFrame,
     per_seed: pd.DataFrame,
     metrics: pd.DataFrame,
     tables: dict[str, pd.DataFrame],
     tested: dict[tuple[str, str], Compared],
     design: Design,
-) -> dict:
-    """What the summary holds of the primary metrics, family -> method -> ..."""
-    names = ("primary", "seed_means", "missing", "population", "shares", "controls", "verdicts")
-    parts: dict = {key: {} for key in (*names, "omnibus", "pairs", "ranks", "methods_apart", "sensitivity")}
-    for family, metric in design.primary.items():
-        of, means = (t[(t["family"] == family) & (t["metric"] == metric)] for t in (scores, per_seed))
-        parts["primary"][family] = {
-            "metric": metric,
-            "called": plain(metric),
-            "lower_is_better": (family, metric) in design.lower,
-            "margin": design.margin(metric),
-            "methods": numbers.model_means(metrics, family, metric),
-            "intervals": numbers.model_intervals(metrics, family, metric),
-        }
-        parts["seed_means"][family] = numbers.seed_means(means, design.methods)
-        parts["missing"][family] = numbers.missing_counts(of, design.methods)
-        parts["methods_apart"][family] = _methods_apart(tables["pairs"], family, metric, design)
-    for (family, method), one in tested.items():
-        spread = numbers.seed_spread(parts["seed_means"][family].get(method, {}))
-        for key, value in judge(one, design, spread).items():
-            parts[key].setdefault(family, {})[method] = value
-        missing = _informative(parts["missing"][family].get(method, {}), design)
-        found = _changes(tables["sensitivity"], family, method, missing)
-        parts["sensitivity"].setdefault(family, {})[method] = found
-    return parts
+    told: dict[str, bool],
+) -> Family:
+    of, means, table = (t[(t["family"] == family) & (t["metric"] == metric)] for t in (scores, per_seed, metrics))
+    by_seed, missing = _seed_means(means, design.methods), _missing(of, design.methods)
+    outcomes = {}
+    for (name, method), one in tested.items():
+        if name == family:
+            lost = sum(
+                count
+                for model, found in missing.get(method, {}).items()
+                if model in design.models
+                for count in found.informative.values()
+            )
+            changes = _changes(tables["sensitivity"], family, method, lost)
+            outcomes[method] = replace(judge(one, design, _spread(by_seed.get(method, {}))), sensitivity=changes)
+    means_of, intervals = {}, {}
+    for method, rows in table.groupby("method", sort=False):
+        means_of[method] = dict(zip(rows["model"], map(number, rows["mean"]), strict=True))
+        ends = zip(map(number, rows["low"]), map(number, rows["high"]), strict=True)
+        intervals[method] = dict(zip(rows["model"], ends, strict=True))
+    return Family(
+        metric,
+        (family, metric) in design.lower,
+        design.margin(metric),
+        means_of,
+        intervals,
+        by_seed,
+        missing,
+        told,
+        _methods_apart(tables["pairs"], family, metric, design),
+        outcomes,
+    )
+
+
+def _spread(by_model: dict[str, dict[str, float | None]]) -> dict[str, float]:
+    """Model -> the largest difference between the means of its seeds, of models with several."""
+    found = {model: [mean for mean in by_seed.values() if mean is not None] for model, by_seed in by_model.items()}
+    return {model: max(values) - min(values) for model, values in found.items() if len(values) > 1}
+
+
+def _seed_means(per_seed: pd.DataFrame, methods: Sequence[str]) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Method -> model -> seed -> mean over groups, of one metric's rows; scores across seeds have none."""
+    rows = per_seed[per_seed["method"].isin(methods) & per_seed["seed"].notna()]
+    table: dict = {}
+    means = rows.groupby(["method", "model", "seed"], observed=True)["value"].mean()
+    for (method, model, seed), mean in means.items():
+        table.setdefault(method, {}).setdefault(model, {})[str(seed)] = number(mean)
+    return table
+
+
+def _missing(scores: pd.DataFrame, methods: Sequence[str]) -> dict[str, dict[str, Missing]]:
+    """Method -> model -> scores that were requested, and why some have no value, of one metric."""
+    rows = scores[scores["method"].isin(methods)]
+    table: dict[str, dict[str, Missing]] = {}
+    for (method, model), of in rows.groupby(["method", "model"], sort=False, observed=True):
+        reasons = of.loc[of["value"].isna(), "reason"].value_counts(sort=False)
+        counts = {str(reason): int(count) for reason, count in sorted(reasons.items()) if count}
+        table.setdefault(method, {})[model] = Missing(len(of), counts)
+    return table
 
 
 def separates(scores: pd.DataFrame, family: str, metric: str, design: Design) -> dict[str, bool]:
-    """Model -> whether the metric tells the true region from a random map on this data; without those whose groups are
-    too few to tell, and {} where no truth is scored."""
+    """Return model -> whether the metric tells the true region from a random map on this data; without those whose
+    groups are too few to tell, and {} where no truth is scored."""
     scores = scores[(scores["family"] == family) & (scores["metric"] == metric)]
     if TRUTH not in set(scores["method"].unique()):
         return {}
@@ -133,11 +184,9 @@ def separates(scores: pd.DataFrame, family: str, metric: str, design: Design) ->
         {NOISE: noise},
         test=design.settings["test"],
         level=design.settings["interval"],
-        alpha=design.settings["alpha"],
         lower_is_better=(family, metric) in design.lower,
     )
-    # groups too few to tell anything say nothing of the metric
-    return rules.separates(rows[rows["smallest_p"] <= design.settings["alpha"]])
+    return rules.separates(rows, design.alpha)
 
 
 def blind(sees: dict[str, bool], family: str, design: Design) -> frozenset[str]:
@@ -150,27 +199,20 @@ def blind(sees: dict[str, bool], family: str, design: Design) -> frozenset[str]:
     return frozenset(model for model, found in sees.items() if needed and not found)
 
 
-def _methods_apart(pairs: pd.DataFrame, family: str, metric: str, design: Design) -> list[dict]:
-    """The pairs of methods that can be told apart within a model: over, under, model, difference (above zero)."""
+def _methods_apart(pairs: pd.DataFrame, family: str, metric: str, design: Design) -> tuple[MethodPair, ...]:
+    """The pairs of methods that can be told apart within a model."""
     if pairs.empty:
-        return []
+        return ()
     rows = pairs[(pairs["factor"] == "method") & (pairs["family"] == family) & (pairs["metric"] == metric)]
-    rows = rows[rows[rules.p_column(rows)] <= design.settings["alpha"]]
-    sign = -1 if (family, metric) in design.lower else 1
     found = []
-    for row in numbers.records(rows):
-        ends = (row["a"], row["b"]) if sign * row["difference"] > 0 else (row["b"], row["a"])
-        found.append({"over": ends[0], "under": ends[1], "model": row["within"], "difference": abs(row["difference"])})
-    return found
+    for row in records(rows[rules.rejects(rows[rules.p_column(rows)], design.alpha)]):
+        ahead = design.sign(family, metric) * row["difference"] > 0
+        over, under = (row["a"], row["b"]) if ahead else (row["b"], row["a"])
+        found.append(MethodPair(over, under, row["within"], abs(row["difference"])))
+    return tuple(found)
 
 
-def _informative(missing: dict[str, dict], design: Design) -> int:
-    """How many scores are missing for a reason of the heatmap's own, of the models that take part."""
-    reasons = [missing[model]["reasons"] for model in design.models if model in missing]
-    return sum(count for of in reasons for reason, count in of.items() if not expected(reason))
-
-
-def _changes(table: pd.DataFrame, family: str, method: str, missing: int) -> dict | None:
+def _changes(table: pd.DataFrame, family: str, method: str, missing: int) -> Sensitivity | None:
     """How many scores count as the worst, and the verdicts that this changes; None where none is missing."""
     if table.empty:
         return None
@@ -178,4 +220,4 @@ def _changes(table: pd.DataFrame, family: str, method: str, missing: int) -> dic
     if rows.empty:
         return None
     changed = rows[rows["changed"]][["question", "subject", "main", "worst_rank"]]
-    return {"missing": missing, "changed": numbers.records(changed)}
+    return Sensitivity(missing, tuple(Change(**row) for row in records(changed)))

@@ -1,12 +1,21 @@
-"""The rules that turn the numbers of tests into verdicts, all in one place, and what a study compares;
-`stats.sentences` puts them in words."""
+"""Every rule that turns p values, intervals and counts into a verdict; nothing else compares with alpha.
 
-from collections.abc import Sequence
+Two questions of a family and method share one alpha: do heatmaps beat the controls, do models differ? Each has half,
+and the second has all of it where the first leaves nothing open. Not significant never means the same.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
-from heatproof.stats.sentences.words import counted, plain, shown, shown_p, unit, units
+BETTER, WORSE, UNCLEAR = "better", "worse", "unclear"
+YES, NO, UNDECIDED = "yes", "no", "undecided"
+SUPPORTED, CONTRADICTED = "supported", "contradicted"
+RELIES, SHOWN, FAINT, HIDDEN = "relies", "shown", "faint", "hidden"
+CHECKPOINTS, ARCHITECTURES = "checkpoints", "architectures"
+QUASI_F = "quasi_f"  # the test over all models against the variance between seeds
 
 
 @dataclass(frozen=True)
@@ -21,21 +30,49 @@ class Design:
     settings: dict  # section `stats`
     blind: dict[str, frozenset[str]] = field(default_factory=dict)  # family -> models that it gives no verdict on
 
+    @property
+    def alpha(self) -> float:
+        return self.settings["alpha"]
+
     def margin(self, metric: str) -> float:
-        """The difference below which nobody would care, in the metric's own units."""
+        """Return the difference below which a difference does not matter, in the metric's own units."""
         margins = self.settings["margin"]
         return margins.get(metric, margins["default"])
 
+    def sign(self, family: str, metric: str) -> int:
+        """Return -1 where a low value is good."""
+        return -1 if (family, metric) in self.lower else 1
+
     def seen(self, family: str) -> "Design":
-        """The same without the models that the family gives no verdict on."""
+        """Return the same without the models that the family gives no verdict on."""
         return replace(self, models=[model for model in self.models if model not in self.blind.get(family, ())])
 
     def is_primary(self, family: str, metric: str) -> bool:
         return self.primary.get(family) == metric
 
 
-NO_VERDICT = "no verdict"
-QUASI_F = "quasi_f"  # the test over all models against the variance between seeds
+def rejects(p, level: float):
+    """Return whether a test rejects; never where there is no p. Works on arrays, too.
+
+    >>> rejects(0.02, 0.025), rejects(None, 0.05), rejects(float("nan"), 0.05)
+    (True, False, False)
+    """
+    return False if p is None else p <= level
+
+
+def out_of_reach(smallest_p: float | None, level: float) -> bool:
+    """Return whether even the smallest p that so many groups can have would not reject."""
+    return smallest_p is not None and smallest_p > level
+
+
+def excludes_zero(low: float | None, high: float | None) -> bool:
+    """Return whether an interval leaves zero out."""
+    return low is not None and high is not None and (low > 0 or high < 0)
+
+
+def competent(low: float, floor: float) -> bool:
+    """Return whether a checkpoint classifies well enough: the low end of its interval exceeds the floor."""
+    return bool(low > floor)
 
 
 def control_level(alpha: float, models: int) -> float:
@@ -44,11 +81,11 @@ def control_level(alpha: float, models: int) -> float:
 
 
 def levels(alpha: float, models: int, controls: pd.DataFrame) -> tuple[float, float]:
-    """The alpha of the question about controls, and that of the question about differences.
+    """Return the alpha of the question about controls, and that of the question about differences.
 
     Args:
         models: how many are compared.
-        controls: rows of (model, control) as `against_controls` gives them at half of alpha, with `verdict`.
+        controls: rows of (model, control) with `verdict`, at the first of both.
     """
     if controls.empty:
         return alpha, alpha  # no control to beat: the second question has all of it
@@ -57,42 +94,62 @@ def levels(alpha: float, models: int, controls: pd.DataFrame) -> tuple[float, fl
 
 
 def settled(controls: pd.DataFrame) -> bool:
-    """Whether every model is better than all its controls or worse than some."""
-    return bool(controls.groupby("model")["verdict"].agg(lambda found: (found != "unclear").any()).all())
+    """Return whether every model is better than all its controls or worse than some."""
+    return bool(controls.groupby("model")["verdict"].agg(lambda found: (found != UNCLEAR).any()).all())
+
+
+def beats_controls(rows: pd.DataFrame, level: float) -> pd.Series:
+    """Return the verdict of each row of `omnibus.against_controls`: `better` in all rows of a model that is better than
+    each control, `worse` in those whose p was found, else `unclear`."""
+    found = (rows["side"] != "") & rejects(rows["p_corrected"], level)
+    # a model without a score of some control is not better than every control
+    found &= (rows["side"] == WORSE) | rows["complete"].astype(bool)
+    return rows["side"].where(found, UNCLEAR)
 
 
 def by_model(controls: pd.DataFrame) -> dict[str, str]:
-    """Model -> `better` than all its controls, `worse` than some, else `unclear`."""
+    """Return model -> `better` than all its controls, `worse` than some, else `unclear`."""
     found = {}
     for model, rows in controls.groupby("model", sort=False):
         seen = set(rows["verdict"])
-        found[model] = "better" if seen == {"better"} else "worse" if "worse" in seen else "unclear"
+        found[model] = BETTER if seen == {BETTER} else WORSE if WORSE in seen else UNCLEAR
     return found
 
 
-def told_apart(pairs: pd.DataFrame, p_omnibus: float | None, alpha: float) -> pd.DataFrame:
-    """The pairs that can be told apart: none where the test over all models does not reject. Two models have no such
-    test, and the pair stands alone."""
-    if p_omnibus is not None and not p_omnibus <= alpha:
-        return pairs[:0]
-    return pairs[pairs[p_column(pairs)] <= alpha]
+def separates(truth: pd.DataFrame, alpha: float) -> dict[str, bool]:
+    """Return model -> whether the metric tells the truth from a random map on its images; nothing of models whose
+    groups are too few to tell.
+
+    Args:
+        truth: rows of `omnibus.against_controls` of the truth in the place of a heatmap.
+    """
+    able = truth[~(truth["smallest_p"] > alpha)]
+    return {model: word == BETTER for model, word in by_model(able.assign(verdict=beats_controls(able, alpha))).items()}
 
 
 def p_column(pairs: pd.DataFrame) -> str:
-    """The corrected p that verdicts read: against the variance between seeds where there is one."""
+    """Return the corrected p that verdicts read: against the variance between seeds where there is one."""
     return "p_seeds" if pairs["p_seeds"].notna().any() else "p_corrected"
 
 
+def pairs_apart(pairs: pd.DataFrame, p_omnibus: float | None, level: float) -> pd.DataFrame:
+    """Return the pairs that can be told apart: none where the test over all models does not reject. Two models have no
+    such test, and the pair stands alone."""
+    if p_omnibus is not None and not rejects(p_omnibus, level):
+        return pairs[:0]
+    return pairs[rejects(pairs[p_column(pairs)], level)]
+
+
 def equivalent(pairs: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    """The pairs whose difference is smaller than the margin: two one-sided tests, Holm over pairs.
+    """Return the pairs whose difference is smaller than the margin: two one-sided tests, Holm over pairs.
 
     These hold the checkpoints fixed, also where there are seeds enough to speak of architectures.
     """
-    return pairs[pairs["p_equivalent"] <= alpha]
+    return pairs[rejects(pairs["p_equivalent"], alpha)]
 
 
-def within_seeds(pairs: pd.DataFrame, spread: dict[str, float]) -> pd.DataFrame:
-    """Of some pairs, those whose means lie closer together than the means of the seeds of either model.
+def within_seeds(pairs: pd.DataFrame, spread: Mapping[str, float]) -> pd.DataFrame:
+    """Return the pairs whose means lie closer together than the means of the seeds of either model.
 
     Args:
         spread: model -> the largest difference between the means of its seeds.
@@ -101,119 +158,111 @@ def within_seeds(pairs: pd.DataFrame, spread: dict[str, float]) -> pd.DataFrame:
     return pairs[pairs["difference"].abs() < of_seeds]
 
 
-def separates(truth: pd.DataFrame) -> dict[str, bool]:
-    """Model -> whether the metric tells the truth from a random map on its images: without that, no verdict on
-    localization, and a remark on what else is judged.
-
-    Args:
-        truth: rows as `against_controls` gives them of the truth in the place of a heatmap; none where it is not
-            scored.
-    """
-    return {model: verdict == "better" for model, verdict in by_model(truth).items()}
-
-
-def most(found: Sequence[str], verdict: str) -> bool:
-    """Whether more than half of some verdicts are `verdict`."""
+def most(found: Collection[str], verdict: str) -> bool:
+    """Return whether more than half of some verdicts are `verdict`."""
     return sum(one == verdict for one in found) > len(found) / 2
 
 
-TEST_NAMES = {"friedman": "Friedman's test", "rm_anova": "Repeated-measures ANOVA", "quasi_f": "Quasi-F"}
-MOST = 4  # pairs that a sentence names
+def decides(verdict: str | None, p_no: float, level: float, has_room: bool) -> str:
+    """Return whether a model's heatmaps answer a question: yes, no or undecided.
 
-
-def verdict(summary: dict, family: str, method: str) -> str:
-    """The comparison of the models in one sentence without its full stop.
-
-    Pairs are looked at only where the test over all models rejects. Two models have the pair alone.
+    Args:
+        verdict: of its heatmaps against all controls.
+        p_no: that any lead over the strongest control is smaller than the margin.
+        has_room: whether a perfect map would lead that control by more.
     """
-    omnibus, pairs = summary["omnibus"][family][method], summary["pairs"][family][method]
-    alpha = summary["shares"][family][method]["models"]
-    if omnibus["levels"] < 2:
-        return "Only one model takes part, so there is nothing to compare"
-    if not pairs["tested"]:
-        return f"The models cannot be compared: none of the {unit(summary)} has a value for every model"
-    who = "architectures" if summary["population"][family][method] == "architectures" else "models"
-    if pairs["different"] and pairs["tested"] == 1:
-        return f"The two {who} differ: {_largest(pairs)}"
-    if pairs["different"]:
-        apart = f"{pairs['different']} of {pairs['tested']} pairs can be told apart"
-        return f"The {who} differ: {apart}; the largest difference is {_largest(pairs)}"
-    if omnibus["p"] is not None and omnibus["p"] <= alpha:
-        return f"As a set the {who} differ, but no single pair can be told apart"
-    if pairs["smallest_p"] > alpha:
-        return f"There are too few {unit(summary)} to tell whether the {who} differ"
-    return f"No difference between {who} could be shown, which does not mean that they are the same"
+    if verdict == BETTER:
+        return YES
+    return NO if rejects(p_no, level) and has_room else UNDECIDED
 
 
-def tests(summary: dict, family: str, method: str) -> list[str]:
-    """The tests that a verdict rests on, what is small, and what was too small to find anything."""
-    omnibus, pairs = summary["omnibus"][family][method], summary["pairs"][family][method]
-    texts: list[str] = []
-    held = ", of these checkpoints" if summary["population"][family][method] == "architectures" else ""
-    if not pairs["tested"]:
-        return texts
-    groups, in_pairs = units(omnibus["groups"], unit(summary)), units(pairs["groups"], unit(summary))
-    metric, alpha = plain(summary["primary"][family]["metric"]), summary["shares"][family][method]["models"]
-    if omnibus["p"] is not None:
-        texts.append(
-            f"{TEST_NAMES[omnibus['test']]} of {metric} over {omnibus['levels']} models: {_statistic(omnibus)}, "
-            f"{shown_p(omnibus['p'])}, {groups}; at most {alpha:g} counts here."
-        )
-    if top := pairs["largest"]:
-        of = "The largest difference" if pairs["tested"] > 1 else "The difference"
-        corrected = ", Holm-corrected" if pairs["tested"] > 1 else ""
-        sign = 1 if top["difference"] > 0 else -1
-        texts.append(f"{of} has rank-biserial {sign * top['effect']:.2f}, {shown_p(top[pairs['p']])}{corrected}.")
-    if pairs["equivalent"]:
-        texts.append(
-            f"Smaller than {pairs['margin']:g}, the margin below which nobody would care, "
-            f"{_are(pairs['equivalent'])} (two one-sided tests{held})."
-        )
-    if pairs["within_seeds"]:
-        texts.append(f"Smaller than between the seeds of either model {_are(pairs['within_seeds'])}.")
-    if pairs["smallest_p"] > alpha:
-        texts.append(
-            f"{in_pairs} {'is' if pairs['groups'] == 1 else 'are'} too few for Holm over "
-            f"{counted(pairs['tested'], 'pair')} to find anything: "
-            f"the smallest corrected p that can be reached is {pairs['smallest_p']:.2f}."
-        )
-    elif pairs["different"] < pairs["tested"] and pairs["detectable"] is not None:
-        texts.append(
-            f"With {units(pairs['detectable_groups'], unit(summary))} a difference of {shown(pairs['detectable'])} "
-            f"would be found {summary['power']:.0%} of the time; smaller ones may be there unseen."
-        )
-    if omnibus["dropped"]:
-        texts.append(
-            f"{omnibus['dropped']} of {units(omnibus['groups'] + omnibus['dropped'], unit(summary))} "
-            f"{'was' if omnibus['dropped'] == 1 else 'were'} left out of the test over all models, because not every "
-            f"model has a value there; pairs are compared where both have."
-        )
-    return texts
+def sign(p: float | None, rho: float | None, level: float) -> int:
+    """Return 1 where a correlation above zero is found, -1 below, else 0.
 
-
-def _statistic(omnibus: dict) -> str:
-    """The test's own numbers."""
-    if omnibus["test"] == "friedman":
-        freedom = f"{omnibus['df1']:.0f} degrees of freedom"
-        return f"chi-square {omnibus['statistic']:.1f}, {freedom}, Kendall's W {omnibus['effect']:.2f}"
-    return f"F {omnibus['statistic']:.1f} on {omnibus['df1']:.1f} and {omnibus['df2']:.1f} degrees of freedom"
-
-
-def _are(pairs: list[list[str]]) -> str:
-    """`is the difference between a and b`, `are the differences between a and b, and c and d`."""
-    named = [f"{a} and {b}" for a, b in pairs[:MOST]]
-    named += [f"{len(pairs) - MOST} more"] if len(pairs) > MOST else []
-    return f"{'is the difference' if len(pairs) == 1 else 'are the differences'} between {'; '.join(named)}"
-
-
-def _largest(pairs: dict) -> str:
-    """`b over a by 0.10`: the pair with the largest difference of those that can be told apart.
-
-    The test is on ranks: where they point the other way than the mean, that is said.
+    >>> sign(0.01, -0.4, 0.05), sign(0.2, 0.4, 0.05)
+    (-1, 0)
     """
-    top = pairs["largest"]
-    high, low = (top["a"], top["b"]) if top["difference"] > 0 else (top["b"], top["a"])
-    told = f"{high} over {low} by {shown(abs(top['difference']))}"
-    if top["effect"] * top["difference"] < 0:
-        told += f" in the mean, which a few large differences carry: by ranks, which the test uses, {low} is ahead"
-    return told
+    return int(np.sign(rho)) if rho is not None and rejects(p, level) else 0
+
+
+def fall_is_clear(random: pd.DataFrame, grouped: pd.DataFrame) -> bool:
+    """Return whether in every checkpoint the interval of the random split lies above that of the grouped one."""
+    return bool((random["low"] > grouped["high"]).all())
+
+
+def relies_on_cue(low: float) -> str:
+    """Return whether a model relies on a cue, from the low end of the fall in accuracy where it conflicts."""
+    return RELIES if low > 0 else UNCLEAR
+
+
+def shows_cue(upward: bool, p: float, p_below: float, alpha: float) -> str:
+    """Return whether heatmaps show a cue.
+
+    Args:
+        upward: whether mean and ranks both point to the cue.
+        p: of the difference between images with and without it.
+        p_below: that it is smaller than the margin.
+    """
+    if upward and rejects(p, alpha):
+        return FAINT if rejects(p_below, alpha) else SHOWN
+    return HIDDEN if rejects(p_below, alpha) else UNCLEAR
+
+
+def claim_cue(hidden: int, shown: int, relying: int) -> str:
+    """Judge that heatmaps may miss a cue, from how many of the relying models' heatmaps hide it and show it."""
+    return SUPPORTED if hidden else CONTRADICTED if shown == relying else UNDECIDED
+
+
+def claim_beats_controls(verdicts: Collection[str]) -> str:
+    """Judge that most models beat every control, from their verdicts."""
+    if most(verdicts, BETTER):
+        return SUPPORTED
+    return CONTRADICTED if 2 * sum(one == WORSE for one in verdicts) >= len(verdicts) else UNDECIDED
+
+
+def claim_lower(effect: float, p: float | None, p_same: float, alpha: float) -> str:
+    """Judge that some score lower than others; effect above zero supports it.
+
+    Args:
+        p: of the difference; None where ranks and mean point to different sides, so that nothing is found.
+        p_same: that the difference is smaller than the margin.
+    """
+    if rejects(p, alpha):
+        return SUPPORTED if effect > 0 else CONTRADICTED
+    return CONTRADICTED if rejects(p_same, alpha) else UNDECIDED
+
+
+def claim_differ(p: float, all_equivalent: bool, alpha: float) -> str:
+    """Judge that models differ."""
+    return SUPPORTED if rejects(p, alpha) else CONTRADICTED if all_equivalent else UNDECIDED
+
+
+def claim_outdo(rows: pd.DataFrame, able: Mapping[str, int], alpha: float) -> str:
+    """Judge that other methods outdo one, from rows of model, effect, p, p_same (Holm over all).
+
+    A model speaks for it where one method at least does better, against it where each that it supports does worse or
+    differs by less than the margin; more than half of the models decide.
+
+    Args:
+        able: model -> the methods that it supports.
+    """
+    better = outdoes(rows, alpha)
+    worse = rejects(rows["p"], alpha) & (rows["effect"] < 0) | rejects(rows["p_same"], alpha) & ~better
+    speaks = {
+        SUPPORTED: better.groupby(rows["model"], sort=False).any(),
+        CONTRADICTED: (count := worse.groupby(rows["model"], sort=False).sum()) == count.index.map(able),
+    }
+    return next((word for word, found in speaks.items() if 2 * found.sum() > len(found)), UNDECIDED)
+
+
+def outdoes(rows: pd.DataFrame, alpha: float) -> pd.Series:
+    """Return which rows of (model, method) are significantly ahead."""
+    return rejects(rows["p"], alpha) & (rows["effect"] > 0)
+
+
+def finding(verdicts: Sequence[str], low: float, high: float) -> str:
+    """Judge a finding of several parts: more than half of them one way, none the other, and the interval of their mean
+    effect, in margins, above zero (or below one)."""
+    if most(verdicts, SUPPORTED) and CONTRADICTED not in verdicts and low > 0:
+        return SUPPORTED
+    return CONTRADICTED if most(verdicts, CONTRADICTED) and SUPPORTED not in verdicts and high < 1 else UNDECIDED
