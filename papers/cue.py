@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from heatproof.report import words
 from heatproof.store.tables import CUE
+from heatproof.text import numbers
 from papers.studies import Results, rows
 
 ON_CUE, ACCURACY = "inside_cue", "accuracy"
@@ -58,7 +58,7 @@ class Cue:
         if not relied:
             return "–"
         if shown:
-            return f"{words.number(shown[0])} ({len(shown)} of {relied})"
+            return f"{numbers.number(shown[0])} ({len(shown)} of {relied})"
         hidden = len(self.at(model, method, metric, HIDDEN))
         return f"never; surely hidden at {hidden} of {relied}" if hidden else "never"
 

@@ -7,10 +7,10 @@ import pandas as pd
 
 from heatproof.catalogue.controls import BEATABLE, own_name
 from heatproof.catalogue.families import families_with
-from heatproof.report import words
 from heatproof.report.paper import provenance
 from heatproof.stats.results import Published
 from heatproof.store.tables import CLAIMS
+from heatproof.text import numbers
 from heatproof.text.numbers import duration
 from heatproof.text.sentences import sentence
 from papers import cost, cue
@@ -104,7 +104,7 @@ def described(claims: pd.DataFrame) -> list[dict]:
         {
             **row[["study", "name", "claim", "family", "verdict", "evidence", "change"]],
             "effect": cell(row, ("effect", "low", "high")),
-            "p": words.p_value(row["p"]),
+            "p": numbers.p_value(row["p"]),
             **{key: "–" if pd.isna(row[key]) else int(row[key]) for key in ("groups", "seeds")},
         }
         for _, row in claims.iterrows()
@@ -146,9 +146,9 @@ def localized(results: Results, metric: str) -> list[Localized]:
             for name in (control, own_name(control, results.lead)):  # one made for the method goes first
                 beside = results.metric(LOCALIZATION, metric, name, model)
                 marks |= {} if beside is None else {control: float(beside["mean"])}
-        competent, numbers = results.competent(model), tuple(float(row[key]) for key in ("mean", "low", "high"))
+        competent, values = results.competent(model), tuple(float(row[key]) for key in ("mean", "low", "high"))
         verdict = verdicts.get(model, "") if competent else ""
-        found.append(Localized(model, competent, numbers, cell(row), verdict, marks, *_hardest(results, metric, model)))
+        found.append(Localized(model, competent, values, cell(row), verdict, marks, *_hardest(results, metric, model)))
     return found
 
 
@@ -179,7 +179,7 @@ class Lead:
 
     @property
     def ahead(self) -> str:
-        return words.interval(self.difference, self.low, self.high)
+        return numbers.interval(self.difference, self.low, self.high)
 
 
 def read_leads(results: Results, wanted: Transformer) -> list[Lead]:
@@ -207,10 +207,10 @@ def read_leads(results: Results, wanted: Transformer) -> list[Lead]:
             ends = ("seeds_low", "seeds_high") if pd.notna(pair["seeds_low"]) else ("low", "high")
             low, high = sorted(turned * float(pair[end]) for end in ends)
             p = float(pair["p_seeds"] if pd.notna(pair["p_seeds"]) else pair["p_corrected"])
-            numbers = (int(pair["groups"]), turned * float(pair["difference"]), low, high, p)
+            measured = (int(pair["groups"]), turned * float(pair["difference"]), low, high, p)
             values = tuple(cell(results.metric(family, metric, name, wanted.model)) for name in both)
             verdict = verdicts.get(both, UNCLEAR)
-            found.append(Lead(results.study, family, metric, method, *numbers, verdict, values))
+            found.append(Lead(results.study, family, metric, method, *measured, verdict, values))
     return found
 
 

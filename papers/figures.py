@@ -14,6 +14,7 @@ from heatproof.report import words
 from heatproof.report.figures import canvas
 from heatproof.report.figures.canvas import ACCENT, INK, LINE, MUTED, PAPER, STYLE, WARN, short, to_svg
 from heatproof.report.figures.dot_rows import PALETTE
+from heatproof.text import numbers
 from papers.cue import ACCURACY, RELIES, SHOWN, Cue
 from papers.facts import BETTER, LOCALIZATION, MEASURES, PUBLISHED, RANDOM, SIMPLE, UNCLEAR, WORSE, Facts, Splits
 from papers.xray import MICRO, Xray
@@ -67,7 +68,7 @@ def alts(facts: Facts, xray: Xray | None) -> dict[str, str]:
     if facts.leads:
         vit, parts = facts.roles.transformer, []
         for lead in facts.leads:
-            number = words.number(lead.difference, sign=True)
+            number = numbers.number(lead.difference, sign=True)
             parts.append(f"{lead.method} by {lead.family} on {lead.study} {number}, {lead.verdict}")
         found["transformers"] = f"Heatmaps of {vit.model} ahead of {vit.reference}: {'; '.join(parts)}."
     if xray and xray.splits:
@@ -79,11 +80,13 @@ def _overview_alt(facts: Facts) -> str:
     parts, splits = [], facts.splits
     if splits:
         names = {PUBLISHED: PUBLISHED, RANDOM: "on a random split", splits.grouped: "with groups kept together"}
-        spans = ", ".join(f"{name} {words.span(splits.span('accuracy', split))}" for split, name in names.items())
-        parts.append(f"Accuracy of {words.counted(len(splits.networks), 'network')}: {spans}.")
+        spans = ", ".join(f"{name} {numbers.span(splits.span('accuracy', split))}" for split, name in names.items())
+        parts.append(f"Accuracy of {numbers.counted(len(splits.networks), 'network')}: {spans}.")
     if facts.localization:
         metric = words.inline(words.metric(facts.truth.primary(LOCALIZATION)).name)
-        models = "; ".join(f"{row.model} {words.number(row.numbers[0])} ({row.outcome})" for row in facts.localization)
+        models = "; ".join(
+            f"{row.model} {numbers.number(row.numbers[0])} ({row.outcome})" for row in facts.localization
+        )
         parts.append(f"Heatmaps by {facts.truth.lead} where the truth is known ({metric}): {models}.")
     return " ".join(parts) or "Not run yet."
 
@@ -91,14 +94,14 @@ def _overview_alt(facts: Facts) -> str:
 def _accuracy_alt(splits: Splits, measure: str) -> str:
     names, parts = {PUBLISHED: PUBLISHED, RANDOM: RANDOM, splits.grouped: GROUPED}, []
     for model in splits.models:
-        numbers = {name: splits.number(model, measure, split) for split, name in names.items()}
-        shown = [f"{name} {words.number(number)}" for name, number in numbers.items() if math.isfinite(number)]
+        values = {name: splits.number(model, measure, split) for split, name in names.items()}
+        shown = [f"{name} {numbers.number(number)}" for name, number in values.items() if math.isfinite(number)]
         parts.append(f"{model} {', '.join(shown)}")
     return f"{MEASURES[measure]}: {'; '.join(parts)}."
 
 
 def _rates(rates: Sequence[float]) -> str:
-    return words.listed([words.number(rate) for rate in rates])
+    return numbers.listed([numbers.number(rate) for rate in rates])
 
 
 def _cue_alt(cue: Cue) -> str:
@@ -112,10 +115,10 @@ def _cue_alt(cue: Cue) -> str:
 def _xray_alt(xray: Xray) -> str:
     parts = []
     for model in xray.splits.models:
-        numbers = {PUBLISHED: xray.splits.number(model, MICRO, PUBLISHED)}
-        numbers |= {"here": xray.splits.number(model, MICRO, xray.splits.grouped), "macro AUROC": xray.auroc(model)[0]}
-        shown = [f"{name} {words.number(number)}" for name, number in numbers.items() if math.isfinite(number)]
-        shown += [COMPETENT[xray.surely(model)]] if math.isfinite(numbers["macro AUROC"]) else []
+        values = {PUBLISHED: xray.splits.number(model, MICRO, PUBLISHED)}
+        values |= {"here": xray.splits.number(model, MICRO, xray.splits.grouped), "macro AUROC": xray.auroc(model)[0]}
+        shown = [f"{name} {numbers.number(number)}" for name, number in values.items() if math.isfinite(number)]
+        shown += [COMPETENT[xray.surely(model)]] if math.isfinite(values["macro AUROC"]) else []
         parts.append(f"{model} {', '.join(shown)}")
     return f"Micro F1: {'; '.join(parts)}."
 
@@ -266,8 +269,8 @@ def _accuracies(splits: Splits) -> Figure:
 def _accuracy(axes: Axes, splits: Splits, measure: str) -> None:
     axes.set_xlim(0, 1.02)
     for i, model in enumerate(splits.models):
-        numbers = [splits.number(model, measure, split) for split in (RANDOM, splits.grouped)]
-        y = _label(axes, i, model, " / ".join(map(words.number, numbers)))
+        values = [splits.number(model, measure, split) for split in (RANDOM, splits.grouped)]
+        y = _label(axes, i, model, " / ".join(map(numbers.number, values)))
         published = splits.number(model, measure, PUBLISHED)
         if math.isfinite(published):
             _dot(axes, y, published, SPLITS[PUBLISHED], f"{PUBLISHED}-{i}", zorder=4)
@@ -289,7 +292,7 @@ def _split_keys(splits: Splits) -> list[Line2D]:
 def _localization(axes: Axes, facts: Facts) -> None:
     for i, row in enumerate(facts.localization):
         mean, low, high = row.numbers
-        y = _label(axes, i, row.model, row.value if row.competent else f"{words.number(mean)}, left out")
+        y = _label(axes, i, row.model, row.value if row.competent else f"{numbers.number(mean)}, left out")
         style = VERDICTS.get(row.verdict, VERDICTS["unclear"])[1]
         _range(axes, y, low, high, style)
         _dot(axes, y, mean, style, f"mean-{i}", zorder=4)
@@ -311,7 +314,7 @@ def _leads(facts: Facts) -> Figure:
         leads = {lead.method: lead for lead in facts.leads if (lead.study, lead.family) == (study, family)}
         for i, method in enumerate(methods):
             lead = leads.get(method)
-            y = _label(axes, i, method, (lead and words.number(lead.difference, sign=True)) or "")
+            y = _label(axes, i, method, (lead and numbers.number(lead.difference, sign=True)) or "")
             if lead:
                 axes.plot([0, 0], [y - 0.08, y + 0.1], color=INK, linewidth=0.9)
                 _range(axes, y, lead.low, lead.high, LEADS[lead.verdict])
@@ -332,9 +335,9 @@ def _xray(xray: Xray) -> Figure:
     _title(left, "Micro F1, as published and here")
     _title(right, "Macro AUROC here")
     for i, model in enumerate(splits.models):
-        numbers = [splits.number(model, MICRO, split) for split in (PUBLISHED, splits.grouped)]
-        y = _label(left, i, model, " / ".join(map(words.number, numbers)))
-        _dot(left, y, numbers[0], published, f"{PUBLISHED}-{i}", zorder=4)
+        values = [splits.number(model, MICRO, split) for split in (PUBLISHED, splits.grouped)]
+        y = _label(left, i, model, " / ".join(map(numbers.number, values)))
+        _dot(left, y, values[0], published, f"{PUBLISHED}-{i}", zorder=4)
         row = splits.row(model, MICRO, splits.grouped)
         if row is not None:
             _range(left, y, row["low"], row["high"], here)
@@ -345,7 +348,7 @@ def _xray(xray: Xray) -> Figure:
     for i, model in enumerate(shown):
         value, *ends = xray.auroc(model)
         style = AHEAD if xray.surely(model) else OPEN
-        y = _label(right, i, model, words.interval(value, *ends))
+        y = _label(right, i, model, numbers.interval(value, *ends))
         _range(right, y, *ends, style)
         _dot(right, y, value, style, f"auroc-{i}")
     right.axvline(xray.found.competence.chance, color=INK, linewidth=0.9)
@@ -378,7 +381,7 @@ def _cue(cue: Cue) -> Figure:
             if metric != ACCURACY:
                 floor = cue.line(model, FLOOR, metric)
                 axes.plot(floor["rate"], floor["marked"], color=MUTED, linewidth=1, linestyle=DOTTED)
-            axes.set_xticks(cue.rates, [words.number(rate) if metric == rows[-1] else "" for rate in cue.rates])
+            axes.set_xticks(cue.rates, [numbers.number(rate) if metric == rows[-1] else "" for rate in cue.rates])
             axes.margins(x=0.05, y=0.1)
         low, high = (end(axes.get_ylim()[i] for axes in row) for i, end in enumerate((min, max)))
         for axes in row:

@@ -18,6 +18,7 @@ from heatproof.core.messages import InputError
 from heatproof.report import words
 from heatproof.report.paper import provenance
 from heatproof.store.artifacts import replacing
+from heatproof.text import numbers
 from papers import cost, figures, xray
 from papers.facts import Facts
 from papers.studies import Roles, read_roles
@@ -102,13 +103,13 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "number": words.number,
-        "share": words.share,
-        "listed": words.listed,
-        "count": words.counted,
-        "p": words.p_value,
-        "span": words.span,
-        "interval": lambda ends: words.interval(*ends),
+        "number": numbers.number,
+        "share": numbers.share,
+        "listed": numbers.listed,
+        "count": numbers.counted,
+        "p": numbers.p_value,
+        "span": numbers.span,
+        "interval": lambda ends: numbers.interval(*ends),
         "metric": lambda name: words.inline(words.metric(name).name),
         "title": lambda name: words.metric(name).name,
         "control": lambda name: words.CONTROLS.get(name, name),

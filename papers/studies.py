@@ -14,10 +14,10 @@ from heatproof.config.base import Section
 from heatproof.config.load import StrictLoader
 from heatproof.core.messages import InputError
 from heatproof.profiles import files
-from heatproof.report import words
 from heatproof.stats.results import StudyResults, read
 from heatproof.store import artifacts
 from heatproof.store.tables import TABLES
+from heatproof.text import numbers
 from heatproof.text.sentences import sentence
 
 ROLES = Path("papers/studies.yaml")
@@ -93,8 +93,8 @@ def rows(table: pd.DataFrame, **values) -> pd.DataFrame:
 
 def cell(row: pd.Series | None, columns: Sequence[str] = ("mean", "low", "high")) -> str:
     """Return a value with its interval, `0.52 [0.41 to 0.63]`; a dash where there is none."""
-    numbers = [math.nan] * 3 if row is None else [float(row[column]) for column in columns]
-    return words.interval(*numbers) if math.isfinite(numbers[0]) else "–"
+    values = [math.nan] * 3 if row is None else [float(row[column]) for column in columns]
+    return numbers.interval(*values) if math.isfinite(values[0]) else "–"
 
 
 class Results:

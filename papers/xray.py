@@ -7,6 +7,7 @@ import pandas as pd
 
 from heatproof.report import words
 from heatproof.stats.results import Ensemble, StudyResults
+from heatproof.text import numbers
 from heatproof.text.sentences import sentence
 from papers.facts import PUBLISHED, Splits, described, read_splits
 from papers.studies import Results, cell, rows
@@ -57,7 +58,7 @@ class Xray:
     @property
     def unit(self) -> tuple[str, str]:
         """What a group is called, and several of them."""
-        return words.GROUPS.get(self.found.groups.kind, ("group", "groups"))
+        return numbers.UNITS.get(self.found.groups.kind, ("group", "groups"))
 
     @property
     def measures(self) -> dict[str, str]:
@@ -70,9 +71,9 @@ class Xray:
         """A model, `published` or `here`, and a cell a measure; without what is not published."""
         found = []
         for model in self.splits.models:
-            published = [words.number(self.splits.number(model, measure, PUBLISHED)) for measure in self.measures]
+            published = [numbers.number(self.splits.number(model, measure, PUBLISHED)) for measure in self.measures]
             here = [self.splits.value(model, measure, self.splits.grouped) for measure in self.measures]
-            found += [(model, PUBLISHED, published)] if set(published) != {words.number(None)} else []
+            found += [(model, PUBLISHED, published)] if set(published) != {numbers.number(None)} else []
             found.append((model, "here", here))
         return found
 

@@ -9,9 +9,9 @@ import pytest
 from report.pages import Page, section
 from report.test_figures import group, texts
 
-from heatproof.report import words
 from heatproof.report.sections import classification
 from heatproof.stats.results import Confidence
+from heatproof.text import numbers
 
 
 def confident(data, **rows):
@@ -106,7 +106,7 @@ def test_the_table_has_the_numbers_of_the_summary(data):
     row = data.results.confidence["alpha_net"]
     auroc = data.tables["models"].groupby("model")["auroc"].mean()["alpha_net"]
     assert found.table.rows[0][:3] == ["alpha_net", f"{auroc:.2f}", f"{row.confidence:.2f}"]
-    assert found.table.rows[0][5:] == [words.number(value) for value in (row.error, row.error_by_chance)]
+    assert found.table.rows[0][5:] == [numbers.number(value) for value in (row.error, row.error_by_chance)]
 
 
 def points(svg, name):

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure as Drawing
 from scipy.cluster.hierarchy import dendrogram, linkage
 
 from heatproof.profiles.distances import FEWEST_GROUPS
-from heatproof.report import words
 from heatproof.report.figures.canvas import ACCENT, INK, LINE, MARGIN, MUTED, STYLE, WIDTH, Figure, short, to_svg
 from heatproof.report.words import environment
+from heatproof.text import numbers
 
 _NAMES, _ROW, _FOOT = 1.9, 0.2, 0.45  # inches: room for the names, a leaf, the axis
 
@@ -57,7 +57,7 @@ def told(groups: Sequence[str], links: np.ndarray) -> str:
     texts = []
     for first, second, height, _ in links:
         a, b = members[int(first)], members[int(second)]
-        texts.append(f"{words.listed(a)} with {words.listed(b)} at {words.number(height)}")
+        texts.append(f"{numbers.listed(a)} with {numbers.listed(b)} at {numbers.number(height)}")
         members.append([*a, *b])
     return f"Groups by distance: {'; '.join(texts)}"
 
@@ -95,13 +95,13 @@ def groups(table: pd.DataFrame, args: argparse.Namespace, many: str) -> Table:
 
 
 def left_out(table: pd.DataFrame, args: argparse.Namespace, many: str) -> str:
-    least = f"{words.counted(args.config['min_images'], 'test image')} of {args.config['min_patients']} {many}"
+    least = f"{numbers.counted(args.config['min_images'], 'test image')} of {args.config['min_patients']} {many}"
     shown = of(table, seed=args.seeds[0], fold=args.folds[0])
     small = shown[~shown["kept"]].groupby("model").size()
     if small.empty:
         return f"Every group has at least {least}."
-    counts = [f"{words.counted(int(small[model]), 'group')} of {model}" for model in args.models if model in small]
-    return f"A group with fewer than {least} is left out: {words.listed(counts)}."
+    counts = [f"{numbers.counted(int(small[model]), 'group')} of {model}" for model in args.models if model in small]
+    return f"A group with fewer than {least} is left out: {numbers.listed(counts)}."
 
 
 def dead(table: pd.DataFrame, args: argparse.Namespace) -> Table:
@@ -134,8 +134,10 @@ def agreement(table: pd.DataFrame, args: argparse.Namespace) -> list[Table]:
                         f"{row.model_a} and {row.model_b}"
                         if row.model_a != row.model_b
                         else f"{row.model_a}, its seeds",
-                        words.interval(row.agreement, row.low, row.high) if np.isfinite(row.agreement) else row.reason,
-                        words.interval(row.gap, row.gap_low, row.gap_high),
+                        numbers.interval(row.agreement, row.low, row.high)
+                        if np.isfinite(row.agreement)
+                        else row.reason,
+                        numbers.interval(row.gap, row.gap_low, row.gap_high),
                         _reading(row),
                     ]
                     for row in shown.itertuples()
@@ -155,7 +157,7 @@ def _reading(row) -> str:
 def answer(tables: dict[str, pd.DataFrame], args: argparse.Namespace) -> list[str]:
     """The page in a few sentences."""
     layers = tables["layers"]
-    share = words.share(layers["dead"].sum() / layers["units"].sum())
+    share = numbers.share(layers["dead"].sum() / layers["units"].sum())
     dead = f"{share} of the feature maps that were looked at are dead: they answer every test image alike."
     first = of(tables["models"], fold=args.folds[0], depth=0)
     first = first[first["seed_a"].isna()]
@@ -166,15 +168,15 @@ def answer(tables: dict[str, pd.DataFrame], args: argparse.Namespace) -> list[st
     kind = f"groups by {KIND_NAMES[known[0]]}"
     within, between = first[first["model_a"] == first["model_b"]], first[first["model_a"] != first["model_b"]]
     said = [
-        f"{words.span(rows['agreement'])} {what}"
+        f"{numbers.span(rows['agreement'])} {what}"
         for rows, what in ((within, "between two trainings of one model"), (between, "between two models"))
         if rows["agreement"].notna().any()
     ]
-    texts = [f"Which {kind} lie near each other in the last layer agrees at {words.listed(said)} (1 is perfect)."]
+    texts = [f"Which {kind} lie near each other in the last layer agrees at {numbers.listed(said)} (1 is perfect)."]
     judged = between[between["gap_low"].notna()]
     if len(judged):
         apart = int((judged["gap_low"] > 0).sum())
-        who = f"{apart} of {words.counted(len(judged), 'pair')} of models {'differs' if apart == 1 else 'differ'}"
+        who = f"{apart} of {numbers.counted(len(judged), 'pair')} of models {'differs' if apart == 1 else 'differ'}"
         than = "by more than two trainings of one model do"
         texts.append(f"{who} {than}." if apart else f"No pair of models is shown to differ {than}.")
     return [*texts, dead]
@@ -186,7 +188,7 @@ def ends(distances: pd.DataFrame) -> str:
     if len(known) < 2:
         return ""
     near, far = (
-        f"{row.a} and {row.b} ({words.interval(row.correlation, row.low, row.high)})"
+        f"{row.a} and {row.b} ({numbers.interval(row.correlation, row.low, row.high)})"
         for row in known.iloc[[0, -1]].itertuples()
     )
     return f"Nearest by {KIND_NAMES[known['by'].iloc[0]]}: {near}; furthest apart: {far}."
@@ -241,7 +243,7 @@ def render(args: argparse.Namespace, tables: dict[str, pd.DataFrame], profiles: 
         tables: those of `files.STUDY_TABLES`.
         profiles: model -> profiles of its first seed and fold.
     """
-    one, many = words.GROUPS[args.group_kind]
+    one, many = numbers.UNITS[args.group_kind]
     return (
         environment("heatproof.profiles", "heatproof.report")
         .get_template("profiles.html.j2")
@@ -276,7 +278,7 @@ def _model(place: int, name: str, profiles: pd.DataFrame, tables: dict[str, pd.D
         own = parts[row.layer]
         strips = [_strip(own[own["by"] == by], by, args.config["top"]) for by in kinds if row.dead < row.units]
         trees = [_tree(f"tree-{place}-{row.depth}-{by}", by_kind[by]) for by in kinds]
-        title = f"{row.layer}: {words.counted(row.units, 'feature map')} of {row.rows} × {row.columns} positions"
+        title = f"{row.layer}: {numbers.counted(row.units, 'feature map')} of {row.rows} × {row.columns} positions"
         between = list(filter(None, (ends(by_kind[by]) for by in kinds)))
         made.append(Layer(f"{title}, {row.dead} dead", between, strips, trees))
     return Model(name, f"model-{place}", made[0], made[1:])
@@ -297,7 +299,7 @@ def _strip(part: pd.DataFrame, by: str, top: int) -> Grid:
 
 def _signed(value: float, error: float, largest: float) -> Cell:
     look = "up" if value > 0 else "down" if value < 0 else "flat"
-    return Cell(words.number(value, sign=True), look, round(70 * abs(value) / largest), abs(value) > 2 * error)
+    return Cell(numbers.number(value, sign=True), look, round(70 * abs(value) / largest), abs(value) > 2 * error)
 
 
 def _tree(name: str, table: pd.DataFrame) -> tuple[Figure | None, Grid]:
@@ -320,4 +322,4 @@ def _tree(name: str, table: pd.DataFrame) -> tuple[Figure | None, Grid]:
 def _distance(value: float, low: float, high: float) -> Cell:
     if not np.isfinite(value):
         return Cell("–")
-    return Cell(words.interval(value, low, high), "up", round(35 * (2 - value)))
+    return Cell(numbers.interval(value, low, high), "up", round(35 * (2 - value)))

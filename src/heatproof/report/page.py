@@ -25,6 +25,7 @@ from heatproof.report.sections import (
 from heatproof.report.words import environment
 from heatproof.store import artifacts
 from heatproof.text import audit as audit_text
+from heatproof.text import numbers
 from heatproof.text.sentences import sentence
 
 ALARMS = 3  # that the first screen has room for
@@ -141,12 +142,12 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         controls=controls(inputs),
         ceiling=CONTROLS["ceiling"].title,
         accuracy_title=words.ACCURACY,
-        groups=words.GROUPS[kind],
+        groups=numbers.UNITS[kind],
         interval=f"{inputs.results.interval:.0%}",
         alpha=f"{inputs.results.alpha:g}",
-        number=words.number,
+        number=numbers.number,
         inline=words.inline,
-        listed=words.listed,
+        listed=numbers.listed,
         facts=provenance.facts(record),
         stages=provenance.stages(record),
         digest=provenance.data_digest(inputs),
@@ -190,7 +191,7 @@ def key_figure(inputs: Inputs) -> Figure:
 
 def accuracy_figure(inputs: Inputs, name: str) -> Figure:
     rows, competence = dot_rows.checkpoints(inputs), inputs.results.competence
-    means = [f"{row.model} seed {row.seed} {words.number(row.accuracy)}" for row in rows]
+    means = [f"{row.model} seed {row.seed} {numbers.number(row.accuracy)}" for row in rows]
     alt = f"{inputs.measure[:1].upper()}{inputs.measure[1:]}: {', '.join(means)}"
     svg = dot_rows.accuracy(name, rows, competence.chance, competence.floor, alt, inputs.measure)
     told = "tell who has a label" if inputs.multilabel else "tell the classes apart"
@@ -198,8 +199,8 @@ def accuracy_figure(inputs: Inputs, name: str) -> Figure:
         f"How well the models {told} on {_tested(inputs)}, in {inputs.measure}. A dot is one "
         f"{'seed, its trainings on all folds together' if len(inputs.folds) > 1 else 'training'}, its line the "
         f"{inputs.results.interval:.0%} interval. A model is competent, and takes part in verdicts, if the lower "
-        f"end of every one of its intervals lies above {words.number(competence.floor)}; guessing scores "
-        f"{words.number(competence.chance)}."
+        f"end of every one of its intervals lies above {numbers.number(competence.floor)}; guessing scores "
+        f"{numbers.number(competence.chance)}."
     )
     return Figure(Markup(svg), caption)
 
@@ -209,7 +210,7 @@ def _tested(inputs: Inputs) -> str:
     unstated = inputs.results.setting.unstated
     if not unstated:
         return "images they never saw"
-    whose = "they" if len(unstated) == len(inputs.trained) else words.listed(unstated)
+    whose = "they" if len(unstated) == len(inputs.trained) else numbers.listed(unstated)
     return f"the test images, which {whose} may have been trained on"
 
 
@@ -218,11 +219,11 @@ def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequ
     metric, rows = inputs.metric(inputs.primary(family)), dot_rows.dot_rows(inputs, family, method)
     if marks is not None:
         rows = [replace(row, marks={mark: row.marks[mark] for mark in marks if mark in row.marks}) for row in rows]
-    means = [f"{row.model} {words.interval(row.mean, row.low, row.high)}" for row in rows]
+    means = [f"{row.model} {numbers.interval(row.mean, row.low, row.high)}" for row in rows]
     drawn = [mark for mark in words.CONTROLS if any(mark in row.marks for row in rows)]
     for mark in drawn:
         values = [row.marks[mark] for row in rows if mark in row.marks]
-        means.append(f"{words.CONTROLS[mark]} {words.span(values)}")
+        means.append(f"{words.CONTROLS[mark]} {numbers.span(values)}")
     alt = f"{metric.name} of {method}: {'; '.join(means)}"
     svg = dot_rows.dots(name, rows, f"{words.inline(metric.name)} ({metric.direction})", alt)
     level = f"{inputs.results.interval:.0%}"
@@ -273,13 +274,13 @@ def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparis
 
 def _pairs_figure(inputs: Inputs, family: str, method: str, cells: Sequence[dot_rows.Pair], name: str) -> Figure:
     real = [
-        f"{cell.row} minus {cell.column} {words.number(cell.difference, sign=True)}" for cell in cells if cell.apart
+        f"{cell.row} minus {cell.column} {numbers.number(cell.difference, sign=True)}" for cell in cells if cell.apart
     ]
     alt = f"Differences between models: {'; '.join(real) if real else 'none could be shown'}"
     level = inputs.results.families[family].outcomes[method].shares.models
     gate = " and the test over all models finds a difference" if len(cells) > 1 else ""
     caption = (
-        f"Row minus column, with p after Holm's correction for testing {words.counted(len(cells), 'pair')}. Coloured "
+        f"Row minus column, with p after Holm's correction for testing {numbers.counted(len(cells), 'pair')}. Coloured "
         f"and bold: a difference larger than chance explains (p at most {level:g}{gate})."
     )
     return Figure(Markup(dot_rows.pairs(f"{name}-pairs", cells, inputs.trained, alt)), caption)

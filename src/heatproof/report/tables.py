@@ -8,6 +8,7 @@ import numpy as np
 from heatproof.report import words
 from heatproof.report.figures import dot_rows
 from heatproof.report.inputs import Inputs
+from heatproof.text import numbers
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Table:
 
 
 def groups_name(inputs: Inputs) -> str:
-    return words.GROUPS[inputs.results.groups.kind][1]
+    return numbers.UNITS[inputs.results.groups.kind][1]
 
 
 def models(inputs: Inputs) -> Table:
@@ -33,8 +34,8 @@ def models(inputs: Inputs) -> Table:
         [
             row.model,
             str(row.seed),
-            words.interval(row.accuracy, row.low, row.high),
-            words.interval(row.f1, row.f1_low, row.f1_high),
+            numbers.interval(row.accuracy, row.low, row.high),
+            numbers.interval(row.f1, row.f1_low, row.f1_high),
             "yes" if row.competent else "no",
         ]
         for row in dot_rows.checkpoints(inputs)
@@ -67,7 +68,7 @@ def recall(inputs: Inputs) -> Table:
     sizes = one["label"].value_counts()
     rows = []
     for label, name in enumerate(inputs.classes):
-        values = [words.number(means.get((model, label), float("nan"))) for model in inputs.models]
+        values = [numbers.number(means.get((model, label), float("nan"))) for model in inputs.models]
         rows.append([name, f"{sizes.get(label, 0):,}", *values])
     return Table(
         "Share of each class that was recognized (sensitivity)",
@@ -105,7 +106,7 @@ def means(inputs: Inputs, family: str, method: str) -> Table | None:
     rows = [
         [
             f"{inputs.metric(name).name} ({inputs.metric(name).direction})",
-            *(words.number(found.get((name, model))) for model in models),
+            *(numbers.number(found.get((name, model))) for model in models),
         ]
         for name in names
     ]
@@ -120,7 +121,7 @@ def described(inputs: Inputs, family: str) -> Table | None:
     rows = []
     for name, title in titles.items():
         of = table[table["method"] == name]
-        spans = [words.span(of.loc[of["metric"] == metric, "mean"].tolist()) for metric in names]
+        spans = [numbers.span(of.loc[of["metric"] == metric, "mean"].tolist()) for metric in names]
         if len(of):
             rows.append([title, *spans])
     several = ", lowest to highest mean of a model" if len(inputs.models) > 1 else ""
@@ -150,13 +151,13 @@ def _scored(inputs: Inputs, family: str, method: str, metrics: Sequence[str]) ->
     body = []
     for metric, row in rows:
         found = counts.loc[(metric, row.model)] if (metric, row.model) in counts.index else {"groups": 0, "missing": 0}
-        seeds = ", ".join(words.number(value) for value in row.seeds)
+        seeds = ", ".join(numbers.number(value) for value in row.seeds)
         body.append(
             [
                 row.model if row.competent else f"{row.model} (left out)",
-                words.interval(row.mean, row.low, row.high),
+                numbers.interval(row.mean, row.low, row.high),
                 *([seeds or "–"] if single else []),
-                *(words.number(row.marks.get(mark)) for mark in marks),
+                *(numbers.number(row.marks.get(mark)) for mark in marks),
                 str(found["groups"]),
                 str(found["missing"]),
             ]
@@ -170,9 +171,9 @@ def pairs(inputs: Inputs, family: str, method: str) -> Table:
     rows = [
         [
             f"{cell.row} − {cell.column}",
-            words.number(cell.difference, sign=True),
-            words.number(cell.effect, sign=True),
-            words.p_value(cell.p),
+            numbers.number(cell.difference, sign=True),
+            numbers.number(cell.effect, sign=True),
+            numbers.p_value(cell.p),
             _different(cell),
         ]
         for cell in dot_rows.pair_cells(inputs, family, method)
@@ -206,7 +207,7 @@ def missing(inputs: Inputs) -> Table | None:
 
 def _some(present: Iterable[str], names: Sequence[str], many: str) -> str:
     found = [name for name in names if name in set(present)]
-    return f"all {many}" if len(found) == len(names) > 1 else words.listed(found)
+    return f"all {many}" if len(found) == len(names) > 1 else numbers.listed(found)
 
 
 def _metrics(inputs: Inputs, present: Iterable[str]) -> str:
@@ -217,4 +218,4 @@ def _metrics(inputs: Inputs, present: Iterable[str]) -> str:
         found = [name for name in of if name in present]
         whole = len(found) == len(of) > 1
         parts += [f"all of {family}"] if whole else [inputs.metric(name).name for name in found]
-    return words.listed(parts)
+    return numbers.listed(parts)

@@ -1,4 +1,4 @@
-"""The words for a metric, a method or a model, how numbers and reasons are written, and what fills templates."""
+"""The words for a metric, a method, a control or a reason, and what fills templates."""
 
 from typing import NamedTuple
 
@@ -10,8 +10,6 @@ from heatproof.catalogue.families import FAMILIES, Family
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.metrics import VARIANTS, find_metric
 from heatproof.catalogue.reasons import REASONS
-from heatproof.text.numbers import UNITS as GROUPS  # noqa: F401 - sections find all words here
-from heatproof.text.numbers import counted, interval, listed, number, p_value, share, span  # noqa: F401
 
 
 def environment(*packages: str, setting_short: str = "") -> Environment:

@@ -31,6 +31,7 @@ from heatproof.report.figures.canvas import (
     unit_square,
 )
 from heatproof.report.inputs import Inputs
+from heatproof.text import numbers
 
 BAR = 0.16  # inches from one bar to the next
 
@@ -53,10 +54,10 @@ def make(inputs: Inputs, family: str, method: str, name: str) -> Figure | None:
     ranks = [Rank(model, dot_rows.color(inputs.models, model), rank) for model, rank in found.models.items()]
     ranks.sort(key=lambda row: (row.rank, inputs.models.index(row.model)))
     cliques = [clique for clique in found.cliques if len(clique) > 1]
-    metric, groups = inputs.metric(inputs.primary(family)), words.GROUPS[inputs.results.groups.kind]
-    over = words.counted(found.groups, *groups)
-    joined = "; ".join(words.listed(clique) for clique in cliques)
-    means = ", ".join(f"{row.model} {words.number(row.rank)}" for row in ranks)
+    metric, groups = inputs.metric(inputs.primary(family)), numbers.UNITS[inputs.results.groups.kind]
+    over = numbers.counted(found.groups, *groups)
+    joined = "; ".join(numbers.listed(clique) for clique in cliques)
+    means = ", ".join(f"{row.model} {numbers.number(row.rank)}" for row in ranks)
     alt = f"Mean ranks by {words.inline(metric.name)}: {means}. {_alike(joined)}"
     caption = f"Mean rank of each model by {words.inline(metric.name)} over {over}; 1 is the best. " + (
         "A bar joins models that the tests cannot tell apart, after Holm's correction. That they are equal is not "
@@ -81,7 +82,7 @@ def draw(name: str, ranks: Sequence[Rank], cliques: Sequence[Sequence[str]], alt
     axes.set_xticks(range(1, len(ranks) + 1))
     for i, row in enumerate(ranks):
         y = i * ROW + 0.31
-        row_label(axes, i * ROW, row.model, words.number(row.rank), True)
+        row_label(axes, i * ROW, row.model, numbers.number(row.rank), True)
         axes.plot([row.rank], [y], "o", color=row.color, markersize=6, zorder=4, gid=f"rank-{row.model}")
     placed = {row.model: row for row in ranks}
     axes.axhline(height + 0.02, color=LINE, linewidth=0.6)
@@ -150,7 +151,7 @@ def _matrix(axes: Axes, model: str, counts: np.ndarray, classes: Sequence[str], 
             if images and len(classes) <= READABLE:
                 middle = {"ha": "center", "va": "center"}
                 axes.text(j + 0.5, i + 0.34, f"{count:,}", fontsize=7, gid=f"count-{model}-{i}-{j}", **middle)
-                axes.text(j + 0.5, i + 0.7, words.share(share), fontsize=6, color=MUTED, **middle)
+                axes.text(j + 0.5, i + 0.7, numbers.share(share), fontsize=6, color=MUTED, **middle)
 
 
 @matplotlib.rc_context(STYLE)
@@ -220,7 +221,7 @@ def correlations(
     top = 0.0
     for place, (height, (label, marks)) in enumerate(zip(heights, rows.items(), strict=True)):
         values = [dot.rho for dot in marks]
-        row_label(axes, top, label, words.span(values), True)
+        row_label(axes, top, label, numbers.span(values), True)
         for i, dot in enumerate(marks):
             y = top + 0.29 + STEP * i
             if math.isfinite(dot.low):

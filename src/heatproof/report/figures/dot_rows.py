@@ -30,6 +30,7 @@ from heatproof.report.figures.canvas import (
     to_svg,
 )
 from heatproof.report.inputs import Inputs
+from heatproof.text import numbers
 
 # Okabe and Ito (2008), told apart with any colour vision; yellow and black vanish on one of the two grounds. Beyond six
 # models grey and brown.
@@ -122,9 +123,9 @@ def checkpoints(inputs: Inputs) -> list[Checkpoint]:
     for model, seed in [(model, seed) for model in inputs.models for seed in inputs.seeds]:
         if (model, seed) in found.index:
             row = found.loc[(model, seed)]
-            numbers = [*judged.loc[(model, seed)], *row[["f1_macro", "f1_low", "f1_high"]]]
+            values = [*judged.loc[(model, seed)], *row[["f1_macro", "f1_low", "f1_high"]]]
             rows.append(
-                Checkpoint(model, seed, color(inputs.models, model), bool(row["competent"]), *map(float, numbers))
+                Checkpoint(model, seed, color(inputs.models, model), bool(row["competent"]), *map(float, values))
             )
     return rows
 
@@ -156,8 +157,8 @@ def pair_cells(inputs: Inputs, family: str, method: str) -> list[Pair]:
         sign, row, column = (
             (1, pair["a"], pair["b"]) if place[pair["a"]] > place[pair["b"]] else (-1, pair["b"], pair["a"])
         )
-        numbers = sign * pair["difference"], sign * pair["effect"], pair[p]
-        cells.append(Pair(row, column, *map(float, numbers), apart=frozenset((row, column)) in apart))
+        values = sign * pair["difference"], sign * pair["effect"], pair[p]
+        cells.append(Pair(row, column, *map(float, values), apart=frozenset((row, column)) in apart))
     return sorted(cells, key=lambda cell: (place[cell.row], place[cell.column]))
 
 
@@ -187,7 +188,7 @@ def accuracy(
             axes,
             top,
             model,
-            words.span(row.accuracy for row in seeds[model]),
+            numbers.span(row.accuracy for row in seeds[model]),
             all(row.competent for row in seeds[model]),
         )
         for label, (x, tone, dash) in lines.items():
@@ -232,7 +233,7 @@ def dots(name: str, rows: Sequence[Row], label: str, alt: str) -> str:
     axes.set_xlim(*_limits(rows))
     for i, row in enumerate(rows):
         y = i * ROW + 0.31
-        row_label(axes, i * ROW, row.model, words.interval(row.mean, row.low, row.high), row.competent)
+        row_label(axes, i * ROW, row.model, numbers.interval(row.mean, row.low, row.high), row.competent)
         axes.plot(
             [row.low, row.high],
             [y, y],
@@ -290,7 +291,7 @@ def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alt: str) -> 
         corner = (x + 0.03, y + 0.03)
         axes.add_patch(Rectangle(corner, side - 0.06, height - 0.06, linewidth=1.2 if real else 0.6, **frame))
         middle = {"ha": "center", "va": "center"}
-        text = words.number(cell.difference, sign=True)
+        text = numbers.number(cell.difference, sign=True)
         axes.text(
             x + side / 2,
             y + 0.145,
@@ -299,7 +300,7 @@ def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alt: str) -> 
             gid=f"pair-{cell.row}-{cell.column}",
             **middle,
         )
-        p = words.p_value(cell.p)
+        p = numbers.p_value(cell.p)
         axes.text(
             x + side / 2,
             y + 0.285,

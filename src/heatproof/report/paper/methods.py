@@ -13,6 +13,7 @@ from heatproof.report.paper import references, statistics
 from heatproof.report.paper.references import cite
 from heatproof.report.sections import data_tables, overview
 from heatproof.store import artifacts
+from heatproof.text import numbers
 
 KINDS = {
     "phantom": "synthetic CT slices (phantoms), in which the lesion is the only evidence for the class",
@@ -70,20 +71,20 @@ def write(inputs: Inputs, study: dict) -> tuple[str, str]:
 def data(inputs: Inputs, study: dict) -> str:
     config, manifest = study["data"], inputs.manifest
     kind = inputs.results.groups.kind
-    unit = words.GROUPS[kind]
+    unit = numbers.UNITS[kind]
     counts = artifacts.truth(manifest, len(inputs.classes)).sum(0)
-    classes = words.listed([f"{escape(name)} ({counts[i]:,})" for i, name in enumerate(inputs.classes)])
+    classes = numbers.listed([f"{escape(name)} ({counts[i]:,})" for i, name in enumerate(inputs.classes)])
     dealt = f"{len(inputs.classes)} labels, of which an image may have several" if inputs.multilabel else ""
     dealt = dealt or f"{len(inputs.classes)} classes"
-    of = "" if kind == "image" else f" of {words.counted(manifest['group'].nunique(), *unit)}"
+    of = "" if kind == "image" else f" of {numbers.counted(manifest['group'].nunique(), *unit)}"
     made = f": {KINDS[config['kind']]}" if config["kind"] in KINDS else ""
     marked = int((manifest["truth"] != "none").sum())
     truth = f"{marked:,} of them have a true region" if marked else "none of them has a mask of the true region"
     cropped = "cut to the body and " if config["crop"] == "body" else ""
     return (
-        f"The study has {words.counted(len(manifest), 'image')}{of} in {dealt}, {classes}{made}; "
+        f"The study has {numbers.counted(len(manifest), 'image')}{of} in {dealt}, {classes}{made}; "
         f"{truth}. Images were {cropped}{FITS[config['fit']]} of {config['size']} by {config['size']} pixels with "
-        f"{words.counted(config['channels'], 'channel')}. {_split(inputs)} {_kept(inputs)}"
+        f"{numbers.counted(config['channels'], 'channel')}. {_split(inputs)} {_kept(inputs)}"
     )
 
 
@@ -97,7 +98,7 @@ def _split(inputs: Inputs) -> str:
     if set(sizes.index) == {"test"}:
         return "All of them were test images."
     parts = {"train": "training", "val": "validation", "test": "test"}
-    listed = words.listed([f"{sizes.get(part, 0):,} {to}" for part, to in parts.items()])
+    listed = numbers.listed([f"{sizes.get(part, 0):,} {to}" for part, to in parts.items()])
     return f"They were split into {listed} images."
 
 
@@ -116,24 +117,24 @@ def models(inputs: Inputs, study: dict) -> str:
     recipes = {model: train | train.get("models", {}).get(model, {}) for model in inputs.trained}
     competence = inputs.results.competence
     out = [model for model in inputs.trained if model not in inputs.competent]
-    left = f"; {words.listed(out)} did not" if out else f"; {'all' if many else 'it'} did"
-    seeds = words.counted(len(inputs.seeds), "seed")
+    left = f"; {numbers.listed(out)} did not" if out else f"; {'all' if many else 'it'} did"
+    seeds = numbers.counted(len(inputs.seeds), "seed")
     fitted = {model: recipe for model, recipe in recipes.items() if recipe["epochs"]}
     named_seeds = f"{seeds} ({', '.join(map(str, inputs.seeds))})"
     each = f"Each was trained from {named_seeds}." if fitted else f"Each has checkpoints of {named_seeds}."
     unknown = f" {unstated}" if (unstated := _unstated(inputs)) else ""
     return (
-        f"{words.listed(named)} as implemented in timm{timm} {'were' if many else 'was'} "
+        f"{numbers.listed(named)} as implemented in timm{timm} {'were' if many else 'was'} "
         f"{_trained(inputs, fitted, train)}{_taken(recipes, fitted)} {each}{unknown} A "
         f"model took part in verdicts if the lower end of the {inputs.results.interval:.0%} interval of the "
-        f"{inputs.measure} of each of its trainings on test images lay above {words.number(competence.floor)} "
-        f"(guessing scores {words.number(competence.chance)}){left}.{_ensembles(inputs)}"
+        f"{inputs.measure} of each of its trainings on test images lay above {numbers.number(competence.floor)} "
+        f"(guessing scores {numbers.number(competence.chance)}){left}.{_ensembles(inputs)}"
     )
 
 
 def _ensembles(inputs: Inputs) -> str:
     told = [
-        f"{name} ({overview.COMBINED[of.combine]}; of {words.listed(of.models)})"
+        f"{name} ({overview.COMBINED[of.combine]}; of {numbers.listed(of.models)})"
         for name, of in inputs.ensembles.items()
     ]
     if not told:
@@ -150,7 +151,7 @@ def _taken(recipes: dict[str, dict], fitted: dict[str, dict]) -> str:
     if not taken or not fitted:
         return ""
     return (
-        f" {words.listed(taken)} {'were' if len(taken) > 1 else 'was'} not: these checkpoints were trained elsewhere."
+        f" {numbers.listed(taken)} {'were' if len(taken) > 1 else 'was'} not: these checkpoints were trained elsewhere."
     )
 
 
@@ -159,7 +160,7 @@ def _unstated(inputs: Inputs) -> str:
     if not models:
         return ""
     return (
-        f"Which images {words.listed(models)} had been trained on is not stated. Test images may be among them, and "
+        f"Which images {numbers.listed(models)} had been trained on is not stated. Test images may be among them, and "
         f"accuracies on them say nothing about unseen images."
     )
 
@@ -196,8 +197,8 @@ def _trained(inputs: Inputs, recipes: dict[str, dict], shared: dict) -> str:
     ]
     return (
         f"trained {begun} to the least {loss}{f', {balanced},' if shared['balance'] else ''} "
-        f"by AdamW for {words.counted(shared['epochs'], 'epoch')} in batches of {shared['batch_size']} (learning rate "
-        f"{shared['lr']:g} with {words.counted(shared['warmup_epochs'], 'epoch')} of warm-up and a cosine to a "
+        f"by AdamW for {numbers.counted(shared['epochs'], 'epoch')} in batches of {shared['batch_size']} (learning "
+        f"rate {shared['lr']:g} with {numbers.counted(shared['warmup_epochs'], 'epoch')} of warm-up and a cosine to a "
         f"hundredth, weight decay {shared['weight_decay']:g}, gradients clipped at {shared['clip_norm']:g}; "
         f"augmentation: {', '.join(augmented) or 'none'}){f', except for {told}' if told else ''}. The epoch with the "
         f"highest {kept} on the validation images was kept.{THRESHOLDS if inputs.multilabel else ''} {scaled}."
@@ -225,11 +226,11 @@ def heatmaps(inputs: Inputs, study: dict) -> str:
     target = TARGETS[inputs.multilabel][explain["target"]]
     index = inputs.index[inputs.models[0]]
     explained = index["image" if inputs.multilabel else "image_id"].nunique()
-    refused = [f"{name}: {words.listed(list(found))}" for name, found in inputs.refused.items() if found]
+    refused = [f"{name}: {numbers.listed(list(found))}" for name, found in inputs.refused.items() if found]
     text = (
-        f"Heatmaps of the logit of the {target} were made for {words.counted(explained, 'test image')} by "
-        f"{words.listed(named)}. {_layers(inputs, explain)} Maps were scored as they are, without scaling; a map that "
-        f"is zero, constant or not finite has no score, and is counted."
+        f"Heatmaps of the logit of the {target} were made for {numbers.counted(explained, 'test image')} by "
+        f"{numbers.listed(named)}. {_layers(inputs, explain)} Maps were scored as they are, without scaling; a map "
+        f"that is zero, constant or not finite has no score, and is counted."
     )
     return text + (f" Methods that a network cannot carry were left out ({'; '.join(refused)})." if refused else "")
 
@@ -241,13 +242,14 @@ def _layers(inputs: Inputs, explain: dict) -> str:
         for one in inputs.layers[model]:
             by_layer.setdefault(one, []).append(model)
     told = [
-        f"{layer} of {words.listed(of)} ({rows} by {columns} cells)" for (layer, rows, columns), of in by_layer.items()
+        f"{layer} of {numbers.listed(of)} ({rows} by {columns} cells)"
+        for (layer, rows, columns), of in by_layer.items()
     ]
     chosen = [model for model in inputs.trained if model in (explain.get("layers") or {})]
     least = f"the deepest whose grid has at least {explain['min_grid']} cells a side, or the deepest there is"
     how = f": {least}" if not chosen else " as configured" if len(chosen) == len(inputs.trained) else ""
-    how = how or f": of {words.listed(chosen)} as configured, else {least}"
-    return f"Methods that read a layer read {words.listed(told)}{how}."
+    how = how or f": of {numbers.listed(chosen)} as configured, else {least}"
+    return f"Methods that read a layer read {numbers.listed(told)}{how}."
 
 
 def _cited(metric: str) -> str:

@@ -18,11 +18,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 
-from heatproof.report import words
 from heatproof.report.inputs import Inputs
 from heatproof.report.paper import revision
 from heatproof.report.tables import Table
 from heatproof.store import artifacts
+from heatproof.text import numbers
 from heatproof.text.numbers import duration
 
 
@@ -202,7 +202,7 @@ def write(study: str, record: dict, changes: bytes) -> None:
 def facts(record: dict) -> list[tuple[str, str]]:
     """Name and value of what the report was made with and from."""
     found, lock = record["machine"], record["lock_sha256"]
-    gpus = words.listed(found["gpus"]) if found["gpus"] else "no NVIDIA GPU"
+    gpus = numbers.listed(found["gpus"]) if found["gpus"] else "no NVIDIA GPU"
     versions = ", ".join(f"{name} {number}" for name, number in record["packages"].items())
     return [
         ("Report written", record["written"]),
@@ -214,7 +214,7 @@ def facts(record: dict) -> list[tuple[str, str]]:
         ("Lock file", f"SHA-256 {lock} of {LOCK}" if lock else f"none: there is no {LOCK} here"),
         (
             "Machine that wrote the report",
-            f"{found['system']}, {found['cpu']}, {words.counted(found['cores'], 'core')}, "
+            f"{found['system']}, {found['cpu']}, {numbers.counted(found['cores'], 'core')}, "
             f"{found['memory_gib']:.0f} GiB memory, {gpus}",
         ),
         ("Threads of each job", str(record["threads"] or "not recorded")),
@@ -255,7 +255,7 @@ def left_out(record: dict) -> str:
     """Files that git does not know and that were too large to keep."""
     told = []
     for entry in record["left_out"]:
-        what = f"SHA-256 {entry['sha256']}" if "sha256" in entry else words.counted(entry["files"], "file")
+        what = f"SHA-256 {entry['sha256']}" if "sha256" in entry else numbers.counted(entry["files"], "file")
         told.append(f"{_printable(entry['path'])} ({entry['bytes']:,} bytes, {what})")
     return "; ".join(told)
 

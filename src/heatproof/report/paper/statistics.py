@@ -4,6 +4,7 @@ from heatproof.report import words
 from heatproof.report.inputs import Inputs
 from heatproof.report.paper.references import cite
 from heatproof.stats.tests.omnibus import LEAST_GROUPS
+from heatproof.text import numbers
 from heatproof.text.verdicts import MEANINGS
 
 
@@ -19,7 +20,7 @@ def write(inputs: Inputs, settings: dict) -> str:
 
 def _unit(inputs: Inputs) -> str:
     kind = _kind(inputs)
-    one, many = words.GROUPS[kind]
+    one, many = numbers.UNITS[kind]
     averaged = "" if kind == "image" else f" Scores of images were averaged for each {one} first."
     caution = {
         "patient": "",
@@ -66,7 +67,7 @@ def _controls(inputs: Inputs) -> str:
         named = {name for one in of.outcomes.values() for name in one.controls}
         by_controls.setdefault(tuple(name for name in words.CONTROLS if name in named), []).append(family)
     told = [
-        f"for {words.listed(families)} {words.listed([words.CONTROLS[name] for name in names])}"
+        f"for {numbers.listed(families)} {numbers.listed([words.CONTROLS[name] for name in names])}"
         for names, families in by_controls.items()
         if names
     ]
@@ -96,12 +97,12 @@ def _combined(inputs: Inputs) -> list[str]:
         meaning = MEANINGS.get(tuple(answer.verdict for answer in row.answers))
         found.setdefault(meaning[0] if meaning else "", []).append(f"{row.model} by {row.method}")
     left = len(found.pop("", []))
-    told = [f"the heatmaps of {words.listed(names)} {meaning}" for meaning, names in found.items()]
-    told += [f"undecided for {left} of {words.counted(len(rows), 'pair')} of a model and a method"] if left else []
+    told = [f"the heatmaps of {numbers.listed(names)} {meaning}" for meaning, names in found.items()]
+    told += [f"undecided for {left} of {numbers.counted(len(rows), 'pair')} of a model and a method"] if left else []
     return [
         f"Localization and faithfulness were combined model by model. Each is a yes where the heatmaps are better than "
         f"every control, a no where a one-sided t test{cite(['schuirmann1987'])} shows their lead over the strongest "
-        f"control to be smaller than the margin (from {LEAST_GROUPS} {words.GROUPS[_kind(inputs)][1]} on; Bonferroni "
+        f"control to be smaller than the margin (from {LEAST_GROUPS} {numbers.UNITS[_kind(inputs)][1]} on; Bonferroni "
         f"over controls, Holm over models), and undecided otherwise. The two share alpha for each method, and are "
         f"combined only where both are decided. Result: {'; '.join(told)}."
     ]

@@ -10,6 +10,7 @@ from heatproof.report import tables, words
 from heatproof.report.figures import dot_rows
 from heatproof.report.inputs import Inputs
 from heatproof.report.tables import Table
+from heatproof.text import numbers
 
 LONG = 40  # rows from which a table runs over pages
 _SPECIAL = {
@@ -93,7 +94,7 @@ def models(inputs: Inputs) -> PaperTable:
     caption = (
         f"{measure} and macro F1 of every {of} on test images, with {level} intervals over "
         f"{tables.groups_name(inputs)}. A model takes part in verdicts if the lower end of every interval of its "
-        f"{inputs.measure} lies above {words.number(inputs.results.competence.floor)}."
+        f"{inputs.measure} lies above {numbers.number(inputs.results.competence.floor)}."
     )
     return PaperTable(Table(caption, made.head, made.rows), "models.csv", "No model was tested.")
 
@@ -117,8 +118,8 @@ def scores(inputs: Inputs) -> PaperTable:
     lower = [words.inline(inputs.metric(inputs.primary(f)).name) for f in families if _lower(inputs, f)]
     caption = (
         f"Means over {tables.groups_name(inputs)} with {inputs.results.interval:.0%} intervals: "
-        f"{words.listed(named)}. "
-        + (f"Lower is better for {words.listed(lower)}. " if lower else "")
+        f"{numbers.listed(named)}. "
+        + (f"Lower is better for {numbers.listed(lower)}. " if lower else "")
         + "Controls know nothing of what the model saw; the truth at this grid is a yardstick."
     )
     head = ["method", "model", *families]
@@ -148,8 +149,8 @@ def _mean(inputs: Inputs, family: str, method: str, model: str) -> str:
         return "–"
     row = found.iloc[0]
     if method in words.CONTROLS:
-        return words.number(row["mean"])
-    return words.interval(row["mean"], row["low"], row["high"])
+        return numbers.number(row["mean"])
+    return numbers.interval(row["mean"], row["low"], row["high"])
 
 
 def pairs(inputs: Inputs) -> PaperTable:
@@ -160,8 +161,8 @@ def pairs(inputs: Inputs) -> PaperTable:
         cells = dot_rows.pair_cells(inputs, family, inputs.lead) if inputs.primary(family) else []
         breaks += [len(rows)] if rows and cells else []
         for cell in cells:
-            difference, effect = words.number(cell.difference, sign=True), words.number(cell.effect, sign=True)
-            rows.append([family, f"{cell.row} − {cell.column}", difference, effect, words.p_value(cell.p)])
+            difference, effect = numbers.number(cell.difference, sign=True), numbers.number(cell.effect, sign=True)
+            rows.append([family, f"{cell.row} − {cell.column}", difference, effect, numbers.p_value(cell.p)])
     caption = (
         f"Pairs of models by {inputs.lead}: difference of means over {tables.groups_name(inputs)}, rank-biserial "
         f"correlation, and p after Holm's correction within each family."
@@ -178,8 +179,8 @@ def claims(inputs: Inputs) -> PaperTable:
             row["source"],
             row["claim"],
             row["verdict"],
-            words.interval(row["effect"], row["low"], row["high"]) if pd.notna(row["effect"]) else "–",
-            words.p_value(row["p"]),
+            numbers.interval(row["effect"], row["low"], row["high"]) if pd.notna(row["effect"]) else "–",
+            numbers.p_value(row["p"]),
             row["evidence"],
         ]
         for _, row in inputs.tables["claims"].iterrows()

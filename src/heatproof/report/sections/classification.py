@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from heatproof.report import words
 from heatproof.report.figures import curves as figures
 from heatproof.report.figures import dot_rows
 from heatproof.report.figures.canvas import Figure, short
 from heatproof.report.figures.curves import Line
 from heatproof.report.inputs import Inputs
 from heatproof.report.tables import Table, groups_name
+from heatproof.text import numbers
 from heatproof.text.sentences import sentence
 
 MEASURES = {
@@ -72,8 +72,8 @@ def _over_seeds(rows: pd.DataFrame, value: str, low: str | None = None, high: st
     """Mean over seeds, with the lowest and the highest end of their intervals where they have some."""
     mean = float(rows[value].mean())
     if low is None or high is None:
-        return words.number(mean)
-    return words.interval(mean, float(rows[low].min(skipna=False)), float(rows[high].max(skipna=False)))
+        return numbers.number(mean)
+    return numbers.interval(mean, float(rows[low].min(skipna=False)), float(rows[high].max(skipna=False)))
 
 
 def _together(inputs: Inputs) -> Table:
@@ -156,15 +156,15 @@ def _mistakes(inputs: Inputs) -> str:
         named = [f"{inputs.classes[i]} for {inputs.classes[j]}" for i, j in equal[:MOST]]
         named += [f"{len(equal) - MOST} others"] if len(equal) > MOST else []
         return (
-            f"The most frequent mistakes are equally frequent: to take {words.listed(named)}, {words.share(mean.max())}"
-            f" of the images of the class."
+            f"The most frequent mistakes are equally frequent: to take {numbers.listed(named)}, "
+            f"{numbers.share(mean.max())} of the images of the class."
         )
     label, predicted = equal[0]
-    ends = words.span(shares[:, label, predicted], words.share)
+    ends = numbers.span(shares[:, label, predicted], numbers.share)
     between = f" ({ends} of them by model)" if " to " in ends else ""
     return (
         f"The most frequent mistake is to take {inputs.classes[label]} for {inputs.classes[predicted]}: "
-        f"{words.share(mean[label, predicted])} of the images of {inputs.classes[label]}{between}."
+        f"{numbers.share(mean[label, predicted])} of the images of {inputs.classes[label]}{between}."
     )
 
 
@@ -179,9 +179,9 @@ def _missed(inputs: Inputs) -> str:
     if means.loc[label, "sensitivity"] == 1:
         return "No label is missed: every image that has one is recognized."
     return (
-        f"The label that is missed most often is {label}: {words.share(1 - means.loc[label, 'sensitivity'])} of the "
-        f"images that have it are not recognized, and {words.share(1 - means.loc[label, 'specificity'])} of the others "
-        f"are taken to have it."
+        f"The label that is missed most often is {label}: {numbers.share(1 - means.loc[label, 'sensitivity'])} of the "
+        f"images that have it are not recognized, and {numbers.share(1 - means.loc[label, 'specificity'])} of the "
+        f"others are taken to have it."
     )
 
 
@@ -196,20 +196,20 @@ def _at_their_word(inputs: Inputs) -> list[str]:
     under = {model: -row.difference for model, row in rows.items() if row.high < 0}
     rest = {model: row for model, row in rows.items() if model not in over and model not in under}
     texts = [
-        f"The probabilities of {words.listed(list(gaps))} cannot be taken at their word: on average they are "
+        f"The probabilities of {numbers.listed(list(gaps))} cannot be taken at their word: on average they are "
         f"{_points(gaps.values())} {side} than the share of {'cases' if inputs.multilabel else 'images'} that is right."
         for side, gaps in (("higher", over), ("lower", under))
         if gaps
     ]
     if near:
         texts.append(
-            f"The probabilities of {words.listed(near)} can be taken at their word: on average they differ by no more "
-            f"than {_points([NEAR])} from the share of {'cases' if inputs.multilabel else 'images'} that is right."
+            f"The probabilities of {numbers.listed(near)} can be taken at their word: on average they differ by no "
+            f"more than {_points([NEAR])} from the share of {'cases' if inputs.multilabel else 'images'} that is right."
         )
     if rest:
         widest = math.ceil(100 * max(ends[model] for model in rest) - 1e-9)
         texts.append(
-            f"For {words.listed(list(rest))} no gap between mean confidence and accuracy could be shown, which does "
+            f"For {numbers.listed(list(rest))} no gap between mean confidence and accuracy could be shown, which does "
             f"not rule out one of up to {widest} points."
         )
     return texts
@@ -257,9 +257,11 @@ def _roc_figure(inputs: Inputs) -> Figure | None:
         if label in place
     ]
     macro = inputs.tables["models"].groupby("model")["auroc"].mean()
-    keys = {m: (dot_rows.color(inputs.models, m), f"{short(m, 20)} {words.number(macro[m])}") for m in inputs.models}
+    keys = {m: (dot_rows.color(inputs.models, m), f"{short(m, 20)} {numbers.number(macro[m])}") for m in inputs.models}
     ranges = {name: [areas[key] for key in areas if key[0] == name and not np.isnan(areas[key])] for name in shown}
-    told = [f"{name}: area {words.number(min(found))} to {words.number(max(found))}" for name, found in ranges.items()]
+    told = [
+        f"{name}: area {numbers.number(min(found))} to {numbers.number(max(found))}" for name, found in ranges.items()
+    ]
     svg = figures.roc("roc", {place[n]: short(n, 26) for n in shown}, lines, keys, f"ROC curves. {'; '.join(told)}")
     left = (
         f" The {MOST} {'labels' if inputs.multilabel else 'classes'} that are told apart worst."
@@ -286,8 +288,8 @@ def _reliability_figure(inputs: Inputs) -> Figure | None:
         for (model, seed), rows in table.groupby(["model", "seed"], sort=False)
     ]
     shown = [model for model in inputs.models if model in set(table["model"])]
-    titles = {model: f"{short(model, 20)} {words.number(errors[model])}" for model in shown}
-    told = [f"{model} {words.number(errors[model])}" for model in shown]
+    titles = {model: f"{short(model, 20)} {numbers.number(errors[model])}" for model in shown}
+    told = [f"{model} {numbers.number(errors[model])}" for model in shown]
     svg = figures.reliability("reliability", titles, lines, f"Expected calibration error: {', '.join(told)}")
     caption = (
         "How often the models are right (up) where they are so sure (across): on the dotted line probabilities mean "
@@ -307,12 +309,12 @@ def _table(inputs: Inputs) -> Table | None:
     for model in (model for model in inputs.models if model in found):
         row = found[model]
         low, high = (float("nan") if end is None else end for end in (row.low, row.high))
-        numbers = [words.number(value) for value in (row.confidence, row.accuracy)]
-        gap = words.interval(row.difference, low, high)
-        errors = [words.number(value) for value in (row.error, row.error_by_chance)]
-        rows.append([model, words.number(macro[model]), *numbers, gap, *errors])
+        means = [numbers.number(value) for value in (row.confidence, row.accuracy)]
+        gap = numbers.interval(row.difference, low, high)
+        errors = [numbers.number(value) for value in (row.error, row.error_by_chance)]
+        rows.append([model, numbers.number(macro[model]), *means, gap, *errors])
     head = ["model", "AUROC", "mean confidence", "right", f"gap [{inputs.results.interval:.0%} interval]"]
-    groups = words.GROUPS[inputs.results.groups.kind][1]
+    groups = numbers.UNITS[inputs.results.groups.kind][1]
     caption = (
         f"Area under the ROC curve; confidence and accuracy, means over {groups}; and the expected calibration error "
         f"beside that of a model whose probabilities are true, on as many independent images"

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from heatproof.data.audit.results import Audit, Pair, Probe
-from heatproof.report import words
 from heatproof.report.figures.canvas import (
     ACCENT,
     INK,
@@ -34,6 +33,7 @@ from heatproof.report.sections import data_tables
 from heatproof.report.sections.gallery import enlarged, picture, uri
 from heatproof.report.tables import Table
 from heatproof.store import artifacts
+from heatproof.text import numbers
 from heatproof.text.audit import sentence
 
 _STEP = 0.125  # inches between the lines of one row
@@ -164,7 +164,7 @@ def described(rows: Sequence[DotRow], kinds: dict[str, str]) -> str:
     """The numbers of a dot figure, for who cannot see it."""
     texts = []
     for row in rows:
-        values = [f"{kinds[dot.kind]} {words.interval(dot.value, dot.low, dot.high)}" for dot in row.dots]
+        values = [f"{kinds[dot.kind]} {numbers.interval(dot.value, dot.low, dot.high)}" for dot in row.dots]
         texts.append(f"{row.name}: {', '.join(values)}")
     return "; ".join(texts)
 
@@ -173,7 +173,7 @@ def described_panels(thresholds: Sequence[float], panels: Sequence[Panel]) -> st
     """The numbers of the panels, for who cannot see them."""
     texts = []
     for panel in panels:
-        written = words.number if panel.share else data_tables.amount
+        written = numbers.number if panel.share else data_tables.amount
         values = [f"{written(v)} at {t:g}" for t, v in zip(thresholds, panel.values, strict=True)]
         texts.append(f"{panel.title}: {', '.join(values)}")
     return "; ".join(texts)
@@ -282,10 +282,10 @@ def leak_figure(inputs: Inputs) -> Figure | None:
     kind = "random" if inputs.audit.split_by == "random" else "grouped"
     rows = []
     if all(map(math.isfinite, rates)):  # without training images there is no leak
-        span = words.span(rates, words.share)
+        span = numbers.span(rates, numbers.share)
         rows.append(DotRow("the split in use", [Dot(kind, rate) for rate in rates], text=span))
     if math.isfinite(mean):
-        spread = f"{words.share(mean)} [{words.share(low)}, {words.share(high)}]"
+        spread = f"{numbers.share(mean)} [{numbers.share(low)}, {numbers.share(high)}]"
         rows.append(DotRow("a random split", [Dot("random", mean, low, high)], text=spread))
     alt = "; ".join(f"Test images with a look-alike in training, {row.name}: {row.text}" for row in rows)
     svg = draw_dots("leak", rows, {}, "share of test images with a look-alike in training", alt)

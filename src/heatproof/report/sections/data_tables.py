@@ -9,10 +9,10 @@ import pandas as pd
 from heatproof.data.audit.results import Audit
 from heatproof.data.audit.results import Probe as ProbeResult
 from heatproof.data.sources.places import GIVEN
-from heatproof.report import words
 from heatproof.report.inputs import Inputs
 from heatproof.report.tables import Table, groups_name
 from heatproof.store import artifacts
+from heatproof.text import numbers
 from heatproof.text.audit import because
 from heatproof.text.numbers import NONE, finite
 
@@ -244,7 +244,7 @@ def probes(audit: Audit) -> Table:
         [
             probe(name).name,
             *(scored(of[kind]) if kind in of else NONE for kind in kinds),
-            words.number(next(iter(of.values())).chance),
+            numbers.number(next(iter(of.values())).chance),
         ]
         for name, of in found.items()
     ]
@@ -256,7 +256,7 @@ def scored(row: ProbeResult) -> str:
     """A probe's accuracy with its interval, or why it has none."""
     if row.balanced_accuracy is None:
         return because(row.reason, row.lacks)
-    return words.interval(row.balanced_accuracy, row.low, row.high)
+    return numbers.interval(row.balanced_accuracy, row.low, row.high)
 
 
 def sweep(audit: Audit) -> Table:
@@ -267,10 +267,10 @@ def sweep(audit: Audit) -> Table:
             f"{row.threshold:g}" + (" (in use)" if row.threshold == audit.threshold else ""),
             *(amount(count) for count in (row.pairs, row.clusters, row.largest)),
             *(amount((row.clusters_by_class or {}).get(name)) for name in names),
-            words.share(row.leak_random),
-            words.number(row.neighbour),
+            numbers.share(row.leak_random),
+            numbers.number(row.neighbour),
             because(row.reason) if row.reason else "yes" if row.split else "no",
-            words.share(row.worst_share),
+            numbers.share(row.worst_share),
         ]
         for row in audit.sweep
     ]
@@ -306,11 +306,11 @@ def compared(table: pd.DataFrame, models: Sequence[str]) -> Table:
             if len(pair) == 2:
                 before, after = pair
                 change = float(after["balanced_accuracy"] - before["balanced_accuracy"])
-                rows.append([model, str(seed), *map(_scored, pair), words.number(change, sign=True)])
+                rows.append([model, str(seed), *map(_scored, pair), numbers.number(change, sign=True)])
     head = ["model", "seed", "random split", SPLITS.get(grouped, grouped), "change"]
     return Table("Balanced accuracy of every training under both splits, with its interval", head, rows)
 
 
 def _scored(row: pd.Series) -> str:
     values = (row[key] for key in ("balanced_accuracy", "low", "high"))
-    return words.interval(*(float("nan") if pd.isna(value) else float(value) for value in values))
+    return numbers.interval(*(float("nan") if pd.isna(value) else float(value) for value in values))

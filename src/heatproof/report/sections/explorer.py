@@ -19,6 +19,7 @@ from heatproof.core.draws import spread
 from heatproof.report import words
 from heatproof.report.inputs import Inputs
 from heatproof.report.sections import gallery
+from heatproof.text import numbers
 
 ROW = 62  # pixels of a model: its name, and its dots below
 RIGHT, WRONG = "right prediction", "wrong prediction"
@@ -136,7 +137,7 @@ def make(inputs: Inputs, count: int) -> Explorer | None:
         "competent": [inputs.worth(model) for model in inputs.models],
         "methods": list(inputs.methods),
         "classes": list(inputs.decisions),
-        "group": "" if _kind(inputs) == "image" else words.GROUPS[_kind(inputs)][0],
+        "group": "" if _kind(inputs) == "image" else numbers.UNITS[_kind(inputs)][0],
         "metrics": {name: _described(inputs, name) for name, _ in metrics},
         "images": {
             "id": list(images.index),

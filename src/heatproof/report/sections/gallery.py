@@ -15,6 +15,7 @@ from scipy import ndimage
 from heatproof.catalogue.families import families_with
 from heatproof.report import words
 from heatproof.report.inputs import Inputs
+from heatproof.text import numbers
 
 COLORMAP = "inferno"  # perceptually uniform: equal steps of heat look equal
 _LEAST, _MOST = 128, 192  # pixels a side: small images are enlarged by whole steps, large ones reduced
@@ -287,7 +288,7 @@ def _heat_cell(
         return Cell(model, "", "", f"no heatmap to show: {why}", seen_as)
     heated = overlay(shown, inputs.heat(model, found[0]))
     score = scores.loc[(model, image), "value"] if (model, image) in scores.index else float("nan")
-    note = words.number(float(score)) if np.isfinite(score) else "no score"
+    note = numbers.number(float(score)) if np.isfinite(score) else "no score"
     return Cell(
         model,
         uri(outlined(enlarged(heated), truth)),

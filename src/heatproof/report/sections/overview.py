@@ -18,6 +18,7 @@ from heatproof.stats.results import Beside as Row
 from heatproof.stats.results import Combined, Comparison, Decision, Published
 from heatproof.stats.verdicts.combined import QUESTIONS
 from heatproof.stats.verdicts.rules import UNDECIDED
+from heatproof.text import numbers
 from heatproof.text.sentences import sentence
 from heatproof.text.verdicts import MEANINGS
 from heatproof.text.view import MARK
@@ -31,7 +32,7 @@ def make_combined(inputs: Inputs) -> Table | None:
     margins = dict.fromkeys(f"{inputs.results.families[family].margin:g}" for family in QUESTIONS)
     caption = (
         f"Yes: significantly better than every control. No: any lead over the control is shown to be smaller than the "
-        f"margin ({words.listed(list(margins))}). In brackets the difference to the control that decides, with its "
+        f"margin ({numbers.listed(list(margins))}). In brackets the difference to the control that decides, with its "
         f"{inputs.results.interval:.0%} interval."
     )
     head = ["method", "model", "finds the lesion", "shows what the model uses", "together, the heatmaps"]
@@ -47,7 +48,7 @@ def _answer(answer: Decision) -> str:
     if answer.control is None:
         return answer.verdict
     ends = (float("nan") if value is None else value for value in (answer.difference, answer.low, answer.high))
-    return f"{answer.verdict} ({words.CONTROLS.get(answer.control, answer.control)}: {words.interval(*ends)})"
+    return f"{answer.verdict} ({words.CONTROLS.get(answer.control, answer.control)}: {numbers.interval(*ends)})"
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def cell(inputs: Inputs, family: str, method: str) -> Cell:
     few = results.too_few(family, method)
     verdict = "no verdict" if not told else "too few to tell" if few else verdict
     look = "worse" if worse else "all" if better == len(told) + silent else "some" if better else "nobody"
-    return Cell(verdict, words.span(means), look if told else "empty")
+    return Cell(verdict, numbers.span(means), look if told else "empty")
 
 
 def _controls(inputs: Inputs, families: Sequence[str]) -> list[tuple[str, list[Cell]]]:
@@ -131,7 +132,7 @@ def _beside(inputs: Inputs, family: str, control: str) -> Cell:
     values = [means[model] for model in inputs.competent if means.get(model) is not None]
     if not values or control not in words.family(family).controls:
         return Cell("", "", "empty")
-    return Cell("", words.span(values), "empty")
+    return Cell("", numbers.span(values), "empty")
 
 
 def refusals(inputs: Inputs) -> list[tuple[str, str]]:
@@ -182,13 +183,13 @@ def make_splits(inputs: Inputs) -> Splits | None:
 def _split_row(table: pd.DataFrame, model: str, told: Comparison, chance: float) -> DotRow:
     random = table["split"] == "random"
     dots = [*_dots(table[random], "random"), *_dots(table[~random], "grouped")]
-    before, after = (words.number(found.get(model)) for found in (told.random, told.grouped))
+    before, after = (numbers.number(found.get(model)) for found in (told.random, told.grouped))
     return DotRow(model, dots, chance, f"{before} → {after}")
 
 
 def _dots(table: pd.DataFrame, kind: str) -> Sequence[Dot]:
-    numbers = table.sort_values("seed")[["balanced_accuracy", "low", "high"]].to_numpy(float)
-    return [Dot(kind, *map(float, row)) for row in numbers]
+    rows = table.sort_values("seed")[["balanced_accuracy", "low", "high"]].to_numpy(float)
+    return [Dot(kind, *map(float, row)) for row in rows]
 
 
 COMBINED = {
@@ -212,7 +213,7 @@ def make_ensembles(inputs: Inputs) -> Ensembles | None:
     found = inputs.ensembles
     if not found:
         return None
-    made = [(name, f"of {words.listed(of.models)}; {COMBINED[of.combine]}") for name, of in found.items()]
+    made = [(name, f"of {numbers.listed(of.models)}; {COMBINED[of.combine]}") for name, of in found.items()]
     rows = [[name, *_ensemble_row(inputs, row)] for name, of in found.items() for row in of.against]
     level = f"{inputs.results.interval:.0%}"
     caption = (
@@ -227,8 +228,8 @@ def make_ensembles(inputs: Inputs) -> Ensembles | None:
 
 def _ensemble_row(inputs: Inputs, row: Row) -> list[str]:
     ends = [float("nan") if value is None else value for value in (row.difference, row.low, row.high)]
-    values = [words.number(value) for value in (row.ensemble, row.value)]
-    return [_called(inputs, row), row.member, *values, words.interval(*ends), str(row.groups)]
+    values = [numbers.number(value) for value in (row.ensemble, row.value)]
+    return [_called(inputs, row), row.member, *values, numbers.interval(*ends), str(row.groups)]
 
 
 def _called(inputs: Inputs, row: Row) -> str:
@@ -304,8 +305,8 @@ def _of_labels(inputs: Inputs, rows: pd.DataFrame, told: Published | None) -> li
 
 def _pair(row: pd.Series, told: Published | None) -> list[str]:
     """What is published, where anything is, and what is measured here."""
-    here = words.interval(*map(float, row[["value", "low", "high"]]))
-    return [words.number(row["published"]), here] if told else [here]
+    here = numbers.interval(*map(float, row[["value", "low", "high"]]))
+    return [numbers.number(row["published"]), here] if told else [here]
 
 
 def _table(inputs: Inputs, rows: pd.DataFrame, measure: str, told: Published | None) -> Table:
@@ -316,8 +317,8 @@ def _table(inputs: Inputs, rows: pd.DataFrame, measure: str, told: Published | N
     body = []
     for model in rows["model"].unique():
         of = [by.loc[(model, split)] for split in splits]
-        cells = [words.interval(*map(float, row[["value", "low", "high"]])) for row in of]
-        body.append([SIMPLE.get(model, model), *([words.number(of[0]["published"])] if reported else []), *cells])
+        cells = [numbers.interval(*map(float, row[["value", "low", "high"]])) for row in of]
+        body.append([SIMPLE.get(model, model), *([numbers.number(of[0]["published"])] if reported else []), *cells])
     head = ["classifier", *(["published"] if reported else []), *(data_tables.SPLITS.get(s, s) for s in splits)]
     return Table(_caption(inputs, measure, splits, rows["seeds"].max(), told if reported else None), head, body)
 

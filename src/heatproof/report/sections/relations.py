@@ -19,6 +19,7 @@ from heatproof.report.sections.data import Dot, DotRow
 from heatproof.report.tables import Table, groups_name
 from heatproof.stats.results import AccuracyRelation
 from heatproof.stats.verdicts import rules
+from heatproof.text import numbers
 from heatproof.text.sentences import sentence
 
 ON_CUE, ACCURACY = "inside_cue", "accuracy"
@@ -93,8 +94,8 @@ def reliance(inputs: Inputs, rows: pd.DataFrame) -> Table:
         of = rows[(rows["model"] == model) & (rows["metric"] == ACCURACY)]
         for _, row in of.iterrows():
             seed = "mean" if pd.isna(row["seed"]) else str(row["seed"])
-            numbers = [words.number(row[key]) for key in ("marked", "unmarked")]
-            table.append([model, seed, *numbers, _interval(row), row["verdict"]])
+            shown = [numbers.number(row[key]) for key in ("marked", "unmarked")]
+            table.append([model, seed, *shown, _interval(row), row["verdict"]])
     head = ["model", "seed", "mark agrees", "mark conflicts", "difference", "the model"]
     return Table("Balanced accuracy where the mark agrees with the class, and where it conflicts", head, table)
 
@@ -120,7 +121,7 @@ def _cell(row: pd.Series | None) -> str:
 
 
 def _interval(row: pd.Series) -> str:
-    return words.interval(row["difference"], row["low"], row["high"])
+    return numbers.interval(row["difference"], row["low"], row["high"])
 
 
 DRAWN = families_with("rates_maps")  # families with a figure
@@ -225,7 +226,8 @@ def _figure(inputs: Inputs, family: str, table: pd.DataFrame) -> Figure:
     means = table[table["method"] == NOISE].groupby("covariate")["rho"].mean()
     noise = {name(covariate): float(rho) for covariate, rho in means.items() if name(covariate) in rows}
     told = [
-        f"{label}: {', '.join(f'{dot.model} {words.number(dot.rho)}' for dot in dots)}" for label, dots in rows.items()
+        f"{label}: {', '.join(f'{dot.model} {numbers.number(dot.rho)}' for dot in dots)}"
+        for label, dots in rows.items()
     ]
     colors = {model: dot_rows.color(inputs.models, model) for model in inputs.models if model in set(of["model"])}
     svg = figures.correlations(
@@ -263,7 +265,7 @@ def _table(inputs: Inputs, table: pd.DataFrame) -> Table:
             up, down = int((sure & (of["rho"] > 0)).sum()), int((sure & (of["rho"] < 0)).sum())
             called = method if method != NOISE else words.CONTROLS[NOISE]
             rows.append(
-                [called, name(covariate), words.span(of["rho"]), f"{up} of {len(of)}", str(down), " to ".join(groups)]
+                [called, name(covariate), numbers.span(of["rho"]), f"{up} of {len(of)}", str(down), " to ".join(groups)]
             )
     head = ["heatmaps", "goes with", "rank correlation by model", "rises in", "falls in", groups_name(inputs)]
     return Table("Every method: rank correlation, and the models in which it can be told from zero", head, rows)
@@ -288,7 +290,7 @@ def _scatter(inputs: Inputs, found: dict[str, dict[str, AccuracyRelation]]) -> F
     if not points:
         return None
     told = [
-        f"{title}: {', '.join(f'{p.model} {words.number(p.accuracy)} and {words.number(p.score)}' for p in of)}"
+        f"{title}: {', '.join(f'{p.model} {numbers.number(p.accuracy)} and {numbers.number(p.score)}' for p in of)}"
         for title, of in points.items()
     ]
     svg = figures.scatter("accuracy-scores", points, f"Balanced accuracy and mean score. {'; '.join(told)}")

@@ -12,6 +12,7 @@ from heatproof.core.statements import Statement
 from heatproof.report import tables, words
 from heatproof.report.figures import dot_rows
 from heatproof.report.inputs import Inputs
+from heatproof.text import numbers
 from heatproof.text.sentences import paragraph, paragraphs, sentence
 
 GENERAL_AREAS = ("seeds", "groups", "labels", "cases", "splits")
@@ -79,9 +80,9 @@ def models(inputs: Inputs) -> list[str]:
             continue
         weak = min(rows, key=lambda row: row.low if math.isfinite(row.low) else -math.inf)
         why = (
-            f"the interval of its {inputs.measure} (seed {weak.seed}) starts at {words.number(weak.low)}, not above "
-            f"the floor of {words.number(floor)}: too near to guessing, which scores {words.number(chance)}, to judge "
-            f"its heatmaps."
+            f"the interval of its {inputs.measure} (seed {weak.seed}) starts at {numbers.number(weak.low)}, not above "
+            f"the floor of {numbers.number(floor)}: too near to guessing, which scores {numbers.number(chance)}, to "
+            f"judge its heatmaps."
             if math.isfinite(weak.low)
             else f"its {inputs.measure} (seed {weak.seed}) has no interval, because some "
             f"{'label' if inputs.multilabel else 'class'} has too few {tables.groups_name(inputs)} in the test part. "
@@ -98,7 +99,7 @@ def coverage(inputs: Inputs) -> list[str]:
     made = index.loc[index["row"] >= 0, "image" if inputs.multilabel else "image_id"]
     explained = test[test["image_id"].isin(made)]
     marked = int((explained["truth"] != "none").sum())
-    texts = [f"Heatmaps were made for {len(explained):,} of {words.counted(len(test), 'test image')}."]
+    texts = [f"Heatmaps were made for {len(explained):,} of {numbers.counted(len(test), 'test image')}."]
     if inputs.multilabel:
         texts += map(sentence, inputs.results.about("cases"))
     read = "localization" in inputs.families and needs_lesion(inputs.primary("localization") or "")
@@ -118,9 +119,11 @@ def _scored_on(inputs: Inputs, family: str, explained: int) -> list[str]:
     scored = asked[asked["value"].notna()]
     if scored.empty:
         return []
-    images, groups = scored["image_id"].nunique(), words.GROUPS[inputs.results.groups.kind]
-    of = "" if groups[0] == "image" else f" of {words.counted(scored['group'].nunique(), *groups)}"
-    text = f"{family.capitalize()} was scored on {words.counted(images, 'case' if inputs.multilabel else 'image')}{of}"
+    images, groups = scored["image_id"].nunique(), numbers.UNITS[inputs.results.groups.kind]
+    of = "" if groups[0] == "image" else f" of {numbers.counted(scored['group'].nunique(), *groups)}"
+    text = (
+        f"{family.capitalize()} was scored on {numbers.counted(images, 'case' if inputs.multilabel else 'image')}{of}"
+    )
     if asked["image_id"].nunique() < explained:
         spread = "" if groups[0] == "image" else f" and spread over the {groups[1]}"
         text += f": a part of them, drawn at random{spread}, the same for every model"

@@ -13,6 +13,7 @@ from heatproof.report.sections import told
 from heatproof.report.sections.relations import ON_CUE
 from heatproof.report.tables import Table, groups_name
 from heatproof.stats.results import Agreement
+from heatproof.text import numbers
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def _matrix(inputs: Inputs, key: str, table: Agreement) -> Matrix:
 
 
 def _cell(value: float | None) -> tuple[str, int]:
-    return words.number(value), 0 if value is None else round(50 * max(0.0, value))
+    return numbers.number(value), 0 if value is None else round(50 * max(0.0, value))
 
 
 def _sentence(names: Sequence[str], matrix: Sequence[Sequence[float | None]]) -> str:
@@ -49,12 +50,12 @@ def _sentence(names: Sequence[str], matrix: Sequence[Sequence[float | None]]) ->
     if not pairs:
         return "No pair of metrics has enough scores in common."
     low, high = (
-        f"{words.number(value)} ({words.inline(a)}; {words.inline(b)})" for value, a, b in (pairs[0], pairs[-1])
+        f"{numbers.number(value)} ({words.inline(a)}; {words.inline(b)})" for value, a, b in (pairs[0], pairs[-1])
     )
     if len(pairs) == 1:
         return f"The rank correlation is {low}."
     middle = statistics.median(value for value, _, _ in pairs)
-    return f"Rank correlations run from {low} to {high}; the median of {len(pairs)} pairs is {words.number(middle)}."
+    return f"Rank correlations run from {low} to {high}; the median of {len(pairs)} pairs is {numbers.number(middle)}."
 
 
 TESTS = {
@@ -99,9 +100,9 @@ def claims(inputs: Inputs) -> list[Claim]:
     """What others say of such heatmaps, and what this study says to it."""
     rows = []
     for row in inputs.results.claims:
-        numbers = [row.effect, row.low, row.high]
-        seeds = words.counted(row.seeds, "seed")
-        groups = words.counted(row.groups, *words.GROUPS[inputs.results.groups.kind]) if row.groups else ""
+        ends = [row.effect, row.low, row.high]
+        seeds = numbers.counted(row.seeds, "seed")
+        groups = numbers.counted(row.groups, *numbers.UNITS[inputs.results.groups.kind]) if row.groups else ""
         place = "cue" if row.metric == ON_CUE else told.anchor(inputs, row.family, row.method)
         together = ": all measures together, in margins" if row.name in inputs.results.findings else ""
         rows.append(
@@ -110,7 +111,7 @@ def claims(inputs: Inputs) -> list[Claim]:
                 row.source,
                 row.verdict,
                 LOOKS[row.verdict],
-                words.interval(*numbers),
+                numbers.interval(*ends),
                 f"{groups}, {seeds}" if groups else "–",
                 f"{_begun(inputs, row.evidence)}.",
                 f"{_begun(inputs, row.change)}.",
@@ -138,7 +139,7 @@ def tests(inputs: Inputs) -> Table | None:
     for family in inputs.families:
         of = table[(table["family"] == family) & (table["metric"] == inputs.primary(family))].set_index("test")
         if len(of):
-            p = [words.p_value(of["p"].get(name)) for name in TESTS]
+            p = [numbers.p_value(of["p"].get(name)) for name in TESTS]
             declared = next(name for name in ("quasi_f", inputs.results.test, *TESTS) if name in of.index)
             rows.append([words.family(family).short, str(of.loc[declared, "groups"]), *p])
     kept = [i for i in range(len(TESTS)) if any(row[2 + i] != "–" for row in rows)]
@@ -158,7 +159,7 @@ def spread(inputs: Inputs) -> Table | None:
     for family in inputs.families:
         of = table[table["family"] == family].set_index("component")["share"]
         if len(of):
-            rows.append([words.family(family).short, *(words.share(of.get(name)) for name in SOURCES)])
+            rows.append([words.family(family).short, *(numbers.share(of.get(name)) for name in SOURCES)])
     if not rows:
         return None
     head = ["question", *(name.format(groups=groups_name(inputs)) for name in SOURCES.values())]
