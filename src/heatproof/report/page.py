@@ -137,7 +137,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         coverage=told.coverage(inputs),
         folds=len(inputs.folds),
         parts=data_tables.parts(inputs.audit, len(inputs.folds)),
-        dealt=data_tables.DEALT[data_tables.dealt(inputs.audit)],
+        dealt=data_tables.apart(inputs.audit),
         grouped=data_tables.GROUPED[data_tables.kept(inputs.audit)],
         controls=controls(inputs),
         ceiling=CONTROLS["ceiling"].title,

@@ -19,6 +19,8 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from PIL import Image
 
+from heatproof.text import numbers
+
 # Placeholders that become the page's own colours, so that a figure follows the reader's light or dark mode.
 INK, MUTED, LINE, PAPER, ACCENT, WARN = "#010203", "#010204", "#010205", "#010206", "#010207", "#010208"
 _THEME = {
@@ -89,7 +91,7 @@ def row_label(axes: Axes, top: float, model: str, value: str, competent: bool) -
     across = axes.get_yaxis_transform()
     shown = {"va": "center", "transform": across, "color": INK if competent else MUTED}
     axes.text(0, top + 0.13, text, weight="bold" if competent else "normal", **shown)
-    axes.text(1, top + 0.13, value if value != "–" else "no score", ha="right", **shown)
+    axes.text(1, top + 0.13, "no score" if value == numbers.NONE else value, ha="right", **shown)
 
 
 def legend(figure: Drawing, keys: Sequence[Line2D], columns: int) -> None:

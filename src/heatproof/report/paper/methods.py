@@ -103,11 +103,8 @@ def _split(inputs: Inputs) -> str:
 
 
 def _kept(inputs: Inputs) -> str:
-    kept = data_tables.dealt(inputs.audit)
-    if kept not in ("lookalike", "united"):
-        return data_tables.DEALT[kept]
-    alike = f"look alike (thumbnails of 32 by 32 pixels that correlate with {inputs.audit.threshold:g} or more)"
-    return data_tables.DEALT[kept].replace("look alike", alike, 1)
+    measured = f" (thumbnails of 32 by 32 pixels that correlate with {inputs.audit.threshold:g} or more)"
+    return data_tables.apart(inputs.audit, measured)
 
 
 def models(inputs: Inputs, study: dict) -> str:

@@ -4,8 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from heatproof.report import tables, words
 from heatproof.report.figures import dot_rows
 from heatproof.report.inputs import Inputs
@@ -104,16 +102,11 @@ def scores(inputs: Inputs) -> PaperTable:
     families = [family for family in inputs.families if inputs.primary(family) and inputs.judged(family)]
     rows: list[list[str]] = []
     breaks = []
-    for method in inputs.methods:
-        found = [_row(inputs, method, method, model, families) for model in inputs.models]
-        found = [row for row in found if any(cell != "–" for cell in row[2:])]
+    for method in (*inputs.methods, *BESIDE):
+        made = [[model, *(_mean(inputs, family, method, model) for family in families)] for model in inputs.models]
+        found = [[words.CONTROLS.get(method, method), *row] for row in made if any(row[1:])]
         breaks += [len(rows)] if rows and found else []
-        rows += found
-    for control in BESIDE:
-        found = [_row(inputs, words.CONTROLS[control], control, model, families) for model in inputs.models]
-        found = [row for row in found if any(cell != "–" for cell in row[2:])]
-        breaks += [len(rows)] if rows and found else []
-        rows += found
+        rows += [[cell or numbers.NONE for cell in row] for row in found]
     named = [f"{words.inline(words.metric(inputs.primary(f)).name)} ({f})" for f in families]
     lower = [words.inline(inputs.metric(inputs.primary(f)).name) for f in families if _lower(inputs, f)]
     caption = (
@@ -132,21 +125,16 @@ def _lower(inputs: Inputs, family: str) -> bool:
     return inputs.metric(inputs.primary(family)).better == "lower"
 
 
-def _row(inputs: Inputs, title: str, method: str, model: str, families: Sequence[str]) -> list[str]:
-    cells = []
-    for family in families:
-        fair = method not in words.CONTROLS or method in words.family(family).controls
-        cells.append(_mean(inputs, family, method, model) if fair else "–")
-    return [title, model, *cells]
-
-
 def _mean(inputs: Inputs, family: str, method: str, model: str) -> str:
+    """A mean with its interval, that of a control alone; "" where there is none, or the control is another family's."""
+    if method in words.CONTROLS and method not in words.family(family).controls:
+        return ""
     table = inputs.metrics
     table = table[(table["family"] == family) & (table["metric"] == inputs.primary(family)) & (table["model"] == model)]
     own = table[table["method"] == f"{method}:{inputs.lead}"]  # a control that was made for the lead method
     found = own if len(own) else table[table["method"] == method]
-    if found.empty:
-        return "–"
+    if found.empty or found["mean"].isna().iloc[0]:
+        return ""
     row = found.iloc[0]
     if method in words.CONTROLS:
         return numbers.number(row["mean"])
@@ -179,7 +167,7 @@ def claims(inputs: Inputs) -> PaperTable:
             row["source"],
             row["claim"],
             row["verdict"],
-            numbers.interval(row["effect"], row["low"], row["high"]) if pd.notna(row["effect"]) else "–",
+            numbers.interval(row["effect"], row["low"], row["high"]),
             numbers.p_value(row["p"]),
             row["evidence"],
         ]

@@ -160,8 +160,9 @@ def _mistakes(inputs: Inputs) -> str:
             f"{numbers.share(mean.max())} of the images of the class."
         )
     label, predicted = equal[0]
-    ends = numbers.span(shares[:, label, predicted], numbers.share)
-    between = f" ({ends} of them by model)" if " to " in ends else ""
+    by_model = shares[:, label, predicted]
+    alike = len(set(map(numbers.share, by_model))) == 1
+    between = "" if alike else f" ({numbers.span(by_model, numbers.share)} of them by model)"
     return (
         f"The most frequent mistake is to take {inputs.classes[label]} for {inputs.classes[predicted]}: "
         f"{numbers.share(mean[label, predicted])} of the images of {inputs.classes[label]}{between}."

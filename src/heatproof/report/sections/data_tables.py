@@ -83,10 +83,10 @@ SPLITS |= {"given": "given split"}
 
 DEALT = {
     "patient": "All images of a patient are in the same part.",
-    "lookalike": "Images that look alike are in the same part. Such clusters are not patients: images of one person "
-    "that do not look alike may be in two parts.",
+    "lookalike": "Images that look alike{measured} are in the same part. Such clusters are not patients: images of one "
+    "person that do not look alike may be in two parts.",
     "image": "Images were dealt one by one, so images of one patient may be in two parts.",
-    "united": "All images of a patient, and images that look alike, are in the same part.",
+    "united": "All images of a patient, and images that look alike{measured}, are in the same part.",
     "given": "This split came with the images and was not changed; the audit counts who is in two parts of it.",
     "all": "No part is for training: the study states that no model has seen any of the images.",
 }
@@ -120,6 +120,11 @@ def dealt(audit: Audit) -> str:
     """How images came into their parts: a key of `DEALT`."""
     by = audit.split_by
     return "given" if by in GIVEN else {"all": "all", "random": "image"}.get(by) or kept(audit)
+
+
+def apart(audit: Audit, measured: str = "") -> str:
+    """How images came into their parts, in a sentence; `measured` says how it was found that images look alike."""
+    return DEALT[dealt(audit)].format(measured=measured)
 
 
 def parts(audit: Audit, folds: int) -> str:

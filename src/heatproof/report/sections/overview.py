@@ -21,7 +21,6 @@ from heatproof.stats.verdicts.rules import UNDECIDED
 from heatproof.text import numbers
 from heatproof.text.sentences import sentence
 from heatproof.text.verdicts import MEANINGS
-from heatproof.text.view import MARK
 
 
 def make_combined(inputs: Inputs) -> Table | None:
@@ -62,15 +61,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Overview:
+    """`marked`: whether a metric of it is to be doubted."""
+
     head: Sequence[tuple[str, str]]  # family, and its metric with the direction
     rows: Sequence[tuple[str, Sequence[Cell]]]  # methods
     controls: Sequence[tuple[str, Sequence[Cell]]]  # means alone, for scale
     refused: Sequence[tuple[str, str]]  # method, and the line that says why
-
-    @property
-    def marked(self) -> bool:
-        """Whether a metric of it is to be doubted."""
-        return any(MARK in metric for _, metric in self.head)
+    marked: bool
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,8 @@ def make(inputs: Inputs) -> Overview | None:
     ]
     methods = [method for method in inputs.methods if not inputs.refuses_all(method)]
     rows = [(method, [cell(inputs, family, method) for family in families]) for method in methods]
-    return Overview(head, rows, _controls(inputs, families), refusals(inputs))
+    marked = any(inputs.is_doubtful(inputs.primary(family)) for family in families)
+    return Overview(head, rows, _controls(inputs, families), refusals(inputs), marked)
 
 
 def cell(inputs: Inputs, family: str, method: str) -> Cell:

@@ -35,7 +35,7 @@ def answer(inputs: Inputs) -> list[Told]:
 
 def cautions(inputs: Inputs) -> list[Told]:
     """What holds for every family and method and was not said in the answer; of ensembles their own part tells."""
-    said = [kind for one in inputs.results.answer for kind in [one.kind]]
+    said = {one.kind for one in inputs.results.answer}
     rows = [one for one in inputs.results.statements if one.kind in GENERAL_KINDS or one.area in GENERAL_AREAS]
     return [Told(sentence(one, inputs.doubtful), place(inputs, one)) for one in rows if one.kind not in said]
 

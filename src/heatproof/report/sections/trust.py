@@ -139,16 +139,16 @@ def tests(inputs: Inputs) -> Table | None:
     for family in inputs.families:
         of = table[(table["family"] == family) & (table["metric"] == inputs.primary(family))].set_index("test")
         if len(of):
-            p = [numbers.p_value(of["p"].get(name)) for name in TESTS]
+            p = {name: of["p"].get(name) for name in TESTS}
             declared = next(name for name in ("quasi_f", inputs.results.test, *TESTS) if name in of.index)
-            rows.append([words.family(family).short, str(of.loc[declared, "groups"]), *p])
-    kept = [i for i in range(len(TESTS)) if any(row[2 + i] != "–" for row in rows)]
+            rows.append((words.family(family).short, str(of.loc[declared, "groups"]), p))
+    kept = [name for name in TESTS if any(numbers.finite(p[name]) for _, _, p in rows)]
     if not rows:
         return None
-    head = ["question", groups_name(inputs), *(list(TESTS.values())[i] for i in kept)]
+    head = ["question", groups_name(inputs), *map(TESTS.get, kept)]
     declared = TESTS["quasi_f" if inputs.over_seeds else inputs.results.test]
     caption = f"Do the models differ? p of each test, {inputs.lead}; verdicts rest on {declared}, declared beforehand"
-    return Table(caption, head, [[*row[:2], *(row[2 + i] for i in kept)] for row in rows])
+    return Table(caption, head, [[*names, *(numbers.p_value(p[name]) for name in kept)] for *names, p in rows])
 
 
 def spread(inputs: Inputs) -> Table | None:
