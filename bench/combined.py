@@ -7,10 +7,13 @@ from scipy import stats
 from bench import many
 from bench.error_rates import ALPHA, LEVEL, NAMES, beside_controls
 from bench.simulation import Setting, chunks, expected
+from heatproof.stats.results import Family, Groups, Model, Omnibus, Outcome, Pairs, Seeds, Shares, StudyResults
 from heatproof.stats.tests.omnibus import LEAST_GROUPS, against_controls
 from heatproof.stats.tests.paired import DECIMALS, below_p
-from heatproof.stats.verdicts import combined as rules
-from heatproof.stats.verdicts import rules as verdicts
+from heatproof.stats.verdicts import rules
+from heatproof.stats.verdicts.combined import FAITHFULNESS
+from heatproof.stats.verdicts.combined import decide as decided
+from heatproof.stats.verdicts.judge import by_control
 
 WORDS = {1: rules.YES, -1: rules.NO, 0: rules.UNDECIDED}
 
@@ -82,14 +85,26 @@ def _one_by_one(table: np.ndarray, margin: float, test: str) -> list[str]:
     """Return heatproof's own answers for one study [groups, models, seeds, 1 + controls]."""
     names = list(NAMES[: table.shape[1]])
     heat, *controls = (pd.DataFrame(values, columns=names) for values in np.moveaxis(table.mean(2), 2, 0))
-    share, _ = verdicts.levels(ALPHA, len(names), pd.DataFrame({"model": ["a"], "verdict": ["unclear"]}))
+    share = rules.control_level(ALPHA, len(names))
     beside = {str(place): wide for place, wide in enumerate(controls)}
-    rows = against_controls(heat, beside, test=test, level=LEVEL, alpha=share, margin=margin)
-    by_control = {name: of.set_index("model").to_dict("index") for name, of in rows.groupby("control")}
-    summary = {
-        "primary": {rules.FAITHFULNESS: {"lower_is_better": False}},
-        "controls": {rules.FAITHFULNESS: {"cam": by_control}},
-        "verdicts": {rules.FAITHFULNESS: {"cam": verdicts.by_model(rows)}},
-        "shares": {rules.FAITHFULNESS: {"cam": {"controls": share}}},
-    }
-    return [rules.decide(summary, rules.FAITHFULNESS, "cam", name).verdict for name in names]
+    rows = against_controls(heat, beside, test=test, level=LEVEL, margin=margin)
+    rows = rows.assign(verdict=rules.beats_controls(rows, share))
+    outcome = Outcome(
+        rules.CHECKPOINTS,
+        Shares(share, share),
+        by_control(rows),
+        rules.by_model(rows),
+        Omnibus(test, len(names), len(heat), 0),
+        Pairs(0, "p_corrected"),
+    )
+    results = StudyResults(
+        "bench",
+        *(len(heat),) * 2,
+        Groups("patient"),
+        ("cam",),
+        Seeds(table.shape[2], table.shape[2]),
+        *(ALPHA, LEVEL, test, 0.8),
+        dict.fromkeys(names, Model(competent=True)),
+        {FAITHFULNESS: Family("", outcomes={"cam": outcome})},
+    )
+    return [decided(results, FAITHFULNESS, "cam", name).verdict for name in names]

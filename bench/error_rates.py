@@ -180,13 +180,14 @@ class Tested:
                 for i, name in enumerate(names)
                 for c in range(number)
             }
-            options = {"test": self.test, "alpha": ALPHA / 2, "over_seeds": over if self.architectures else None}
+            options = {"test": self.test, "over_seeds": over if self.architectures else None}
             of_controls = compare.against_controls(heat, tables, **options)
+            of_controls["verdict"] = rules.beats_controls(of_controls, ALPHA / 2)
             words = of_controls["verdict"].map({"better": 1, "worse": -1, "unclear": 0}).to_numpy()
             assert (words.reshape(len(names), number) == said[row]).all(), "another verdict on controls"
             levels = rules.levels(ALPHA, len(names), of_controls)
             assert levels[1] == alpha[row], "another alpha"
             p = {"p_corrected": self.p_pairs[1][row], "p_seeds": self.p_pairs[0][row] if self.architectures else np.nan}
             pairs = pd.DataFrame({"a": a, "b": b} | p)
-            apart = rules.told_apart(pairs, self.p_omnibus[row], alpha[row])
+            apart = rules.pairs_apart(pairs, self.p_omnibus[row], alpha[row])
             assert set(apart.index) == set(np.flatnonzero(told[row])), "other pairs told apart"

@@ -31,7 +31,7 @@ def judge(one: Compared, design: Design, spread: Mapping[str, float]) -> Outcome
     return Outcome(
         population=rules.ARCHITECTURES if over_seeds else rules.CHECKPOINTS,
         shares=Shares(of_controls, of_models),
-        controls=_by_control(one.controls),
+        controls=by_control(one.controls),
         verdicts=rules.by_model(one.controls),
         omnibus=omnibus,
         pairs=_pairs(one, apart, spread, settings),
@@ -44,7 +44,8 @@ def _apart(one: Compared, p: float | None, level: float) -> pd.DataFrame:
     return rules.pairs_apart(one.pairs, float("nan") if p is None and one.wide.shape[1] > 2 else p, level)
 
 
-def _by_control(controls: pd.DataFrame) -> dict[str, dict[str, Against]]:
+def by_control(controls: pd.DataFrame) -> dict[str, dict[str, Against]]:
+    """Return control -> model -> the comparison, from rows of `omnibus.against_controls`."""
     found: dict[str, dict[str, Against]] = {}
     for row in records(controls):
         known = {key: row[key] for key in AGAINST if key in row}
