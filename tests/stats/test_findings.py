@@ -9,6 +9,7 @@ from heatproof.stats.claims.claims import rule_p, together
 from heatproof.stats.tables import groups
 from heatproof.stats.verdicts.rules import Design
 from heatproof.store import artifacts, tables
+from heatproof.text.claims import clauses
 
 FAMILIES = ("localization", "faithfulness", "agreement")
 PARTS = [
@@ -28,25 +29,25 @@ def row(verdict="supported", effect=0.1, low=0.05, high=0.15, p=0.01, metric="sr
 def test_the_rule_by_hand():
     good, bad = row(), row("contradicted", -0.1, -0.15, -0.05)
     none = row("undecided", None, None, None, None)
-    found = together([good, good, row("undecided", 0.0, -0.05, 0.05, 1.0)], 3, DESIGN, "patients")
+    found = together([good, good, row("undecided", 0.0, -0.05, 0.05, 1.0)], 3, DESIGN, "patient")
     assert found["verdict"] == "supported"
     assert [found[key] for key in ("effect", "low", "high")] == pytest.approx([4 / 3, 1 / 3, 7 / 3])  # margins of .05
-    assert together([good, good, bad], 3, DESIGN, "patients")["verdict"] == "undecided"  # one part says the opposite
-    assert together([good, none], 2, DESIGN, "patients")["verdict"] == "undecided"  # half is not most
-    assert together([bad, bad, none], 3, DESIGN, "patients")["verdict"] == "contradicted"
-    assert together([bad, bad, good], 3, DESIGN, "patients")["verdict"] == "undecided"
+    assert together([good, good, bad], 3, DESIGN, "patient")["verdict"] == "undecided"  # one part says the opposite
+    assert together([good, none], 2, DESIGN, "patient")["verdict"] == "undecided"  # half is not most
+    assert together([bad, bad, none], 3, DESIGN, "patient")["verdict"] == "contradicted"
+    assert together([bad, bad, good], 3, DESIGN, "patient")["verdict"] == "undecided"
     wide = row("undecided", 0.1, -0.9, 1.1, 0.9)
-    assert together([good, good, wide], 3, DESIGN, "patients")["verdict"] == "undecided"  # the mean may be below zero
+    assert together([good, good, wide], 3, DESIGN, "patient")["verdict"] == "undecided"  # the mean may be below zero
     small = row("contradicted", 0.01, -0.01, 0.03, 0.5)  # no difference, surely below the margin
-    assert together([small, small], 2, DESIGN, "patients")["verdict"] == "contradicted"
-    assert together([], 2, DESIGN, "patients")["verdict"] == "undecided"
+    assert together([small, small], 2, DESIGN, "patient")["verdict"] == "contradicted"
+    assert together([], 2, DESIGN, "patient")["verdict"] == "undecided"
 
 
 def test_effects_are_in_the_margins_of_their_metrics():
-    found = together([row(), row(metric="wide", effect=0.5, low=0.0, high=1.0, groups=9)], 3, DESIGN, "patients")
+    found = together([row(), row(metric="wide", effect=0.5, low=0.0, high=1.0, groups=9)], 3, DESIGN, "patient")
     assert [found[key] for key in ("effect", "low", "high")] == pytest.approx([1.5, 0.5, 2.5])
     assert found["groups"] == 9
-    assert found["evidence"] == (
+    assert clauses(found["evidence"]) == (
         "of 2 parts 2 for it (symmetric relevance gain and wide); the mean effect is 1.50 margins [0.50, 2.50]; 1 more "
         "the study does not measure"
     )
@@ -70,7 +71,7 @@ def test_without_any_difference_it_is_rarely_supported():
                 row("undecided" if abs(v) < 1.96 else "supported" if v > 0 else "contradicted", v, v - 1.96, v + 1.96)
                 for v in z
             ]
-            supported += together(parts, 5, DESIGN, "patients")["verdict"] == "supported"
+            supported += together(parts, 5, DESIGN, "patient")["verdict"] == "supported"
         assert supported / 1000 <= 0.05
 
 

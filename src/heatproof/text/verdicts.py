@@ -95,9 +95,13 @@ def too_few(view: View) -> str:
 
 @template("controls.blind")
 def blind(view: View) -> str:
+    return f"{words.capital(blind_clause(view))}."
+
+
+def blind_clause(view: View) -> str:
+    """Say that a metric is of no use here."""
     of = f" on the images of {view.listed('models')}" if view.names("models") else " on this data"
-    metric = words.capital(view.metric())
-    return f"{metric} does not tell the true region from a random map{of}: {NO_VERDICT}."
+    return f"{view.metric()} does not tell the true region from a random map{of}: {NO_VERDICT}"
 
 
 @template("controls.unvalidated")
@@ -112,11 +116,15 @@ def unvalidated(view: View) -> str:
 
 @template("family.not_judged")
 def not_judged(view: View) -> str:
-    family = words.capital(view.one("family"))
+    return f"{words.capital(not_judged_clause(view))}."
+
+
+def not_judged_clause(view: View) -> str:
+    """Say why a family has no verdict."""
     if view.reason == "not_competent":
-        return f"{family} is not judged: no model is competent with all its trainings."
+        return f"{view.one('family')} is not judged: no model is competent with all its trainings"
     why = "there are no scores" if view.reason == "no_scores" else words.cause(view.reason)
-    return f"{family} cannot be judged: {why}."
+    return f"{view.one('family')} cannot be judged: {why}"
 
 
 @template("sanity.open")

@@ -1,7 +1,7 @@
 """The checks that claims name; `stats/claims/claims.py` says when each holds.
 
-A check returns what `stats_tables.CLAIMS` has of verdict, effect, low, high, p, groups, evidence and change; an effect
-above zero supports the claim, but for `differ`.
+A check returns what `stats_tables.CLAIMS` has of verdict, effect, low, high, p, groups, evidence and change, the last
+two as lists of statements; an effect above zero supports the claim, but for `differ`.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from heatproof.catalogue.methods import CLASSLESS
+from heatproof.core.statements import Statement
+from heatproof.stats.statements.general import state
 from heatproof.stats.tests.analysis import Compared, over_models
 from heatproof.stats.tests.architectures import seed_contrast, seed_differences
 from heatproof.stats.tests.paired import (
@@ -23,25 +24,6 @@ from heatproof.stats.tests.paired import (
 )
 from heatproof.stats.verdicts import rules
 from heatproof.stats.verdicts.rules import CONTRADICTED, SUPPORTED, UNDECIDED, Design
-from heatproof.text.numbers import UNITS, counted, listed, p_equals
-from heatproof.text.numbers import number as shown
-from heatproof.text.words import TESTS, cause
-from heatproof.text.words import control as control_name
-from heatproof.text.words import metric as plain
-
-ONE = {many: one for one, many in UNITS.values()}
-
-
-def units(number: int, plural: str) -> str:
-    """Write `1 patient`, `2 clusters of look-alike images`, given the plural."""
-    return counted(number, ONE.get(plural, plural), plural)
-
-
-CHANGE = {
-    "supported": "other {unit} or other images in which it does not show",
-    "contradicted": "other {unit} or other images in which it shows",
-    "undecided": "more {unit}",
-}
 
 
 @dataclass(frozen=True)
@@ -52,7 +34,7 @@ class Asked:
     usable: list[str]
     others: list[str]
     design: Design
-    unit: str  # what a group is, in the plural
+    unit: str  # kind of group, a key of `text.numbers.UNITS`
     methods: list[str]  # that are held against the one of `one`, for `outdo`
     beside: dict[str, Compared]  # all methods of the family
     refused: dict[str, dict[str, str]]  # method -> model -> why it has no maps of it
@@ -63,9 +45,18 @@ class Asked:
         return self.design.sign(self.one.family, self.one.metric)
 
 
-def undecided(evidence: str, change: str) -> dict:
-    """Nothing to rest a verdict on."""
-    return {"verdict": UNDECIDED, "evidence": evidence, "change": change}
+def undecided(evidence: Statement, need: str, unit: str = "", metric: str = "") -> dict:
+    """Nothing to rest a verdict on, and what is needed, a code of `change.needed`."""
+    change = state(
+        "change.needed", reason=need, **({"unit": unit} if unit else {}), **({"metric": metric} if metric else {})
+    )
+    return {"verdict": UNDECIDED, "evidence": [evidence], "change": [change]}
+
+
+def decided(verdict: str, evidence: list[Statement], unit: str, kind: str = "check", **numbers: float) -> dict:
+    """A verdict, what it rests on, and what would change it."""
+    change = state(f"change.{kind}.{verdict}", numbers=numbers, unit=unit)
+    return {"verdict": verdict, "evidence": evidence, "change": [change]}
 
 
 def beat_controls(asked: Asked) -> dict:
@@ -74,21 +65,19 @@ def beat_controls(asked: Asked) -> dict:
     words = rules.by_model(one.controls)
     found = {model: words[model] for model in asked.usable if model in words}
     if not found:
-        return undecided("there is no control to hold them against", "controls")
+        return undecided(state("claim.no_controls"), "controls")
     rows = one.controls[one.controls["model"].isin(found)].assign(lead=lambda t: sign * t["difference"])
     nearest = rows.loc[rows.groupby("model")["lead"].idxmin()].sort_values("lead", ascending=False)
     decides = nearest.iloc[len(found) // 2]
     better = [model for model, word in found.items() if word == "better"]
     worse = [model for model, word in found.items() if word == "worse"]
     verdict = rules.claim_beats_controls(found.values())
-    evidence = f"{len(better)} of {counted(len(found), 'model')} beat every control"
-    evidence += f", {len(worse)} {'does' if len(worse) == 1 else 'do'} worse than one" if worse else ""
-    way = "ahead of" if decides["lead"] > 0 else "behind"
-    ahead = f"{shown(abs(decides['lead']))} {way} {control_name(decides['control'], one.family)}"
-    evidence += f"; the model that decides is {decides['model']}, {ahead}"
+    counts = {"better": len(better), "worse": len(worse), "models": len(found), "lead": float(decides["lead"])}
+    named = {"model": decides["model"], "control": decides["control"], "family": one.family}
+    evidence = [state("claim.beat_controls", numbers=counts, **named)]
     half = len(found) // 2
     apart = {SUPPORTED: len(better) - half, CONTRADICTED: len(worse) + half + 1 - len(found)}
-    change = f"another verdict on {counted(apart.get(verdict, half + 1 - len(better)), 'model')}"
+    change = [state("change.another_verdict", numbers={"models": apart.get(verdict, half + 1 - len(better))})]
     ends = sorted((sign * decides["low"], sign * decides["high"]))
     p = one.controls.loc[one.controls["model"] == decides["model"], "p_corrected"].max()
     numbers = {"effect": decides["lead"], "low": ends[0], "high": ends[1], "p": p}
@@ -122,7 +111,7 @@ def lower(asked: Asked) -> dict:
     weights = np.array([(m in others) / len(others) - (m in models) / len(models) for m in complete.columns])
     differences = asked.sign * (complete.to_numpy() @ weights)
     if len(differences) < 2:
-        return undecided(f"fewer than two {unit} have a value for every model", f"more {unit}")
+        return undecided(state("claim.few_groups", unit=unit), "groups", unit)
     if one.cells is None:
         found = _tested(differences, margin, settings)
     else:
@@ -131,16 +120,13 @@ def lower(asked: Asked) -> dict:
         found = _over_seeds(contrast, margin, settings)
     mean, p = found["effect"], found["p"]
     verdict = rules.claim_lower(mean, p, found.pop("p_same"), alpha)
+    within = verdict == CONTRADICTED and not rules.rejects(p, alpha)
+    numbers = {"effect": float(mean), "p": float(p), "groups": len(differences), "margin": margin if within else None}
+    numbers |= {"all": len(table) if len(table) > len(differences) else None}
+    named = {"models": models, "than": others, "metric": one.metric, "unit": unit}
     way = "lower" if asked.sign * mean > 0 else "higher"
-    evidence = (
-        f"{plain(one.metric)} of {listed(models)} is {shown(abs(mean))} {way} than that of {listed(others)} "
-        f"({p_equals(p)}, {units(len(differences), unit)}"
-        f"{f' of {len(table)}, those with a value of every one' if len(table) > len(differences) else ''})"
-    )
-    if verdict == CONTRADICTED and not rules.rejects(p, alpha):
-        evidence += f", and the difference is smaller than the margin of {margin:g}"
-    change = CHANGE[verdict].format(unit=unit)
-    return {"verdict": verdict, **found, "groups": len(differences), "evidence": evidence, "change": change}
+    evidence = [state("claim.lower", numbers=numbers, way=way, **named)]
+    return {**found, "groups": len(differences)} | decided(verdict, evidence, unit)
 
 
 def differ(asked: Asked) -> dict:
@@ -149,29 +135,25 @@ def differ(asked: Asked) -> dict:
     alpha, pairs = design.alpha, one.pairs
     pairs = pairs[pairs["a"].isin(models) & pairs["b"].isin(models)]
     if len(models) < 2:
-        return undecided(f"only {listed(models)} can be judged", "more models that are trained well enough")
+        return undecided(state("claim.one_model", models=models), "more_competent")
     if pairs.empty:
-        return undecided(f"none of the {unit} has a value for every model", f"more {unit}")
+        return undecided(state("claim.no_group", unit=unit), "groups", unit)
     test = over_models(one, models, design)
     top = pairs.loc[pairs["difference"].abs().idxmax()]
     p = test["p"] if test else top[rules.p_column(pairs)]
     same = one.cells is None and len(rules.equivalent(pairs, alpha)) == len(pairs)  # of checkpoints alone
     verdict = rules.claim_differ(p, same, alpha)
-    groups = units(len(one.wide.dropna()), unit)
-    over = f"{TESTS[test['test']]} over {len(models)} models on {groups}" if test else "The pair"
-    evidence = (
-        f"{over}: {p_equals(p)}; the largest difference is {shown(abs(top['difference']))} "
-        f"({top['a']} and {top['b']}, {units(int(top['groups']), unit)})"
-    )
-    if same:
-        evidence += f", and every difference is smaller than the margin of {top['margin']:g}"
+    detectable = float(pairs["detectable"].max())
     ends = ("seeds_low", "seeds_high") if one.cells is not None else ("low", "high")
     numbers = {"effect": top["difference"], "low": top[ends[0]], "high": top[ends[1]], "p": p}
-    change = CHANGE[verdict].format(unit=unit)
-    detectable = pairs["detectable"].max()
+    told = {"effect": float(top["difference"]), "p": float(p), "groups": int(top["groups"]), "models": len(models)}
+    told |= {"complete": len(one.wide.dropna()), "margin": float(top["margin"]) if same else None}
+    named = {"test": test["test"] if test else (), "models": (top["a"], top["b"]), "unit": unit}
+    more = {}
     if verdict == UNDECIDED and one.cells is None and not np.isnan(detectable):
-        change += f": a difference of {shown(detectable)} would be found {design.settings['power']:.0%} of the time"
-    return {"verdict": verdict, **numbers, "groups": int(top["groups"]), "evidence": evidence, "change": change}
+        more = {"detectable": detectable, "power": design.settings["power"]}
+    evidence = [state("claim.differ", numbers=told, **named)]
+    return {**numbers, "groups": int(top["groups"])} | decided(verdict, evidence, unit, **more)
 
 
 def outdo(asked: Asked) -> dict:
@@ -186,38 +168,31 @@ def outdo(asked: Asked) -> dict:
     alpha, margin = design.alpha, design.margin(asked.one.metric)
     rows = [row for model in asked.usable for name in asked.methods for row in _lead(asked, model, name)]
     absent = [name for name in asked.methods if name not in design.methods]
-    left = [f"without {listed(absent)}, which the study lacks"] if absent else []
+    left = [state("claim.lacks_methods", names=absent)] if absent else []
     for name in asked.methods:
         refusing = [model for model in asked.usable if model in asked.refused.get(name, {})]
         if refusing:
-            left.append(f"{name} refuses {listed(refusing)} ({cause(asked.refused[name][refusing[0]])})")
+            why = asked.refused[name][refusing[0]]
+            left.append(state("claim.refuses", reason=why, method=name, models=refusing))
         elif name not in absent and not any(row["method"] == name for row in rows):
-            left.append(f"{name} shares too few {unit} with {asked.one.method}")
+            left.append(state("claim.shares_few", method=name, than=asked.one.method, unit=unit))
     if not rows:
-        return undecided("; ".join(left), "scores of these methods")
+        need = undecided(left[0], "of_methods")
+        return need | {"evidence": left}
     table = pd.DataFrame(rows)
     table = table.assign(p=holm(table["p"].tolist()), p_same=holm(table["p_same"].tolist()))
     table["better"] = rules.outdoes(table, alpha)
     open_to = {model: sum(model not in asked.refused.get(name, {}) for name in asked.methods) for model in asked.usable}
     best = table.sort_values(["better", "effect"], ascending=False, kind="stable").drop_duplicates("model")
-    decides, by_model = best.iloc[len(best) // 2], table.groupby("model", sort=False)
+    decides = best.iloc[len(best) // 2]
     verdict = rules.claim_outdo(table, open_to, alpha)
-    parts = []
-    for model, of in by_model:
-        told = [
-            f"{row.method}{', which asks for no class,' if row.method in CLASSLESS else ''} "
-            f"{shown(abs(row.effect))} {'ahead' if row.effect > 0 else 'behind'} "
-            f"({p_equals(row.p)}, {units(row.groups, unit)})"
-            for row in of.itertuples()
-        ]
-        parts.append(f"{model}: {'; '.join(told)}")
-    corrected = ", Holm-corrected" if len(table) > 1 else ""
-    evidence = f"{plain(asked.one.metric)} beside {asked.one.method}{corrected}: {'; '.join([*parts, *left])}"
+    columns = {key: tuple(table[key].tolist()) for key in ("effect", "p", "groups")}
+    named = {"models": table["model"], "methods": table["method"], "metric": asked.one.metric, "unit": unit}
+    evidence = [state("claim.outdo", numbers=columns, method=asked.one.method, **named), *left]
     if verdict == CONTRADICTED and not rules.rejects(table["p"], alpha).all():
-        evidence += f"; what is not surely worse differs by less than the margin of {margin:g}"
+        evidence.append(state("claim.within_margin", numbers={"margin": margin}))
     numbers = {key: float(decides[key]) for key in ("effect", "low", "high", "p")}
-    change = CHANGE[verdict].format(unit=unit)
-    return {"verdict": verdict, **numbers, "groups": int(decides["groups"]), "evidence": evidence, "change": change}
+    return {**numbers, "groups": int(decides["groups"])} | decided(verdict, evidence, unit)
 
 
 def _lead(asked: Asked, model: str, method: str) -> list[dict]:

@@ -9,18 +9,17 @@ import pandas as pd
 
 from heatproof.catalogue.metrics import judged_by_truth, needs_lesion
 from heatproof.stats.claims import checks
-from heatproof.stats.claims.checks import Asked, undecided
+from heatproof.stats.claims.checks import Asked, decided, undecided
 from heatproof.stats.claims.cue import ON_CUE, shows_cue
-from heatproof.stats.results import Family, Finding, StudyResults, number
-from heatproof.stats.statements.verdicts import not_judged
+from heatproof.stats.results import BLIND, Family, Finding, StudyResults, number
+from heatproof.stats.statements.general import about, state
 from heatproof.stats.tests.analysis import Compared, compare_one
 from heatproof.stats.tests.architectures import MIN_SEEDS
 from heatproof.stats.verdicts import rules
 from heatproof.stats.verdicts.gather import Gathered, blind, separates
-from heatproof.stats.verdicts.rules import CONTRADICTED, SUPPORTED, UNDECIDED, Design
-from heatproof.text.numbers import UNITS, counted, listed
-from heatproof.text.numbers import number as shown
-from heatproof.text.sentences import sentence
+from heatproof.stats.verdicts.rules import Design
+from heatproof.text.claims import VERDICTS as WORDS
+from heatproof.text.claims import clauses
 from heatproof.text.words import metric as plain
 
 CHECKS = {
@@ -46,6 +45,17 @@ def check(
         results: models, refusals and families of the study.
         cue: rows of `stats_tables.CUE`; None where no cue was planted.
     """
+    return [_in_words(row) for row in _check(claims, gathered, results, design, cue)]
+
+
+def _in_words(row: dict) -> dict:
+    return row | {key: clauses(row[key]) for key in ("evidence", "change")}
+
+
+def _check(
+    claims: dict[str, dict], gathered: Gathered, results: StudyResults, design: Design, cue: pd.DataFrame | None
+) -> list[dict]:
+    """The rows, with statements for evidence and change."""
     rows, models = [], list(results.models)
     compared = gathered.compared
     again = {key: found.again for key, found in gathered.worst.items()}
@@ -56,7 +66,7 @@ def check(
         if claim["check"] == "shows_cue":
             metric = claim.get("metric") or ON_CUE
             named = [model for model in claim["models"] or models if model in models]
-            found = shows_cue(cue, named, claim["method"], metric, _unit(results))
+            found = shows_cue(cue, named, claim["method"], metric, results.groups.kind)
         else:
             found = _checked(claim, compared, results, design)
             if {(claim["family"], method) for method in [claim["method"], *claim.get("methods", [])]} & set(
@@ -64,15 +74,11 @@ def check(
             ) and "effect" in found:
                 would = _checked(claim, compared | again, results, design)["verdict"]
                 same = "the same" if would == found["verdict"] else would
-                found["evidence"] += f"; {same} if missing scores count as the worst"
+                found["evidence"].append(state("claim.counting_missing", verdict=same))
         empty = {"effect": None, "low": None, "high": None, "p": None, "groups": None}
         kept = {key: claim[key] for key in ("source", "claim", "family", "method")}
         rows.append({"name": name, "metric": metric, **kept, "seeds": results.seeds.count, **empty, **found})
     return rows
-
-
-def _unit(results: StudyResults) -> str:
-    return UNITS[results.groups.kind][1]
 
 
 def _concerns(claim: dict, models: Sequence[str], design: Design, cue: pd.DataFrame | None) -> bool:
@@ -85,7 +91,7 @@ def _concerns(claim: dict, models: Sequence[str], design: Design, cue: pd.DataFr
 
 
 def _checked(claim: dict, compared: dict[tuple[str, str], Compared], results: StudyResults, design: Design) -> dict:
-    models, unit = list(results.models), _unit(results)
+    models, unit = list(results.models), results.groups.kind
     one = compared.get((claim["family"], claim["method"]))
     asked = claim["models"] or list(models)
     named = [model for model in asked if model in models]
@@ -94,41 +100,40 @@ def _checked(claim: dict, compared: dict[tuple[str, str], Compared], results: St
     known = results.families.get(claim["family"])
     sees, metric = known.separates if known else {}, design.primary.get(claim["family"], "")
     blind = [model for model in [*named, *claim["than"]] if sees.get(model) is False]
-    unvalidated = f"{plain(metric)} does not tell the truth from a random map on the images of {listed(blind)}"
+    unvalidated = state("claim.blind", metric=metric, models=blind)
     if blind and judged_by_truth(claim["family"], metric):
-        return undecided(unvalidated, "a metric that does, or more images")
+        return undecided(unvalidated, "telling_metric")
     if not design.models:
-        return undecided("no model of the study takes part in verdicts", "models that are trained well enough")
+        return undecided(state("claim.no_model"), "competent")
     if one is None:
-        return undecided(f"the study has no {claim['family']} scores of {claim['method']}", "score them")
+        return undecided(state("claim.not_scored", family=claim["family"], method=claim["method"]), "score_them")
     usable = [model for model in named if model in one.wide.columns]
     others = [model for model in claim["than"] if model in one.wide.columns]
     if not usable or (claim["than"] and not others):
         gone = named if not usable else [m for m in claim["than"] if m in models]
         if not gone:
-            return undecided(f"the study lacks {listed(claim['than'])}", "a study of these models")
-        if known and known.outcomes and (why := not_judged(results, claim["family"], claim["method"])):
-            text = sentence(why)
-            return undecided(text[:1].lower() + text[1:].rstrip("."), "the scores that are missing")
+            return undecided(state("claim.lacks", names=claim["than"]), "of_models")
+        why = results.unjudged(claim["family"], claim["method"]) if known and known.outcomes else None
+        if why is not None:
+            kind = "claim.family_blind" if why == BLIND else "claim.not_judged"
+            return undecided(state(kind, reason=why, **about(results, claim["family"], claim["method"])), "missing")
         weak = [model for model in gone if model not in design.models]
         if weak:
-            return undecided(
-                f"of {listed(weak)} not every training is competent", "models that are trained well enough"
-            )
-        return undecided(f"{listed(gone)} has no scores", "scores of it")
+            return undecided(state("claim.not_competent", models=weak), "competent")
+        return undecided(state("claim.no_scores", names=gone), "of_it")
     beside = {method: of for (family, method), of in compared.items() if family == claim["family"]}
     found = CHECKS[claim["check"]](
         Asked(one, usable, others, design, unit, claim.get("methods") or [], beside, results.refused)
     )
     left = [model for model in named + [m for m in claim["than"] if m in models] if model not in one.wide.columns]
     if left:
-        found["evidence"] += f"; without {listed(left)}, which cannot be judged"
+        found["evidence"].append(state("claim.cannot_judge", models=left))
     if absent := [model for model in [*asked, *claim["than"]] if model not in models]:
-        found["evidence"] += f"; without {listed(absent)}, which the study lacks"
+        found["evidence"].append(state("claim.lacks_methods", names=absent))
     if blind:
-        found["evidence"] += f"; {unvalidated}"
+        found["evidence"].append(unvalidated)
     if one.cells is None:
-        found["change"] += f"; from fewer than {MIN_SEEDS} seeds this is said of these checkpoints"
+        found["change"].append(state("change.checkpoints", numbers={"needed": MIN_SEEDS}))
     return found
 
 
@@ -139,14 +144,11 @@ def _judged_otherwise(claim: dict, design: Design) -> dict | None:
     if metric is None or primary in (metric, None):
         return None
     truth = family == "localization" and needs_lesion(metric)
-    return undecided(
-        f"the claim is on {plain(metric)}, and this study judges {family} by {plain(primary)}",
-        f"a study judged by {plain(metric)}" + (", on images whose true regions are marked" if truth else ""),
-    )
+    told = state("claim.other_metric", metric=metric, family=family, primary=primary)
+    return undecided(told, "of_metric_marked" if truth else "of_metric", metric=metric)
 
 
 ALL_METHODS = "all methods"
-WORDS = {SUPPORTED: "for it", CONTRADICTED: "against it", UNDECIDED: "undecided"}
 
 
 def check_compound(
@@ -167,7 +169,7 @@ def check_compound(
         results: models and groups of the study; `design.models` are those that take part.
     """
     rows, told = [], {}
-    models, seeds, unit = list(results.models), results.seeds.count, _unit(results)
+    models, seeds, unit = list(results.models), results.seeds.count, results.groups.kind
     for name, finding in findings.items():
         if finding is None or not {*finding["models"], *finding["than"]} & set(models):
             continue
@@ -175,10 +177,12 @@ def check_compound(
         for part in finding["parts"]:
             metric = part.get("metric") or design.primary.get(part["family"], "")
             row, known = _part(finding, part["family"], metric, scores, per_seed, results, design)
-            parts.append({"name": f"{name}: {part['family']} {metric}".strip()} | row)
+            parts.append({"name": f"{name}: {part['family']} {metric}".strip()} | _in_words(row))
             measured += [parts[-1]] if known else []
         both = {"name": name, "family": "", "metric": "", "method": ALL_METHODS, "seeds": seeds}
-        both |= {key: finding[key] for key in ("source", "claim")} | together(measured, len(parts), design, unit)
+        both |= {key: finding[key] for key in ("source", "claim")} | _in_words(
+            together(measured, len(parts), design, unit)
+        )
         rows += [*parts, both]
         told[name] = Finding(
             both["verdict"],
@@ -195,8 +199,7 @@ def together(parts: list[dict], declared: int, design: Design, unit: str) -> dic
     """The verdict on a finding from the rows of its parts that are measured."""
     empty = {"effect": None, "low": None, "high": None, "p": None, "groups": None}
     if not parts:
-        return empty | undecided("the study measures none of its parts", "scores of them")
-    count = {word: sum(row["verdict"] == word for row in parts) for word in WORDS}
+        return empty | undecided(state("claim.no_part"), "of_them")
     tested = [row for row in parts if row["effect"] is not None and not pd.isna(row["effect"])]
     margins = np.array([design.margin(row["metric"]) for row in tested])
     mean = {
@@ -204,23 +207,13 @@ def together(parts: list[dict], declared: int, design: Design, unit: str) -> dic
         for key in ("effect", "low", "high")
     }
     verdict = rules.finding([row["verdict"] for row in parts], mean["low"], mean["high"])
-    names = {word: listed([_called(row) for row in parts if row["verdict"] == word]) for word in WORDS}
-    told = [f"{number} {WORDS[word]} ({names[word]})" for word, number in count.items() if number]
-    evidence = f"of {counted(len(parts), 'part')} {listed(told)}"
-    if tested:
-        size = [shown(mean[key]) for key in ("effect", "low", "high")]
-        over = "" if len(tested) == len(parts) else f" over the {len(tested)} that could be tested"
-        evidence += f"; the mean effect{over} is {size[0]} margins [{size[1]}, {size[2]}]"
-    if declared > len(parts):
-        evidence += f"; {declared - len(parts)} more the study does not measure"
-    change = {
-        SUPPORTED: f"other {unit} or other images in which most parts do not show",
-        CONTRADICTED: f"other {unit} or other images in which most parts show",
-        UNDECIDED: f"more {unit}, so that most parts are decided one way",
-    }[verdict]
+    named = {word: [row["metric"] or row["family"] for row in parts if row["verdict"] == word] for word in WORDS}
+    numbers = {"parts": len(parts), "unmeasured": declared - len(parts) or None}
+    numbers |= {"tested": len(tested), **mean} if tested else {}
+    evidence = [state("claim.parts", numbers=numbers, **named)]
     # a group counts in some parts and not in others: the least of them is given
     groups = min((int(row["groups"]) for row in tested), default=None)
-    return {"verdict": verdict, **mean, "p": rule_p(parts), "groups": groups, "evidence": evidence, "change": change}
+    return {**mean, "p": rule_p(parts), "groups": groups} | decided(verdict, evidence, unit, "finding")
 
 
 def rule_p(parts: list[dict]) -> float:
@@ -232,10 +225,6 @@ def rule_p(parts: list[dict]) -> float:
     )
     least = len(parts) // 2 + 1
     return float(min(1.0, len(parts) / least * one_sided[least - 1]))
-
-
-def _called(row: dict) -> str:
-    return plain(row["metric"]) if row["metric"] else row["family"]
 
 
 def _part(
@@ -259,17 +248,17 @@ def _part(
     one, used = over_methods(per_seed, family, metric, named, asked, design)
     compared = {(family, ALL_METHODS): one} if one is not None else {}
     of_part = replace(results, families={family: Family(metric, separates=found)})
-    rows = check({"part": claim}, Gathered({}, {}, compared, {}), of_part, design)
+    rows = _check({"part": claim}, Gathered({}, {}, compared, {}), of_part, design, None)
     known = not of.empty
     if not rows:  # none of those that are held against the models is in the study
         rows = [{key: claim[key] for key in ("source", "claim", "family", "method", "metric")}]
         rows[0] |= {"seeds": results.seeds.count} | dict.fromkeys(("effect", "low", "high", "p", "groups"))
-        rows[0] |= undecided(f"the study lacks {listed(finding['than'])}", "a study of these models")
+        rows[0] |= undecided(state("claim.lacks", names=finding["than"]), "of_models")
     elif not known:
-        rows[0] |= undecided(f"the study has no scores of {plain(metric) if metric else family}", "scores of it")
+        rows[0] |= undecided(state("claim.none_of_metric", family=family, metric=metric or ()), "of_it")
     elif len(used) < len(asked) and used:
         left = [method for method in asked if method not in used]
-        rows[0]["evidence"] += f"; without {listed(left)}, of which some of these models have no scores"
+        rows[0]["evidence"].append(state("claim.without_scores", methods=left))
     told = f"{finding['claim']}: by {plain(metric) if metric else family}"
     return {key: value for key, value in rows[0].items() if key != "name"} | {"claim": told}, known
 

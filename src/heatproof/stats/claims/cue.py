@@ -10,7 +10,8 @@ from heatproof.catalogue.controls import BEATABLE
 from heatproof.catalogue.reasons import NO_CONTRAST, ONE_GROUP
 from heatproof.core.draws import balanced_accuracy, confusion_by_group
 from heatproof.stats.accuracy.competence import accuracy_interval
-from heatproof.stats.claims.checks import undecided, units
+from heatproof.stats.claims.checks import decided, undecided
+from heatproof.stats.statements.general import state
 from heatproof.stats.tables.groups import as_text
 from heatproof.stats.tests.paired import (
     DECIMALS,
@@ -22,10 +23,8 @@ from heatproof.stats.tests.paired import (
     t_interval,
 )
 from heatproof.stats.verdicts import rules
-from heatproof.stats.verdicts.rules import CONTRADICTED, HIDDEN, RELIES, SHOWN, SUPPORTED, UNCLEAR, UNDECIDED
+from heatproof.stats.verdicts.rules import HIDDEN, RELIES, SHOWN, UNCLEAR
 from heatproof.store.tables import CUE
-from heatproof.text.numbers import interval, listed
-from heatproof.text.words import metric as plain
 
 FAMILY, ON_CUE, ACCURACY = "localization", "inside_cue", "accuracy"
 SIGNS = {ON_CUE: 1, "outside_body": 1, "outside_lungs": 1, "relevance_rank_accuracy": -1}  # 1: more of it shows the cue
@@ -187,13 +186,6 @@ def _judged(found: list[dict], settings: dict) -> list[dict]:
     return [{"verdict": UNCLEAR} | row for row in rows]
 
 
-CHANGE = {
-    SUPPORTED: "other {unit} or other models, whose heatmaps show the mark that they rely on",
-    CONTRADICTED: "another mark, or a model that relies on this one and whose heatmaps do not show it",
-    UNDECIDED: "more {unit}",
-}
-
-
 def shows_cue(cue: pd.DataFrame, models: Sequence[str], method: str, metric: str, unit: str) -> dict:
     """Whether a method gives away the planted cue of every model that surely rests on it, competent or not.
 
@@ -208,36 +200,26 @@ def shows_cue(cue: pd.DataFrame, models: Sequence[str], method: str, metric: str
     relying = accuracy.loc[accuracy["verdict"] == RELIES, "model"].tolist()
     if not relying:
         known = accuracy.dropna(subset="difference")
-        evidence = "no model surely relies on the mark"
+        numbers, named = {}, {}
         if len(known):
             top = known.loc[known["difference"].idxmax()]
-            told = interval(top["difference"], top["low"], top["high"])
-            evidence += f"; at most accuracy is {told} higher where it agrees with the class ({top['model']})"
-        return undecided(evidence, "a model that surely relies on it")
+            numbers, named = {key: top[key] for key in ("difference", "low", "high")}, {"model": top["model"]}
+        return undecided(state("claim.no_cue_user", numbers=numbers, **named), "cue_user")
     of = rows[(rows["metric"] == metric) & (rows["method"] == method) & rows["model"].isin(relying)]
     known = of.dropna(subset="difference")
     if known.empty:
-        rely = "relies" if len(relying) == 1 else "rely"
-        return undecided(
-            f"{listed(relying)} surely {rely} on it, but there is no {plain(metric)} of {method}", "scores"
-        )
+        return undecided(state("claim.no_cue_score", models=relying, metric=metric, method=method), "scores")
     hidden, seen = known[known["verdict"] == HIDDEN], known[known["verdict"] == SHOWN]
     verdict = rules.claim_cue(len(hidden), len(seen), len(relying))
     among = hidden if len(hidden) else known
     decides = among.loc[among["difference"].abs().idxmin()]
-    told = [
-        f"{row.model} {row.verdict} ({interval(row.difference, row.low, row.high)}, {units(int(row.groups), unit)})"
-        for row in known.itertuples()
-    ]
-    evidence = (
-        f"of the models that surely rely on the mark, whether {method} shows this one by {plain(metric)}, as the "
-        f"difference between images with and without it: {'; '.join(told)}"
-    )
+    columns = {key: tuple(known[key].tolist()) for key in ("difference", "low", "high", "groups")}
+    named = {"models": known["model"], "verdicts": known["verdict"], "metric": metric, "method": method, "unit": unit}
+    evidence = [state("claim.cue", numbers=columns, **named)]
     numbers = {
         "effect": decides["difference"],
         "low": decides["low"],
         "high": decides["high"],
         "p": None if len(hidden) else decides["p_corrected"],  # that of a difference, which `hidden` does not rest on
     }
-    change = CHANGE[verdict].format(unit=unit)
-    return {"verdict": verdict, **numbers, "groups": int(decides["groups"]), "evidence": evidence, "change": change}
+    return {**numbers, "groups": int(decides["groups"])} | decided(verdict, evidence, unit, "cue")
