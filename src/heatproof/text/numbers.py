@@ -87,14 +87,14 @@ def p_equals(p: float) -> str:
 def share(value: float | None) -> str:
     """Write a share as a percentage that is 0% or 100% only where it is exactly that.
 
-    >>> share(0.431), share(0.001), share(0.999)
-    ('43%', 'under 1%', 'over 99%')
+    >>> share(0.431), share(0.001), share(0.999), share(-0.44)
+    ('43%', 'under 1%', 'over 99%', '−44%')
     """
     if not finite(value):
         return NONE
     if 0 < value < 0.005:
         return "under 1%"
-    return "over 99%" if 0.995 <= value < 1 else f"{value:.0%}"
+    return "over 99%" if 0.995 <= value < 1 else f"{round(value * 100) or 0}%".replace("-", "−")
 
 
 def counted(amount: int, one: str, many: str | None = None) -> str:
