@@ -92,7 +92,7 @@ def share(value: float | None) -> str:
     """
     if not finite(value):
         return NONE
-    if 0 < value < 0.005:
+    if 0 < value <= 0.005:
         return "under 1%"
     return "over 99%" if 0.995 <= value < 1 else f"{round(value * 100) or 0}%".replace("-", "−")
 
