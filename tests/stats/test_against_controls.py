@@ -4,9 +4,16 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from heatproof.stats.tests.omnibus import against_controls
+from heatproof.stats.tests import omnibus
+from heatproof.stats.verdicts import rules
 
 GROUPS = [f"p{i:02d}" for i in range(12)]
+
+
+def against_controls(*given, alpha=0.05, **options):
+    """The rows with their verdicts at alpha."""
+    found = omnibus.against_controls(*given, **options)
+    return found.assign(verdict=rules.beats_controls(found, alpha))
 
 
 def study(effects, controls, noise=0.3, seed=0):
