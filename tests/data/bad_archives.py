@@ -110,7 +110,7 @@ LINKS = "; pack what they point to (tar --dereference --hard-dereference)"
 WITHOUT = "; pack it again without them"
 BOMB = (
     "{at}: unpacks to more than 200 times its weight and 256 MB, as archives made to do harm do; if you trust it, "
-    "unpack it yourself and set data.kind to folder"
+    "unpack it yourself and set data.source to its folder"
 )
 ASTRAY = "{at}: links that lead out of the folder, to nothing or in a circle: Malignant/x.png; put what they point to "
 ASTRAY += "in their place"

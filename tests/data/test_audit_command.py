@@ -414,8 +414,6 @@ def test_a_lone_user_is_told_of_options_and_not_of_studies(folder):
     assert not any("data." in text for text in told), told
     assert told[0] == "none: a folder without files; give the folder of the images"
     assert told[1].startswith("junk.zip: not a zip or tar archive")
-    unknown = "x: odd; mend it, or see data.source"
-    assert material.reworded(InputError(unknown)) == "x: odd"
 
 
 @pytest.mark.slow

@@ -4,7 +4,10 @@ on a terminal and plain lines in a log."""
 import errno
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from heatproof.catalogue.reasons import NOT_SUPPORTED, Reason
@@ -21,6 +24,34 @@ class Unsupported(InputError):
     def __init__(self, message: str, reason: Reason = NOT_SUPPORTED):
         super().__init__(message)
         self.reason = reason
+
+
+_options: ContextVar[Mapping[str, str]] = ContextVar("options", default=MappingProxyType({}))
+
+
+@contextmanager
+def using_options(names: Mapping[str, str]) -> Iterator[None]:
+    """Let errors name options of a command in place of keys of a study: key -> option, "" of an argument."""
+    token = _options.set(names)
+    try:
+        yield
+    finally:
+        _options.reset(token)
+
+
+def setting(key: str, value: str = "") -> str:
+    """Name a setting as the user writes it, or say what to set it to.
+
+    >>> setting("data.window"), setting("data.source", "a folder")
+    ('data.window', 'set data.source to a folder')
+    >>> with using_options({"data.window": "--window", "data.source": ""}):
+    ...     setting("data.window"), setting("data.source", "a folder")
+    ('--window', 'give a folder')
+    """
+    name = _options.get().get(key, key)
+    if not value:
+        return name
+    return f"set {name} to {value}" if name else f"give {value}"
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from heatproof.core.messages import InputError, line, steps
+from heatproof.core.messages import InputError, line, steps, using_options
 from heatproof.data.audit.probes import View, label_sets
 from heatproof.data.prepare.lookalikes import LIMIT
 from heatproof.data.prepare.preprocess import OddMasks, margins, preprocess, thumbnail, to_uint8
@@ -103,6 +103,7 @@ BRANCHES = {"path": "heatproof.data.sources.images"}  # taken by no job (`workfl
 EDGES = ("top", "bottom", "left", "right")
 FACTS = ("width", "height", "mode", "format", "quality", "bytes")
 MOST = 50  # classes
+OPTIONS = {"data.source": "", "data.window": "--window", "data.patient": "--patient"}  # as who audits a path knows them
 DICOM = "; it holds DICOM, which a study with kind: dicom reads"
 TRIED = 5  # files of which the first bytes are looked at, where none is an image by its name
 MASKS = {"mask", "masks", "groundtruth", "ground_truth", "lungmask", "lungmasks", "lung_masks"}
@@ -205,7 +206,7 @@ def read_path(
         InputError: no image can be read, there are more than `MOST` classes, or a file's name holds no patient.
     """
     rows, bad = [], []
-    with _open(path) as tree:
+    with using_options(OPTIONS), _open(path) as tree:
         names = [name for name in tree.names if PurePosixPath(name).suffix.lower() in SUFFIXES]
         if drawn := suspects(names):
             mask, image = next(iter(drawn.items()))
@@ -232,7 +233,7 @@ def read_path(
             try:
                 image = importlib.import_module(BRANCHES["path"]).read_image(tree, name, window=window)
             except InputError as error:
-                bad.append({"source": name, "reason": reworded(error)})
+                bad.append({"source": name, "reason": str(error)})
                 continue
             pixels = to_uint8(image, window)
             small = thumbnail(pixels)
@@ -292,21 +293,7 @@ def _open(path: Path):
     try:
         return open_tree(path)
     except InputError as error:
-        raise InputError(reworded(error) + (DICOM if _begins_as_dicom(path) else "")) from None
-
-
-def reworded(error: InputError) -> str:
-    """An error in the words of somebody who has a path and options, and no study."""
-    text = str(error)
-    for key, option in {
-        "set data.source to": "give",
-        "set data.kind to folder": "give its folder",
-        "set data.kind": "give its folder",
-        "data.window": "--window",
-        "data.patient": "--patient",
-    }.items():
-        text = text.replace(key, option)
-    return text.rpartition("; ")[0] if re.search(r"\bdata\.(source|kind)\b", text) else text
+        raise InputError(str(error) + (DICOM if _begins_as_dicom(path) else "")) from None
 
 
 def _begins_as_dicom(path: Path) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from heatproof.core.messages import InputError
+from heatproof.core.messages import InputError, setting
 from heatproof.data.sources.names import NamedError, clean, is_junk, list_error, reason
 
 RATIO = 200  # an archive may unpack to this many times its weight: images to 1-20 times, masks to 100
@@ -86,7 +86,7 @@ def check_weight(source: Path, unpacked: int) -> None:
     if unpacked > max(FREE, RATIO * source.stat().st_size):
         raise InputError(
             f"{source}: unpacks to more than {RATIO} times its weight and {FREE // 10**6} MB, as archives made to do "
-            "harm do; if you trust it, unpack it yourself and set data.kind to folder"
+            f"harm do; if you trust it, unpack it yourself and {setting('data.source', 'its folder')}"
         )
 
 
@@ -123,7 +123,7 @@ def _is_zip(source: Path) -> bool:
             return True
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({reason(error)}); mend its permissions or get it again") from None
-    raise InputError(f"{source}: not a zip or tar archive; set data.source to one or a folder of images")
+    raise InputError(f"{source}: not a zip or tar archive; {setting('data.source', 'one or a folder of images')}")
 
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
-from heatproof.core.messages import InputError
+from heatproof.core.messages import InputError, setting
 from heatproof.data.sources.names import reason
 from heatproof.data.sources.records import Facts
 
@@ -54,8 +54,8 @@ def decode(content: bytes, where: str, window: tuple[float, float] | None = None
         return _wide_pixels(image, facts, where, window), facts
     if window is not None and not (window[0] >= 0 and window[1] <= 255):
         raise InputError(
-            f"{where}: 8 bits a pixel, and data.window is [{window[0]:g}, {window[1]:g}]; set it within 0 to 255, "
-            "or keep such images apart"
+            f"{where}: 8 bits a pixel, and {setting('data.window')} is [{window[0]:g}, {window[1]:g}]; set it within "
+            "0 to 255, or keep such images apart"
         )
     with _one_line(where):
         return np.array(_opaque(image, where).convert("L" if image.mode in _GRAY else "RGB")), facts
@@ -137,8 +137,8 @@ def _check_depth(image: Pillow.Image, content: bytes, where: str) -> None:
 def _wide_pixels(image: Pillow.Image, facts: Facts, where: str, window: tuple[float, float] | None) -> np.ndarray:
     if window is None:
         raise InputError(
-            f"{where}: more than 8 bits a pixel (mode {facts.mode}); set data.window to the values that become "
-            "black and white, or convert it to 8 bits"
+            f"{where}: more than 8 bits a pixel (mode {facts.mode}); "
+            f"{setting('data.window', 'the values that become black and white')}, or convert it to 8 bits"
         )
     with _one_line(where):
         pixels = np.array(image)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from heatproof.core.messages import InputError
+from heatproof.core.messages import InputError, setting
 from heatproof.data.sources.archives import LARGEST, Opened, archive_facts, open_archive
 from heatproof.data.sources.names import NamedError, clean, is_junk, list_error, reason
 from heatproof.data.sources.rows import read_sheet
@@ -61,7 +61,7 @@ def place(source: str | Path) -> Path:
     try:
         return Path(source).expanduser()
     except RuntimeError:
-        raise InputError(f"{source}: no home folder of that user; set data.source to a whole path") from None
+        raise InputError(f"{source}: no home folder of that user; {setting('data.source', 'a whole path')}") from None
 
 
 def open_tree(source: Path, kind: str | None = None) -> Tree:
@@ -161,7 +161,7 @@ def _check_there(source: Path, kind: str | None) -> None:
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error.strerror}); mend its permissions") from None
     if not there:
-        raise InputError(f"{source}: not there; set data.source to {wanted}")
+        raise InputError(f"{source}: not there; {setting('data.source', wanted)}")
 
 
 def _open_folder(source: Path) -> Opened:
@@ -198,7 +198,7 @@ def _open_folder(source: Path) -> Opened:
     if twice:
         raise list_error(f"{source}: two files of one name", sorted(twice), "rename one of them")
     if not members:
-        raise InputError(f"{source}: a folder without files; set data.source to the folder of the images")
+        raise InputError(f"{source}: a folder without files; {setting('data.source', 'the folder of the images')}")
     return Opened(members, read_file, lambda: None)
 
 
