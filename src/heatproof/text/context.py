@@ -301,7 +301,7 @@ def _explained(share: float | None, low: float | None, high: float | None) -> st
     """The share in words: never more precise than its interval."""
     if share is None:
         return "nothing, as none is reported,"
-    text = f"{share:.0%}" + ("" if low is None else f" [{low:.0%}, {high:.0%}]")
+    text = numbers.share(share) + ("" if low is None else f" [{numbers.share(low)}, {numbers.share(high)}]")
     if share > 1:
         return f"more than all of it, {text},"
     return f"none of it, {text}," if share <= 0 else text

@@ -130,7 +130,7 @@ def _across(view: View) -> str:
         return f"{cannot}: {view.number('needed')} with a score are needed."
     if view.kind == "accuracy.no_variation":
         return f"{cannot}: they are alike."
-    told = f"rank correlation {view.number('rho'):.2f}, {numbers.p_equals(view.number('p'))}"
+    told = f"rank correlation {numbers.number(view.number('rho'))}, {numbers.p_equals(view.number('p'))}"
     if view.kind == "accuracy.found":
         way = "higher" if view.number("rho") > 0 else "lower"
         return f"The better a model classifies, the {way} its heatmaps score ({told}, {models})."
@@ -147,7 +147,7 @@ def _within(view: View) -> str:
         return ""
     return (
         f"Within the models, the deviations of {view.number('checkpoints')} trainings from their means correlate with "
-        f"{view.number('within'):.2f} (described, not tested)."
+        f"{numbers.number(view.number('within'))} (described, not tested)."
     )
 
 
