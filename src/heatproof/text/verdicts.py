@@ -193,7 +193,8 @@ def over_all(view: View) -> str:
 def effect(view: View) -> str:
     several = view.number("tested") > 1
     of, corrected = ("The largest difference", ", Holm-corrected") if several else ("The difference", "")
-    return f"{of} has rank-biserial {numbers.number(view.number('effect'))}, {numbers.p_equals(view.number('p'))}{corrected}."
+    size, p = numbers.number(view.number("effect")), numbers.p_equals(view.number("p"))
+    return f"{of} has rank-biserial {size}, {p}{corrected}."
 
 
 def _between(view: View) -> str:
