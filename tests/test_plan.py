@@ -4,10 +4,14 @@ import argparse
 import json
 import math
 import shutil
+from dataclasses import replace
 
+import minimal
+import pandas as pd
 import pytest
 import shipped
 import yaml
+from report import audits
 from shipped import PARAMS
 
 from heatproof.commands import plan, show
@@ -15,9 +19,16 @@ from heatproof.commands.plan import JOB, ONCE, Cost, Left, count_images, estimat
 from heatproof.config.load import load, section
 from heatproof.config.study import Study, merge
 from heatproof.core.messages import InputError
+from heatproof.core.statements import Statement
+from heatproof.data.audit.results import Finding
 from heatproof.report.paper.provenance import parameters
+from heatproof.stats import results
+from heatproof.stats.results import Comparison
+from heatproof.stats.statements.general import comparison
 from heatproof.store import artifacts
 from heatproof.store.artifacts import ArtifactError
+from heatproof.text.audit import sentence as audit_sentence
+from heatproof.text.sentences import sentence
 from heatproof.workflow.files import trainings
 
 FAITHFULNESS = {"images": 20, "steps": 5, "road": None, "naopc": None, "infidelity": None}
@@ -233,21 +244,22 @@ def test_plan_without_room(project, monkeypatch):
 
 
 def test_show(project, capsys):
-    path = artifacts.stats_dir("toy") / "summary.json"
     with pytest.raises(ArtifactError, match=r"summary\.json: not there; run snakemake to make it$"):
         show.run(project)
-    artifacts.write_json(path, {"in_short": "Yes.", "headline": ["One sentence.", "Another."]})
+    answer = [Statement("methods.several", numbers={"methods": count}) for count in (2, 3)]
+    results.write(minimal.results("toy", answer=tuple(answer)))
     show.run(project)
     record = artifacts.folder("toy") / "provenance.json"
     assert capsys.readouterr().out == (
         f"\ntoy\n  Whether the study has changed since is not known: {record} does not say what it was made from.\n"
-        "  Yes.\n  One sentence.\n  Another.\n  Report: none here; snakemake writes it\n"
+        f"  It cannot be told.\n  {sentence(answer[0])}\n  {sentence(answer[1])}\n"
+        "  Report: none here; snakemake writes it\n"
     )
 
 
 def test_show_says_what_has_changed_since(project, tmp_path, capsys):
     folder = tmp_path / "mine"
-    artifacts.write_json(artifacts.stats_dir("toy") / "summary.json", {"in_short": "Yes.", "headline": []})
+    results.write(minimal.results("toy"))
     artifacts.write_json(artifacts.data_dir("toy") / "digest.json", {"classes": ["a"]})
     (tmp_path / "studies/toy.yaml").write_text(f"report: {{title: '{folder}/of mine'}}")
     found = json.loads(parameters(json.loads(section(load()["toy"]))))
@@ -260,7 +272,7 @@ def test_show_says_what_has_changed_since(project, tmp_path, capsys):
         show.run(project)
         return capsys.readouterr().out.splitlines()[2].strip()
 
-    assert first() == "Yes."
+    assert first() == "It cannot be told."
     (tmp_path / "studies/toy.yaml").write_text("train: {epochs: 11}\nseeds: [0, 1, 2]\ndata: {size: 64}")
     text = first()
     assert text.startswith("NOT of the study as it is now. Changed since: ") and text.endswith(". Run snakemake again.")
@@ -271,13 +283,15 @@ def test_show_says_what_has_changed_since(project, tmp_path, capsys):
 
 
 def test_show_says_what_the_data_are_worth(project, capsys):
-    comparison = {"sentence": "It falls."}
-    told = {"in_short": "Yes.", "headline": ["One sentence."], "comparison": comparison}
-    artifacts.write_json(artifacts.stats_dir("toy") / "summary.json", told)
-    sentences = [{"level": level, "text": f"An {level}."} for level in ("alarm", "note", "fine")]
-    artifacts.write_json(artifacts.data_dir("toy") / "audit.json", {"sentences": sentences})
+    falls = minimal.results("toy", comparison=Comparison({"a": 0.9}, {"a": 0.7}, {"a": 0.2}, ("a",)))
+    results.write(replace(falls, statements=(comparison(falls),)))
+    audit = audits.calm(pd.DataFrame({"group": ["p"], "label": [0]}), ["ill"])
+    found = [Finding(level, Statement("copies.none", numbers={"files": 30})) for level in ("alarm", "note", "fine")]
+    artifacts.write_json(artifacts.data_dir("toy") / "audit.json", replace(audit, findings=tuple(found)).stored())
     artifacts.report_path("toy").parent.mkdir(parents=True)
     artifacts.report_path("toy").touch()
     show.run(project)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[3:] == ["  An alarm.", "  Yes.", "  One sentence.", "  It falls.", "  Report: results/report/toy.html"]
+    alarm, fall = audit_sentence(found[0].statement), sentence(comparison(falls))
+    told = [alarm, "It cannot be told.", fall, "Report: results/report/toy.html"]
+    assert lines[3:] == [f"  {line}" for line in told]

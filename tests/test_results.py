@@ -4,9 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from heatproof.stats import results
 from heatproof.store import artifacts, tables
 
-STATS = Path(__file__).parents[1] / "results" / "stats"
+ROOT = Path(__file__).parents[1]
+STATS = ROOT / "results" / "stats"
+
+
+@pytest.fixture(autouse=True)
+def project(monkeypatch):
+    monkeypatch.chdir(ROOT)
 
 
 @pytest.mark.parametrize("study", sorted(path.name for path in STATS.iterdir()))
@@ -14,14 +21,14 @@ STATS = Path(__file__).parents[1] / "results" / "stats"
 def test_committed_tables_have_their_schema(study):
     for name, schema in tables.TABLES.items():
         artifacts.read_table(STATS / study / f"{name}.csv", schema)
-    assert artifacts.read_json(STATS / study / "summary.json")["study"] == study
+    assert results.read(study).study == study
 
 
 @pytest.mark.parametrize("study", ["quickstart", "phantom"])
 def test_every_model_of_the_synthetic_studies_performs_above_chance(study):
-    summary = artifacts.read_json(STATS / study / "summary.json")
-    assert len(summary["models"]) == 5 and all(model["competent"] for model in summary["models"].values())
-    assert {"contradicted", "supported"} <= {row["verdict"] for row in summary["claims"]}
+    found = results.read(study)
+    assert len(found.models) == len(found.judged) == 5
+    assert {"contradicted", "supported"} <= {claim.verdict for claim in found.claims}
 
 
 def test_the_real_archive_has_no_truth_to_point_at():

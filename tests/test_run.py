@@ -8,13 +8,14 @@ import sys
 import time
 from pathlib import Path
 
+import minimal
 import pytest
 import yaml
 from shipped import PARAMS
 
 from heatproof.cli import main
 from heatproof.commands import run
-from heatproof.store import artifacts
+from heatproof.stats import results
 
 SRC = Path(__file__).parents[1] / "src"
 # notes its arguments; writes what a study leaves, fails, or waits to be stopped
@@ -45,7 +46,7 @@ def project(tmp_path, monkeypatch):
         (tmp_path / f"studies/{name}.yaml").write_text("")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMS | {"studies": ["toy"]}))
     (tmp_path / "Snakefile").touch()
-    artifacts.write_json(artifacts.stats_dir("toy") / "summary.json", {"in_short": "Yes.", "headline": []})
+    results.write(minimal.results("toy"))
     return tmp_path
 
 
@@ -67,7 +68,7 @@ def test_a_run_ends_with_what_came_out(project, capsys):
     assert main(["run", "toy", "--cores", "2", "--", "--keep-going"]) == 0
     assert called() == ["--cores", "2", "--logger", "heatproof", "--config", "studies=toy", "--keep-going"]
     out = capsys.readouterr().out
-    assert "\ntoy\n" in out and "  Yes.\n" in out and "  Report: " in out
+    assert "\ntoy\n" in out and "  It cannot be told.\n" in out and "  Report: " in out
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from heatproof.profiles.files import STUDY_TABLES
+from heatproof.stats.results import StudyResults
 from heatproof.store.tables import TABLES
 from papers.studies import Results
 
@@ -26,12 +27,12 @@ def project(tmp_path, monkeypatch):
 
 
 class Made(Results):
-    """Tables and summary from memory."""
+    """Tables and results from memory."""
 
     there = True
 
-    def __init__(self, summary: dict, **tables: list[dict]):
-        self.study, self.summary, self._made = "made", summary, tables
+    def __init__(self, found: StudyResults, **tables: list[dict]):
+        self.study, self.found, self._made = found.study, found, tables
 
     def table(self, name: str) -> pd.DataFrame:
         return pd.DataFrame(self._made.get(name, []), columns=list(TABLES[name])).astype(TABLES[name])

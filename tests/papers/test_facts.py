@@ -4,7 +4,9 @@ import math
 
 import pandas as pd
 import pytest
+from minimal import results
 
+from heatproof.stats.results import Cue, Ensemble, Family, Finding, MethodPair, Model, Omnibus, Outcome, Pairs, Shares
 from heatproof.text.numbers import span
 from papers import cue
 from papers.facts import Splits, collect_claims, described, localized, read_leads
@@ -12,6 +14,12 @@ from papers.studies import Transformer
 from papers.xray import Xray
 
 INTERVAL = {"low": 0.1, "high": 0.4}
+TOO_FEW = {"controls": {}, "omnibus": Omnibus("friedman", 2, 0, 0), "pairs": Pairs(0, "p_corrected")}
+
+
+def judged(**verdicts: str) -> dict[str, Outcome]:
+    """Verdicts of the models by the method that is looked at."""
+    return {"gradcam": Outcome("checkpoints", Shares(0.025, 0.025), verdicts=verdicts, **TOO_FEW)}
 
 
 def metrics(*rows: tuple[str, str, str, str, float]) -> list[dict]:
@@ -27,7 +35,7 @@ def test_splits_by_hand():
         for split, value in zip(("random", "patient"), values, strict=True)
     ]
     neighbour = {"model": "nearest neighbour", "measure": "accuracy", "split": "random", "value": 0.5}
-    splits = Splits(pd.DataFrame([*rows, neighbour]), "patient", {})
+    splits = Splits(pd.DataFrame([*rows, neighbour]), "patient", {}, "")
     assert splits.networks == ["a", "b"] and splits.models[-1] == "nearest neighbour"
     assert splits.span("accuracy", "random") == (0.9, 0.95) and splits.span("accuracy", "patient") == (0.6, 0.7)
     assert splits.span("accuracy", "published", ["b"]) == (0.85, 0.85)
@@ -39,10 +47,11 @@ def test_splits_by_hand():
 
 def test_claims_come_claim_by_claim_and_of_cued_studies_the_new_ones_alone(made):
     claim = {"claim": "c", "verdict": "supported", "effect": 0.2, **INTERVAL, "p": 0.0001, "groups": 30, "seeds": 2}
-    first = made({}, claims=[claim | {"name": "one"}, claim | {"name": "two", "effect": math.nan, "groups": None}])
-    second, cued = made({}, claims=[claim | {"name": "one"}]), made({}, claims=[claim | {"name": "one"}])
-    cued._made["claims"].append(claim | {"name": "three"})
-    first.study, second.study, cued.study = "first", "second", "cued"
+    first = made(
+        results("first"), claims=[claim | {"name": "one"}, claim | {"name": "two", "effect": math.nan, "groups": None}]
+    )
+    second = made(results("second"), claims=[claim | {"name": "one"}])
+    cued = made(results("cued"), claims=[claim | {"name": "one"}, claim | {"name": "three"}])
     table = collect_claims([first, second], [cued])
     order = [("one", "first"), ("one", "second"), ("two", "first"), ("three", "cued")]
     assert list(table[["name", "study"]].itertuples(index=False, name=None)) == order
@@ -58,11 +67,11 @@ def test_the_hardest_control_is_the_one_least_behind(made, better, hardest, lead
         for name, value in (("random", 0.2), ("edges", 0.05), ("center", None))
     ]
     family = "localization"
-    summary = {"lead": "gradcam", "primary": {family: {"metric": "m"}}, "better": {family: {"m": better}}}
-    summary |= {"models": {"a": {"competent": True}}, "verdicts": {family: {"gradcam": {"a": "worse", "b": "worse"}}}}
+    of = {"families": {family: Family("m", outcomes=judged(a="worse", b="worse"))}, "better": {family: {"m": better}}}
+    found = results(models={"a": Model(competent=True)}, **of)
     means = [(family, "m", "gradcam", "a", 0.3), (family, "m", "gradcam", "b", 0.2), (family, "m", "random", "a", 0.1)]
     means += [(family, "m", "mean_mask", "a", 0.4), (family, "m", "random:gradcam", "a", 0.15)]
-    a, b = localized(made(summary, metrics=metrics(*means), controls=controls), "m")
+    a, b = localized(made(found, metrics=metrics(*means), controls=controls), "m")
     assert a.hardest == hardest and a.lead[0] == pytest.approx(lead) and a.lead[1] < a.lead[2]
     assert a.marks["random"] == 0.15 and a.outcome == "worse than a control" and a.value == "0.30 [0.20, 0.40]"
     assert b.hardest == "" and b.outcome == "left out: not surely better than guessing" and b.verdict == ""
@@ -74,17 +83,12 @@ def test_a_lead_is_above_zero_where_the_method_is_better(made):
     pair |= {"difference": -0.2, "low": -0.3, "high": 0.1}  # reference - method
     pairs = [pair | {"family": "faithfulness", "metric": "srg"}, pair | {"family": "localization", "metric": "outside"}]
     pairs.append(pair | {"family": "faithfulness", "metric": "srg", "a": "rollout", "b": "gradcam"})
-    primary = {"faithfulness": {"metric": "srg"}, "localization": {"metric": "outside", "lower_is_better": True}}
-    apart = {
-        "faithfulness": [
-            {"model": "vit", "over": "attnlrp", "under": "gradcam"},
-            {"model": "vit", "over": "gradcam", "under": "rollout"},
-            {"model": "other", "over": "rollout", "under": "gradcam"},
-        ]
-    }
+    names = (("attnlrp", "gradcam", "vit"), ("gradcam", "rollout", "vit"), ("rollout", "gradcam", "other"))
+    apart = tuple(MethodPair(*named, 0.1) for named in names)
+    families = {"faithfulness": Family("srg", methods_apart=apart), "localization": Family("outside", True)}
     means = metrics(("faithfulness", "srg", "attnlrp", "vit", 0.5))
-    results = made({"primary": primary, "methods_apart": apart}, pairs=pairs, metrics=means)
-    leads = {(lead.family, lead.method): lead for lead in read_leads(results, wanted)}
+    study = made(results(families=families), pairs=pairs, metrics=means)
+    leads = {(lead.family, lead.method): lead for lead in read_leads(study, wanted)}
     higher, lower = leads["faithfulness", "attnlrp"], leads["localization", "attnlrp"]
     assert (higher.difference, higher.low, higher.high) == pytest.approx((0.2, -0.1, 0.3)) and higher.p == 0.04
     assert (lower.difference, lower.low, lower.high) == pytest.approx((-0.2, -0.3, 0.1))
@@ -95,7 +99,7 @@ def test_a_lead_is_above_zero_where_the_method_is_better(made):
 
 def cued(made, rate, relies, shown, hidden=()):
     """A study at one rate: which model relies on the cue, and the verdicts of model and method."""
-    summary = {"cue": {"rate": rate, "test_rate": 0.5, "relies": relies}, "methods": ["gradcam", "hirescam", "attnlrp"]}
+    found = results(cue=Cue(rate, 0.5, "ill", relies=relies), methods=("gradcam", "hirescam", "attnlrp"))
     verdicts = dict.fromkeys(shown, "shown") | dict.fromkeys(hidden, "hidden")
     rows = [
         {"model": model, "method": method, "metric": cue.ON_CUE, "marked": 0.3, "unmarked": 0.1}
@@ -104,7 +108,7 @@ def cued(made, rate, relies, shown, hidden=()):
         for method in ("gradcam", "hirescam", "random")
         for seed in (0, None)
     ]
-    return made(summary, cue=rows)
+    return made(found, cue=rows)
 
 
 def test_the_cue_by_hand(made):
@@ -124,7 +128,7 @@ def test_the_cue_by_hand(made):
         ("random", cue.ON_CUE)
     ]
     assert len(found.line("a", "gradcam", cue.ON_CUE)) == 3  # means over seeds alone
-    assert cue.read([made({"cue": None})]) is None
+    assert cue.read([made(results())]) is None
 
 
 def test_xrays_by_hand(made):
@@ -155,14 +159,13 @@ def test_xrays_by_hand(made):
     models = [pair | {"depth": 0}, pair | {"depth": 1}, pair | {"depth": 0, "seed_a": 0, "seed_b": 0}]
     models += [pair | {"depth": 0, "by": "outcome", "agreement": None, "reason": "too few groups"}]
     models += [pair | {"depth": 0, "by": by, "model_b": "net", "agreement": 0.9} for by in ("label", "outcome")]
-    summary = {
-        "models": {"net": {"competent": False}},
-        "ensembles": {"vote": {"competent": True}},
-        "findings": {"f": {"parts": ["f: srg"]}},
-        "methods": ["gradcam", "saliency"],
-        "better": {},
-        "verdicts": {"localization": {"gradcam": {"net": "better", "vote": "unclear"}}},
-    }
+    found = results(
+        models={"net": Model(competent=False)},
+        ensembles={"vote": Ensemble("vote", ("net",), Model(competent=True), ())},
+        findings={"f": Finding("undecided", "", ("f: srg",), ("f: srg",))},
+        methods=("gradcam", "saliency"),
+        families={"localization": Family("iou", outcomes=judged(net="better", vote="unclear"))},
+    )
     tables = {
         "claims": claims,
         "multilabel": multilabel,
@@ -170,7 +173,7 @@ def test_xrays_by_hand(made):
         "layers": layers,
         "models": models,
     }
-    x = Xray(made(summary, **tables), Splits(pd.DataFrame(published), "patient", {}))
+    x = Xray(made(found, **tables), Splits(pd.DataFrame(published), "patient", {}, ""))
     assert x.measures == {"f1_micro": "micro", "f1:Opacity": "Opacity"} and x.competent == [] and x.surely("vote")
     here = ["0.50 [0.10, 0.40]"] * 2
     assert x.f1_rows == [("net", "published", ["0.80"] * 2), ("net", "here", here), ("vote", "here", here)]

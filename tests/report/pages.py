@@ -2,7 +2,10 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
+GOLDEN = Path(__file__).with_name("golden")
+LINES = {"p", "li", "tr", "h1", "h2", "h3", "h4", "summary", "figcaption", "dt", "dd", "label", "div", "pre"}
 VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
 
 
@@ -54,3 +57,47 @@ def table(source: str, caption: str) -> list[list[str]]:
     body = source[source.index(f"<figcaption>{caption}") :]
     rows = re.findall(r"<tr>(.*?)</tr>", body[: body.index("</table>")], re.DOTALL)
     return [[Page(cell).text for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)] for row in rows]
+
+
+class Lines(HTMLParser):
+    """Collects the text of a page, a line a paragraph or row of a table; a figure is what is said to who cannot see."""
+
+    def __init__(self, source: str):
+        super().__init__()
+        self.lines, self.skip = [""], 0
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.skip += tag in ("script", "style", "svg")
+        if tag in LINES:
+            self.lines.append("#" * int(tag[1]) + " " if tag[0] == "h" and tag[1:].isdigit() else "")
+        elif tag in ("td", "th"):
+            self.lines[-1] += " | "
+        elif tag == "svg":
+            self.lines += [f"[figure: {dict(attrs)['aria-label']}]", ""]
+
+    def handle_endtag(self, tag):
+        self.skip -= tag in ("script", "style", "svg")
+        if tag in LINES:
+            self.lines.append("")
+
+    def handle_data(self, data):
+        if not self.skip:
+            self.lines[-1] += data
+
+
+def check_text(name: str, text: str) -> None:
+    """Compare with a file of `golden`; to renew it, delete it, run the test twice and read `git diff`."""
+    path = GOLDEN / name
+    if not path.exists():
+        path.write_text(text, encoding="utf-8")
+        raise AssertionError(f"{path} was not there and is written; read it")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def text_of(source: str) -> str:
+    """The text of a page or section, without where it comes from, which differs from run to run."""
+    source = re.sub(r'<section id="provenance">.*?</section>', "", source, flags=re.DOTALL)
+    lines = (" ".join(line.split()) for line in Lines(source).lines)
+    return "".join(f"{line}\n" for line in lines if line)

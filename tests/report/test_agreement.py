@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from report.pages import Page, section
 
 from heatproof.report.sections import trust
 from heatproof.stats.results import Agreement
@@ -35,12 +34,6 @@ def test_the_ends_are_named_and_the_matrix_is_the_lower_half(data):
 )
 def test_few_pairs(data, values, sentence):
     assert matrix(data, values).sentence == sentence
-
-
-def test_the_page_has_a_section_of_it(made, report):
-    text = Page(section(report(made()), "agreement")).text
-    assert "Do the metrics agree?" in text and "Within localization" in text and "Within faithfulness" in text
-    assert "Between the metrics that are tested" in text
 
 
 @pytest.mark.slow

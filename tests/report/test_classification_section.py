@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from report.pages import Page, section
 from report.test_figures import group, texts
 
 from heatproof.report.sections import classification
@@ -154,10 +153,3 @@ def test_figures_are_the_same_each_time_and_described(data):
     for figure in first.figures:
         assert "aria-label=" in figure.svg and "alpha_net" in figure.svg and "#0102" not in figure.svg
         assert "<script>" not in figure.svg
-
-
-def test_the_page_has_it(made, report):
-    source = section(report(made()), "models")
-    page = Page(source)
-    assert "Confusion, ROC curves and calibration" in page.text and "The most frequent mistake" in page.text
-    assert source.count('class="figure"') >= 4 and not page.faults

@@ -34,11 +34,6 @@ def test_the_page_shows_what_the_source_tells(copied, rewrite):
     assert "<b>" not in body and "<4.0>" not in body
 
 
-def test_a_page_of_a_source_that_tells_nothing_has_none_of_it(made, report):
-    text = Page(section(report(made()), "data")).text
-    assert "Licences" not in text and "leaves out" not in text and "fell as they fell" not in text
-
-
 def test_tables_of_rows_and_licences():
     assert data_tables.left_out(SOURCE).rows == [
         ["modality", "CT", "1,049", "data.keep.modality"],

@@ -81,10 +81,6 @@ def test_the_page_speaks_of_folds_and_counts_over_all(made, report):
     ]
 
 
-def test_one_fold_is_not_spoken_of(made, report):
-    assert "fold" not in Page(report(made())).text.replace("fold: fold0", "")
-
-
 @pytest.mark.slow
 def test_leak_of_every_fold_is_a_dot(made):
     from heatproof.report.sections import data as data_section

@@ -71,12 +71,6 @@ SHORT = (
 )
 
 
-def test_the_setting_stands_beneath_the_question(made, report):
-    source = report(made())
-    assert source.index("<h1>") < source.index(SENTENCE) < source.index('class="answer"')
-    assert source.count(SENTENCE) == 1 and SHORT in source
-
-
 @pytest.mark.slow
 def test_a_setting_with_a_name_stands_wherever_numbers_do(made, report):
     study = made(setting="Smaller than it should be.")

@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from report.pages import Page, section
 from report.test_figures import marker_x, texts
 
 from heatproof.report.sections import relations
+from heatproof.stats.results import AccuracyRelation, Point
+from heatproof.stats.statements.relations import statements
 from heatproof.store.tables import RELATIONS
+from heatproof.text.sentences import sentence
 
 
 def table(data, family="localization", method="gradcam", **rho):
@@ -22,10 +24,16 @@ def table(data, family="localization", method="gradcam", **rho):
     return pd.DataFrame(rows, columns=list(RELATIONS))
 
 
-def with_tables(data, *found, **summary):
-    relations_table = pd.concat(found) if found else pd.DataFrame(columns=list(RELATIONS))
-    blank = {"relations": [], "accuracy_relations": {}}
-    return replace(data, tables=data.tables | {"relations": relations_table}, summary=data.summary | blank | summary)
+def with_tables(data, *found, accuracy=None):
+    """The study with other relations, and the statements that follow from them; none without a table."""
+    rows = pd.concat(found) if found else pd.DataFrame(columns=list(RELATIONS))
+    results = replace(data.results, accuracy_relations=accuracy or {})
+    made = statements(rows, results) if found else []
+    return replace(data, tables=data.tables | {"relations": rows}, results=replace(results, statements=tuple(made)))
+
+
+def sentences(data, area, family):
+    return [sentence(one) for one in data.results.about(area, family=family, method="gradcam")]
 
 
 def test_dots_lie_where_the_correlations_are(data):
@@ -57,34 +65,26 @@ def test_random_noise_is_a_cross_and_no_part_of_the_count(data):
 
 
 def test_a_family_of_which_nothing_is_known_has_its_sentence_alone(data):
-    row = {"family": "faithfulness", "method": "gradcam", "text": "Nothing can be told."}
-    found = relations.make(with_tables(data, table(data, right=(0.5, 0.01)), relations=[row]))
-    assert [part.title.split()[0] for part in found.parts] == ["Localization"] and found.silent == [
-        "Nothing can be told."
-    ]
+    made = with_tables(data, table(data, right=(0.5, 0.01)))
+    found = relations.make(made)
+    (part,) = found.parts
+    assert part.title.startswith("Localization") and part.sentences == sentences(made, "relations", "localization")
+    silent = [sentences(made, "relations", family) for family in ("faithfulness", "consistency")]
+    assert [[text] for text in found.silent] == silent and len(found.silent) == 2
 
 
 def test_accuracy_beside_scores(data):
-    points = [
-        {"model": "alpha_net", "seed": 0, "balanced_accuracy": 0.9, "score": 0.7},
-        {"model": "beta_net", "seed": 0, "balanced_accuracy": 0.8, "score": 0.5},
-        {"model": "beta_net", "seed": 1, "balanced_accuracy": 0.85, "score": 0.6},
-    ]
-    of = {family: {"gradcam": {"points": points, "sentence": f"Said of {family}."}} for family in data.families}
-    found = relations.make(with_tables(data, accuracy_relations=of))
-    assert [text for _, text in found.accuracy] == ["Said of localization.", "Said of faithfulness."]
-    assert [text for _, text in found.others] == ["Said of consistency."]
-    x = [marker_x(str(found.scatter.svg), f"accuracy-scores-point-0-{p['model']}-{p['seed']}")[0] for p in points]
+    points = Point("alpha_net", 0, 0.9, 0.7), Point("beta_net", 0, 0.8, 0.5), Point("beta_net", 1, 0.85, 0.6)
+    of = {family: {"gradcam": AccuracyRelation(points, 2, 3)} for family in data.families}
+    made = with_tables(data, table(data, right=(0.5, 0.01)), accuracy=of)
+    found = relations.make(made)
+    said = {family: " ".join(sentences(made, "accuracy", family)) for family in data.families}
+    assert all(said.values())
+    assert [text for _, text in found.accuracy] == [said["localization"], said["faithfulness"]]
+    assert [text for _, text in found.others] == [said["consistency"]]
+    x = [marker_x(str(found.scatter.svg), f"accuracy-scores-point-0-{p.model}-{p.seed}")[0] for p in points]
     assert (x[2] - x[1]) / (x[0] - x[1]) == pytest.approx(0.5, abs=0.01)
 
 
 def test_nothing_to_say_is_no_section(data):
     assert relations.make(with_tables(data)) is None
-
-
-def test_the_page_has_a_section_of_it(made, report):
-    study = made()
-    source = section(report(study), "relations")
-    page = Page(source)
-    assert "When are heatmaps bad?" in page.text and "Do better classifiers have better heatmaps?" in page.text
-    assert "<script>alert" not in source and not page.faults

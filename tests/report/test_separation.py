@@ -7,7 +7,6 @@ import pytest
 from report.pages import Page, section
 
 from heatproof.report import inputs, page
-from heatproof.report.sections import told
 from heatproof.store import artifacts
 
 CONFIG = {"title": None, "question": "?", "gallery": 2, "images": 12}
@@ -56,17 +55,6 @@ def test_no_mark_where_all_is_well_or_nothing_known(data):
     every = facts(relevance_rank_accuracy=0.9, iou=0.9, srg=0.9, deletion_auc=0.9)
     for table in (every, None):
         assert "†" not in page.render(replace(data, separation=table), CONFIG, {})
-
-
-def test_a_longer_name_is_not_marked_for_a_shorter_one(data):
-    summary = data.summary | {
-        "primary": {
-            "localization": {"metric": "iou", "called": "IoU"},
-            "consistency": {"metric": "iou_seeds", "called": "IoU between seeds"},
-        }
-    }
-    doubted = replace(data, summary=summary, separation=facts(iou=0.2))
-    assert told.marked(doubted, "The IoU and the IoU between seeds.") == "The IoU† and the IoU between seeds."
 
 
 def test_the_table_is_read_from_beside_the_module_and_checked(monkeypatch, tmp_path):
