@@ -159,7 +159,7 @@ def test_methods_follow_the_configuration(made, resolved, files):
     study = made()
     text = files["methods.md"].decode()
     body, listed = text.split("## References")
-    check_text("methods.md", body.split("## Software")[0])
+    check_text("methods.txt", body.split("## Software")[0])
     numbers = [int(n) for found in re.findall(r" \[(\d+(?:, \d+)*)\]", body) for n in found.split(", ")]
     count = len(re.findall(r"^\d+\. ", listed, re.M))
     assert list(dict.fromkeys(numbers)) == list(range(1, count + 1)), "numbered as they are first cited"
