@@ -55,7 +55,7 @@ JOBS = {  # what Snakemake's rules call: `heatproof job NAME`
     "score": Command("score.command", "score heatmaps by one family of metrics"),
     "stats": Command("stats.command", "test the differences between the models of a study"),
     "profile": Command("profiles.measure", "measure what the feature maps of one trained model respond to"),
-    "profiles": Command("profiles.study", "write the tables and the page of a study's activation profiles"),
+    "profiles": Command("profiles.page", "write the tables and the page of a study's activation profiles"),
     "report": Command("report.command", "write the report of a study"),
 }
 # names that earlier versions had

@@ -12,7 +12,8 @@ import pytest
 from profiles.made import LABELS, asked, asked_study, write_study
 
 from heatproof.core.messages import InputError
-from heatproof.profiles import files, measure, study
+from heatproof.profiles import files, measure
+from heatproof.profiles.page import run
 from heatproof.store import artifacts
 
 
@@ -26,7 +27,7 @@ def done(tmp_path_factory):
         for model in ("test_resnet", "test_vit"):
             for seed in (0, 1):
                 measure.run(asked(model, seed))
-        study.run(asked_study())
+        run(asked_study())
     return folder
 
 
@@ -117,16 +118,16 @@ def test_the_page_carries_all_that_it_shows(here):
 @pytest.mark.slow
 def test_the_page_is_the_same_twice(here):
     before = files.page_path("made").read_bytes()
-    study.run(asked_study())
+    run(asked_study())
     assert files.page_path("made").read_bytes() == before
 
 
 @pytest.mark.slow
 def test_one_training_each_has_no_comparison_of_seeds(here):
-    study.run(asked_study(architectures=["test_vit"], seeds=[0]))
+    run(asked_study(architectures=["test_vit"], seeds=[0]))
     page = files.page_path("made").read_text(encoding="utf-8")
     assert "Models are not compared" in page and "nothing to hold against each other" in page
-    study.run(asked_study())
+    run(asked_study())
 
 
 def test_groups_that_are_all_too_small_stop_with_what_to_set(here):
@@ -146,6 +147,6 @@ def test_predictions_of_other_images_stop(done, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_tables_and_page_need_no_torch():
-    snippet = "import sys, json, heatproof.profiles.study; print(json.dumps([*sys.modules]))"
+    snippet = "import sys, json, heatproof.profiles.page; print(json.dumps([*sys.modules]))"
     done = subprocess.run([sys.executable, "-c", snippet], env=os.environ, capture_output=True, text=True, check=True)
     assert "torch" not in json.loads(done.stdout)

@@ -18,7 +18,7 @@ from heatproof.stats.tables.reading import read_predictions, read_scores
 from heatproof.store import artifacts
 from heatproof.store.tables import TABLES
 from heatproof.text.sentences import sentence
-from heatproof.text.view import MARK
+from heatproof.text.words import MARK
 
 
 def decisions(classes: Sequence[str]) -> list[str]:

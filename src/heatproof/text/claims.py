@@ -6,7 +6,7 @@ from heatproof.catalogue.methods import CLASSLESS
 from heatproof.core.statements import Statement
 from heatproof.text import numbers, words
 from heatproof.text.verdicts import blind_clause, not_judged_clause
-from heatproof.text.view import TEMPLATES, View, template
+from heatproof.text.words import TEMPLATES, View, template
 
 VERDICTS = {"supported": "for it", "contradicted": "against it", "undecided": "undecided"}
 

@@ -1,7 +1,7 @@
 """Sentences on a whole study: its setting, seeds, groups, split, models, ensembles and what others report."""
 
 from heatproof.text import numbers, words
-from heatproof.text.view import View, template
+from heatproof.text.words import View, template
 
 STARTS = {  # where a training run starts -> how a sentence says it, and in few words
     "scratch": ("trained from scratch, without pretrained weights,", "trained from scratch without pretrained weights"),

@@ -2,7 +2,7 @@
 
 from heatproof.text import numbers, words
 from heatproof.text.verdicts import scope
-from heatproof.text.view import View, template
+from heatproof.text.words import View, template
 
 SAPORTA = (
     "Saporta et al. (2022) found Grad-CAM to fall behind people most where lesions are small or of complex shape, and "

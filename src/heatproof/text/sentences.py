@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 from heatproof.core.statements import Statement
 from heatproof.text import claims, context, relations, verdicts  # noqa: F401  (their templates register as they are imported)
-from heatproof.text.view import TEMPLATES, View
+from heatproof.text.words import TEMPLATES, View
 
 
 def sentence(statement: Statement, doubtful: Collection[str] = ()) -> str:

@@ -2,7 +2,7 @@
 
 from heatproof.catalogue.families import FAMILIES
 from heatproof.text import numbers, words
-from heatproof.text.view import View, template
+from heatproof.text.words import View, template
 
 NO_VERDICT = "no verdict"
 MOST_PAIRS, MOST_CHANGES, MOST_METHODS = 4, 3, 4  # that a sentence names

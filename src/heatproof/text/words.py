@@ -1,11 +1,14 @@
-"""The vocabulary of sentences: tests, metrics, controls, claims and reasons."""
+"""The vocabulary of sentences, what a template sees of a statement, and which template each kind has."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from heatproof.catalogue.controls import CONTROLS
 from heatproof.catalogue.families import FAMILIES
 from heatproof.catalogue.metrics import METRICS
 from heatproof.catalogue.reasons import REASONS
+from heatproof.core.statements import Number, Statement
+from heatproof.text import numbers
 from heatproof.text.numbers import listed
 
 TESTS = {"friedman": "Friedman's test", "rm_anova": "Repeated-measures ANOVA", "quasi_f": "Quasi-F"}
@@ -42,3 +45,87 @@ def claim(family: str, metric: str) -> str:
 def cause(reason: str) -> str:
     """Say why a family cannot be judged, given the reason that most of its scores are missing for."""
     return (reason in REASONS and REASONS[reason].sentence) or reason
+
+
+MARK = "†"  # behind a metric that was not shown to tell the true region from noise
+
+
+@dataclass(frozen=True)
+class View:
+    """A statement as a template reads it.
+
+    Attributes:
+        doubtful: metrics to mark.
+    """
+
+    statement: Statement
+    doubtful: Collection[str] = ()
+
+    @property
+    def kind(self) -> str:
+        return self.statement.kind
+
+    @property
+    def reason(self) -> str:
+        return self.statement.reason or ""
+
+    def names(self, role: str) -> tuple[str, ...]:
+        return self.statement.subjects.get(role, ())
+
+    def one(self, role: str) -> str:
+        return self.statement.one(role)
+
+    def listed(self, role: str, most: int | None = None) -> str:
+        return numbers.listed(self.names(role), most)
+
+    def has(self, name: str) -> bool:
+        return self.statement.numbers.get(name) is not None
+
+    def number(self, name: str) -> float:
+        """Return a number that is there."""
+        return self.statement.numbers[name]
+
+    def get(self, name: str) -> Number:
+        return self.statement.numbers.get(name)
+
+    def numbers(self, name: str) -> tuple[Number, ...]:
+        """Return the numbers of a role's subjects, nothing where there are none."""
+        return self.statement.numbers.get(name, ())
+
+    def count(self, name: str, one: str, many: str | None = None) -> str:
+        return numbers.counted(self.number(name), one, many)
+
+    def units(self, name: str) -> str:
+        """Write a count of groups: `2 patients`."""
+        return numbers.counted(self.number(name), *numbers.UNITS[self.one("unit")])
+
+    @property
+    def unit(self) -> str:
+        """What groups are, in the plural."""
+        return numbers.UNITS[self.one("unit")][1]
+
+    def metric(self, name: str = "") -> str:
+        """Name a metric, by default the statement's own, with its mark."""
+        name = name or self.one("metric")
+        return metric(name) + MARK * (name in self.doubtful)
+
+    def paired(self, first: str, second: str) -> dict[str, list[str]]:
+        """Return each name of a role -> those of another role that stand beside it."""
+        found: dict[str, list[str]] = {}
+        for a, b in zip(self.names(first), self.names(second), strict=True):
+            found.setdefault(a, []).append(b)
+        return found
+
+
+Template = Callable[[View], str]
+TEMPLATES: dict[str, Template] = {}
+
+
+def template(*kinds: str) -> Callable[[Template], Template]:
+    """Register a function as the one template of some kinds of statements."""
+
+    def register(function: Template) -> Template:
+        TEMPLATES.update(dict.fromkeys(kinds, function))
+        return function
+
+    return register
