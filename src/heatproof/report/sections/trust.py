@@ -113,17 +113,12 @@ def claims(inputs: Inputs) -> list[Claim]:
                 LOOKS[row.verdict],
                 numbers.interval(*ends),
                 f"{groups}, {seeds}" if groups else "–",
-                f"{_begun(inputs, row.evidence)}.",
-                f"{_begun(inputs, row.change)}.",
+                row.evidence,
+                row.change,
                 place,
             )
         )
     return rows
-
-
-def _begun(inputs: Inputs, text: str) -> str:
-    """With a capital, unless it begins with the name of a model."""
-    return text if text.split(" ")[0].strip(",:") in inputs.models else f"{text[:1].upper()}{text[1:]}"
 
 
 def declared(inputs: Inputs) -> tuple[str, str]:
