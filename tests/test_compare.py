@@ -5,19 +5,35 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from report.audits import calm
 from scipy.stats import spearmanr
 
 from heatproof.cli import main
 from heatproof.commands import compared as results
 from heatproof.commands.compared import compare_heatmaps, compare_predictions, compare_scores
-from heatproof.commands.compared_verdicts import words
+from heatproof.core.statements import Statement
+from heatproof.data.audit.results import Finding
+from heatproof.stats.results import (
+    AccuracyRelation,
+    Family,
+    Groups,
+    Model,
+    Omnibus,
+    Outcome,
+    Pairs,
+    Seeds,
+    Shares,
+    StudyResults,
+)
 from heatproof.store.artifacts import read_table, write_array, write_json, write_table
 from heatproof.store.tables import DEALT, HEATMAPS, NUMBER, PREDICTIONS, SCORES, TABLES
+from heatproof.text.audit import sentence
 
 SIDE, IMAGES = 8, 6
 IDS = [f"i{number}" for number in range(IMAGES)]
@@ -31,24 +47,32 @@ def index(**columns) -> pd.DataFrame:
     return pd.DataFrame(plain | {"image_id": IDS, "method": "cam", "row": range(IMAGES)} | columns)
 
 
-def summary() -> dict:
-    told = {"told_apart": [["m", "n"]], "equivalent": [], "within_seeds": []}
-    text = "In 2 of 6 patients m is better than n (0.25 [0.20, 0.30], p < 0.001)."
-    return {
-        "verdicts": {"localization": {"cam": {"m": "better", "n": "unclear"}}},
-        "population": {"localization": {"cam": "checkpoints"}},
-        "primary": {"localization": {"metric": "iou"}},
-        "omnibus": {"localization": {"cam": {"p": 0.01}}},
-        "shares": {"localization": {"cam": {"models": 0.025}}},
-        "pairs": {"localization": {"cam": told}},
-        "separates": {"localization": {"m": True}},
-        "refused": {"lrp": {"m": "no rule for it"}},
-        "methods_apart": {"localization": []},
-        "comparison": None,
-        "accuracy_relations": {"localization": {"cam": {"p": 0.2, "rho": 0.5}}},
-        "alpha": 0.05,
-        "sentences": [{"family": "localization", "method": "cam", "kind": "verdict", "text": text}],
-    }
+def made_up() -> StudyResults:
+    """One method's verdicts on models m and n, and a method that supports none of them."""
+    outcome = Outcome(
+        "checkpoints",
+        Shares(0.025, 0.025),
+        {},
+        {"m": "better", "n": "unclear"},
+        Omnibus("friedman", 2, IMAGES, 0, p=0.01),
+        Pairs(1, "p_corrected", told_apart=(("m", "n"),)),
+    )
+    named = {"family": "localization", "method": "cam", "metric": "iou", "unit": "patient", "over": "m", "under": "n"}
+    subjects = {role: (name,) for role, name in named.items()}
+    numbers = {"apart": 1, "tested": 1, "difference": 0.25, "effect": 0.9}
+    return StudyResults(
+        "s",
+        *(IMAGES, IMAGES),
+        Groups("patient", "auto", True),
+        ("cam", "lrp"),
+        Seeds(1, 1),
+        *(0.05, 0.95, "friedman", 0.8),
+        {model: Model(competent=True) for model in "mn"},
+        {"localization": Family("iou", separates={"m": True}, outcomes={"cam": outcome})},
+        refused={"lrp": {"m": "no_rule"}},
+        accuracy_relations={"localization": {"cam": AccuracyRelation((), 2, 2, rho=0.5, p=0.2)}},
+        statements=(Statement("pairs.apart", subjects, numbers),),
+    )
 
 
 def row(table: str, **values) -> pd.DataFrame:
@@ -71,7 +95,7 @@ def build(root: Path) -> Path:
     write_table(root / MAPS / "index.parquet", index(), HEATMAPS)
     scores = {"group": "g", "model": "m", "seed": 0, "method": "cam", "metric": "iou", "reason": ""}
     write_table(root / SCORED, pd.DataFrame({"image_id": IDS, "value": draw.random(IMAGES)} | scores), SCORES)
-    write_json(root / STATS / "summary.json", summary())
+    write_json(root / STATS / "summary.json", made_up().stored())
     rows = {
         "models": {"model": "m", "competent": True},
         "controls": {"model": "m", "control": "random", "verdict": "better"},
@@ -117,7 +141,8 @@ def change(path: Path, schema: dict, **columns) -> None:
 
 
 def said(root: Path, edit) -> None:
-    found = summary()
+    """Write results in which `edit` changed what is stored of one method's verdicts, of relations or of all."""
+    found = made_up().stored()
     edit(found)
     write_json(root / STATS / "summary.json", found)
 
@@ -241,17 +266,25 @@ def test_other_images_have_no_tolerance(both, compared):
     }
 
 
-VERDICTS = "localization, cam, m: against all controls"
+def outcome(stored: dict) -> dict:
+    return stored["families"]["localization"]["outcomes"]["cam"]
+
+
 CHANGES = [
-    (lambda s: s["verdicts"]["localization"]["cam"].update(m="worse"), VERDICTS, "better", "worse"),
     (
-        lambda s: s["pairs"]["localization"]["cam"].update(told_apart=[]),
+        lambda s: outcome(s)["verdicts"].update(m="worse"),
+        "localization, cam, m: against all controls",
+        "better",
+        "worse",
+    ),
+    (
+        lambda s: outcome(s)["pairs"].update(told_apart=[]),
         "localization, cam: m and n",
         "m over n",
         "no difference shown",
     ),
     (
-        lambda s: s["omnibus"]["localization"]["cam"].update(p=0.026),
+        lambda s: outcome(s)["omnibus"].update(p=0.026),
         "localization, cam: the models differ",
         "shown",
         "not shown",
@@ -262,7 +295,7 @@ CHANGES = [
         "not shown",
         "falls",
     ),
-    (lambda s: s["refused"].clear(), "lrp, m", "refused: no rule for it", "not there"),
+    (lambda s: s["refused"].clear(), "lrp, m", "refused: no_rule", "not there"),
 ]
 
 
@@ -296,8 +329,8 @@ def test_a_verdict_of_a_table_that_changes_is_named(both, compared, table, value
 
 def test_numbers_are_no_verdicts(both, compared):
     def edit(found):
-        found["omnibus"]["localization"]["cam"]["p"] = 0.0249
-        found["sentences"][0]["text"] = "In 3 of 6 patients m is better than n (0.26 [0.20, 0.31], p = 0.012)."
+        outcome(found)["omnibus"]["p"] = 0.0249
+        found["statements"][0]["numbers"] |= {"difference": 0.26, "effect": 0.8}
 
     said(both[1], edit)
     change(both[1] / STATS / "pairs.csv", TABLES["pairs"], difference=0.2)
@@ -306,35 +339,27 @@ def test_numbers_are_no_verdicts(both, compared):
     assert out.endswith("Within tolerance, and every verdict is the same.\n")
 
 
-def test_a_sentence_that_says_something_else_is_named(both, compared):
-    said(both[1], lambda s: s["sentences"][0].update(text="In 2 of 6 patients n is better than m (0.25)."))
+def test_a_statement_that_only_one_has_is_named(both, compared):
+    said(both[1], lambda s: s["statements"][0]["subjects"].update(over=["n"], under=["m"]))
     code, out, found = compared()
     assert code == 3 and not found["verdicts"]["changed"]
-    assert "sentences.localization.cam.verdict" in out and "B: In 2 of 6 patients n is better than m" in out
+    where = "pairs.apart, localization, cam"
+    texts = [f"The two models differ: {over} over {under} by 0.25." for over, under in ("mn", "nm")]
+    rows = [{"where": where, "a": texts[0], "b": "not there"}, {"where": where, "a": "not there", "b": texts[1]}]
+    assert found["verdicts"]["sentences"] == rows
+    assert f"said otherwise in {where}" in out and f"A: {texts[0]}" in out and f"B: {texts[1]}" in out
 
 
 def test_an_alarm_of_the_audit_is_a_verdict(both, compared):
-    rows = [{"level": "note", "text": "Noted 0.2."}, {"level": "alarm", "text": "2 copies lie in two splits."}]
-    for root, found in zip(both, (rows[:1], [{"level": "note", "text": "Noted 0.3."}, rows[1]]), strict=True):
-        write_json(root / "data/s/audit.json", {"sentences": found})
+    quiet = calm(pd.DataFrame({"group": IDS, "label": 0}), ["ill"])
+    copies = Finding("note", Statement("copies.files", numbers={"pairs": 2, "images": 4}))
+    for root, more in zip(both, ((), (replace(copies, level="alarm"),)), strict=True):
+        count = Finding("note", replace(copies.statement, numbers={"pairs": 2 + len(more), "images": 9}))
+        write_json(root / "data/s/audit.json", replace(quiet, findings=(*quiet.findings, count, *more)).stored())
     code, out, found = compared()
-    expected = {"where": "sentences.alarm.text", "a": "not there", "b": "2 copies lie in two splits."}
+    expected = {"where": "alarm", "a": "not there", "b": sentence(copies.statement)}
     assert code == 3 and found["audit"] == [expected]
     assert out.endswith("Apart: sentences that say something else (1).\n")
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "alike"),
-    [
-        ("resnet50 scores 0.41 [0.35, 0.47] (p < 0.001)", "resnet50 scores 0.40 [0.30, 0.50] (p = 0.004)", True),
-        ("hardest control 0.23", "hardest control 0.11 to 0.47", True),
-        ("12% of 1,024, -1e-05, ±0.6.", "3% of 99, 2.5, 1.", True),
-        ("resnet50 is better", "resnet101 is better", False),
-        ("iou_05 rises", "iou_07 rises", False),
-    ],
-)
-def test_words_without_numbers(one, other, alike):
-    assert (words(one) == words(other)) == alike
 
 
 def test_files_and_stages_that_only_one_has(both, compared):

@@ -1,10 +1,13 @@
 """A small table of scores whose levels, seeds and gaps are chosen by the test, and the tests on it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from heatproof.stats.claims.claims import check
+from heatproof.stats.results import Family, Groups, Model, Seeds, StudyResults
 from heatproof.stats.tables.groups import compact, count_missing, group_means, metrics_table, seed_group_means
 from heatproof.stats.tests.analysis import Compared, compare_models
 from heatproof.stats.verdicts.gather import Gathered, gather
@@ -74,3 +77,30 @@ def gathered(table: pd.DataFrame, of: Design) -> Gathered:
     per_seed = seed_group_means(table)
     metrics = metrics_table(group_means(per_seed), count_missing(table), 0.95, of.methods, list(scored))
     return gather(table, per_seed, metrics, of)
+
+
+def stated(
+    found: Gathered,
+    of: Design,
+    models: Sequence[str],
+    separates: Mapping[str, Mapping[str, bool]] | None = None,
+    seeds: int = 1,
+    **more,
+) -> StudyResults:
+    """The results of a study of these tests; `separates` overrides on whose images a metric tells the truth."""
+    families = dict(found.families)
+    for name, sees in (separates or {}).items():
+        families[name] = replace(families.get(name, Family("")), separates=dict(sees))
+    shared = {name: of.settings[name] for name in ("alpha", "interval", "test", "power")}
+    able = {model: Model(model in of.models) for model in models}
+    who = ("made", 1, 1, Groups("patient"), tuple(of.methods), Seeds(seeds, seeds))
+    return StudyResults(*who, models=able, families=families, **shared, **more)
+
+
+def claimed(claim: Mapping, table: pd.DataFrame, of: Design, **more) -> tuple[dict | None, Gathered]:
+    """The row of one claim on a table of scores, None where it is on nothing of it; and the tests it rests on."""
+    found = gathered(table, of)
+    results = stated(found, of, list(table["model"].unique()), **{"seeds": table["seed"].nunique()} | more)
+    named = {"source": "paper", "claim": "so", "family": FAMILY, "method": "gradcam"} | dict(claim)
+    rows = check({"c": named}, found, results, of)
+    return (rows[0] if rows else None), found

@@ -2,41 +2,22 @@
 
 import pytest
 from scipy import stats
+from stats.made import claimed, scores
 from stats.made import design as made
-from stats.made import gathered, scores
 from statsmodels.stats.multitest import multipletests
 
-from heatproof.stats.claims.claims import check
-from heatproof.stats.tables.groups import compact
-from heatproof.stats.tests.sensitivity import worst_compared
+from heatproof.text.words import cause
 
 OUTDO = {"check": "outdo", "models": [], "than": [], "methods": ["rollout", "lrp"]}
 ALIKE = {"gradcam": 0.0, "rollout": 0.0, "lrp": 0.0}
 
 
-def judged(methods, levels=None, claim=None, refused=None, again=False, **given):
-    """The row of one claim, or None, and the comparisons by (family, method)."""
+def judged(methods, claim=None, **given):
+    """The row of one claim on one model, or None, and the comparisons by (family, method)."""
     ours = {key: given.pop(key) for key in ("test", "lower", "margin") if key in given}
-    levels = levels or {"vit": 0.4}
-    table = scores(levels, methods=methods, **given)
-    of = made(list(levels), list(methods), **ours)
-    _, parts, tested = gathered(table, of)
-    claims = {"c": {"source": "paper", "claim": "so", "family": "localization", "method": "gradcam"} | OUTDO}
-    claims["c"] |= claim or {}
-    worst = {key: one.again for key, one in worst_compared(compact(table), tested.values(), of).items()}
-    rows = check(
-        claims,
-        tested,
-        parts["separates"],
-        list(levels),
-        given.get("seeds", 1),
-        of,
-        "patients",
-        lambda *_: None,
-        again=worst if again else None,
-        refused=refused,
-    )
-    return rows[0] if rows else None, tested
+    table = scores({"vit": 0.4}, methods=methods, **given)
+    row, found = claimed(OUTDO | (claim or {}), table, made(["vit"], list(methods), **ours))
+    return row, found.compared
 
 
 @pytest.mark.parametrize(
@@ -80,11 +61,8 @@ def test_most_models_decide():
     table = scores(levels, methods={"gradcam": 0.0, "lrp": 0.1}, groups=20)
     worse = (table["model"] == "c") & (table["method"] == "lrp")
     table["value"] = table["value"].mask(worse, table["value"] - 0.3)
-    of = made(list(levels), ["gradcam", "lrp"])
-    _, parts, tested = gathered(table, of)
-    claim = {"source": "", "claim": "", "family": "localization", "method": "gradcam"} | OUTDO | {"methods": ["lrp"]}
-    (row,) = check({"c": claim}, tested, parts["separates"], list(levels), 1, of, "patients", lambda *_: None)
-    leads = tested["localization", "lrp"].wide - tested["localization", "gradcam"].wide
+    row, found = claimed(OUTDO | {"methods": ["lrp"]}, table, made(list(levels), ["gradcam", "lrp"]))
+    leads = found.compared["localization", "lrp"].wide - found.compared["localization", "gradcam"].wide
     assert row["verdict"] == "supported" and row["effect"] == pytest.approx(sorted(leads.mean())[1])
     assert row["p"] < 0.05 and "c: lrp 0.19 behind (p < 0.001, 20 patients)" in row["evidence"]
 
@@ -108,17 +86,14 @@ def test_methods_that_are_not_there_are_named_and_a_claim_on_none_is_not_listed(
 
 
 def test_what_refuses_a_model_is_said_and_holds_nothing_up():
-    methods, refused = {"gradcam": 0.0, "lrp": -0.1}, {"rollout": {"vit": "it has no attention"}}
+    refused = {"rollout": {"vit": "no_attention"}}
     of = made(["vit"], ["gradcam", "lrp", "rollout"])
-    table = scores({"vit": 0.4}, methods=methods, groups=20)
-    _, parts, tested = gathered(table, of)
-    claim = {"source": "", "claim": "", "family": "localization", "method": "gradcam"} | OUTDO
-    given = (parts["separates"], ["vit"], 1, of, "patients", lambda *_: None)
-    (row,) = check({"c": claim}, tested, *given, refused=refused)
-    assert row["verdict"] == "contradicted" and "; rollout refuses vit (it has no attention)" in row["evidence"]
-    (row,) = check({"c": claim | {"methods": ["rollout"]}}, tested, *given, refused=refused)
-    assert row["verdict"] == "undecided" and row["effect"] is None
-    assert row["evidence"] == "rollout refuses vit (it has no attention)"
+    table = scores({"vit": 0.4}, methods={"gradcam": 0.0, "lrp": -0.1}, groups=20)
+    told = f"rollout refuses vit ({cause('no_attention')})"
+    row, _ = claimed(OUTDO, table, of, refused=refused)
+    assert row["verdict"] == "contradicted" and f"; {told}" in row["evidence"]
+    row, _ = claimed(OUTDO | {"methods": ["rollout"]}, table, of, refused=refused)
+    assert (row["verdict"], row["effect"], row["evidence"]) == ("undecided", None, told)
 
 
 def test_a_method_that_asks_for_no_class_is_named_so():
@@ -128,20 +103,14 @@ def test_a_method_that_asks_for_no_class_is_named_so():
 
 def test_missing_scores_are_counted_as_the_worst_beside_it():
     """lrp is better, but for one of the patients far worse, and on half of them it fails."""
-    given = {"claim": {"methods": ["lrp"]}, "groups": 20, "again": True}
-    row, _ = judged({"gradcam": 0.0, "lrp": 0.1}, **given)
+    row, _ = judged({"gradcam": 0.0, "lrp": 0.1}, {"methods": ["lrp"]}, groups=20)
     assert "as the worst" not in row["evidence"]
     table = scores({"vit": 0.4}, methods={"gradcam": 0.0, "lrp": 0.1}, groups=40)
     table["value"] = table["value"].mask((table["method"] == "lrp") & (table["group"] == "p39"), -1.0)
     gone = (table["method"] == "lrp") & table["group"].isin([f"p{i:02d}" for i in range(20)])
     table["reason"] = table["reason"].mask(gone, "all_zero")
     table["value"] = table["value"].mask(gone)
-    of = made(["vit"], ["gradcam", "lrp"])
-    _, parts, tested = gathered(table, of)
-    worst = {key: one.again for key, one in worst_compared(compact(table), tested.values(), of).items()}
-    claim = {"source": "", "claim": "", "family": "localization", "method": "gradcam"} | OUTDO | {"methods": ["lrp"]}
-    given = (parts["separates"], ["vit"], 1, of, "patients", lambda *_: None)
-    (row,) = check({"c": claim}, tested, *given, again=worst)
+    row, _ = claimed(OUTDO | {"methods": ["lrp"]}, table, made(["vit"], ["gradcam", "lrp"]))
     assert row["verdict"] == "supported" and row["groups"] == 20
     assert row["evidence"].endswith("; contradicted if missing scores count as the worst")
 

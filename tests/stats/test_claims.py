@@ -1,15 +1,12 @@
 """What others say of heatmaps, on studies in which it holds, in which the opposite does, and in which nobody knows."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy import stats
-from stats.made import SETTINGS, gathered, scores
+from stats.made import SETTINGS, claimed, scores, stated
 from stats.made import design as made
 
 from heatproof.stats.claims.claims import check
-from heatproof.stats.results import Family, Groups, Model, Seeds, StudyResults
 from heatproof.stats.tests.architectures import seed_contrast
 from heatproof.stats.verdicts.gather import Gathered
 
@@ -23,25 +20,8 @@ LEVELS = {"r1": 0.5, "r2": 0.52, "d1": 0.48, "vit": 0.3}
 def judged(claim, levels=LEVELS, competent=None, said=None, **given):
     """The row of one claim on a made study; `said` overrides which models the metric is not blind for."""
     ours = {key: given.pop(key) for key in ("test", "lower", "margin", "alpha", "power") if key in given}
-    table = scores(levels, **given)
-    of = made(competent or list(levels), **ours)
-    found = gathered(table, of)
-    claims = {"c": {"source": "paper", "claim": "so", "family": "localization", "method": "gradcam"} | claim}
-    rows = check(
-        claims, found, stated(found, levels, competent or list(levels), of, said or {}, given.get("seeds", 1)), of
-    )
-    return rows[0] if rows else None, found.compared.get(("localization", "gradcam"))
-
-
-def stated(found, levels, competent, of, said, seeds):
-    """What a study of these comparisons states of its models; `said` overrides what a metric separates."""
-    families = {name: replace(one, separates=said.get(name, one.separates)) for name, one in found.families.items()}
-    families |= {name: Family("", separates=sees) for name, sees in said.items() if name not in families}
-    models = {model: Model(model in competent) for model in levels}
-    shared = {name: of.settings[name] for name in ("alpha", "interval", "test", "power")}
-    return StudyResults(
-        "made", 1, 1, Groups("patient"), ("gradcam",), Seeds(seeds, seeds), models=models, families=families, **shared
-    )
+    row, found = claimed(claim, scores(levels, **given), made(competent or list(levels), **ours), separates=said)
+    return row, found.compared.get(("localization", "gradcam"))
 
 
 BAD, SOME = dict.fromkeys(CNNS, 0.1), {"r1": 0.5, "r2": 0.15, "d1": 0.2}
@@ -111,10 +91,7 @@ def test_ranks_that_point_the_other_way_than_the_mean_find_nothing():
     table = scores(levels, groups=20, noise=0.002)
     far = (table["model"] == "vit") & (table["group"] == "p00") & (table["method"] == "gradcam")
     table["value"] = table["value"].mask(far, -2.0)
-    of = made(list(levels))
-    found = gathered(table, of)
-    claim = {"c": {"source": "", "claim": "", "family": "localization", "method": "gradcam"} | LOWER}
-    (row,) = check(claim, found, stated(found, levels, list(levels), of, {}, 1), of)
+    row, _ = claimed(LOWER, table, made(list(levels)))
     assert row["effect"] > 0 and row["p"] == 1 and row["verdict"] == "undecided"
 
 
@@ -213,5 +190,5 @@ def test_without_scores_of_the_method_nothing_is_decided():
 
 def test_a_claim_may_be_taken_back():
     none = Gathered({}, {}, {}, {})
-    assert check({"c": None}, none, stated(none, ["a"], ["a"], made(["a"]), {}, 1), made(["a"])) == []
+    assert check({"c": None}, none, stated(none, made(["a"]), ["a"]), made(["a"])) == []
     assert SETTINGS["alpha"] == 0.05
