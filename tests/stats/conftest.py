@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from shipped import PARAMS
 
-from heatproof.store import artifacts
+from heatproof.stats import command
+from heatproof.stats.results import StudyResults, read
+from heatproof.store import artifacts, tables
 
 SETTINGS = PARAMS["stats"] | {"claims": {}, "group_kind": "patient"}
 PRIMARY = {"localization": "relevance_rank_accuracy", "faithfulness": "srg", "consistency": "iou_seeds"}
@@ -150,6 +152,14 @@ def _write_predictions(study: str, model: str, seed: int, table: pd.DataFrame, f
     for fold, chosen in folds.items():
         path = artifacts.Checkpoint(study, model, seed, fold).predictions
         artifacts.write_table(path, table[chosen], artifacts.PREDICTIONS)
+
+
+def judged(args: argparse.Namespace) -> tuple[StudyResults, dict[str, pd.DataFrame]]:
+    """Run the statistics of a study that is written, and read what they wrote: results and tables by name."""
+    command.run(args)
+    folder = artifacts.stats_dir(args.study)
+    found = {name: artifacts.read_table(folder / f"{name}.csv", schema) for name, schema in tables.TABLES.items()}
+    return read(args.study), found
 
 
 @pytest.fixture

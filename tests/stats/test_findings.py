@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from stats.conftest import judged
 from stats.several import write
 
-from heatproof.stats import command
 from heatproof.stats.claims.claims import rule_p, together
 from heatproof.stats.tables import groups
 from heatproof.stats.verdicts.rules import Design
-from heatproof.store import artifacts, tables
+from heatproof.store import artifacts
 from heatproof.text.claims import clauses
 
 FAMILIES = ("localization", "faithfulness", "agreement")
@@ -82,10 +82,8 @@ def study(tmp_path, monkeypatch):
     def run(levels, finding=FINDING, **more):
         args = write(levels, families=FAMILIES, methods=("gradcam", "saliency"), **more)
         args.config["findings"] = {"best": finding}
-        command.run(args)
-        folder = artifacts.stats_dir("toy")
-        claims = artifacts.read_table(folder / "claims.csv", tables.CLAIMS).set_index("name")
-        return claims, artifacts.read_json(folder / "summary.json").get("findings", {}).get("best")
+        results, tables = judged(args)
+        return tables["claims"].set_index("name"), results.findings.get("best")
 
     return run
 
@@ -102,13 +100,13 @@ def test_a_finding_on_a_study(study, levels, verdict):
     claims, told = study(levels)
     names = ["best: faithfulness srg", "best: agreement rank_correlation_methods", "best: localization on_border"]
     assert list(claims.index) == [*names, "best"]
-    assert (claims["verdict"] == verdict).all() and told["verdict"] == verdict
+    assert (claims["verdict"] == verdict).all() and told.verdict == verdict
     border = claims.loc["best: localization on_border"]  # the study judges localization by another metric
     assert border["method"] == "all methods" and border["claim"] == "a is best: by heat on the border"
     both = claims.loc["best"]
     assert both["family"] == both["metric"] == "" and both["low"] < both["effect"] < both["high"]
     assert both["effect"] == pytest.approx(claims.loc[names, "effect"].mean() / 0.05)
-    assert told["measured"] == names and told[verdict] == names
+    assert told.measured == tuple(names) and getattr(told, verdict) == tuple(names)
 
 
 @pytest.mark.slow
@@ -130,16 +128,16 @@ def test_parts_that_cannot_be_told(study):
     claims, told = study({"a": 0.7, "b": 0.5, "c": 0.5}, FINDING | {"parts": parts})
     lungs = claims.loc["best: localization outside_lungs"]
     assert lungs["verdict"] == "undecided" and "has no scores of heat outside the lungs" in lungs["evidence"]
-    assert len(told["parts"]) == 5 and len(told["measured"]) == 3 and told["verdict"] == "supported"
-    assert "2 more the study does not measure" in told["evidence"]
+    assert len(told.parts) == 5 and len(told.measured) == 3 and told.verdict == "supported"
+    assert "2 more the study does not measure" in told.evidence
 
 
 @pytest.mark.slow
 def test_models_that_are_not_there_or_not_competent(study):
     claims, told = study({"a": 0.7, "b": 0.5, "c": 0.5}, FINDING | {"than": ["x"]})
-    assert told["verdict"] == "undecided" and "lacks x" in claims["evidence"].iloc[0]
+    assert told.verdict == "undecided" and "lacks x" in claims["evidence"].iloc[0]
     claims, told = study({"a": 0.7, "b": 0.5, "c": 0.5}, noise={"a": 9.0})
-    assert told["verdict"] == "undecided" and "of a not every training is competent" in claims["evidence"].iloc[0]
+    assert told.verdict == "undecided" and "of a not every training is competent" in claims["evidence"].iloc[0]
     claims, told = study({"a": 0.7, "b": 0.5, "c": 0.5}, FINDING | {"models": ["x"], "than": ["y"]})
     assert told is None and claims.empty
 
@@ -159,4 +157,4 @@ def test_a_method_that_refuses_one_model_is_left_out_for_all(study, monkeypatch)
     monkeypatch.setattr(groups, "read_scores", refused)
     claims, told = study({"a": 0.7, "b": 0.5, "c": 0.5})
     assert "without saliency, of which some of these models have no scores" in claims["evidence"].iloc[0]
-    assert told["verdict"] == "supported"
+    assert told.verdict == "supported"

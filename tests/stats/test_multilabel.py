@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import f1_score, recall_score, roc_auc_score
+from stats.conftest import judged
 from stats.several import CLASSES, SETTINGS, predictions, write
 
-from heatproof.stats import command
 from heatproof.stats.accuracy import classification
 from heatproof.stats.accuracy.multilabel import Labels, judge, judge_checkpoints, known_labels
+from heatproof.stats.results import Cases, Competence
+from heatproof.stats.results import Labels as Stated
 from heatproof.store import artifacts
 from heatproof.store import tables as stats_tables
 
@@ -74,14 +76,7 @@ def test_labels_of_few_patients_are_not_counted():
     of = artifacts.multihot("label", truth).assign(group=group)
     known = known_labels(of, CLASSES, 5)
     assert known.counted.tolist() == [True, False, False]
-    assert known.numbers("patients") == {
-        "counted": ["pneumonia"],
-        "not_counted": {"viral": [4, 8], "rare": [12, 0]},
-        "min_patients": 5,
-        "sentence": "viral (4 with it, 8 without) and rare (12 with it, 0 without) are left out of macro F1, macro "
-        "AUROC and competence: a label is counted where at least 5 patients of the test images have it, and as many "
-        "have not.",
-    }
+    assert known.stated() == Stated(("pneumonia",), {"viral": (4, 8), "rare": (12, 0)}, 5)
     assert known_labels(of, CLASSES, 4).counted.tolist() == [True, True, False]
     # six images of one patient are one patient
     assert not known_labels(of.assign(group=["p0"] * 6 + group[6:]), CLASSES, 5).counted[0]
@@ -178,7 +173,7 @@ def test_calibration_is_of_cases():
     row = classification.calibration({("m", 0): hot}).iloc[0]
     assert row[["confidence", "accuracy", "images"]].tolist() == [0.25, 0.25, 16]
     told = classification.confidence({("m", 0): hot}, 0.95, "toy", 0)["m"]
-    assert told["groups"] == 8 and told["difference"] == pytest.approx(0)
+    assert told.groups == 8 and told.difference == pytest.approx(0)
 
 
 @pytest.fixture
@@ -188,38 +183,37 @@ def study(tmp_path, monkeypatch):
     def run(*given, change=None, **more):
         args = write(*given, **more)
         args.config |= change or {}
-        command.run(args)
-        folder = artifacts.stats_dir("toy")
-        tables = stats_tables.TABLES
-        read = {name: artifacts.read_table(folder / f"{name}.csv", schema) for name, schema in tables.items()}
-        return artifacts.read_json(folder / "summary.json"), read
+        return judged(args)
 
     return run
 
 
 def test_a_study_of_several_labels(study):
-    summary, tables = study({"a": 0.7, "b": 0.5}, also={"b": [2, 3]})
-    assert summary["task"] == "multilabel"
-    assert summary["competence"] == {"chance": 0.5, "floor": 0.6, "measure": "macro AUROC"}
-    assert summary["labels"]["not_counted"] == {"rare": [2, 22]} and "rare (2 with it" in str(summary["sentences"])
-    assert summary["cases"]["localization"] == {"kept": 44, "left_out": 2}
-    assert "2 of 46 (localization, faithfulness)" in summary["cases_sentence"]
+    results, tables = study({"a": 0.7, "b": 0.5}, also={"b": [2, 3]})
+    assert results.multilabel and results.competence == Competence(0.5, 0.6, "macro AUROC")
+    assert results.labels.not_counted == {"rare": (2, 22)} and results.cases["localization"] == Cases(44, 2)
+    (labels,), (cases,) = results.about("labels"), results.about("cases")
+    assert (labels.subjects["labels"], labels.numbers["having"], labels.reason) == (("rare",), (2,), None)
+    assert cases.subjects["families"] == ("localization", "faithfulness")
+    assert cases.numbers == {"kept": (44, 44), "left_out": (2, 2)}
     rows, wide = tables["models"].set_index("model"), tables["multilabel"].set_index(["model", "measure"])["value"]
     shown = {"accuracy": "subset_accuracy", "balanced_accuracy": "balanced_accuracy", "auroc": "auroc_macro"}
     for column, measure in (shown | {"f1_macro": "f1_macro"}).items():
         assert rows.loc["a", column] == wide["a", measure]
     assert rows["competent"].all() and tables["labels"]["counted"].tolist() == [True, True, False] * 2
     assert set(tables["relations"]["covariate"]) >= {"right", "confidence", "class:viral against pneumonia"}
-    assert "The two models differ: b over a" in str(summary["sentences"])  # heat outside the body: more of it
+    (apart,) = results.about("pairs", family="localization")
+    assert (apart.kind, apart.one("over")) == ("pairs.apart", "b")  # heat outside the body: more of it
     assert sorted(tables["roc"]["label"].unique()) == sorted(CLASSES)
 
 
 def test_no_label_is_counted_so_nobody_is_judged(study):
-    summary, tables = study({"a": 0.7, "b": 0.5}, change={"min_patients": 20})
-    assert not tables["models"]["competent"].any() and summary["models"]["a"]["balanced_accuracy"] is None
-    reason = "no label has test images of 20 patients with it and of as many without it"
-    assert summary["headline"] == [f"No heatmap of this study can be judged: {reason}."]
-    assert f"a and b are left out of every verdict: {reason}." in [row["text"] for row in summary["sentences"]]
+    results, tables = study({"a": 0.7, "b": 0.5}, change={"min_patients": 20})
+    assert not tables["models"]["competent"].any() and results.models["a"].balanced_accuracy is None
+    (none,), (out, *_) = results.answer, results.about("models")
+    assert (none.kind, none.reason, none.numbers) == ("models.none_competent", "no_label_counted", {"needed": 20})
+    assert (out.kind, out.reason, out.subjects["models"]) == ("models.left_out", none.reason, ("a", "b"))
+    assert results.about("labels")[0].reason == "none"
     assert tables["pairs"].empty and len(tables["metrics"])
     assert artifacts.read_json(artifacts.stats_dir("toy") / "metrics.json")["balanced_accuracy"] == {
         "a": None,
@@ -228,29 +222,28 @@ def test_no_label_is_counted_so_nobody_is_judged(study):
 
 
 def test_a_weak_model_is_named_with_its_measure(study):
-    summary, _ = study({"a": 0.7, "b": 0.5}, noise={"b": 9.0})
-    assert summary["left_out"] == ["b"]
-    assert "the macro AUROC of at least one of its trainings is not surely above the floor of 0.60" in str(
-        summary["sentences"]
-    )
+    results, _ = study({"a": 0.7, "b": 0.5}, noise={"b": 9.0})
+    (out,) = results.about("models")
+    assert (out.subjects["models"], out.one("measure")) == (("b",), "macro AUROC")
+    assert out.numbers == {"floor": pytest.approx(0.6), "chance": 0.5}
 
 
-def test_no_case_that_all_explain_in_a_family(study, monkeypatch):
+def test_no_case_that_all_explain_in_a_family(study):
     """A family of which the models explain different cases is described nowhere, and the others go on."""
     args = write({"a": 0.7, "b": 0.5}, families=("localization", "faithfulness"))
     path = artifacts.Checkpoint("toy", "b", 0, "fold0").scores("faithfulness")
     table = artifacts.read_table(path, artifacts.SCORES)
     artifacts.write_table(path, table.assign(image_id=table["image_id"] + "x"), artifacts.SCORES)
-    command.run(args)
-    summary = artifacts.read_json(artifacts.stats_dir("toy") / "summary.json")
-    assert list(summary["primary"]) == ["localization"] and summary["cases"]["faithfulness"]["kept"] == 0
-    assert "88 of 88 (faithfulness)" in summary["cases_sentence"]
+    results, _ = judged(args)
+    assert list(results.families) == ["localization"] and results.cases["faithfulness"] == Cases(0, 88)
+    (cases,) = results.about("cases")
+    assert (cases.subjects, cases.numbers["left_out"]) == ({"families": ("faithfulness",)}, (88,))
 
 
 @pytest.mark.slow
 def test_published_f1_beside_ours(study):
     paper = {"source": "P", "table": "t", "note": "", "f1_micro": {"a": 0.8, "e": 0.9}, "f1": {"a": {"viral": 0.7}}}
-    summary, tables = study({"a": 0.7, "b": 0.5}, ensembles={"e": ["a", "b"]}, change={"published": {"paper": paper}})
+    results, tables = study({"a": 0.7, "b": 0.5}, ensembles={"e": ["a", "b"]}, change={"published": {"paper": paper}})
     rows = tables["published"].set_index(["measure", "model"])
     wide = tables["multilabel"].set_index(["model", "measure"])
     assert rows.loc[("f1_micro", "e"), "published"] == 0.9
@@ -261,8 +254,9 @@ def test_published_f1_beside_ours(study):
     viral = rows.loc[("f1:viral", "a")]
     assert viral["published"] == 0.7 and viral["low"] == pytest.approx(by_label.loc[("a", "viral"), "f1_low"])
     assert np.isnan(rows.loc[("f1:viral", "b"), "published"]) and "f1:rare" not in rows.index.get_level_values(0)
-    found = summary["published"]["paper"]
-    assert found["measure"] == "f1_micro" and found["f1_micro"] == pytest.approx(0.85)
-    share = found["explained"]["patient"]
-    assert share["share"] == pytest.approx((share["neighbour"] - share["base"]) / (0.85 - share["base"]))
-    assert found["sentence"].startswith("Of the micro F1 that P reports (0.80 to 0.90) above that of naming the labels")
+    found = results.published["paper"]
+    assert found.measure == "f1_micro" and np.mean(found.reported) == pytest.approx(0.85)
+    share = found.explained["patient"]
+    assert share.share == pytest.approx((share.neighbour - share.base) / (0.85 - share.base))
+    (told,) = results.about("published")
+    assert (told.one("measure"), told.numbers["lowest"], told.numbers["highest"]) == ("f1_micro", 0.8, 0.9)

@@ -1,62 +1,65 @@
-"""The stage end to end on synthetic artifacts, from files to sentences."""
+"""The stage end to end on synthetic artifacts, from files to statements."""
 
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from stats.conftest import judged
 
-from heatproof.catalogue.reasons import REASONS
 from heatproof.stats.command import run
 from heatproof.store import artifacts
 from heatproof.store import tables as stats_tables
+from heatproof.text.sentences import paragraph, paragraphs, sentence
 
 LEVELS = {"weak": 0.3, "middle": 0.5, "strong": 0.7}
 
 
-def result(args):
-    run(args)
-    folder = artifacts.stats_dir(args.study)
-    tables = {
-        name: artifacts.read_table(folder / f"{name}.csv", schema) for name, schema in stats_tables.TABLES.items()
-    }
-    return artifacts.read_json(folder / "summary.json"), tables
+def only(results, kind, **subjects):
+    """The one statement of a kind."""
+    (found,) = [one for one in results.about(**subjects) if one.kind == kind]
+    return found
 
 
-def said(summary, family=None):
-    return " ".join(s["text"] for s in summary["sentences"] if family in (None, s["family"]))
+def kinds(results, *areas, **subjects):
+    return {one.kind for one in results.about(*areas, **subjects)}
 
 
-def of_families(summary):
-    """The headline without what localization and faithfulness say together."""
-    return [row["text"] for row in summary["answer"] if row["evidence"] != "combined"]
+def of_families(results):
+    """The answer without what localization and faithfulness say together."""
+    return [one for one in results.answer if one.area != "combined"]
 
 
 @pytest.mark.slow
 def test_strong_differences_are_found_and_told(write_study, capsys):
-    summary, tables = result(write_study(LEVELS))
+    results, tables = judged(write_study(LEVELS))
     assert list(tables["pairs"]) == list(stats_tables.PAIRS)
     strong_weak = tables["pairs"].query("metric == 'relevance_rank_accuracy' and a == 'weak' and b == 'strong'")
     assert strong_weak["difference"].item() == pytest.approx(-0.4, abs=0.05)
     assert strong_weak["effect"].item() == -1
-    assert summary["pairs"]["localization"]["gradcam"]["different"] == 3
-    assert summary["omnibus"]["localization"]["gradcam"]["groups"] == 8  # normal patients have no truth
-    assert summary["omnibus"]["localization"]["gradcam"]["dropped"] == 0
-    assert summary["omnibus"]["faithfulness"]["gradcam"]["groups"] == 12
-    assert "weak, middle and strong find the marked region better than every control" in of_families(summary)[0]
-    assert "3 of 3 pairs can be told apart; the largest difference is strong over weak by" in of_families(summary)[1]
-    assert len(of_families(summary)) == 2
-    assert summary["headline"][0].endswith("of weak show what the model uses, and that is the marked lesion.")
-    assert "fewer than 5 seeds speak of these checkpoints" in summary["seeds"]["sentence"]
-    assert summary["classes"] == 3 and summary["images_test"] == 24 and summary["groups_test"] == 12
-    assert capsys.readouterr().out.splitlines() == [summary["in_short"], *summary["headline"]]
+    of = {family: results.outcome(family, "gradcam") for family in results.families}
+    assert len(of["localization"].pairs.told_apart) == 3
+    assert (of["localization"].omnibus.groups, of["localization"].omnibus.dropped) == (8, 0)  # normal: no truth
+    assert of["faithfulness"].omnibus.groups == 12
+    better, apart = of_families(results)
+    assert (better.kind, better.subjects["models"]) == ("controls.better", tuple(LEVELS))
+    assert (apart.kind, apart.one("over"), apart.one("under")) == ("pairs.apart", "strong", "weak")
+    assert (apart.numbers["apart"], apart.numbers["tested"]) == (3, 3)
+    first = results.answer[0]
+    assert (first.kind, first.one("models")) == ("combined.decided", "weak")
+    assert first.one("localization") == first.one("faithfulness") == "yes"
+    assert only(results, "seeds.checkpoints").numbers == {"seeds": 2, "needed": 5}
+    assert (results.classes, results.images_test, results.groups_test) == (3, 24, 12)
+    printed = [sentence(results.in_short), *map(paragraph, paragraphs(results.answer))]
+    assert capsys.readouterr().out.splitlines() == printed
 
 
 @pytest.mark.slow
 def test_metrics_table_holds_every_method_with_its_controls(write_study):
-    summary, tables = result(write_study(LEVELS, accuracy={"weak": 0.3}))
+    results, tables = judged(write_study(LEVELS, accuracy={"weak": 0.3}))
     metrics = tables["metrics"].set_index(["family", "method", "model"])
     assert len(metrics) == 3 * (6 + 5 + 5)
     for control in ("random", "center"):
@@ -64,21 +67,21 @@ def test_metrics_table_holds_every_method_with_its_controls(write_study):
         assert row[control] == metrics.loc[("localization", control, "weak"), "mean"]
     assert metrics.loc[("localization", "ceiling", "weak"), "mean"] == pytest.approx(0.9, abs=0.05)
     assert metrics.loc[("localization", "gradcam", "weak"), "missing"] == 2 * 8  # seeds x images without truth
-    assert summary["primary"]["localization"]["methods"]["gradcam"]["weak"] == pytest.approx(
-        metrics.loc[("localization", "gradcam", "weak"), "mean"]
-    )
+    mean = metrics.loc[("localization", "gradcam", "weak"), "mean"]
+    assert results.families["localization"].means["gradcam"]["weak"] == pytest.approx(mean)
 
 
 @pytest.mark.slow
 def test_an_incompetent_model_is_shown_and_left_out_of_verdicts(write_study):
-    summary, tables = result(write_study(LEVELS, accuracy={"strong": 0.3}))
-    assert summary["models"]["strong"]["competent"] is False and summary["left_out"] == ["strong"]
+    results, tables = judged(write_study(LEVELS, accuracy={"strong": 0.3}))
+    assert results.judged == ("weak", "middle") and results.answer[-1].kind == "models.left_out"
+    assert results.answer[-1].subjects["models"] == ("strong",)
     assert not tables["models"].query("model == 'strong'")["competent"].any()
     assert "strong" in set(tables["metrics"]["model"])
     assert "strong" not in set(tables["pairs"]["a"]) | set(tables["pairs"]["b"])
-    assert "strong" not in summary["controls"]["localization"]["gradcam"]["random"]
-    assert "strong is left out of every verdict" in summary["headline"][-1]
-    assert "The two models differ: middle over weak by" in of_families(summary)[1]
+    assert "strong" not in results.outcome("localization", "gradcam").controls["random"]
+    apart = of_families(results)[1]
+    assert (apart.kind, apart.one("over"), apart.numbers["tested"]) == ("pairs.apart", "middle", 1)
 
 
 @pytest.mark.slow
@@ -87,122 +90,124 @@ def test_one_bad_seed_makes_a_model_incompetent(write_study):
     path = artifacts.Checkpoint("toy", "weak", 1, "fold0").predictions
     table = artifacts.read_table(path, artifacts.PREDICTIONS)
     artifacts.write_table(path, table.assign(predicted=0), artifacts.PREDICTIONS)
-    summary, tables = result(args)
+    results, tables = judged(args)
     assert tables["models"].query("model == 'weak'")["competent"].tolist() == [True, False]
-    assert summary["left_out"] == ["weak"]
+    assert results.judged == ("middle", "strong")
 
 
 @pytest.mark.slow
-def test_every_checkpoint_stands_in_the_summary_with_both_intervals(write_study):
-    args = write_study(LEVELS, accuracy={"weak": 0.8})
-    summary, tables = result(args)
+def test_every_checkpoint_has_both_intervals(write_study):
+    results, tables = judged(write_study(LEVELS, accuracy={"weak": 0.8}))
     assert list(tables["models"]) == list(stats_tables.MODELS)
-    rows = pd.DataFrame(summary["checkpoints"]).astype({"auroc": float, "calibration_error": float})
-    pd.testing.assert_frame_equal(rows[list(stats_tables.MODELS)], tables["models"], check_dtype=False)
-    weak = rows[rows["model"] == "weak"]
+    weak = tables["models"].query("model == 'weak'")
     assert (weak["f1_low"] < weak["f1_macro"]).all() and (weak["f1_macro"] < weak["f1_high"]).all()
+    for column in ("accuracy", "balanced_accuracy", "f1_macro", "auroc"):
+        assert getattr(results.models["weak"], column) == pytest.approx(weak[column].mean())
 
 
 @pytest.mark.slow
 def test_nobody_is_competent(write_study):
-    summary, tables = result(write_study(LEVELS, accuracy=dict.fromkeys(LEVELS, 0.3)))
+    results, tables = judged(write_study(LEVELS, accuracy=dict.fromkeys(LEVELS, 0.3)))
     assert tables["pairs"].empty and tables["omnibus"].empty and len(tables["metrics"])
-    assert "No heatmap of this study can be judged" in summary["headline"][0]
+    assert [one.kind for one in results.answer] == [
+        "models.none_competent"
+    ] and results.in_short.kind == "short.unknown"
 
 
 @pytest.mark.slow
 def test_two_models_stand_alone(write_study):
-    summary, tables = result(write_study({"a": 0.3, "b": 0.6}))
+    results, tables = judged(write_study({"a": 0.3, "b": 0.6}))
     assert set(tables["omnibus"]["test"]) == {"mixed"} and len(tables["pairs"]) == 3
-    assert summary["omnibus"]["localization"]["gradcam"]["p"] is None
-    assert "The two models differ: b over a by" in said(summary, "localization")
+    assert results.outcome("localization", "gradcam").omnibus.p is None
+    apart = only(results, "pairs.apart", family="localization")
+    assert (apart.one("over"), apart.one("under"), apart.numbers["tested"]) == ("b", "a", 1)
 
 
 def test_one_model_is_held_against_controls_only(write_study):
-    summary, tables = result(write_study({"only": 0.5}))
+    results, tables = judged(write_study({"only": 0.5}))
     assert tables["pairs"].empty and tables["omnibus"].empty
-    assert "the heatmaps of only find the marked region better" in of_families(summary)[0]
-    assert "nothing to compare" in of_families(summary)[1]
+    assert [one.kind for one in of_families(results)] == ["controls.better", "pairs.single"]
 
 
 @pytest.mark.slow
 def test_one_seed_leaves_consistency_unjudged(write_study):
-    summary, tables = result(write_study(LEVELS, seeds=(3,)))
-    assert said(summary, "consistency") == "Consistency cannot be judged: that takes at least two training seeds."
-    assert summary["primary"]["consistency"]["methods"]["gradcam"]["weak"] is None
-    assert "trained from 1 seed:" in summary["seeds"]["sentence"]
+    results, tables = judged(write_study(LEVELS, seeds=(3,)))
+    (why,) = results.about(family="consistency")
+    assert (why.kind, why.reason) == ("family.not_judged", "one_seed")
+    assert results.families["consistency"].means["gradcam"]["weak"] is None
+    assert only(results, "seeds.checkpoints").numbers["seeds"] == 1
     assert "iou_seeds" not in set(tables["pairs"]["metric"])
 
 
 @pytest.mark.slow
 def test_without_truth_localization_cannot_be_judged(write_study):
-    summary, tables = result(write_study(LEVELS, truth=False))
-    assert summary["headline"][0] == "Localization cannot be judged: no image of this study has a marked region."
-    assert "single out what the model uses better than every control" in summary["headline"][1]
+    results, tables = judged(write_study(LEVELS, truth=False))
+    why, better, *_ = of_families(results)
+    assert (why.kind, why.reason, why.one("family")) == ("family.not_judged", "no_truth", "localization")
+    assert (better.kind, better.one("family")) == ("controls.better", "faithfulness")
     rows = tables["metrics"].query("family == 'localization'")
     assert rows["mean"].isna().all() and (rows["groups"] == 0).all()
     assert "relevance_rank_accuracy" not in set(tables["pairs"]["metric"])
+    text = (artifacts.stats_dir("toy") / "summary.json").read_text()
+    json.loads(text, parse_constant=lambda name: pytest.fail(name))  # NaN is no JSON
 
 
 @pytest.mark.slow
 def test_equal_scores_differ_nowhere(write_study):
-    summary, tables = result(
+    results, tables = judged(
         write_study(dict.fromkeys(LEVELS, 0.5), noise=0.0, families=("localization",), patients=15)
     )
     assert (tables["pairs"]["p_corrected"] == 1).all() and (tables["omnibus"]["p"] == 1).all()
-    assert "No difference between models could be shown" in summary["headline"][1]
-    assert "does not mean that they are the same" in said(summary, "localization")
+    assert results.answer[1].kind == only(results, "pairs.no_evidence").kind
 
 
 @pytest.mark.slow
 def test_noise_does_not_beat_the_controls(write_study):
-    summary, _ = result(write_study({"a": 0.1, "b": 0.1}, patients=18, families=("localization",)))
-    assert "do worse than a blob in the centre" in summary["headline"][0]
-    assert "find the marked region better" not in summary["headline"][0]
+    results, _ = judged(write_study({"a": 0.1, "b": 0.1}, patients=18, families=("localization",)))
+    first = results.answer[0]
+    assert first.kind == "controls.worse" and "center" in first.subjects["beaten_by"]
+    assert "controls.better" not in kinds(results)
 
 
 @pytest.mark.slow
 def test_too_few_groups_are_said_to_be_too_few(write_study):
     levels = {f"m{i}": 0.3 + 0.1 * i for i in range(5)}
-    summary, tables = result(write_study(levels, patients=9, noise=0.01))  # six of them have truth
+    results, tables = judged(write_study(levels, patients=9, noise=0.01))  # six of them have truth
     assert tables["pairs"].query("metric == 'relevance_rank_accuracy'")["p_corrected"].min() == 10 * 2 / 2**6
-    assert "6 patients are too few for Holm over 10 pairs to find anything" in said(summary, "localization")
-    assert "As a set the models differ, but no single pair" in of_families(summary)[1]
-    assert "too few patients for these tests" in said(summary, "localization")
-    assert "too few for Holm" not in said(summary, "faithfulness")  # nine patients are enough
+    few = only(results, "test.too_few", family="localization")
+    assert few.numbers == {"groups": 6, "tested": 10, "smallest_p": 10 * 2 / 2**6}
+    assert "pairs.as_a_set" in {one.kind for one in results.answer}
+    assert "controls.too_few" in kinds(results, family="localization")
+    assert "test.too_few" not in kinds(results, family="faithfulness")  # nine patients are enough
 
 
 @pytest.mark.slow
 def test_degenerate_maps_are_counted_and_their_groups_dropped(write_study):
     lost = {("weak", 0): {2, 3, 4}}  # patient 1 whole, half of patient 2
-    summary, tables = result(write_study(LEVELS, degenerate=lost))
+    results, tables = judged(write_study(LEVELS, degenerate=lost))
     missing = tables["missing"].query("metric == 'srg' and model == 'weak'")
     assert missing[["method", "reason", "scores"]].values.tolist() == [["gradcam", "all_zero", 3]]
-    assert (
-        summary["omnibus"]["faithfulness"]["gradcam"] | {"groups": 11, "dropped": 1}
-        == (summary["omnibus"]["faithfulness"]["gradcam"])
-    )
-    assert "1 of 12 patients was left out of the test over all models" in said(summary, "faithfulness")
-    assert "6% of the heatmaps of weak have no symmetric relevance gain" in said(summary, "faithfulness")
+    omnibus = results.outcome("faithfulness", "gradcam").omnibus
+    assert (omnibus.groups, omnibus.dropped) == (11, 1)
+    assert only(results, "test.dropped", family="faithfulness").numbers == {"dropped": 1, "groups": 12}
+    gap = only(results, "scores.missing", family="faithfulness")
+    assert (gap.one("models"), gap.reason, gap.numbers["share"]) == ("weak", "all_zero", 3 / 48)
 
 
 @pytest.mark.slow
 def test_a_model_without_any_map_takes_nobody_with_it(write_study):
-    summary, _tables = result(write_study(LEVELS, degenerate={("weak", 0): set(range(24))}))
-    assert summary["omnibus"]["faithfulness"]["gradcam"]["levels"] == 2
-    assert summary["pairs"]["faithfulness"]["gradcam"]["tested"] == 1
-    assert "no comparison includes it" in said(summary, "faithfulness")
+    results, _ = judged(write_study(LEVELS, degenerate={("weak", 0): set(range(24))}))
+    outcome = results.outcome("faithfulness", "gradcam")
+    assert (outcome.omnibus.levels, outcome.pairs.tested) == (2, 1)
+    assert only(results, "scores.missing", family="faithfulness").numbers == {"share": 0.5}  # and no mean
 
 
-@pytest.mark.parametrize("kind", ["lookalike", "image"])
+@pytest.mark.parametrize("kind", ["patient", "lookalike", "image"])
 @pytest.mark.slow
 def test_groups_that_are_not_patients_are_named(write_study, kind):
     args = write_study({"a": 0.5, "b": 0.5})
     args.config["group_kind"] = kind
-    summary, _ = result(args)
-    assert "p values may be too small" in said(summary, "general")
-    assert ("Look-alike clusters are not patients" in said(summary, "general")) == (kind == "lookalike")
-    assert "p values may be too small" not in said(result(write_study({"a": 0.5}))[0])
+    assert kinds(judged(args)[0], "groups") == {f"groups.{kind}"}
 
 
 def plain_tables(tables):
@@ -213,11 +218,10 @@ def plain_tables(tables):
 def test_folds_are_judged_as_one_test_split(write_study):
     """The same predictions and scores in one file or dealt over three folds."""
     options = {"accuracy": {"weak": 0.8, "middle": 0.9}, "degenerate": {("weak", 0): {3}}}
-    whole, in_one = result(write_study(LEVELS, **options))
-    pooled, in_three = result(write_study(LEVELS, **options, folds=3))
-    assert pooled["images_test"] == 24 and pooled["groups_test"] == 12 and pooled["folds"] == 3 and whole["folds"] == 1
-    assert "(12 patients tested once each, over 3 folds)" in said(pooled, "general")
-    assert "(12 patients in the test split)" in said(whole, "general")
+    whole, in_one = judged(write_study(LEVELS, **options))
+    pooled, in_three = judged(write_study(LEVELS, **options, folds=3))
+    assert (pooled.images_test, pooled.groups_test, pooled.folds, whole.folds) == (24, 12, 3, 1)
+    assert only(pooled, "groups.patient").numbers == {"groups": 12, "folds": 3}
     for name, table in in_one.items():
         numeric = table.select_dtypes("number").columns
         keys = table.columns.drop(numeric)
@@ -231,8 +235,8 @@ def test_random_split_beside_the_grouped_one(write_study, folds):
     wrong = {"weak": 0.5, "middle": 0.5, "strong": 0.5}
     args = write_study(LEVELS, patients=30, accuracy=wrong, random=dict.fromkeys(LEVELS, 1.0), folds=folds)
     args.config["group_kind"] = "lookalike"
-    summary, tables = result(args)
-    comparison, found = tables["comparison"], summary["comparison"]
+    results, tables = judged(args)
+    comparison, found = tables["comparison"], results.comparison
     assert comparison[["model", "seed", "split"]].values.tolist() == [
         [model, seed, split] for model in LEVELS for seed in (0, 1) for split in ("random", "lookalike")
     ]
@@ -245,30 +249,27 @@ def test_random_split_beside_the_grouped_one(write_study, folds):
     pd.testing.assert_frame_equal(grouped[shared].reset_index(drop=True), tables["models"][shared])
     for model in LEVELS:
         mean = tables["models"].query("model == @model")["balanced_accuracy"].mean()
-        assert found["grouped"][model] == pytest.approx(mean) and found["random"][model] == 1
-        assert found["fall"][model] == pytest.approx(1 - mean)
-    assert found["clear"] == list(LEVELS)
-    assert said(summary, "general").count(found["sentence"]) == 1
-    assert found["sentence"].startswith("Under a random split the same models reach a balanced accuracy of 1.00, with ")
-    assert found["sentence"].endswith("is what a random split hides.")
+        assert found.grouped[model] == pytest.approx(mean) and found.random[model] == 1
+        assert found.fall[model] == pytest.approx(1 - mean)
+    assert found.clear == tuple(LEVELS)
+    told = only(results, "splits.compared")
+    assert told.subjects == {"models": found.clear, "clear": found.clear, "kept": ("lookalike",)}
+    assert told.numbers["fall"] == tuple(found.fall.values())
 
 
 @pytest.mark.slow
 def test_a_random_split_changes_nothing_else(write_study):
     args = write_study(LEVELS, random=dict.fromkeys(LEVELS, 0.9))
-    beside, tables = result(args)
+    beside, tables = judged(args)
     args.random = []
-    alone, others = result(args)
+    alone, others = judged(args)
     assert len(tables["comparison"]) == 12
     text = (artifacts.stats_dir("toy") / "comparison.csv").read_text()
     assert text == ",".join(stats_tables.COMPARISON) + "\n"
     assert (artifacts.stats_dir("toy") / "published.csv").read_text() == ",".join(stats_tables.PUBLISHED) + "\n"
-    assert alone.pop("comparison") is None
-    (place,) = [i for i, row in enumerate(beside["sentences"]) if row["text"] == beside["comparison"]["sentence"]]
-    row = beside["sentences"].pop(place)
-    beside.pop("comparison")
-    assert (row["family"], row["kind"], row["evidence"]) == ("general", "caution", "models")
-    assert beside == alone
+    others_of = tuple(one for one in beside.statements if one.area != "splits")
+    assert len(others_of) == len(beside.statements) - 1
+    assert replace(beside, comparison=None, statements=others_of) == alone
     for name in stats_tables.TABLES.keys() - {"comparison", "published"}:
         pd.testing.assert_frame_equal(tables[name], others[name])
 
@@ -277,7 +278,7 @@ def test_a_random_split_changes_nothing_else(write_study):
 def test_the_nearest_thumbnail_stands_beside_the_models(write_study):
     args = write_study(LEVELS, accuracy=dict.fromkeys(LEVELS, 0.5), random=dict.fromkeys(LEVELS, 0.9))
     args.config["published"] = {"paper": {"source": "a paper", "accuracy": {"weak": 0.9, "other": 0.7}}}
-    summary, tables = result(args)
+    results, tables = judged(args)
     table = tables["published"].set_index(["measure", "model", "split"])
     for split in ("random", "patient"):
         assert table.loc[("accuracy", "nearest neighbour", split), "value"] == 1  # a class is known by its thumbnail
@@ -286,24 +287,25 @@ def test_the_nearest_thumbnail_stands_beside_the_models(write_study):
     row = table.loc[("accuracy", "weak", "patient")]
     assert row["value"] == pytest.approx(own["accuracy"].mean()) and row["published"] == 0.9 and row["seeds"] == 2
     assert (row["low"], row["high"]) == (own["accuracy_low"].min(), own["accuracy_high"].max())
-    found = summary["published"]["paper"]
+    found = results.published["paper"]
     # a published mean of .8, a third without looking, and all right by the nearest thumbnail
-    assert found["explained"]["random"]["share"] == pytest.approx((1 - 1 / 3) / (0.8 - 1 / 3))
-    assert found["sentence"].startswith("Of the accuracy that a paper reports (0.70 to 0.90) above")
+    assert found.explained["random"].share == pytest.approx((1 - 1 / 3) / (0.8 - 1 / 3))
+    told = only(results, "published.explained")
+    assert (told.one("source"), told.numbers["lowest"], told.numbers["highest"]) == ("a paper", 0.7, 0.9)
 
 
 @pytest.mark.slow
 def test_no_thumbnail_is_read_where_nothing_stands_beside_it(write_study):
     args = write_study(LEVELS)
     (artifacts.data_dir("toy") / "thumbnails.npy").unlink()
-    summary, tables = result(args)
-    assert tables["published"].empty and summary["published"] == {}
+    results, tables = judged(args)
+    assert tables["published"].empty and results.published == {}
 
 
 @pytest.mark.slow
 def test_the_simple_classifiers_answer_for_the_test_images_of_every_fold(write_study):
     args = write_study({"a": 0.5}, folds=2, random={"a": 0.9})
-    _, tables = result(args)
+    _, tables = judged(args)
     rows = tables["published"].query("model == 'nearest neighbour'")
     assert (rows["images"] == 24).all() and (rows["groups"] == 12).all() and (rows["value"] == 1).all()
 
@@ -337,16 +339,14 @@ def test_an_image_that_two_folds_score_is_refused(write_study):
 
 
 def test_several_methods_are_judged_apart(write_study):
-    summary, tables = result(write_study(LEVELS, methods=("gradcam", "lrp")))
+    results, tables = judged(write_study(LEVELS, methods=("gradcam", "lrp")))
     pairs = tables["pairs"]
     assert pairs[pairs["factor"] == "model"].groupby(["metric", "within"]).size().tolist() == [3] * 6
     assert pairs[pairs["factor"] == "method"].groupby(["metric", "within"]).size().tolist() == [1] * 9
-    assert [text.split(":")[0] for text in of_families(summary)[:2]] == ["gradcam", "gradcam"]
-    assert of_families(summary)[2:] == [
-        "Of 1 other method, the heatmaps find the marked region better than every control: "
-        "1 for every model judged (lrp)."
-    ]
-    assert {row["method"] for row in summary["sentences"]} == {"", "gradcam", "lrp"}
+    *mine, others = of_families(results)
+    assert [one.one("by") for one in mine] == ["gradcam", "gradcam"]
+    assert (others.kind, others.subjects["all"]) == ("methods.others", ("lrp",))
+    assert {one.one("method") for one in results.statements} == {"", "gradcam", "lrp"}
 
 
 TWO = ("localization", "faithfulness")
@@ -355,58 +355,48 @@ ALL = ("localization", "faithfulness", "consistency", "robustness", "sanity", "c
 
 @pytest.mark.slow
 def test_every_family_in_one_study(write_study):
-    summary, tables = result(write_study(LEVELS, families=ALL, over={"sanity": 0.0}))
-    assert set(summary["primary"]) == set(ALL) - {"complexity"}
+    results, tables = judged(write_study(LEVELS, families=ALL, over={"sanity": 0.0}))
+    assert set(results.families) == set(ALL) - {"complexity"}
     described = tables["metrics"].query("family == 'complexity' and method == 'gradcam'")
     assert described["mean"].notna().all() and len(described) == 3
-    assert "sparseness" in set(tables["pairs"]["metric"])
-    assert "complexity" not in set(summary["pairs"]) | set(summary["verdicts"]) | set(tables["controls"]["family"])
-    assert said(summary, "complexity") == ""
-    assert summary["better"]["sanity"]["rank_correlation_cascade"] == "lower"
-    assert summary["better"]["complexity"]["sparseness"] == "none"
-    assert summary["overview"]["sanity"]["gradcam"]["better"] == list(LEVELS)
-    assert said(summary, "sanity").startswith(
-        "As trained here, the heatmaps of weak, middle and strong change when the model's weights are randomized: they "
-        "end up less like the originals than the heatmaps of two different images (rank correlation with the maps of "
-    )
-    assert "agree between an image and its changed copies more closely than the heatmaps of two different images" in (
-        said(summary, "robustness")
-    )
+    assert "sparseness" in set(tables["pairs"]["metric"]) and "complexity" not in set(tables["controls"]["family"])
+    assert not results.about(family="complexity")
+    assert results.better["sanity"]["rank_correlation_cascade"] == "lower"
+    assert results.better["complexity"]["sparseness"] == "none"
+    for family in ("sanity", "robustness"):
+        assert only(results, "controls.better", family=family).subjects["models"] == tuple(LEVELS)
 
 
 @pytest.mark.slow
 def test_maps_that_stay_when_weights_are_randomized_fail(write_study):
-    summary, _ = result(write_study(LEVELS, families=("localization", "sanity"), over={"sanity": 0.9}))
-    assert summary["overview"]["sanity"]["gradcam"]["worse"] == list(LEVELS)
-    assert "gradcam" not in summary["headline"][0] and "fail the sanity check" in summary["headline"][2]
+    results, _ = judged(write_study(LEVELS, families=("localization", "sanity"), over={"sanity": 0.9}))
+    failed = results.answer[2]
+    assert (failed.kind, failed.one("family"), failed.subjects["models"]) == ("controls.worse", "sanity", tuple(LEVELS))
+    assert not any("by" in one.subjects for one in results.answer)  # a single method is not named
 
 
 @pytest.mark.slow
 def test_a_refused_model_is_told_in_a_line_and_compared_with_nobody(write_study):
     why = {("lrp", "weak"): "no_relu"} | {("rollout", model): "no_layer" for model in LEVELS}
-    summary, tables = result(write_study(LEVELS, methods=("gradcam", "lrp", "rollout"), refused=why, families=TWO))
-    assert summary["refused"] == {
-        "lrp": {"weak": "no_relu"},
-        "rollout": dict.fromkeys(LEVELS, "no_layer"),
-    }
-    told = [(row["family"], row["text"]) for row in summary["sentences"] if row["method"] == "rollout"]
-    assert told == [("methods", "No heatmaps of any model: an ensemble has no layer of its own.")]
-    assert [row["text"] for row in summary["sentences"] if row["family"] == "methods" and row["method"] == "lrp"] == [
-        f"No heatmaps of weak: {REASONS['no_relu'].text}."
-    ]
+    results, tables = judged(write_study(LEVELS, methods=("gradcam", "lrp", "rollout"), refused=why, families=TWO))
+    assert results.refused == {"lrp": {"weak": "no_relu"}, "rollout": dict.fromkeys(LEVELS, "no_layer")}
+    assert results.refuses_all("rollout") and not results.refuses_all("lrp")
+    (told,) = results.about(method="rollout")
+    assert (told.kind, told.reason, told.subjects["models"]) == ("methods.unsupported", "no_layer", tuple(LEVELS))
+    one = only(results, "methods.unsupported", method="lrp")
+    assert (one.reason, one.subjects["models"], one.numbers) == ("no_relu", ("weak",), {"all": 3})
     of_models = tables["pairs"].query("factor == 'model'")
     assert "weak" not in set(of_models.query("within == 'lrp'")["a"])
-    assert summary["pairs"]["faithfulness"]["lrp"]["tested"] == 1
+    assert results.outcome("faithfulness", "lrp").pairs.tested == 1
     assert "rollout" not in set(tables["pairs"][["within", "a", "b"]].to_numpy().ravel())
     assert "rollout" not in set(tables["omnibus"]["within"])
-    assert summary["overview"]["localization"]["rollout"]["refused"] == list(LEVELS)
 
 
 @pytest.mark.slow
 def test_the_first_method_may_refuse_every_model(write_study):
     why = {("gradcam", model): "no_layer" for model in LEVELS}
-    summary, _ = result(write_study(LEVELS, methods=("gradcam", "lrp"), refused=why, families=TWO))
-    assert summary["lead"] == "lrp" and summary["headline"][0].startswith("lrp: As trained here, the heatmaps of weak")
+    results, _ = judged(write_study(LEVELS, methods=("gradcam", "lrp"), refused=why, families=TWO))
+    assert results.lead == "lrp" == results.answer[0].one("by")
 
 
 @pytest.mark.slow
@@ -422,13 +412,12 @@ def test_a_method_is_held_against_the_controls_of_its_own_images(write_study):
         names = sorted(table["image_id"].unique())
         high = table["image_id"].isin([names[i] for i in left]) & ~table["method"].isin(["gradcam", "part"])
         artifacts.write_table(path, table.assign(value=table["value"].mask(high, 5.0)), artifacts.SCORES)
-    summary, _ = result(args)
+    results, _ = judged(args)
     for family, control in (("faithfulness", "random"), ("faithfulness", "center"), ("consistency", "other_image")):
-        rows = summary["controls"][family]
-        assert rows["gradcam"][control]["a"]["verdict"] == "worse"
-        assert rows["part"][control]["a"]["verdict"] == "better" and rows["part"][control]["a"]["groups"] == 12
-        assert rows["part"][control]["a"]["difference"] == pytest.approx(0.35, abs=0.1)
-    assert "flatter" not in said(summary)
+        whole, part = (results.outcome(family, method).controls[control]["a"] for method in ("gradcam", "part"))
+        assert (whole.verdict, part.verdict, part.groups) == ("worse", "better", 12)
+        assert part.difference == pytest.approx(0.35, abs=0.1)
+    assert "scores.missing" not in kinds(results)
 
 
 @pytest.mark.slow
@@ -439,8 +428,8 @@ def test_a_control_of_the_methods_own_stands_in_for_the_shared_one(write_study):
         table = artifacts.read_table(path, artifacts.SCORES)
         own = table[table["method"] == "random"].assign(method="random:lrp", value=lambda rows: rows["value"] + 2)
         artifacts.write_table(path, pd.concat([table, own]), artifacts.SCORES)
-    rows = result(args)[0]["controls"]["faithfulness"]
-    assert [rows[method]["random"]["a"]["verdict"] for method in ("gradcam", "lrp")] == ["better", "worse"]
+    of = judged(args)[0].families["faithfulness"].outcomes
+    assert [of[method].controls["random"]["a"].verdict for method in ("gradcam", "lrp")] == ["better", "worse"]
 
 
 def test_gaps_of_completeness_are_one_reason(write_study):
@@ -450,18 +439,16 @@ def test_gaps_of_completeness_are_one_reason(write_study):
     lost = table["value"].isna()
     table.loc[lost, "reason"] = ["incomplete", "incomplete"]
     artifacts.write_table(path, table, artifacts.SCORES)
-    summary, tables = result(args)
+    results, tables = judged(args)
     assert tables["missing"][["reason", "scores"]].values.tolist() == [["incomplete", 2]]
-    reasons = summary["missing"]["faithfulness"]["gradcam"]["a"]["reasons"]
-    assert reasons == {"incomplete": 2}
+    assert results.families["faithfulness"].missing["gradcam"]["a"].reasons == {"incomplete": 2}
 
 
 @pytest.mark.slow
 def test_agreement_stands_in_the_summary(write_study):
-    summary, _ = result(write_study(LEVELS))
-    found = summary["agreement"]["primary"]
-    assert found["metrics"] == ["relevance_rank_accuracy", "srg"] and found["blocks"] == 6
-    assert found["correlation"][0][1] > 0  # both follow what makes a patient easy
+    found = judged(write_study(LEVELS))[0].agreement["primary"]
+    assert found.metrics == ("relevance_rank_accuracy", "srg") and found.blocks == 6
+    assert found.correlation[0][1] > 0  # both follow what makes a patient easy
 
 
 @pytest.mark.slow
@@ -477,7 +464,7 @@ def test_same_input_same_bytes(write_study):
 def test_the_order_of_rows_and_models_changes_no_number(write_study):
     """Rows of each score file in another order: the same bytes. Models in another order: rows and signs alone."""
     args = write_study(LEVELS, families=TWO, methods=("gradcam", "lrp"), degenerate={("weak", 0): {2, 3}})
-    first, tables = result(args)
+    first, tables = judged(args)
     before = {p.name: p.read_bytes() for p in artifacts.stats_dir("toy").iterdir()}
     for path in (artifacts.RESULTS / "scores").rglob("*.parquet"):
         table = artifacts.read_table(path, artifacts.SCORES).sample(frac=1, random_state=len(str(path)))
@@ -485,8 +472,11 @@ def test_the_order_of_rows_and_models_changes_no_number(write_study):
     run(args)
     assert {p.name: p.read_bytes() for p in artifacts.stats_dir("toy").iterdir()} == before
     args.models = args.models[::-1]
-    turned, other = result(args)
-    assert turned["verdicts"] == first["verdicts"] and turned["shares"] == first["shares"]
+    turned, other = judged(args)
+    for family, one in first.families.items():
+        for method, outcome in one.outcomes.items():
+            other_way = turned.outcome(family, method)
+            assert (other_way.verdicts, other_way.shares) == (outcome.verdicts, outcome.shares)
     for name in ("metrics", "omnibus", "controls", "missing"):
         columns = ["family", "metric", "model", "method", "factor", "within", "test", "control", "reason"]
         columns = [column for column in columns if column in tables[name]]
@@ -509,21 +499,21 @@ def test_a_claim_of_the_configuration_is_checked(write_study):
     args = write_study(LEVELS, accuracy={"middle": 0.3})
     claim = {"source": "doi:1", "claim": "it holds", "check": "beat_controls", "family": "localization"}
     args.config["claims"] = {"holds": claim | {"method": "gradcam", "models": [*LEVELS, "absent"], "than": []}}
-    summary, tables = result(args)
+    results, tables = judged(args)
     (row,) = tables["claims"].to_dict("records")
     assert (row["name"], row["verdict"], row["groups"], row["seeds"]) == ("holds", "supported", 8, 2)
     assert row["evidence"].endswith("; without middle, which cannot be judged; without absent, which the study lacks")
-    assert summary["claims"][0]["verdict"] == "supported"
+    assert results.claims[0].verdict == "supported"
     assert artifacts.read_json(artifacts.stats_dir("toy") / "metrics.json")["claims"] == {"holds": "supported"}
 
 
 @pytest.mark.slow
 def test_a_metric_of_faithfulness_that_is_not_validated_is_a_remark(write_study):
     truths = {"weak": 0.9, "middle": 0.9, "strong": 0.1}
-    summary, tables = result(write_study(LEVELS, patients=18, families=("faithfulness",), truths=truths))
-    assert summary["separates"]["faithfulness"] == {"weak": True, "middle": True, "strong": False}
-    assert "cannot be validated on the images of strong: it does not rank" in said(summary, "faithfulness")
-    assert "the largest difference is strong over weak" in said(summary, "faithfulness")
+    results, tables = judged(write_study(LEVELS, patients=18, families=("faithfulness",), truths=truths))
+    assert results.families["faithfulness"].separates == {"weak": True, "middle": True, "strong": False}
+    assert only(results, "controls.unvalidated").subjects["models"] == ("strong",)
+    assert only(results, "pairs.apart").one("over") == "strong"
     assert "strong" in set(tables["pairs"].query("factor == 'model'")["b"])
     numbers = artifacts.read_json(artifacts.stats_dir("toy") / "metrics.json")
     assert numbers["models_that_beat_the_controls"]["faithfulness"]["gradcam"] == 3
@@ -531,30 +521,23 @@ def test_a_metric_of_faithfulness_that_is_not_validated_is_a_remark(write_study)
 
 @pytest.mark.slow
 def test_five_seeds_speak_of_architectures(write_study):
-    summary, tables = result(write_study(LEVELS, seeds=tuple(range(5)), families=("faithfulness",)))
-    assert summary["population"]["faithfulness"]["gradcam"] == "architectures"
-    assert summary["omnibus"]["faithfulness"]["gradcam"]["test"] == "quasi_f"
-    assert tables["pairs"]["p_seeds"].notna().all() and "The architectures differ" in summary["headline"][1]
-    assert "verdicts speak of architectures" in summary["seeds"]["sentence"]
+    results, tables = judged(write_study(LEVELS, seeds=tuple(range(5)), families=("faithfulness",)))
+    outcome, apart = results.outcome("faithfulness", "gradcam"), results.answer[1]
+    assert (outcome.population, outcome.omnibus.test) == ("architectures", "quasi_f")
+    assert tables["pairs"]["p_seeds"].notna().all()
+    assert (apart.kind, apart.one("scope")) == ("pairs.apart", "architectures")
+    assert kinds(results, "seeds") == {"seeds.architectures"}
 
 
 @pytest.mark.slow
 def test_the_declared_test_decides(write_study):
     args = write_study(LEVELS, families=("localization",), patients=9)  # six patients: too few for Wilcoxon and Holm
     args.config["test"] = "rm_anova"
-    summary, tables = result(args)
-    assert summary["omnibus"]["localization"]["gradcam"]["test"] == "rm_anova"
-    assert summary["pairs"]["localization"]["gradcam"]["different"] == 3
-    assert "too few" not in said(summary, "localization")
+    results, tables = judged(args)
+    outcome = results.outcome("localization", "gradcam")
+    assert outcome.omnibus.test == "rm_anova" and len(outcome.pairs.told_apart) == 3
+    assert not {"test.too_few", "controls.too_few"} & kinds(results)
     assert {"friedman", "rm_anova"} <= set(tables["omnibus"]["test"])
-
-
-@pytest.mark.slow
-def test_summary_is_strict_json(write_study):
-    args = write_study(LEVELS, seeds=(0,), truth=False)
-    run(args)
-    text = (artifacts.stats_dir("toy") / "summary.json").read_text()
-    assert json.loads(text, parse_constant=lambda name: pytest.fail(name))["alpha"] == 0.05
 
 
 def test_bad_input_is_refused_by_name(write_study):
