@@ -6,18 +6,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from stats.made import design, stated
 
+from heatproof.stats.results import Family
+from heatproof.stats.statements.relations import accuracy
 from heatproof.stats.tests.accuracy_relation import accuracy_and, permutation_test
+from heatproof.stats.verdicts.gather import Gathered
 
 SETTINGS = {"alpha": 0.05, "seed": 0}
 RNG = np.random.default_rng
 
 
-def study(accuracy, score, seeds=2, wobble=0.0, family="faithfulness"):
+def study(shares, score, seeds=2, wobble=0.0, family="faithfulness"):
     """Checkpoints and group means of models whose means are given; seeds lie `wobble` to either side of both."""
-    models = [f"m{i}" for i in range(len(accuracy))]
+    models = [f"m{i}" for i in range(len(shares))]
     checkpoints, means = [], []
-    for model, a, y in zip(models, accuracy, score, strict=True):
+    for model, a, y in zip(models, shares, score, strict=True):
         for seed in range(seeds):
             off = wobble * (seed - (seeds - 1) / 2)
             checkpoints.append((model, seed, a + off))
@@ -29,9 +33,18 @@ def study(accuracy, score, seeds=2, wobble=0.0, family="faithfulness"):
 
 def judged(*args, **kwargs):
     checkpoints, per_seed, models = study(*args, **kwargs)
-    return accuracy_and("s", checkpoints, per_seed, ["cam"], models, {"faithfulness": "srg"}, SETTINGS)["faithfulness"][
-        "cam"
-    ]
+    return related(checkpoints, per_seed, models)
+
+
+def related(checkpoints, per_seed, models):
+    found = accuracy_and("s", checkpoints, per_seed, ["cam"], models, {"faithfulness": "srg"}, SETTINGS)
+    return found["faithfulness"]["cam"]
+
+
+def told(found):
+    """What is stated of it in a study."""
+    results = stated(Gathered({}, {"faithfulness": Family("srg")}, {}, {}), design(["a"], ["cam"]), ["a"])
+    return accuracy(results, "faithfulness", "cam", found)
 
 
 def test_five_models_in_order_have_two_of_120_orders():
@@ -74,18 +87,15 @@ def test_critical_is_where_p_reaches_alpha():
 
 def test_points_are_means_over_groups():
     found = judged([0.9, 0.8, 0.7], [0.5, 0.4, 0.3])
-    assert [point["score"] for point in found["points"]] == pytest.approx([0.5, 0.5, 0.4, 0.4, 0.3, 0.3])
-    assert [(point["model"], point["seed"]) for point in found["points"]][:3] == [("m0", 0), ("m0", 1), ("m1", 0)]
+    assert [point.score for point in found.points] == pytest.approx([0.5, 0.5, 0.4, 0.4, 0.3, 0.3])
+    assert [(point.model, point.seed) for point in found.points][:3] == [("m0", 0), ("m0", 1), ("m1", 0)]
 
 
 def test_across_and_within_can_point_apart():
     """Better models score lower; of one model, the better training scores higher."""
     found = judged([0.9, 0.8, 0.7, 0.6, 0.5], [0.1, 0.2, 0.3, 0.4, 0.5], wobble=0.02)
-    assert found["rho"] == -1 and found["within"] == pytest.approx(1) and found["checkpoints"] == 10
-    assert found["sentence"].startswith(
-        "The better a model classifies, the lower its heatmaps score (rank correlation -1"
-    )
-    assert "correlate with 1.00 (described, not tested)" in found["sentence"]
+    assert found.rho == -1 and found.within == pytest.approx(1) and found.checkpoints == 10
+    assert told(found).kind == "accuracy.found" and told(found).numbers["rho"] == -1
 
 
 def test_within_is_the_correlation_of_what_is_left():
@@ -93,46 +103,42 @@ def test_within_is_the_correlation_of_what_is_left():
     noise = RNG(5)
     checkpoints["balanced_accuracy"] += noise.normal(0, 0.02, 9)
     per_seed["value"] += np.repeat(noise.normal(0, 0.02, 9), 3)
-    found = accuracy_and("s", checkpoints, per_seed, ["cam"], models, {"faithfulness": "srg"}, SETTINGS)
     x, y = [], []
     for model in models:
         a = checkpoints.loc[checkpoints["model"] == model, "balanced_accuracy"]
         s = per_seed[per_seed["model"] == model].groupby("seed")["value"].mean()
         x += list(a - a.mean())
         y += list(s - s.mean())
-    assert found["faithfulness"]["cam"]["within"] == pytest.approx(stats.pearsonr(x, y).statistic)
+    assert related(checkpoints, per_seed, models).within == pytest.approx(stats.pearsonr(x, y).statistic)
 
 
 def test_not_shown_is_never_none():
     found = judged([0.9, 0.8, 0.7, 0.6, 0.5], [0.3, 0.5, 0.1, 0.4, 0.2])
-    assert found["p"] > 0.05
-    assert "could not be shown" in found["sentence"] and "does not mean that it is not so" in found["sentence"]
-    assert "only from ±1.00 on" in found["sentence"]
+    assert found.p > 0.05 and found.critical == 1
+    assert told(found).kind == "accuracy.no_evidence"
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "score", "words"),
+    ("shares", "score", "kind"),
     [
-        ([0.9, 0.8], [0.1, 0.2], "cannot be told from 2 models: 3 with a score are needed"),
-        ([0.9, 0.8, 0.7], [0.2, 0.2, 0.2], "cannot be told from 3 models: they are alike"),
-        ([0.9, 0.8, 0.7, 0.6], [0.1, 0.2, 0.3, 0.4], "the clearest order of so few has p = 0.083"),
+        ([0.9, 0.8], [0.1, 0.2], "too_few"),
+        ([0.9, 0.8, 0.7], [0.2, 0.2, 0.2], "no_variation"),
+        ([0.9, 0.8, 0.7, 0.6], [0.1, 0.2, 0.3, 0.4], "out_of_reach"),
     ],
 )
-def test_what_cannot_be_told(accuracy, score, words):
-    found = judged(accuracy, score, seeds=1)
-    assert words in found["sentence"] and found["within"] is None
+def test_what_cannot_be_told(shares, score, kind):
+    found = judged(shares, score, seeds=1)
+    assert told(found).kind == f"accuracy.{kind}" and found.within is None
 
 
 def test_a_score_of_no_seed_is_held_against_the_models_mean():
     checkpoints, per_seed, models = study([0.9, 0.8, 0.7], [0.1, 0.2, 0.3], wobble=0.02)
     per_seed = per_seed[per_seed["seed"] == 0].assign(seed=pd.array([pd.NA] * 9, "Int64"))
-    found = accuracy_and("s", checkpoints, per_seed, ["cam"], models, {"faithfulness": "srg"}, SETTINGS)
-    points = found["faithfulness"]["cam"]["points"]
-    assert [p["balanced_accuracy"] for p in points] == pytest.approx([0.9, 0.8, 0.7])
-    assert {p["seed"] for p in points} == {None} and found["faithfulness"]["cam"]["within"] is None
+    found = related(checkpoints, per_seed, models)
+    assert [point.balanced_accuracy for point in found.points] == pytest.approx([0.9, 0.8, 0.7])
+    assert {point.seed for point in found.points} == {None} and found.within is None
 
 
 def test_only_models_of_the_verdicts_enter():
     checkpoints, per_seed, models = study([0.9, 0.8, 0.7, 0.4], [0.1, 0.2, 0.3, 0.9])
-    found = accuracy_and("s", checkpoints, per_seed, ["cam"], models[:3], {"faithfulness": "srg"}, SETTINGS)
-    assert found["faithfulness"]["cam"]["models"] == 3
+    assert related(checkpoints, per_seed, models[:3]).models == 3

@@ -39,13 +39,13 @@ def twin(table, one, two, methods):
 def test_agrees_with_scipy_and_counts_better_first(make):
     table = scores()
     found = agreement(make(table), ["a", "b"], ["cam"])
-    assert found["metrics"] == list(METRICS) and found["blocks"] == 4
+    assert found.metrics == tuple(METRICS) and found.blocks == 4
     for i, one in enumerate(METRICS):
-        assert found["correlation"][i][i] == pytest.approx(1)
+        assert found.correlation[i][i] == pytest.approx(1)
         for j, two in enumerate(METRICS):
             if i != j:
-                assert found["correlation"][i][j] == pytest.approx(twin(table, one, two, ["cam"]), abs=1e-6)
-    assert found["correlation"][0][1] < 0  # good by the one is bad by the other, as lower is better
+                assert found.correlation[i][j] == pytest.approx(twin(table, one, two, ["cam"]), abs=1e-6)
+    assert found.correlation[0][1] < 0  # good by the one is bad by the other, as lower is better
 
 
 def test_controls_and_models_left_out_have_no_say():
@@ -56,19 +56,17 @@ def test_controls_and_models_left_out_have_no_say():
 
 def test_few_images_and_equal_values_have_no_correlation():
     few = scores(models=("a",), seeds=(0,), methods=("cam",), images=4)
-    assert agreement(few, ["a"], ["cam"])["correlation"][0][1] is None
+    assert agreement(few, ["a"], ["cam"]).correlation[0][1] is None
     table = scores(models=("a",), seeds=(0,), methods=("cam",))
     table.loc[table["metric"] == "srg", "value"] = 1.0
-    assert agreement(table, ["a"], ["cam"])["correlation"][0][1:] == [None, None]
+    assert agreement(table, ["a"], ["cam"]).correlation[0][1:] == (None, None)
 
 
 def test_a_block_without_a_correlation_is_left_out_of_the_mean():
     table = scores(seeds=(0,))
     flat = table["value"].mask((table["model"] == "b") & (table["metric"] == "srg"), 1.0)
     found = agreement(table.assign(value=flat), ["a", "b"], ["cam"])
-    assert found["correlation"][0][2] == pytest.approx(
-        twin(table[table["model"] == "a"], "srg", "insertion_auc", ["cam"])
-    )
+    assert found.correlation[0][2] == pytest.approx(twin(table[table["model"] == "a"], "srg", "insertion_auc", ["cam"]))
 
 
 def test_families_and_primary_metrics():
@@ -77,9 +75,9 @@ def test_families_and_primary_metrics():
     both = pd.concat([scores(), local, scores().assign(metric="srg_blur")], ignore_index=True)
     found = by_family(both, ["a", "b"], ["cam"], {"faithfulness": "srg", "localization": "iou"})
     assert list(found) == ["localization", "faithfulness", "primary"]
-    assert found["faithfulness"]["metrics"] == list(METRICS)  # no variant
-    assert found["localization"]["metrics"] == ["iou", "pointing_game"]
-    assert sorted(found["primary"]["metrics"]) == ["iou", "srg"]
+    assert found["faithfulness"].metrics == tuple(METRICS)  # no variant
+    assert found["localization"].metrics == ("iou", "pointing_game")
+    assert sorted(found["primary"].metrics) == ["iou", "srg"]
 
 
 def test_one_metric_or_scores_across_seeds_agree_with_nothing():

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from heatproof.stats.results import Cases
 from heatproof.stats.tables.groups import common, named, of_marked_labels
 
 
@@ -27,9 +28,9 @@ def test_cases_that_every_training_has():
     twice = pd.concat([scores, scores])  # another method
     found, counts = common(twice, set(twice["model"]))
     assert counts == {
-        "f": {"kept": 1, "left_out": 2},
-        "s": {"kept": 1, "left_out": 0},  # `n` has no scores there, and takes none away
-        "c": {"kept": 1, "left_out": 1},
+        "f": Cases(kept=1, left_out=2),
+        "s": Cases(kept=1, left_out=0),  # `n` has no scores there, and takes none away
+        "c": Cases(kept=1, left_out=1),
     }
     assert found.groupby("family")["image_id"].unique().map(list).to_dict() == {"f": ["a"], "s": ["b"], "c": ["a"]}
     assert len(found) == 2 * (4 + 2 + 2)
