@@ -237,7 +237,7 @@ def load_study(name: str) -> Findings:
         for table, schema in tables.TABLES.items()
         if (path := folder / f"{table}.csv").exists()
     }
-    return Findings(name, read_results(folder / "summary.json"), kept)
+    return Findings(name, read_results(name), kept)
 
 
 @dataclass(frozen=True)
