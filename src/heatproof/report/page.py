@@ -23,6 +23,7 @@ from heatproof.report.sections import (
     trust,
 )
 from heatproof.report.words import environment
+from heatproof.stats.statements import headline
 from heatproof.store import artifacts
 from heatproof.text import audit as audit_text
 from heatproof.text import numbers
@@ -81,8 +82,17 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
     drawn = inputs.primary(key_family) if (key_family := _key_family(inputs)) else ""
     spoken = {one.one("metric") for one in inputs.results.answer} | {drawn}
     first = spoken & inputs.doubtful
-    templates = environment("heatproof.report", setting_short=inputs.setting_short)
-    return templates.get_template("report.html.j2").render(
+    contents: list[tuple[str, str]] = []
+
+    def begin(place: str, title: str) -> str:
+        """Return a section's title, and note it for the contents."""
+        contents.append((place, title))
+        return title
+
+    template = environment("heatproof.report").get_template("report.html.j2")
+    return template.render(
+        contents=contents,
+        begin=begin,
         study=inputs.study,
         title=config["title"] or f"Study {inputs.study}",
         question=config["question"],
@@ -104,6 +114,9 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         mark_first=bool(first),
         mark_anywhere=bool(doubtful),
         overview=glance,
+        lines=overview.make_lines(inputs),
+        examples=gallery.examples(inputs),
+        next_steps=next_steps(inputs, len(alarms)),
         combined=overview.make_combined(inputs),
         refused=overview.refusals(inputs),
         methods=overview.methods(inputs),
@@ -154,6 +167,15 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         cards=provenance.cards(inputs),
         parameters=provenance.parameters(study_config),
     )
+
+
+def next_steps(inputs: Inputs, alarms: int) -> list[str]:
+    """What is missing where no model can be judged, and what to do about it; nothing where one can."""
+    if inputs.competent:
+        return []
+    checkpoints = [(row.model, row.accuracy, row.low) for row in dot_rows.checkpoints(inputs)]
+    steps = headline.next_steps(inputs.results, checkpoints, inputs.pixels.shape[-1], alarms)
+    return [sentence(one) for one in steps]
 
 
 def profiles(inputs: Inputs) -> str:

@@ -12,8 +12,8 @@ from heatproof.catalogue.metrics import VARIANTS, find_metric
 from heatproof.catalogue.reasons import REASONS
 
 
-def environment(*packages: str, setting_short: str = "") -> Environment:
-    """Return the templates of packages, in the order in which they are looked up; `setting_short` is in every head."""
+def environment(*packages: str) -> Environment:
+    """Return the templates of packages, in the order in which they are looked up."""
     found = Environment(
         loader=ChoiceLoader([PackageLoader(package) for package in packages]),
         autoescape=True,
@@ -22,7 +22,6 @@ def environment(*packages: str, setting_short: str = "") -> Environment:
         undefined=StrictUndefined,
     )
     found.filters["breakable"] = breakable
-    found.globals["setting_short"] = setting_short
     return found
 
 

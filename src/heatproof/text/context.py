@@ -312,3 +312,42 @@ def _accuracies(neighbour: float | None, base: float | None, measure: str) -> st
     if measure != "accuracy":
         return f"({MEASURES[measure]} {right}, of those labels {named})"
     return f"(right for {right} of the images, the most frequent class for {named})"
+
+
+@template("next.look")
+def look(view: View) -> str:
+    return "The heatmaps below are shown so that you can look at them; they are not evidence of anything."
+
+
+@template("next.groups")
+def more_groups(view: View) -> str:
+    return (
+        f"More {view.unit}: {view.one('model')} scores {numbers.number(view.number('value'))}, above the floor of "
+        f"{numbers.number(view.number('floor'))}, but {view.units('here')} are too few to be sure. About "
+        f"{view.number('enough'):,} in the test part would be enough if the score stays."
+    )
+
+
+@template("next.training")
+def better_training(view: View) -> str:
+    best = f" The best scores {numbers.number(view.number('value'))}" if view.has("value") else ""
+    need = f"; {numbers.number(view.number('floor'))} is the floor" if best else ""
+    return f"Train better: no model scores above the floor.{best}{need}."
+
+
+@template("next.weights")
+def pretrained(view: View) -> str:
+    return (
+        "Start from pretrained weights (train.weights: pretrained, or the path of a checkpoint): these models were "
+        "trained from scratch."
+    )
+
+
+@template("next.size")
+def larger(view: View) -> str:
+    return f"Try larger images: these have {view.number('size')} pixels a side (data.size)."
+
+
+@template("next.audit")
+def heed_audit(view: View) -> str:
+    return f"See what the data audit found first: {view.count('alarms', 'alarm')}."

@@ -157,7 +157,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Case:
-    kind: str  # "Best", "Worst", or "" where no score orders the images
+    kind: str  # "Best", "Worst", "Typical", or "" where no score orders the images
     image_id: str
     group: str
     label: str
@@ -181,38 +181,78 @@ class Gallery:
         return any(cell.title == TRUE_REGION for case in self.cases for cell in case.cells)
 
 
-def make(inputs: Inputs, count: int) -> Gallery:
-    """The `count` cases of the first method and first seed, half best and half worst by the mean score of the
-    competent models (of all models where none is), at most one of a patient in each half as long as there are more.
+@dataclass(frozen=True)
+class Ranking:
+    """The images that a method explained, from the best to the worst by the mean score of some models.
+
+    Attributes:
+        family: whose primary metric orders them; None where no score does, and they stand as they were explained.
+        ranked_by: the models that the mean is over.
+        means: image -> mean score, in order; empty without a family.
+        groups: image -> group, in the same order.
+        scores: of the method, by model and image.
+    """
+
+    family: str | None
+    ranked_by: tuple[str, ...]
+    means: pd.Series
+    groups: pd.Series
+    scores: pd.DataFrame
+
+
+def rank(inputs: Inputs) -> Ranking:
+    """Order images by the lead method's scores of the competent models (of all models where none is).
 
     Localization orders them, or faithfulness where there is no truth.
     """
-    method, seed = inputs.lead, inputs.seeds[0]
+    method = inputs.lead
     ranked_by = tuple(inputs.competent or inputs.models)
-    ranking = {f: _scores(inputs, f, method) for f in families_with("rates_maps")}
-    family = next((f for f, found in ranking.items() if found["model"].isin(ranked_by).any()), None)
-    scores = ranking.get(family, inputs.scores[:0])
+    by_family = {f: _scores(inputs, f, method) for f in families_with("rates_maps")}
+    family = next((f for f, found in by_family.items() if found["model"].isin(ranked_by).any()), None)
+    scores = by_family.get(family, inputs.scores[:0])
     # a mean over some of the models is not comparable with one over all of them
     wide = scores[scores["model"].isin(ranked_by)].pivot(index="image_id", columns="model", values="value")
     whole = wide.dropna()
     if family and whole.empty:  # no image has a value of every model: those of the model that has most
         whole = wide[[wide.notna().sum().idxmax()]].dropna()
     ranked_by = tuple(model for model in ranked_by if model in whole.columns) or ranked_by
-    means = whole.mean(axis=1)
     rows = pd.concat(inputs.index.values(), ignore_index=True)
-    images = rows[rows["method"] == method].drop_duplicates("image_id").set_index("image_id")["group"]
-    if family is None:
-        chosen = [("", image) for image in _pick(images, count, ())]
-    else:
+    groups = rows[rows["method"] == method].drop_duplicates("image_id").set_index("image_id")["group"]
+    means = whole.mean(axis=1).sort_index()
+    if family:
         lower = inputs.metric(inputs.primary(family)).better == "lower"
-        order = means.sort_index().sort_values(ascending=lower, kind="stable")
-        best = _pick(images[order.index], count - count // 2, ())
-        worst = _pick(images[order.index[::-1]], count // 2, best)
+        means = means.sort_values(ascending=lower, kind="stable")
+        groups = groups[means.index]
+    return Ranking(family, ranked_by, means, groups, scores.set_index(["model", "image_id"]))
+
+
+def examples(inputs: Inputs) -> tuple[Case, ...]:
+    """The images of the first screen: the one in the middle of the ranking, the best and the worst; one without any."""
+    ranking = rank(inputs)
+    images = list(ranking.groups.index)
+    if not images:
+        return ()
+    chosen = {"": images[0]}
+    if ranking.family:
+        chosen = {"Typical": images[(len(images) - 1) // 2], "Best": images[0], "Worst": images[-1]}
+    return tuple(_case(inputs, kind, image, ranking) for kind, image in chosen.items())
+
+
+def make(inputs: Inputs, count: int) -> Gallery:
+    """The `count` cases of the first method and first seed, half best and half worst, at most one of a patient in each
+    half as long as there are more."""
+    ranking = rank(inputs)
+    groups = ranking.groups
+    if ranking.family is None:
+        chosen = [("", image) for image in _pick(groups, count, ())]
+    else:
+        best = _pick(groups, count - count // 2, ())
+        worst = _pick(groups[::-1], count // 2, best)
         chosen = [("Best", image) for image in best] + [("Worst", image) for image in reversed(worst)]
-    by_cell = scores.set_index(["model", "image_id"])
-    cases = tuple(_case(inputs, kind, image, method, means, by_cell) for kind, image in chosen)
-    strip = _strip(inputs, cases, family, ranked_by[0])
-    return Gallery(cases, family, ranked_by, method, seed, strip, ranked_by[0])
+    cases = tuple(_case(inputs, kind, image, ranking) for kind, image in chosen)
+    first = ranking.ranked_by[0]
+    strip = _strip(inputs, cases, ranking.family, first)
+    return Gallery(cases, ranking.family, ranking.ranked_by, inputs.lead, inputs.seeds[0], strip, first)
 
 
 def _strip(inputs: Inputs, cases: Sequence[Case], family: str | None, model: str) -> Case | None:
@@ -247,7 +287,7 @@ def _pick(ordered: pd.Series, count: int, taken: Sequence[str]) -> list[str]:
     return [image for image in free.index if image in chosen]
 
 
-def _case(inputs: Inputs, kind: str, image: str, method: str, means: pd.Series, scores: pd.DataFrame) -> Case:
+def _case(inputs: Inputs, kind: str, image: str, ranking: Ranking) -> Case:
     row = inputs.cases.loc[image]
     shown, truth = _pixels(inputs, image)
     label = inputs.decisions[row["label"]]
@@ -256,8 +296,8 @@ def _case(inputs: Inputs, kind: str, image: str, method: str, means: pd.Series, 
         marked = outlined(enlarged(shown), truth)
         cells.append(Cell(TRUE_REGION, uri(marked), f"Image {image} with the true region outlined", ""))
     for model in inputs.models:
-        cells.append(_heat_cell(inputs, model, image, method, shown, truth, scores))
-    return Case(kind, image, row["group"], label, float(means.get(image, float("nan"))), tuple(cells))
+        cells.append(_heat_cell(inputs, model, image, inputs.lead, shown, truth, ranking.scores))
+    return Case(kind, image, row["group"], label, float(ranking.means.get(image, float("nan"))), tuple(cells))
 
 
 def _pixels(inputs: Inputs, image: str) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from heatproof.report import words
+from heatproof.report.figures import dot_rows
 from heatproof.report.figures.canvas import Figure
 from heatproof.report.inputs import Inputs
 from heatproof.report.sections import data, data_tables
@@ -48,6 +49,63 @@ def _answer(answer: Decision) -> str:
         return answer.verdict
     ends = (float("nan") if value is None else value for value in (answer.difference, answer.low, answer.high))
     return f"{answer.verdict} ({words.CONTROLS.get(answer.control, answer.control)}: {numbers.interval(*ends)})"
+
+
+INSIDE = {  # metric -> what the heat lies on; the first is a share inside, the others of what is outside
+    "relevance_mass_accuracy": "lesion",
+    "outside_lungs": "outside the lungs",
+    "outside_body": "outside the body",
+    "on_border": "border",
+}
+
+
+def make_lines(inputs: Inputs) -> Table:
+    """Return what is known of each model by the lead method, a row a model."""
+    combined = {row.model: row for row in inputs.results.combined if row.method == inputs.lead}
+    rows = [[model, *_line(inputs, model, combined.get(model))] for model in inputs.trained]
+    head = [
+        "model",
+        inputs.measure,
+        "layer and grid",
+        "where the heat lies",
+        "used by the model",
+        "same when retrained",
+    ]
+    kept = [i for i in range(len(head)) if any(row[i] != numbers.NONE for row in rows)]
+    return Table(
+        f"Each model by {inputs.lead}: {inputs.measure} with its {inputs.results.interval:.0%} interval, or the range "
+        f"over seeds; the layer that was explained; shares of the heat, means over {groups_name(inputs)}; and what "
+        f"localization and faithfulness say together",
+        [*(head[i] for i in kept), "the heatmaps"],
+        [[*(row[i] for i in kept), row[-1]] for row in rows],
+    )
+
+
+def _line(inputs: Inputs, model: str, combined: Combined | None) -> list[str]:
+    trainings = [row for row in dot_rows.checkpoints(inputs) if row.model == model]
+    first = trainings[0]
+    accuracy = numbers.interval(first.accuracy, first.low, first.high)
+    if len(trainings) > 1:
+        accuracy = numbers.span([row.accuracy for row in trainings])
+    layers = [f"{name}, {height} x {width}" for name, height, width in inputs.layers[model] if name]
+    table = inputs.metrics[(inputs.metrics["method"] == inputs.lead) & (inputs.metrics["model"] == model)]
+    means = table.set_index("metric")["mean"]
+    heat = [
+        f"{name} {numbers.share(means[key])}" for key, name in INSIDE.items() if np.isfinite(means.get(key, np.nan))
+    ]
+    again = inputs.results.families.get("consistency")
+    same = again.means.get(inputs.lead, {}).get(model) if again else None
+    used = combined.faithfulness.verdict if combined else numbers.NONE
+    meaning = MEANINGS.get(tuple(one.verdict for one in combined.answers)) if combined else None
+    verdict = meaning[0] if meaning else UNDECIDED if inputs.worth(model) else "not judged: not surely above chance"
+    return [
+        accuracy,
+        numbers.listed(layers) or numbers.NONE,
+        ", ".join(heat) or numbers.NONE,
+        used,
+        numbers.number(same),
+        verdict,
+    ]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """The answer to "may anyone believe the heatmaps?" in a few statements, the lead method first."""
 
+from collections.abc import Sequence
+from math import ceil, isfinite
+
 from heatproof.core.statements import Statement
 from heatproof.stats.results import Combined, StudyResults
 from heatproof.stats.statements.general import about, groups, left_out, none_competent, scope, state, unstated
@@ -149,3 +152,37 @@ def in_short(results: StudyResults) -> Statement:
     controls = outcome.controls if outcome else ()
     numbers = {"better": better, "models": count}
     return state(f"short.{kind}", numbers=numbers, **about(results, family, method), controls=controls)
+
+
+FAIR_SIZE = 224  # pixels a side from which larger images are not the first thing to try
+
+
+def next_steps(
+    results: StudyResults, checkpoints: Sequence[tuple[str, float, float]], size: int, alarms: int
+) -> list[Statement]:
+    """State what a study lacks in which no model is surely above chance, and what to do.
+
+    The number of groups that would be enough follows from the width of the interval, which shrinks with its root: a
+    rough guide, given the accuracy that was found.
+
+    Args:
+        checkpoints: model, accuracy and the low end of its interval.
+        size: of the images, in pixels a side.
+        alarms: of the data audit.
+    """
+    floor, kind = results.competence.floor, results.groups.kind
+    found = [state("next.look", "gallery")]
+    near = [(value, low, model) for model, value, low in checkpoints if value > floor and isfinite(low)]
+    if near:
+        value, low, model = max(near)
+        enough = ceil(results.groups_test * ((value - low) / (value - floor)) ** 2)
+        numbers = {"value": value, "floor": floor, "here": results.groups_test, "enough": enough}
+        found.append(state("next.groups", "models", numbers=numbers, model=model, unit=kind))
+    else:
+        best = max((value for _, value, _ in checkpoints if isfinite(value)), default=None)
+        found.append(state("next.training", "models", numbers={"value": best, "floor": floor}))
+    if results.setting and set(results.setting.weights.values()) & {"scratch"}:
+        found.append(state("next.weights", "models"))
+    if size < FAIR_SIZE:
+        found.append(state("next.size", "models", numbers={"size": size}))
+    return [*found, state("next.audit", "data", numbers={"alarms": alarms})] if alarms else found
