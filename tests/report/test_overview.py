@@ -68,14 +68,6 @@ def test_rows_are_methods_and_columns_families(data):
     assert [method for method, _ in found.refused] == ["lrp", "none_cam"]
 
 
-def test_controls_stand_below_for_scale(data):
-    found = dict(overview.make(data).controls)
-    assert list(found) == [name for name in words.CONTROLS.values() if name in found]
-    assert {"random noise", "centre blob", "another image's map", "the truth at this grid"} <= set(found)
-    assert [bool(cell.means) for cell in found["random noise"]] == [True, True, False, False, False]
-    assert [bool(cell.means) for cell in found["another image's map"]] == [True] * 5
-
-
 @pytest.mark.slow
 def test_no_overview_of_one_method_or_without_a_competent_model(made):
     study = made()
@@ -84,8 +76,3 @@ def test_no_overview_of_one_method_or_without_a_competent_model(made):
     study = made(methods=("gradcam", "lrp"), wrong=("alpha_net", "beta_net", "gamma_net"))
     read = inputs.read(study.name, study.models, study.seeds, study.methods, study.fold_names)
     assert overview.make(read) is None
-
-
-def test_every_method_is_explained(data):
-    assert [told.name for told in overview.methods(data)] == list(MANY_METHODS["methods"])
-    assert all(told.text for told in overview.methods(data))
