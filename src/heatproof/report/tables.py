@@ -148,16 +148,21 @@ def _scored(inputs: Inputs, family: str, method: str, metrics: Sequence[str]) ->
     rows = [(metric, row) for metric, row in rows if row.model in _asked(inputs, method)]
     marks = [mark for mark in words.CONTROLS if any(mark in row.marks for _, row in rows)]
     single = any(row.seeds for _, row in rows)
+    columns = {
+        name: [value for metric, row in rows if metric == name for value in (row.mean, *row.marks.values())]
+        for name in metrics
+    }
     body = []
     for metric, row in rows:
+        beside = columns[metric]
         found = counts.loc[(metric, row.model)] if (metric, row.model) in counts.index else {"groups": 0, "missing": 0}
-        seeds = ", ".join(numbers.number(value) for value in row.seeds)
+        seeds = ", ".join(numbers.number(value, beside=beside) for value in row.seeds)
         body.append(
             [
                 row.model if row.competent else f"{row.model} (left out)",
-                numbers.interval(row.mean, row.low, row.high),
+                numbers.interval(row.mean, row.low, row.high, beside=beside),
                 *([seeds or "–"] if single else []),
-                *(numbers.number(row.marks.get(mark)) for mark in marks),
+                *(numbers.number(row.marks.get(mark), beside=beside) for mark in marks),
                 str(found["groups"]),
                 str(found["missing"]),
             ]

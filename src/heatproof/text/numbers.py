@@ -44,27 +44,34 @@ def finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def interval(value: float | None, low: float | None, high: float | None) -> str:
+def interval(value: float | None, low: float | None, high: float | None, *, beside: Iterable[float] = ()) -> str:
     """Write a number with its interval, alone where there is none.
 
-    >>> interval(0.431, 0.36, 0.514), interval(0.431, None, None)
-    ('0.43 [0.36, 0.51]', '0.43')
+    >>> interval(0.431, 0.36, 0.514), interval(0.431, None, None), interval(0.02, 0.002, 0.037, beside=[0.4])
+    ('0.43 [0.36, 0.51]', '0.43', '0.02 [0.00, 0.04]')
     """
+    beside = [*beside]
     if not (finite(low) and finite(high)):
-        return number(value)
+        return number(value, beside=beside)
     ends = (value, low, high)
-    value, low, high = (number(each, beside=ends) for each in ends)
+    value, low, high = (number(each, beside=[*ends, *beside]) for each in ends)
     return f"{value} [{low}, {high}]"
 
 
-def span(values: Iterable[float | None], write: Callable[[float | None], str] | None = None) -> str:
+def span(
+    values: Iterable[float | None],
+    write: Callable[[float | None], str] | None = None,
+    *,
+    beside: Iterable[float | None] = (),
+) -> str:
     """Write the lowest and the highest of some numbers, one where they look alike.
 
     >>> span([0.5, 0.41, 0.55]), span([0.411, 0.409]), span([0.1, 0.2], share)
     ('0.41 to 0.55', '0.41', '10% to 20%')
     """
     there = list(filter(finite, values))
-    write = write or (lambda end: number(end, beside=there))
+    others = [*there, *filter(finite, beside)]
+    write = write or (lambda end: number(end, beside=others))
     return " to ".join(dict.fromkeys(write(end) for end in (min(there, default=None), max(there, default=None))))
 
 

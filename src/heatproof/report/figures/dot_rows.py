@@ -231,9 +231,10 @@ def dots(name: str, rows: Sequence[Row], label: str, alt: str) -> str:
         keys.insert(0, Line2D([], [], color=MUTED, linestyle="", marker="o", markersize=2.2, label="single training"))
     figure, axes = canvas(ROW * len(rows), legend=math.ceil(len(keys) / 3))
     axes.set_xlim(*_limits(rows))
+    column = [row.mean for row in rows]
     for i, row in enumerate(rows):
         y = i * ROW + 0.31
-        row_label(axes, i * ROW, row.model, numbers.interval(row.mean, row.low, row.high), row.competent)
+        row_label(axes, i * ROW, row.model, numbers.interval(row.mean, row.low, row.high, beside=column), row.competent)
         axes.plot(
             [row.low, row.high],
             [y, y],

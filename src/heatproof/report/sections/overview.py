@@ -170,7 +170,7 @@ def cell(inputs: Inputs, family: str, method: str) -> Cell:
     few = results.too_few(family, method)
     verdict = "no verdict" if not told else "too few to tell" if few else verdict
     look = "worse" if worse else "all" if better == len(told) + silent else "some" if better else "nobody"
-    return Cell(verdict, numbers.span(means), look if told else "empty")
+    return Cell(verdict, numbers.span(means, beside=_column(inputs, family)), look if told else "empty")
 
 
 def _controls(inputs: Inputs, families: Sequence[str]) -> list[tuple[str, list[Cell]]]:
@@ -188,7 +188,14 @@ def _beside(inputs: Inputs, family: str, control: str) -> Cell:
     values = [means[model] for model in inputs.competent if means.get(model) is not None]
     if not values or control not in words.family(family).controls:
         return Cell("", "", "empty")
-    return Cell("", numbers.span(values), "empty")
+    return Cell("", numbers.span(values, beside=_column(inputs, family)), "empty")
+
+
+def _column(inputs: Inputs, family: str) -> list[float]:
+    """Every mean of a family that the overview shows, so that all have the same digits."""
+    means = inputs.results.families[family].means
+    shown = (*inputs.methods, *words.family(family).controls)
+    return [value for name in shown for value in means.get(name, {}).values() if value is not None]
 
 
 def refusals(inputs: Inputs) -> list[tuple[str, str]]:
