@@ -30,6 +30,7 @@ class Rules(dict[str, Callable]):
 
     def check(self, study, one: Statement) -> None:
         """Assert that a statement is true, and holds nothing that its rule does not know."""
+        assert one.one("method") in ("", *study.methods), one
         expected = self[one.kind](study, one)
         named = {role: (names,) if isinstance(names, str) else tuple(names) for role, names in expected.items()
                  if role not in ("numbers", "reason") and names is not None}  # fmt: skip
