@@ -14,7 +14,7 @@ from scipy import stats
 
 from heatproof.core.statements import Statement
 
-FALSE = (AssertionError, AttributeError, KeyError, IndexError, StopIteration, ValueError, TypeError)
+FALSE = (AssertionError, AttributeError, KeyError, IndexError, StopIteration, ValueError, TypeError, ZeroDivisionError)
 
 
 class Rules(dict[str, Callable]):
