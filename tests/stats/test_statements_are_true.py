@@ -98,7 +98,7 @@ def check_cells(study: Study) -> None:
 
 def check_left_out(study: Study) -> None:
     """What the report shows of scores that are not there."""
-    inputs, own = study.inputs, study.scores[study.scores["method"].isin(study.methods)]
+    inputs, own = study.inputs, study.given.scores[study.given.scores["method"].isin(study.methods)]
     own = own[own["model"].isin(study.models)]
     lost = own[own["value"].isna()]
     refused = lost.groupby(["method", "model"])["reason"].transform(lambda of: (of == REFUSED).any()).astype(bool)
