@@ -19,18 +19,7 @@ from heatproof.commands import compared as results
 from heatproof.commands.compared import compare_heatmaps, compare_predictions, compare_scores
 from heatproof.core.statements import Statement
 from heatproof.data.audit.results import Finding
-from heatproof.stats.results import (
-    AccuracyRelation,
-    Family,
-    Groups,
-    Model,
-    Omnibus,
-    Outcome,
-    Pairs,
-    Seeds,
-    Shares,
-    StudyResults,
-)
+from heatproof.stats import results as values
 from heatproof.store.artifacts import read_table, write_array, write_json, write_table
 from heatproof.store.tables import DEALT, HEATMAPS, NUMBER, PREDICTIONS, SCORES, TABLES
 from heatproof.text.audit import sentence
@@ -47,30 +36,30 @@ def index(**columns) -> pd.DataFrame:
     return pd.DataFrame(plain | {"image_id": IDS, "method": "cam", "row": range(IMAGES)} | columns)
 
 
-def made_up() -> StudyResults:
+def made_up() -> values.StudyResults:
     """One method's verdicts on models m and n, and a method that supports none of them."""
-    outcome = Outcome(
+    outcome = values.Outcome(
         "checkpoints",
-        Shares(0.025, 0.025),
+        values.Shares(0.025, 0.025),
         {},
         {"m": "better", "n": "unclear"},
-        Omnibus("friedman", 2, IMAGES, 0, p=0.01),
-        Pairs(1, "p_corrected", told_apart=(("m", "n"),)),
+        values.Omnibus("friedman", 2, IMAGES, 0, p=0.01),
+        values.Pairs(1, "p_corrected", told_apart=(("m", "n"),)),
     )
     named = {"family": "localization", "method": "cam", "metric": "iou", "unit": "patient", "over": "m", "under": "n"}
     subjects = {role: (name,) for role, name in named.items()}
     numbers = {"apart": 1, "tested": 1, "difference": 0.25, "effect": 0.9}
-    return StudyResults(
+    return values.StudyResults(
         "s",
         *(IMAGES, IMAGES),
-        Groups("patient", "auto", True),
+        values.Groups("patient", "auto", True),
         ("cam", "lrp"),
-        Seeds(1, 1),
+        values.Seeds(1, 1),
         *(0.05, 0.95, "friedman", 0.8),
-        {model: Model(competent=True) for model in "mn"},
-        {"localization": Family("iou", separates={"m": True}, outcomes={"cam": outcome})},
+        {model: values.Model(competent=True) for model in "mn"},
+        {"localization": values.Family("iou", separates={"m": True}, outcomes={"cam": outcome})},
         refused={"lrp": {"m": "no_rule"}},
-        accuracy_relations={"localization": {"cam": AccuracyRelation((), 2, 2, rho=0.5, p=0.2)}},
+        accuracy_relations={"localization": {"cam": values.AccuracyRelation((), 2, 2, rho=0.5, p=0.2)}},
         statements=(Statement("pairs.apart", subjects, numbers),),
     )
 
@@ -104,8 +93,8 @@ def build(root: Path) -> Path:
         "pairs": {"factor": "model", "within": "cam", "a": "m", "b": "n", "difference": 0.25},
         "relations": {"model": "m", "covariate": "lesion_area", "rho": 0.6, "p_corrected": 0.04},
     }
-    for table, values in rows.items():
-        write_table(root / STATS / f"{table}.csv", row(table, **values), TABLES[table])
+    for table, of in rows.items():
+        write_table(root / STATS / f"{table}.csv", row(table, **of), TABLES[table])
     return root
 
 
@@ -283,12 +272,7 @@ CHANGES = [
         "m over n",
         "no difference shown",
     ),
-    (
-        lambda s: outcome(s)["omnibus"].update(p=0.026),
-        "localization, cam: the models differ",
-        "shown",
-        "not shown",
-    ),
+    (lambda s: outcome(s)["omnibus"].update(p=0.026), "localization, cam: the models differ", "shown", "not shown"),
     (
         lambda s: s["accuracy_relations"]["localization"]["cam"].update(p=0.05, rho=-0.9),
         "localization, cam: with accuracy",

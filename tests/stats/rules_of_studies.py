@@ -205,10 +205,8 @@ def _(study, one):
         kind = "few" if few else "all" if better == judged | set(told.blind()) else "some" if better else "none"
         kinds.setdefault(kind, []).append(method)
     controls = dict.fromkeys(c for method in study.methods for c in told_of(study, family, method).controls())
-    order = [name for name in study.results.families[family].outcomes[lead.method].controls if name in controls]
-    order += [name for name in controls if name not in order]
     numbers = {"absent": absent} if absent else {}
-    return {"family": family, "metric": lead.metric, "controls": order, "numbers": numbers} | kinds
+    return {"family": family, "metric": lead.metric, "controls": controls, "numbers": numbers} | kinds
 
 
 @rule("methods.others_fail")

@@ -19,14 +19,15 @@ from heatproof.catalogue import controls
 from heatproof.report import tables
 from heatproof.report import words as report_words
 from heatproof.report.paper import statistics
-from heatproof.report.sections import overview, relations, trust
+from heatproof.report.sections import overview, relations, told, trust
 from heatproof.stats.claims.cue import shows_cue
-from heatproof.text.numbers import span
+from heatproof.text.numbers import counted, span
 from heatproof.text.verdicts import MEANINGS
 
 rule = Rules(rules_of_verdicts.rule | rules_of_studies.rule | rules_of_relations.rule)
-SEEDS = [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 24))]
-MANY = [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 16))]
+FAST = 18  # many kinds in little time
+SEEDS = [pytest.param(number, marks=[pytest.mark.slow] * (number != FAST)) for number in range(24)]
+MANY = [pytest.param(number, marks=[pytest.mark.slow] * (number > 0)) for number in range(12)]
 
 
 def check_all(study: Study) -> None:
@@ -79,17 +80,17 @@ def check_cells(study: Study) -> None:
     """Colours and counts of the overview."""
     for family in study.given.primary:
         for method in study.methods:
-            told, cell = told_of(study, family, method), overview.cell(study.inputs, family, method)
-            better, worse, judged = set(told.having("better")), told.having("worse"), set(told.scored())
+            of, cell = told_of(study, family, method), overview.cell(study.inputs, family, method)
+            better, worse, judged = set(of.having("better")), of.having("worse"), set(of.scored())
             assert (cell.look == "all") == (bool(better) and better == judged)
             assert (cell.look == "worse") == bool(worse)
             assert (cell.look == "some") == (bool(better) and better != judged and not worse)
-            assert cell.means == (span(told.means(method, told.scored())) if judged else "")
+            assert cell.means == (span(of.means(method, of.scored())) if judged else "")
             if cell.verdict in ("no score", "refused", "not judged"):
-                others = [m for m in study.models if np.isfinite(told.mean(method, m))]
+                others = [m for m in study.models if np.isfinite(of.mean(method, m))]
                 assert not judged and (cell.verdict == "not judged") == bool(others)
             elif cell.verdict == "no verdict":
-                assert judged == set(told.blind())
+                assert judged == set(of.blind())
             elif cell.verdict != "too few to tell":
                 assert cell.verdict.startswith(f"{len(better)} of {len(judged)}")
                 assert (f", {len(worse)} worse" in cell.verdict) == bool(worse)
@@ -97,18 +98,37 @@ def check_cells(study: Study) -> None:
 
 def check_left_out(study: Study) -> None:
     """What the report shows of scores that are not there."""
-    inputs, own = study.inputs, study.scores[study.scores["method"].isin(study.methods)]
+    inputs, own = study.inputs, study.given.scores[study.given.scores["method"].isin(study.methods)]
     own = own[own["model"].isin(study.models)]
     lost = own[own["value"].isna()]
     refused = lost.groupby(["method", "model"])["reason"].transform(lambda of: (of == REFUSED).any()).astype(bool)
     table, sensitivity = tables.missing(inputs), study.tables["sensitivity"]
-    told = {row[0]: int(row[-1].replace(",", "")) for row in table.rows} if table else {}
+    shown = {row[0]: int(row[-1].replace(",", "")) for row in table.rows} if table else {}
     if not study.given.ensembles:
-        counted = lost[~refused].groupby("reason").size()
-        assert told == {report_words.reason(reason): count for reason, count in counted.items()}
+        missing = lost[~refused].groupby("reason").size()
+        assert shown == {report_words.reason(reason): count for reason, count in missing.items()}
     changed = int(sensitivity["changed"].sum()) if len(sensitivity) else 0
     text = trust.counted(inputs)
     assert (f"changes {changed or 'none'} of" in text) == bool(len(sensitivity))
+
+
+def check_coverage(study: Study) -> None:
+    """How many images were explained, have a mask, and were scored in each family."""
+    first, *rest = told.coverage(study.inputs)
+    index = study.scores[study.scores["method"].isin(study.methods) & (study.scores["family"] == "localization")]
+    made = index.loc[(index["reason"] != REFUSED) & (index["seed"] == 0), "image_id"].unique()
+    images = study.inputs.manifest.set_index("image_id")["truth"]
+    assert first == f"Heatmaps were made for {len(made)} of {counted(len(images), 'test image')}."
+    masked = images.loc[made] == "mask"
+    if not masked.all():
+        text = rest.pop(0)
+        assert text.startswith(f"{(~masked).sum()} of these ha" if masked.any() else "None of these images has a mask")
+    scores = study.scores[study.scores["method"].isin(study.methods) & study.scores["value"].notna()]
+    scores = scores[scores["seed"].fillna(0) == 0]
+    for family, text in zip(scores["family"].unique(), rest, strict=True):
+        of = scores[scores["family"] == family]
+        sizes = counted(of["image_id"].nunique(), "image"), counted(of["group"].nunique(), "patient")
+        assert text.startswith(f"{family.capitalize()} was scored on {sizes[0]} of {sizes[1]}")
 
 
 def check_combined(study: Study) -> None:
@@ -126,13 +146,13 @@ def check_combined(study: Study) -> None:
                 name, difference = cell.partition("(")[2].split(": ")
                 (control,) = (key for key, shown in controls.CONTROLS.items() if shown.title == name)
                 assert number_of(difference.rstrip(")")) == pytest.approx(leads[control].mean(), abs=0.006)
-    told = statistics._combined(study.inputs)
+    text = statistics._combined(study.inputs)
     decided = sum(len(both.decided(method)) for method in study.methods)
-    assert bool(told) == bool(rows) and (
-        not told or (f"undecided for {len(rows) - decided} of" in told[0]) == (decided < len(rows))
+    assert bool(text) == bool(rows) and (
+        not text or (f"undecided for {len(rows) - decided} of" in text[0]) == (decided < len(rows))
     )
-    for method in study.methods if told else ():
-        assert all(f"{model} by {method}" in told[0] for model in both.decided(method))
+    for method in study.methods if text else ():
+        assert all(f"{model} by {method}" in text[0] for model in both.decided(method))
 
 
 def check_ensembles(study: Study) -> None:
@@ -161,15 +181,15 @@ def check_relations(study: Study) -> None:
     """Range of the rank correlation, and in how many models it rises and falls."""
     for family in study.given.primary:
         table = study.tables["relations"]
-        of = table[(table["family"] == family) & table["rho"].notna()]
+        rows_of = table[(table["family"] == family) & table["rho"].notna()]
         for method in study.methods:
-            told = Of(study, family, method)
-            rows = {row[1]: row for row in relations._table(study.inputs, of).rows if row[0] == method}
-            for name in told.tested():
+            of = Of(study, family, method)
+            rows = {row[1]: row for row in relations._table(study.inputs, rows_of).rows if row[0] == method}
+            for name in of.tested():
                 _, _, shown, up, down, groups = rows.pop(relations.name(name))
-                assert shown == span([rho for rho, _ in told.of(name).values()])
-                assert (up, down) == (f"{told.counts(name)[0]} of {len(told.of(name))}", str(told.counts(name)[1]))
-                counts = [told.rows[model, name][0] for model in told.of(name)]
+                assert shown == span([rho for rho, _ in of.of(name).values()])
+                assert (up, down) == (f"{of.counts(name)[0]} of {len(of.of(name))}", str(of.counts(name)[1]))
+                counts = [of.rows[model, name][0] for model in of.of(name)]
                 assert groups.split(" to ")[:: len(groups.split(" to "))] and int(groups.split(" to ")[0]) == min(
                     counts
                 )
@@ -212,6 +232,8 @@ def test_every_statement_is_true(number):
     check_all(study)
     check_whole(study)
     check_left_out(study)
+    if not rules_of_relations.Related.of(study).several:
+        check_coverage(study)
     for check in (check_cells, check_combined, check_ensembles, check_relations):
         check(study)
     if study.given.shortcut:
@@ -224,8 +246,7 @@ def test_every_statement_on_many_models_is_true(number):
 
 
 def test_the_rules_notice_another_name_and_another_number():
-    study = draw(0)
-    tried = 0
+    study, tried = draw(FAST), 0
     for one in study.statements:
         tried += rule.check_spoiled(study, one, study.models, study.statements)
     assert tried > 100
