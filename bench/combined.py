@@ -11,9 +11,8 @@ from heatproof.stats.results import Family, Groups, Model, Omnibus, Outcome, Pai
 from heatproof.stats.tests.omnibus import LEAST_GROUPS, against_controls
 from heatproof.stats.tests.paired import DECIMALS, below_p
 from heatproof.stats.verdicts import rules
-from heatproof.stats.verdicts.combined import FAITHFULNESS
-from heatproof.stats.verdicts.combined import decide as decided
-from heatproof.stats.verdicts.judge import by_control
+from heatproof.stats.verdicts.judge import FAITHFULNESS, by_control
+from heatproof.stats.verdicts.judge import decide as decided
 
 WORDS = {1: rules.YES, -1: rules.NO, 0: rules.UNDECIDED}
 

@@ -17,7 +17,7 @@ from heatproof.stats.results import (
     Shares,
     StudyResults,
 )
-from heatproof.stats.verdicts.combined import combined
+from heatproof.stats.verdicts.judge import combined
 
 BETTER, WORSE, UNCLEAR = (Against(word, smallest_p=0.001) for word in ("better", "worse", "unclear"))
 TOP = Largest("a", "b", 0.1, 0.9, 1e-4)

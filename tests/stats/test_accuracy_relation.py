@@ -10,7 +10,7 @@ from stats.made import design, stated
 
 from heatproof.stats.results import Family
 from heatproof.stats.statements.relations import accuracy
-from heatproof.stats.tests.accuracy_relation import accuracy_and, permutation_test
+from heatproof.stats.tests.relations import accuracy_and, permutation_test
 from heatproof.stats.verdicts.gather import Gathered
 
 SETTINGS = {"alpha": 0.05, "seed": 0}

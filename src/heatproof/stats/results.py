@@ -505,7 +505,7 @@ class Point:
 
 @dataclass(frozen=True)
 class AccuracyRelation:
-    """Whether better classifiers have better heatmaps: see `accuracy_relation.accuracy_and`."""
+    """Whether better classifiers have better heatmaps: see `relations.accuracy_and`."""
 
     points: tuple[Point, ...]
     models: int

@@ -37,10 +37,10 @@ from heatproof.stats.tables.groups import (
     seed_group_means,
 )
 from heatproof.stats.tests import relations as correlations
-from heatproof.stats.tests.accuracy_relation import accuracy_and
+from heatproof.stats.tests.relations import accuracy_and
 from heatproof.stats.tests.sensitivity import by_family
-from heatproof.stats.verdicts.combined import combined
 from heatproof.stats.verdicts.gather import Gathered, gather
+from heatproof.stats.verdicts.judge import combined
 from heatproof.stats.verdicts.rules import Design
 from heatproof.store import artifacts
 

@@ -17,7 +17,7 @@ from heatproof.report.sections.data import Dot, DotRow
 from heatproof.report.tables import Table, groups_name
 from heatproof.stats.results import Beside as Row
 from heatproof.stats.results import Combined, Comparison, Decision, Published
-from heatproof.stats.verdicts.combined import QUESTIONS
+from heatproof.stats.verdicts.judge import QUESTIONS
 from heatproof.stats.verdicts.rules import UNDECIDED
 from heatproof.text import numbers
 from heatproof.text.sentences import sentence

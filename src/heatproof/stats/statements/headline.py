@@ -14,7 +14,7 @@ from heatproof.stats.statements.verdicts import (
     unvalidated,
 )
 from heatproof.stats.verdicts import rules
-from heatproof.stats.verdicts.combined import FAITHFULNESS, QUESTIONS
+from heatproof.stats.verdicts.judge import FAITHFULNESS, QUESTIONS
 
 SANITY = "sanity"
 

@@ -10,8 +10,7 @@ from heatproof.core.statements import Statement
 from heatproof.stats.claims.cue import ACCURACY, SIGNS
 from heatproof.stats.results import AccuracyRelation, Cue, StudyResults, number
 from heatproof.stats.statements.general import about, scope, state
-from heatproof.stats.tests import accuracy_relation
-from heatproof.stats.tests.relations import CLASS, LEAST, NOISE
+from heatproof.stats.tests.relations import CLASS, FEWEST_MODELS, LEAST, NOISE
 from heatproof.stats.verdicts import rules
 
 # the sign of each relation with localization that was published
@@ -119,13 +118,13 @@ def _as_published(
 def accuracy(results: StudyResults, family: str, method: str, found: AccuracyRelation) -> Statement:
     """State whether better classifiers have better heatmaps."""
     if found.rho is None:
-        kind = "too_few" if found.models < accuracy_relation.LEAST else "no_variation"
+        kind = "too_few" if found.models < FEWEST_MODELS else "no_variation"
     elif rules.rejects(found.p, results.alpha):
         kind = "found"
     else:
         kind = "out_of_reach" if found.critical is None else "no_evidence"
     names = ("models", "rho", "p", "smallest_p", "critical", "within", "checkpoints")
-    numbers = {name: getattr(found, name) for name in names} | {"needed": accuracy_relation.LEAST}
+    numbers = {name: getattr(found, name) for name in names} | {"needed": FEWEST_MODELS}
     return state(f"accuracy.{kind}", "relations", numbers=numbers, **about(results, family, method))
 
 
