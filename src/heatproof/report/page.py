@@ -28,6 +28,7 @@ from heatproof.store import artifacts
 from heatproof.text import audit as audit_text
 from heatproof.text import numbers
 from heatproof.text.sentences import sentence
+from heatproof.text.words import called
 
 ALARMS = 3  # that the first screen has room for
 
@@ -262,7 +263,7 @@ def controls(inputs: Inputs) -> dict[str, str]:
     told = {control.title: control.explained for name, control in CONTROLS.items() if name in scored}
     shared = CONTROLS["other_image"].title
     if shared in told and len(inputs.methods) > 1 and not any(name.startswith("other_image:") for name in scored):
-        told[shared] += f" (of {inputs.lead}, for all methods)"
+        told[shared] += f" (of {called(inputs.lead)}, for all methods)"
     return told
 
 

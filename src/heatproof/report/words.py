@@ -10,6 +10,7 @@ from heatproof.catalogue.families import FAMILIES, Family
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.metrics import VARIANTS, find_metric
 from heatproof.catalogue.reasons import REASONS
+from heatproof.text.words import called
 
 
 def environment(*packages: str) -> Environment:
@@ -22,12 +23,13 @@ def environment(*packages: str) -> Environment:
         undefined=StrictUndefined,
     )
     found.filters["breakable"] = breakable
+    found.filters["called"] = called
     return found
 
 
 def breakable(name: str) -> Markup:
-    """Return a long name that may break after an underscore."""
-    return escape(name).replace("_", Markup("_<wbr>"))
+    """Return the usual name of a model or method, or another name, which may break after an underscore."""
+    return escape(called(name)).replace("_", Markup("_<wbr>"))
 
 
 ACCURACY = "Do the models know what they are looking at?"

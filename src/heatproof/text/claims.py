@@ -79,13 +79,13 @@ def differ(view: View) -> str:
 
 @template("claim.outdo")
 def outdo(view: View) -> str:
-    columns = (view.names("models"), view.names("methods"), *map(view.numbers, ("effect", "p", "groups")))
+    columns = (view.names("models"), view.raw("methods"), *map(view.numbers, ("effect", "p", "groups")))
     by_model: dict[str, list[str]] = {}
     for model, method, effect, p, groups in zip(*columns, strict=True):
         way = "ahead" if effect > 0 else "behind"
         classless = ", which asks for no class," if method in CLASSLESS else ""
         count = numbers.counted(groups, *numbers.UNITS[view.one("unit")])
-        told = f"{method}{classless} {numbers.number(abs(effect))} {way} ({numbers.p_equals(p)}, {count})"
+        told = f"{words.called(method)}{classless} {numbers.number(abs(effect))} {way} ({numbers.p_equals(p)}, {count})"
         by_model.setdefault(model, []).append(told)
     corrected = ", Holm-corrected" if len(columns[0]) > 1 else ""
     parts = [f"{model}: {'; '.join(told)}" for model, told in by_model.items()]

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 from heatproof.core.statements import Statement
 from heatproof.text import claims, context, relations, verdicts  # noqa: F401  (their templates register as they are imported)
-from heatproof.text.words import TEMPLATES, View
+from heatproof.text.words import TEMPLATES, View, called
 
 
 def sentence(statement: Statement, doubtful: Collection[str] = ()) -> str:
@@ -16,7 +16,7 @@ def sentence(statement: Statement, doubtful: Collection[str] = ()) -> str:
     >>> sentence(Statement("methods.several", numbers={"methods": 3}))
     '3 explanation methods were tested, each by itself: p values are not corrected for their number.'
     """
-    by = statement.one("by")
+    by = called(statement.one("by"))
     text = TEMPLATES[statement.kind](View(statement, doubtful))
     return f"{by}: {text}" if by else text
 

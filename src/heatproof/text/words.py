@@ -1,10 +1,12 @@
 """The vocabulary of sentences, what a template sees of a statement, and which template each kind has."""
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from heatproof.catalogue.controls import CONTROLS
 from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.metrics import METRICS
 from heatproof.catalogue.reasons import REASONS
 from heatproof.core.statements import Number, Statement
@@ -12,6 +14,38 @@ from heatproof.text import numbers
 from heatproof.text.numbers import listed
 
 TESTS = {"friedman": "Friedman's test", "rm_anova": "Repeated-measures ANOVA", "quasi_f": "Quasi-F"}
+
+
+ARCHITECTURES = {  # timm's names -> usual names
+    r"resnet(\d+)([a-z]?)": "ResNet-{0}{1}",
+    r"densenet(\d+)": "DenseNet-{0}",
+    r"(?:tf_)?efficientnet_([bl]\d)": "EfficientNet-{0:upper}",
+    r"(?:tf_)?efficientnet_lite(\d)": "EfficientNet-Lite{0}",
+    r"vit_(tiny|small|base|large)_patch(\d+)_\d+": "ViT-{0:title}/{1}",
+    r"deit_(tiny|small|base)_patch(\d+)_\d+": "DeiT-{0:title}/{1}",
+    r"inception_v(\d)": "Inception-v{0}",
+    r"inception_resnet_v(\d)": "Inception-ResNet-v{0}",
+    r"mobilenetv(\d)_conv_(small|medium|large)_(\d)(\d+)": "MobileNetV{0}-{1:title} {2}.{3}",
+}
+
+
+class _Part(str):
+    def __format__(self, spec: str) -> str:
+        return getattr(str(self), spec)() if spec else str(self)
+
+
+def called(name: str) -> str:
+    """Name a model or method as the field does; one that is not known here goes by its own name.
+
+    >>> called("gradcam"), called("resnet50"), called("vit_base_patch16_224"), called("my_net")
+    ('Grad-CAM', 'ResNet-50', 'ViT-Base/16', 'my_net')
+    """
+    if name in METHODS:
+        return METHODS[name].title
+    for pattern, form in ARCHITECTURES.items():
+        if parts := re.fullmatch(pattern, name):
+            return form.format(*map(_Part, parts.groups()))
+    return name
 
 
 def capital(text: str) -> str:
@@ -69,11 +103,15 @@ class View:
     def reason(self) -> str:
         return self.statement.reason or ""
 
-    def names(self, role: str) -> tuple[str, ...]:
+    def raw(self, role: str) -> tuple[str, ...]:
+        """Return the names of a role as configuration and tables have them."""
         return self.statement.subjects.get(role, ())
 
+    def names(self, role: str) -> tuple[str, ...]:
+        return tuple(map(called, self.raw(role)))
+
     def one(self, role: str) -> str:
-        return self.statement.one(role)
+        return called(self.statement.one(role))
 
     def listed(self, role: str, most: int | None = None) -> str:
         return numbers.listed(self.names(role), most)

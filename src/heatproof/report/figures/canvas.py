@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from heatproof.text import numbers
+from heatproof.text.words import called
 
 # Placeholders that become the page's own colours, so that a figure follows the reader's light or dark mode.
 INK, MUTED, LINE, PAPER, ACCENT, WARN = "#010203", "#010204", "#010205", "#010206", "#010207", "#010208"
@@ -87,7 +88,8 @@ def canvas(rows: float, legend: int) -> tuple[Drawing, Axes]:
 
 
 def row_label(axes: Axes, top: float, model: str, value: str, competent: bool) -> None:
-    text = short(model, 30) if competent else f"{short(model, 21)} (left out)"
+    name = called(model)
+    text = short(name, 30) if competent else f"{short(name, 21)} (left out)"
     across = axes.get_yaxis_transform()
     shown = {"va": "center", "transform": across, "color": INK if competent else MUTED}
     axes.text(0, top + 0.13, text, weight="bold" if competent else "normal", **shown)

@@ -12,6 +12,7 @@ from heatproof.report.paper import methods
 from heatproof.report.paper import tables as latex
 from heatproof.report.paper import tables as paper_tables
 from heatproof.store import artifacts
+from heatproof.text.words import called
 
 
 def write(inputs: Inputs, study: dict) -> list[Path]:
@@ -70,7 +71,7 @@ def missing(inputs: Inputs, family: str) -> str | None:
     counts = counts[(counts["metric"] == metric) & (counts["method"] == inputs.lead)]
     reasons = counts.groupby("reason")["scores"].sum().sort_values(ascending=False, kind="stable").index
     told = "; ".join(words.reason(text) for text in reasons)
-    return f"no heatmap of {inputs.lead} has a value of {name}" + (f" ({told})" if told else "")
+    return f"no heatmap of {called(inputs.lead)} has a value of {name}" + (f" ({told})" if told else "")
 
 
 def table(inputs: Inputs, name: str) -> str:

@@ -9,6 +9,7 @@ from heatproof.report.figures import dot_rows
 from heatproof.report.inputs import Inputs
 from heatproof.report.tables import Table
 from heatproof.text import numbers
+from heatproof.text.words import called
 
 LONG = 40  # rows from which a table runs over pages
 _SPECIAL = {
@@ -152,7 +153,8 @@ def pairs(inputs: Inputs) -> PaperTable:
             difference, effect = numbers.number(cell.difference, sign=True), numbers.number(cell.effect, sign=True)
             rows.append([family, f"{cell.row} − {cell.column}", difference, effect, numbers.p_value(cell.p)])
     caption = (
-        f"Pairs of models by {inputs.lead}: difference of means over {tables.groups_name(inputs)}, rank-biserial "
+        f"Pairs of models by {called(inputs.lead)}: difference of means over {tables.groups_name(inputs)}, "
+        f"rank-biserial "
         f"correlation, and p after Holm's correction within each family."
     )
     head = ["family", "pair", "difference", "effect", "p, corrected"]

@@ -22,6 +22,7 @@ from heatproof.stats.verdicts.rules import UNDECIDED
 from heatproof.text import numbers
 from heatproof.text.sentences import sentence
 from heatproof.text.verdicts import MEANINGS
+from heatproof.text.words import called
 
 
 def make_combined(inputs: Inputs) -> Table | None:
@@ -73,7 +74,8 @@ def make_lines(inputs: Inputs) -> Table:
     ]
     kept = [i for i in range(len(head)) if any(row[i] != numbers.NONE for row in rows)]
     return Table(
-        f"Each model by {inputs.lead}: {inputs.measure} with its {inputs.results.interval:.0%} interval, or the range "
+        f"Each model by {called(inputs.lead)}: {inputs.measure} with its {inputs.results.interval:.0%} interval, "
+        f"or the range "
         f"over seeds; the layer that was explained; shares of the heat, means over {groups_name(inputs)}; and what "
         f"localization and faithfulness say together",
         [*(head[i] for i in kept), "the heatmaps"],

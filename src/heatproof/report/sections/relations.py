@@ -21,6 +21,7 @@ from heatproof.stats.results import AccuracyRelation
 from heatproof.stats.verdicts import rules
 from heatproof.text import numbers
 from heatproof.text.sentences import sentence
+from heatproof.text.words import called
 
 ON_CUE, ACCURACY = "inside_cue", "accuracy"
 KINDS = {
@@ -240,7 +241,7 @@ def _figure(inputs: Inputs, family: str, table: pd.DataFrame) -> Figure:
             "own."
         )
     caption = (
-        f"What {words.inline(inputs.metric(inputs.primary(family)).name)} of {inputs.lead} goes with, over "
+        f"What {words.inline(inputs.metric(inputs.primary(family)).name)} of {called(inputs.lead)} goes with, over "
         f"{groups_name(inputs)}: Spearman's rank correlation of each model with its {inputs.results.interval:.0%} "
         f"interval. Filled dots can be told from zero (Holm over all of them, {alpha:g}).{beside}"
     )
@@ -295,7 +296,8 @@ def _scatter(inputs: Inputs, found: dict[str, dict[str, AccuracyRelation]]) -> F
     ]
     svg = figures.scatter("accuracy-scores", points, f"Balanced accuracy and mean score. {'; '.join(told)}")
     caption = (
-        f"Balanced accuracy on test images and the mean score of {inputs.lead}; a dot is one training. The test is "
+        f"Balanced accuracy on test images and the mean score of {called(inputs.lead)}; a dot is one training. "
+        f"The test is "
         f"over the means of the models, from all orders they could have had; it is not corrected for the number of "
         f"families and methods."
     )

@@ -14,6 +14,7 @@ from heatproof.report.sections.relations import ON_CUE
 from heatproof.report.tables import Table, groups_name
 from heatproof.stats.results import Agreement
 from heatproof.text import numbers
+from heatproof.text.words import called
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,9 @@ def tests(inputs: Inputs) -> Table | None:
         return None
     head = ["question", groups_name(inputs), *map(TESTS.get, kept)]
     declared = TESTS["quasi_f" if inputs.over_seeds else inputs.results.test]
-    caption = f"Do the models differ? p of each test, {inputs.lead}; verdicts rest on {declared}, declared beforehand"
+    caption = (
+        f"Do the models differ? p of each test, {called(inputs.lead)}; verdicts rest on {declared}, declared beforehand"
+    )
     return Table(caption, head, [[*names, *(numbers.p_value(p[name]) for name in kept)] for *names, p in rows])
 
 
@@ -158,7 +161,11 @@ def spread(inputs: Inputs) -> Table | None:
     if not rows:
         return None
     head = ["question", *(name.format(groups=groups_name(inputs)) for name in SOURCES.values())]
-    return Table(f"Where the spread of the scores within a model comes from, {inputs.lead} (mixed model)", head, rows)
+    return Table(
+        f"Where the spread of the scores within a model comes from, {called(inputs.lead)} (mixed model)",
+        head,
+        rows,
+    )
 
 
 def sensitivity(inputs: Inputs) -> Table | None:
