@@ -6,128 +6,125 @@ from heatproof.catalogue.reasons import REASONS
 from heatproof.core.statements import Statement
 from heatproof.text.numbers import counted, interval, listed, number, p_equals, share, span
 
-ALIKE = "images that look alike (similarity {threshold} or more)"
-MEMORY = "a model can answer them from memory"
-NEIGHBOUR = "Nearest neighbour on 32 x 32 thumbnails scores {random} under a random split"
+ALIKE = "look-alike images (similarity {threshold} or more)"
+NEIGHBOUR = "a nearest neighbour on 32 x 32 thumbnails scores {random} with a random split"
 CLUSTERS = (
-    "with the threshold ({threshold} is used): {lowest_clusters} at {lowest_threshold}, the "
-    "largest of {lowest_largest}; {highest_clusters} at {highest_threshold}, the largest of {highest_largest}; a split "
-    "in the requested shares exists at {possible} of {steps} thresholds."
+    "{lowest_clusters} at {lowest_threshold} (largest: {lowest_largest} images), {highest_clusters} at "
+    "{highest_threshold} (largest: {highest_largest}); {threshold} is used. A split with the requested shares exists "
+    "at {possible} of {steps} thresholds."
 )
 ODD = (
-    "{images} not square: {held}. They are more frequent in some {classes} ({p}), and in {groups}. After preprocessing "
-    "linear models try to tell them from the others by {scores}, chance {chance}: "
+    "Not square: {images} ({held}). They are more frequent in some {classes} ({p}), and come from {groups}. After "
+    "preprocessing, linear models that separate them from the others score {scores}, chance {chance}: "
 )
-RANDOM = "In a random split {share} of the test images have a look-alike in training ({shares} in 95% of {draws})"
-SEAM = "from the seam alone a classifier tells planted from sham with {forest_tested}."
-STEM = "Is the stem the patient? If so, read it: {setting}."
+RANDOM = "With a random split, {share} of the test images have a look-alike in training ({shares} in 95% of {draws})"
+SEAM = "from the seam alone, a classifier separates planted from sham images with {forest_tested}."
+STEM = "Does the stem of the name identify the patient? If so, set {setting}."
 TEMPLATES = {
-    "conflict.file": "Different labels on {pairs} of files that are the same byte for byte: a label of each pair is "
-    "wrong. Correct or remove them.",
-    "conflict.picture": "Different labels on {pairs} of files that hold the same picture: a label of each pair is "
-    "wrong. Correct or remove them.",
-    "conflict.lookalikes": f"Different labels on {{pairs}} of {ALIKE}: a label is wrong, or images with different "
-    "labels can look the same.",
-    "given_split.crossed": "The split came with the images and stays as it is. In two parts of it: {crossing}. A model "
-    "can answer such test images from memory. Without data.split.by: {by} heatproof splits whole groups.",
-    "given_split.kept": "The split came with the images and stays as it is: in two parts are no {patient}two "
-    f"{ALIKE}.",
-    "leak.none": "In the split in use 0% of the test images have a look-alike in training (similarity {threshold} or "
-    "more).",
-    "leak.split": "In the split in use {shares} of the test images have a look-alike in training (similarity "
-    f"{{threshold}} or more): {MEMORY}.",
+    "conflict.file": "Wrong labels: {pairs} of identical files have different labels. Correct or remove them.",
+    "conflict.picture": "Wrong labels: {pairs} of files with the same picture have different labels. Correct or remove "
+    "them.",
+    "conflict.lookalikes": f"Possibly wrong labels: {{pairs}} of {ALIKE} have different labels. Otherwise, images of "
+    "different classes can look the same.",
+    "given_split.crossed": "Leak in the supplied split, which is kept: {crossing} are in more than one part. A model "
+    "can recognize such test images from memory. Without data.split.by: {by}, heatproof splits whole groups.",
+    "given_split.kept": "No leak in the supplied split, which is kept: no {patient}two " + f"{ALIKE} are in different "
+    "parts.",
+    "leak.none": "No leak: in the split in use, 0% of the test images have a look-alike in training (similarity "
+    "{threshold} or more).",
+    "leak.split": "Leak: in the split in use, {shares} of the test images have a look-alike in training (similarity "
+    "{threshold} or more). A model can recognize them from memory.",
     "random_split.none": f"{RANDOM}.",
-    "random_split.little": f"{RANDOM}: an accuracy measured on one may be a little too high.",
-    "random_split.some": f"{RANDOM}: an accuracy measured on one may be too high.",
-    "random_split.much": f"{RANDOM}: an accuracy measured on one says little.",
-    "memory.untested": f"{NEIGHBOUR} (balanced accuracy; chance {{random_chance}}); the grouped split has too few "
-    "groups to test it.",
-    "memory.no_evidence": f"{NEIGHBOUR} and {{grouped}} under the grouped one (balanced accuracy; chance "
-    "{random_chance}): no evidence that grouping makes a difference.",
-    "memory.gains": f"{NEIGHBOUR} and {{grouped}} under the grouped one (balanced accuracy; chance {{random_chance}}; "
-    "{p}): the difference is what images of one group give away on both sides.",
-    "names.across_split": "In the split in use {most}{share} of the test images have a file name that differs only in "
+    "random_split.little": f"{RANDOM}. Accuracy measured on such a split may be slightly too high.",
+    "random_split.some": f"{RANDOM}. Accuracy measured on such a split may be too high.",
+    "random_split.much": f"{RANDOM}. Accuracy measured on such a split is not meaningful.",
+    "memory.untested": f"Not testable whether grouping matters (too few groups): {NEIGHBOUR} (balanced accuracy; "
+    "chance {random_chance}).",
+    "memory.no_evidence": f"No evidence that grouping matters: {NEIGHBOUR} and {{grouped}} with a grouped one "
+    "(balanced accuracy; chance {random_chance}).",
+    "memory.gains": f"A random split inflates accuracy: {NEIGHBOUR} and {{grouped}} with a grouped one "
+    "(balanced accuracy; chance {random_chance}; {p}).",
+    "names.across_split": "In the split in use, {most}{share} of the test images have a file name that differs only in "
     f"its number or letter from one in training, such as {{examples}}. {STEM}",
-    "names.numbered": f"The names of {{images}} share {{stems}}, such as {{examples}}. {STEM}",
-    "cue.gone": "{probe} {tell}: {before_tested} with whole groups apart. {shortcut} After preprocessing {left} "
-    "{after_tested}: the cue is gone as far as this shows.",
-    "cue.left": "{probe} {tell}: {before_tested} with whole groups apart. {shortcut} After preprocessing {left} "
+    "names.numbered": f"The file names of {{images}} share {{stems}}, such as {{examples}}. {STEM}",
+    "cue.gone": "{probe} {tell}: {before_tested} with a grouped split. {shortcut} After preprocessing, {left} "
+    "{after_tested}: no evidence that the cue remains.",
+    "cue.left": "{probe} {tell}: {before_tested} with a grouped split. {shortcut} After preprocessing, {left} "
     "{after_tested}: a model can use the cue.",
-    "cue.came_in": "{probe} {tell} after preprocessing, {after_tested}, with no evidence of it before, "
-    "{before_tested}: a cue that a model can use came in.",
+    "cue.came_in": "Preprocessing adds a cue that a model can use: {probe} {tell} after it, {after_tested}, with no "
+    "evidence of this before, {before_tested}.",
     "cue.added": "The study adds a cue on purpose: {cue} in {rate} of the images of {class} and {rate_others} of all "
-    "others. It has nothing to do with disease; simple classifiers and honest heatmaps must find it.",
-    "cue.added_not_found": "The study adds a cue on purpose, {cue} in {rate} of the images of {class} and "
-    "{rate_others} of all others; no evidence that a trivial classifier finds it.",
-    "cue.untested": "Whether cues {tell} is not tested: {groups}, and fewer than {least} raise no alarm. After "
+    "others. It is unrelated to disease. Simple classifiers and faithful heatmaps must find it.",
+    "cue.added_not_found": "The study adds a cue on purpose: {cue} in {rate} of the images of {class} and "
+    "{rate_others} of all others. No evidence that a simple classifier finds it.",
+    "cue.untested": "Not tested whether cues {tell}: there are {groups}, and at least {least} are needed. After "
     "preprocessing: {scores} (chance {chance}).",
-    "cue.no_evidence": "No evidence that cues {tell} after preprocessing: {scores} (chance {chance}). That is no proof "
-    "that there is no shortcut.",
-    "cue.no_folds": "None of {probes} trivial classifiers can be tested with whole groups apart: {reason}.",
-    "cue.outside": "Images without their middle half still {tell}: {before_tested} as they came, {after_tested} after "
-    "preprocessing. Where disease does not reach that far, that is a shortcut.",
-    "nonsquare.one_class": "{images} of {all} not square.",
-    "nonsquare.untested": "{images} not square: {held}. Whether that {tells} is not tested: {groups}, and fewer than "
-    "{least} raise no alarm.",
-    "nonsquare.even": "{images} not square: {held}. No {class_} has significantly more of them ({p}).",
-    "nonsquare.unknown": "{images} not square: {held}. They are more frequent in some {classes} ({p}), and in "
-    "{groups}. Whether preprocessing hides it cannot be tested: {reason}.",
-    "nonsquare.known": f"{ODD}they are still known by {{known}}.",
-    "nonsquare.too_few": f"{ODD}too few to say whether they are still known.",
-    "nonsquare.no_evidence": f"{ODD}no evidence that they are still known.",
-    "truth.cut": "Preprocessing leaves less than 90% of what is marked in {images} of {of} with truth, nothing is left "
-    "in {nothing}: lesions are cut away or too small at this size.",
-    "masks.inverted": "{some} of {masks} inverted, lesion and background swapped: most of the image is covered but a "
-    "part inside, such as {examples}. If 0 is lesion in all of them, set data.mask_value: 0.",
-    "masks.full": "{some} of {masks} on the whole image, which every heatmap would find: such images get no "
-    "localization score. Fix these masks or leave them out.",
-    "seams.untested": f"Too few to test whether plants leave a cue, {{groups}}: {SEAM}",
+    "cue.no_evidence": "No evidence that cues {tell} after preprocessing: {scores} (chance {chance}). This does not "
+    "exclude a shortcut.",
+    "cue.no_folds": "None of {probes} simple classifiers can be tested with a grouped split: {reason}.",
+    "cue.outside": "Images without their central half still {tell}: {before_tested} before and {after_tested} after "
+    "preprocessing. If disease does not reach that far, this is a shortcut.",
+    "nonsquare.one_class": "Not square: {images} of {all}.",
+    "nonsquare.untested": "Not square: {images} ({held}). Not tested whether this {tells}: there are {groups}, and at "
+    "least {least} are needed.",
+    "nonsquare.even": "Not square: {images} ({held}). No {class_} has significantly more of them ({p}).",
+    "nonsquare.unknown": "Not square: {images} ({held}). They are more frequent in some {classes} ({p}), and come from "
+    "{groups}. It cannot be tested whether preprocessing hides this: {reason}.",
+    "nonsquare.known": f"{ODD}a model can still recognize them by {{known}}.",
+    "nonsquare.too_few": f"{ODD}too few to test whether a model can still recognize them.",
+    "nonsquare.no_evidence": f"{ODD}no evidence that a model can still recognize them.",
+    "truth.cut": "Preprocessing cuts lesions away or makes them too small: less than 90% of the marked region is left "
+    "in {images} of {of} with a mask, and nothing in {nothing}.",
+    "masks.inverted": "Inverted masks (lesion and background swapped): {some} of {masks}, such as {examples}. Most of "
+    "the image is marked, except an inner part. If 0 is lesion in all of them, set data.mask_value: 0.",
+    "masks.full": "Masks of the whole image: {some} of {masks}. Every heatmap would hit them, so these images get no "
+    "localization score. Correct or remove these masks.",
+    "seams.untested": f"Too few images to test whether the plants leave a cue, {{groups}}: {SEAM}",
     "seams.cue": f"The plants leave a cue: {SEAM}",
     "seams.no_evidence": f"No evidence that the plants leave a cue: {SEAM}",
-    "copies.files": "{pairs} of the same file, in {images}.",
-    "copies.none": "Of {files} 0 are the same byte for byte as another.",
-    "copies.pictures": "{pairs} of files that differ but hold the same picture.",
-    "patients.alike": "{pairs} of images of different patients with similarity {threshold} or more: they may be one "
-    "person under two ids.",
+    "copies.files": "{pairs} of identical files, in {images}.",
+    "copies.none": "No identical files: 0 of {files}.",
+    "copies.pictures": "{pairs} of different files with the same picture.",
+    "patients.alike": "{pairs} of images of different patients with similarity {threshold} or more: one patient may "
+    "have two ids.",
     "groups.united": "The {groups} are whole patients, joined where images look alike.",
-    "groups.clusters": "The {groups} are clusters of look-alikes, not patients: they bound the leak, and "
-    "one person may be in several. p-values and intervals that rest on them may be too small.",
-    "clusters.move": f"The clusters of {{images}}{{aside}} move {CLUSTERS}",
-    "clusters.stay": f"The clusters of {{images}}{{aside}} do not move {CLUSTERS}",
-    "clusters.memory": "Nearest neighbour with clusters apart: {lowest_accuracy} at {lowest_threshold} and "
-    "{highest_accuracy} at {highest_threshold}.",
-    "files.left_out": "{files} left out. Repair and audit again: what is left out may not be spread evenly over the "
-    "classes.",
+    "groups.clusters": "The {groups} are clusters of look-alikes, not patients. They limit the leak, but one patient "
+    "may be in several, so p values and intervals may be too small.",
+    "clusters.move": f"The clusters of {{images}}{{aside}} depend on the similarity threshold: {CLUSTERS}",
+    "clusters.stay": f"The clusters of {{images}}{{aside}} do not depend on the similarity threshold: {CLUSTERS}",
+    "clusters.memory": "Nearest neighbour with clusters kept together: {lowest_accuracy} at threshold "
+    "{lowest_threshold} and {highest_accuracy} at {highest_threshold}.",
+    "files.left_out": "{files} could not be used. Repair them and audit again: the classes may be affected unequally.",
 }
 ADVICE = {
-    "two_ids": "Patients are kept apart, yet some may have two ids.",
+    "two_ids": "The split keeps patients together, but some patients may have two ids.",
     "split_by_patient": "Split by patient; without ids, keep look-alikes together.",
     "move_lookalikes": "Move the look-alikes to one part, or let heatproof split: data.split.by: auto.",
-    "keep_patients": "The split ignores the patients that are known. Keep them together: data.split.by: patient.",
+    "keep_patients": "The split ignores the known patients. Keep them together: data.split.by: patient.",
     "keep_lookalikes": "Keep look-alikes together: data.split.by: lookalike.",
-    "nothing_hides": "No setting is left that could hide it: compare how images of the classes were made, or crop them "
+    "nothing_hides": "No further setting can hide it: compare how the images of the classes were made, or crop them "
     "yourself.",
-    "added": "This study adds one on purpose.",
+    "added": "This study adds a cue on purpose.",
 }
-# a probe as the subject of a sentence, in a list, and what is left of it after preprocessing
+# a probe as the subject of a sentence, in a list, and its remainder after preprocessing
 PROBES = {
     "facts": (
         "Image facts alone (size, shape, mode, JPEG quality, bytes, mean, border pixels)",
-        "what is left of the facts",
-        "what is left of them (margins, mean, border pixels) scores",
+        "remaining facts",
+        "the remaining facts (margins, mean, border pixels) score",
     ),
-    "shape": ("Size, shape and empty margins alone", "margins", "what is left of them (margins) scores"),
+    "shape": ("Size, shape and empty margins alone", "margins", "the remaining margins score"),
     "border": ("The outermost pixels alone", "border", "they score"),
     "nonsquare": ("", "margins", ""),
     "nonsquare_border": ("", "the outermost pixels", ""),
-    "nonsquare_outside": ("", "all but the middle half", ""),
+    "nonsquare_outside": ("", "all but the central half", ""),
 }
 SHORTCUT = {
-    "patients": "That is a shortcut.",
-    "clusters": "That is a shortcut, or what images of one person share who is in several clusters.",
+    "patients": "This is a shortcut.",
+    "clusters": "This is a shortcut, or a feature that images of one patient share across clusters.",
 }
 CUES = {"corner_mark": "a mark in the corner"}
-TELL = {"class": "the classes apart", "label": "apart which labels an image has"}
+TELL = {"class": "the classes", "label": "the labels of an image"}
 COUNTED = {  # number -> its unit
     "pairs": ("pair",),
     "images": ("image",),
@@ -147,12 +144,12 @@ def sentence(statement: Statement) -> str:
     """Return a statement of an audit in words.
 
     >>> sentence(Statement("copies.files", numbers={"pairs": 3, "images": 6}))
-    '3 pairs of the same file, in 6 images.'
+    '3 pairs of identical files, in 6 images.'
     """
     subjects = statement.subjects
     text = TEMPLATES[statement.kind].format_map(_fields(statement))
     if "below" in subjects:
-        text += f" Below chance ({_probes(subjects['below'])}) is what few groups of mixed classes make of it."
+        text += f" Scores below chance ({_probes(subjects['below'])}) come from few groups of mixed classes."
     if "advice" in subjects:
         text += f" {ADVICE[subjects['advice'][0]]}"
     if "settings" in subjects:
@@ -166,7 +163,7 @@ def because(reason: str, lacks: str = "") -> str:
     """Return why a number is missing, given the code and the class that lacks something.
 
     >>> because("few_groups", "ill")
-    'fewer than two groups, to learn from and to test on, have class ill'
+    'fewer than two groups, one to learn from and one to test on, have class ill'
     """
     return " ".join(filter(None, [REASONS[reason].text, lacks]))
 
@@ -195,11 +192,11 @@ def _fields(statement: Statement) -> dict[str, str]:
         "probe": lambda: PROBES[subjects["probe"][0]][0],
         "left": lambda: PROBES[subjects["probe"][0]][2],
         "known": lambda: _probes(subjects["known"]),
-        "patient": lambda: "patient, and no " if "known" in subjects else "",
+        "patient": lambda: "patient and no " if "known" in subjects else "",
         "scores": lambda: listed([f"{PROBES[name][1]} {_scored(numbers, name)}" for name in subjects["probes"]]),
         "shortcut": lambda: SHORTCUT[subjects["groups"][0]],
-        "tell": lambda: f"tell {TELL[subjects['per'][0]]}",
-        "tells": lambda: f"tells {TELL[subjects['per'][0]]}",
+        "tell": lambda: f"predict {TELL[subjects['per'][0]]}",
+        "tells": lambda: f"predicts {TELL[subjects['per'][0]]}",
         "cue": lambda: cue(subjects["cue"][0]),
         "reason": lambda: because(statement.reason, *subjects.get("lacks", ())),
         "held": lambda: listed(
@@ -207,8 +204,8 @@ def _fields(statement: Statement) -> dict[str, str]:
         ),
         "classes": lambda: {"class": "classes", "label": "labels"}[subjects["per"][0]],
         "class_": lambda: subjects["per"][0],
-        "most": lambda: "up to " if numbers["folds"] > 1 else "",  # it is that of the fold where most are
-        "aside": lambda: ", patients aside," if "aside" in subjects else "",
+        "most": lambda: "up to " if numbers["folds"] > 1 else "",  # the number is that of the worst fold
+        "aside": lambda: " (ignoring patients)" if "aside" in subjects else "",
         "crossing": lambda: _crossing(numbers),
     }
     return _Lazy(fields, made)

@@ -1,13 +1,13 @@
-"""Sentences on a whole study: its setting, seeds, groups, split, models, ensembles and what others report."""
+"""Sentences on a whole study: its setting, seeds, groups, split, models, ensembles, published results, next steps."""
 
 from heatproof.text import numbers, words
 from heatproof.text.words import View, template
 
-STARTS = {  # where a training run starts -> how a sentence says it, and in few words
-    "scratch": ("trained from scratch, without pretrained weights,", "trained from scratch without pretrained weights"),
-    "pretrained": ("trained from pretrained weights", "trained from pretrained weights"),
-    "brought": ("trained from weights that were brought,", "trained from weights that were brought"),
-    "taken": ("checkpoints that were brought,", "checkpoints that were brought"),
+STARTS = {  # where a training run starts -> how a sentence puts it
+    "scratch": "trained from scratch (no pretrained weights)",
+    "pretrained": "trained from pretrained weights",
+    "brought": "trained from user-supplied weights",
+    "taken": "user-supplied checkpoints",
 }
 COMBINED = {"vote": "the majority vote", "mean": "the mean of the probabilities"}
 MEASURES = {"accuracy": "accuracy", "f1_micro": "micro F1"}
@@ -27,10 +27,10 @@ ON_SPLIT = {
 def _epochs(view: View, start: str = "") -> str:
     """`8 epochs`, `2 to 12 epochs`, or nothing where none was trained."""
     starts = [start] if start else STARTS
-    found = [count for name in starts for count in view.numbers(name) if count]
-    if not found:
+    counts = [count for name in starts for count in view.numbers(name) if count]
+    if not counts:
         return ""
-    low, high = min(found), max(found)
+    low, high = min(counts), max(counts)
     return numbers.counted(low, "epoch") if low == high else f"{low} to {high} epochs"
 
 
@@ -43,88 +43,84 @@ def setting(view: View) -> str:
     starts = [start for start in STARTS if view.names(start)]
     size, seeds, every = _size(view), view.count("seeds", "seed"), _epochs(view)
     if len(starts) == 1:
-        text = words.capital(f"{STARTS[starts[0]][0]} on {size}{every and f' for {every}'}, from {seeds}.")
+        text = words.capital(f"{', '.join(filter(None, [STARTS[starts[0]], size, every, seeds]))}.")
     else:
         parts = []
         for start in starts:
             epochs = _epochs(view, start)
-            how = f"{STARTS[start][0]} for {epochs}" if epochs else STARTS[start][1]
-            parts.append(f"{view.listed(start)} {how}")
-        text = f"By model: {'; '.join(parts)}; all on {size}, from {seeds}."
+            parts.append(f"{view.listed(start)}: {STARTS[start]}{epochs and f', {epochs}'}")
+        text = f"{'; '.join(parts)}. All: {size}, {seeds}."
     return f"{text} {view.one('text')}".strip()
 
 
 @template("setting.short")
 def setting_short(view: View) -> str:
-    starts = " or ".join(STARTS[start][1] for start in STARTS if view.names(start))
+    starts = " or ".join(STARTS[start] for start in STARTS if view.names(start))
     brief = [starts, _size(view), *filter(None, [_epochs(view)]), view.count("seeds", "seed")]
-    return f"In the setting of this study: {', '.join(brief)}."
+    return f"Setting: {', '.join(brief)}."
 
 
 @template("seeds.checkpoints", "seeds.architectures")
 def seeds(view: View) -> str:
-    start = "was trained from" if view.one("scope") == "trained" else "has checkpoints of"
+    start = "was trained with" if view.one("scope") == "trained" else "has checkpoints of"
     if view.kind == "seeds.checkpoints":
         return (
-            f"Every model {start} {view.count('seeds', 'seed')}: verdicts from fewer than {view.number('needed')} "
-            f"seeds speak of these checkpoints, not of architectures."
+            f"Verdicts apply to these checkpoints, not to architectures: every model {start} "
+            f"{view.count('seeds', 'seed')}, and at least {view.number('needed')} are needed."
         )
     return (
-        f"Every model {start} {view.number('seeds')} seeds: differences are tested against the variance between seeds "
-        f"as well as between {view.unit}, and verdicts speak of architectures."
+        f"Verdicts apply to architectures: every model {start} {view.number('seeds')} seeds, and tests account for the "
+        f"variance between seeds and between {view.unit}."
     )
 
 
 @template("seeds.uneven")
 def seeds_uneven(view: View) -> str:
     count = f"{view.number('seeds')} to {view.number('most')}"
-    return f"Not every model has as many seeds ({count}): verdicts speak of these trainings alone."
+    return f"Verdicts apply only to these training runs: the number of seeds differs between models ({count})."
 
 
 @template("groups.patient", "groups.united", "groups.lookalike", "groups.image")
 def groups(view: View) -> str:
     count, folds = view.number("groups"), view.number("folds")
-    where = "in the test split" if folds == 1 else f"tested once each, over {folds} folds"
+    where = " in the test set" if folds == 1 else f", each tested once over {folds} folds"
     if view.kind == "groups.patient":
-        text = f"All tests are on means per patient ({numbers.counted(count, 'patient')} {where})."
-        leak = "images of one stand in training and test, so accuracies are too high."
-        return f"{text} The split ignores patients: {leak}" if view.reason == "random_split" else text
+        text = f"All tests use one mean per patient ({numbers.counted(count, 'patient')}{where})."
+        leak = "The split ignores patients: images of one patient are in training and test, so accuracies are too high."
+        return f"{text} {leak}" if view.reason == "random_split" else text
     if view.kind == "groups.united":
-        return f"All tests are on means of {view.unit}, each of whole patients ({count} {where})."
+        return f"All tests use means of {view.unit} ({count}{where}). Each consists of whole patients."
     if view.kind == "groups.lookalike":
-        text = f"Look-alike clusters are not patients: the tests are on means of {view.unit} ({count} {where})"
-        again = "may lie in several of them"
-    else:
-        text = f"Patients are not known, and the split is random: the tests are on single images ({count} {where})"
-        again = "may count several times"
+        text = f"P values may be too small and accuracies too high: tests use means of {view.unit} ({count}{where})"
+        return f"{text}, which are not patients. One patient may be in several clusters, and in both training and test."
     return (
-        f"{text}, and images of one patient {again}, so p values may be too small, and may stand in training and test, "
-        f"so accuracies may be too high."
+        f"P values may be too small and accuracies too high: patients are unknown, the split is random, and tests use "
+        f"single images ({count}{where}). One patient may count several times, and be in both training and test."
     )
 
 
 @template("table.groups")
 def table_groups(view: View) -> str:
     groups, images = view.units("groups"), view.count("images", "image")
-    return f"All tests are on means per group ({groups}, {images}); that groups are independent is yours to know."
+    return f"All tests use one mean per group ({groups}, {images}). They assume independent groups; please check this."
 
 
 @template("table.independent")
 def table_images(view: View) -> str:
     images = view.count("images", "image")
-    return f"Every one of the {images} was taken as independent of all others, as --independent says."
+    return f"All {images} are treated as independent (--independent)."
 
 
 @template("table.opposite")
 def stated_direction(view: View) -> str:
     way = view.one("better")
     good = "low" if way == "lower" else "high"
-    return f"A {good} {view.one('metric')} counts as good, as --{way} says; by its name the opposite holds."
+    return f"A {good} {view.one('metric')} counts as good (--{way}), although its name suggests the opposite."
 
 
 @template("table.described")
 def described(view: View) -> str:
-    return f"Described in metrics.csv and not tested, as no value is better: {view.listed('metrics', 8)}."
+    return f"Described in metrics.csv but not tested, because no direction is better: {view.listed('metrics', 8)}."
 
 
 @template("table.note")
@@ -134,19 +130,19 @@ def note(view: View) -> str:
 
 @template("table.unknown_models")
 def unknown_models(view: View) -> str:
-    return "Whether these models classify is not known here: a heatmap of one that guesses explains nothing."
+    return "The accuracy of these models is unknown. Heatmaps of a model that guesses explain nothing."
 
 
 @template("table.metrics")
 def table_metrics(view: View) -> str:
     many = view.number("metrics")
-    return f"Each of the {many} metrics is a family of tests of its own: p values are not corrected for their number."
+    return f"Each of the {many} metrics is tested separately; p values are not corrected for their number."
 
 
 @template("methods.several")
 def several_methods(view: View) -> str:
     count = view.number("methods")
-    return f"{count} explanation methods were tested, each by itself: p values are not corrected for their number."
+    return f"{count} explanation methods were tested separately; p values are not corrected for their number."
 
 
 @template("methods.unsupported")
@@ -156,9 +152,9 @@ def unsupported(view: View) -> str:
 
 
 def _no_label(view: View) -> str:
-    """Why no model can be judged where images have several labels."""
+    """Return why no model can be evaluated where images have several labels."""
     groups = view.units("needed")
-    return f"no label has test images of {groups} with it and of as many without it"
+    return f"no label has at least {groups} with it and as many without it in the test set"
 
 
 def _thresholds(view: View) -> tuple[str, str]:
@@ -168,25 +164,25 @@ def _thresholds(view: View) -> tuple[str, str]:
 @template("models.none_competent")
 def none_competent(view: View) -> str:
     if view.reason:
-        return f"No heatmap of this study can be judged: {_no_label(view)}."
+        return f"The heatmaps cannot be evaluated: {_no_label(view)}."
     floor, chance = _thresholds(view)
     return (
-        f"No heatmap of this study can be judged: no model is competent with all its trainings (the low end of each "
-        f"interval of {view.one('measure')} has to lie above {floor}; guessing scores {chance})."
+        f"The heatmaps cannot be evaluated: no model performs above chance in all its training runs (the interval of "
+        f"{view.one('measure')} must lie above {floor}; chance is {chance})."
     )
 
 
 @template("models.left_out")
 def left_out(view: View) -> str:
     one = len(view.names("models")) == 1
-    out = f"{view.listed('models')} {'is' if one else 'are'} left out of every verdict"
+    out = f"No verdict on {view.listed('models')}"
     if view.reason:
         return f"{out}: {_no_label(view)}."
     floor, chance = _thresholds(view)
-    whose = "its trainings" if one else "the trainings of each"
+    which = "at least one training run" if one else "at least one training run of each"
     return (
-        f"{out}: the {view.one('measure')} of at least one of {whose} is not surely above the floor of {floor} "
-        f"(guessing scores {chance})."
+        f"{out}: in {which}, the interval of {view.one('measure')} does not lie above the floor of {floor} (chance is "
+        f"{chance})."
     )
 
 
@@ -194,33 +190,31 @@ def left_out(view: View) -> str:
 def unstated(view: View) -> str:
     were = "checkpoint was" if len(view.names("models")) == 1 else "checkpoints were"
     return (
-        f"Accuracy on unseen images is not known for {view.listed('models')}: which images the {were} trained on is "
-        f"not stated, so test images may be among them, and accuracies here may be too high. State the split "
-        f"(data.split.by: column or folder), or set data.split.test: all if none of these images was used for training."
+        f"The accuracy of {view.listed('models')} may be too high: the study does not state which images the {were} "
+        f"trained on, so test images may be among them. State the split (data.split.by: column or folder), or set "
+        f"data.split.test: all if none of these images was used for training."
     )
 
 
 @template("labels.not_counted")
 def labels(view: View) -> str:
     rows = zip(view.names("labels"), view.numbers("having"), view.numbers("lacking"), strict=True)
-    told = [f"{label} ({having} with it, {lacking} without)" for label, having, lacking in rows]
-    are = "is" if len(told) == 1 else "are"
-    rule = f"a label is counted where at least {view.units('needed')} of the test images have it, and as many have not"
+    labels = [f"{label} ({having} with it, {lacking} without)" for label, having, lacking in rows]
+    rule = f"a label counts only if at least {view.units('needed')} in the test set have it and as many do not"
     if view.reason:
-        which = "No label is counted, and no model takes part in verdicts"
-        return f"{which}: {rule}; here {numbers.listed(told)}."
-    return f"{numbers.listed(told)} {are} left out of macro F1, macro AUROC and competence: {rule}."
+        return f"No label counts, so there is no verdict on any model: {rule}. Labels: {numbers.listed(labels)}."
+    return f"Macro F1, macro AUROC and the check against chance exclude {numbers.listed(labels)}: {rule}."
 
 
 @template("cases.compared")
 def cases(view: View) -> str:
-    text = "Heatmaps are of cases, an image and one of its labels each. Models are compared on the cases that every "
-    text += "training explains."
+    text = "Each heatmap explains a case: an image and one of its labels. Models are compared on the cases that every "
+    text += "training run explains."
     left: dict[str, list[str]] = {}
     for family, kept, out in zip(view.names("families"), view.numbers("kept"), view.numbers("left_out"), strict=True):
         left.setdefault(f"{out} of {kept + out}", []).append(family)
     parts = [f"{number} ({', '.join(of)})" for number, of in left.items()]
-    out = f" Left out, as some training explains them and another does not: {'; '.join(parts)}."
+    out = f" Excluded, because not every training run explains them: {'; '.join(parts)}."
     return text + (out if parts else "")
 
 
@@ -230,20 +224,20 @@ def splits(view: View) -> str:
     reach = "models reach" if len(models) > 1 else "model reaches"
     random, grouped = (numbers.span(view.numbers(name)) for name in ("random", "grouped"))
     kept = KEPT_TOGETHER[view.one("kept")]
-    text = f"Under a random split the same {reach} a balanced accuracy of {random}, {kept} {grouped}: "
+    text = f"With a random split, the same {reach} a balanced accuracy of {random}; {kept}, {grouped}. "
     falls = dict(zip(models, view.numbers("fall"), strict=True))
     fall = numbers.span([falls[model] for model in clear or models])
     if len(clear) == len(models):
-        return f"{text}the difference, {fall}, is what a random split hides."
+        return f"{text}The random split inflates accuracy by {fall}."
     if clear:
         others = numbers.listed([model for model in models if model not in clear])
-        hides = f"the difference for {view.listed('clear')}, {fall}, is what a random split hides"
-        return f"{text}{hides}; for {others} it could be chance."
-    return f"{text}the difference could be chance."
+        inflates = f"The random split inflates the accuracy of {view.listed('clear')} by {fall}"
+        return f"{text}{inflates}; for {others}, the difference is not significant."
+    return f"{text}The difference is not significant."
 
 
 def _turned(view: View) -> str:
-    """`0.02 [-0.01, 0.05]`, turned so that the difference itself is positive."""
+    """Return `0.02 [−0.01, 0.05]`, with the sign that makes the difference positive."""
     difference, low, high = view.number("difference"), view.get("low"), view.get("high")
     if difference >= 0 or None in (low, high):
         return numbers.interval(abs(difference), low, high)
@@ -256,11 +250,11 @@ def ensemble(view: View) -> str:
     how = f"{view.one('ensemble')} ({COMBINED.get(view.one('combine'), view.one('combine'))} of {members})"
     way = "above" if view.number("difference") > 0 else "below"
     an = "an" if called == "accuracy" else "a"
-    alike = "; the two cannot be told apart" if view.reason else ""
+    alike = "; the difference is not significant" if view.reason else ""
     return (
         f"{how} has {an} {called} of {numbers.number(view.number('value'))}, {_turned(view)} {way} that of its best "
-        f"member, {view.one('member')} ({numbers.number(view.number('best'))}; {view.units('groups')}){alike}. It is "
-        f"made of the models, so no test between models includes it."
+        f"member, {view.one('member')} ({numbers.number(view.number('best'))}; {view.units('groups')}){alike}. Tests "
+        f"between models exclude it, because it contains them."
     )
 
 
@@ -268,16 +262,16 @@ def ensemble(view: View) -> str:
 def ensemble_heatmaps(view: View) -> str:
     name, tested = view.one("ensemble"), view.number("tested")
     if not tested:
-        return f"The heatmaps of {name} have no score to compare with its members'."
+        return f"The heatmaps of {name} have no scores to compare with those of its members."
     ways: dict[str, list[str]] = {}
     rows = zip(view.names("ways"), view.names("metrics"), view.names("methods"), strict=True)
     for way, metric, method in rows:
         ways.setdefault(f"{way} in {view.metric(metric)} by ", []).append(method)
-    many = f"of {numbers.counted(tested, 'comparison')} of a metric and method, none corrected for the others"
+    many = f"{numbers.counted(tested, 'comparison')} of a metric and method, uncorrected"
     if not ways:
-        return f"The heatmaps of {name} could be told apart from its best member's in none {many}."
-    told = numbers.listed([f"{way}{numbers.listed(methods)}" for way, methods in ways.items()])
-    return f"Held against the best member of each, the heatmaps of {name} are {told}; {many}."
+        return f"The heatmaps of {name} do not differ significantly from those of its best member ({many})."
+    differences = numbers.listed([f"{way}{numbers.listed(methods)}" for way, methods in ways.items()])
+    return f"Compared with its best member, the heatmaps of {name} are {differences} ({many})."
 
 
 @template("published.explained")
@@ -285,22 +279,23 @@ def published(view: View) -> str:
     measure = view.one("measure")
     parts = []
     columns = ("share", "low", "high", "neighbour", "base")
-    for split, *found in zip(view.names("splits"), *(view.numbers(name) for name in columns), strict=True):
-        parts.append(f"{_explained(*found[:3])} {ON_SPLIT.get(split, split)} {_accuracies(*found[3:], measure)}")
-    base = "naming the most frequent class"
+    for split, *values in zip(view.names("splits"), *(view.numbers(name) for name in columns), strict=True):
+        parts.append(f"{_explained(*values[:3])} {ON_SPLIT.get(split, split)} {_accuracies(*values[3:], measure)}")
+    base = "always predicting the most frequent class"
     if measure != "accuracy":
-        base = "naming the labels that more than half of the training images have"
+        base = "always predicting the labels of more than half of the training images"
     reported = numbers.span([view.number("lowest"), view.number("highest")])
+    an = "an" if measure == "accuracy" else "a"
     return (
-        f"Of the {MEASURES[measure]} that {view.one('source')} reports ({reported}) above that of {base}, a nearest "
+        f"{view.one('source')} reports {an} {MEASURES[measure]} of {reported}. Of its gain over {base}, a nearest "
         f"neighbour on thumbnails, without any network, explains {' and '.join(parts)}."
     )
 
 
 def _explained(share: float | None, low: float | None, high: float | None) -> str:
-    """The share in words: never more precise than its interval."""
+    """Return the share in words: never more precise than its interval."""
     if share is None:
-        return "nothing, as none is reported,"
+        return "an undefined share"
     text = numbers.share(share) + ("" if low is None else f" [{numbers.share(low)}, {numbers.share(high)}]")
     if share > 1:
         return f"more than all of it, {text},"
@@ -310,44 +305,44 @@ def _explained(share: float | None, low: float | None, high: float | None) -> st
 def _accuracies(neighbour: float | None, base: float | None, measure: str) -> str:
     right, named = ("none" if value is None else numbers.number(value) for value in (neighbour, base))
     if measure != "accuracy":
-        return f"({MEASURES[measure]} {right}, of those labels {named})"
-    return f"(right for {right} of the images, the most frequent class for {named})"
+        return f"({MEASURES[measure]} {right}; those labels {named})"
+    return f"(accuracy {right}; most frequent class {named})"
 
 
 @template("next.look")
 def look(view: View) -> str:
-    return "The heatmaps below are shown so that you can look at them; they are not evidence of anything."
+    return "Do not interpret the heatmaps of this page. They are shown for inspection only."
 
 
 @template("next.groups")
 def more_groups(view: View) -> str:
     return (
-        f"More {view.unit}: {view.one('model')} scores {numbers.number(view.number('value'))}, above the floor of "
-        f"{numbers.number(view.number('floor'))}, but {view.units('here')} are too few to be sure. About "
-        f"{view.number('enough'):,} in the test part would be enough if the score stays."
+        f"Add {view.unit}: {view.one('model')} scores {numbers.number(view.number('value'))}, above the floor of "
+        f"{numbers.number(view.number('floor'))}, but with {view.units('here')} the interval is too wide. About "
+        f"{view.number('enough'):,} in the test set would be enough if the score stays the same."
     )
 
 
 @template("next.training")
 def better_training(view: View) -> str:
-    best = f" The best scores {numbers.number(view.number('value'))}" if view.has("value") else ""
-    need = f"; {numbers.number(view.number('floor'))} is the floor" if best else ""
-    return f"Train better: no model scores above the floor.{best}{need}."
+    floor = f"the floor of {numbers.number(view.number('floor'))}"
+    best = f" (best score: {numbers.number(view.number('value'))})" if view.has("value") else ""
+    return f"Improve the training: no model scores above {floor}{best}."
 
 
 @template("next.weights")
 def pretrained(view: View) -> str:
     return (
-        "Start from pretrained weights (train.weights: pretrained, or the path of a checkpoint): these models were "
+        "Start from pretrained weights (train.weights: pretrained, or the path to a checkpoint). These models were "
         "trained from scratch."
     )
 
 
 @template("next.size")
 def larger(view: View) -> str:
-    return f"Try larger images: these have {view.number('size')} pixels a side (data.size)."
+    return f"Use larger images (data.size). These have {view.number('size')} pixels per side."
 
 
 @template("next.audit")
 def heed_audit(view: View) -> str:
-    return f"See what the data audit found first: {view.count('alarms', 'alarm')}."
+    return f"Resolve the {view.count('alarms', 'alarm')} of the data audit first."

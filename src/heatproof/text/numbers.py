@@ -1,4 +1,4 @@
-"""How numbers are written: scores, intervals, p values, percentages, counts, lists, sizes and durations."""
+"""Format numbers: scores, intervals, p values, percentages, counts, lists, sizes and durations."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence

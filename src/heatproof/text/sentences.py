@@ -11,10 +11,10 @@ def sentence(statement: Statement, doubtful: Collection[str] = ()) -> str:
     """Return a statement in words.
 
     Args:
-        doubtful: metrics that get a mark, because they were not shown to tell the true region from noise.
+        doubtful: metrics that get a mark, because they were not shown to separate the true region from noise.
 
     >>> sentence(Statement("methods.several", numbers={"methods": 3}))
-    '3 explanation methods were tested, each by itself: p values are not corrected for their number.'
+    '3 explanation methods were tested separately; p values are not corrected for their number.'
     """
     by = called(statement.one("by"))
     text = TEMPLATES[statement.kind](View(statement, doubtful))
@@ -22,21 +22,24 @@ def sentence(statement: Statement, doubtful: Collection[str] = ()) -> str:
 
 
 def paragraphs(statements: Iterable[Statement]) -> list[list[Statement]]:
-    """Group statements that are read in one breath: the verdicts of one family by one method, and remarks on them."""
-    found: list[list[Statement]] = []
+    """Group statements that form a paragraph: the verdicts of one family by one method, and remarks on them."""
+    groups: list[list[Statement]] = []
     for one in statements:
-        before = found[-1][-1] if found else None
+        before = groups[-1][-1] if groups else None
         if before and one.evidence == before.evidence and one.area == "controls" and before.area in JOINED:
-            found[-1].append(one)
+            groups[-1].append(one)
         else:
-            found.append([one])
-    return found
+            groups.append([one])
+    return groups
 
 
 JOINED = ("controls", "combined")
 
 
 def paragraph(statements: Iterable[Statement], doubtful: Collection[str] = ()) -> str:
-    """Return statements as one text; the method that they are by is named once."""
+    """Join statements into one text, which names their method, and what verdicts apply to, once."""
     first, *rest = statements
-    return " ".join([sentence(first, doubtful), *(TEMPLATES[one.kind](View(one, doubtful)) for one in rest)])
+    sentences, scope = [sentence(first, doubtful)], first.one("scope")
+    for one in rest:
+        sentences.append(TEMPLATES[one.kind](View(one, doubtful, scoped=one.one("scope") == scope)))
+    return " ".join(sentences)

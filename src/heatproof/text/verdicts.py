@@ -1,4 +1,4 @@
-"""Sentences on families of metrics: do heatmaps beat the controls, do models differ, and what to know of it."""
+"""Sentences on families of metrics: do heatmaps beat the controls, do models differ, and with what caveats."""
 
 from heatproof.catalogue.families import FAMILIES
 from heatproof.text import numbers, words
@@ -7,34 +7,41 @@ from heatproof.text.words import View, template
 NO_VERDICT = "no verdict"
 MOST_PAIRS, MOST_CHANGES, MOST_METHODS = 4, 3, 4  # that a sentence names
 MEANINGS = {  # (localization, faithfulness) -> what the heatmaps do, and how that shows; {0} and {1} are controls
-    ("yes", "yes"): ("show what the model uses, and that is the marked lesion", ""),
+    ("yes", "yes"): ("show what the model uses: the marked lesion", ""),
     ("no", "yes"): (
-        "show what the model uses, and that is not the marked lesion",
-        ", which they find no better than {0}",
+        "show what the model uses, which is not the marked lesion",
+        "; they locate the lesion no better than {0}",
     ),
     ("yes", "no"): (
-        "mark the lesion, but that is not what the prediction depends on",
-        ", which they single out no better than {1}",
+        "mark the lesion, but do not show what the model uses",
+        "; they identify it no better than {1}",
     ),
     ("no", "no"): (
         "neither mark the lesion nor show what the model uses",
-        ": they find the lesion no better than {0}, and what the model uses no better than {1}",
+        ": they locate the lesion no better than {0} and identify what the model uses no better than {1}",
     ),
 }
 DOES = {"localization": "mark the lesion", "faithfulness": "show what the model uses"}
 KINDS = {  # what other methods' heatmaps do, of how many models
-    "all": "for every model judged",
-    "some": "for some models",
-    "none": "for none",
-    "few": "with too few images to tell",
+    "all": "in every evaluated model",
+    "some": "in some models",
+    "none": "in no model",
+    "few": "untestable (too few images)",
 }
 
 
 def scope(view: View) -> str:
-    """Say whom a verdict speaks of, as the beginning of its sentence."""
+    """State what a verdict applies to, as the beginning of its sentence; nothing where the paragraph has said it."""
+    if view.scoped:
+        return ""
     if view.one("scope") == "architectures":
-        return f"Over {view.number('seeds')} training seeds, "
-    return "As trained here, " if view.one("scope") == "trained" else "For these checkpoints, "
+        return f"Across {view.number('seeds')} training seeds, "
+    return "In these training runs, " if view.one("scope") == "trained" else "For these checkpoints, "
+
+
+def _heatmaps(view: View) -> str:
+    """`In these training runs, the heatmaps of a and b`."""
+    return words.capital(f"{scope(view)}the heatmaps of {view.listed('models')}")
 
 
 def claim(view: View) -> str:
@@ -50,7 +57,7 @@ def _beside(view: View, form: str) -> list[str]:
     ends = list(zip(view.numbers("control_low"), view.numbers("control_high"), strict=True))
     family = view.one("family")
     names = [f"{words.control(name, family)}, the hardest control" for name in view.names("hardest")]
-    comma = "," if names and form.startswith("{name}") else ""
+    comma = "," if names and form.startswith("{name} ") else ""
     names = names or [words.control(name, family) for name in view.names("beside")]
     return [form.format(name=f"{name}{comma}", span=numbers.span(of)) for name, of in zip(names, ends, strict=True)]
 
@@ -60,18 +67,18 @@ def _means(view: View) -> str:
     if not view.numbers("mean"):
         return ""
     rows = zip(view.names("models"), *(view.numbers(name) for name in ("mean", "low", "high")), strict=True)
-    told = ", ".join(f"{model} {numbers.interval(*ends)}" for model, *ends in rows)
-    return f" ({'; '.join([f'{view.metric()}: {told}', *_beside(view, '{name} {span}')])})"
+    means = ", ".join(f"{model} {numbers.interval(*ends)}" for model, *ends in rows)
+    return f" ({'; '.join([f'{view.metric()}: {means}', *_beside(view, '{name} {span}')])})"
 
 
 @template("controls.none")
 def no_control(view: View) -> str:
-    return "There is no control to hold these heatmaps against."
+    return "There is no control to compare these heatmaps with."
 
 
 @template("controls.better")
 def better(view: View) -> str:
-    return f"{scope(view)}the heatmaps of {view.listed('models')} {claim(view)} {controls(view)}{_means(view)}."
+    return f"{_heatmaps(view)} {claim(view)} {controls(view)}{_means(view)}."
 
 
 @template("controls.worse")
@@ -79,18 +86,18 @@ def worse(view: View) -> str:
     family = view.one("family")
     fail = FAMILIES[family].failure if family in FAMILIES else "do worse than"
     by = numbers.listed([words.control(name, family) for name in view.names("beaten_by")])
-    return f"{scope(view)}the heatmaps of {view.listed('models')} {fail} {by}{_means(view)}."
+    return f"{_heatmaps(view)} {fail} {by}{_means(view)}."
 
 
 @template("controls.no_evidence")
 def no_evidence(view: View) -> str:
     models = view.listed("models")
-    return f"That the heatmaps of {models} {claim(view)} {controls(view)} could not be shown{_means(view)}."
+    return f"No evidence that the heatmaps of {models} {claim(view)} {controls(view)}{_means(view)}."
 
 
 @template("controls.too_few")
 def too_few(view: View) -> str:
-    return f"There are too few {view.unit} for these tests to find anything."
+    return f"There are too few {view.unit} for these tests to reach significance."
 
 
 @template("controls.blind")
@@ -99,18 +106,18 @@ def blind(view: View) -> str:
 
 
 def blind_clause(view: View) -> str:
-    """Say that a metric is of no use here."""
-    of = f" on the images of {view.listed('models')}" if view.names("models") else " on this data"
-    return f"{view.metric()} does not tell the true region from a random map{of}: {NO_VERDICT}"
+    """State that a metric is of no use here."""
+    on = f"the images of {view.listed('models')}" if view.names("models") else "these images"
+    return f"{NO_VERDICT}: on {on}, {view.metric()} does not separate the true region from a random map"
 
 
 @template("controls.unvalidated")
 def unvalidated(view: View) -> str:
-    uses = "model uses" if len(view.names("models")) == 1 else "models use"
+    use = "the model does" if len(view.names("models")) == 1 else "the models do"
     return (
-        f"{words.capital(view.metric())} cannot be validated on the images of {view.listed('models')}: it does not "
-        f"rank the true region above a random map. Either the metric fails there, or the {uses} something else than "
-        f"the marked region."
+        f"{words.capital(view.metric())} is not validated on the images of {view.listed('models')}: it does not rank "
+        f"the true region above a random map. Either the metric fails on these images, or {use} not use the marked "
+        f"region."
     )
 
 
@@ -120,17 +127,20 @@ def not_judged(view: View) -> str:
 
 
 def not_judged_clause(view: View) -> str:
-    """Say why a family has no verdict."""
-    if view.reason == "not_competent":
-        return f"{view.one('family')} is not judged: no model is competent with all its trainings"
-    why = "there are no scores" if view.reason == "no_scores" else words.cause(view.reason)
-    return f"{view.one('family')} cannot be judged: {why}"
+    """State why a family has no verdict."""
+    why = {
+        "not_competent": "no model performs above chance in all its training runs",
+        "no_scores": "there are no scores",
+    }.get(view.reason) or words.cause(view.reason)
+    return f"no verdict on {view.one('family')}: {why}"
 
 
 @template("sanity.open")
 def sanity_open(view: View) -> str:
-    what = "whether the heatmaps depend on what was learnt is open"
-    return f"The sanity check was too small to find anything: {what}."
+    return (
+        "Undecided whether the heatmaps depend on the trained weights: the sanity check has too few images to reach "
+        "significance."
+    )
 
 
 def _who(view: View) -> str:
@@ -138,40 +148,40 @@ def _who(view: View) -> str:
 
 
 def _largest(view: View) -> str:
-    """`b over a by 0.10`; where the ranks, which the test uses, point the other way than the mean, that is said."""
+    """`b scores 0.10 above a`; and a warning where the ranks, which the test uses, point the other way."""
     high, low = view.one("over"), view.one("under")
-    told = f"{high} over {low} by {numbers.number(view.number('difference'))}"
+    text = f"{high} scores {numbers.number(view.number('difference'))} above {low}"
     if view.number("effect") < 0:
-        told += f" in the mean, which a few large differences carry: by ranks, which the test uses, {low} is ahead"
-    return told
+        text += f" on average, because of a few large differences; by ranks, which the test uses, {low} is ahead"
+    return text
 
 
 def _scale(view: View) -> str:
-    """The means that a comparison speaks of, in brackets; nothing without them."""
+    """Return the means of a comparison, in brackets; nothing without them."""
     if not view.has("lowest"):
         return ""
-    direction = ", lower is better:" if view.one("better") == "lower" else ""
+    direction = ", lower is better" if view.one("better") == "lower" else ""
     ends = numbers.span([view.number("lowest"), view.number("highest")])
-    scale = [f"mean {view.metric()}{direction} {ends}", *_beside(view, "{span} for {name}")]
+    scale = [f"mean {view.metric()}{direction}: {ends}", *_beside(view, "{name}: {span}")]
     return f" ({'; '.join(scale)})"
 
 
 @template("pairs.single", "pairs.no_common", "pairs.apart", "pairs.as_a_set", "pairs.too_few", "pairs.no_evidence")
 def models_compared(view: View) -> str:
     who = _who(view)
-    told = {
-        "pairs.single": "Only one model takes part, so there is nothing to compare",
+    texts = {
+        "pairs.single": "There is only one model, so there is nothing to compare",
         "pairs.no_common": f"The models cannot be compared: none of the {view.unit} has a value for every model",
-        "pairs.as_a_set": f"As a set the {who} differ, but no single pair can be told apart",
-        "pairs.too_few": f"There are too few {view.unit} to tell whether the {who} differ",
-        "pairs.no_evidence": f"No difference between {who} could be shown, which does not mean that they are the same",
+        "pairs.as_a_set": f"The {who} differ as a set, but no single pair differs significantly",
+        "pairs.too_few": f"There are too few {view.unit} to compare the {who}",
+        "pairs.no_evidence": f"No evidence that the {who} differ, which does not show that they are equal",
     }
-    if view.kind in told:
-        return f"{told[view.kind]}{_scale(view)}."
+    if view.kind in texts:
+        return f"{texts[view.kind]}{_scale(view)}."
     if view.number("tested") == 1:
         return f"The two {who} differ: {_largest(view)}{_scale(view)}."
-    apart = f"{view.number('apart')} of {view.number('tested')} pairs can be told apart"
-    return f"The {who} differ: {apart}; the largest difference is {_largest(view)}{_scale(view)}."
+    apart = f"{view.number('apart')} of {view.number('tested')} pairs differ significantly"
+    return f"The {who} differ: {apart}. In the pair that differs most, {_largest(view)}{_scale(view)}."
 
 
 @template("test.over_all")
@@ -179,13 +189,13 @@ def over_all(view: View) -> str:
     name = view.one("test")
     if name == "friedman":
         freedom = f"{view.number('df1'):.0f} degrees of freedom"
-        found = f"chi-square {view.number('statistic'):.1f}, {freedom}, Kendall's W {view.number('effect'):.2f}"
+        result = f"chi-square {view.number('statistic'):.1f}, {freedom}, Kendall's W {view.number('effect'):.2f}"
     else:
         freedom = f"{view.number('df1'):.1f} and {view.number('df2'):.1f} degrees of freedom"
-        found = f"F {view.number('statistic'):.1f} on {freedom}"
+        result = f"F {view.number('statistic'):.1f}, {freedom}"
     return (
-        f"{words.TESTS[name]} of {view.metric()} over {view.number('models')} models: {found}, "
-        f"{numbers.p_equals(view.number('p'))}, {view.units('groups')}; at most {view.number('level'):g} counts here."
+        f"{words.TESTS[name]} of {view.metric()} across {view.number('models')} models: {result}, "
+        f"{numbers.p_equals(view.number('p'))}, {view.units('groups')}; significance level {view.number('level'):g}."
     )
 
 
@@ -194,35 +204,36 @@ def effect(view: View) -> str:
     several = view.number("tested") > 1
     of, corrected = ("The largest difference", ", Holm-corrected") if several else ("The difference", "")
     size, p = numbers.number(view.number("effect")), numbers.p_equals(view.number("p"))
-    return f"{of} has rank-biserial {size}, {p}{corrected}."
+    return f"{of} has a rank-biserial correlation of {size}, {p}{corrected}."
 
 
-def _between(view: View) -> str:
-    """`is the difference between a and b`, `are the differences between a and b; c and d`."""
+def _pairs(view: View) -> tuple[str, bool]:
+    """Return `a and b; c and d`, and whether there is only one pair."""
     pairs = [f"{a} and {b}" for a, b in zip(view.names("a"), view.names("b"), strict=True)]
     named = pairs[:MOST_PAIRS] + ([f"{len(pairs) - MOST_PAIRS} more"] if len(pairs) > MOST_PAIRS else [])
-    return f"{'is the difference' if len(pairs) == 1 else 'are the differences'} between {'; '.join(named)}"
+    return "; ".join(named), len(pairs) == 1
 
 
 @template("test.equivalent")
 def equivalent(view: View) -> str:
-    fixed = ", of these checkpoints" if view.one("scope") == "architectures" else ""
-    return (
-        f"Smaller than {view.number('margin'):g}, the margin below which nobody would care, {_between(view)} "
-        f"(two one-sided tests{fixed})."
-    )
+    fixed = " on these checkpoints" if view.one("scope") == "architectures" else ""
+    pairs, one = _pairs(view)
+    how = f"equivalent within the margin of {view.number('margin'):g} (two one-sided tests{fixed})"
+    return f"{pairs} are {how}." if one else f"These pairs are {how}: {pairs}."
 
 
 @template("test.within_seeds")
 def within_seeds(view: View) -> str:
-    return f"Smaller than between the seeds of either model {_between(view)}."
+    pairs, one = _pairs(view)
+    how = "differ less than two seeds of the same model"
+    return f"{pairs} {how}." if one else f"These pairs {how}: {pairs}."
 
 
 @template("test.too_few")
 def too_few_for_pairs(view: View) -> str:
     return (
-        f"{view.units('groups')} {'is' if view.number('groups') == 1 else 'are'} too few for Holm over "
-        f"{view.count('tested', 'pair')} to find anything: the smallest corrected p that can be reached is "
+        f"{view.units('groups')} {'is' if view.number('groups') == 1 else 'are'} too few to test "
+        f"{view.count('tested', 'pair')}: with Holm's correction, the smallest possible p is "
         f"{view.number('smallest_p'):.2f}."
     )
 
@@ -230,33 +241,32 @@ def too_few_for_pairs(view: View) -> str:
 @template("test.detectable")
 def detectable(view: View) -> str:
     return (
-        f"With {view.units('groups')} a difference of {numbers.number(view.number('detectable'))} would be found "
-        f"{view.number('power'):.0%} of the time; smaller ones may be there unseen."
+        f"With {view.units('groups')}, the power to detect a difference of "
+        f"{numbers.number(view.number('detectable'))} is {view.number('power'):.0%}; smaller differences may exist."
     )
 
 
 @template("test.dropped")
 def dropped(view: View) -> str:
     return (
-        f"{view.number('dropped')} of {view.units('groups')} {'was' if view.number('dropped') == 1 else 'were'} left "
-        f"out of the test over all models, because not every model has a value there; pairs are compared where both "
-        f"have."
+        f"The test across all models leaves out {view.number('dropped')} of {view.units('groups')}, because some "
+        f"model has no value there. Pairs of models are compared wherever both have a value."
     )
 
 
 @template("scores.missing")
 def missing(view: View) -> str:
     size = numbers.share(view.number("share"))
-    then = "its mean is over the rest and may flatter it"
+    then = "The mean is over the others and may be too favourable"
     if not view.has("mean"):
-        then = f"none of the {view.unit} has one in every seed, and no comparison includes it"
-    why = words.cause(view.reason)
-    return f"{size} of the heatmaps of {view.one('models')} have no {view.metric()} (mostly: {why}); {then}."
+        then = f"None of the {view.unit} has a score in every seed, so no comparison includes this model"
+    missing = f"{words.capital(size)} of the heatmaps of {view.one('models')} have no {view.metric()}"
+    return f"{missing} (main reason: {words.cause(view.reason)}). {then}."
 
 
 @template("scores.worst")
 def worst_ranked(view: View) -> str:
-    what = f"Counting the {view.count('missing', 'score')} without a value as the worst"
+    what = f"Counting the {view.count('missing', 'missing score')} as the worst"
     rows = [
         f"{subject} from {main} to {worst}"
         for subject, main, worst in zip(view.names("of"), view.names("main"), view.names("worst"), strict=True)
@@ -271,25 +281,26 @@ def worst_ranked(view: View) -> str:
 def ceiling(view: View) -> str:
     (low, high), ends = view.names("models"), view.numbers("mean")
     return (
-        f"The true region itself, blurred to the grids that the heatmaps come from, scores {numbers.number(ends[0])} "
-        f"({low}) to {numbers.number(ends[1])} ({high}): part of a difference between models may be the grid."
+        f"Part of a difference between models may come from the grid of their heatmaps: the true region itself, "
+        f"blurred to that grid, scores from {numbers.number(ends[0])} ({low}) to {numbers.number(ends[1])} ({high})."
     )
 
 
 @template("scores.seed_spread")
 def seed_spread(view: View) -> str:
-    moved = f"by up to {numbers.number(view.number('spread'))} ({view.one('models')})"
-    beside = f"; between models by {numbers.number(view.number('apart'))}" if view.has("apart") else ""
-    return f"Between training seeds of one model the mean {view.metric()} moves {moved}{beside}."
+    spread = f"up to {numbers.number(view.number('spread'))} between training seeds of one model ({view.one('models')})"
+    beside = f" and by {numbers.number(view.number('apart'))} between models" if view.has("apart") else ""
+    return f"The mean {view.metric()} differs by {spread}{beside}."
 
 
 @template("methods.apart")
 def methods_apart(view: View) -> str:
-    told = []
-    for verb in ("better", "worse"):
-        if models := view.names(verb):
-            told.append(f"{verb} than {view.one('lead')} for {numbers.listed(models)} (by {_by(view, verb)})")
-    return f"On the same images, {view.one('method')} scores {' and '.join(told)} in {view.metric()}."
+    parts = [
+        f"{verb} than {view.one('lead')} for {numbers.listed(models)} (by {_by(view, verb)})"
+        for verb in ("better", "worse")
+        if (models := view.names(verb))
+    ]
+    return f"On the same images, {view.one('method')} scores {' and '.join(parts)} in {view.metric()}."
 
 
 def _by(view: View, verb: str) -> str:
@@ -298,15 +309,24 @@ def _by(view: View, verb: str) -> str:
 
 @template("methods.no_evidence")
 def methods_alike(view: View) -> str:
-    return f"By {view.metric()}, {view.one('method')} could be told apart from {view.one('lead')} for no model."
+    return f"{view.one('method')} and {view.one('lead')} do not differ significantly in {view.metric()} for any model."
 
 
 @template("methods.others")
 def other_methods(view: View) -> str:
     named = {kind: view.names(kind) for kind in KINDS if view.names(kind)}
     parts = [f"{len(of)} {KINDS[kind]} ({numbers.listed(of, MOST_METHODS)})" for kind, of in named.items()]
-    count = numbers.counted(sum(map(len, named.values())), "other method") + " with a verdict" * view.has("absent")
-    return f"Of {count}, the heatmaps {claim(view)} {controls(view)}: {numbers.listed(parts)}."
+    count = sum(map(len, named.values()))
+    with_verdict = " with a verdict" * view.has("absent")
+    if count == 1:
+        ((kind, (method,)),) = named.items()
+        return (
+            f"The heatmaps of the other method{with_verdict}, {method}, {claim(view)} {controls(view)} {KINDS[kind]}."
+        )
+    return (
+        f"Heatmaps of the {count} other methods{with_verdict} {claim(view)} {controls(view)} as follows: "
+        f"{numbers.listed(parts)}."
+    )
 
 
 @template("methods.others_fail")
@@ -314,7 +334,7 @@ def others_fail(view: View) -> str:
     failed = view.names("methods")
     fail = "fails" if len(failed) == 1 else "fail"
     named = numbers.listed(failed, MOST_METHODS)
-    return f"Of the other methods, {len(failed)} {fail} the sanity check for some model ({named})."
+    return f"{len(failed)} of the other methods {fail} the sanity check in at least one model ({named})."
 
 
 def _meaning(view: View) -> tuple[str, str]:
@@ -324,13 +344,13 @@ def _meaning(view: View) -> tuple[str, str]:
 @template("combined.decided")
 def decided(view: View) -> str:
     names = [words.control(name, family) for family, name in zip(DOES, view.names("controls"), strict=True)]
-    return f"{scope(view)}the heatmaps of {view.one('models')} {''.join(_meaning(view)).format(*names)}."
+    return f"{_heatmaps(view)} {''.join(_meaning(view)).format(*names)}."
 
 
 @template("combined.others")
 def others_decided(view: View) -> str:
     named = [f"{method} ({numbers.listed(models)})" for method, models in view.paired("methods", "models").items()]
-    return f"By other methods, heatmaps {_meaning(view)[0]}: {numbers.listed(named)}."
+    return f"Other methods whose heatmaps {_meaning(view)[0]}: {numbers.listed(named)}."
 
 
 @template("combined.open")
@@ -338,22 +358,23 @@ def undecided(view: View) -> str:
     parts: dict[str, list[str]] = {}
     for model, *lacking in zip(view.names("models"), *(view.names(family) for family in DOES), strict=True):
         open_to = [does for does, verdict in zip(DOES.values(), lacking, strict=True) if verdict == "undecided"]
-        parts.setdefault(", and whether they ".join(open_to), []).append(model)
-    told = [f"whether the heatmaps of {numbers.listed(models)} {does}" for does, models in parts.items()]
-    return f"Undecided: {'; '.join(told)}."
+        parts.setdefault(" and whether they ".join(open_to), []).append(model)
+    questions = [f"whether the heatmaps of {numbers.listed(models)} {does}" for does, models in parts.items()]
+    return f"It is undecided {'; '.join(questions)}."
 
 
 @template("short.unknown")
-def cannot_be_told(view: View) -> str:
-    return "It cannot be told."
+def no_answer(view: View) -> str:
+    return "No conclusion is possible."
 
 
 @template("short.all", "short.some", "short.worse", "short.no_evidence")
 def in_short(view: View) -> str:
     what, count, models = f"{claim(view)} {controls(view)}", view.number("models"), view.count("models", "model")
+    heatmaps = f"{method} heatmaps" if (method := view.one("method")) else "heatmaps"
     return {
-        "short.all": f"Yes, as far as this goes: the heatmaps of all models judged ({count}) {what}.",
-        "short.some": f"In part: the heatmaps of {view.get('better')} of {models} {what}.",
-        "short.worse": f"No: the heatmaps of none of {models} {what}, and each does worse than some.",
-        "short.no_evidence": f"Not shown: of none of {models} it could be shown that the heatmaps {what}.",
+        "short.all": f"Yes, by this test: the {heatmaps} of every evaluated model ({count}) {what}.",
+        "short.some": f"Only in part: the {heatmaps} of {view.get('better')} of {models} {what}.",
+        "short.worse": f"No: in none of {models} do the {heatmaps} {what}. In each, they do worse than some control.",
+        "short.no_evidence": f"No evidence that the {heatmaps} of any model ({count} tested) {what}.",
     }[view.kind]

@@ -1,4 +1,4 @@
-"""The vocabulary of sentences, what a template sees of a statement, and which template each kind has."""
+"""The vocabulary of sentences, the view that a template has of a statement, and the registry of templates."""
 
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -35,7 +35,7 @@ class _Part(str):
 
 
 def called(name: str) -> str:
-    """Name a model or method as the field does; one that is not known here goes by its own name.
+    """Return the usual name of a model or method, or the name itself where it is not known.
 
     >>> called("gradcam"), called("resnet50"), called("vit_base_patch16_224"), called("my_net")
     ('Grad-CAM', 'ResNet-50', 'ViT-Base/16', 'my_net')
@@ -66,22 +66,22 @@ def control(name: str, family: str = "") -> str:
 
 
 def controls(names: Sequence[str], family: str) -> str:
-    """Name the controls of a verdict where they are few."""
+    """Name the controls of a verdict if there are at most two, else `every control`."""
     return listed([control(name, family) for name in names]) if len(names) < 3 else "every control"
 
 
 def claim(family: str, metric: str) -> str:
-    """Say what heatmaps do that beat the controls of a family, by its primary metric."""
+    """Return what heatmaps do that beat the controls of a family, by its primary metric."""
     named = (metric in METRICS and METRICS[metric].claim) or (family in FAMILIES and FAMILIES[family].claim)
     return named or "score better than"
 
 
 def cause(reason: str) -> str:
-    """Say why a family cannot be judged, given the reason that most of its scores are missing for."""
+    """Return why a family has no verdict, given the most frequent reason of its missing scores."""
     return (reason in REASONS and REASONS[reason].sentence) or reason
 
 
-MARK = "†"  # behind a metric that was not shown to tell the true region from noise
+MARK = "†"  # behind a metric that was not shown to separate the true region from noise
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,12 @@ class View:
 
     Attributes:
         doubtful: metrics to mark.
+        scoped: whether the sentences before it in a paragraph say what the verdict applies to.
     """
 
     statement: Statement
     doubtful: Collection[str] = ()
+    scoped: bool = False
 
     @property
     def kind(self) -> str:
@@ -148,7 +150,7 @@ class View:
         return metric(name) + MARK * (name in self.doubtful)
 
     def paired(self, first: str, second: str) -> dict[str, list[str]]:
-        """Return each name of a role -> those of another role that stand beside it."""
+        """Return each name of a role with the names of another role at the same places."""
         found: dict[str, list[str]] = {}
         for a, b in zip(self.names(first), self.names(second), strict=True):
             found.setdefault(a, []).append(b)
