@@ -77,13 +77,13 @@ SCHEMA = {
     "images": artifacts.INTEGER,
 }
 MEANING = (
-    "a metric that was not shown to tell the true region from a random map on made-up images whose truth is known: "
-    "what it says here is no evidence"
+    "a metric that was not shown to separate the true region from a random map on synthetic images with known truth: "
+    "its results are no evidence"
 )
 
 
 def read_separation() -> pd.DataFrame | None:
-    """The table that comes with the package, or None where there is none.
+    """Read the table that comes with the package; None where there is none.
 
     Raises:
         ArtifactError: it is not of its format.

@@ -30,18 +30,18 @@ from heatproof.text import numbers
 from heatproof.text.sentences import sentence
 from heatproof.text.words import called
 
-ALARMS = 3  # that the first screen has room for
+ALARMS = 3  # shown on the first screen
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One method's scores in one family; figures of the first method alone, which keeps the page light."""
+    """One method's scores in one family, with figures for the first method only, which keeps the page small."""
 
     method: str
     place: str  # id of its element
     summary: str
     sentences: list[str]  # verdicts
-    tests: list[str]  # what they rest on
+    tests: list[str]  # behind the verdicts
     cautions: list[str]
     dots: Figure | None
     pairs: Figure | None
@@ -53,7 +53,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Family:
-    """`sentences` are those of the first method; without comparisons there is nothing to show."""
+    """Scores of one family; `sentences` are of the first method, where it has no comparison."""
 
     key: str
     words: words.Family
@@ -64,13 +64,13 @@ class Family:
 
 
 def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None = None) -> str:
-    """The whole report as HTML.
+    """Render the whole report as HTML.
 
     Args:
-        inputs: what the stages before left.
+        inputs: results of the earlier stages.
         config: section `report`: title, question, gallery.
         study_config: the resolved configuration of the study, printed without the folders of absolute paths.
-        record: where the report comes from (`provenance.gather`); gathered here if not given.
+        record: origin of the report (`provenance.gather`); gathered here if not given.
     """
     record = record or provenance.gather(inputs, study_config)[0]
     shown = gallery.make(inputs, config["gallery"])
@@ -151,7 +151,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         coverage=told.coverage(inputs),
         folds=len(inputs.folds),
         parts=data_tables.parts(inputs.audit, len(inputs.folds)),
-        dealt=data_tables.apart(inputs.audit),
+        assigned=data_tables.apart(inputs.audit),
         grouped=data_tables.GROUPED[data_tables.kept(inputs.audit)],
         controls=controls(inputs),
         ceiling=CONTROLS["ceiling"].title,
@@ -171,7 +171,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
 
 
 def next_steps(inputs: Inputs, alarms: int) -> list[str]:
-    """What is missing where no model can be judged, and what to do about it; nothing where one can."""
+    """Return what to do next if no model performs above chance, else nothing."""
     if inputs.competent:
         return []
     checkpoints = [(row.model, row.accuracy, row.low) for row in dot_rows.checkpoints(inputs)]
@@ -180,15 +180,14 @@ def next_steps(inputs: Inputs, alarms: int) -> list[str]:
 
 
 def profiles(inputs: Inputs) -> str:
-    """The page of the study's neuron activation profiles, if there is one beside this page."""
+    """Return the page of the study's neuron activation profiles, if there is one next to this page."""
     path = artifacts.report_path(inputs.study)
     beside = path.with_name(f"{path.stem}_profiles.html")
     return beside.name if beside.exists() else ""
 
 
 def explained(inputs: Inputs, alarming: bool) -> str:
-    """What the scores of classification are, if the first screen speaks of them or of chance: in its figure, in an
-    alarm of the audit, or in a statement that has one."""
+    """Explain the measure of accuracy, if the first screen mentions it: in its figure, an alarm or a statement."""
     stated = [*inputs.results.answer, *inputs.results.statements]
     spoken = any({"floor", "chance", "random"} & set(one.numbers) for one in stated)
     scores = classification.SCORES if inputs.multilabel else data_tables.SCORES
@@ -196,13 +195,13 @@ def explained(inputs: Inputs, alarming: bool) -> str:
 
 
 def _key_family(inputs: Inputs) -> str:
-    """The first family that can be judged; "" where none can."""
+    """Return the first family with a verdict; "" where there is none."""
     judged = (family for family in inputs.families if inputs.judged(family, inputs.lead))
     return next(judged, "") if inputs.competent else ""
 
 
 def key_figure(inputs: Inputs) -> Figure:
-    """The figure of the first screen: the first family that can be judged, or accuracy where none can."""
+    """Draw the figure of the first screen: the first family with a verdict, or accuracy where there is none."""
     family = _key_family(inputs)
     if not family:
         return replace(accuracy_figure(inputs, "key"), title=words.ACCURACY)
@@ -217,28 +216,26 @@ def accuracy_figure(inputs: Inputs, name: str) -> Figure:
     means = [f"{row.model} seed {row.seed} {numbers.number(row.accuracy)}" for row in rows]
     alt = f"{inputs.measure[:1].upper()}{inputs.measure[1:]}: {', '.join(means)}"
     svg = dot_rows.accuracy(name, rows, competence.chance, competence.floor, alt, inputs.measure)
-    told = "tell who has a label" if inputs.multilabel else "tell the classes apart"
     caption = (
-        f"How well the models {told} on {_tested(inputs)}, in {inputs.measure}. A dot is one "
-        f"{'seed, its trainings on all folds together' if len(inputs.folds) > 1 else 'training'}, its line the "
-        f"{inputs.results.interval:.0%} interval. A model is competent, and takes part in verdicts, if the lower "
-        f"end of every one of its intervals lies above {numbers.number(competence.floor)}; guessing scores "
-        f"{numbers.number(competence.chance)}."
+        f"{inputs.measure[:1].upper()}{inputs.measure[1:]} on {_tested(inputs)}. Dot: one "
+        f"{'seed, all folds together' if len(inputs.folds) > 1 else 'training run'}; line: "
+        f"{inputs.results.interval:.0%} interval. A model performs above chance, and gets verdicts, if all its "
+        f"intervals lie above {numbers.number(competence.floor)} (chance is {numbers.number(competence.chance)})."
     )
     return Figure(Markup(svg), caption)
 
 
 def _tested(inputs: Inputs) -> str:
-    """What is known of the test images: whether the models have seen them."""
+    """Return words for the test images: whether the models may have been trained on them."""
     unstated = inputs.results.setting.unstated
     if not unstated:
-        return "images they never saw"
+        return "unseen test images"
     whose = "they" if len(unstated) == len(inputs.trained) else numbers.listed(unstated)
-    return f"the test images, which {whose} may have been trained on"
+    return f"the test images, on which {whose} may have been trained"
 
 
 def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequence[str] | None = None) -> Figure:
-    """One family and method; `marks` are the controls to draw, explained in the caption, instead of all unexplained."""
+    """Draw one family and method; `marks` are the controls to draw and explain in the caption, instead of all."""
     metric, rows = inputs.metric(inputs.primary(family)), dot_rows.dot_rows(inputs, family, method)
     if marks is not None:
         rows = [replace(row, marks={mark: row.marks[mark] for mark in marks if mark in row.marks}) for row in rows]
@@ -250,32 +247,33 @@ def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequ
     alt = f"{metric.name} of {method}: {'; '.join(means)}"
     svg = dot_rows.dots(name, rows, f"{words.inline(metric.name)} ({metric.direction})", alt)
     level = f"{inputs.results.interval:.0%}"
-    caption = f"{metric.asks} Large dot: mean over {tables.groups_name(inputs)}; line: its {level} interval."
+    caption = f"{metric.asks} Large dot: mean over {tables.groups_name(inputs)}; line: {level} interval."
     if marks is not None and drawn:
-        beside = [f"{CONTROLS[mark].title}: {CONTROLS[mark].explained}" for mark in drawn]
-        caption += f" Beside it, {'; '.join(beside)}."
+        explained = [f"{CONTROLS[mark].title}: {CONTROLS[mark].explained}" for mark in drawn]
+        caption += f" Controls and yardsticks: {'; '.join(explained)}."
     return Figure(Markup(svg), caption.strip())
 
 
 def controls(inputs: Inputs) -> dict[str, str]:
-    """Name and explanation of each control that has a score in this study."""
+    """Return name and explanation of each control that has a score in this study."""
     scored = set(inputs.metrics.loc[inputs.metrics["mean"].notna(), "method"])
-    told = {control.title: control.explained for name, control in CONTROLS.items() if name in scored}
+    texts = {control.title: control.explained for name, control in CONTROLS.items() if name in scored}
     shared = CONTROLS["other_image"].title
-    if shared in told and len(inputs.methods) > 1 and not any(name.startswith("other_image:") for name in scored):
-        told[shared] += f" (of {called(inputs.lead)}, for all methods)"
-    return told
+    if shared in texts and len(inputs.methods) > 1 and not any(name.startswith("other_image:") for name in scored):
+        texts[shared] += f" (of {called(inputs.lead)}, for all methods)"
+    return texts
 
 
 def family(inputs: Inputs, key: str) -> Family:
-    """A family's section, the first method before the others; without figures where its primary metric has no value."""
+    """Return a family's section, the first method first; without figures where its primary metric has no value."""
     order = [inputs.lead, *(method for method in inputs.methods if method != inputs.lead)]
     tested = inputs.primary(key) is not None
     methods = [method for method in order if tested and inputs.judged(key, method)]
     comparisons = [_comparison(inputs, key, method, f"{key}-{i}") for i, method in enumerate(methods)]
-    said = told.of(inputs, key, inputs.lead) if inputs.lead not in methods else []
+    sentences = told.of(inputs, key, inputs.lead) if inputs.lead not in methods else []
     metric = inputs.metric(inputs.primary(key)) if tested else None
-    return Family(key, words.family(key), metric, said, comparisons, None if tested else tables.described(inputs, key))
+    described = None if tested else tables.described(inputs, key)
+    return Family(key, words.family(key), metric, sentences, comparisons, described)
 
 
 def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparison:
@@ -299,17 +297,17 @@ def _pairs_figure(inputs: Inputs, family: str, method: str, cells: Sequence[dot_
     real = [
         f"{cell.row} minus {cell.column} {numbers.number(cell.difference, sign=True)}" for cell in cells if cell.apart
     ]
-    alt = f"Differences between models: {'; '.join(real) if real else 'none could be shown'}"
+    alt = f"Differences between models: {'; '.join(real) if real else 'none is significant'}"
     level = inputs.results.families[family].outcomes[method].shares.models
-    gate = " and the test over all models finds a difference" if len(cells) > 1 else ""
+    gate = " and the test across all models is significant" if len(cells) > 1 else ""
     caption = (
-        f"Row minus column, with p after Holm's correction for testing {numbers.counted(len(cells), 'pair')}. Coloured "
-        f"and bold: a difference larger than chance explains (p at most {level:g}{gate})."
+        f"Row minus column, with p (Holm-corrected for {numbers.counted(len(cells), 'pair')}). Coloured and bold: "
+        f"significant difference (p at most {level:g}{gate})."
     )
     return Figure(Markup(dot_rows.pairs(f"{name}-pairs", cells, inputs.trained, alt)), caption)
 
 
 def _verdict(inputs: Inputs, family: str, method: str) -> str:
-    """What stands beside a method's name while it is folded."""
+    """Return the summary next to the name of a folded method."""
     cell = overview.cell(inputs, family, method)
     return f"{words.family(family).beaten}: {cell.verdict}; mean {cell.means}" if cell.means else cell.verdict

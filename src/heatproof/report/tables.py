@@ -9,11 +9,12 @@ from heatproof.report import words
 from heatproof.report.figures import dot_rows
 from heatproof.report.inputs import Inputs
 from heatproof.text import numbers
+from heatproof.text.words import called
 
 
 @dataclass(frozen=True)
 class Table:
-    """The first cell of every row is its heading."""
+    """A table as text; the first cell of every row is its heading."""
 
     caption: str
     head: Sequence[str]
@@ -29,7 +30,7 @@ def groups_name(inputs: Inputs) -> str:
 
 
 def models(inputs: Inputs) -> Table:
-    """Every training (of all folds together) with accuracy and F1, each with its interval, and competence."""
+    """Return accuracy and F1 of every training run, with intervals, and whether it performs above chance."""
     rows = [
         [
             row.model,
@@ -40,25 +41,25 @@ def models(inputs: Inputs) -> Table:
         ]
         for row in dot_rows.checkpoints(inputs)
     ]
-    head = ["model", "seed", inputs.measure, "macro F1", "competent"]
+    head = ["model", "seed", inputs.measure, "macro F1", "above chance"]
     several = len(inputs.folds) > 1
-    return Table("Every seed, its trainings on all folds together" if several else "Every training", head, rows)
+    return Table("All seeds, each over all folds" if several else "All training runs", head, rows)
 
 
 def layers(inputs: Inputs) -> Table:
-    """The layer that was explained in each model, with its grid."""
+    """Return the explained layer of each model, with its grid."""
     side = inputs.pixels.shape[-1]
     rows = [
-        [model, layer or "none of its own", f"{height} x {width}", f"{side // height} x {side // width}"]
+        [model, layer or "no own layer", f"{height} x {width}", f"{side // height} x {side // width}"]
         for model, found in inputs.layers.items()
         for layer, height, width in found
     ]
-    head = ["model", "layer", "grid, rows x columns", "pixels of the image in a cell"]
-    return Table("The layer that was explained, which methods that read a layer and coarse noise share", head, rows)
+    head = ["model", "layer", "grid (rows x columns)", "image pixels per cell"]
+    return Table("Explained layer and its grid, shared by methods that read a layer and by coarse noise", head, rows)
 
 
 def recall(inputs: Inputs) -> Table:
-    """Sensitivity of every class: share of its test images that were recognized, mean over trainings."""
+    """Return the sensitivity of every class, mean over training runs."""
     predictions = inputs.predictions
     right = (predictions["predicted"] == predictions["label"]).groupby(
         [predictions["model"], predictions["label"], predictions["seed"]]
@@ -71,21 +72,21 @@ def recall(inputs: Inputs) -> Table:
         values = [numbers.number(means.get((model, label), float("nan"))) for model in inputs.models]
         rows.append([name, f"{sizes.get(label, 0):,}", *values])
     return Table(
-        "Share of each class that was recognized (sensitivity)",
+        "Sensitivity by class: share of its images that are classified correctly",
         ["class", "test images", *inputs.models],
         rows,
     )
 
 
 def primary(inputs: Inputs, family: str, method: str) -> Table:
-    """The primary metric with all controls; models that the method refuses are no row."""
+    """Return the primary metric with all controls, for models that the method supports."""
     metric = inputs.primary(family)
     head, body = _scored(inputs, family, method, [metric])
     return Table(inputs.metric(metric).name, head, body)
 
 
 def others(inputs: Inputs, family: str, method: str) -> Table | None:
-    """The family's other metrics, described and not tested: a row for each metric and model, with all controls."""
+    """Return the family's other metrics, a row for each metric and model, with all controls."""
     names = _others(inputs, family, method)
     if not names:
         return None
@@ -93,11 +94,11 @@ def others(inputs: Inputs, family: str, method: str) -> Table | None:
     named = [f"{inputs.metric(name).name} ({inputs.metric(name).direction})" for name in names]
     models = len(body) // len(names)
     rows = [[named[i // models], *row] for i, row in enumerate(body)]
-    return Table("Other metrics, described and not tested", ["metric", *head], rows)
+    return Table("Other metrics (described, not tested)", ["metric", *head], rows)
 
 
 def means(inputs: Inputs, family: str, method: str) -> Table | None:
-    """The family's other metrics, means alone: a row a metric, a column a model."""
+    """Return the means of the family's other metrics: a row a metric, a column a model."""
     names, models = _others(inputs, family, method), _asked(inputs, method)
     if not names:
         return None
@@ -110,11 +111,11 @@ def means(inputs: Inputs, family: str, method: str) -> Table | None:
         ]
         for name in names
     ]
-    return Table("Other metrics, described and not tested: means", ["metric", *models], rows)
+    return Table("Means of other metrics (described, not tested)", ["metric", *models], rows)
 
 
 def described(inputs: Inputs, family: str) -> Table | None:
-    """A family of which nothing is tested: a row a method or control, a column a metric, means over the models."""
+    """Return a family without tests: a row a method or control, a column a metric, means over the models."""
     table = inputs.metrics[(inputs.metrics["family"] == family) & inputs.metrics["mean"].notna()]
     names = list(dict.fromkeys(table["metric"]))
     titles = {name: name for name in inputs.methods} | words.CONTROLS
@@ -124,13 +125,13 @@ def described(inputs: Inputs, family: str) -> Table | None:
         spans = [numbers.span(of.loc[of["metric"] == metric, "mean"].tolist()) for metric in names]
         if len(of):
             rows.append([title, *spans])
-    several = ", lowest to highest mean of a model" if len(inputs.models) > 1 else ""
+    several = ": lowest to highest mean of a model" if len(inputs.models) > 1 else ""
     head = ["heatmaps", *(inputs.metric(name).name for name in names)]
     return Table(f"Described, not tested{several}", head, rows) if rows else None
 
 
 def _others(inputs: Inputs, family: str, method: str) -> list[str]:
-    """The metrics of a family that have a value of the method, less the primary one."""
+    """Return the metrics of a family that have a value of the method, without the primary one."""
     table = inputs.metrics
     of = table[(table["family"] == family) & (table["method"] == method) & table["mean"].notna()]
     return [name for name in dict.fromkeys(of["metric"]) if name != inputs.primary(family)]
@@ -141,7 +142,7 @@ def _asked(inputs: Inputs, method: str) -> list[str]:
 
 
 def _scored(inputs: Inputs, family: str, method: str, metrics: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows, metric by metric and model by model: mean with interval, controls, and how many were scored."""
+    """Return head and rows by metric and model: mean with interval, controls, and number of scores."""
     table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["method"] == method)]
     counts = table.set_index(["metric", "model"])[["groups", "missing"]]
     rows = [(metric, row) for metric in metrics for row in dot_rows.dot_rows(inputs, family, method, metric)]
@@ -159,7 +160,7 @@ def _scored(inputs: Inputs, family: str, method: str, metrics: Sequence[str]) ->
         seeds = ", ".join(numbers.number(value, beside=beside) for value in row.seeds)
         body.append(
             [
-                row.model if row.competent else f"{row.model} (left out)",
+                called(row.model) if row.competent else f"{called(row.model)} (no verdict)",
                 numbers.interval(row.mean, row.low, row.high, beside=beside),
                 *([seeds or "–"] if single else []),
                 *(numbers.number(row.marks.get(mark), beside=beside) for mark in marks),
@@ -167,15 +168,15 @@ def _scored(inputs: Inputs, family: str, method: str, metrics: Sequence[str]) ->
                 str(found["missing"]),
             ]
         )
-    head = ["model", f"mean [{inputs.results.interval:.0%} interval]", *(["each training"] if single else [])]
-    return [*head, *(words.CONTROLS[mark] for mark in marks), groups_name(inputs), "scores missing"], body
+    head = ["model", f"mean [{inputs.results.interval:.0%} interval]", *(["training runs"] if single else [])]
+    return [*head, *(words.CONTROLS[mark] for mark in marks), groups_name(inputs), "missing scores"], body
 
 
 def pairs(inputs: Inputs, family: str, method: str) -> Table:
-    """Every pair that was tested."""
+    """Return every pair of models that was tested."""
     rows = [
         [
-            f"{cell.row} − {cell.column}",
+            f"{called(cell.row)} − {called(cell.column)}",
             numbers.number(cell.difference, sign=True),
             numbers.number(cell.effect, sign=True),
             numbers.p_value(cell.p),
@@ -183,18 +184,18 @@ def pairs(inputs: Inputs, family: str, method: str) -> Table:
         ]
         for cell in dot_rows.pair_cells(inputs, family, method)
     ]
-    head = ["pair", "difference of means", "effect (rank-biserial)", "p, Holm-corrected", "different"]
-    return Table("Every pair of models", head, rows)
+    head = ["pair", "difference of means", "effect (rank-biserial)", "p (Holm-corrected)", "significant"]
+    return Table("All pairs of models", head, rows)
 
 
 def _different(cell: dot_rows.Pair) -> str:
     if not cell.apart:
-        return "not shown"
-    return "yes" if cell.effect * cell.difference >= 0 else "yes, but by ranks the other way"
+        return "no"
+    return "yes" if cell.effect * cell.difference >= 0 else "yes, but with ranks in the other direction"
 
 
 def missing(inputs: Inputs) -> Table | None:
-    """Scores of heatmaps (not of controls) without a value, by reason; not those of models that a method refuses."""
+    """Return missing scores of heatmaps by reason, except for models that a method does not support."""
     table = inputs.tables["missing"][inputs.tables["missing"]["method"].isin(inputs.methods)]
     refused = [
         model in inputs.refused.get(method, {}) for method, model in zip(table["method"], table["model"], strict=True)
@@ -206,8 +207,8 @@ def missing(inputs: Inputs) -> Table | None:
         if len(inputs.methods) > 1:
             cells.insert(1, _some(found["method"], inputs.methods, "methods"))
         rows.append([*cells, f"{found['scores'].sum():,}"])
-    head = ["why", *(["methods"] if len(inputs.methods) > 1 else []), "metrics", "models", "scores"]
-    return Table("Scores that cannot be had", head, rows) if rows else None
+    head = ["reason", *(["methods"] if len(inputs.methods) > 1 else []), "metrics", "models", "scores"]
+    return Table("Missing scores", head, rows) if rows else None
 
 
 def _some(present: Iterable[str], names: Sequence[str], many: str) -> str:
@@ -216,11 +217,11 @@ def _some(present: Iterable[str], names: Sequence[str], many: str) -> str:
 
 
 def _metrics(inputs: Inputs, present: Iterable[str]) -> str:
-    """Names of metrics, or of their family where none of it is missing."""
+    """Return the names of metrics, or of their family where all of its metrics are present."""
     present, parts = set(present), []
     for family in inputs.families:
         of = dict.fromkeys(inputs.metrics.loc[inputs.metrics["family"] == family, "metric"])
         found = [name for name in of if name in present]
         whole = len(found) == len(of) > 1
-        parts += [f"all of {family}"] if whole else [inputs.metric(name).name for name in found]
+        parts += [f"all {family} metrics"] if whole else [inputs.metric(name).name for name in found]
     return numbers.listed(parts)

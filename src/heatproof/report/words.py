@@ -1,4 +1,4 @@
-"""The words for a metric, a method, a control or a reason, and what fills templates."""
+"""Words for metrics, methods, controls and reasons, and the environment of templates."""
 
 from typing import NamedTuple
 
@@ -14,17 +14,17 @@ from heatproof.text.words import called
 
 
 def environment(*packages: str) -> Environment:
-    """Return the templates of packages, in the order in which they are looked up."""
-    found = Environment(
+    """Return an environment with the templates of packages, in order of precedence."""
+    made = Environment(
         loader=ChoiceLoader([PackageLoader(package) for package in packages]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    found.filters["breakable"] = breakable
-    found.filters["called"] = called
-    return found
+    made.filters["breakable"] = breakable
+    made.filters["called"] = called
+    return made
 
 
 def breakable(name: str) -> Markup:
@@ -32,11 +32,11 @@ def breakable(name: str) -> Markup:
     return escape(called(name)).replace("_", Markup("_<wbr>"))
 
 
-ACCURACY = "Do the models know what they are looking at?"
+ACCURACY = "Accuracy: do the models perform above chance?"
 
 
 class Metric(NamedTuple):
-    """`asks` is the question that the metric answers; `better` the direction of a good value."""
+    """Name, question (`asks`) and direction (`better`) of a metric."""
 
     name: str
     asks: str
@@ -51,8 +51,7 @@ CONTROLS = {name: control.title for name, control in CATALOGUED.items()}
 
 
 def metric(name: str, better: str = "higher") -> Metric:
-    """A metric's words. A variant (another baseline) is named after its metric; one that is not known here goes by
-    its own name."""
+    """Return the words of a metric or variant (another baseline); an unknown one has its own name."""
     found = find_metric(name)
     if found is None:
         return Metric(name.replace("_", " ").capitalize(), "", better)
@@ -63,24 +62,24 @@ def metric(name: str, better: str = "higher") -> Metric:
 
 
 def method(name: str) -> str:
-    """What a method does, with its sign convention."""
+    """Return what a method does, with its sign convention."""
     if name not in METHODS:
-        return "heatmaps made elsewhere"
+        return "user-supplied heatmaps"
     found = METHODS[name]
-    return found.description + ("; signed: below zero speaks against the class" if found.signed else "")
+    return found.description + ("; signed: negative values are evidence against the class" if found.signed else "")
 
 
 def family(name: str) -> Family:
-    """A family's words; one that is not known here goes by its own name."""
+    """Return the words of a family; an unknown one has its own name."""
     title = name.replace("_", " ")
     return FAMILIES.get(name) or Family(name, title.capitalize(), "", title, tuple(CONTROLS))
 
 
 def reason(code: str) -> str:
-    """A reason in plain words; one of a table of the user's own as it stands."""
+    """Return a reason in plain words; one of a user-supplied table unchanged."""
     return REASONS[code].text if code in REASONS else code
 
 
 def inline(name: str) -> str:
-    """A name inside a sentence; one that is written in capitals stays so."""
+    """Write a name within a sentence: without a capital, except for abbreviations."""
     return name if name[1:2].isupper() else name[:1].lower() + name[1:]

@@ -89,7 +89,7 @@ def canvas(rows: float, legend: int) -> tuple[Drawing, Axes]:
 
 def row_label(axes: Axes, top: float, model: str, value: str, competent: bool) -> None:
     name = called(model)
-    text = short(name, 30) if competent else f"{short(name, 21)} (left out)"
+    text = short(name, 30) if competent else f"{short(name, 20)} (no verdict)"
     across = axes.get_yaxis_transform()
     shown = {"va": "center", "transform": across, "color": INK if competent else MUTED}
     axes.text(0, top + 0.13, text, weight="bold" if competent else "normal", **shown)

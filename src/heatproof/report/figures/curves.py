@@ -59,17 +59,17 @@ def make(inputs: Inputs, family: str, method: str, name: str) -> Figure | None:
     joined = "; ".join(numbers.listed(clique) for clique in cliques)
     means = ", ".join(f"{row.model} {numbers.number(row.rank)}" for row in ranks)
     alt = f"Mean ranks by {words.inline(metric.name)}: {means}. {_alike(joined)}"
-    caption = f"Mean rank of each model by {words.inline(metric.name)} over {over}; 1 is the best. " + (
-        "A bar joins models that the tests cannot tell apart, after Holm's correction. That they are equal is not "
-        "shown."
+    caption = f"Mean rank of each model by {words.inline(metric.name)} over {over}; 1 is best. " + (
+        "A bar joins models that do not differ significantly (with Holm's correction). This does not show that they "
+        "are equal."
         if cliques
-        else "Every pair of models can be told apart, after Holm's correction."
+        else "All pairs of models differ significantly (with Holm's correction)."
     )
     return Figure(Markup(draw(name, ranks, cliques, alt)), caption)
 
 
 def _alike(joined: str) -> str:
-    return f"Not told apart: {joined}." if joined else "All can be told apart."
+    return f"No significant difference: {joined}." if joined else "All differences are significant."
 
 
 @matplotlib.rc_context(STYLE)
@@ -101,7 +101,7 @@ def draw(name: str, ranks: Sequence[Rank], cliques: Sequence[Sequence[str]], alt
         )
         for model in clique:
             axes.plot([placed[model].rank], [y], "o", color=placed[model].color, markersize=4, zorder=4)
-    axes.set_xlabel("mean rank (1 is the best)", loc="left")
+    axes.set_xlabel("mean rank (1 is best)", loc="left")
     return to_svg(figure, name, alt)
 
 

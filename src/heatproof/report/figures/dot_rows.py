@@ -181,7 +181,7 @@ def accuracy(
     heights = [ROW + 0.13 * (len(seeds[model]) - 1) for model in models]
     figure, axes = canvas(sum(heights), legend=1)
     axes.set_xlim(0, 1.02)
-    lines = {"guessing": (chance, MUTED, (0, (1, 2))), "floor of competence": (floor, INK, (0, (4, 2)))}
+    lines = {"chance": (chance, MUTED, (0, (1, 2))), "floor for verdicts": (floor, INK, (0, (4, 2)))}
     top = 0.0
     for model, height in zip(models, heights, strict=True):
         row_label(
@@ -228,7 +228,9 @@ def dots(name: str, rows: Sequence[Row], label: str, alt: str) -> str:
     single = any(row.seeds for row in rows)
     keys = [Line2D([], [], label=CONTROLS[mark].title, **_mark(mark)) for mark in marks]
     if single:
-        keys.insert(0, Line2D([], [], color=MUTED, linestyle="", marker="o", markersize=2.2, label="single training"))
+        keys.insert(
+            0, Line2D([], [], color=MUTED, linestyle="", marker="o", markersize=2.2, label="single training run")
+        )
     figure, axes = canvas(ROW * len(rows), legend=math.ceil(len(keys) / 3))
     axes.set_xlim(*_limits(rows))
     column = [row.mean for row in rows]

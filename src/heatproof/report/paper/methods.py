@@ -16,17 +16,21 @@ from heatproof.store import artifacts
 from heatproof.text import numbers
 
 KINDS = {
-    "phantom": "synthetic CT slices (phantoms), in which the lesion is the only evidence for the class",
+    "phantom": "synthetic CT slices (phantoms) in which the lesion is the only evidence for the class",
     "planted": "real slices into which nodules were planted",
 }
-FITS = {"crop": "cut to the middle square", "pad": "padded with black to a square", "squash": "stretched to a square"}
-THRESHOLDS = " From which probability on a label is predicted was chosen for its F1 on the validation images."
+FITS = {
+    "crop": "cropped to the central square",
+    "pad": "padded with black to a square",
+    "squash": "resized to a square",
+}
+THRESHOLDS = " The probability threshold of each label maximizes its F1 on the validation images."
 TARGETS = {  # whether images can have several labels -> option
     False: {"label": "true class", "predicted": "predicted class"},
     True: {
-        "label": "labels that an image has",
-        "predicted": "labels that the model predicts",
-        "either": "labels that an image has or the model predicts, one heatmap each,",
+        "label": "labels of an image",
+        "predicted": "predicted labels",
+        "either": "labels of an image and predicted labels (one heatmap each)",
     },
 }
 SOFTWARE = {  # package -> what to cite
@@ -46,10 +50,10 @@ SOFTWARE = {  # package -> what to cite
 
 
 def write(inputs: Inputs, study: dict) -> tuple[str, str]:
-    """The section as Markdown with numbered references, and the BibTeX of those references.
+    """Return the section as Markdown with numbered references, and the BibTeX of those references.
 
     Args:
-        inputs: what the stages before left.
+        inputs: results of the earlier stages.
         study: the study's resolved configuration.
     """
     parts = {
@@ -61,9 +65,7 @@ def write(inputs: Inputs, study: dict) -> tuple[str, str]:
         "Software": software(),
     }
     text = "\n\n".join(f"## {title}\n\n{part}" for title, part in parts.items())
-    head = (
-        f"# Methods of study {inputs.study}\n\nWritten from the study's configuration; edit it to the journal's taste."
-    )
+    head = f"# Methods of study {inputs.study}\n\nGenerated from the study's configuration. Edit it for your journal."
     text, keys = references.numbered(text)
     return f"{head}\n\n{text}\n\n## References\n\n{references.listed(keys)}\n", references.bibtex(keys)
 
@@ -74,16 +76,15 @@ def data(inputs: Inputs, study: dict) -> str:
     unit = numbers.UNITS[kind]
     counts = artifacts.truth(manifest, len(inputs.classes)).sum(0)
     classes = numbers.listed([f"{escape(name)} ({counts[i]:,})" for i, name in enumerate(inputs.classes)])
-    dealt = f"{len(inputs.classes)} labels, of which an image may have several" if inputs.multilabel else ""
-    dealt = dealt or f"{len(inputs.classes)} classes"
+    many = "labels (an image may have several)" if inputs.multilabel else "classes"
     of = "" if kind == "image" else f" of {numbers.counted(manifest['group'].nunique(), *unit)}"
     made = f": {KINDS[config['kind']]}" if config["kind"] in KINDS else ""
     marked = int((manifest["truth"] != "none").sum())
-    truth = f"{marked:,} of them have a true region" if marked else "none of them has a mask of the true region"
-    cropped = "cut to the body and " if config["crop"] == "body" else ""
+    truth = f"{marked:,} have a mask of the true region" if marked else "none has a mask of the true region"
+    cropped = "cropped to the body and " if config["crop"] == "body" else ""
     return (
-        f"The study has {numbers.counted(len(manifest), 'image')}{of} in {dealt}, {classes}{made}; "
-        f"{truth}. Images were {cropped}{FITS[config['fit']]} of {config['size']} by {config['size']} pixels with "
+        f"The study has {numbers.counted(len(manifest), 'image')}{of} in {len(inputs.classes)} {many}, "
+        f"{classes}{made}; {truth}. Images were {cropped}{FITS[config['fit']]} of {config['size']} by {config['size']} pixels with "
         f"{numbers.counted(config['channels'], 'channel')}. {_split(inputs)} {_kept(inputs)}"
     )
 
@@ -91,8 +92,8 @@ def data(inputs: Inputs, study: dict) -> str:
 def _split(inputs: Inputs) -> str:
     if len(inputs.folds) > 1:
         return (
-            f"They were dealt into {len(inputs.folds)} folds; each was the test part of one training and another its "
-            f"validation part, so that every image was tested once."
+            f"They were split into {len(inputs.folds)} folds. Each fold was the test set of one training run, with "
+            f"another as the validation set, so every image was tested once."
         )
     sizes = inputs.manifest["split"].value_counts()
     if set(sizes.index) == {"test"}:
@@ -103,7 +104,7 @@ def _split(inputs: Inputs) -> str:
 
 
 def _kept(inputs: Inputs) -> str:
-    measured = f" (thumbnails of 32 by 32 pixels that correlate with {inputs.audit.threshold:g} or more)"
+    measured = f" (thumbnails of 32 by 32 pixels that correlate by {inputs.audit.threshold:g} or more)"
     return data_tables.apart(inputs.audit, measured)
 
 
@@ -123,33 +124,31 @@ def models(inputs: Inputs, study: dict) -> str:
     return (
         f"{numbers.listed(named)} as implemented in timm{timm} {'were' if many else 'was'} "
         f"{_trained(inputs, fitted, train)}{_taken(recipes, fitted)} {each}{unknown} A "
-        f"model took part in verdicts if the lower end of the {inputs.results.interval:.0%} interval of the "
-        f"{inputs.measure} of each of its trainings on test images lay above {numbers.number(competence.floor)} "
-        f"(guessing scores {numbers.number(competence.chance)}){left}.{_ensembles(inputs)}"
+        f"model was included in verdicts if the {inputs.results.interval:.0%} interval of {inputs.measure} on test "
+        f"images lay above {numbers.number(competence.floor)} (chance is {numbers.number(competence.chance)}) in each "
+        f"of its training runs{left}.{_ensembles(inputs)}"
     )
 
 
 def _ensembles(inputs: Inputs) -> str:
-    told = [
+    described = [
         f"{name} ({overview.COMBINED[of.combine]}; of {numbers.listed(of.models)})"
         for name, of in inputs.ensembles.items()
     ]
-    if not told:
+    if not described:
         return ""
     return (
-        f" Beside them stand ensembles: {'; '.join(told)}. An ensemble was explained as one network; it is "
-        f"described and compared with its best member, and enters no test between models."
+        f" The study also has ensembles: {'; '.join(described)}. An ensemble was explained as one network and compared "
+        f"with its best member. Tests between models exclude it."
     )
 
 
 def _taken(recipes: dict[str, dict], fitted: dict[str, dict]) -> str:
-    """Which of several models were not trained in the study."""
+    """State which of several models were not trained in the study."""
     taken = [model for model in recipes if model not in fitted]
     if not taken or not fitted:
         return ""
-    return (
-        f" {numbers.listed(taken)} {'were' if len(taken) > 1 else 'was'} not: these checkpoints were trained elsewhere."
-    )
+    return f" User-supplied checkpoints, not trained in the study: {numbers.listed(taken)}."
 
 
 def _unstated(inputs: Inputs) -> str:
@@ -157,48 +156,48 @@ def _unstated(inputs: Inputs) -> str:
     if not models:
         return ""
     return (
-        f"Which images {numbers.listed(models)} had been trained on is not stated. Test images may be among them, and "
-        f"accuracies on them say nothing about unseen images."
+        f"The training images of {numbers.listed(models)} are not stated. Test images may be among them, so these "
+        f"accuracies may not hold for unseen images."
     )
 
 
 def _trained(inputs: Inputs, recipes: dict[str, dict], shared: dict) -> str:
     if not recipes:
-        return "taken as trained elsewhere."
+        return "used as supplied, without further training."
     shared = shared if shared["epochs"] else next(iter(recipes.values()))  # of those that were trained here
     start = {"scratch": "from random weights", "pretrained": "from timm's pretrained weights"}
-    begun = start.get(shared["weights"], "from given weights")
+    begun = start.get(shared["weights"], "from user-supplied weights")
     scaled = (
-        "Pixels were normalized by mean and standard deviation of the training images"
+        "Pixels were normalized by the mean and standard deviation of the training images"
         if all(recipe["weights"] == "scratch" for recipe in recipes.values())
-        else "Pixels were normalized by the mean and standard deviation that the weights came with"
+        else "Pixels were normalized by the mean and standard deviation stored with the weights"
         if all(recipe["weights"] != "scratch" for recipe in recipes.values())
-        else "Pixels were normalized by mean and standard deviation of the training images where training began from "
-        "random weights, else by those that the weights came with"
+        else "Pixels were normalized by the mean and standard deviation of the training images (models trained from "
+        "random weights) or stored with the weights (other models)"
     )
     own = {
         model: {key: value for key, value in recipe.items() if key != "models" and value != shared.get(key)}
         for model, recipe in recipes.items()
     }
-    told = "; ".join(
+    exceptions = "; ".join(
         f"{model} ({', '.join(f'{key} {_plain(value)}' for key, value in changes.items())})"
         for model, changes in own.items()
         if changes
     )
-    loss, balanced, kept = "cross-entropy", "every class counting the same", "balanced accuracy"
+    loss, balanced, kept = "cross-entropy", "with equal weight for every class", "balanced accuracy"
     if inputs.multilabel:
-        loss, balanced = "binary cross-entropy of each label", "its presence counting as much as its absence"
+        loss, balanced = "binary cross-entropy of each label", "with equal weight for presence and absence"
         kept = "mean over labels of the balanced accuracy"
     augmented = [
         key if value is True else f"{key} {_plain(value)}" for key, value in shared["augment"].items() if value
     ]
     return (
-        f"trained {begun} to the least {loss}{f', {balanced},' if shared['balance'] else ''} "
+        f"trained {begun} to minimize {loss}{f', {balanced},' if shared['balance'] else ''} "
         f"by AdamW for {numbers.counted(shared['epochs'], 'epoch')} in batches of {shared['batch_size']} (learning "
-        f"rate {shared['lr']:g} with {numbers.counted(shared['warmup_epochs'], 'epoch')} of warm-up and a cosine to a "
-        f"hundredth, weight decay {shared['weight_decay']:g}, gradients clipped at {shared['clip_norm']:g}; "
-        f"augmentation: {', '.join(augmented) or 'none'}){f', except for {told}' if told else ''}. The epoch with the "
-        f"highest {kept} on the validation images was kept.{THRESHOLDS if inputs.multilabel else ''} {scaled}."
+        f"rate {shared['lr']:g} with {numbers.counted(shared['warmup_epochs'], 'epoch')} of warm-up and cosine decay to 1%, "
+        f" weight decay {shared['weight_decay']:g}, gradients clipped at {shared['clip_norm']:g}; "
+        f"augmentation: {', '.join(augmented) or 'none'}){f', except for {exceptions}' if exceptions else ''}. The "
+        f"epoch with the highest {kept} on the validation images was kept.{THRESHOLDS if inputs.multilabel else ''} {scaled}."
     )
 
 
@@ -215,50 +214,56 @@ def heatmaps(inputs: Inputs, study: dict) -> str:
     named = []
     for method in inputs.methods:
         if method in explain["external"]:
-            named.append(f"{method} (made elsewhere)")
+            named.append(f"{words.called(method)} (user-supplied)")
             continue
         options = explain["options"].get(method, {})
-        told = f" ({', '.join(f'{key} {_plain(value)}' for key, value in options.items())})" if options else ""
-        named.append(f"{method}{cite(METHODS[method].cite if method in METHODS else ())}{told}")
+        values = f" ({', '.join(f'{key} {_plain(value)}' for key, value in options.items())})" if options else ""
+        named.append(f"{words.called(method)}{cite(METHODS[method].cite if method in METHODS else ())}{values}")
     target = TARGETS[inputs.multilabel][explain["target"]]
     index = inputs.index[inputs.models[0]]
     explained = index["image" if inputs.multilabel else "image_id"].nunique()
-    refused = [f"{name}: {numbers.listed(list(found))}" for name, found in inputs.refused.items() if found]
+    unsupported = [
+        f"{words.called(name)}: {numbers.listed(list(map(words.called, models)))}"
+        for name, models in inputs.refused.items()
+        if models
+    ]
     text = (
-        f"Heatmaps of the logit of the {target} were made for {numbers.counted(explained, 'test image')} by "
-        f"{numbers.listed(named)}. {_layers(inputs, explain)} Maps were scored as they are, without scaling; a map "
-        f"that is zero, constant or not finite has no score, and is counted."
+        f"Heatmaps of the logit of the {target} were computed for {numbers.counted(explained, 'test image')} by "
+        f"{numbers.listed(named)}. {_layers(inputs, explain)} Maps were scored without scaling. Maps that are "
+        f"zero, constant or not finite have no score and are counted as missing."
     )
-    return text + (f" Methods that a network cannot carry were left out ({'; '.join(refused)})." if refused else "")
+    return text + (
+        f" Methods that do not support an architecture were skipped ({'; '.join(unsupported)})." if unsupported else ""
+    )
 
 
 def _layers(inputs: Inputs, explain: dict) -> str:
-    """Which layers were explained, on which grids, and how they were chosen."""
+    """State which layers were explained, on which grids, and how they were chosen."""
     by_layer: dict[tuple[str, int, int], list[str]] = {}
     for model in inputs.trained:
         for one in inputs.layers[model]:
             by_layer.setdefault(one, []).append(model)
-    told = [
+    layers = [
         f"{layer} of {numbers.listed(of)} ({rows} by {columns} cells)"
         for (layer, rows, columns), of in by_layer.items()
     ]
     chosen = [model for model in inputs.trained if model in (explain.get("layers") or {})]
-    least = f"the deepest whose grid has at least {explain['min_grid']} cells a side, or the deepest there is"
+    least = f"the deepest with a grid of at least {explain['min_grid']} cells per side, or the deepest of all"
     how = f": {least}" if not chosen else " as configured" if len(chosen) == len(inputs.trained) else ""
     how = how or f": of {numbers.listed(chosen)} as configured, else {least}"
-    return f"Methods that read a layer read {numbers.listed(told)}{how}."
+    return f"Methods that read a layer use {numbers.listed(layers)}{how}."
 
 
 def _cited(metric: str) -> str:
-    """What to cite for a metric; of a variant (another baseline) what is cited for its metric."""
+    """Cite the sources of a metric; for a variant (another baseline) those of its metric."""
     found = find_metric(metric)
     return cite(found.cite if found else ())
 
 
 def scores(inputs: Inputs) -> str:
     lines = [
-        "Every heatmap was scored by itself. One metric of each family is declared as primary in the configuration and "
-        "tested; the others are described."
+        "Every heatmap was scored separately. One metric of each family, declared in the configuration, is tested; the "
+        "others are described."
     ]
     for family in inputs.families:
         table = inputs.metrics[inputs.metrics["family"] == family]
@@ -273,13 +278,13 @@ def scores(inputs: Inputs) -> str:
         if others:
             line += f"{' ' if primary else ''}Described: {'; '.join(others)}."
         lines.append(line)
-    told = [f"{control.title}, {control.explained}" for name, control in CONTROLS.items() if _scored(inputs, name)]
-    beside = "Beside each score stands that of maps that know nothing of what the model saw, or of the truth itself"
-    return f"{lines[0]}\n\n" + "\n".join(lines[1:]) + (f"\n\n{beside}: {'; '.join(told)}." if told else "")
+    controls = [f"{control.title}, {control.explained}" for name, control in CONTROLS.items() if _scored(inputs, name)]
+    text = "The same metrics were computed for controls and yardsticks"
+    return f"{lines[0]}\n\n" + "\n".join(lines[1:]) + (f"\n\n{text}: {'; '.join(controls)}." if controls else "")
 
 
 def _unjudged(inputs: Inputs, family: str) -> str:
-    return "" if inputs.judged(family) else " No heatmap has a value of it here."
+    return "" if inputs.judged(family) else " No heatmap has a value of it."
 
 
 def _scored(inputs: Inputs, control: str) -> bool:
@@ -291,8 +296,7 @@ def software() -> str:
     own = f" {found}" if (found := _version("heatproof")) else ""
     return (
         f"The study was run by heatproof{own}{cite(['heatproof'])} on Python "
-        f"{platform.python_version()} with {', '.join(listed)}: the versions that are installed where the report was "
-        f"written, as `envs/requirements.lock` pins them."
+        f"{platform.python_version()} with {', '.join(listed)} (pinned in `envs/requirements.lock`)."
     )
 
 

@@ -1,4 +1,4 @@
-"""How the models classify: who is taken for whom, ROC curves, calibration, and how well each label is told."""
+"""Accuracy of the models: confusion matrix, ROC curves, calibration, and results by label."""
 
 import math
 from collections.abc import Sequence
@@ -14,8 +14,9 @@ from heatproof.report.figures.canvas import Figure, short
 from heatproof.report.figures.curves import Line
 from heatproof.report.inputs import Inputs
 from heatproof.report.tables import Table, groups_name
-from heatproof.text import numbers
+from heatproof.text import numbers, words
 from heatproof.text.sentences import sentence
+from heatproof.text.words import called
 
 MEASURES = {
     "auroc_macro": "macro AUROC",
@@ -26,15 +27,15 @@ MEASURES = {
     "subset_accuracy": "subset accuracy",
 }
 SCORES = (
-    "AUROC is how often an image that has a label gets a higher probability of it than one that has not, macro AUROC "
-    "its mean over the labels. Brackets hold 95% intervals; guessing scores 0.50."
+    "AUROC is how often an image with a label gets a higher probability for it than one without; macro AUROC is its "
+    "mean over the labels. Chance is 0.50. Brackets show 95% intervals."
 )
 EXPLAINED = (
-    "Each label of an image is a question of its own, answered yes where its probability reaches the label's "
-    "threshold, which was chosen on the validation images. F1 weighs how much is found against how much of it is "
-    "right: micro F1 over all answers at once, so that common labels weigh most, macro F1 as the mean over labels. "
-    "AUROC asks how often an image that has the label gets a higher probability than one that has not, without any "
-    "threshold; guessing has 0.50. Subset accuracy is the share of images with every label right."
+    "Each label is predicted separately: it is present if its probability reaches the label's threshold, chosen on "
+    "the validation images. F1 combines sensitivity and precision: micro F1 over all predictions, so common labels "
+    "count most; macro F1 as the mean over labels. AUROC is how often an image with the label gets a higher "
+    "probability than one without, independent of the threshold; chance is 0.50. Subset accuracy is the share of "
+    "images with all labels correct."
 )
 
 
@@ -55,16 +56,14 @@ def make_labels(inputs: Inputs) -> Labels | None:
     each = [
         _each(inputs, f"F1 of each label {_level(inputs)}", ("f1", "f1_low", "f1_high")),
         _each(inputs, f"AUROC of each label {_level(inputs)}", ("auroc", "auroc_low", "auroc_high")),
-        _each(inputs, "Share of the images with a label that were recognized (sensitivity)", ("sensitivity",)),
-        _each(
-            inputs, "Share of the images without a label that were not taken to have it (specificity)", ("specificity",)
-        ),
+        _each(inputs, "Sensitivity: share of the images with a label that are classified so", ("sensitivity",)),
+        _each(inputs, "Specificity: share of the images without a label that are classified so", ("specificity",)),
     ]
     return Labels(EXPLAINED, " ".join(map(sentence, inputs.results.about("labels"))), _together(inputs), each)
 
 
 def _level(inputs: Inputs) -> str:
-    several = ": mean over seeds, from the lowest end of their intervals to the highest"
+    several = ": mean over seeds, with the lowest and the highest end of their intervals"
     return f"[{inputs.results.interval:.0%} interval]" + (several if len(inputs.seeds) > 1 else "")
 
 
@@ -84,7 +83,7 @@ def _together(inputs: Inputs) -> Table:
         [model, *(_over_seeds(by[model, measure], "value", "low", "high") for measure in known)]
         for model in inputs.models
     ]
-    caption = f"All labels together {_level(inputs)}; macro measures and balanced accuracy over the labels counted"
+    caption = f"All labels {_level(inputs)}; macro measures and balanced accuracy over labels with enough images"
     return Table(caption, ["model", *(MEASURES[measure] for measure in known)], rows)
 
 
@@ -96,7 +95,7 @@ def _each(inputs: Inputs, caption: str, columns: Sequence[str]) -> Table:
         there = [f"{first['images']:,}", *([] if _single(inputs) else [f"{first['groups']:,}"])]
         counted = "yes" if first["counted"] else "no"
         rows.append([label, *there, counted, *(_over_seeds(by[label, model], *columns) for model in inputs.models)])
-    head = ["label", "test images with it", *([] if _single(inputs) else [groups_name(inputs)]), "counted"]
+    head = ["label", "test images with it", *([] if _single(inputs) else [groups_name(inputs)]), "enough images"]
     return Table(caption, [*head, *inputs.models], rows)
 
 
@@ -105,12 +104,12 @@ def _single(inputs: Inputs) -> bool:
 
 
 MOST = 6  # classes with a ROC panel of their own, and mistakes that a sentence names
-NEAR = 0.01  # a gap between confidence and accuracy that would matter to nobody
+NEAR = 0.01  # a gap between confidence and accuracy that is too small to matter
 
 
 @dataclass(frozen=True)
 class Classification:
-    """`sentences` stand on the page, the rest is folded away."""
+    """`sentences` are shown, the rest is folded."""
 
     sentences: list[str]
     figures: list[Figure]
@@ -121,11 +120,11 @@ def make(inputs: Inputs) -> Classification | None:
     """Everything about the decisions: figures of all models, sentences of those that take part in verdicts."""
     if inputs.tables["confusion"].empty:
         return None
-    # with several labels an image nobody is taken for another: the tables of the labels say what is missed
+    # images with several labels have no confusion matrix: the tables of the labels show what is missed
     confusion = [] if inputs.multilabel else [_confusion_figure(inputs)]
     drawn = [*confusion, _roc_figure(inputs), _reliability_figure(inputs)]
-    told = [_missed(inputs) if inputs.multilabel else _mistakes(inputs), *_at_their_word(inputs)]
-    return Classification(told, [figure for figure in drawn if figure], _table(inputs))
+    sentences = [_missed(inputs) if inputs.multilabel else _mistakes(inputs), *_calibration(inputs)]
+    return Classification(sentences, [figure for figure in drawn if figure], _table(inputs))
 
 
 def counts(inputs: Inputs) -> dict[str, np.ndarray]:
@@ -137,59 +136,61 @@ def counts(inputs: Inputs) -> dict[str, np.ndarray]:
     return dict(zip(inputs.models, stack.reshape(len(inputs.models), len(inputs.classes), -1), strict=True))
 
 
-def _told_of(inputs: Inputs) -> list[str]:
+def _described(inputs: Inputs) -> list[str]:
+    """Return the models that sentences are about."""
     return inputs.competent or list(inputs.models)
 
 
 def _mistakes(inputs: Inputs) -> str:
-    """The mistake that is made most often, as a share of its class, mean over the models."""
+    """Describe the most frequent error, as a share of its class, mean over the models."""
     found = counts(inputs)
-    stack = np.stack([found[model] for model in _told_of(inputs)]).astype(float)
+    stack = np.stack([found[model] for model in _described(inputs)]).astype(float)
     images = stack.sum(-1, keepdims=True)
     shares = np.divide(stack, images, out=np.zeros_like(stack), where=images > 0)
     shares[:, np.eye(len(inputs.classes), dtype=bool)] = 0
     mean = shares.mean(0)
     if not mean.any():
-        return "No test image was taken for another class."
+        return "No test image is misclassified."
     equal = np.argwhere(np.isclose(mean, mean.max(), rtol=1e-9, atol=0))
     if len(equal) > 1:
-        named = [f"{inputs.classes[i]} for {inputs.classes[j]}" for i, j in equal[:MOST]]
+        named = [f"{inputs.classes[i]} as {inputs.classes[j]}" for i, j in equal[:MOST]]
         named += [f"{len(equal) - MOST} others"] if len(equal) > MOST else []
         return (
-            f"The most frequent mistakes are equally frequent: to take {numbers.listed(named)}, "
+            f"The most frequent errors are equally frequent: {numbers.listed(named)}, each "
             f"{numbers.share(mean.max())} of the images of the class."
         )
     label, predicted = equal[0]
     by_model = shares[:, label, predicted]
     alike = len(set(map(numbers.share, by_model))) == 1
-    between = "" if alike else f" ({numbers.span(by_model, numbers.share)} of them by model)"
+    between = "" if alike else f" ({numbers.span(by_model, numbers.share)} by model)"
     return (
-        f"The most frequent mistake is to take {inputs.classes[label]} for {inputs.classes[predicted]}: "
-        f"{numbers.share(mean[label, predicted])} of the images of {inputs.classes[label]}{between}."
+        f"The most frequent error: {numbers.share(mean[label, predicted])} of the images of {inputs.classes[label]} "
+        f"are misclassified as {inputs.classes[predicted]}{between}."
     )
 
 
 def _missed(inputs: Inputs) -> str:
-    """The label that is missed most often, of those that are counted; mean over the models that are told of."""
+    """Describe the label with the lowest sensitivity, mean over the models."""
     table = inputs.tables["labels"]
-    table = table[table["counted"] & table["model"].isin(_told_of(inputs))]
+    table = table[table["counted"] & table["model"].isin(_described(inputs))]
     means = table.groupby("label")[["sensitivity", "specificity"]].mean().dropna()
     if means.empty:
-        return "No label has enough images for what is missed to be told."
+        return "No label has enough images to report its sensitivity."
     label = means["sensitivity"].idxmin()
     if means.loc[label, "sensitivity"] == 1:
-        return "No label is missed: every image that has one is recognized."
+        return "Sensitivity is 100% for every label."
     return (
-        f"The label that is missed most often is {label}: {numbers.share(1 - means.loc[label, 'sensitivity'])} of the "
-        f"images that have it are not recognized, and {numbers.share(1 - means.loc[label, 'specificity'])} of the "
-        f"others are taken to have it."
+        f"The label that is missed most often is {label}: in {numbers.share(1 - means.loc[label, 'sensitivity'])} of "
+        f"the images with it. "
+        f"{words.capital(numbers.share(1 - means.loc[label, 'specificity']))} of the images without it "
+        f"are false positives."
     )
 
 
-def _at_their_word(inputs: Inputs) -> list[str]:
-    """Which models are surer than they are right, or less sure, and of which neither could be shown."""
+def _calibration(inputs: Inputs) -> list[str]:
+    """State which models are overconfident, underconfident, calibrated, and which are undecided."""
     found = inputs.results.confidence
-    known = [model for model in _told_of(inputs) if model in found and found[model].low is not None]
+    known = [model for model in _described(inputs) if model in found and found[model].low is not None]
     ends = {model: max(abs(found[model].low), abs(found[model].high)) for model in known}
     near = [model for model in known if ends[model] <= NEAR]
     rows = {model: found[model] for model in known if model not in near}
@@ -197,45 +198,45 @@ def _at_their_word(inputs: Inputs) -> list[str]:
     under = {model: -row.difference for model, row in rows.items() if row.high < 0}
     rest = {model: row for model, row in rows.items() if model not in over and model not in under}
     texts = [
-        f"The probabilities of {numbers.listed(list(gaps))} cannot be taken at their word: on average they are "
-        f"{_points(gaps.values())} {side} than the share of {'cases' if inputs.multilabel else 'images'} that is right."
-        for side, gaps in (("higher", over), ("lower", under))
+        f"{numbers.listed(list(map(called, gaps)))} {'is' if len(gaps) == 1 else 'are'} {kind}: mean confidence is "
+        f"{_points(gaps.values())} {side} accuracy."
+        for kind, side, gaps in (("overconfident", "above", over), ("underconfident", "below", under))
         if gaps
     ]
     if near:
         texts.append(
-            f"The probabilities of {numbers.listed(near)} can be taken at their word: on average they differ by no "
-            f"more than {_points([NEAR])} from the share of {'cases' if inputs.multilabel else 'images'} that is right."
+            f"{numbers.listed(list(map(called, near)))} {'is' if len(near) == 1 else 'are'} calibrated on average: "
+            f"mean confidence and accuracy differ by at most {_points([NEAR])}."
         )
     if rest:
         widest = math.ceil(100 * max(ends[model] for model in rest) - 1e-9)
         texts.append(
-            f"For {numbers.listed(list(rest))} no gap between mean confidence and accuracy could be shown, which does "
-            f"not rule out one of up to {widest} points."
+            f"No evidence that {numbers.listed(list(map(called, rest)))} {'is' if len(rest) == 1 else 'are'} over- or "
+            f"underconfident; a gap of up to {widest} percentage points is possible."
         )
     return texts
 
 
 def _points(gaps) -> str:
-    """`1 percentage point`, `0.3 to 12 percentage points`: a gap that is there is never 0."""
+    """Write `1 percentage point` or `0.3 to 12 percentage points`; a gap above zero is never written as 0."""
     ends = list(dict.fromkeys(f"{100 * gap:.{1 if 100 * gap < 1 else 2}g}" for gap in (min(gaps), max(gaps))))
     return f"{' to '.join(ends)} percentage {'point' if ends == ['1'] else 'points'}"
 
 
 def _confusion_figure(inputs: Inputs) -> Figure:
     found, classes = counts(inputs), list(inputs.classes)
-    told = [
+    entries = [
         f"{model}: {classes[i]} as {classes[j]} {found[model][i, j]}"
         for model in inputs.models
         for i, j in zip(*np.nonzero(found[model]), strict=True)
     ]
-    svg = figures.confusion("confusion", found, classes, f"Images by true and predicted class: {'; '.join(told)}")
-    added = ", all seeds added up" if len(inputs.seeds) > 1 else ""
+    svg = figures.confusion("confusion", found, classes, f"Images by true and predicted class: {'; '.join(entries)}")
+    added = ", summed over seeds" if len(inputs.seeds) > 1 else ""
     caption = (
-        f"Who is taken for whom: true class in rows, the model's answer in columns; test images{added}, and their "
-        f"share of the row."
+        f"Confusion matrix: true class in rows, predicted class in columns. Number of test images{added} and share of "
+        f"the row."
     )
-    return Figure(Markup(svg), caption, "Confusion")
+    return Figure(Markup(svg), caption, "Confusion matrix")
 
 
 def _roc_figure(inputs: Inputs) -> Figure | None:
@@ -260,21 +261,24 @@ def _roc_figure(inputs: Inputs) -> Figure | None:
     macro = inputs.tables["models"].groupby("model")["auroc"].mean()
     keys = {m: (dot_rows.color(inputs.models, m), f"{short(m, 20)} {numbers.number(macro[m])}") for m in inputs.models}
     ranges = {name: [areas[key] for key in areas if key[0] == name and not np.isnan(areas[key])] for name in shown}
-    told = [
-        f"{name}: area {numbers.number(min(found))} to {numbers.number(max(found))}" for name, found in ranges.items()
+    described = [
+        f"{name}: area {numbers.number(min(values))} to {numbers.number(max(values))}"
+        for name, values in ranges.items()
     ]
-    svg = figures.roc("roc", {place[n]: short(n, 26) for n in shown}, lines, keys, f"ROC curves. {'; '.join(told)}")
+    svg = figures.roc(
+        "roc", {place[n]: short(n, 26) for n in shown}, lines, keys, f"ROC curves. {'; '.join(described)}"
+    )
     left = (
-        f" The {MOST} {'labels' if inputs.multilabel else 'classes'} that are told apart worst."
+        f" Only the {MOST} {'labels' if inputs.multilabel else 'classes'} with the lowest AUROC."
         if len(shown) < len(present) > 2
         else ""
     )
-    each = "Each label on its own" if inputs.multilabel else "Each class against all others"
-    over = "the labels counted" if inputs.multilabel else "classes"
+    each = "Each label" if inputs.multilabel else "Each class against all others"
+    over = "labels with enough images" if inputs.multilabel else "classes"
     caption = (
-        f"{each}: the share of its images that is recognized against the share of false alarms, "
-        "as the probability that is asked for falls; a line a training. Beside each name the area under the curve, "
-        f"mean over {over}{' and seeds' if len(inputs.seeds) > 1 else ''}; guessing has 0.50.{left}"
+        f"{each}: sensitivity and false-positive rate as the threshold falls; one line per training run. Next to "
+        f"each name: area under the curve, mean over {over}{' and seeds' if len(inputs.seeds) > 1 else ''}; chance is "
+        f"0.50.{left}"
     )
     return Figure(Markup(svg), caption, "ROC curves")
 
@@ -290,13 +294,12 @@ def _reliability_figure(inputs: Inputs) -> Figure | None:
     ]
     shown = [model for model in inputs.models if model in set(table["model"])]
     titles = {model: f"{short(model, 20)} {numbers.number(errors[model])}" for model in shown}
-    told = [f"{model} {numbers.number(errors[model])}" for model in shown]
-    svg = figures.reliability("reliability", titles, lines, f"Expected calibration error: {', '.join(told)}")
+    described = [f"{model} {numbers.number(errors[model])}" for model in shown]
+    svg = figures.reliability("reliability", titles, lines, f"Expected calibration error: {', '.join(described)}")
     caption = (
-        "How often the models are right (up) where they are so sure (across): on the dotted line probabilities mean "
-        "what they say, below it the model claims too much. A dot is one of ten bins with equally many images, a line "
-        "a training. Beside each name the expected calibration error: the mean gap between confidence and accuracy "
-        "of a bin."
+        "Accuracy by confidence, in ten bins of equally many images; one line per training run. On the dotted line, "
+        "the model is calibrated; below it, overconfident. Next to each name: expected calibration error, the mean gap "
+        "between confidence and accuracy of a bin."
     )
     return Figure(Markup(svg), caption, "Calibration")
 
@@ -314,10 +317,10 @@ def _table(inputs: Inputs) -> Table | None:
         gap = numbers.interval(row.difference, low, high)
         errors = [numbers.number(value) for value in (row.error, row.error_by_chance)]
         rows.append([model, numbers.number(macro[model]), *means, gap, *errors])
-    head = ["model", "AUROC", "mean confidence", "right", f"gap [{inputs.results.interval:.0%} interval]"]
+    head = ["model", "AUROC", "mean confidence", "accuracy", f"gap [{inputs.results.interval:.0%} interval]"]
     groups = numbers.UNITS[inputs.results.groups.kind][1]
     caption = (
-        f"Area under the ROC curve; confidence and accuracy, means over {groups}; and the expected calibration error "
-        f"beside that of a model whose probabilities are true, on as many independent images"
+        f"Area under the ROC curve; mean confidence and accuracy over {groups}; expected calibration error, also of a "
+        f"perfectly calibrated model on as many independent images"
     )
-    return Table(caption, [*head, "calibration error", "by chance alone"], rows)
+    return Table(caption, [*head, "calibration error", "if perfectly calibrated"], rows)

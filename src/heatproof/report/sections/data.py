@@ -51,7 +51,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class DotRow:
-    """Dots below one another under a name; `chance` is what guessing scores."""
+    """Dots below one another under a name; `chance` is the score of guessing."""
 
     name: str
     dots: Sequence[Dot]
@@ -76,7 +76,7 @@ def draw_dots(name: str, rows: Sequence[DotRow], kinds: dict[str, str], label: s
     guessing = any(math.isfinite(row.chance) for row in rows)
     keys = [Line2D([], [], linewidth=1.6, label=text, **_look(kind)) for kind, text in kinds.items()]
     if guessing:
-        keys.append(Line2D([], [], color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), label="guessing"))
+        keys.append(Line2D([], [], color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), label="chance"))
     columns = 2
     figure, axes = canvas(sum(map(_height, rows)), legend=math.ceil(len(keys) / columns))
     axes.set_xlim(-0.02, 1.02)
@@ -123,7 +123,7 @@ class Panel:
 
 @matplotlib.rc_context(STYLE)
 def sweep(name: str, thresholds: Sequence[float], panels: Sequence[Panel], used: float, alt: str) -> str:
-    """What hangs on the threshold from which two images look alike: two panels a row, the one in use marked."""
+    """Draw the effect of the similarity threshold: two panels a row, with the threshold in use marked."""
     side, head, between, foot = 0.85, 0.24, 0.22, 0.42
     rows = math.ceil(len(panels) / 2)
     height = rows * (head + side) + (rows - 1) * between + foot
@@ -134,7 +134,7 @@ def sweep(name: str, thresholds: Sequence[float], panels: Sequence[Panel], used:
         bottom = height - (i // 2) * (head + side + between) - head - side
         axes = figure.add_axes((left / WIDTH, bottom / height, width / WIDTH, side / height))
         _panel(axes, panel, thresholds, used, labels=i >= len(panels) - 2)
-    figure.text(MARGIN / WIDTH, 0.05 / height, "similarity from which images count as look-alikes", color=MUTED)
+    figure.text(MARGIN / WIDTH, 0.05 / height, "similarity threshold for look-alikes", color=MUTED)
     return to_svg(figure, name, alt)
 
 
@@ -289,16 +289,16 @@ def leak_figure(inputs: Inputs) -> Figure | None:
         rows.append(DotRow("a random split", [Dot("random", mean, low, high)], text=spread))
     alt = "; ".join(f"Test images with a look-alike in training, {row.name}: {row.text}" for row in rows)
     svg = draw_dots("leak", rows, {}, "share of test images with a look-alike in training", alt)
-    caption = "A model can answer such an image from memory."
+    caption = "A model can recognize such an image from memory."
     if len(rows) > 1:
-        caption += f" Random split: mean of {leak.random.draws:,} draws; the line holds 95% of them."
+        caption += f" Random split: mean of {leak.random.draws:,} draws; the line covers 95% of them."
     if len(inputs.folds) > 1:
         caption += " Split in use: a dot is one fold."
     return Figure(Markup(svg), caption)
 
 
 def probe_figure(audit: Audit) -> Figure:
-    """Every simple classifier under both splits, before and after preprocessing."""
+    """Draw every simple classifier with both splits, before and after preprocessing."""
     rows, kinds = [], data_tables.probe_kinds(audit)
     for name, found in data_tables.probe_rows(audit).items():
         dots = [
@@ -312,36 +312,35 @@ def probe_figure(audit: Audit) -> Figure:
     alt = f"Balanced accuracy of simple classifiers: {described(rows, kinds)}"
     svg = draw_dots("probes", rows, kinds, "balanced accuracy", alt)
     caption = (
-        "Dot: balanced accuracy; line: its 95% interval. A permutation test over groups decides whether a classifier "
-        "does better than chance on the grouped split; what it can use, a model can use too."
-        + data_tables.probed(audit)
+        "Dot: balanced accuracy; line: 95% interval. A permutation test over groups tests whether a classifier exceeds "
+        "chance with the grouped split. A model can use the same features." + data_tables.probed(audit)
     )
     return Figure(Markup(svg), caption)
 
 
 def sweep_figure(audit: Audit) -> Figure:
-    """Clusters, the largest of them, leak and accuracy of the nearest thumbnail against the threshold."""
+    """Draw clusters, the largest of them, leak and accuracy of the nearest thumbnail by the threshold."""
     steps = sorted(audit.sweep, key=lambda row: row.threshold)
     thresholds = [row.threshold for row in steps]
     panels = [
         Panel("clusters", "clusters of look-alikes", [_number(row.clusters) for row in steps], False),
         Panel("largest", "share in the largest", [_number(row.largest) / audit.images for row in steps], True),
-        Panel("leak", "leak of a random split", [_number(row.leak_random) for row in steps], True),
+        Panel("leak", "look-alikes, random split", [_number(row.leak_random) for row in steps], True),
         Panel("neighbour", "nearest thumbnail, grouped", [_number(row.neighbour) for row in steps], True),
     ]
     panels = [panel for panel in panels if any(map(math.isfinite, panel.values))]
     alt = described_panels(thresholds, panels)
     svg = sweep("sweep", thresholds, panels, audit.threshold, alt)
     caption = (
-        f"Dashed line: the similarity in use, {audit.threshold:g}. The lower it is, the more images are chained "
-        f"into one cluster, and the harder they are to split; the higher, the more look-alikes may stand on both "
-        f"sides. The last panel is the balanced accuracy of the nearest thumbnail under a grouped split."
+        f"Dashed line: the threshold in use, {audit.threshold:g}. A lower threshold joins more images into one "
+        f"cluster, which makes them harder to split. A higher one leaves more look-alikes in both training and test. Last "
+        f"panel: balanced accuracy of the nearest thumbnail with a grouped split."
     )
     return Figure(Markup(svg), caption)
 
 
 def conflicts(inputs: Inputs) -> tuple[list[Conflict], str]:
-    """The most alike pairs across classes as pictures, and how many of how many are shown.
+    """Return the most similar pairs across classes as pictures, and a sentence on their number.
 
     None of a planted study: there the plants make the classes.
     """
@@ -355,12 +354,11 @@ def conflicts(inputs: Inputs) -> tuple[list[Conflict], str]:
     if not found:
         return [], ""
     total = inputs.audit.duplicates.across_classes
-    told = (
-        "One pair of images is the same or looks alike, and has different labels."
-        if total == 1
-        else f"{total:,} pairs of images are the same or look alike, and have different labels."
+    what = (
+        "pair of identical or look-alike images has" if total == 1 else "pairs of identical or look-alike images have"
     )
-    return shown, told + (f" Here are the {len(shown)} most alike." if len(shown) < total else "")
+    text = f"{total:,} {what} different labels."
+    return shown, text + (f" The {len(shown)} most similar are shown." if len(shown) < total else "")
 
 
 def _picture(inputs: Inputs, pair: Pair, side: str) -> Picture:

@@ -16,16 +16,15 @@ from heatproof.text import numbers
 from heatproof.text.audit import because
 from heatproof.text.numbers import NONE, finite
 
-TITLE = "Can these data be believed?"
+TITLE = "Data audit"
 BALANCED = (
-    "Balanced accuracy is the share of images recognized, averaged over the classes so that a rare class counts as "
-    "much as a common one."
+    "Balanced accuracy is the mean sensitivity over the classes, so that a rare class counts as much as a common one."
 )
-SCORES = f"{BALANCED} Brackets hold its 95% interval; chance is what guessing scores."
+SCORES = f"{BALANCED} Brackets show 95% intervals; chance is the score of guessing."
 
 
 class Probe(NamedTuple):
-    """A simple classifier, and what it goes by."""
+    """A simple classifier, and the features that it uses."""
 
     name: str
     sees: str
@@ -34,118 +33,111 @@ class Probe(NamedTuple):
 PROBES = {
     "neighbour": Probe(
         "Nearest thumbnail",
-        "gives each image the class of the most similar training image, both shrunk to 32 by 32 pixels; it does well "
-        "where look-alikes of test images are in training",
+        "predicts the class of the most similar training image, both reduced to 32 by 32 pixels; accurate if "
+        "look-alikes of test images are in training",
     ),
     "facts": Probe(
-        "Facts of the file",
-        "sees width, height, empty margins, colour mode, format, JPEG quality, file size, mean brightness and the "
+        "Image facts",
+        "width, height, empty margins, colour mode, format, JPEG quality, file size, mean brightness and the "
         "outermost pixels of the thumbnail",
     ),
-    "shape": Probe("Shape and margins", "sees width, height and how many rows and columns at each edge are empty"),
-    "border": Probe("Outer edge", "sees the outermost ring of pixels of the thumbnail"),
-    "outside": Probe("Middle blanked out", "sees the thumbnail without its middle half in both directions"),
+    "shape": Probe("Shape and margins", "width, height, and the number of empty rows and columns at each edge"),
+    "border": Probe("Outer edge", "outermost ring of pixels of the thumbnail"),
+    "outside": Probe("Without the centre", "thumbnail without its central half in both directions"),
     "nonsquare": Probe(
-        "What was not square",
-        "sees shape and margins, and tells images that were not square from the others of their class",
+        "Not square",
+        "shape and margins; separates images that were not square from the others of their class",
     ),
-    "nonsquare_border": Probe("What was not square, outer edge", "tries the same by the outermost ring of pixels"),
-    "nonsquare_outside": Probe("What was not square, middle blanked out", "tries the same without the middle half"),
+    "nonsquare_border": Probe("Not square, outer edge", "the same, from the outermost ring of pixels"),
+    "nonsquare_outside": Probe("Not square, without the centre", "the same, without the central half"),
     "seams": Probe(
         "Seams of plants",
-        "sees only where something was blended in, a lesion or nothing; it combines what it sees in any way",
+        "only the places where a lesion or nothing was blended in; nonlinear",
     ),
-    "seams_linear": Probe("Seams, weighed", "sees the same, and adds it up with weights"),
+    "seams_linear": Probe("Seams, linear", "the same places; linear"),
 }
-BLIND = ("facts", "shape", "border")  # what they see has nothing to do with disease
+BLIND = ("facts", "shape", "border")  # features unrelated to disease
 
 COPIES = {
-    "bytes": "the same file, byte for byte",
-    "pixels": "the same picture, pixel by pixel",
+    "bytes": "identical files",
+    "pixels": "identical pictures",
     "lookalikes": "look-alikes (similarity {threshold} or more)",
 }
 KINDS = {
-    "random-raw": "random, as they came",
-    "random-preprocessed": "random, as models see them",
-    "grouped-raw": "grouped, as they came",
-    "grouped-preprocessed": "grouped, as models see them",
+    "random-raw": "random split, original",
+    "random-preprocessed": "random split, preprocessed",
+    "grouped-raw": "grouped split, original",
+    "grouped-preprocessed": "grouped split, preprocessed",
 }
-SAME = {"bytes": "the same file", "pixels": "the same picture", "lookalike": "look-alikes"}
+SAME = {"bytes": "identical files", "pixels": "identical pictures", "lookalike": "look-alikes"}
 
 GROUPED = {
-    "patient": "all images of a patient on one side",
-    "lookalike": "images that look alike on one side",
-    "image": "images that look alike on one side",
-    "united": "all images of a patient, and images that look alike, on one side",
+    "patient": "all images of a patient in one part",
+    "lookalike": "look-alikes in one part",
+    "image": "look-alikes in one part",
+    "united": "all images of a patient, and look-alikes, in one part",
 }
 SPLITS = {"random": "random split", "patient": "patients kept together", "lookalike": "look-alikes kept together"}
 SPLITS |= {"given": "given split"}
 
-DEALT = {
+ASSIGNED = {
     "patient": "All images of a patient are in the same part.",
-    "lookalike": "Images that look alike{measured} are in the same part. Such clusters are not patients: images of one "
-    "person that do not look alike may be in two parts.",
-    "image": "Images were dealt one by one, so images of one patient may be in two parts.",
-    "united": "All images of a patient, and images that look alike{measured}, are in the same part.",
-    "given": "This split came with the images and was not changed; the audit counts who is in two parts of it.",
-    "all": "No part is for training: the study states that no model has seen any of the images.",
+    "lookalike": "Look-alike images{measured} are in the same part. Such clusters are not patients: other images of "
+    "one patient may be in another part.",
+    "image": "Single images were assigned at random, so images of one patient may be in different parts.",
+    "united": "All images of a patient, and look-alike images{measured}, are in the same part.",
+    "given": "This split came with the images and is kept; the audit counts groups that are in more than one part.",
+    "all": "All images are test images: the study states that no model was trained on any of them.",
 }
 
 
 def few_groups(labels: dict[str, int]) -> str:
-    """Labels that could not be held to the shares of the split."""
+    """List labels that are too rare to be stratified."""
     if not labels:
         return ""
     shown = ", ".join(f"{name} ({count})" for name, count in labels.items())
-    return (
-        f"Too few groups have these labels for their shares of the split to be held; they fell as they fell (groups in "
-        f"brackets): {shown}."
-    )
+    return f"Rare labels are not stratified in the split (number of groups): {shown}."
 
 
 def probed(audit: Audit) -> str:
-    """Of several labels an image: what was asked, and of which labels."""
+    """State which labels were predicted, where images have several."""
     if not audit.probed:
         return ""
-    asked = "every label" if audit.probed == audit.classes else ", ".join(audit.probed)
-    return f" Each classifier was asked for one label after another ({asked}); the accuracy is the mean over them."
+    labels = "every label" if audit.probed == audit.classes else ", ".join(audit.probed)
+    return f" Each classifier predicts one label at a time ({labels}); the accuracy is the mean over them."
 
 
 def kept(audit: Audit) -> str:
-    """What stays on one side where whole groups do: a key of `GROUPED` and `DEALT`."""
+    """Return what a grouped split keeps together: a key of `GROUPED` and `ASSIGNED`."""
     return "united" if audit.united else audit.group_kind
 
 
-def dealt(audit: Audit) -> str:
-    """How images came into their parts: a key of `DEALT`."""
+def assigned(audit: Audit) -> str:
+    """Return how images were assigned to parts: a key of `ASSIGNED`."""
     by = audit.split_by
     return "given" if by in GIVEN else {"all": "all", "random": "image"}.get(by) or kept(audit)
 
 
 def apart(audit: Audit, measured: str = "") -> str:
-    """How images came into their parts, in a sentence; `measured` says how it was found that images look alike."""
-    return DEALT[dealt(audit)].format(measured=measured)
+    """State how images were assigned to parts; `measured` says how look-alikes were measured."""
+    return ASSIGNED[assigned(audit)].format(measured=measured)
 
 
 def parts(audit: Audit, folds: int) -> str:
-    """Which images everything on the page is from."""
+    """State which images the results are from."""
     if audit.split_by == "all":
-        return "Every image was tested, and everything on this page is from all of them."
+        return "All results are from all images."
     if folds > 1:
         return (
-            f"The images were dealt into {folds} parts (folds). Each was the test part of one training of every model "
-            f"and seed, with another to choose the best moment of training (val) and the rest to train, so that every "
-            f"image is tested once, by a training that never saw it; everything on this page is from the test parts, "
-            f"together."
+            f"The images were split into {folds} folds. For every model and seed, each fold was the test set of one "
+            f"training run, with another fold for validation and the others for training. So every image is tested "
+            f"once, by a training run that never saw it. All results are from the test sets together."
         )
-    return (
-        "The images were split into parts for training, for choosing the best moment of training (val), and for "
-        "testing; everything on this page is from the test part."
-    )
+    return "The images were split into a training, a validation and a test set. All results are from the test set."
 
 
 def probe(name: str) -> Probe:
-    """A probe's words; one that is not known here goes by its own name."""
+    """Return the words of a probe; an unknown one has its own name."""
     return PROBES.get(name, Probe(name.replace("_", " ").capitalize(), ""))
 
 
@@ -159,8 +151,8 @@ def images(inputs: Inputs) -> Table:
     whole = inputs.manifest
     if len(inputs.folds) > 1:
         caption = (
-            f"Images by fold and {_counted(whole)}. Every fold is the test part once; the next one then chooses the "
-            "best moment of training (val), and the rest train."
+            f"Images by fold and {_counted(whole)}. Every fold is the test set once, with the next one for validation "
+            "and the others for training."
         )
         parts = {fold: manifest[manifest["split"] == "test"] for fold, manifest in inputs.manifests.items()}
     else:
@@ -180,7 +172,7 @@ def images(inputs: Inputs) -> Table:
 
 
 def _counted(manifest: pd.DataFrame) -> str:
-    return "label, of which an image may have several" if artifacts.is_multilabel(manifest) else "class"
+    return "label (an image may have several)" if artifacts.is_multilabel(manifest) else "class"
 
 
 def left_out(source: dict) -> Table | None:
@@ -189,7 +181,7 @@ def left_out(source: dict) -> Table | None:
         [row["column"], row["value"] or "(blank)", f"{row['rows']:,}", row["key"]] for row in source.get("left_out", [])
     ]
     head = ["column", "value", "images", "by"]
-    return Table("Images that the study leaves out, by what its table says of them", head, rows) if rows else None
+    return Table("Images excluded by the study, by column of its table", head, rows) if rows else None
 
 
 def licenses(source: dict) -> Table | None:
@@ -197,7 +189,7 @@ def licenses(source: dict) -> Table | None:
     rows = [[row["license"], f"{row['images']:,}"] for row in source.get("licenses", [])]
     bare = source.get("unlicensed", [])
     rows += [["(blank)", f"{len(bare):,}"]] if bare else []
-    return Table("Licences of the images, as the source names them", ["licence", "images"], rows) if rows else None
+    return Table("Licences of the images, as stated by the source", ["licence", "images"], rows) if rows else None
 
 
 def copies(audit: Audit) -> Table | None:
@@ -218,7 +210,7 @@ def copies(audit: Audit) -> Table | None:
         "across_groups": "pairs across patients",
         "across_splits": "pairs across splits",
     }
-    caption = "Copies and look-alikes among all images (the same file is also the same picture, and looks alike)"
+    caption = "Copies and look-alikes among all images (identical files are also identical pictures and look-alikes)"
     return Table(caption, ["what", *(names[key] for key in keys)], rows)
 
 
@@ -254,7 +246,7 @@ def probes(audit: Audit) -> Table:
         for name, of in found.items()
     ]
     caption = "Balanced accuracy of simple classifiers, with its 95% interval"
-    return Table(caption, ["classifier", *kinds.values(), "guessing"], rows)
+    return Table(caption, ["classifier", *kinds.values(), "chance"], rows)
 
 
 def scored(row: ProbeResult) -> str:
@@ -285,12 +277,12 @@ def sweep(audit: Audit) -> Table:
         "clusters",
         "images in the largest",
         *(f"clusters of {name}" for name in names),
-        "leak of a random split",
+        "look-alikes with a random split",
         "nearest thumbnail, grouped split",
-        "can be split as asked",
-        "largest miss of a part's share",
+        "requested split possible",
+        "largest deviation of a part",
     ]
-    return Table("Similarity by similarity", head, rows)
+    return Table("Effect of the similarity threshold", head, rows)
 
 
 def quarantined(audit: Audit) -> Table | None:
@@ -313,7 +305,7 @@ def compared(table: pd.DataFrame, models: Sequence[str]) -> Table:
                 change = float(after["balanced_accuracy"] - before["balanced_accuracy"])
                 rows.append([model, str(seed), *map(_scored, pair), numbers.number(change, sign=True)])
     head = ["model", "seed", "random split", SPLITS.get(grouped, grouped), "change"]
-    return Table("Balanced accuracy of every training under both splits, with its interval", head, rows)
+    return Table("Balanced accuracy of every training run with both splits, with its interval", head, rows)
 
 
 def _scored(row: pd.Series) -> str:

@@ -90,7 +90,7 @@ def spec(models: Sequence[str]) -> dict:
 
 
 NUMBERS = 120_000  # scores that a page carries at most: about 0.8 MB
-NOT_SCORED = "it is not among the images that were scored"
+NOT_SCORED = "the image is not among those that were scored"
 
 
 @dataclass(frozen=True)
@@ -314,8 +314,8 @@ def _heat(inputs: Inputs, model: str, method: str, image: str) -> np.ndarray | s
     index = inputs.index[model]
     found = index.index[(index["image_id"] == image) & (index["method"] == method)]
     if not len(found):
-        return "none was made"
+        return "not computed"
     row = index.loc[found[0]]
     if row["degenerate"]:
         return words.reason(row["degenerate"])
-    return inputs.heat(model, found[0]) if row["row"] >= 0 else "none was made"
+    return inputs.heat(model, found[0]) if row["row"] >= 0 else "not computed"

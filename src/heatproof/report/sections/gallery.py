@@ -17,7 +17,7 @@ from heatproof.report import words
 from heatproof.report.inputs import Inputs
 from heatproof.text import numbers
 
-COLORMAP = "inferno"  # perceptually uniform: equal steps of heat look equal
+COLORMAP = "inferno"  # perceptually uniform: equal steps of relevance look equal
 _LEAST, _MOST = 128, 192  # pixels a side: small images are enlarged by whole steps, large ones reduced
 _HEAT = 0.6  # opacity of the heat
 _OUTLINE = (86, 180, 233)
@@ -152,7 +152,7 @@ class Cell:
     source: str
     alt: str
     note: str
-    seen_as: str = ""  # the class that the model chose where it is not the true one
+    seen_as: str = ""  # the predicted class where it is not the true one
 
 
 @dataclass(frozen=True)
@@ -319,13 +319,13 @@ def _heat_cell(
     index = inputs.index[model]
     found = index.index[(index["image_id"] == image) & (index["method"] == method)]
     if not len(found):
-        return Cell(model, "", "", "no heatmap was made")
+        return Cell(model, "", "", "no heatmap")
     row = index.loc[found[0]]
     label = inputs.cases["label"][image]
     seen_as = "" if row["predicted"] == label else inputs.decisions[row["predicted"]]
     if row["degenerate"] or row["row"] < 0:
-        why = words.reason(row["degenerate"]) if row["degenerate"] else "none was made"
-        return Cell(model, "", "", f"no heatmap to show: {why}", seen_as)
+        why = words.reason(row["degenerate"]) if row["degenerate"] else "not computed"
+        return Cell(model, "", "", f"no heatmap: {why}", seen_as)
     heated = overlay(shown, inputs.heat(model, found[0]))
     score = scores.loc[(model, image), "value"] if (model, image) in scores.index else float("nan")
     note = numbers.number(float(score)) if np.isfinite(score) else "no score"

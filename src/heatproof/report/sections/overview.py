@@ -1,5 +1,4 @@
-"""What stands side by side: methods at a glance, what each model's heatmaps show, another split, ensembles, what others
-report, and what needs no network at all."""
+"""Overviews: methods by metric, a line a model, verdicts, splits, ensembles, and published results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,17 +25,17 @@ from heatproof.text.words import called
 
 
 def make_combined(inputs: Inputs) -> Table | None:
-    """Return the table of both answers, a row a method and model; None where a study has not both."""
+    """Return the table of both verdicts, a row a method and model; None where a study lacks one."""
     rows = inputs.results.combined
     if not rows:
         return None
     margins = dict.fromkeys(f"{inputs.results.families[family].margin:g}" for family in QUESTIONS)
     caption = (
-        f"Yes: significantly better than every control. No: any lead over the control is shown to be smaller than the "
-        f"margin ({numbers.listed(list(margins))}). In brackets the difference to the control that decides, with its "
+        f"Yes: significantly better than every control. No: any lead over a control is significantly smaller than the "
+        f"margin ({numbers.listed(list(margins))}). In brackets: difference from the deciding control, with "
         f"{inputs.results.interval:.0%} interval."
     )
-    head = ["method", "model", "finds the lesion", "shows what the model uses", "together, the heatmaps"]
+    head = ["method", "model", "marks the lesion", "shows what the model uses", "verdict: the heatmaps"]
     return Table(caption, head, [_row(row) for row in rows])
 
 
@@ -52,7 +51,7 @@ def _answer(answer: Decision) -> str:
     return f"{answer.verdict} ({words.CONTROLS.get(answer.control, answer.control)}: {numbers.interval(*ends)})"
 
 
-INSIDE = {  # metric -> what the heat lies on; the first is a share inside, the others of what is outside
+INSIDE = {  # metric of a share of relevance -> where it lies
     "relevance_mass_accuracy": "lesion",
     "outside_lungs": "outside the lungs",
     "outside_body": "outside the body",
@@ -61,49 +60,48 @@ INSIDE = {  # metric -> what the heat lies on; the first is a share inside, the 
 
 
 def make_lines(inputs: Inputs) -> Table:
-    """Return what is known of each model by the lead method, a row a model."""
+    """Return the main results of each model by the main method, a row a model."""
     combined = {row.model: row for row in inputs.results.combined if row.method == inputs.lead}
     rows = [[model, *_line(inputs, model, combined.get(model))] for model in inputs.trained]
     head = [
         "model",
         inputs.measure,
         "layer and grid",
-        "where the heat lies",
-        "used by the model",
-        "same when retrained",
+        "share of relevance",
+        "shows model use",
+        "consistency over seeds",
     ]
     kept = [i for i in range(len(head)) if any(row[i] != numbers.NONE for row in rows)]
     return Table(
-        f"Each model by {called(inputs.lead)}: {inputs.measure} with its {inputs.results.interval:.0%} interval, "
-        f"or the range "
-        f"over seeds; the layer that was explained; shares of the heat, means over {groups_name(inputs)}; and what "
-        f"localization and faithfulness say together",
-        [*(head[i] for i in kept), "the heatmaps"],
+        f"Each model by {called(inputs.lead)}: {inputs.measure} with {inputs.results.interval:.0%} interval, or its "
+        f"range over seeds; explained layer; shares of relevance, means over {groups_name(inputs)}; and the verdict "
+        f"from localization and faithfulness",
+        [*(head[i] for i in kept), "verdict: the heatmaps"],
         [[*(row[i] for i in kept), row[-1]] for row in rows],
     )
 
 
 def _line(inputs: Inputs, model: str, combined: Combined | None) -> list[str]:
-    trainings = [row for row in dot_rows.checkpoints(inputs) if row.model == model]
-    first = trainings[0]
+    runs = [row for row in dot_rows.checkpoints(inputs) if row.model == model]
+    first = runs[0]
     accuracy = numbers.interval(first.accuracy, first.low, first.high)
-    if len(trainings) > 1:
-        accuracy = numbers.span([row.accuracy for row in trainings])
+    if len(runs) > 1:
+        accuracy = numbers.span([row.accuracy for row in runs])
     layers = [f"{name}, {height} x {width}" for name, height, width in inputs.layers[model] if name]
     table = inputs.metrics[(inputs.metrics["method"] == inputs.lead) & (inputs.metrics["model"] == model)]
     means = table.set_index("metric")["mean"]
-    heat = [
+    shares = [
         f"{name} {numbers.share(means[key])}" for key, name in INSIDE.items() if np.isfinite(means.get(key, np.nan))
     ]
     again = inputs.results.families.get("consistency")
     same = again.means.get(inputs.lead, {}).get(model) if again else None
     used = combined.faithfulness.verdict if combined else numbers.NONE
     meaning = MEANINGS.get(tuple(one.verdict for one in combined.answers)) if combined else None
-    verdict = meaning[0] if meaning else UNDECIDED if inputs.worth(model) else "not judged: not surely above chance"
+    verdict = meaning[0] if meaning else UNDECIDED if inputs.worth(model) else "no verdict: not above chance"
     return [
         accuracy,
         numbers.listed(layers) or numbers.NONE,
-        ", ".join(heat) or numbers.NONE,
+        ", ".join(shares) or numbers.NONE,
         used,
         numbers.number(same),
         verdict,
@@ -112,7 +110,7 @@ def _line(inputs: Inputs, model: str, combined: Combined | None) -> list[str]:
 
 @dataclass(frozen=True)
 class Cell:
-    """`look` names how it is drawn: all, some, nobody, worse, or empty; the words say the same."""
+    """A cell; `look` is its style (all, some, nobody, worse, or empty), which the words repeat."""
 
     verdict: str
     means: str
@@ -126,7 +124,7 @@ class Overview:
     head: Sequence[tuple[str, str]]  # family, and its metric with the direction
     rows: Sequence[tuple[str, Sequence[Cell]]]  # methods
     controls: Sequence[tuple[str, Sequence[Cell]]]  # means alone, for scale
-    refused: Sequence[tuple[str, str]]  # method, and the line that says why
+    refused: Sequence[tuple[str, str]]  # method, and why it is not supported
     marked: bool
 
 
@@ -139,7 +137,7 @@ class Told:
 
 
 def make(inputs: Inputs) -> Overview | None:
-    """The overview of a study of several methods with a competent model."""
+    """Return the overview of a study of several methods with a model above chance; None for others."""
     families = [family for family in inputs.families if family in inputs.results.families and inputs.judged(family)]
     if len(inputs.methods) < 2 or not inputs.competent or not families:
         return None
@@ -155,28 +153,28 @@ def make(inputs: Inputs) -> Overview | None:
 
 
 def cell(inputs: Inputs, family: str, method: str) -> Cell:
-    """The verdicts of a method in a family, in few words."""
+    """Return the verdicts of a method in a family, in few words."""
     results = inputs.results
     means = list(results.values(family, method).values())
     if not means:
         others = [model for model in results.models if model not in results.judged]
         every = results.families[family].means.get(method, {})
         if any(every.get(model) is not None for model in others):
-            return Cell("not judged", "", "empty")
-        return Cell("refused" if results.refuses_all(method) else "no score", "", "empty")
+            return Cell("no verdict", "", "empty")
+        return Cell("not supported" if results.refuses_all(method) else "no score", "", "empty")
     row = results.by_verdict(family, method)
-    told = {model for key in ("better", "worse", "unclear") for model in row[key]}
-    better, worse, silent = len(row["better"]), len(row["worse"]), len({*row["blind"]} - told)
-    verdict = f"{better} of {len(told) + silent}" + (f", {worse} worse" if worse else "")
+    tested = {model for key in ("better", "worse", "unclear") for model in row[key]}
+    better, worse, silent = len(row["better"]), len(row["worse"]), len({*row["blind"]} - tested)
+    verdict = f"{better} of {len(tested) + silent}" + (f", {worse} worse" if worse else "")
     verdict += f", {silent} without a verdict" if silent else ""
     few = results.too_few(family, method)
-    verdict = "no verdict" if not told else "too few to tell" if few else verdict
-    look = "worse" if worse else "all" if better == len(told) + silent else "some" if better else "nobody"
-    return Cell(verdict, numbers.span(means, beside=_column(inputs, family)), look if told else "empty")
+    verdict = "no verdict" if not tested else "too few images" if few else verdict
+    look = "worse" if worse else "all" if better == len(tested) + silent else "some" if better else "nobody"
+    return Cell(verdict, numbers.span(means, beside=_column(inputs, family)), look if tested else "empty")
 
 
 def _controls(inputs: Inputs, families: Sequence[str]) -> list[tuple[str, list[Cell]]]:
-    """Means of the controls and of the yardsticks."""
+    """Return the means of the controls and of the yardsticks."""
     rows = []
     for control in words.CONTROLS:
         cells = [_beside(inputs, family, control) for family in families]
@@ -194,27 +192,27 @@ def _beside(inputs: Inputs, family: str, control: str) -> Cell:
 
 
 def _column(inputs: Inputs, family: str) -> list[float]:
-    """Every mean of a family that the overview shows, so that all have the same digits."""
+    """Return every mean of a family that the overview shows, so that all have the same digits."""
     means = inputs.results.families[family].means
     shown = (*inputs.methods, *words.family(family).controls)
     return [value for name in shown for value in means.get(name, {}).values() if value is not None]
 
 
 def refusals(inputs: Inputs) -> list[tuple[str, str]]:
-    """Every method that refuses a model, with the lines that say why."""
-    found = [one for one in inputs.results.about("methods") if one.kind == "methods.unsupported"]
-    texts = [(one.one("method"), sentence(one)) for one in found]
+    """Return every method that does not support a model, with the reason."""
+    unsupported = [one for one in inputs.results.about("methods") if one.kind == "methods.unsupported"]
+    texts = [(one.one("method"), sentence(one)) for one in unsupported]
     return [(name, " ".join(text for method, text in texts if method == name)) for name in dict(texts)]
 
 
 def methods(inputs: Inputs) -> list[Told]:
-    """What each method does."""
+    """Return what each method does."""
     return [Told(method, words.method(method)) for method in inputs.methods]
 
 
 @dataclass(frozen=True)
 class Splits:
-    """A figure, its table and the sentence that sums them up."""
+    """A figure with its table and summary."""
 
     sentence: str
     figure: Figure
@@ -222,7 +220,7 @@ class Splits:
 
 
 def make_splits(inputs: Inputs) -> Splits | None:
-    """The comparison, where the study asked for one."""
+    """Return the comparison of splits, if the study has one."""
     told = inputs.results.comparison
     if not told or inputs.comparison is None:
         return None
@@ -234,9 +232,8 @@ def make_splits(inputs: Inputs) -> Splits | None:
     alt = f"Balanced accuracy under both splits: {data.described(rows, kinds)}"
     svg = data.draw_dots("splits", rows, kinds, "balanced accuracy on test images", alt)
     caption = (
-        f"The same models trained twice: on a random split, as is common, and on the split that this study rests on. A "
-        f"mark is one seed, its line the {inputs.results.interval:.0%} interval; at the right, means under the one "
-        f"and the other."
+        f"The same models trained twice: with a random split, as is common, and with the split of this study. Symbol: "
+        f"one seed; line: {inputs.results.interval:.0%} interval; on the right, both means."
     )
     return Splits(
         " ".join(map(sentence, inputs.results.about("splits"))),
@@ -258,8 +255,8 @@ def _dots(table: pd.DataFrame, kind: str) -> Sequence[Dot]:
 
 
 COMBINED = {
-    "vote": "the majority of the members decides; a probability is the share of their votes",
-    "mean": "a probability is the mean of the members'",
+    "vote": "majority vote; a probability is the share of votes",
+    "mean": "mean of the members' probabilities",
 }
 ENSEMBLE_MEASURES = {"f1_micro": "Micro F1", "accuracy": "Accuracy"}
 
@@ -274,7 +271,7 @@ class Ensembles:
 
 
 def make_ensembles(inputs: Inputs) -> Ensembles | None:
-    """The part of the section on the models; None where the study has no ensemble."""
+    """Return the part on ensembles; None where the study has none."""
     found = inputs.ensembles
     if not found:
         return None
@@ -282,10 +279,10 @@ def make_ensembles(inputs: Inputs) -> Ensembles | None:
     rows = [[name, *_ensemble_row(inputs, row)] for name, of in found.items() for row in of.against]
     level = f"{inputs.results.interval:.0%}"
     caption = (
-        f"Each ensemble against the best of its members on the same {groups_name(inputs)}: difference with its {level} "
-        f"interval, not corrected for the number of rows; which member is best is read off the same images"
+        f"Each ensemble compared with its best member on the same {groups_name(inputs)}: difference with {level} "
+        f"interval, not corrected for the number of rows; the best member is chosen on the same images"
     )
-    head = ["ensemble", "measure", "best member", "ensemble's", "member's", "difference", groups_name(inputs)]
+    head = ["ensemble", "measure", "best member", "ensemble value", "member value", "difference", groups_name(inputs)]
     return Ensembles(
         made, [sentence(one, inputs.doubtful) for one in inputs.results.about("ensemble")], Table(caption, head, rows)
     )
@@ -301,12 +298,12 @@ def _called(inputs: Inputs, row: Row) -> str:
     if not row.family:
         return ENSEMBLE_MEASURES.get(row.measure, row.measure)
     metric = inputs.metric(row.measure)
-    return f"{metric.name} of {row.method} ({metric.direction})"
+    return f"{metric.name} of {called(row.method)} ({metric.direction})"
 
 
 MEASURES = {"accuracy": "Accuracy", "f1_macro": "Macro F1"}
 F1 = {"f1_micro": "micro", "f1_macro": "macro"}  # and `f1:<label>`: of several labels an image
-ALONE = "What needs no network"
+ALONE = "Accuracy without a network"
 SIMPLE = {  # as the table of the stage before names them -> as the page does
     "nearest neighbour": "nearest thumbnail",
     "most frequent class": "most frequent class",
@@ -315,7 +312,7 @@ SIMPLE = {  # as the table of the stage before names them -> as the page does
 
 @dataclass(frozen=True)
 class Beside:
-    """One source with a table a measure; without a source the study's own numbers, and no sentence."""
+    """Published results of one source, a table a measure; without a source only the numbers of the study."""
 
     title: str
     sentence: str
@@ -324,12 +321,12 @@ class Beside:
 
 
 def make_published(inputs: Inputs) -> list[Beside]:
-    """A part a source; one without a source where the study compares splits and nothing is published beside it."""
+    """Return a part a source, or one without a source where the study compares splits but no publication."""
     table = inputs.tables["published"]
     found = []
     for name, rows in table.groupby("name", sort=False):
         told = inputs.results.published.get(name)
-        title = f"Beside what {told.source} reports" if told else ALONE
+        title = f"Comparison with {told.source}" if told else ALONE
         if inputs.multilabel:
             tables = _of_labels(inputs, rows, told)
         else:
@@ -346,8 +343,8 @@ def make_published(inputs: Inputs) -> list[Beside]:
 
 
 def _of_labels(inputs: Inputs, rows: pd.DataFrame, told: Published | None) -> list[Table]:
-    """Where images have several labels: the accuracy (of all labels at once) if it is published, and one table of every
-    F1 for each split."""
+    """Return, for images with several labels, the accuracy (of all labels at once) if it is published, and a table of
+    F1 scores a split."""
     accuracy = rows[rows["measure"] == "accuracy"]
     tables = [_table(inputs, accuracy, "accuracy", told)] if accuracy["published"].notna().any() else []
     for split, of in rows[rows["measure"].str.startswith("f1")].groupby("split", sort=False):
@@ -369,13 +366,13 @@ def _of_labels(inputs: Inputs, rows: pd.DataFrame, told: Published | None) -> li
 
 
 def _pair(row: pd.Series, told: Published | None) -> list[str]:
-    """What is published, where anything is, and what is measured here."""
+    """Return the published value, where there is one, and the measured one."""
     here = numbers.interval(*map(float, row[["value", "low", "high"]]))
     return [numbers.number(row["published"]), here] if told else [here]
 
 
 def _table(inputs: Inputs, rows: pd.DataFrame, measure: str, told: Published | None) -> Table:
-    """A row a model or simple classifier, a column for what is published and for each split."""
+    """Return a row a model or simple classifier, with a column of published values and one a split."""
     splits = rows["split"].unique()
     reported = rows["published"].notna().any()
     by = rows.set_index(["model", "split"])
@@ -390,11 +387,11 @@ def _table(inputs: Inputs, rows: pd.DataFrame, measure: str, told: Published | N
 
 def _caption(inputs: Inputs, measure: str, splits: Sequence[str], seeds: float, told: Published | None) -> str:
     place = f" ({told.table})" if told and told.table else ""
-    where = f" as {told.source} reports it{place} and as it is" if told else ""
+    where = f" reported by {told.source}{place} and measured" if told else ""
     level = f"{inputs.results.interval:.0%}"
     if pd.notna(seeds) and np.greater(seeds, 1):
-        several = f": mean over {seeds} seeds, from the lowest end of their {level} intervals to the highest"
+        several = f": mean over {seeds} seeds, with the lowest and the highest end of their {level} intervals"
     else:
         several = f", with {level} intervals"
-    on = " under both splits" if len(splits) > 1 else ""
+    on = " with both splits" if len(splits) > 1 else ""
     return f"{(MEASURES | {'f1': 'F1'})[measure]}{where} here{on}{several}"

@@ -1,4 +1,4 @@
-"""When heatmaps are bad: what their scores go with, and which heatmaps give a planted cue away."""
+"""Associations of scores with images and accuracy, and heatmaps of a planted cue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,16 +25,16 @@ from heatproof.text.words import called
 
 ON_CUE, ACCURACY = "inside_cue", "accuracy"
 KINDS = {
-    "agrees": "accuracy where the mark agrees",
-    "conflicts": "accuracy where it conflicts",
-    "marked": "heat on the mark",
-    "unmarked": "heat there without a mark",
+    "agrees": "accuracy, mark agrees with class",
+    "conflicts": "accuracy, mark conflicts",
+    "marked": "relevance on the mark",
+    "unmarked": "relevance there, no mark",
 }
 VERDICTS = {
-    "shown": "the difference is larger than chance explains, and not surely below the margin",
-    "faint": "it is, but surely below the margin",
-    "hidden": "it is not, and surely below the margin",
-    "unclear": "neither could be shown",
+    "shown": "the difference is significant, and not significantly below the margin",
+    "faint": "the difference is significant, but significantly below the margin",
+    "hidden": "the difference is not significant, and significantly below the margin",
+    "unclear": "neither is significant",
 }
 
 
@@ -48,21 +48,21 @@ class Section:
 
 
 def make_cue(inputs: Inputs) -> Section | None:
-    """The section, where a cue was planted."""
-    told = inputs.results.cue
-    if not told:
+    """Return the section, if a cue was planted."""
+    cue = inputs.results.cue
+    if not cue:
         return None
     rows = inputs.tables["cue"]
     means = rows[rows["seed"].isna()]
     tables = [table(inputs, of, model) for model in inputs.models for of in [means[means["model"] == model]]]
-    margins = [f"{inputs.metric(name).name} {margin:g}" for name, margin in told.margins.items()]
-    verdicts = VERDICTS | ({"margin": f"the difference that would not matter: {', '.join(margins)}"} if margins else {})
-    said = [sentence(one, inputs.doubtful) for one in inputs.results.about("cue")]
-    return Section(said, figure(inputs, means), reliance(inputs, rows), [t for t in tables if t], verdicts)
+    margins = [f"{inputs.metric(name).name} {margin:g}" for name, margin in cue.margins.items()]
+    verdicts = VERDICTS | ({"margin": f"the smallest difference that matters: {', '.join(margins)}"} if margins else {})
+    sentences = [sentence(one, inputs.doubtful) for one in inputs.results.about("cue")]
+    return Section(sentences, figure(inputs, means), reliance(inputs, rows), [t for t in tables if t], verdicts)
 
 
 def figure(inputs: Inputs, means: pd.DataFrame) -> Figure:
-    """A row a model with its two accuracies, and below it one a method with the heat on the mark and without it."""
+    """Draw a row a model with its two accuracies, and a row a method with the relevance on the mark."""
     rows = []
     for model in inputs.models:
         of = means[means["model"] == model]
@@ -72,24 +72,24 @@ def figure(inputs: Inputs, means: pd.DataFrame) -> Figure:
         on_cue = of[(of["metric"] == ON_CUE) & of["method"].isin(list(inputs.methods)) & (of["groups"] > 0)]
         for _, row in on_cue.iterrows():
             dots = [Dot("marked", row["marked"]), Dot("unmarked", row["unmarked"])]
-            rows.append(DotRow(f"– {row['method']}", dots, text=f"{row['verdict']} {_interval(row)}"))
+            rows.append(DotRow(f"– {called(row['method'])}", dots, text=f"{row['verdict']} {_interval(row)}"))
     kinds = {kind: text for kind, text in KINDS.items() if any(dot.kind == kind for row in rows for dot in row.dots)}
-    alt = f"What rests on the planted mark: {data.described(rows, kinds)}"
-    svg = data.draw_dots("cue", rows, kinds, "balanced accuracy; share of all heat", alt)
+    alt = f"Effects of the planted mark: {data.described(rows, kinds)}"
+    svg = data.draw_dots("cue", rows, kinds, "balanced accuracy; share of relevance", alt)
     caption = (
-        "Each model with its balanced accuracy on test images where the mark agrees with the class and where it "
-        "conflicts, in the mean of its trainings; at the right, the difference with its interval."
+        "Balanced accuracy of each model on test images where the mark agrees with the class and where it conflicts, "
+        "mean over training runs; on the right, the difference with its interval."
     )
     if "marked" in kinds:
         caption += (
-            " Below it each method with the share of all heat that lies where the mark is, or would be. A heatmap that "
-            "gives a cheat away has the two marks far apart."
+            " Below: each method's share of relevance where the mark is, or would be. If the two symbols are far "
+            "apart, the heatmap reveals the mark."
         )
     return Figure(Markup(svg), caption)
 
 
 def reliance(inputs: Inputs, rows: pd.DataFrame) -> Table:
-    """Every training's accuracies, and the mean of a model's."""
+    """Return the accuracies of every training run, and each model's mean."""
     table = []
     for model in inputs.models:
         of = rows[(rows["model"] == model) & (rows["metric"] == ACCURACY)]
@@ -97,12 +97,12 @@ def reliance(inputs: Inputs, rows: pd.DataFrame) -> Table:
             seed = "mean" if pd.isna(row["seed"]) else str(row["seed"])
             shown = [numbers.number(row[key]) for key in ("marked", "unmarked")]
             table.append([model, seed, *shown, _interval(row), row["verdict"]])
-    head = ["model", "seed", "mark agrees", "mark conflicts", "difference", "the model"]
-    return Table("Balanced accuracy where the mark agrees with the class, and where it conflicts", head, table)
+    head = ["model", "seed", "mark agrees", "mark conflicts", "difference", "verdict"]
+    return Table("Balanced accuracy where the mark agrees with the class and where it conflicts", head, table)
 
 
 def table(inputs: Inputs, rows: pd.DataFrame, model: str) -> Table | None:
-    """What the heatmaps of a model show, by method and metric; controls below. None without any."""
+    """Return what the heatmaps of a model show, by method and metric, and the controls; None without any."""
     heat = rows[rows["method"] != ""]
     metrics = list(dict.fromkeys(heat["metric"]))
     found = {(row["method"], row["metric"]): row for _, row in heat.iterrows()}
@@ -110,7 +110,7 @@ def table(inputs: Inputs, rows: pd.DataFrame, model: str) -> Table | None:
     for method in dict.fromkeys(heat["method"]):
         cells = [_cell(found.get((method, metric))) for metric in metrics]
         body.append([method if method in inputs.methods else words.CONTROLS.get(method, method), *cells])
-    caption = f"{model}: mean of images with the mark minus mean of those without it, and what follows"
+    caption = f"{called(model)}: verdict, and mean of images with the mark minus mean without it"
     head = ["method", *(inputs.metric(metric).name for metric in metrics)]
     return Table(caption, head, body) if body else None
 
@@ -129,23 +129,23 @@ DRAWN = families_with("rates_maps")  # families with a figure
 NOISE = "random"
 CLASS = "class:"
 NAMES = {
-    "right": "prediction is right",
+    "right": "correct prediction",
     "confidence": "confidence in the true class",
-    "lesion_area": "size of the lesion",
-    "lesion_elongation": "elongation of the lesion",
-    "lesion_solidity": "compactness of the lesion",
+    "lesion_area": "lesion size",
+    "lesion_elongation": "lesion elongation",
+    "lesion_solidity": "lesion compactness",
 }
 EXPLAINED = (
-    "Each score is held against what is known of the image: whether the prediction is right, its class, how probable "
-    "the model finds the true class, and size and shape of the lesion (elongation: long over short axis; compactness: "
-    "area over that of its convex hull). These go together (malignant lesions may be larger and more ragged), so "
-    "that none of them need be the cause."
+    "When are heatmaps better or worse? Each score is correlated with properties of the image: correct prediction, "
+    "class, probability of the true class, and size and shape of the lesion (elongation: long over short axis; "
+    "compactness: area over that of its convex hull). These properties are correlated with each other (malignant "
+    "lesions may be larger and less regular), so an association need not be a cause."
 )
 
 
 @dataclass(frozen=True)
 class Part:
-    """A family by the method that the first screen speaks of; the table has all methods."""
+    """A family by the main method; the table has all methods."""
 
     title: str
     sentences: Sequence[str]
@@ -155,7 +155,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Relations:
-    """`silent` are the sentences of families of which nothing can be told, the last ones those on accuracy."""
+    """`silent` are the sentences of families that cannot be tested; `accuracy` and `others` those on accuracy."""
 
     explained: str
     parts: Sequence[Part]
@@ -166,7 +166,7 @@ class Relations:
 
 
 def make(inputs: Inputs) -> Relations | None:
-    """The section; None where there is nothing to say."""
+    """Return the section; None where it is empty."""
     judged = [family for family in inputs.families if inputs.primary(family)]
     table = inputs.tables["relations"]
     parts, silent = [], []
@@ -208,7 +208,7 @@ def _about(inputs: Inputs, area: str, family: str) -> list[Statement]:
 
 
 def _figure(inputs: Inputs, family: str, table: pd.DataFrame) -> Figure:
-    """Rank correlations of the lead method, a row a covariate."""
+    """Draw the rank correlations of the main method, a row a covariate."""
     alpha, of = inputs.results.alpha, table[table["method"] == inputs.lead]
     rows = {
         name(covariate): [
@@ -226,36 +226,34 @@ def _figure(inputs: Inputs, family: str, table: pd.DataFrame) -> Figure:
     }
     means = table[table["method"] == NOISE].groupby("covariate")["rho"].mean()
     noise = {name(covariate): float(rho) for covariate, rho in means.items() if name(covariate) in rows}
-    told = [
+    described = [
         f"{label}: {', '.join(f'{dot.model} {numbers.number(dot.rho)}' for dot in dots)}"
         for label, dots in rows.items()
     ]
     colors = {model: dot_rows.color(inputs.models, model) for model in inputs.models if model in set(of["model"])}
     svg = figures.correlations(
-        f"relations-{family}", rows, colors, noise, f"Rank correlations of {family}. {'; '.join(told)}"
+        f"relations-{family}", rows, colors, noise, f"Rank correlations of {family}. {'; '.join(described)}"
     )
     beside = ""
     if noise:
-        beside = (
-            " The cross is a heatmap of random noise, which knows nothing of the lesion: what it shows is the metric's "
-            "own."
-        )
+        beside = " Cross: random noise instead of a heatmap. Its correlation comes from the metric alone."
     caption = (
-        f"What {words.inline(inputs.metric(inputs.primary(family)).name)} of {called(inputs.lead)} goes with, over "
-        f"{groups_name(inputs)}: Spearman's rank correlation of each model with its {inputs.results.interval:.0%} "
-        f"interval. Filled dots can be told from zero (Holm over all of them, {alpha:g}).{beside}"
+        f"Spearman's rank correlation of {words.inline(inputs.metric(inputs.primary(family)).name)} "
+        f"({called(inputs.lead)}) with properties of the image, over {groups_name(inputs)}, with "
+        f"{inputs.results.interval:.0%} interval. Filled dot: significant ({alpha:g}, with Holm's correction over all "
+        f"dots).{beside}"
     )
     return Figure(Markup(svg), caption)
 
 
 def _ordered(inputs: Inputs, table: pd.DataFrame) -> list[str]:
-    """The covariates of some rows, in one order for all families."""
+    """Return the covariates of rows, in one order for all families."""
     present = set(table["covariate"])
     return [covariate for covariate in dict.fromkeys(inputs.tables["relations"]["covariate"]) if covariate in present]
 
 
 def _table(inputs: Inputs, table: pd.DataFrame) -> Table:
-    """Every method and covariate: the range over models, and in how many the relation can be told from zero."""
+    """Return by method and covariate the range over models, and the models with a significant association."""
     rows = []
     for method in (*inputs.methods, NOISE):
         rows_of = table[table["method"] == method]
@@ -264,16 +262,24 @@ def _table(inputs: Inputs, table: pd.DataFrame) -> Table:
             sure = rules.rejects(of["p_corrected"], inputs.results.alpha)
             groups = dict.fromkeys(str(count) for count in (of["groups"].min(), of["groups"].max()))
             up, down = int((sure & (of["rho"] > 0)).sum()), int((sure & (of["rho"] < 0)).sum())
-            called = method if method != NOISE else words.CONTROLS[NOISE]
+            heatmaps = method if method != NOISE else words.CONTROLS[NOISE]
             rows.append(
-                [called, name(covariate), numbers.span(of["rho"]), f"{up} of {len(of)}", str(down), " to ".join(groups)]
+                [
+                    heatmaps,
+                    name(covariate),
+                    numbers.span(of["rho"]),
+                    f"{up} of {len(of)}",
+                    str(down),
+                    " to ".join(groups),
+                ]
             )
-    head = ["heatmaps", "goes with", "rank correlation by model", "rises in", "falls in", groups_name(inputs)]
-    return Table("Every method: rank correlation, and the models in which it can be told from zero", head, rows)
+    head = ["heatmaps", "property", "rank correlation, range over models", "positive in", "negative in"]
+    caption = "Rank correlations of all methods, and number of models with a significant one"
+    return Table(caption, [*head, groups_name(inputs)], rows)
 
 
 def _scatter(inputs: Inputs, found: dict[str, dict[str, AccuracyRelation]]) -> Figure | None:
-    """Balanced accuracy beside the mean score of the lead method."""
+    """Draw balanced accuracy and the mean score of the main method."""
     points = {}
     for family in DRAWN:
         one = found.get(family, {}).get(inputs.lead)
@@ -290,15 +296,14 @@ def _scatter(inputs: Inputs, found: dict[str, dict[str, AccuracyRelation]]) -> F
             ]
     if not points:
         return None
-    told = [
+    described = [
         f"{title}: {', '.join(f'{p.model} {numbers.number(p.accuracy)} and {numbers.number(p.score)}' for p in of)}"
         for title, of in points.items()
     ]
-    svg = figures.scatter("accuracy-scores", points, f"Balanced accuracy and mean score. {'; '.join(told)}")
+    svg = figures.scatter("accuracy-scores", points, f"Balanced accuracy and mean score. {'; '.join(described)}")
     caption = (
-        f"Balanced accuracy on test images and the mean score of {called(inputs.lead)}; a dot is one training. "
-        f"The test is "
-        f"over the means of the models, from all orders they could have had; it is not corrected for the number of "
-        f"families and methods."
+        f"Balanced accuracy on test images and mean score of {called(inputs.lead)}; one dot per training run. The "
+        f"test is a permutation test over the means of the models, not corrected for the number of families and "
+        f"methods."
     )
     return Figure(Markup(svg), caption)

@@ -1,5 +1,5 @@
-"""What verdicts hang on: tests beside the declared one, sources of spread, missing scores, whether metrics that claim
-the same agree; and claims of others."""
+"""Robustness of the verdicts: other tests, variance components, missing scores, agreement of metrics; and published
+claims."""
 
 import statistics
 from collections.abc import Sequence
@@ -27,15 +27,15 @@ class Matrix:
 
 
 def make(inputs: Inputs) -> list[Matrix]:
-    """A matrix a family, and one between the families' primary metrics."""
-    found = inputs.results.agreement
-    return [_matrix(inputs, key, found[key]) for key in (*inputs.families, "primary") if key in found]
+    """Return a matrix a family, and one between the families' primary metrics."""
+    tables = inputs.results.agreement
+    return [_matrix(inputs, key, tables[key]) for key in (*inputs.families, "primary") if key in tables]
 
 
 def _matrix(inputs: Inputs, key: str, table: Agreement) -> Matrix:
     names = [inputs.metric(name).name for name in table.metrics]
     rows = [(name, [_cell(table.correlation[i][j]) for j in range(i)]) for i, name in enumerate(names)]
-    title = "Between the metrics that are tested" if key == "primary" else f"Within {key}"
+    title = "Between the tested metrics" if key == "primary" else f"Within {key}"
     return Matrix(title, _sentence(names, table.correlation), rows)
 
 
@@ -44,7 +44,7 @@ def _cell(value: float | None) -> tuple[str, int]:
 
 
 def _sentence(names: Sequence[str], matrix: Sequence[Sequence[float | None]]) -> str:
-    """The range of all pairs, and which lie at its ends."""
+    """Return the range of all pairs, and the pairs at its ends."""
     pairs = sorted(
         (matrix[i][j], names[j], names[i]) for i in range(len(names)) for j in range(i) if matrix[i][j] is not None
     )
@@ -56,28 +56,28 @@ def _sentence(names: Sequence[str], matrix: Sequence[Sequence[float | None]]) ->
     if len(pairs) == 1:
         return f"The rank correlation is {low}."
     middle = statistics.median(value for value, _, _ in pairs)
-    return f"Rank correlations run from {low} to {high}; the median of {len(pairs)} pairs is {numbers.number(middle)}."
+    return f"Rank correlations range from {low} to {high}; median of {len(pairs)} pairs: {numbers.number(middle)}."
 
 
 TESTS = {
     "friedman": "Friedman",
     "rm_anova": "repeated-measures ANOVA",
     "mixed": "mixed model",
-    "quasi_f": "quasi-F, against seeds",
+    "quasi_f": "quasi-F (with seeds)",
 }
 DECLARED = {
-    "friedman": ("Wilcoxon's signed-rank test", "Friedman's test over all, Wilcoxon's for pairs"),
-    "rm_anova": ("paired t tests", "repeated-measures analysis of variance over all, paired t tests for pairs"),
+    "friedman": ("Wilcoxon's signed-rank test", "Friedman's test across all models, Wilcoxon's test for pairs"),
+    "rm_anova": ("paired t tests", "repeated-measures ANOVA across all models, paired t tests for pairs"),
     "quasi_f": (
-        "t tests against the variance between groups and between seeds",
-        "quasi-F over all and t tests for pairs, both against the variance between groups and between seeds",
+        "t tests that account for the variance between groups and between seeds",
+        "quasi-F test across all models and t tests for pairs, which account for the variance between groups and seeds",
     ),
 }
 SOURCES = {
     "group": "{groups}",
     "group x model": "{groups} x model",
     "seed": "training seed",
-    "residual": "the rest",
+    "residual": "residual",
 }
 LOOKS = {"supported": "all", "contradicted": "worse", "undecided": "empty"}
 
@@ -91,21 +91,21 @@ class Claim:
     verdict: str
     look: str
     effect: str
-    units: str  # groups and seeds that it rests on
+    units: str  # groups and seeds
     evidence: str
     change: str
-    place: str  # id of the element that bears it out
+    place: str  # id of the element with its evidence
 
 
 def claims(inputs: Inputs) -> list[Claim]:
-    """What others say of such heatmaps, and what this study says to it."""
+    """Return published claims on such heatmaps, with the verdict of this study."""
     rows = []
     for row in inputs.results.claims:
         ends = [row.effect, row.low, row.high]
         seeds = numbers.counted(row.seeds, "seed")
         groups = numbers.counted(row.groups, *numbers.UNITS[inputs.results.groups.kind]) if row.groups else ""
         place = "cue" if row.metric == ON_CUE else told.anchor(inputs, row.family, row.method)
-        together = ": all measures together, in margins" if row.name in inputs.results.findings else ""
+        together = " (all measures together, in margins)" if row.name in inputs.results.findings else ""
         rows.append(
             Claim(
                 f"{row.claim[:1].upper()}{row.claim[1:]}{together}",
@@ -123,12 +123,12 @@ def claims(inputs: Inputs) -> list[Claim]:
 
 
 def declared(inputs: Inputs) -> tuple[str, str]:
-    """The tests that verdicts rest on, in words: against controls, and between models."""
+    """Return the tests behind verdicts, in words: against controls, and between models."""
     return DECLARED["quasi_f" if inputs.over_seeds else inputs.results.test]
 
 
 def tests(inputs: Inputs) -> Table | None:
-    """Every test over all models of the first method's primary metrics, side by side: do they say the same?"""
+    """Return p of every test across all models, by the main method's primary metrics."""
     table = inputs.tables["omnibus"]
     table = table[(table["factor"] == "model") & (table["within"] == inputs.lead)]
     rows = []
@@ -141,16 +141,16 @@ def tests(inputs: Inputs) -> Table | None:
     kept = [name for name in TESTS if any(numbers.finite(p[name]) for _, _, p in rows)]
     if not rows:
         return None
-    head = ["question", groups_name(inputs), *map(TESTS.get, kept)]
+    head = ["metrics", groups_name(inputs), *map(TESTS.get, kept)]
     declared = TESTS["quasi_f" if inputs.over_seeds else inputs.results.test]
     caption = (
-        f"Do the models differ? p of each test, {called(inputs.lead)}; verdicts rest on {declared}, declared beforehand"
+        f"Do the models differ? p of each test, {called(inputs.lead)}. Verdicts use {declared}, declared in advance"
     )
     return Table(caption, head, [[*names, *(numbers.p_value(p[name]) for name in kept)] for *names, p in rows])
 
 
 def spread(inputs: Inputs) -> Table | None:
-    """Where the spread of the first method's scores comes from: the variance of each source as a share of all."""
+    """Return the variance components of the main method's scores, as shares."""
     table = inputs.tables["variance"]
     table = table[(table["method"] == inputs.lead) & table["share"].notna()]
     rows = []
@@ -160,33 +160,33 @@ def spread(inputs: Inputs) -> Table | None:
             rows.append([words.family(family).short, *(numbers.share(of.get(name)) for name in SOURCES)])
     if not rows:
         return None
-    head = ["question", *(name.format(groups=groups_name(inputs)) for name in SOURCES.values())]
+    head = ["metrics", *(name.format(groups=groups_name(inputs)) for name in SOURCES.values())]
     return Table(
-        f"Where the spread of the scores within a model comes from, {called(inputs.lead)} (mixed model)",
+        f"Variance components of the scores within a model, {called(inputs.lead)} (mixed model)",
         head,
         rows,
     )
 
 
 def sensitivity(inputs: Inputs) -> Table | None:
-    """The verdicts that would be others if scores without a value counted as the worst."""
+    """Return the verdicts that change if missing scores count as the worst."""
     table = inputs.tables["sensitivity"]
     rows = [
         [words.family(row["family"]).short, row["method"], row["subject"], str(row["missing"]), row["main"], worst]
         for _, row in table[table["changed"]].iterrows()
         for worst in [row["worst_rank"]]
     ]
-    head = ["question", "method", "of", "scores missing", "verdict", "counted as the worst"]
-    return Table("Verdicts that hang on missing scores", head, rows) if rows else None
+    head = ["metrics", "method", "subject", "missing scores", "verdict", "if counted as the worst"]
+    return Table("Verdicts that depend on missing scores", head, rows) if rows else None
 
 
 def counted(inputs: Inputs) -> str:
-    """Whether any verdict hangs on scores that are missing, in a sentence."""
+    """State whether any verdict depends on missing scores."""
     table: pd.DataFrame = inputs.tables["sensitivity"]
     if table.empty:
         return ""
     changed = int(table["changed"].sum())
-    what = "Counting every score that a heatmap failed to get as the worst one seen"
+    what = "Counting every missing score as the worst observed one"
     if not changed:
         return f"{what} changes none of the {len(table):,} verdicts."
     return f"{what} changes {changed:,} of {len(table):,} verdicts."

@@ -39,21 +39,21 @@ const heated = (image, model, method, title, more = []) => {
   const why = reason(metric, method, model, image);
   const tile = data.methods.indexOf(method) * data.models.length + model;
   const gone = data.pictures[image].missing[tile];
-  const told = value !== null ? written(value) : gone ? `no heatmap: ${gone}` : `no score: ${why}`;
-  return cell(image, title, tile, [told, ...more]);
+  const text = value !== null ? written(value) : gone ? `no heatmap: ${gone}` : `no score: ${why}`;
+  return cell(image, title, tile, [text, ...more]);
 };
-const taken = (model, image) => (wrong(model, image) ? `taken for ${wrong(model, image)}` : "");
+const taken = (model, image) => (wrong(model, image) ? `misclassified as ${wrong(model, image)}` : "");
 const all = (image, method, told) => models.map((m) => heated(image, m, method, data.models[m], told(m)));
 
 const group = (image) => (data.group ? `, ${data.group} ${data.images.group[image]}` : "");
 const decisions = (image, among) => {
   const bad = among.filter((model) => wrong(model, image));
-  if (!bad.length) return among.length > 1 ? "Every model recognized it." : `${data.models[among[0]]} recognized it.`;
-  const told = [...new Set(bad.map((model) => wrong(model, image)))].map((found) => {
-    const names = bad.filter((model) => wrong(model, image) === found).map((model) => data.models[model]);
-    return `${names.join(", ")} took it for ${found}`;
+  if (!bad.length) return among.length > 1 ? "Every model classifies it correctly." : `${data.models[among[0]]} classifies it correctly.`;
+  const mistakes = [...new Set(bad.map((model) => wrong(model, image)))].map((name) => {
+    const names = bad.filter((model) => wrong(model, image) === name).map((model) => data.models[model]);
+    return `as ${name} by ${names.join(", ")}`;
   });
-  return `${told.join("; ")}.`;
+  return `Misclassified ${mistakes.join("; ")}.`;
 };
 
 const panel = () => {
@@ -67,7 +67,7 @@ const panel = () => {
     `${data.images.id[image]}${group(image)}. True class: ${label(image)}. ${told} (${named}, ${method}). ` +
     decisions(image, model === null ? models : [model]);
   if (data.pictures[image] === undefined) {
-    by("cells").replaceChildren(make("p", "quiet", "The pictures of this image are not among those that the page carries."));
+    by("cells").replaceChildren(make("p", "quiet", "This page does not contain the pictures of this image."));
   } else {
     const maps = model === null ? all(image, method, (m) => [taken(m, image)]) : data.methods.map((name) => heated(image, model, name, name));
     by("cells").replaceChildren(cell(image, "Image", null, [label(image)]), ...maps);
@@ -95,7 +95,7 @@ const means = () => {
   const { metric, method } = chosen();
   return models.map((model) => {
     const [middle, low, high] = data.means[metric][method][model];
-    const name = `${data.models[model]}${data.competent[model] ? "" : " (left out of verdicts)"}`;
+    const name = `${data.models[model]}${data.competent[model] ? "" : " (no verdict)"}`;
     return { model: data.models[model], mean: middle, low, high, name, told: written(middle), offset: 0, top: -1.7 };
   });
 };
@@ -108,10 +108,10 @@ const missing = () => {
 const draw = async () => {
   const { metric, method } = chosen();
   const found = data.metrics[metric];
-  by("title").textContent = `${found.name} of ${method}, image by image`;
+  by("title").textContent = `${found.name} of ${method} by image`;
   by("caption").textContent =
     `${found.asks} ${found.direction[0].toUpperCase()}${found.direction.slice(1)}. Tick and line: mean and interval of ` +
-    `all trainings, as in the tables. ${missing()}`;
+    `all training runs, as in the tables. ${missing()}`;
   await state.view.data("points", points()).data("means", means()).runAsync();
 };
 const list = () => {
@@ -170,7 +170,7 @@ const gallery = () => {
   const { metric, method } = chosen();
   by("count").textContent = found.length
     ? `${shown.length} of ${found.length} cases: ${by("order").selectedOptions[0].text}, by ${data.metrics[metric].name} of ${method} (${data.metrics[metric].direction}).`
-    : "No image is so.";
+    : "No image matches.";
   by("more").hidden = shown.length === found.length;
   for (const node of by("cards").children) node.classList.toggle("now", Number(node.dataset.image) === state.image);
 };
