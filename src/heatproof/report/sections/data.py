@@ -333,8 +333,8 @@ def sweep_figure(audit: Audit) -> Figure:
     svg = sweep("sweep", thresholds, panels, audit.threshold, alt)
     caption = (
         f"Dashed line: the threshold in use, {audit.threshold:g}. A lower threshold joins more images into one "
-        f"cluster, which makes them harder to split. A higher one leaves more look-alikes in both training and test. Last "
-        f"panel: balanced accuracy of the nearest thumbnail with a grouped split."
+        f"cluster, which makes them harder to split. A higher one leaves more look-alikes in both training and test. "
+        f"Last panel: balanced accuracy of the nearest thumbnail with a grouped split."
     )
     return Figure(Markup(svg), caption)
 
