@@ -76,7 +76,7 @@ def read_roles(path: Path = ROLES) -> Roles:
     try:
         return Roles.model_validate(yaml.load(path.read_text(encoding="utf-8"), StrictLoader))
     except FileNotFoundError:
-        raise InputError(f"{path}: not there; run in the root of heatproof's repository") from None
+        raise InputError(f"{path}: not found; run in the root of heatproof's repository") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not YAML ({' '.join(str(error).split())}); fix it") from None
     except ValidationError as error:

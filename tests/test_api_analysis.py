@@ -151,7 +151,7 @@ def test_a_folder_is_audited_and_nothing_is_written(tmp_path, monkeypatch, capsy
     assert found.alarms[0].split()[0] in found.summary() and found.facts.images == 8
     assert len(found.pairs) == 4 and set(found.pairs["kind"]) == {"bytes"}
     for options, line in [
-        ({"path": "nothing"}, "nothing: not there; give a folder or an archive of images"),
+        ({"path": "nothing"}, "nothing: not found; give a folder or an archive of images"),
         ({"fit": "cut"}, "no fit 'cut'; choose from crop, pad, squash"),
         ({"threshold": "high"}, "threshold: 'high'; give a number"),
         ({"window": (1,)}, "window: (1,); give the values that become black and white"),

@@ -158,7 +158,7 @@ def test_errors_are_red_on_a_terminal_alone(tmp_path, variables, red):
 def test_bad_input_is_1_and_one_line(tmp_path):
     done = heatproof("check", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr == "heatproof check: params.yaml: not there; run in the folder of a heatproof project\n"
+    assert done.stderr == "heatproof check: params.yaml: not found; run in the folder of a heatproof project\n"
     assert done.stdout == ""
 
 
@@ -170,8 +170,8 @@ def test_only_bad_input_loses_its_traceback(monkeypatch, capsys):
         monkeypatch.setattr("heatproof.commands.check.run", run)
         return main(["check"])
 
-    assert fail(InputError("mend this")) == 1
-    assert capsys.readouterr().err == "heatproof check: mend this\n"
+    assert fail(InputError("fix this")) == 1
+    assert capsys.readouterr().err == "heatproof check: fix this\n"
     assert fail(KeyboardInterrupt()) == 130
     assert capsys.readouterr().err == "heatproof check: stopped; run again to go on\n"
     for error in (ValueError("a bug"), KeyError("a bug"), RuntimeError("a bug")):
@@ -200,7 +200,7 @@ def test_check_says_what_would_run():
     ("changes", "expected"),
     [
         ({}, None),
-        ({"source": "imgz"}, "toy: imgz: not there; set data.source to the folder with one sub-folder a class"),
+        ({"source": "imgz"}, "toy: imgz: not found; set data.source to the folder with one sub-folder a class"),
         (
             {"classes": {"a": "a", "b": "c"}},
             "toy: imgs: data.classes.b: no image in a folder called 'c'; folders with images there: a, b",
@@ -209,10 +209,10 @@ def test_check_says_what_would_run():
             {"masks": "maskz"},
             "toy: imgs: data.masks: no image below a folder 'maskz'; a mask has the name of its image",
         ),
-        ({"masks": "masks"}, "toy: imgs: masks/0.png: 9x9 pixels, its image has 64x64; mend or remove the mask"),
+        ({"masks": "masks"}, "toy: imgs: masks/0.png: 9x9 pixels, its image has 64x64; fix or remove the mask"),
         (
             {"weights": "x.safetensors"},
-            "toy: train.weights: x.safetensors: not there; give the path of a .safetensors file",
+            "toy: train.weights: x.safetensors: not found; give the path of a .safetensors file",
         ),
     ],
 )

@@ -398,7 +398,7 @@ LESIONS = "leave it out: nodules are planted into images without lesions"
 
 
 @pytest.mark.parametrize(
-    ("kind", "data", "key", "mend"),
+    ("kind", "data", "key", "fix"),
     [
         ("table", {"masks": "m"}, "masks", "set data.columns.mask"),
         ("table", {"boxes": "b.csv"}, "boxes", "set data.columns.box"),
@@ -416,9 +416,9 @@ LESIONS = "leave it out: nodules are planted into images without lesions"
         ("planted", {"planted": {"kind": "table"}, "patient": "(p)"}, "patient", "set data.columns.patient"),
     ],
 )
-def test_a_key_that_is_not_read(project, kind, data, key, mend):
+def test_a_key_that_is_not_read(project, kind, data, key, fix):
     toy = {"kind": kind, "source": "x", "key_file": "k", "classes": {"a": "0", "b": "1"}} | data
-    said = f"studies/toy.yaml: data: data.{key} is not read where data.kind is {kind}; {mend}"
+    said = f"studies/toy.yaml: data: data.{key} is not read where data.kind is {kind}; {fix}"
     assert message(project, SMALL, {"data": toy}) == said
 
 
@@ -652,7 +652,7 @@ def test_files_that_are_not_a_configuration(project, params, toy, expected):
 
 
 def test_files_that_cannot_be_read(project, tmp_path):
-    assert message(load, tmp_path) == "params.yaml: not there; run in the folder of a heatproof project"
+    assert message(load, tmp_path) == "params.yaml: not found; run in the folder of a heatproof project"
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies/dir.yaml").mkdir()
     assert message(project, SMALL | {"studies": ["dir"]}) == "studies/dir.yaml: cannot be read (Is a directory)"

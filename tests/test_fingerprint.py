@@ -172,4 +172,4 @@ def test_what_was_recorded_stands_where_the_key_is_not_there(download):
 def test_without_source_and_record_it_says_so():
     with pytest.raises(InputError) as caught:
         found()
-    assert str(caught.value) == "images: not there; set data.source to the folder with one sub-folder a class"
+    assert str(caught.value) == "images: not found; set data.source to the folder with one sub-folder a class"

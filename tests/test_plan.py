@@ -70,7 +70,7 @@ def test_images_of_a_folder_are_counted_and_not_decoded(tmp_path):
     data = {"kind": "folder", "source": str(tmp_path), "classes": {"a": "a", "b": "b"}}
     assert count_images("toy", study(data=data)) == 3
     gone = data | {"source": str(tmp_path / "gone")}
-    with pytest.raises(InputError, match="gone: not there"):
+    with pytest.raises(InputError, match="gone: not found"):
         count_images("toy", study(data=gone))
     download = {"url": "https://example.org/a.zip", "sha256": "0" * 64}
     assert count_images("toy", study(data=data | {"download": download})) == 3
@@ -244,7 +244,7 @@ def test_plan_without_room(project, monkeypatch):
 
 
 def test_show(project, capsys):
-    with pytest.raises(ArtifactError, match=r"summary\.json: not there; run snakemake to make it$"):
+    with pytest.raises(ArtifactError, match=r"summary\.json: not found; run snakemake to make it$"):
         show.run(project)
     answer = [Statement("methods.several", numbers={"methods": count}) for count in (2, 3)]
     results.write(minimal.results("toy", answer=tuple(answer)))

@@ -82,8 +82,8 @@ def test_the_exit_code_is_passed_on_and_nothing_shown_that_is_not_there(project,
 @pytest.mark.parametrize(
     ("arguments", "lost", "line"),
     [
-        (["run"], "params.yaml", "params.yaml: not there; run in the folder of a heatproof project"),
-        (["run"], "Snakefile", "Snakefile: not there; run in the folder of a heatproof project"),
+        (["run"], "params.yaml", "params.yaml: not found; run in the folder of a heatproof project"),
+        (["run"], "Snakefile", "Snakefile: not found; run in the folder of a heatproof project"),
         (["run", "tou"], None, "command line: studies: 'tou': no file studies/tou.yaml; did you mean toy?"),
         (["run", "--cores", "0"], None, "--cores 0: must be a number above 0, or all"),
     ],

@@ -90,7 +90,7 @@ def test_a_damaged_result_is_named_with_both_ways_to_mend_it(folder, capsys, tru
 
 def test_a_result_that_is_gone_is_named(folder, capsys):
     (folder / CARD).unlink()
-    assert f"{CARD}: not there" in verify(capsys)[1]
+    assert f"{CARD}: not found" in verify(capsys)[1]
 
 
 def test_a_result_of_snakemake_without_a_digest_is_named_and_a_file_of_the_user_is_not(folder, capsys):

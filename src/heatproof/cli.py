@@ -34,57 +34,57 @@ class Command(NamedTuple):
 
 
 COMMANDS = {  # what people type
-    "audit": Command("commands.audit", "look for leaks and shortcuts in a folder or an archive of images"),
-    "analyze": Command("commands.analyze", "test a table of scores of your own, without a study"),
-    "check": Command("commands.check", "check a study's configuration and what it names, without running anything"),
-    "plan": Command("commands.plan", "estimate how long a study will take here, and how much disk"),
-    "run": Command("commands.run", "run a study with Snakemake, and show what came out"),
-    "show": Command("commands.show", "print what a finished study found, and where its report is"),
+    "audit": Command("commands.audit", "check a folder or an archive of images for leaks and shortcuts"),
+    "analyze": Command("commands.analyze", "test your own table of scores, without a study"),
+    "check": Command("commands.check", "check a study's configuration and input files, without running it"),
+    "plan": Command("commands.plan", "estimate the run time and disk space of a study"),
+    "run": Command("commands.run", "run a study with Snakemake, and print its conclusion"),
+    "show": Command("commands.show", "print the conclusion of a finished study, and the path to its report"),
     "diff": Command("commands.compare", "compare the results of two runs or machines"),
     "verify": Command("commands.verify", "check results and DVC's cache against their digests"),
-    "clean": Command("commands.clean", "list results that no study names, and remove them"),
+    "clean": Command("commands.clean", "list or remove results that belong to no study"),
 }
 JOBS = {  # what Snakemake's rules call: `heatproof job NAME`
-    "data": Command("data.command", "make the manifest, the pixels and the masks of a study"),
-    "regions": Command("data.prepare.regions", "find body and lungs in the images of a study"),
-    "audit": Command("data.audit.command", "look for leaks and shortcuts in the images of a study"),
+    "data": Command("data.command", "prepare the manifest, pixels and masks of a study"),
+    "regions": Command("data.prepare.regions", "segment body and lungs in the images of a study"),
+    "audit": Command("data.audit.command", "check the images of a study for leaks and shortcuts"),
     "train": Command("train.command", "train one model from one seed and predict with it"),
     "ensemble": Command("train.ensemble_command", "combine the predictions of a study's models"),
-    "explain": Command("explain.command", "make the heatmaps of one trained model"),
-    "variants": Command("explain.variants", "make the heatmaps of changed images and of changed models"),
+    "explain": Command("explain.command", "compute the heatmaps of one trained model"),
+    "variants": Command("explain.variants", "compute the heatmaps of changed images and models"),
     "score": Command("score.command", "score heatmaps by one family of metrics"),
     "stats": Command("stats.command", "test the differences between the models of a study"),
-    "profile": Command("profiles.measure", "measure what the feature maps of one trained model respond to"),
+    "profile": Command("profiles.measure", "measure the responses of the feature maps of one trained model"),
     "profiles": Command("profiles.page", "write the tables and the page of a study's activation profiles"),
     "report": Command("report.command", "write the report of a study"),
 }
-# names that earlier versions had
+# names in earlier versions
 MOVED = {name: f"job {name}" for name in JOBS if name not in COMMANDS}
 MOVED |= {"headline": "show", "compare": "diff", "stats": "analyze"}
-NO_ROOM = "no room left on its disk: make some and run again"
-READ_ONLY = "cannot be written: make it writable and run again"
-MENDS = {errno.ENOSPC: NO_ROOM, errno.EDQUOT: NO_ROOM, errno.EROFS: READ_ONLY, errno.EACCES: READ_ONLY}
-IDENTITY = ("family", "study", "model", "seed", "fold", "shard")  # arguments that tell one job from another
+NO_ROOM = "the disk is full: free some space and run again"
+READ_ONLY = "no permission to write: make it writable and run again"
+FIXES = {errno.ENOSPC: NO_ROOM, errno.EDQUOT: NO_ROOM, errno.EROFS: READ_ONLY, errno.EACCES: READ_ONLY}
+IDENTITY = ("family", "study", "model", "seed", "fold", "shard")  # arguments that identify a job
 SHELLS = ("bash", "zsh")
 DESCRIPTION = """\
-heatproof tests whether the heatmaps (such as Grad-CAM) of your image classifiers can be trusted: it
+heatproof tests whether the heatmaps (such as Grad-CAM) of your image classifiers can be trusted. It
 trains the models, explains their predictions, scores every heatmap and tests the differences.
 
-    heatproof audit PATH       check a folder of images for leaks and shortcuts, before anything else
-    heatproof run STUDY        run a study of studies/, in the project's folder
-    heatproof show STUDY       print what it found, and where its report is
+    heatproof audit PATH       check a folder of images for leaks and shortcuts (do this first)
+    heatproof run STUDY        run a study of studies/, from the project folder
+    heatproof show STUDY       print its conclusion and the path to its report
 """
 EPILOG = """\
 exit codes:
   0    done
-  1    bad input, or the work failed; one line names the file or key, and the fix
+  1    bad input or failure; one line names the file or key, and the fix
   2    wrong usage
-  3    `heatproof diff`: a verdict differs, or results lie further apart than allowed
-  130  stopped by Ctrl-C; run again to go on
-`heatproof run` passes on the exit code of Snakemake.
+  3    `heatproof diff`: a verdict differs, or a difference exceeds the tolerance
+  130  stopped by Ctrl-C; run again to continue
+`heatproof run` returns the exit code of Snakemake.
 
-`heatproof COMMAND --help` lists the options of a command; `heatproof job --help` lists what Snakemake calls.
-Completion of commands, options and studies in bash: eval "$(heatproof --print-completion bash)"
+`heatproof COMMAND --help` lists the options of a command; `heatproof job --help` lists the jobs that Snakemake calls.
+Tab completion in bash: eval "$(heatproof --print-completion bash)"
 """
 
 
@@ -103,20 +103,20 @@ def _parser(commands: Iterable[str] = (), jobs: Iterable[str] = ()) -> argparse.
     )
     parser.add_argument("--version", action="version", version=_version())
     parser.add_argument(
-        "--print-completion", action=_Completion, choices=SHELLS, help="print what completes commands in a shell"
+        "--print-completion", action=_Completion, choices=SHELLS, help="print the script for tab completion in a shell"
     )
     listed = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         sub = listed.add_parser(name, help=command.help, description=command.sentence)
         if name in commands:
             command.load().add_arguments(sub)
-    hidden = listed.add_parser("job", description="One job of a study, as Snakemake's rules call it.")  # has no help
+    hidden = listed.add_parser("job", description="Run one job of a study, as Snakemake's rules do.")  # has no help
     listed = hidden.add_subparsers(dest="job", metavar="JOB", required=True)
     for name, job in JOBS.items():
         sub = listed.add_parser(name, help=job.help, description=job.sentence)
         if name in jobs:
             job.load().add_arguments(sub)
-            sub.add_argument("--log", type=Path, help="log of this job: time and memory are noted in benchmarks/")
+            sub.add_argument("--log", type=Path, help="log of this job; time and memory go to benchmarks/")
     return parser
 
 
@@ -183,14 +183,14 @@ def _measured(log: Path | None) -> Iterator[None]:
     path.write_text(f"s\tcpu_time\tmax_rss\n{row}\n", encoding="utf-8")
 
 
-def _mend(error: BaseException) -> str | None:
+def _fix(error: BaseException) -> str | None:
     """What a user can do about a machine that has no more to give; None of an error that is another's."""
     from heatproof.core.messages import ELSE, ran_out
 
     if ran_out(error):
         return f"memory ran out ({' '.join(str(error).split())[:100]}): set smaller batches, or {ELSE}"
-    if isinstance(error, OSError) and error.errno in MENDS:
-        return f"{error.filename or Path.cwd()}: {MENDS[error.errno]}"
+    if isinstance(error, OSError) and error.errno in FIXES:
+        return f"{error.filename or Path.cwd()}: {FIXES[error.errno]}"
     return None
 
 
@@ -227,12 +227,12 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (MemoryError, OSError, RuntimeError) as error:
-        mend = _mend(error)
-        if mend is None:
+        fix = _fix(error)
+        if fix is None:
             raise
-        _complain(name, mend)
+        _complain(name, fix)
         return 1
     except KeyboardInterrupt:
-        _complain(name, "stopped; run again to go on")
+        _complain(name, "stopped; run again to continue")
         return 130
     return code or 0

@@ -118,11 +118,11 @@ ASTRAY += "in their place"
 ARCHIVES = {
     "not there": (
         opened(lambda folder: folder / "in.zip"),
-        "{at}: not there; set data.source to the path of the archive",
+        "{at}: not found; set data.source to the path of the archive",
     ),
     "no folder there": (
         opened(lambda folder: folder / "in", "folder"),
-        "{at}: not there; set data.source to the folder with one sub-folder a class",
+        "{at}: not found; set data.source to the folder with one sub-folder a class",
     ),
     "an empty folder": (
         opened(lambda folder: folder, None),
@@ -231,7 +231,7 @@ def sparse(folder: Path) -> Path:
 
 
 UNREADABLE = "{at}: b.png: cannot be read ("
-MEND = "); mend or remove it"
+MEND = "); fix or remove it"
 
 ENTRIES = {
     "longer than its header says": (

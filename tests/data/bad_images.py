@@ -38,24 +38,24 @@ WINDOW = "; set data.window to the values that become black and white, or conver
 FRAMES = [Image.new("L", (40, 30), value) for value in (1, 2, 3)]
 COLOUR = " bits a channel, in colour or with alpha; convert it to 8 bits"
 MANY = "{at}: Malignant/b c.png: more than 89 million pixels, a decompression bomb; shrink or remove it"
-NO_IMAGE = "{at}: Malignant/b c.png: not an image (BMP, GIF, JPEG, PNG, PNM, TIFF or WebP); mend or remove it"
+NO_IMAGE = "{at}: Malignant/b c.png: not an image (BMP, GIF, JPEG, PNG, PNM, TIFF or WebP); fix or remove it"
 EPS = encoded(Image.new("L", (40, 30)), "EPS")
 IMAGES = {
-    "empty": (image(b""), "{at}: Malignant/b c.png: an empty file; mend or remove it"),
+    "empty": (image(b""), "{at}: Malignant/b c.png: an empty file; fix or remove it"),
     "no image": (image(b"not an image"), NO_IMAGE),
     "a program (PostScript)": (image(EPS), NO_IMAGE),
     "no PNG but its head": (image(b"\x89PNG\r\n\x1a\n" + bytes(40)), NO_IMAGE),
     "truncated PNG": (
         image(array(NOISE)[:900]),
-        "{at}: Malignant/b c.png: truncated; mend or remove it",
+        "{at}: Malignant/b c.png: truncated; fix or remove it",
     ),
     "truncated JPEG": (
         image(array(NOISE, kind="JPEG")[:900], ".jpg"),
-        "{at}: Malignant/b c.jpg: truncated; mend or remove it",
+        "{at}: Malignant/b c.jpg: truncated; fix or remove it",
     ),
     "damaged PNG": (
         image(gray()[:60] + b"\0\0\0" + gray()[63:]),
-        "{at}: Malignant/b c.png: cannot be decoded (broken data stream when reading image file); mend or remove it",
+        "{at}: Malignant/b c.png: cannot be decoded (broken data stream when reading image file); fix or remove it",
     ),
     "bomb": (image(encoded(Image.new("1", (10_000, 10_000)))), MANY),
     "larger bomb": (image(encoded(Image.new("1", (20_000, 10_000)))), MANY),
@@ -78,7 +78,7 @@ IMAGES = {
     ),
     "not finite": (
         image(array(NAN, np.float32, "TIFF"), ".tiff", window=(0, 1)),
-        "{at}: Malignant/b c.tiff: values that are not finite; mend or remove it",
+        "{at}: Malignant/b c.tiff: values that are not finite; fix or remove it",
     ),
     "16 bits in colour": (image(wide_png(2, 3)), "{at}: Malignant/b c.png: 16" + COLOUR),
     "16 bits with alpha": (image(wide_png(4, 2), window=(0, 9)), "{at}: Malignant/b c.png: 16" + COLOUR),

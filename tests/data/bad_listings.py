@@ -57,7 +57,7 @@ LISTINGS = {
     ),
     "no file of boxes": (
         listing(FILES, boxes="boxes.csv"),
-        "{at}: boxes.csv: neither in it nor beside it (No such file or directory); mend the name",
+        "{at}: boxes.csv: neither in it nor beside it (No such file or directory); fix the name",
     ),
 }
 
@@ -139,7 +139,7 @@ TABLES = {
     ),
     "bad boxes": (
         tabled(ROWS + "b.png,1,1 2 3\nc.png,1,1 2 3 4; 5 6 7 x\nd.png,1,1 2 3 4;\n", box="mask"),
-        "{at}: boxes that are not x y width height: '1 2 3' (line 4), '1 2 3 4; 5 6 7 x' (line 5); mend them",
+        "{at}: boxes that are not x y width height: '1 2 3' (line 4), '1 2 3 4; 5 6 7 x' (line 5); fix them",
     ),
     "several mistakes": (
         tabled(ROWS + ",x,\n"),
@@ -147,15 +147,15 @@ TABLES = {
     ),
     "image that is not there": (
         tabled(ROWS + "b.png,1,\n", read=2),
-        "{at}: b.png: cannot be read (No such file or directory); mend or remove it",
+        "{at}: b.png: cannot be read (No such file or directory); fix or remove it",
     ),
     "mask that is not there": (
         tabled(ROWS.replace(",0,", ",0,m.png"), read=0, mask="mask"),
-        "{at}: m.png: cannot be read (No such file or directory); mend or remove it",
+        "{at}: m.png: cannot be read (No such file or directory); fix or remove it",
     ),
     "box of a table outside": (
         tabled(ROWS.replace(",0,", ",0,1 2 39 28;1 2 40 3"), read=0, box="mask"),
-        "{at}: Normal cases/a 1.png: box 1 2 40 3: leaves the image of 40x30 pixels; mend or remove it",
+        "{at}: Normal cases/a 1.png: box 1 2 40 3: leaves the image of 40x30 pixels; fix or remove it",
     ),
 }
 

@@ -40,16 +40,16 @@ COLOURS[0, :2] = [(255, 0, 0), (0, 255, 0)]
 THRESHOLD = "data.mask_threshold to the least level of the lesion"
 COLOURED = f", not of 0 and 1 or 0 and 255; set {THRESHOLD}"
 VALUES = f", not of 0 and 1 or 0 and 255; set data.mask_value to the value of the lesion, or {THRESHOLD}"
-LEAVES = ": leaves the image of 40x30 pixels; mend or remove it"
+LEAVES = ": leaves the image of 40x30 pixels; fix or remove it"
 
 TRUTH = {
     "mask of another size": (
         masked(gray(255, (30, 40))),
-        "{at}: masks/肺.png: 30x40 pixels, its image has 40x30; mend or remove the mask",
+        "{at}: masks/肺.png: 30x40 pixels, its image has 40x30; fix or remove the mask",
     ),
     "array of another size": (
         masked(npy(LESION.T), ".npy"),
-        "{at}: masks/肺.npy: 30x40 pixels, its image has 40x30; mend or remove the mask",
+        "{at}: masks/肺.npy: 30x40 pixels, its image has 40x30; fix or remove the mask",
     ),
     "mask of many values": (
         masked(array(GRAY_LEVELS)),
@@ -69,7 +69,7 @@ TRUTH = {
     ),
     "no mask": (
         masked(b"not an image"),
-        "{at}: masks/肺.png: not an image (BMP, GIF, JPEG, PNG, PNM, TIFF or WebP); mend or remove it",
+        "{at}: masks/肺.png: not an image (BMP, GIF, JPEG, PNG, PNM, TIFF or WebP); fix or remove it",
     ),
     "array of three dimensions": (
         masked(npy(NOISE), ".npy"),
@@ -81,15 +81,15 @@ TRUTH = {
     ),
     "array that is not finite": (
         masked(npy(np.full((30, 40), np.nan)), ".npy"),
-        "{at}: masks/肺.npy: values that are not finite; mend or remove it",
+        "{at}: masks/肺.npy: values that are not finite; fix or remove it",
     ),
     "truncated array": (
         masked(npy(LESION)[:500], ".npy"),
-        "{at}: masks/肺.npy: an NPY array with 372 bytes of values; mend or remove it",
+        "{at}: masks/肺.npy: an NPY array with 372 bytes of values; fix or remove it",
     ),
     "array without a head": (
         masked(b"\x93NUMPY\x01\0\x10\0{'descr': __import", ".npy"),
-        "{at}: masks/肺.npy: not an NPY array; mend or remove it",
+        "{at}: masks/肺.npy: not an NPY array; fix or remove it",
     ),
     "box outside": (
         boxed("Malignant/肺.png,0,0,5,5", "Malignant/肺.png,30,5,11,10"),
@@ -102,10 +102,10 @@ TRUTH = {
     ),
     "box of words": (
         boxed("Malignant/肺.png,3,5,1,wide", "Malignant/肺.png,3,5,1,1", ",1,1,1,1"),
-        "{at}: boxes.csv: not a path and four numbers: line 2, line 4; mend them",
+        "{at}: boxes.csv: not a path and four numbers: line 2, line 4; fix them",
     ),
     "boxes without an image": (
         boxed("Malignant/x.png,3,5,1,1", "肺.png,3,5,1,1"),
-        "{at}: data.boxes: 2 paths fit no image: Malignant/x.png, 肺.png; mend them",
+        "{at}: data.boxes: 2 paths fit no image: Malignant/x.png, 肺.png; fix them",
     ),
 }

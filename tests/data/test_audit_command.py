@@ -161,7 +161,7 @@ def test_a_finished_study_is_shown_by_its_name(study, capsys):
     printed = capsys.readouterr().out
     assert printed.startswith("Audit of study toy\n40 images in 2 classes: normal 20, ill 20\n")
     (study / "audit.json").unlink()
-    assert message("toy") == "results/data/toy/audit.json: not there; run snakemake to make it"
+    assert message("toy") == "results/data/toy/audit.json: not found; run snakemake to make it"
 
 
 def test_a_study_in_folds_asks_for_their_shares(study):
@@ -199,7 +199,7 @@ def test_a_folder(folder, capsys):
     found = json.loads(Path("found.json").read_text())
     assert (found["images"], found["counts"], found["groups"]) == (60, {"a": 30, "b": 30}, 59)
     assert found["group_kind"] == "lookalike" and found["leak"]["split"] == {}
-    reason = f"{folder}: a/broken.png: not an image (BMP, GIF, JPEG, PNG, PNM, TIFF or WebP); mend or remove it"
+    reason = f"{folder}: a/broken.png: not an image (BMP, GIF, JPEG, PNG, PNM, TIFF or WebP); fix or remove it"
     assert found["quarantined"] == [{"source": "a/broken.png", "reason": reason}]
     assert found["duplicates"]["bytes"] == {
         "pairs": 1,
@@ -337,7 +337,7 @@ def test_folders_of_patients_are_no_classes(tmp_path, monkeypatch):
             ["in", "--json", "in/a/p00_0.png/x.json"],
             "--json: in/a/p00_0.png/x.json: cannot be written (in/a/p00_0.png is no folder)",
         ),
-        (["nowhere"], "nowhere: not there; give a folder or an archive of images, or a study that has run"),
+        (["nowhere"], "nowhere: not found; give a folder or an archive of images, or a study that has run"),
         (["in", "--threshold", "0.3"], "--threshold: 0.3 is not above 0.3 and at most 1"),
         (["in", "--threshold", "nan"], "--threshold: nan is not above 0.3 and at most 1"),
         (["in", "--size", "8"], "--size: 8 is below 32"),
@@ -354,7 +354,7 @@ def test_folders_of_patients_are_no_classes(tmp_path, monkeypatch):
             ["empty"],
             "empty: no image among 1 file (.bmp, .gif, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp)",
         ),
-        (["bad"], "bad: 1 image, and none can be used; the first: bad: x.png: an empty file; mend or remove it"),
+        (["bad"], "bad: 1 image, and none can be used; the first: bad: x.png: an empty file; fix or remove it"),
         (["in", "--json", "in"], "--json: in: cannot be written (it is no regular file)"),
     ],
 )
@@ -433,7 +433,7 @@ def test_the_command_line_says_one_line_and_fails(folder, capsys):
     assert main(["audit", "nowhere"]) == 1
     told = capsys.readouterr().err
     assert (
-        told == "heatproof audit: nowhere: not there; give a folder or an archive of images, or a study that has run\n"
+        told == "heatproof audit: nowhere: not found; give a folder or an archive of images, or a study that has run\n"
     )
 
 

@@ -115,9 +115,9 @@ def test_all_bad_files_are_named_at_once_and_nothing_is_left(source, tmp_path):
     bad = spoil(tmp_path / "in")
     with pytest.raises(InputError) as caught:
         run("toy", source)
-    *lines, mend = str(caught.value).splitlines()
+    *lines, fix = str(caught.value).splitlines()
     assert [line.split(": ")[1] for line in lines] == bad
-    assert mend == "3 of 9 images are bad; mend them, or set data.on_bad: quarantine to go on without them"
+    assert fix == "3 of 9 images are bad; fix them, or set data.on_bad: quarantine to go on without them"
     assert list(artifacts.data_dir("toy").iterdir()) == []
 
 
@@ -231,7 +231,7 @@ def test_masks_that_look_wrong_are_reported(source, tmp_path, capsys):
     assert odd == OddMasks(inverted=["benign/benign0"], full=["benign/benign1"], count=3)
     run("toy", source | {"mask_value": 0})
     assert read("toy")[2][read("toy")[0]["source"] == "benign/benign0.png"].mean() == pytest.approx(1 / 12, abs=0.01)
-    with pytest.raises(InputError, match=r"data\.mask_value: 7: no pixel of any mask is lesion by it; mend it"):
+    with pytest.raises(InputError, match=r"data\.mask_value: 7: no pixel of any mask is lesion by it; fix it"):
         run("toy", source | {"mask_value": 7})
 
 

@@ -150,7 +150,7 @@ def test_errors_of_any_kind_become_one_line(monkeypatch):
 
         monkeypatch.setattr("PIL.Image.open", fail)
         text = " ".join(str(error).split()) or type(error).__name__
-        assert message(decode, b"x", "x") == f"x: cannot be decoded ({text}); mend or remove it"
+        assert message(decode, b"x", "x") == f"x: cannot be decoded ({text}); fix or remove it"
 
 
 def test_pixels_may_be_written_to():

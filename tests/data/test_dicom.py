@@ -463,7 +463,7 @@ OPENJPEG = "run `pip install pylibjpeg pylibjpeg-openjpeg`, or decompress it (gd
 
 
 @pytest.mark.parametrize(
-    ("syntax", "name", "mend"),
+    ("syntax", "name", "fix"),
     [
         (uid.JPEGLSLossless, "JPEG-LS Lossless Image Compression", GDCM),
         (
@@ -474,10 +474,10 @@ OPENJPEG = "run `pip install pylibjpeg pylibjpeg-openjpeg`, or decompress it (gd
         (uid.HTJ2KLossless, "High-Throughput JPEG 2000 Image Compression (Lossless Only)", OPENJPEG),
     ],
 )
-def test_a_compression_without_a_decoder(folder, monkeypatch, syntax, name, mend):
+def test_a_compression_without_a_decoder(folder, monkeypatch, syntax, name, fix):
     monkeypatch.setattr(get_decoder(syntax), "_available", {})  # whatever is installed here
     said = bad(folder, make(syntax=syntax, encoded=b"\xff\xd8"))
-    assert said == f"compressed as {name}, for which no decoder is installed; {mend}"
+    assert said == f"compressed as {name}, for which no decoder is installed; {fix}"
 
 
 def test_twelve_bits_that_pillow_would_not_decode(folder, monkeypatch):
@@ -563,7 +563,7 @@ def test_bad_masks(folder):
     record = listed(source, masks="masks")[f"Normal cases/{PATIENT}.dcm"]
     said = message(record.read)
     start = f"{source}: normal/{hidden(f'Normal cases/{PATIENT}.dcm')}"
-    assert said == f"{start}: mask: 30x24 pixels, its image has 32x24; mend or remove the mask"
+    assert said == f"{start}: mask: 30x24 pixels, its image has 32x24; fix or remove the mask"
     for content in (b"", b"\x93NUMPY\x01\0" + PATIENT.encode(), picture(Pillow.linear_gradient("L").resize((32, 24)))):
         (source / "masks" / f"{PATIENT}.png").write_bytes(content)
         assert message(record.read).startswith(f"{start}: mask: ")
@@ -748,7 +748,7 @@ def test_a_source_that_cannot_be_opened_tells_no_name(folder, tmp_path, monkeypa
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr("os.scandir", refuse)
-    assert said(files) == "a folder in it cannot be read (Permission denied); mend its permissions"
+    assert said(files) == "a folder in it cannot be read (Permission denied); fix its permissions"
 
 
 def test_who_has_the_key_finds_a_file(folder, tmp_path, capsys):
@@ -762,14 +762,14 @@ def test_who_has_the_key_finds_a_file(folder, tmp_path, capsys):
     assert main([str(source), str(key), "0" * 16]) == 1
     assert capsys.readouterr().out == f"{'0' * 16}\tno file of this source under this key\n"
     assert main([str(source), str(tmp_path / "gone"), known]) == 1
-    assert capsys.readouterr().err.startswith(f"{tmp_path}/gone: data.key_file: not there; ")
+    assert capsys.readouterr().err.startswith(f"{tmp_path}/gone: data.key_file: not found; ")
 
 
 def test_keys(tmp_path):
     path = tmp_path / "my key"
     make_one = f"make one with `head -c 32 /dev/urandom > '{path}'`"
     assert message(read_key, path) == (
-        f"{path}: data.key_file: not there; {make_one} and keep it safe: another one gives other pseudonyms"
+        f"{path}: data.key_file: not found; {make_one} and keep it safe: another one gives other pseudonyms"
     )
     path.write_bytes(b"x" * 15)
     assert message(read_key, path) == f"{path}: data.key_file: 15 bytes, and a key needs at least 16; {make_one}"

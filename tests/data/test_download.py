@@ -98,7 +98,7 @@ def test_a_dropped_connection_is_resumed(server, get, tmp_path, capsys, reset):
     assert server.ranges() == [None, "bytes=30000-", "bytes=80000-"]
     assert [headers.get("If-Range") for _, headers, _ in server.asked] == [None, '"one"', '"one"']
     begun, *said = capsys.readouterr().err.splitlines()
-    assert begun == f"{tmp_path}/data/a.zip: not there; downloading {url} to it"
+    assert begun == f"{tmp_path}/data/a.zip: not found; downloading {url} to it"
     assert said[0] == f"{url}: the connection broke off; attempt 2 of 4 in 0 s"
     assert said[-1] == "a.zip: 102.4 kB of 102.4 kB"
 

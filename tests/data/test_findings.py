@@ -84,7 +84,7 @@ def test_the_table_is_found_in_an_archive_and_in_a_folder(tmp_path, unpacked, wr
 def test_a_path_of_the_table_may_lie_deeper(tmp_path, unpacked):
     source = write_zip(tmp_path / "it.zip", {f"a/b/{name}": content for name, content in unpacked.items()})
     assert message(list_source, "toy", config(source)) == (
-        f"{source}: data.table: metadata.csv: not there (CSV files there: a/b/metadata.csv); give its path in the "
+        f"{source}: data.table: metadata.csv: not found (CSV files there: a/b/metadata.csv); give its path in the "
         "source"
     )
     assert len(list_source("toy", config(source, table="b/metadata.csv")).records) == 48
@@ -99,7 +99,7 @@ def test_two_tables_of_the_name_are_refused(tmp_path, unpacked):
         "source"
     )
     assert message(list_source, "toy", config(tmp_path / "none.zip")) == (
-        f"{tmp_path / 'none.zip'}: not there; set data.source to the path of the archive"
+        f"{tmp_path / 'none.zip'}: not found; set data.source to the path of the archive"
     )
 
 
@@ -107,7 +107,7 @@ def test_an_image_that_the_table_names_and_the_archive_lacks_is_bad(tmp_path, un
     del unpacked["images/p0-0.png"]
     source = write_zip(tmp_path / "it.zip", unpacked)
     first = list_source("toy", config(source)).records[0]
-    assert message(first.read) == f"{source}: images/p0-0.png: not there; mend the name or add the file"
+    assert message(first.read) == f"{source}: images/p0-0.png: not found; fix the name or add the file"
 
 
 def test_paths_that_leave_the_archive_are_refused(tmp_path, unpacked):
@@ -143,7 +143,7 @@ def test_a_label_without_images_is_refused(tmp_path):
 def test_a_rule_that_takes_nothing_is_refused(tmp_path):
     source = collection(tmp_path)
     assert message(list_source, "toy", config(source, keep={"view": ["pa"]})) == (
-        f"{source}: collection-master/metadata.csv: data.keep and data.leave_out leave no row; mend their values"
+        f"{source}: collection-master/metadata.csv: data.keep and data.leave_out leave no row; fix their values"
     )
     assert "no column veiw" in message(list_source, "toy", config(source, keep={"veiw": ["PA"]}))
 

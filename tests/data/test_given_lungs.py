@@ -97,5 +97,5 @@ def test_images_without_lungs_are_told_and_none_with_them_is_refused(source, cap
     assert "1 of 8 images have no mask of their lungs (data.lungs: fields)" in capsys.readouterr().err
     for path in Path("in/fields").rglob("*.png"):
         draw(path, np.zeros(SHAPE))
-    with pytest.raises(InputError, match=r"^data\.lungs: fields: holds no mask of the lungs of any image; mend it"):
+    with pytest.raises(InputError, match=r"^data\.lungs: fields: holds no mask of the lungs of any image; fix it"):
         found(source | {"lungs": "fields"})

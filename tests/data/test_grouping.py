@@ -35,7 +35,7 @@ def test_patients(images):
         with pytest.raises(InputError) as caught:
             lost = frame["patient"].mask(frame.index.isin(unknown), None)
             group_images(frame.assign(patient=lost), thumbnails, "patient", 0.95)
-        said = f"data.split.by: {who}: no patient is known; mend the source, or set by: lookalike"
+        said = f"data.split.by: {who}: no patient is known; fix the source, or set by: lookalike"
         assert str(caught.value) == said
 
 

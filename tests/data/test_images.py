@@ -318,7 +318,7 @@ def test_patients_that_are_not_known(write, capsys):
     assert capsys.readouterr().err == f"toy: {said}\n"
     for by in ("auto", "patient"):
         config = data_config(**folder, split={"by": by})
-        assert message(opening.list_records, "toy", config) == f"{said}; mend them, or set data.split.by: lookalike"
+        assert message(opening.list_records, "toy", config) == f"{said}; fix them, or set data.split.by: lookalike"
 
 
 def test_sources_list_phantoms():

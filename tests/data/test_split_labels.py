@@ -91,7 +91,7 @@ def test_a_label_that_no_deal_fits_is_refused():
         deal_labels(np.ones((99, 1), bool), groups, SHARES, ["ill"], "toy", tolerance=0.1, attempts=200)
     assert str(caught.value) == (
         "data.split: label 'ill': 99 images in 20 groups: shares of 0.5 / 0.15 / 0.35 are missed by 0.31 at best; "
-        "raise data.split.tolerance (0.1), or mend the shares"
+        "raise data.split.tolerance (0.1), or fix the shares"
     )
 
 

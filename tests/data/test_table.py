@@ -74,7 +74,7 @@ def test_patients_that_are_not_known(write, capsys):
     assert capsys.readouterr().err == f"toy: {said}\n"
     for by in ("auto", "patient"):
         config = data_config(**table_of, split={"by": by})
-        assert message(opening.list_records, "toy", config) == f"{said}; mend them, or set data.split.by: lookalike"
+        assert message(opening.list_records, "toy", config) == f"{said}; fix them, or set data.split.by: lookalike"
 
 
 def test_a_planted_study_leaves_out_rows_of_other_labels(write, capsys):
@@ -97,7 +97,7 @@ def test_the_users_own_split_by_a_column(write):
     listing, *_ = image_table.list_records(write(given), FULL | {"split": "split"}, CLASSES)
     assert [record.split for record in listing] == ["train", "val", "test"]
     wrong = write(given.replace("valid", "fold 2").replace("TEST", ""))
-    said = "splits that are none of train, val and test: 'fold 2' (line 3), '' (line 4); mend the cells"
+    said = "splits that are none of train, val and test: 'fold 2' (line 3), '' (line 4); fix the cells"
     assert message(image_table.list_records, wrong, FULL | {"split": "split"}, CLASSES) == f"{wrong}: {said}"
     there = "Datei, Befund, who, mask, box, more"
     config = {

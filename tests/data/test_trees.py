@@ -69,7 +69,7 @@ def test_a_file_that_is_not_there(write):
     source = write(FILES)
     with open_tree(source) as tree:
         assert "nope.png" not in tree and "top" in tree
-        assert message(tree.read, "nope.png") == f"{source}: nope.png: not there; mend the name or add the file"
+        assert message(tree.read, "nope.png") == f"{source}: nope.png: not found; fix the name or add the file"
 
 
 def test_names_that_are_not_utf8(tmp_path):
@@ -144,7 +144,7 @@ def test_what_may_not_be_read(tmp_path):
     source = write_folder(tmp_path / "source", {"a/b.png": b"a"})
     (source / "a").chmod(0)
     try:
-        assert message(open_tree, source) == f"{source}: a/: cannot be read (Permission denied); mend its permissions"
+        assert message(open_tree, source) == f"{source}: a/: cannot be read (Permission denied); fix its permissions"
     finally:
         (source / "a").chmod(stat.S_IRWXU)
 

@@ -134,5 +134,5 @@ def test_rounding_does_not_push_a_box_outside():
     assert edge.x + edge.width > 40
     assert draw_boxes([edge], "x", (30, 40)).sum() == 10 * 30
     assert message(draw_boxes, [Box(30.1, 0, 9.91, 30)], "x", (30, 40)) == (
-        "x: box 30.1 0 9.91 30: leaves the image of 40x30 pixels; mend or remove it"
+        "x: box 30.1 0 9.91 30: leaves the image of 40x30 pixels; fix or remove it"
     )

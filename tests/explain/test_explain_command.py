@@ -180,7 +180,7 @@ def test_a_trained_checkpoint_of_ones_own_is_used_as_it_is(study, capsys):
 def test_weights_that_are_not_there_stop_in_one_line(study, capsys):
     assert train(8, RECIPE | {"weights": "nowhere/{model}-{seed}.safetensors"}) == 1
     error = capsys.readouterr().err
-    assert error.startswith("heatproof train: nowhere/test_resnet-8.safetensors: not there; train.weights is ")
+    assert error.startswith("heatproof train: nowhere/test_resnet-8.safetensors: not found; train.weights is ")
     assert error.count("\n") == 1
 
 

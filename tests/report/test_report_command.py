@@ -206,7 +206,7 @@ def test_a_missing_table_is_named(made, report):
 
     study = made(name="damaged", models=("alpha_net",))
     (artifacts.stats_dir(study.name) / "pairs.csv").unlink()
-    with pytest.raises(artifacts.ArtifactError, match=r"pairs\.csv: not there"):
+    with pytest.raises(artifacts.ArtifactError, match=r"pairs\.csv: not found"):
         report(study)
     assert not artifacts.report_path(study.name).exists()
 

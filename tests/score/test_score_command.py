@@ -414,7 +414,7 @@ def test_bad_input_says_what_to_mend(study, tmp_path):
         score("localization", "--seeds", 0, 1)
     with pytest.raises(InputError, match="consistency: --seeds is missing"):
         score("consistency", "--seed", 0)
-    with pytest.raises(artifacts.ArtifactError, match=r"heatmaps/tiny/test_resnet/7/fold0/index.parquet: not there"):
+    with pytest.raises(artifacts.ArtifactError, match=r"heatmaps/tiny/test_resnet/7/fold0/index.parquet: not found"):
         score("localization", "--seed", 7)
 
 
@@ -433,9 +433,9 @@ def test_every_fold_has_its_own_heatmaps_checkpoint_and_scores(study):
     pd.testing.assert_frame_equal(values(first, "random"), values(second, "random"))
     _, across = score("consistency", "--seeds", 0, "--models", "test_resnet", fold="fold1")
     assert str(across) == "results/scores/tiny/test_resnet/fold1/consistency.parquet"
-    with pytest.raises(artifacts.ArtifactError, match=r"models/tiny/test_resnet/0/fold1/card.json: not there"):
+    with pytest.raises(artifacts.ArtifactError, match=r"models/tiny/test_resnet/0/fold1/card.json: not found"):
         score("faithfulness", "--seed", 0, fold="fold1")
-    with pytest.raises(artifacts.ArtifactError, match=r"heatmaps/tiny/test_resnet/0/fold2/index.parquet: not there"):
+    with pytest.raises(artifacts.ArtifactError, match=r"heatmaps/tiny/test_resnet/0/fold2/index.parquet: not found"):
         score("localization", "--seed", 0, fold="fold2")
 
 

@@ -291,8 +291,8 @@ def test_the_users_own_name_of_the_group_is_told(capsys):
 
 
 def test_what_is_no_table_gets_one_line(capsys, tmp_path):
-    assert "nowhere.csv: not there" in refused(capsys, "nowhere.csv")
-    assert "nowhere.parquet: not there" in refused(capsys, "nowhere.parquet")
+    assert "nowhere.csv: not found" in refused(capsys, "nowhere.csv")
+    assert "nowhere.parquet: not found" in refused(capsys, "nowhere.parquet")
     (tmp_path / "notes.txt").write_text("hello")
     assert "notes.txt: no column image_id, group, model, value; columns there: hello" in refused(capsys, "notes.txt")
     (tmp_path / "blank.csv").write_text("")

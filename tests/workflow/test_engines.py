@@ -277,5 +277,5 @@ def test_a_weights_file_that_is_not_there_stops_before_any_job(tmp_path):
     project.edit("studies/tiny.yaml", "weights: scratch", "weights: mine-{model}.safetensors")
     done = project.run("snakemake", "--cores", "2", check=False)
     assert done.returncode != 0
-    assert "mine-test_" in done.stderr and ".safetensors: not there; train.weights is scratch" in done.stderr
+    assert "mine-test_" in done.stderr and ".safetensors: not found; train.weights is scratch" in done.stderr
     assert not (project.folder / "results").exists()

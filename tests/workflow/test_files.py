@@ -84,7 +84,7 @@ def test_what_a_family_reads_beside_the_heatmaps():
 def test_weights_are_there_or_made_by_a_study_of_the_run(tmp_path):
     given = {"train": {"weights": "mine-{model}-{seed}.safetensors"}}
     one = job(overrides=given, **CHECKPOINT)
-    with pytest.raises(InputError, match=r"^mine-test_vit-1\.safetensors: not there; train\.weights is scratch"):
+    with pytest.raises(InputError, match=r"^mine-test_vit-1\.safetensors: not found; train\.weights is scratch"):
         files.weights(one)
     Path("mine-test_vit-1.safetensors").touch()
     assert files.weights(one) == [Path("mine-test_vit-1.safetensors")]
@@ -95,7 +95,7 @@ def test_weights_are_there_or_made_by_a_study_of_the_run(tmp_path):
 
 def test_external_heatmaps_are_listed_one_by_one():
     one = job(overrides={"explain": {"external": {"mine": "maps/{model}"}}}, **CHECKPOINT)
-    with pytest.raises(InputError, match=r"^maps/test_vit: not there; explain\.external\.mine names"):
+    with pytest.raises(InputError, match=r"^maps/test_vit: not found; explain\.external\.mine names"):
         files.external(one)
     Path("maps/test_vit").mkdir(parents=True)
     for name in ("b", "a"):

@@ -306,7 +306,7 @@ def audit(
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{path}: not there; give a folder or an archive of images")
+        raise InputError(f"{path}: not found; give a folder or an archive of images")
     options = {"patient": patient, "threshold": threshold, "window": window, "up": up, "size": size}
     for name in ("threshold", "up", "size"):
         if not isinstance(options[name], (int, float)):

@@ -19,13 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     unit = parser.add_mutually_exclusive_group()
     unit.add_argument("--group", metavar="COLUMN", help="column that identifies the patient (default: group)")
-    unit.add_argument("--independent", action="store_true", help="every image is of another patient")
+    unit.add_argument("--independent", action="store_true", help="treat every image as a different patient")
     parser.add_argument(
         "--wide",
         nargs="+",
         default=[],
         metavar=("model|method|metric", "COLUMN"),
-        help="the columns that are a model each (or a method, a metric), in place of columns model and value",
+        help="columns that hold one model (or method, metric) each, instead of columns model and value",
     )
     parser.add_argument("--lower", nargs="+", default=[], metavar="METRIC", help="metrics for which lower is better")
     parser.add_argument(
@@ -33,14 +33,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="METRIC",
-        help="metrics for which higher is better; by name, many are known",
+        help="metrics for which higher is better (many names are known)",
     )
-    parser.add_argument("--controls", nargs="+", metavar="METHOD", help="methods to beat (default: random and center)")
-    parser.add_argument("--test", choices=["friedman", "rm_anova"], default="friedman", help="what verdicts rest on")
-    parser.add_argument("--alpha", type=float, default=0.05, help="of a family of tests (default: 0.05)")
+    parser.add_argument(
+        "--controls",
+        nargs="+",
+        metavar="METHOD",
+        help="control methods, which heatmaps have to beat (default: random and center)",
+    )
+    parser.add_argument("--test", choices=["friedman", "rm_anova"], default="friedman", help="test behind the verdicts")
+    parser.add_argument(
+        "--alpha", type=float, default=0.05, help="significance level of a family of tests (default: 0.05)"
+    )
     parser.add_argument("--interval", type=float, default=0.95, help="coverage of the intervals (default: 0.95)")
-    parser.add_argument("--margin", type=float, default=0.05, help="a difference that would not matter (default: 0.05)")
-    parser.add_argument("--power", type=float, default=0.8, help="of the smallest detectable difference (default: 0.8)")
+    parser.add_argument(
+        "--margin", type=float, default=0.05, help="largest difference that does not matter (default: 0.05)"
+    )
+    parser.add_argument(
+        "--power", type=float, default=0.8, help="power for the smallest detectable difference (default: 0.8)"
+    )
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="folder of tables (default: the file's name and -stats)"
     )

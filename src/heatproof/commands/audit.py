@@ -21,16 +21,20 @@ LONGEST = 200  # characters of a path in a message
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `run`."""
     parser.add_argument("path", metavar="PATH", help="folder or archive (zip, tar); or a study that has run")
-    parser.add_argument("--patient", metavar="REGEX", help="its first group, found in a file name, is the patient")
-    parser.add_argument("--threshold", type=float, default=0.95, help="similarity of look-alikes (default: 0.95)")
-    parser.add_argument("--json", metavar="FILE", help="write all that was found to this file too")
-    parser.add_argument("--up", type=int, default=1, help="how many folders up the class is (default: 1)")
     parser.add_argument(
-        "--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help="values shown as black and white"
+        "--patient", metavar="REGEX", help="regular expression for file names; its first group is the patient"
     )
-    parser.add_argument("--size", type=int, default=224, help="side after preprocessing, in pixels (default: 224)")
-    parser.add_argument("--crop", choices=("none", "body"), default="none", help="before it is made square")
-    parser.add_argument("--fit", choices=("crop", "pad", "squash"), default="crop", help="how it is made square")
+    parser.add_argument("--threshold", type=float, default=0.95, help="similarity of look-alikes (default: 0.95)")
+    parser.add_argument("--json", metavar="FILE", help="also write all results to this file")
+    parser.add_argument("--up", type=int, default=1, help="number of folders between image and class (default: 1)")
+    parser.add_argument(
+        "--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help="pixel values shown as black and white"
+    )
+    parser.add_argument(
+        "--size", type=int, default=224, help="image size after preprocessing, in pixels (default: 224)"
+    )
+    parser.add_argument("--crop", choices=("none", "body"), default="none", help="crop before the image is made square")
+    parser.add_argument("--fit", choices=("crop", "pad", "squash"), default="crop", help="how the image is made square")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -56,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
     elif _there(artifacts.data_dir(args.path)):
         print(summary(read_audit(artifacts.data_dir(args.path) / "audit.json"), f"study {args.path}"))
     else:
-        raise InputError(f"{args.path}: not there; give a folder or an archive of images, or a study that has run")
+        raise InputError(f"{args.path}: not found; give a folder or an archive of images, or a study that has run")
 
 
 def audit_path(path: Path, args: argparse.Namespace) -> "Audit":
@@ -80,7 +84,7 @@ def audit_path(path: Path, args: argparse.Namespace) -> "Audit":
     found, _ = audit(material, settings, ("audit",), quarantined=tuple(BadFile(**row) for row in bad))
     if others:
         left = counted(len(others), "other file is no image and", "other files are no images and")
-        line(f"{left} left aside{', such as' if len(others) > 1 else ':'} {others[0]}")
+        line(f"{left} skipped{', such as' if len(others) > 1 else ':'} {others[0]}")
     return found
 
 
@@ -111,7 +115,7 @@ def _there(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be looked into
         why = getattr(error, "strerror", None) or error
-        raise InputError(f"{_short(path)}: cannot be looked at ({why}); give another path") from None
+        raise InputError(f"{_short(path)}: cannot be read ({why}); give another path") from None
 
 
 def _short(path: Path) -> str:

@@ -94,7 +94,7 @@ def _weights(study: Study) -> Iterator[str]:
                 with safe_open(path, "numpy"):
                     pass
             except FileNotFoundError:
-                yield f"train.weights: {path}: not there; give the path of a .safetensors file"
+                yield f"train.weights: {path}: not found; give the path of a .safetensors file"
             except (SafetensorError, OSError) as error:
                 why = getattr(error, "strerror", None) or "damaged, or no .safetensors file"
                 yield f"train.weights: {path}: cannot be read ({why})"

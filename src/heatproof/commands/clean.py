@@ -18,7 +18,7 @@ from heatproof.workflow.job import Job
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `run`."""
-    parser.add_argument("--remove", action="store_true", help="remove what is listed; it cannot be brought back")
+    parser.add_argument("--remove", action="store_true", help="remove the listed results (this cannot be undone)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -30,14 +30,14 @@ def run(args: argparse.Namespace) -> None:
     studies = load(studies=sorted(path.stem for path in Path("studies").glob("*.yaml")))
     with locks.idle() as free:
         if args.remove and not free:
-            raise InputError("Snakemake runs in this folder: wait until it is done, or stop it")
+            raise InputError("Snakemake is running in this folder: wait until it has finished, or stop it")
         found = leftovers({path for name, study in studies.items() for path in named(Job(name, study))})
         sizes = {path: path.stat().st_size for path in found if path.is_file()}
         for folder, count in sorted(Counter(path.parent for path in found).items()):
             print(f"{folder}: {count}, {data_size(sum(sizes.get(p, 0) for p in found if p.parent == folder))}")
         if args.remove:
             _remove(found)
-        what = "removed" if args.remove else "not named by any study; heatproof clean --remove removes them"
+        what = "removed" if args.remove else "belong to no study; heatproof clean --remove removes them"
         print(f"{len(found)} results, {data_size(sum(sizes.values()))}: {what}" if found else "nothing to clean")
 
 

@@ -15,17 +15,17 @@ SHOWN = 12  # lines of one kind that are printed; the JSON file has all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("a", help="a project's folder, or its folder results")
+    parser.add_argument("a", help="project folder, or its results folder")
     parser.add_argument("b", help="another one")
-    parser.add_argument("--study", nargs="+", default=[], help="names of studies; without any, all that both have")
+    parser.add_argument("--study", nargs="+", default=[], help="names of studies (default: all that both have)")
     for name, default, what in (
         ("predictions", PREDICTIONS, "difference of a predicted probability"),
         ("heatmaps", HEATMAPS, "difference of a pixel, as a share of the heatmap's range"),
         ("scores", SCORES, "difference of a score; of one beyond 1, the share of it"),
     ):
-        text = f"largest {what} that counts as none ({default:g})"
+        text = f"tolerance: largest {what} to ignore (default: {default:g})"
         parser.add_argument(f"--{name}", type=_tolerance, default=default, metavar="T", help=text)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was compared there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all comparisons to this file")
 
 
 # what rounding alone does: docs/reproduce.md has the measurements
@@ -36,7 +36,7 @@ JUMPS = 0.01  # share of a metric's scores that may lie beyond: where two pixels
 def _tolerance(text: str) -> float:
     value = float(text)
     if not value >= 0:
-        raise argparse.ArgumentTypeError(f"{text} is no tolerance; it is a number from 0 on, or inf")
+        raise argparse.ArgumentTypeError(f"{text} is not a tolerance; give a number from 0 on, or inf")
     return value
 
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
     from heatproof.commands import compared
 
     if args.json and not args.json.absolute().parent.is_dir():
-        raise InputError(f"--json {args.json}: its folder is not there; make it first")
+        raise InputError(f"--json {args.json}: its folder does not exist; create it first")
     a, b = compared.opened(args.a), compared.opened(args.b)
     tolerances = {name: getattr(args, name) for name in ("predictions", "heatmaps", "scores")}
     studies = {name: compare(a, b, name, tolerances) for name in compared.chosen(a, b, args.study)}
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         told = {"a": args.a, "b": args.b, "tolerances": tolerances, "studies": studies, "apart": why}
         args.json.write_text(json.dumps(_plain(told), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    print(f"Apart: {'; '.join(why)}." if why else _agreed(studies))
+    print(f"Different: {'; '.join(why)}." if why else _agreed(studies))
     if why:
         raise SystemExit(APART)
 
@@ -123,7 +123,7 @@ def apart(found: dict, tolerances: dict[str, float]) -> list[str]:
     why = []
     had = [of for stage, of in found["files"].items() if stage not in _left(found)]
     if alone := sum(len(of[key]) for of in had for key in ("only_a", "only_b")):
-        why.append(f"files that only one has ({alone})")
+        why.append(f"files in only one ({alone})")
     if found["images"] and any(value for key, value in found["images"].items() if key != "images"):
         why.append("other images")
     for kind, tolerance in tolerances.items():
@@ -133,7 +133,7 @@ def apart(found: dict, tolerances: dict[str, float]) -> list[str]:
     if found["verdicts"] and found["verdicts"]["changed"]:
         why.append(f"verdicts changed ({len(found['verdicts']['changed'])})")
     if said := _said(found):
-        why.append(f"sentences that say something else ({len(said)})")
+        why.append(f"changed sentences ({len(said)})")
     return why
 
 
@@ -157,9 +157,9 @@ def _left(found: dict) -> list[str]:
 
 
 def _agreed(studies: dict[str, dict]) -> str:
-    had = " of what both have" if any(_left(found) for found in studies.values()) else ""
+    had = " in what both have" if any(_left(found) for found in studies.values()) else ""
     if not any(of["differ"] for found in studies.values() for of in found["files"].values()):
-        return f"The same bytes{had}."
+        return f"Identical files{had}."
     judged = all("stats" not in _left(found) for found in studies.values())
     return f"Within tolerance{had}{', and every verdict is the same' if judged else ''}."
 
@@ -169,7 +169,7 @@ def lines(found: dict) -> Iterator[str]:
     for stage, of in found["files"].items():
         count = len(of["same"]) + len(of["differ"])
         alone = [f"{len(of[key])} only in {key[-1].upper()}" for key in ("only_a", "only_b") if of[key]]
-        told = f"{count} files, " + (f"{len(of['differ'])} differ" if of["differ"] else "the same bytes")
+        told = f"{count} files, " + (f"{len(of['differ'])} differ" if of["differ"] else "identical files")
         yield f"{stage + ':':10}{', '.join([told] * bool(count) + alone) or 'in neither'}"
         if stage not in _left(found):
             names = [f"  {name} only in {key[-1].upper()}" for key in ("only_a", "only_b") for name in of[key]]
@@ -186,7 +186,7 @@ def lines(found: dict) -> Iterator[str]:
         yield f"verdicts: {found['verdicts']['compared']} compared, {len(changed) or 'none'} changed"
         yield from (f"  {row['what']}: {row['a']} -> {row['b']}" for row in changed)
     for row in _said(found):
-        yield from (f"said otherwise in {row['where']}", f"  A: {row['a']}", f"  B: {row['b']}")
+        yield from (f"changed sentence in {row['where']}", f"  A: {row['a']}", f"  B: {row['b']}")
 
 
 def _worst(title: str, rows: list[dict], told: Callable[[dict], str]) -> Iterator[str]:
@@ -195,13 +195,13 @@ def _worst(title: str, rows: list[dict], told: Callable[[dict], str]) -> Iterato
     order = sorted(rows, key=lambda row: (_beyond(row), row["largest"]), reverse=True)
     yield from (f"  {told(row)}{_alone(row)}" for row in order[:SHOWN])
     if len(order) > SHOWN:
-        yield f"  and {len(order) - SHOWN} more that are closer together (--json FILE has all)"
+        yield f"  and {len(order) - SHOWN} more with smaller differences (--json FILE has all)"
 
 
 def _prediction(row: dict) -> str:
     return (
         f"{row['of']}: largest difference {row['largest']:.2g}; of {row['images']} images {row['beyond']} beyond "
-        f"tolerance, {row['changed']} of another predicted class"
+        f"tolerance, {row['changed']} with another predicted class"
     )
 
 

@@ -25,7 +25,7 @@ def opened(folder: str) -> Path:
     for root in (Path(folder) / "results", Path(folder)):
         if any((root / stage).is_dir() for stage in STAGES):
             return root
-    raise InputError(f"{folder}: no results there; name a project's folder, or its folder results, once it has run")
+    raise InputError(f"{folder}: no results; give a project folder, or its results folder, after a run")
 
 
 def studies(root: Path) -> list[str]:
@@ -43,7 +43,7 @@ def chosen(a: Path, b: Path, asked: Sequence[str]) -> list[str]:
     here, there = studies(a), studies(b)
     both = [name for name in here if name in there]
     if missing := [name for name in asked if name not in both]:
-        raise InputError(f"--study {missing[0]}: not in both folders; in both are: {', '.join(both) or 'none'}")
+        raise InputError(f"--study {missing[0]}: not in both folders; studies in both: {', '.join(both) or 'none'}")
     if not both:
         raise InputError(f"{a} and {b}: no study in common ({', '.join(here)} and {', '.join(there)})")
     return list(dict.fromkeys(asked)) or both

@@ -96,13 +96,13 @@ def _of_results(results: StudyResults, pairs: pd.DataFrame) -> Iterator[tuple[st
         for method, outcome in of.outcomes.items():
             at = f"{family}, {method}"
             yield from ((f"{at}, {model}: against all controls", word) for model, word in outcome.verdicts.items())
-            yield f"{at}: speaks of", outcome.population
+            yield f"{at}: applies to", outcome.population
             yield f"{at}: the models differ", "shown" if outcome.differs else "not shown"
             rows = pairs[(pairs["family"] == family) & (pairs["metric"] == of.metric) & (pairs["within"] == method)]
             for row in rows[rows["factor"] == "model"].to_dict("records"):
                 yield f"{at}: {row['a']} and {row['b']}", _pair(row, outcome.pairs)
         for model, tells in of.separates.items():
-            yield f"{family}, {model}: tells the truth from a random map", str(tells)
+            yield f"{family}, {model}: separates the true region from a random map", str(tells)
         for row in of.methods_apart:
             methods = " and ".join(sorted([row.over, row.under]))
             yield f"{family}, {row.model}: {methods}", f"{row.over} over {row.under}"
@@ -113,7 +113,7 @@ def _of_results(results: StudyResults, pairs: pd.DataFrame) -> Iterator[tuple[st
         yield from ((f"{method}, {model}", f"refused: {reason}") for model, reason in by_model.items())
     for model in results.comparison.random if results.comparison else ():
         clear = model in results.comparison.clear
-        yield f"{model}: the fall from a random split", "shown" if clear else "could be chance"
+        yield f"{model}: the fall from a random split", "shown" if clear else "not significant"
 
 
 def _pair(row: dict, told: Pairs) -> str:
@@ -121,7 +121,7 @@ def _pair(row: dict, told: Pairs) -> str:
     parts = [" over ".join(names if row["difference"] > 0 else names[::-1])] if names in told.told_apart else []
     parts += ["equivalent"] if names in told.equivalent else []
     parts += ["within seeds"] if names in told.within_seeds else []
-    return ", ".join(parts) or "no difference shown"
+    return ", ".join(parts) or "no significant difference"
 
 
 def _of_relations(table: pd.DataFrame, results: StudyResults) -> Iterator[tuple[str, str]]:

@@ -50,7 +50,7 @@ class Cost:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("studies", nargs="*", metavar="STUDY", help="name of a study (default: those of params.yaml)")
-    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="cores that snakemake may use")
+    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="number of cores for snakemake")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -59,11 +59,11 @@ def run(args: argparse.Namespace) -> None:
     for name, study in load(studies=args.studies).items():
         left = Left.of(name, study)
         if not left and artifacts.report_path(name).exists():
-            print(f"{name}: every model is trained and explained and the report is there; only what changed will run")
+            print(f"{name}: all models are trained and explained, and the report exists; only changes will run")
             continue
         images = count_images(name, study)
         if images is None:
-            print(f"{name}: {study.data.source} will be downloaded first; its images are not counted yet")
+            print(f"{name}: {study.data.source} will be downloaded first; its number of images is not known yet")
             continue
         unit = import_seconds()
         costs = {model: measure(model, study) for model in study.models}
@@ -81,10 +81,12 @@ def run(args: argparse.Namespace) -> None:
             shards = math.ceil(seconds * study.compute.shards / LONG)
             print(
                 f"{name}: one job of heatmaps or scores of {model} will take about {seconds / 3600:.0f} hours; "
-                f"compute.shards: {shards} cuts it into parts, with the same bytes"
+                f"compute.shards: {shards} splits it into parts with identical results"
             )
         if disk > free:
-            raise InputError(f"{name} needs about {data_size(disk)} and {data_size(free)} are free: make room first")
+            raise InputError(
+                f"{name} needs about {data_size(disk)} and {data_size(free)} are free: free some space first"
+            )
 
 
 def _models(study: Study, left: "Left") -> str:

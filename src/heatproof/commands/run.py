@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `run`."""
     parser.usage = "heatproof run [STUDY ...] [--cores N] [-- OPTIONS OF SNAKEMAKE]"
     parser.add_argument("studies", nargs="*", metavar="STUDY", help="name of a study (default: those of params.yaml)")
-    parser.add_argument("--cores", default="all", metavar="N", help="cores that Snakemake may use (default: all)")
+    parser.add_argument("--cores", default="all", metavar="N", help="number of cores for Snakemake (default: all)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,9 +40,9 @@ def run(args: argparse.Namespace) -> int:
     """
     studies = load(studies=args.studies)
     if not Path("Snakefile").is_file():
-        raise InputError("Snakefile: not there; run in the folder of a heatproof project")
+        raise InputError("Snakefile: not found; run this in the folder of a heatproof project")
     if importlib.util.find_spec("snakemake") is None:
-        raise InputError("Snakemake is not installed here: run `make install`, or `pip install snakemake`")
+        raise InputError("Snakemake is not installed: run `make install`, or `pip install snakemake`")
     if args.cores != "all" and not (args.cores.isdecimal() and int(args.cores)):
         raise InputError(f"--cores {args.cores}: must be a number above 0, or all")
     code = _wait(command(list(studies) if args.studies else [], args.cores, args.snakemake))

@@ -26,31 +26,31 @@ def run(args: argparse.Namespace) -> None:
         results = read(name)
         print(f"\n{name}")
         answer = [sentence(results.in_short), *map(paragraph, paragraphs(results.answer))]
-        told = [*_changed(name, study), *_alarms(name), *answer, *map(sentence, results.about("splits"))]
-        print("\n".join(f"  {sentence}" for sentence in told))
+        lines = [*_changed(name, study), *_alarms(name), *answer, *map(sentence, results.about("splits"))]
+        print("\n".join(f"  {line}" for line in lines))
         report = artifacts.report_path(name)
-        print(f"  Report: {report if report.exists() else 'none here; snakemake writes it'}")
+        print(f"  Report: {report if report.exists() else 'not written yet; run snakemake'}")
 
 
 def _changed(name: str, study: Study) -> list[str]:
-    """What is not as it was when the report was written, of the configuration and of the data."""
+    """State what has changed in the configuration and the data since the report was written."""
     path = artifacts.folder(name) / artifacts.PROVENANCE[0]
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if "parameters" not in record:
-        return [f"Whether the study has changed since is not known: {path} does not say what it was made from."]
+        return [f"It is unknown whether the study has changed since: {path} does not record its origin."]
     from heatproof.report.paper.provenance import parameters
 
     now = json.loads(parameters(json.loads(section(study))))
     rows = [f"{key} ({_short(was)}, now {_short(is_now)})" for key, was, is_now in _apart(record["parameters"], now)]
-    rows = [*rows[:MOST], f"{len(rows) - MOST} keys more"] if len(rows) > MOST else rows
+    rows = [*rows[:MOST], f"{len(rows) - MOST} more keys"] if len(rows) > MOST else rows
     digest = artifacts.data_dir(name) / "digest.json"
     if digest.exists() and artifacts.digest(digest) != record.get("data_sha256"):
         rows.append("the images")
-    return [f"NOT of the study as it is now. Changed since: {', '.join(rows)}. Run snakemake again."] if rows else []
+    return [f"OUTDATED. Changed since the report was written: {', '.join(rows)}. Run snakemake again."] if rows else []
 
 
 def _apart(was: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Dotted keys whose values differ, with both values."""
+    """Yield the dotted keys whose values differ, with both values."""
     if isinstance(was, dict) and isinstance(now, dict):
         for part in dict.fromkeys([*was, *now]):
             yield from _apart(was.get(part, MISSING), now.get(part, MISSING), f"{key}.{part}" if key else part)
@@ -64,6 +64,6 @@ def _short(value: Any) -> str:
 
 
 def _alarms(name: str) -> list[str]:
-    """What the audit found that no accuracy survives; where the data are not here, nothing."""
+    """Return the alarms of the audit; nothing where the data are not here."""
     path = artifacts.data_dir(name) / "audit.json"
     return [audit_text.sentence(found) for found in read_audit(path).of_level("alarm")] if path.exists() else []

@@ -17,7 +17,7 @@ LOCK = Path("dvc.lock")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cache", action="store_true", help="read every object in DVC's cache too")
+    parser.add_argument("--cache", action="store_true", help="also check every object in DVC's cache")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -37,14 +37,14 @@ def run(args: argparse.Namespace) -> None:
     damaged = {path: said for path in steps(files, len(files), "results") if (said := _damage(path))}
     for path, said in damaged.items():
         stored = recorded.get(path)
-        print(said + (f", or `dvc checkout {path}` brings it back" if stored and _sound(stored) else ""))
+        print(said + (f", or `dvc checkout {path}` restores it" if stored and _sound(stored) else ""))
     for path in bad:
         print(_about(path, [file for file, stored in recorded.items() if stored == path]))
     changed = [path for path, stored in recorded.items() if path not in damaged and _changed(path, stored, recorded)]
     if changed:
-        print(f"{len(changed)} results are not as {LOCK} has them ({changed[0]}, ...): made again since, or altered")
+        print(f"{len(changed)} results differ from {LOCK} ({changed[0]}, ...): recomputed or changed since")
     if damaged or bad:
-        raise InputError(f"damaged: {len(damaged)} results, {len(bad)} objects in DVC's cache; each is named above")
+        raise InputError(f"damaged: {len(damaged)} results, {len(bad)} objects in DVC's cache; all are listed above")
     print(f"sound: {len(files)} results" + (f", {len(objects)} objects in DVC's cache" if args.cache else ""))
 
 
@@ -108,7 +108,7 @@ def _recorded(cache: Path) -> dict[Path, Path]:
         stages = yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"].values()
         outs = [(Path(out["path"]), out["md5"]) for stage in stages for out in stage.get("outs", [])]
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError) as error:
-        raise InputError(f"{LOCK}: not as DVC writes it: mend a conflict of git's in it, or run `dvc repro`") from error
+        raise InputError(f"{LOCK}: not as DVC writes it: resolve a git conflict in it, or run `dvc repro`") from error
     for folder, name in outs:
         stored = found[folder] = cache / name[:2] / name[2:]
         if stored.suffix == ".dir" and _sound(stored):  # those of results/stats, which git keeps, are not there
@@ -125,14 +125,14 @@ def _changed(path: Path, stored: Path, recorded: dict[Path, Path]) -> bool:
 
 
 def _about(stored: Path, files: list[Path]) -> str:
-    """The line on a damaged object: what it is, and how it is mended."""
+    """Return the line on a damaged object: what it is, and how to fix it."""
     if not files:
-        what, mend = "of another commit or experiment", "delete it, then `dvc fetch --all-commits` brings it back"
+        what, fix = "of another commit or experiment", "delete it, then `dvc fetch --all-commits` restores it"
     else:
         what = ", ".join(f"the list of files of {file}" if stored.suffix == ".dir" else str(file) for file in files)
         if all(file.is_dir() or (file.is_file() and _md5(file) == _name(stored)) for file in files):
-            mend = "delete it, then `dvc commit --force` stores it anew"
+            fix = "delete it, then `dvc commit --force` stores it anew"
         else:
-            mend = "delete it and the result, then `dvc pull` brings both back"
-        mend += ", or snakemake makes it again"
-    return f"{stored}: holds other bytes than its name says ({what}); {mend}"
+            fix = "delete it and the result, then `dvc pull` brings both back"
+        fix += ", or snakemake makes it again"
+    return f"{stored}: its content does not match its name ({what}); {fix}"

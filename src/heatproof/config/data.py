@@ -310,7 +310,7 @@ class Data(Section):
         """A key that is not read must not look as if it were."""
         planted, base = self.kind == "planted", self.base
         none = "leave it out: nodules are planted into images without lesions"
-        for key, unread, mend in (
+        for key, unread, fix in (
             ("masks", self.masks and planted, none),
             ("boxes", self.boxes and planted, none),
             ("columns.mask", self.columns.mask and planted, none),
@@ -336,7 +336,7 @@ class Data(Section):
             ),
         ):
             if unread:
-                raise ValueError(f"data.{key} is not read where data.kind is {self.kind}; {mend}")
+                raise ValueError(f"data.{key} is not read where data.kind is {self.kind}; {fix}")
 
     @property
     def base(self) -> str:
@@ -366,7 +366,7 @@ def check_task(task: str, data: Data) -> None:
     """Make sure that the data can be those of the task.
 
     Raises:
-        ValueError: they cannot; the message names the key and the mend.
+        ValueError: they cannot; the message names the key and the fix.
     """
     if task == "multiclass":
         told = {key: getattr(data, key) for key in ("parents", "synonyms", "marks")} | {

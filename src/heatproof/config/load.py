@@ -54,8 +54,8 @@ def load(
     chosen, source = (asked, "command line") if asked else (listed, "params.yaml")
     if chosen is None:
         unknown = ", ".join(str(key) for key in shared if key not in Study.model_fields)
-        mend = f"did you mean it by {unknown}?" if unknown else "list the studies that run, such as [phantom]"
-        raise InputError(f"params.yaml: studies: not set; {mend}")
+        fix = f"did you mean it by {unknown}?" if unknown else "list the studies that run, such as [phantom]"
+        raise InputError(f"params.yaml: studies: not set; {fix}")
     if isinstance(chosen, str):
         chosen = [name for name in re.split(r"[,\s]+", chosen.strip("[] ")) if name]
     if not isinstance(chosen, (list, tuple)) or not chosen or not all(isinstance(name, str) for name in chosen):
@@ -101,7 +101,7 @@ def _read(root: Path, name: str) -> dict:
     try:
         content = yaml.load((root / name).read_text(encoding="utf-8"), StrictLoader)
     except FileNotFoundError:
-        raise InputError(f"{name}: not there; run in the folder of a heatproof project") from None
+        raise InputError(f"{name}: not found; run in the folder of a heatproof project") from None
     except OSError as error:
         raise InputError(f"{name}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -145,8 +145,8 @@ def _study(layers: dict[str, dict]) -> Study:
     named = [layer.get("profiles") for name, layer in layers.items() if name != "params.yaml"]
     overlays = [overlay for overlay in named if isinstance(overlay, dict)]
     if overlays and not study.profiles.by and not any("by" in overlay for overlay in overlays):
-        mend = "by is empty, so that no profiles are made: add by: [label, prediction, outcome]"
-        mistakes.append(_mistake(layers, ("profiles",), {}, mend))
+        fix = "by is empty, so that no profiles are made: add by: [label, prediction, outcome]"
+        mistakes.append(_mistake(layers, ("profiles",), {}, fix))
     for name, recipe in study.train.models.items():
         key = ("train", "models", name)
         if name not in study.models and name.split(".")[0] not in architectures():
@@ -162,23 +162,23 @@ def _study(layers: dict[str, dict]) -> Study:
     for name in study.models:
         recipe = study.train.recipe(name)
         if recipe.epochs == 0 and len(study.seeds) > 1 and "{seed}" not in recipe.weights:
-            mend = "one checkpoint is not several trainings: put {seed} into the path, or set seeds: [0]"
-            raise InputError(_mistake(layers, ("train", "weights"), recipe.weights, mend))
+            fix = "one checkpoint is not several trainings: put {seed} into the path, or set seeds: [0]"
+            raise InputError(_mistake(layers, ("train", "weights"), recipe.weights, fix))
         if recipe.epochs == 0 and len(study.data.split.names + study.data.split.compared) > 1:
-            mend = "a checkpoint that was brought may have learnt what another fold tests: set folds: 1, compare: null"
-            raise InputError(_mistake(layers, ("train", "weights"), recipe.weights, mend))
+            fix = "a checkpoint that was brought may have learnt what another fold tests: set folds: 1, compare: null"
+            raise InputError(_mistake(layers, ("train", "weights"), recipe.weights, fix))
         if recipe.epochs and study.data.split.test == "all":
-            mend = f"no image is left to train {name} on; set train.epochs: 0 for trained checkpoints, or give shares"
-            raise InputError(_mistake(layers, ("data", "split", "test"), "all", mend))
+            fix = f"no image is left to train {name} on; set train.epochs: 0 for trained checkpoints, or give shares"
+            raise InputError(_mistake(layers, ("data", "split", "test"), "all", fix))
         if recipe.epochs == 0 and study.explain.variants.random_labels:
-            mend = f"{name} is not trained here, so that no model of shuffled labels is beside it; set it to false"
-            raise InputError(_mistake(layers, ("explain", "variants", "random_labels"), True, mend))
+            fix = f"{name} is not trained here, so that no model of shuffled labels is beside it; set it to false"
+            raise InputError(_mistake(layers, ("explain", "variants", "random_labels"), True, fix))
     for name in (name for name, told in study.stats.published.items() if told and study.unstated):
-        mend = (
+        fix = (
             f"what is published is of unseen images, and whether {study.unstated[0]} has seen these is not stated; set "
             f"data.split.by: column or folder, or data.split.test: all"
         )
-        raise InputError(_mistake(layers, ("stats", "published", name), {}, mend))
+        raise InputError(_mistake(layers, ("stats", "published", name), {}, fix))
     return study
 
 
@@ -203,8 +203,8 @@ def _explain(item: dict, layers: dict[str, dict], schema: type[BaseModel], skip:
     if item["type"] == "unknown_name":
         return _mistake(layers, location, value, _nearest(value, item["ctx"]["allowed"]))
     if item["type"] == "string_type" and (value is None or isinstance(value, (bool, date))):
-        mend = f"YAML reads {_YAML.get(value, 'dates as dates')}, not as text; put the word in quotes"
-        return _mistake(layers, location, value if value is None else str(value), mend)
+        fix = f"YAML reads {_YAML.get(value, 'dates as dates')}, not as text; put the word in quotes"
+        return _mistake(layers, location, value if value is None else str(value), fix)
     message = item["msg"].removeprefix("Value error, ")
     if not location and (
         named := re.match(r"([a-z_]+(?:\.\w+)+): ", message)
@@ -228,12 +228,12 @@ def _missing(layers: dict[str, dict], location: tuple) -> str:
         return _mistake(overlays, location, {}, "not set; give it a value")
     line = yaml.safe_dump({location[-1]: default}, default_flow_style=True, sort_keys=False, width=10**6)[1:-2]
     known = default is not None and len(line) < 120
-    mend = f"add `{line}`" if known else "copy it"
-    return _mistake({"params.yaml": shared}, location, {}, f"not set; {mend} from the params.yaml that heatproof ships")
+    fix = f"add `{line}`" if known else "copy it"
+    return _mistake({"params.yaml": shared}, location, {}, f"not set; {fix} from the params.yaml that heatproof ships")
 
 
-def _mistake(layers: dict[str, dict], location: tuple, value: Any, mend: str) -> str:
-    """`file: key: value: mend`, the file being the last that sets the key or the nearest above it."""
+def _mistake(layers: dict[str, dict], location: tuple, value: Any, fix: str) -> str:
+    """`file: key: value: fix`, the file being the last that sets the key or the nearest above it."""
     source, depth = "params.yaml", -1
     for name, layer in layers.items():
         here: Any = layer
@@ -246,7 +246,7 @@ def _mistake(layers: dict[str, dict], location: tuple, value: Any, mend: str) ->
             source, depth = name, reached
     key = ".".join(str(part) for part in location if not isinstance(part, int) and part != "[key]")
     shown = "" if isinstance(value, dict) else f" {value!r}:"
-    return f"{source}: {key or 'the whole file'}:{shown} {mend}"
+    return f"{source}: {key or 'the whole file'}:{shown} {fix}"
 
 
 def _nearest(name: Any, allowed: Iterable[str]) -> str:

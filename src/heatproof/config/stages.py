@@ -157,8 +157,8 @@ class Score(Section):
 
 def _reported(value: float) -> float:
     if not 0 < value <= 1:
-        mend = f", such as {value / 100:g} for {value:g}%" if 1 < value <= 100 else ""
-        raise ValueError(f"must be a share above 0 and at most 1{mend}")
+        fix = f", such as {value / 100:g} for {value:g}%" if 1 < value <= 100 else ""
+        raise ValueError(f"must be a share above 0 and at most 1{fix}")
     return value
 
 

@@ -1,5 +1,5 @@
-"""What a user is told: errors with what mends them, which setting to lower where memory runs out, and progress, a bar
-on a terminal and plain lines in a log."""
+"""Messages to the user: errors with their fix, the setting to lower when memory runs out, and progress (a bar on a
+terminal, plain lines in a log)."""
 
 import errno
 import sys
@@ -14,12 +14,12 @@ from heatproof.catalogue.reasons import NOT_SUPPORTED, Reason
 
 
 class InputError(ValueError):
-    """Bad input: its message is one line that names the file or key and the mend. The command line shows
-    it without a traceback; any other exception is a bug of heatproof and keeps its traceback."""
+    """Bad input, with a message of one line: the file or key, and the fix. The command line shows it without a
+    traceback; any other exception is a bug of heatproof and keeps its traceback."""
 
 
 class Unsupported(InputError):
-    """A method that does not support a network: its maps are missing for `reason`, and the others are made."""
+    """A method does not support an architecture: its maps are missing for `reason`, and the others are computed."""
 
     def __init__(self, message: str, reason: Reason = NOT_SUPPORTED):
         super().__init__(message)
@@ -65,7 +65,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:
     known = sorted(known)
     near = get_close_matches(str(name).lower().replace("-", "_").replace(" ", "_"), known, n=3, cutoff=0.5)
     fix = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(known)}"
-    return InputError(f"no {kind} {name!r}; {fix if known else 'there is none'}")
+    return InputError(f"no {kind} {name!r}; {fix if known else 'none exist'}")
 
 
 def check_names(given: object, name: str) -> list[str]:
@@ -81,8 +81,8 @@ def check_names(given: object, name: str) -> list[str]:
 
 
 def steps(items: Iterable, total: int, what: str) -> Iterator:
-    """Pass `items` on and tell on standard error how far it is: a bar on a terminal, else a line a tenth
-    of the way, at most one in two seconds."""
+    """Yield `items` and report progress on standard error: a bar on a terminal, else a line every tenth of the way,
+    at most one in two seconds."""
     if sys.stderr.isatty():
         from tqdm import tqdm
 
@@ -97,7 +97,7 @@ def steps(items: Iterable, total: int, what: str) -> Iterator:
 
 
 def line(text: str) -> None:
-    """One plain line on standard error."""
+    """Print one plain line on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -113,7 +113,7 @@ WORDS = (
     "could not create a primitive",
     "could not execute a primitive",
 )
-ELSE = "run fewer jobs at once here, or take smaller images (data.size) or a smaller model"
+ELSE = "run fewer jobs in parallel, or use smaller images (data.size) or a smaller model"
 
 
 def ran_out(error: BaseException) -> bool:
@@ -147,4 +147,6 @@ def fitting(work: Callable[[Any], Value], batch: Any, setting: str, *, least: in
         cause = " ".join(str(error).split())[:100] or type(error).__name__
         half = len(batch) // 2
         smaller = f"set it to {half} in params.yaml or the study's file, or " if half >= least else ""
-        raise InputError(f"{setting}: no memory for a batch of {len(batch)} ({cause}): {smaller}{otherwise}") from None
+        raise InputError(
+            f"{setting}: out of memory with a batch of {len(batch)} ({cause}): {smaller}{otherwise}"
+        ) from None

@@ -151,7 +151,7 @@ def _read_all(
             rows.add(known, f"{image.pixels.dtype}{image.pixels.shape}".encode() + image.pixels.tobytes())
         _check_bad(study, config, bad, len(records))
         if not rows:
-            raise InputError(f"{config['source']}: no image can be used; quarantined are all {len(bad)}")
+            raise InputError(f"{config['source']}: no image can be used; all {len(bad)} are quarantined")
         frame = rows.frame()
     _tell_lost_truth(study, frame["truth_kept"].tolist())
     _check_masks(study, config, odd)
@@ -159,17 +159,17 @@ def _read_all(
 
 
 def _check_bad(study: str, config: dict, bad: list[dict], count: int) -> None:
-    """Stop where an image is bad and none may be, else say how many are left out."""
+    """Stop if an image is bad and none may be, else report how many are excluded."""
     if bad and "dicom" in (config["kind"], config["planted"]["kind"]):
         line(_branch("dicom").HINT)
     if bad and config["on_bad"] == "error":
         lines = "\n".join(item["reason"] for item in bad)
         raise InputError(
-            f"{lines}\n{len(bad)} of {count} images are bad; mend them, or set data.on_bad: quarantine to go on "
-            f"without them"
+            f"{lines}\n{len(bad)} of {count} images cannot be used; fix them, or set data.on_bad: quarantine to "
+            f"continue without them"
         )
     if bad and len(bad) < count:
-        line(f"{study}: {len(bad)} of {count} images are bad and left out; quarantine.csv lists them")
+        line(f"{study}: {len(bad)} of {count} images cannot be used and are excluded; quarantine.csv lists them")
 
 
 def _unfold(frame: pd.DataFrame, classes: int) -> pd.DataFrame:
@@ -206,7 +206,7 @@ def _tell_crossing(study: str, split: pd.Series, patients: pd.Series, pairs: Pai
     alike = 0 if pairs is None else crossing(pairs.a, pairs.b, split.to_numpy())
     across += [f"{counted(alike, 'pair')} of images that look alike"] if alike else []
     if across:
-        line(f"{study}: warning: in the given split {' and '.join(across)} are in two parts; the split stays as it is")
+        line(f"{study}: warning: in the given split {' and '.join(across)} are in two parts; the split is kept")
 
 
 def _tell_few(study: str, config: dict, classes: list[str], frame: pd.DataFrame) -> dict[str, int]:
@@ -218,7 +218,7 @@ def _tell_few(study: str, config: dict, classes: list[str], frame: pd.DataFrame)
     few = {classes[label]: count for label, count in found.items()}
     if few:
         shown = listed([f"{name} ({count})" for name, count in few.items()], len(few))
-        line(f"{study}: labels in too few groups for data.split.tolerance, dealt as they fall: {shown}")
+        line(f"{study}: labels in too few groups for data.split.tolerance, not stratified: {shown}")
     return few
 
 
@@ -230,16 +230,16 @@ def _check_masks(study: str, config: dict, odd: OddMasks) -> None:
     """
     for key in ("mask_value", "mask_threshold"):
         if config.get(key) is not None and not odd.count:
-            raise InputError(f"data.{key}: {config[key]:g}: no pixel of any mask is lesion by it; mend it")
+            raise InputError(f"data.{key}: {config[key]:g}: no mask has a lesion pixel with this value; correct it")
     if odd.inverted:
         line(
-            f"{study}: warning: {len(odd.inverted)} of {odd.count} masks look inverted, as they cover most of the "
-            f"image but a part inside: {listed(odd.inverted)}; if 0 is lesion in all of them, set data.mask_value: 0"
+            f"{study}: warning: {len(odd.inverted)} of {odd.count} masks look inverted (most of the image is "
+            f"marked, except an inner part): {listed(odd.inverted)}; if 0 is lesion in all of them, set data.mask_value: 0"
         )
     if odd.full:
         line(
-            f"{study}: warning: {len(odd.full)} of {odd.count} masks cover their whole image, and get no score of "
-            f"localization: {listed(odd.full)}"
+            f"{study}: warning: {len(odd.full)} of {odd.count} masks cover the whole image and get no "
+            f"localization score: {listed(odd.full)}"
         )
 
 
@@ -247,8 +247,8 @@ def _tell_lost_truth(study: str, kept: list[float]) -> None:
     lost = [share for share in kept if share < 0.9]
     if lost:
         line(
-            f"{study}: crop and fit cut away more than a tenth of the truth of {len(lost)} images, all of it of "
-            f"{lost.count(0)}; data.fit: pad cuts nothing, a larger data.size keeps small lesions"
+            f"{study}: crop and fit remove more than a tenth of the true region in {len(lost)} images, and all of it "
+            f"in {lost.count(0)}; data.fit: pad removes nothing, a larger data.size keeps small lesions"
         )
 
 

@@ -38,21 +38,21 @@ def read_external(path: str, image_ids: list[str], key: str = "explain.external"
             array of numbers.
     """
     where = Path(path)
-    mend = "an .npz file with one 2-d array an image id, or a folder of <image id>.npy files"
+    fix = "an .npz file with one 2-d array an image id, or a folder of <image id>.npy files"
     if not where.exists():
-        raise InputError(f"{key}: {path}: not there; it names {mend}")
-    opened = _open(where, mend, key)
+        raise InputError(f"{key}: {path}: not found; it names {fix}")
+    opened = _open(where, fix, key)
     names = set(opened)
     if not names & set(image_ids):
         have = f"it has {sorted(names)[0]!r}" if names else "it is empty"
-        raise InputError(f"{key}: {path}: no map of any image explained: {have}, asked is {image_ids[0]!r}; {mend}")
+        raise InputError(f"{key}: {path}: no map of any image explained: {have}, asked is {image_ids[0]!r}; {fix}")
 
     def read(image_id: str, side: int) -> torch.Tensor:
         try:
             array = np.asarray(opened[image_id]())
         except UNREADABLE as error:
             raise InputError(
-                f"{key}: {path}: {image_id}: cannot be read ({' '.join(str(error).split())}); {mend}"
+                f"{key}: {path}: {image_id}: cannot be read ({' '.join(str(error).split())}); {fix}"
             ) from error
         if array.ndim != 2 or array.shape[0] != array.shape[1] or array.dtype.kind not in "fiub" or not array.size:
             raise InputError(
@@ -70,7 +70,7 @@ def read_external(path: str, image_ids: list[str], key: str = "explain.external"
     return maps_of
 
 
-def _open(where: Path, mend: str, key: str) -> dict[str, Callable[[], np.ndarray]]:
+def _open(where: Path, fix: str, key: str) -> dict[str, Callable[[], np.ndarray]]:
     """Image id -> what reads its map; nothing is unpickled."""
     if where.is_dir():
         files = sorted(where.rglob("*.npy"))
@@ -81,9 +81,9 @@ def _open(where: Path, mend: str, key: str) -> dict[str, Callable[[], np.ndarray
     try:
         archive = np.load(where, allow_pickle=False)
     except UNREADABLE as error:
-        raise InputError(f"{key}: {where}: cannot be read ({' '.join(str(error).split())}); {mend}") from error
+        raise InputError(f"{key}: {where}: cannot be read ({' '.join(str(error).split())}); {fix}") from error
     if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise InputError(f"{key}: {where}: a single array; {mend}")
+        raise InputError(f"{key}: {where}: a single array; {fix}")
     return {name: lambda name=name: archive[name] for name in archive.files}
 
 

@@ -107,10 +107,10 @@ def verify(path: Path) -> None:
             return
         found = digest(path)
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: not there; run snakemake to make it") from None
+        raise ArtifactError(f"{path}: not found; run snakemake to make it") from None
     except OSError as error:
-        mend = "make it readable" if error.errno == errno.EACCES else REBUILT
-        raise ArtifactError(f"{path}: cannot be read ({error.strerror}); {mend}") from error
+        fix = "make it readable" if error.errno == errno.EACCES else REBUILT
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror}); {fix}") from error
     if found != sealed(path):
         raise ArtifactError(
             f"{path}: truncated or altered since it was written (another SHA-256); bring it back by `dvc checkout"

@@ -101,7 +101,7 @@ def _weights_file(name: str, seed: int, recipe: dict) -> Path | None:
         return None
     path = Path(recipe["weights"].format(model=name, seed=seed))
     if not path.is_file():
-        raise InputError(f"{path}: not there; train.weights is scratch, pretrained or the path of a .safetensors file")
+        raise InputError(f"{path}: not found; train.weights is scratch, pretrained or the path of a .safetensors file")
     return path
 
 

@@ -221,7 +221,7 @@ def train(
     aim = objective(images.labels, model.net.num_classes, recipe["balance"])
     own = f"train.models.{key[1]}"  # where a user sets it for this model alone
     size_key = f"train.batch_size or {own}.batch_size"
-    mend = f"lower train.lr or {own}.lr ({recipe['lr']}) in params.yaml or the study's file"
+    fix = f"lower train.lr or {own}.lr ({recipe['lr']}) in params.yaml or the study's file"
 
     def step(draw: torch.Generator, rows: Tensor) -> tuple[float, float]:
         """Loss and norm of the gradient."""
@@ -255,11 +255,11 @@ def train(
             loss, norm = fitting(partial(step, draw), rows, size_key, least=2)
             for what, found in {"loss": loss, "norm of the gradient": norm}.items():
                 if not math.isfinite(found):
-                    raise InputError(f"the {what} is {found} in epoch {epoch + 1}: {mend}")
+                    raise InputError(f"the {what} is {found} in epoch {epoch + 1}: {fix}")
             total += loss
         val_loss, accuracy = aim.evaluate(predict(model, validation, eval_batch_size, device), validation.labels)
         if not math.isfinite(val_loss):  # the last step can spoil weights, and no loss after it would say so
-            raise InputError(f"the loss on the validation images is {val_loss} after epoch {epoch + 1}: {mend}")
+            raise InputError(f"the loss on the validation images is {val_loss} after epoch {epoch + 1}: {fix}")
         row = {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": total / steps}
         history.append(row | {"val_loss": val_loss, "val_balanced_accuracy": accuracy})
         tell(f"epoch {epoch + 1} of {epochs}: loss {total / steps:.3f}, validation accuracy {accuracy:.3f}")

@@ -63,8 +63,8 @@ def build(name: str, classes: int, size: int, *, pretrained: bool = False) -> Cl
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         if not pretrained or isinstance(error, (TypeError, AssertionError)):
             own = config.input_size[-1] if config is not None else None
-            mend = f": set data.size to {own}" if own and own != size else ""
-            raise InputError(f"{name!r} cannot be built for images of {size} pixels ({reason}){mend}") from error
+            fix = f": set data.size to {own}" if own and own != size else ""
+            raise InputError(f"{name!r} cannot be built for images of {size} pixels ({reason}){fix}") from error
         raise InputError(
             f"no pretrained weights for {name!r} could be had ({reason}): "
             f"set train.weights to scratch or to the path of a .safetensors file"

@@ -136,7 +136,7 @@ def weights(job: Job) -> list[Path]:
     path = Path(given.format(model=job.model, seed=job.seed))
     made = path.parts[:2] == ("results", "models") and path.parts[2] in job.running
     if not made and not path.is_file():
-        raise InputError(f"{path}: not there; train.weights is scratch, pretrained or the path of a .safetensors file")
+        raise InputError(f"{path}: not found; train.weights is scratch, pretrained or the path of a .safetensors file")
     return [path]
 
 
@@ -157,7 +157,7 @@ def external(job: Job) -> list[Path]:
     for name, given in job.study.explain.external.items():
         path = Path(given.format(model=job.model, seed=job.seed))
         if not path.exists():
-            raise InputError(f"{path}: not there; explain.external.{name} names an .npz file or a folder of .npy files")
+            raise InputError(f"{path}: not found; explain.external.{name} names an .npz file or a folder of .npy files")
         found += sorted(path.rglob("*.npy")) if path.is_dir() else [path]
     return found
 

@@ -73,7 +73,7 @@ def fetch(source: Path, download: dict, state: Path) -> Path:
             line(f"{source}: another job is downloading it; waiting")
             lock.acquire()
         if not source.exists():
-            line(f"{source}: not there; downloading {shown(download['url']) if download.get('url') else where} to it")
+            line(f"{source}: not found; downloading {shown(download['url']) if download.get('url') else where} to it")
             _bring(source, download, part)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

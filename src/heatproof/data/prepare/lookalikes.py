@@ -197,7 +197,7 @@ def group_images(
         if len(lost):
             more = f" and {len(lost) - 1} more images" if len(lost) > 1 else ""
             raise InputError(
-                f"data.split.by: {lost.iloc[0]}{more}: no patient is known; mend the source, or set by: lookalike"
+                f"data.split.by: {lost.iloc[0]}{more}: no patient is known; fix the source, or set by: lookalike"
             )
         return frame["patient"], None
     alike = pairs(thumbnails, threshold)

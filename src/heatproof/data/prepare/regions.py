@@ -171,7 +171,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _tell_lungs(study: str, named: str, there: np.ndarray) -> None:
     if not there.any():
-        raise InputError(f"data.lungs: {named}: holds no mask of the lungs of any image; mend it, or leave the key out")
+        raise InputError(f"data.lungs: {named}: holds no mask of the lungs of any image; fix it, or leave the key out")
     if not there.all():
         line(f"{study}: {(~there).sum()} of {len(there)} images have no mask of their lungs (data.lungs: {named})")
 

@@ -254,7 +254,7 @@ def deal_labels(
         asked = " / ".join(f"{share:g}" for share in shares)
         raise InputError(
             f"data.split: label {labels[worst]!r}: {len(held)} images in {len(set(held))} groups: shares of {asked} "
-            f"are missed by {missed[worst]:.2f} at best; raise data.split.tolerance ({tolerance:g}), or mend the shares"
+            f"are missed by {missed[worst]:.2f} at best; raise data.split.tolerance ({tolerance:g}), or fix the shares"
         )
     return parts
 

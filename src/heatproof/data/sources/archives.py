@@ -65,7 +65,7 @@ def safe_files(source: Path, members: list[Member]) -> dict[str, Any]:
                 twice.append(name)
             files[name] = member
     large = [name for name, member in files.items() if member.size > LARGEST]
-    for names, what, mend in (
+    for names, what, fix in (
         (outside, "names that lead out of the archive", "pack it again without them"),
         (links, "links in an archive", "pack what they point to (tar --dereference --hard-dereference)"),
         (others, "neither files nor folders", "pack it again without them"),
@@ -74,7 +74,7 @@ def safe_files(source: Path, members: list[Member]) -> dict[str, Any]:
         (large, f"more than {LARGEST // 10**9} GB in one file", "pack it again without"),
     ):
         if names:
-            raise list_error(f"{source}: {what}", names, mend)
+            raise list_error(f"{source}: {what}", names, fix)
     if not files:
         raise InputError(f"{source}: an archive without files; get it again")
     check_weight(source, sum(member.size for member in members))
@@ -122,7 +122,7 @@ def _is_zip(source: Path) -> bool:
         if zipfile.is_zipfile(source):  # something stands before it, as in a self-extracting one
             return True
     except OSError as error:
-        raise InputError(f"{source}: cannot be read ({reason(error)}); mend its permissions or get it again") from None
+        raise InputError(f"{source}: cannot be read ({reason(error)}); fix its permissions or get it again") from None
     raise InputError(f"{source}: not a zip or tar archive; {setting('data.source', 'one or a folder of images')}")
 
 
@@ -156,8 +156,8 @@ def _zip_file(source: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(source)
     except Exception as error:  # of any kind: zipfile lets through whatever a damaged file causes
-        what, mend = f"{source}: a truncated or damaged zip archive", "get it again"
-        raise NamedError(f"{what} ({reason(error)}); {mend}", f"{what}; {mend}") from None
+        what, fix = f"{source}: a truncated or damaged zip archive", "get it again"
+        raise NamedError(f"{what} ({reason(error)}); {fix}", f"{what}; {fix}") from None
 
 
 def _name(info: zipfile.ZipInfo) -> str:
@@ -299,5 +299,5 @@ def _members(source: Path, file: BinaryIO) -> list[Member]:
 
 
 def _damaged(source: Path, error: Exception) -> NamedError:
-    what, mend = f"{source}: a truncated or damaged tar archive", "get it again"
-    return NamedError(f"{what} ({reason(error)}); {mend}", f"{what}; {mend}")
+    what, fix = f"{source}: a truncated or damaged tar archive", "get it again"
+    return NamedError(f"{what} ({reason(error)}); {fix}", f"{what}; {fix}")

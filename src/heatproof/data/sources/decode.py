@@ -68,7 +68,7 @@ def open_image(content: bytes, where: str) -> tuple[Pillow.Image, Facts]:
         InputError: as `decode`, where it does not depend on a window or the image's use.
     """
     if not content:
-        raise InputError(f"{where}: an empty file; mend or remove it")
+        raise InputError(f"{where}: an empty file; fix or remove it")
     with _one_line(where):
         image = Pillow.open(io.BytesIO(content), formats=_FORMATS)
         if image.width * image.height > MOST:
@@ -111,11 +111,11 @@ def _one_line(where: str) -> Iterator[None]:
             f"{where}: more than {MOST // 10**6} million pixels, a decompression bomb; shrink or remove it"
         ) from None
     except UnidentifiedImageError:
-        raise InputError(f"{where}: not an image (BMP, GIF, JPEG, PNG, PNM, TIFF or WebP); mend or remove it") from None
+        raise InputError(f"{where}: not an image (BMP, GIF, JPEG, PNG, PNM, TIFF or WebP); fix or remove it") from None
     except Exception as error:
         if "truncated" in str(error).lower():
-            raise InputError(f"{where}: truncated; mend or remove it") from None
-        raise InputError(f"{where}: cannot be decoded ({reason(error)}); mend or remove it") from None
+            raise InputError(f"{where}: truncated; fix or remove it") from None
+        raise InputError(f"{where}: cannot be decoded ({reason(error)}); fix or remove it") from None
 
 
 def _check_depth(image: Pillow.Image, content: bytes, where: str) -> None:
@@ -144,7 +144,7 @@ def _wide_pixels(image: Pillow.Image, facts: Facts, where: str, window: tuple[fl
         pixels = np.array(image)
         pixels = pixels.astype(pixels.dtype.newbyteorder("="))
     if not np.isfinite(pixels).all():
-        raise InputError(f"{where}: values that are not finite; mend or remove it")
+        raise InputError(f"{where}: values that are not finite; fix or remove it")
     if (pixels == image.info.get("transparency")).any():
         raise _transparent(where)
     return pixels

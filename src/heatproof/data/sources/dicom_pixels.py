@@ -31,7 +31,7 @@ _BY_OPENJPEG = {uid.HTJ2K, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL}
 
 
 class Unusable(ValueError):
-    """What is wrong with a file and how to mend it, without its name and without anything that identifies."""
+    """What is wrong with a file and how to fix it, without its name and without anything that identifies."""
 
 
 class Decoded(NamedTuple):
@@ -162,8 +162,8 @@ def _check_syntax(dataset: pydicom.Dataset) -> None:
         install = (
             "python-gdcm" if syntax in _BY_GDCM else "pylibjpeg pylibjpeg-openjpeg" if syntax in _BY_OPENJPEG else ""
         )
-        mend = f"run `pip install {install}`, or decompress it" if install else "decompress it"
-        raise Unusable(f"compressed as {name}, for which no decoder is installed; {mend} (gdcmconv --raw)")
+        fix = f"run `pip install {install}`, or decompress it" if install else "decompress it"
+        raise Unusable(f"compressed as {name}, for which no decoder is installed; {fix} (gdcmconv --raw)")
     if not syntax.is_encapsulated:
         there, needed = len(dataset.PixelData), get_expected_length(dataset)
         if there < needed:

@@ -71,7 +71,7 @@ def list_records(
         read_rows(content, shown, [*named.values(), *(keep or {})]), keep or {}, named["label"], leave_out
     )
     if left_out and not rows:
-        raise InputError(f"{shown}: data.keep and data.leave_out leave no row; mend their values")
+        raise InputError(f"{shown}: data.keep and data.leave_out leave no row; fix their values")
     rows = [(line, _normal_row({key: row[column] for key, column in named.items()})) for line, row in rows]
     skipped = Counter(
         row["label"] for _, row in rows if others == "skip" and row["label"] and labels.unknown(row["label"])
@@ -85,7 +85,7 @@ def list_records(
     found: dict[str, list[str]] = {}
     for what, place in _mistakes(rows, labels, files, top):
         found.setdefault(what, []).append(place)
-    most = {Findings.wrong: sys.maxsize}  # all of them are to be mended at once
+    most = {Findings.wrong: sys.maxsize}  # all of them are to be fixed at once
     lines = [f"{shown}: {what}: {listed(places, most.get(what, 5))}; {_MENDS[what]}" for what, places in found.items()]
     if not lines:
         lines = [f"{shown}: {said}" for said in labels.without(row["label"] for _, row in rows)]
@@ -136,9 +136,9 @@ _MENDS = {
     "paths that stand there twice": "keep one row an image",
     "paths that leave its folder": "put the files below it",
     "DICOM files": "set data.kind to dicom, or convert them to PNG",
-    "boxes that are not x y width height": "mend them",
-    "splits that are none of train, val and test": "mend the cells",
-    "marked labels that the image does not have": "mend the cells of data.columns.marks",
+    "boxes that are not x y width height": "fix them",
+    "splits that are none of train, val and test": "fix the cells",
+    "marked labels that the image does not have": "fix the cells of data.columns.marks",
 }
 
 

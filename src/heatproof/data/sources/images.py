@@ -115,9 +115,7 @@ def list_records(
     drawn.check({stem(name.rpartition("/")[2]) for name in pictures})
     lost = [path for path in boxed if path not in tree]
     if lost:
-        raise InputError(
-            f"{tree.source}: data.boxes: {len(lost)} paths fit no image: {listed(sorted(lost))}; mend them"
-        )
+        raise InputError(f"{tree.source}: data.boxes: {len(lost)} paths fit no image: {listed(sorted(lost))}; fix them")
     return list(records.values()), _notes(tree, others)
 
 

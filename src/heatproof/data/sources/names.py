@@ -17,10 +17,10 @@ class NamedError(InputError):
         self.discreet = discreet
 
 
-def list_error(what: str, names: Iterable[str], mend: str) -> NamedError:
-    """`what: a, b and 7 more; mend`, or discreetly `what (9); mend`."""
+def list_error(what: str, names: Iterable[str], fix: str) -> NamedError:
+    """`what: a, b and 7 more; fix`, or discreetly `what (9); fix`."""
     names = list(names)
-    return NamedError(f"{what}: {listed(names)}; {mend}", f"{what} ({len(names)}); {mend}")
+    return NamedError(f"{what}: {listed(names)}; {fix}", f"{what} ({len(names)}); {fix}")
 
 
 def listed(names: Iterable[str], most: int = 3) -> str:

@@ -192,6 +192,6 @@ def _without_patient(config: dict, records: list[Record], what: str, where: str)
     said = f"{config['source']}: {what} in {len(lost)} {where}: {listed(lost)}"
     if config["group_kind"] == "patient":
         given = config["split"]["by"] in GIVEN
-        mend = "leave the patients out" if given else "set data.split.by: lookalike"
-        raise InputError(f"{said}; mend them, or {mend}")
+        fix = "leave the patients out" if given else "set data.split.by: lookalike"
+        raise InputError(f"{said}; fix them, or {fix}")
     return [said]

@@ -41,7 +41,7 @@ def read_key(path: str | Path) -> bytes:
         key = Path(path).expanduser().read_bytes()
     except FileNotFoundError:
         raise InputError(
-            f"{path}: data.key_file: not there; {make} and keep it safe: another one gives other pseudonyms"
+            f"{path}: data.key_file: not found; {make} and keep it safe: another one gives other pseudonyms"
         ) from None
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -35,11 +35,11 @@ class Tree:
             InputError: it is not there, damaged, or larger than `LARGEST`.
         """
         if name not in self:
-            raise InputError(f"{self.source}: {name}: not there; mend the name or add the file")
+            raise InputError(f"{self.source}: {name}: not found; fix the name or add the file")
         try:
             return self._opened.read(self._opened.members[name])
         except Exception as error:  # of any kind: zipfile lets through whatever a damaged file causes
-            raise InputError(f"{self.source}: {name}: cannot be read ({reason(error)}); mend or remove it") from None
+            raise InputError(f"{self.source}: {name}: cannot be read ({reason(error)}); fix or remove it") from None
 
     def below(self, folder: str) -> "Tree":
         """The files whose names start with `folder`, by what is left of their names; it is closed with this one."""
@@ -121,7 +121,7 @@ def read_beside(source: Path, name: str) -> bytes:
     try:
         return read_file(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{source}: {name}: neither in it nor beside it ({reason(error)}); mend the name") from None
+        raise InputError(f"{source}: {name}: neither in it nor beside it ({reason(error)}); fix the name") from None
 
 
 def _digest(value: object) -> str:
@@ -159,9 +159,9 @@ def _check_there(source: Path, kind: str | None) -> None:
     try:
         there = source.exists()
     except OSError as error:
-        raise InputError(f"{source}: cannot be read ({error.strerror}); mend its permissions") from None
+        raise InputError(f"{source}: cannot be read ({error.strerror}); fix its permissions") from None
     if not there:
-        raise InputError(f"{source}: not there; {setting('data.source', wanted)}")
+        raise InputError(f"{source}: not found; {setting('data.source', wanted)}")
 
 
 def _open_folder(source: Path) -> Opened:
@@ -174,7 +174,7 @@ def _open_folder(source: Path) -> Opened:
         try:
             entries = list(os.scandir(within[-1]))
         except OSError as error:
-            said = f"cannot be read ({error.strerror}); mend its permissions"
+            said = f"cannot be read ({error.strerror}); fix its permissions"
             raise NamedError(f"{source}: {above or '.'}: {said}", f"{source}: a folder in it {said}") from None
         for entry in entries:
             if is_junk(entry.name):

@@ -83,7 +83,7 @@ def _text(value: np.ndarray) -> str:
 
 def _other_size(where: str, found: tuple[int, ...], shape: tuple[int, int]) -> InputError:
     return InputError(
-        f"{where}: {found[1]}x{found[0]} pixels, its image has {shape[1]}x{shape[0]}; mend or remove the mask"
+        f"{where}: {found[1]}x{found[0]} pixels, its image has {shape[1]}x{shape[0]}; fix or remove the mask"
     )
 
 
@@ -108,20 +108,20 @@ def _read_npy(content: bytes, where: str, shape: tuple[int, int]) -> np.ndarray:
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         found, by_columns, kind = read(file)
     except Exception:  # of any kind: a damaged header causes many
-        raise InputError(f"{where}: not an NPY array; mend or remove it") from None
+        raise InputError(f"{where}: not an NPY array; fix or remove it") from None
     if len(found) != 2 or kind.kind not in "buif":
         raise InputError(f"{where}: an array {found} of {kind}; a mask has two dimensions and numbers or booleans")
     if found != shape:
         raise _other_size(where, found, shape)
     values = content[file.tell() :]
     if len(values) != kind.itemsize * shape[0] * shape[1]:
-        raise InputError(f"{where}: an NPY array with {len(values)} bytes of values; mend or remove it")
+        raise InputError(f"{where}: an NPY array with {len(values)} bytes of values; fix or remove it")
     return _finite(np.frombuffer(values, kind).reshape(shape, order="F" if by_columns else "C"), where)
 
 
 def _finite(values: np.ndarray, where: str) -> np.ndarray:
     if not np.isfinite(values).all():
-        raise InputError(f"{where}: values that are not finite; mend or remove it")
+        raise InputError(f"{where}: values that are not finite; fix or remove it")
     return values
 
 
@@ -145,7 +145,7 @@ def read_boxes(content: bytes, where: str) -> dict[str, list[Box]]:
         else:
             boxes.setdefault(clean(row["path"].replace("\\", "/")).removeprefix("./"), []).append(box)
     if bad:
-        raise InputError(f"{where}: not a path and four numbers: {listed(bad)}; mend them")
+        raise InputError(f"{where}: not a path and four numbers: {listed(bad)}; fix them")
     return boxes
 
 
@@ -163,6 +163,6 @@ def draw_boxes(boxes: list[Box], where: str, shape: tuple[int, int]) -> np.ndarr
         if box.width <= 0 or box.height <= 0:
             raise InputError(f"{shown}: no area; width and height must be above 0")
         if box.x < 0 or box.y < 0 or right > width or bottom > height:
-            raise InputError(f"{shown}: leaves the image of {width}x{height} pixels; mend or remove it")
+            raise InputError(f"{shown}: leaves the image of {width}x{height} pixels; fix or remove it")
         mask[math.floor(box.y) : math.ceil(bottom), math.floor(box.x) : math.ceil(right)] = True
     return mask

@@ -85,7 +85,8 @@ def data(inputs: Inputs, study: dict) -> str:
     return (
         f"The study has {numbers.counted(len(manifest), 'image')}{of} in {len(inputs.classes)} {many}, "
         f"{classes}{made}; {truth}. Images were {cropped}{FITS[config['fit']]} of {config['size']} by "
-        f"{config['size']} pixels with {numbers.counted(config['channels'], 'channel')}. {_split(inputs)} {_kept(inputs)}"
+        f"{config['size']} pixels with {numbers.counted(config['channels'], 'channel')}. "
+        f"{_split(inputs)} {_kept(inputs)}"
     )
 
 
@@ -193,9 +194,9 @@ def _trained(inputs: Inputs, recipes: dict[str, dict], shared: dict) -> str:
     ]
     return (
         f"trained {begun} to minimize {loss}{f', {balanced},' if shared['balance'] else ''} "
-        f"by AdamW for {numbers.counted(shared['epochs'], 'epoch')} in batches of {shared['batch_size']} (learning "
-        f"rate {shared['lr']:g} with {numbers.counted(shared['warmup_epochs'], 'epoch')} of warm-up and cosine decay to "
-        f"1%, weight decay {shared['weight_decay']:g}, gradients clipped at {shared['clip_norm']:g}; "
+        f"by AdamW for {numbers.counted(shared['epochs'], 'epoch')} in batches of {shared['batch_size']} "
+        f"(learning rate {shared['lr']:g} with {numbers.counted(shared['warmup_epochs'], 'epoch')} of warm-up and "
+        f"cosine decay to 1%, weight decay {shared['weight_decay']:g}, gradients clipped at {shared['clip_norm']:g}; "
         f"augmentation: {', '.join(augmented) or 'none'}){f', except for {exceptions}' if exceptions else ''}. The "
         f"epoch with the highest {kept} on the validation images was kept.{THRESHOLDS if inputs.multilabel else ''} "
         f"{scaled}."

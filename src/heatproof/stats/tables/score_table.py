@@ -236,7 +236,7 @@ def _columns(
     except InputError:
         raise
     except FileNotFoundError:
-        raise InputError(f"{path}: not there") from None
+        raise InputError(f"{path}: not found") from None
     except (OSError, ValueError) as error:  # of pyarrow too
         why = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise InputError(f"{path}: cannot be read ({why}); give a .csv, .tsv, .csv.gz or .parquet file") from None
