@@ -94,9 +94,18 @@ def test_numbers_are_written_in_one_way():
     assert all(len(digits.replace(".", "").lstrip("0")) <= 3 for digits in re.findall(r"\d+\.\d+", text))
 
 
+def test_what_verdicts_apply_to_is_stated_once_in_a_paragraph():
+    shared = {"controls": ["random"], "family": ["localization"], "metric": ["iou"], "scope": ["trained"]}
+    first, second = (
+        Statement.of({"kind": "controls.better", "subjects": shared | {"models": [model]}}) for model in ("a", "b")
+    )
+    text = paragraph([first, second])
+    assert text.count("In these training runs, the heatmaps") == 1 and "The heatmaps of b locate" in text
+
+
 def test_a_metric_that_is_to_be_doubted_has_a_mark():
     (first, *_) = [one for one in EVERY if one.kind == "test.over_all"]
-    assert f"of IoU{MARK} over" in sentence(first, {"iou"}) and MARK not in sentence(first, {"srg"})
+    assert f"of IoU{MARK} across" in sentence(first, {"iou"}) and MARK not in sentence(first, {"srg"})
 
 
 def test_the_verdicts_of_one_family_are_one_paragraph_and_their_method_is_named_once():
@@ -111,7 +120,7 @@ def test_the_verdicts_of_one_family_are_one_paragraph_and_their_method_is_named_
     shared = {"subjects": subjects, "evidence": ["x"]}
     better, blind, apart = (Statement.of({"kind": kind} | shared | more) for kind, more in kinds.items())
     assert paragraphs([better, blind, apart]) == [[better, blind], [apart]]
-    assert paragraph([better, blind]).count("gradcam") == 1
-    assert paragraph([better, blind]).startswith(f"{sentence(better)} IoU does not tell")
+    assert paragraph([better, blind]).count("Grad-CAM") == 1
+    assert paragraph([better, blind]).startswith(f"{sentence(better)} No verdict: on these images, IoU")
     other = replace(blind, evidence=("y",))
     assert paragraphs([better, other]) == [[better], [other]]

@@ -233,8 +233,9 @@ def _check_masks(study: str, config: dict, odd: OddMasks) -> None:
             raise InputError(f"data.{key}: {config[key]:g}: no mask has a lesion pixel with this value; correct it")
     if odd.inverted:
         line(
-            f"{study}: warning: {len(odd.inverted)} of {odd.count} masks look inverted (most of the image is "
-            f"marked, except an inner part): {listed(odd.inverted)}; if 0 is lesion in all of them, set data.mask_value: 0"
+            f"{study}: warning: {len(odd.inverted)} of {odd.count} masks look inverted (most of the image "
+            f"is marked, except an inner part): {listed(odd.inverted)}; if 0 is lesion in all of them, set "
+            f"data.mask_value: 0"
         )
     if odd.full:
         line(

@@ -14,18 +14,19 @@ CLUSTERS = (
     "at {possible} of {steps} thresholds."
 )
 ODD = (
-    "Not square: {images} ({held}). They are more frequent in some {classes} ({p}), and come from {groups}. After "
-    "preprocessing, linear models that separate them from the others score {scores}, chance {chance}: "
+    "Not square: {images} ({held}). Such images are more frequent in some {classes} ({p}), and come from "
+    "{groups}. After preprocessing, linear models try to separate them from the others by {scores} (chance {chance}): "
 )
 RANDOM = "With a random split, {share} of the test images have a look-alike in training ({shares} in 95% of {draws})"
 SEAM = "from the seam alone, a classifier separates planted from sham images with {forest_tested}."
 STEM = "Does the stem of the name identify the patient? If so, set {setting}."
 TEMPLATES = {
-    "conflict.file": "Wrong labels: {pairs} of identical files have different labels. Correct or remove them.",
-    "conflict.picture": "Wrong labels: {pairs} of files with the same picture have different labels. Correct or remove "
+    "conflict.file": "Wrong labels on {pairs} of identical files: the labels within a pair differ. Correct or remove "
     "them.",
-    "conflict.lookalikes": f"Possibly wrong labels: {{pairs}} of {ALIKE} have different labels. Otherwise, images of "
-    "different classes can look the same.",
+    "conflict.picture": "Wrong labels on {pairs} of files with the same picture: the labels within a pair differ. "
+    "Correct or remove them.",
+    "conflict.lookalikes": f"Possibly wrong labels on {{pairs}} of {ALIKE}: the labels within a pair differ. "
+    "Otherwise, images of different classes can look the same.",
     "given_split.crossed": "Leak in the supplied split, which is kept: {crossing} are in more than one part. A model "
     "can recognize such test images from memory. Without data.split.by: {by}, heatproof splits whole groups.",
     "given_split.kept": "No leak in the supplied split, which is kept: no {patient}two " + f"{ALIKE} are in different "
@@ -51,25 +52,25 @@ TEMPLATES = {
     "{after_tested}: no evidence that the cue remains.",
     "cue.left": "{probe} {tell}: {before_tested} with a grouped split. {shortcut} After preprocessing, {left} "
     "{after_tested}: a model can use the cue.",
-    "cue.came_in": "Preprocessing adds a cue that a model can use: {probe} {tell} after it, {after_tested}, with no "
-    "evidence of this before, {before_tested}.",
+    "cue.came_in": "{probe} {tell} after preprocessing, {after_tested}, with no evidence of this before, "
+    "{before_tested}: preprocessing adds a cue that a model can use.",
     "cue.added": "The study adds a cue on purpose: {cue} in {rate} of the images of {class} and {rate_others} of all "
     "others. It is unrelated to disease. Simple classifiers and faithful heatmaps must find it.",
     "cue.added_not_found": "The study adds a cue on purpose: {cue} in {rate} of the images of {class} and "
     "{rate_others} of all others. No evidence that a simple classifier finds it.",
-    "cue.untested": "Not tested whether cues {tell}: there are {groups}, and at least {least} are needed. After "
-    "preprocessing: {scores} (chance {chance}).",
+    "cue.untested": "Not tested whether cues {tell}: {groups}; fewer than {least} raise no alarm. After preprocessing: "
+    "{scores} (chance {chance}).",
     "cue.no_evidence": "No evidence that cues {tell} after preprocessing: {scores} (chance {chance}). This does not "
     "exclude a shortcut.",
     "cue.no_folds": "None of {probes} simple classifiers can be tested with a grouped split: {reason}.",
     "cue.outside": "Images without their central half still {tell}: {before_tested} before and {after_tested} after "
     "preprocessing. If disease does not reach that far, this is a shortcut.",
     "nonsquare.one_class": "Not square: {images} of {all}.",
-    "nonsquare.untested": "Not square: {images} ({held}). Not tested whether this {tells}: there are {groups}, and at "
-    "least {least} are needed.",
+    "nonsquare.untested": "Not square: {images} ({held}). Not tested whether this {tells}: {groups}; fewer than "
+    "{least} raise no alarm.",
     "nonsquare.even": "Not square: {images} ({held}). No {class_} has significantly more of them ({p}).",
-    "nonsquare.unknown": "Not square: {images} ({held}). They are more frequent in some {classes} ({p}), and come from "
-    "{groups}. It cannot be tested whether preprocessing hides this: {reason}.",
+    "nonsquare.unknown": "Not square: {images} ({held}). Such images are more frequent in some {classes} ({p}), and come "
+    "from {groups}. It cannot be tested whether preprocessing hides this: {reason}.",
     "nonsquare.known": f"{ODD}a model can still recognize them by {{known}}.",
     "nonsquare.too_few": f"{ODD}too few to test whether a model can still recognize them.",
     "nonsquare.no_evidence": f"{ODD}no evidence that a model can still recognize them.",
@@ -94,7 +95,7 @@ TEMPLATES = {
     "clusters.stay": f"The clusters of {{images}}{{aside}} do not depend on the similarity threshold: {CLUSTERS}",
     "clusters.memory": "Nearest neighbour with clusters kept together: {lowest_accuracy} at threshold "
     "{lowest_threshold} and {highest_accuracy} at {highest_threshold}.",
-    "files.left_out": "{files} could not be used. Repair them and audit again: the classes may be affected unequally.",
+    "files.left_out": "{files} could not be used. Repair and audit again: the classes may be affected unequally.",
 }
 ADVICE = {
     "two_ids": "The split keeps patients together, but some patients may have two ids.",
