@@ -69,7 +69,8 @@ TEMPLATES = {
     "nonsquare.untested": "Not square: {images} ({held}). Not tested whether this {tells}: {groups}; fewer than "
     "{least} raise no alarm.",
     "nonsquare.even": "Not square: {images} ({held}). No {class_} has significantly more of them ({p}).",
-    "nonsquare.unknown": "Not square: {images} ({held}). Such images are more frequent in some {classes} ({p}), and come "
+    "nonsquare.unknown": "Not square: {images} ({held}). Such images are more frequent in some {classes} ({p}), and "
+    "come "
     "from {groups}. It cannot be tested whether preprocessing hides this: {reason}.",
     "nonsquare.known": f"{ODD}a model can still recognize them by {{known}}.",
     "nonsquare.too_few": f"{ODD}too few to test whether a model can still recognize them.",
