@@ -121,6 +121,6 @@ def test_the_verdicts_of_one_family_are_one_paragraph_and_their_method_is_named_
     better, blind, apart = (Statement.of({"kind": kind} | shared | more) for kind, more in kinds.items())
     assert paragraphs([better, blind, apart]) == [[better, blind], [apart]]
     assert paragraph([better, blind]).count("Grad-CAM") == 1
-    assert paragraph([better, blind]).startswith(f"{sentence(better)} No verdict: on these images, IoU")
+    assert paragraph([better, blind]).startswith(f"{sentence(better)} No verdict: on the images of a, IoU")
     other = replace(blind, evidence=("y",))
     assert paragraphs([better, other]) == [[better], [other]]
