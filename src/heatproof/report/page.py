@@ -10,7 +10,7 @@ from heatproof.report import tables, words
 from heatproof.report.figures import curves, dot_rows
 from heatproof.report.figures.canvas import Figure
 from heatproof.report.inputs import MEANING, Inputs
-from heatproof.report.paper import provenance
+from heatproof.report.paper import provenance, scorecard
 from heatproof.report.sections import (
     classification,
     data,
@@ -105,6 +105,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         answer=answer,
         cautions=cautions,
         claims=trust.claims(inputs),
+        scorecard=scorecard.make(inputs),
         tests=trust.tests(inputs),
         declared=trust.declared(inputs),
         spread=trust.spread(inputs),

@@ -286,11 +286,13 @@ def read_json(path: Path) -> dict:
 FIGURES = ("accuracy", *families_with("judged"), *(f"{family}_ranks" for family in families_with("judged")))
 TABLES = ("models", "scores", "pairs", "claims")  # LaTeX; their CSV twins lie in results/stats/<study>/
 TEXTS = ("methods.md", "references.bib")
+SCORECARD = ("scorecard.json", "scorecard.md")
 PROVENANCE = ("provenance.json", "changes.diff")  # of the report; the only ones that differ between two equal runs
 NAMES = (
     *(f"{figure}.{kind}" for figure in FIGURES for kind in ("svg", "png")),
     *(f"{table}.tex" for table in TABLES),
     *TEXTS,
+    *SCORECARD,
 )
 
 
