@@ -24,6 +24,7 @@ class Family:
         pairs: whether it compares two heatmaps with each other, of seeds, images or weights.
         across_seeds: whether its scores are of a model, not of a checkpoint.
         loads_model: whether it queries the model.
+        curves: whether its job stores curves beside the scores.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Family:
     pairs: bool = False
     across_seeds: bool = False
     loads_model: bool = False
+    curves: bool = False
 
     @property
     def job(self) -> str:
@@ -63,7 +65,8 @@ FAMILIES = {family.name: family for family in (
         "Faithfulness covers parts of the image in the order of the heatmap and asks the model again: if the hot parts "
         "matter to the model, its certainty must fall.",
         "used by the model", (*_SHOWN, "truth"), BEATABLE,
-        claim="single out what the model uses better than", rates_maps=True, shardable=True, loads_model=True),
+        claim="single out what the model uses better than", rates_maps=True, shardable=True, loads_model=True,
+        curves=True),
     Family("consistency", "Does training again give the same heatmaps?",
         "Consistency compares the heatmaps of one architecture that was trained several times from different random "
         "starts, image by image.",
