@@ -241,10 +241,8 @@ def _curves(made: Made, rows: pd.DataFrame, model: str) -> pd.DataFrame:
     skill, share = made.skill[made.everyone.index(model)], np.linspace(0, 1, 5)
     kept = rows[["image_id", "group", *(["label"] if made.several else [])]]
     parts = [
-        kept.assign(
-            method=method, share=at, deletion=0.9 * (1 - at) ** (1 + steep), insertion=0.9 * at ** (1 / (1 + steep))
-        )
-        for method, steep in {**dict.fromkeys(made.methods, 3 * skill), "random": 0.1}.items()
+        kept.assign(method=method, share=at, deletion=0.9 * (1 - at) ** steep, insertion=0.9 * at ** (1 / steep))
+        for method, steep in {**dict.fromkeys(made.methods, 1 + 3 * skill), "random": 1.1}.items()
         for at in share
     ]
     return pd.concat(parts, ignore_index=True)
