@@ -10,6 +10,7 @@ rule report:
         source=of(files.source),
         profiles=of(lambda job: [profiled.page_path(job.name)] if job.study.profiles.by else []),
         scores=of(files.scores),
+        curves=of(files.curves),
         predictions=of(lambda job: files.of_models(job, "predictions.parquet")),
         maps=of(files.shown_maps),
         separation="src/heatproof/report/separation.csv",

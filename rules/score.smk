@@ -11,7 +11,7 @@ rule score:
     log:
         "logs/{study}/{model}/{seed}/{fold}/score-{family}.log",
     wildcard_constraints:
-        family="|".join(name for name, family in FAMILIES.items() if not family.across_seeds),
+        family="|".join(name for name, family in FAMILIES.items() if not (family.across_seeds or family.curves)),
         fold=EXPLAINED,
     conda:
         "../envs/heatproof.yaml"
@@ -33,7 +33,17 @@ rule score:
         " --log {log} 2>&1 | tee {log}"
 
 
-# with compute.shards: some of the images; `score` joins them
+# families that store curves beside their scores
+use rule score as score_curves with:
+    output:
+        SCORES,
+        CHECKPOINT.curves("{family}"),
+    wildcard_constraints:
+        family="|".join(families_with("curves")),
+        fold=EXPLAINED,
+
+
+# with compute.shards: some of the images; `score` and `score_curves` join them
 use rule score as score_shard with:
     output:
         temp(directory(sealing.folder(SCORES, "{shard}", "{shards}"))),

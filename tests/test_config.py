@@ -92,6 +92,27 @@ def test_every_study_that_is_shipped_loads():
     assert {study.data.shortcut.test_rate for study in marked} == {0.5}
 
 
+def test_claims_of_a_paper_are_checked_where_a_study_names_it(project):
+    """A study of one's own checks none; `papers` itself reaches no job, only the claims do."""
+    names = sorted(path.stem for path in (ROOT / "studies").glob("*.yaml"))
+    asking = {name for name, study in load(ROOT, studies=names).items() if study.stats.claims}
+    assert asking == {name for name in names if not name.startswith("covid_cxr")}
+    assert project(SMALL)["toy"].stats.claims == {}
+    paper = project.root / "studies/papers/smith.yaml"
+    paper.parent.mkdir()
+    claim = {"source": "Smith", "claim": "so", "check": "differ", "family": "sanity", "method": "gradcam"}
+    paper.write_text(yaml.safe_dump({"one": claim, "two": claim}))
+    named = project(SMALL, {"stats": {"papers": ["smith"], "claims": {"two": None}}})["toy"]
+    assert named.stats.claims["one"].source == "Smith" and named.stats.claims["two"] is None
+    assert "papers" not in json.loads(section(named.stats))
+    assert message(project, SMALL, {"stats": {"papers": ["smit"]}}) == (
+        "studies/toy.yaml: stats.papers: 'smit': no file studies/papers/smit.yaml; did you mean smith?"
+    )
+    paper.write_text(yaml.safe_dump({"one": claim | {"check": "maybe"}}))
+    said = message(project, SMALL, {"stats": {"papers": ["smith"]}})
+    assert said.startswith("studies/papers/smith.yaml: stats.claims.one.check: 'maybe': allowed: ")
+
+
 def test_what_a_shortcut_needs(project):
     where = "studies/toy.yaml: data: "
     data = {"kind": "phantom", "regions": ["cue"]}

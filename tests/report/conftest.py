@@ -236,6 +236,18 @@ def _scores(made: Made, rows: pd.DataFrame, model: str, seed: int | None, family
     return table.assign(value=np.concatenate(values), reason=np.concatenate(why)).reset_index(drop=True)
 
 
+def _curves(made: Made, rows: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Deletion falls the earlier, and insertion rises, the better a model's heatmaps are."""
+    skill, share = made.skill[made.everyone.index(model)], np.linspace(0, 1, 5)
+    kept = rows[["image_id", "group", *(["label"] if made.several else [])]]
+    parts = [
+        kept.assign(method=method, share=at, deletion=0.9 * (1 - at) ** steep, insertion=0.9 * at ** (1 / steep))
+        for method, steep in {**dict.fromkeys(made.methods, 1 + 3 * skill), "random": 1.1}.items()
+        for at in share
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
 def _spread(rows: pd.DataFrame, count: int | None) -> pd.DataFrame:
     return rows.iloc[np.sort(rows.groupby("group").cumcount().to_numpy().argsort(kind="stable")[:count])]
 
@@ -298,6 +310,9 @@ def write(made: Made) -> Made:
                 rows = _cases(made, manifest, model, made.seeds[0] if seed is None else seed, fold)
                 scored = rows if family != "faithfulness" else _spread(rows, made.faithful)
                 artifacts.write_table(path, _scores(made, scored, model, seed, family), artifacts.SCORES)
+                if family == "faithfulness":
+                    path = artifacts.Checkpoint(made.name, model, seed, fold).curves(family)
+                    artifacts.write_table(path, _curves(made, scored, model), artifacts.CURVES)
     primary = {family: metric for family, metric in PRIMARY.items() if family in made.families}
     score = {"families": list(made.families), "primary": primary}
     paper, findings = (OF_LABELS, {"best": FINDING}) if made.several else (PAPER, {})

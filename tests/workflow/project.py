@@ -63,9 +63,11 @@ class Project:
 
 
 def jobs(said: str) -> dict[str, int]:
-    """The last table of jobs that Snakemake printed, without the target rule."""
+    """The last table of jobs that Snakemake printed, without the target rule; `score_curves` counts as `score`."""
     tables = re.findall(r"^job +count\n[- ]+\n((?:\w+ +\d+\n)+)", said, re.M)
     counts = dict(re.findall(r"^(\w+) +(\d+)$", tables[-1], re.M)) if tables else {}
+    curves = int(counts.pop("score_curves", 0))
+    counts |= {"score": int(counts.get("score", 0)) + curves} if curves else {}
     return {rule: int(count) for rule, count in counts.items() if rule not in ("all", "total")}
 
 

@@ -56,7 +56,7 @@ def test_a_method_added_and_removed(finished, project, fresh):
 
 def test_a_method_in_front_makes_the_control_anew(project):
     project.edit("studies/tiny.yaml", "[gradcam]", "[saliency, gradcam]")
-    project.snakemake("--until", "score")
+    project.snakemake("--until", "score", "score_curves")
     assert kept(project, "explain.log") == ["keeps gradcam; computes saliency"] * 4
     assert {line.split("; ")[1] for line in kept(project, "score-localization.log")} == {
         "computes saliency, other_image"

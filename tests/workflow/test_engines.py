@@ -254,7 +254,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(undisturbed, tmp_path, how
 
 def test_the_number_of_cores_changes_no_byte(finished, tmp_path):
     project = create(tmp_path)
-    project.run("snakemake", "--cores", "1", "--until", "score", "score_seeds", "audit")
+    project.run("snakemake", "--cores", "1", "--until", "score", "score_curves", "score_seeds", "audit")
     stages = ("data", "models", "heatmaps", "scores")
     assert project.files(*stages) == finished.files(*stages)
 

@@ -122,3 +122,10 @@ def test_a_job_is_made_of_its_wildcards():
     one = job(**CHECKPOINT, shard="1", shards="2")
     assert one.checkpoint == Checkpoint("tiny", "test_vit", "1", "fold0") and one.running == {"tiny"}
     assert one.recipe.epochs == yaml.safe_load((ROOT / "studies/tiny.yaml").read_text())["train"]["epochs"]
+
+
+def test_the_report_reads_the_maps_of_all_seeds_where_consistency_compares_them():
+    assert {path.parts[-3] for path in files.shown_maps(job())} == {"0", "1"}
+    alone = job(overrides={"score": {"families": ["localization"]}})
+    assert {path.parts[-3] for path in files.shown_maps(alone)} == {"0"} and files.curves(alone) == []
+    assert {path.name for path in files.curves(job())} == {"faithfulness_curves.parquet"}

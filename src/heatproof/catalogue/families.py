@@ -24,6 +24,7 @@ class Family:
         pairs: whether it compares two heatmaps with each other, of seeds, images or weights.
         across_seeds: whether its scores belong to a model, not to a checkpoint.
         loads_model: whether it queries the model.
+        curves: whether its job stores curves beside the scores.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Family:
     pairs: bool = False
     across_seeds: bool = False
     loads_model: bool = False
+    curves: bool = False
 
     @property
     def job(self) -> str:
@@ -63,7 +65,8 @@ FAMILIES = {family.name: family for family in (
         "Faithfulness covers parts of the image in the order of the heatmap and queries the model again. If the most "
         "relevant parts matter to the model, its confidence must fall.",
         "faithfulness", (*_SHOWN, "truth"), BEATABLE,
-        claim="identify what the model uses better than", rates_maps=True, shardable=True, loads_model=True),
+        claim="identify what the model uses better than", rates_maps=True, shardable=True, loads_model=True,
+        curves=True),
     Family("consistency", "Consistency: does retraining give the same heatmaps?",
         "Consistency compares, image by image, the heatmaps of one architecture trained several times with different "
         "random seeds.",
@@ -76,8 +79,7 @@ FAMILIES = {family.name: family for family in (
         claim="agree with those of other methods more closely than"),
     Family("robustness", "Robustness: are the heatmaps stable when the image changes slightly?",
         "Robustness flips, shifts, rotates or scales an image, adds noise or changes its brightness window. It "
-        "compares "
-        "the new heatmap with the original one, transformed in the same way. They should be similar.",
+        "compares the new heatmap with the original one, transformed in the same way. They should be similar.",
         "robustness", _PAIR, _PAIR,
         claim="stay more similar under small image changes than", pairs=True, needs_variants=True),
     Family("sanity", "Sanity check: do the heatmaps depend on the trained weights?",

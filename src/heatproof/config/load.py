@@ -2,7 +2,8 @@
 
 Only this module reads `params.yaml` and `studies/`. What a study does not set comes from the study that it
 `extends`, if it names one, then from `params.yaml`, which has every default; what the command line sets
-(`snakemake --config key=value`) goes before all of them.
+(`snakemake --config key=value`) goes before all of them. The papers that `stats.papers` names add their claims
+to those of `params.yaml`.
 """
 
 import difflib
@@ -21,6 +22,7 @@ from heatproof.config.base import architectures
 from heatproof.config.study import Recipe, Study, merge
 from heatproof.core.messages import InputError
 
+PAPERS = "studies/papers"  # a file for each paper: its claims, by name
 SHARED = ("params.yaml", "command line")  # layers that name the studies
 _YAML = {True: "yes, on and true as one value", False: "no, off and false as one value", None: "null and ~ as nothing"}
 
@@ -71,7 +73,7 @@ def load(
             continue
         try:
             layers = {"params.yaml": shared, **_layers(root, name, known), "command line": overrides}
-            loaded[name] = _study(layers)
+            loaded[name] = _study({"params.yaml": shared, **_papers(root, layers), **layers})
         except InputError as error:
             mistakes.append(str(error))
     if mistakes:
@@ -133,10 +135,30 @@ def _layers(root: Path, name: str, known: list[str]) -> dict[str, dict]:
         name = base
 
 
-def _study(layers: dict[str, dict]) -> Study:
+def _papers(root: Path, layers: dict[str, dict]) -> dict[str, dict]:
+    """Return the claims of the papers that a study names in `stats.papers`, a layer for each paper."""
+    stats = _merged(layers).get("stats")
+    names = stats.get("papers") if isinstance(stats, dict) else None
+    names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []  # others: the schema
+    known = sorted(path.stem for path in (root / PAPERS).glob("*.yaml"))
+    for name in names:
+        if name not in known:
+            remedy = f"no file {PAPERS}/{name}.yaml; {_nearest(name, known)}"
+            raise InputError(_mistake(layers, ("stats", "papers"), name, remedy))
+    files = [f"{PAPERS}/{name}.yaml" for name in names]
+    return {file: {"stats": {"claims": _read(root, file)}} for file in files}
+
+
+def _merged(layers: dict[str, dict]) -> dict:
+    """Return all layers as one, later ones over earlier ones."""
     merged: dict = {}
     for layer in layers.values():
         merged = merge(merged, layer)
+    return merged
+
+
+def _study(layers: dict[str, dict]) -> Study:
+    merged = _merged(layers)
     try:
         study = Study.model_validate(merged)
     except ValidationError as error:

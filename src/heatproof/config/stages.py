@@ -258,7 +258,9 @@ class Stats(Section):
     margin: dict[str, Annotated[float, Field(gt=0)]]  # by metric: below it nobody would care
     power: Annotated[float, Field(gt=0.5, lt=1)]
     competence_margin: Annotated[float, Field(ge=0, lt=1)]
-    claims: dict[str, Claim | None]  # null takes a claim of params.yaml back
+    # files of studies/papers, whose claims join `claims` as the configuration is read
+    papers: Annotated[list[Name], Distinct, Field(exclude=True)]
+    claims: dict[str, Claim | None]  # null removes a claim of one of the papers
     findings: dict[str, Finding | None]
     published: dict[str, Published | None]
     min_patients: Annotated[int, Field(ge=2)]  # with a label, and without it

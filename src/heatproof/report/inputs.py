@@ -2,7 +2,7 @@
 shown as images are elsewhere."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.reasons import LEFT_OUT
 from heatproof.data.audit.results import Audit, read_audit
 from heatproof.report import words
 from heatproof.stats.results import Ensemble, StudyResults
@@ -103,6 +104,29 @@ def doubtful(table: pd.DataFrame | None, family: str, metric: str) -> bool:
 
 
 @dataclass(frozen=True)
+class Heatmaps:
+    """Heatmaps of one model and seed.
+
+    Attributes:
+        index: a row for each map, fold after fold, with a column `fold`.
+        maps: fold -> float32 [rows, height, width].
+    """
+
+    index: pd.DataFrame
+    maps: dict[str, np.ndarray]
+
+    def find(self, image: str, method: str) -> np.ndarray | str:
+        """Return the map of an image by a method, or the reason code that it is not there for."""
+        rows = self.index[(self.index["image_id"] == image) & (self.index["method"] == method)]
+        if rows.empty:
+            return LEFT_OUT.code
+        row = rows.iloc[0]
+        if row["degenerate"] or row["row"] < 0:
+            return row["degenerate"] or LEFT_OUT.code
+        return np.asarray(self.maps[row["fold"]][row["row"]])
+
+
+@dataclass(frozen=True)
 class Inputs:
     """Tables and arrays of one study, of all its folds; `index` and `maps` are those of each model's first seed.
 
@@ -128,6 +152,8 @@ class Inputs:
     maps: dict[tuple[str, str], np.ndarray]  # (model, fold) -> float32 [rows, height, width]
     digest: dict
     separation: pd.DataFrame | None = None  # of every metric, on images whose truth is known
+    again: dict[tuple[str, int], Heatmaps] = field(default_factory=dict)  # of other seeds, if consistency is scored
+    curves: pd.DataFrame | None = None  # as `CURVES`, with columns model and seed; of methods and of random noise
 
     @property
     def ensembles(self) -> dict[str, Ensemble]:
@@ -286,9 +312,9 @@ def read(
         _answers(table, classes).assign(model=model, seed=seed)
         for (model, seed), table in read_predictions(study, models, seeds, folds).items()
     ]
-    index = {model: _index(study, model, seeds[0], folds) for model in models}
-    if found.multilabel:
-        index = {model: explained(of, classes) for model, of in index.items()}
+    of_labels = classes if found.multilabel else None
+    first = {model: _heatmaps(study, model, seeds[0], folds, of_labels) for model in models}
+    others = [(model, seed) for model in models for seed in seeds[1:]] if "consistency" in families else []
     return Inputs(
         study=study,
         models=models,
@@ -304,14 +330,28 @@ def read(
         audit=read_audit(data / "audit.json"),
         scores=scores,
         predictions=pd.concat(predictions, ignore_index=True),
-        index=index,
-        maps={
-            (one.model, one.fold): artifacts.read_array(one.heatmaps / "maps.npy")
-            for one in (artifacts.Checkpoint(study, model, seeds[0], fold) for model in models for fold in folds)
-        },
+        index={model: of.index for model, of in first.items()},
+        maps={(model, fold): of.maps[fold] for model, of in first.items() for fold in folds},
+        again={(model, seed): _heatmaps(study, model, seed, folds, of_labels) for model, seed in others},
         digest=digest,
         separation=read_separation(),
+        curves=_curves(study, models, seeds, methods, folds) if "faithfulness" in families else None,
     )
+
+
+def _curves(
+    study: str, models: Sequence[str], seeds: Sequence[int], methods: Sequence[str], folds: Sequence[str]
+) -> pd.DataFrame | None:
+    """Read the curves behind the scores of faithfulness; None where a result of an older version has none."""
+    every = [artifacts.Checkpoint(study, model, seed, fold) for model in models for seed in seeds for fold in folds]
+    paths = {one: one.curves("faithfulness") for one in every}
+    if not all(path.exists() for path in paths.values()):
+        return None
+    tables = [
+        artifacts.read_table(path, artifacts.CURVES).assign(model=o.model, seed=o.seed) for o, path in paths.items()
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    return table[table["method"].isin([*methods, "random"])]
 
 
 def _answers(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
@@ -320,9 +360,15 @@ def _answers(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     return table[[name for name in artifacts.PREDICTIONS if name != "split"]]
 
 
-def _index(study: str, model: str, seed: int, folds: Sequence[str]) -> pd.DataFrame:
-    """Every row of a model's heatmaps, with its fold; `row` is that of its map in that fold's array, or -1."""
-    paths = {fold: artifacts.Checkpoint(study, model, seed, fold).heatmaps / "index.parquet" for fold in folds}
-    tables = {fold: artifacts.read_table(path, artifacts.HEATMAPS) for fold, path in paths.items()}
+def _heatmaps(study: str, model: str, seed: int, folds: Sequence[str], classes: Sequence[str] | None) -> Heatmaps:
+    """Read the heatmaps of a model and seed; `row` of the index is that of a map in its fold's array, or -1.
+
+    Args:
+        classes: of a study of several labels, whose maps are of cases.
+    """
+    paths = {fold: artifacts.Checkpoint(study, model, seed, fold).heatmaps for fold in folds}
+    tables = {fold: artifacts.read_table(path / "index.parquet", artifacts.HEATMAPS) for fold, path in paths.items()}
     parts = [table[table["variant"] == ""].assign(fold=fold) for fold, table in tables.items()]
-    return pd.concat(parts, ignore_index=True)
+    index = pd.concat(parts, ignore_index=True)
+    maps = {fold: artifacts.read_array(path / "maps.npy") for fold, path in paths.items()}
+    return Heatmaps(index if classes is None else explained(index, classes), maps)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from heatproof.catalogue.controls import CONTROLS
+from heatproof.catalogue.families import FAMILIES
 from heatproof.report import tables, words
 from heatproof.report.figures import curves, dot_rows
 from heatproof.report.figures.canvas import Figure
 from heatproof.report.inputs import MEANING, Inputs
-from heatproof.report.paper import provenance
+from heatproof.report.paper import provenance, scorecard
 from heatproof.report.sections import (
     classification,
     data,
@@ -46,6 +47,7 @@ class Comparison:
     dots: Figure | None
     pairs: Figure | None
     ranks: Figure | None
+    courses: Figure | None  # deletion and insertion curves
     primary: tables.Table
     others: tables.Table | None
     pair_table: tables.Table | None
@@ -105,6 +107,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         answer=answer,
         cautions=cautions,
         claims=trust.claims(inputs),
+        scorecard=scorecard.make(inputs),
         tests=trust.tests(inputs),
         declared=trust.declared(inputs),
         spread=trust.spread(inputs),
@@ -117,6 +120,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         overview=glance,
         lines=overview.make_lines(inputs),
         examples=gallery.examples(inputs),
+        retrained=gallery.retrained(inputs),
         next_steps=next_steps(inputs, len(alarms)),
         combined=overview.make_combined(inputs),
         refused=overview.refusals(inputs),
@@ -287,6 +291,7 @@ def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparis
         dots_figure(inputs, family, method, f"{name}-dots") if first else None,
         _pairs_figure(inputs, family, method, cells, name) if first and cells else None,
         curves.make(inputs, family, method, f"{name}-ranks") if first else None,
+        curves.make_courses(inputs, method, f"{name}-courses") if first and FAMILIES[family].curves else None,
         tables.primary(inputs, family, method),
         (tables.others if first else tables.means)(inputs, family, method),
         tables.pairs(inputs, family, method) if cells else None,

@@ -19,6 +19,7 @@ from heatproof.store.sealing import REBUILT, ArtifactError, digest, replacing, s
 from heatproof.store.tables import (  # noqa: F401 (other modules read them from here)
     AUDIT,
     AUDIT_PAIRS,
+    CURVES,
     DEALT,
     FACTS,
     FLAG,
@@ -107,6 +108,10 @@ class Checkpoint:
         """Return where the scores of one metric family lie."""
         return self._below("scores") / f"{family}.parquet"
 
+    def curves(self, family: str) -> Path:
+        """Return where the curves behind the scores of a family lie."""
+        return self._below("scores") / f"{family}_curves.parquet"
+
     def _below(self, stage: str) -> Path:
         return RESULTS / stage / str(self)
 
@@ -136,6 +141,7 @@ _MORE = (  # `label` of heatmaps and scores: which of an image's labels they are
     (DEALT, rf"{FOLD}|label_\d+|marks_\d+"),
     (HEATMAPS, "label"),
     (SCORES, "label"),
+    (CURVES, "label"),
 )
 
 
@@ -286,11 +292,13 @@ def read_json(path: Path) -> dict:
 FIGURES = ("accuracy", *families_with("judged"), *(f"{family}_ranks" for family in families_with("judged")))
 TABLES = ("models", "scores", "pairs", "claims")  # LaTeX; their CSV twins lie in results/stats/<study>/
 TEXTS = ("methods.md", "references.bib")
+SCORECARD = ("scorecard.json", "scorecard.md")
 PROVENANCE = ("provenance.json", "changes.diff")  # of the report; the only ones that differ between two equal runs
 NAMES = (
     *(f"{figure}.{kind}" for figure in FIGURES for kind in ("svg", "png")),
     *(f"{table}.tex" for table in TABLES),
     *TEXTS,
+    *SCORECARD,
 )
 
 

@@ -120,11 +120,17 @@ class KeptMaps(Kept):
 
 @dataclass(frozen=True)
 class KeptScores(Kept):
-    """A table of scores, the row groups of which are the parts that its job wrote."""
+    """A table of scores, the row groups of which are the parts that its job wrote.
+
+    Attributes:
+        table: which of the paths the rows are read from: 1 for the curves behind the scores.
+    """
+
+    table: int = 0
 
     @cached_property
     def _before(self) -> tuple[pq.ParquetFile, dict[str, list[int]]]:
-        table = pq.ParquetFile(links(self.paths[0])[0])
+        table = pq.ParquetFile(links(self.paths[self.table])[0])
         groups: dict[str, list[int]] = {}
         for number in range(table.num_row_groups):
             for name in table.read_row_group(number, columns=["method"])["method"].unique().to_pylist():

@@ -41,6 +41,12 @@ SCORES = {
     "image_id": TEXT, "group": TEXT, "model": TEXT, "seed": INTEGER, "method": TEXT, "metric": TEXT, "value": NUMBER,
     "reason": TEXT,
 }  # fmt: skip
+# of the class's probability, as pixels of an image are removed by the first baseline, or inserted, most relevant first
+CURVES = {
+    "image_id": TEXT, "group": TEXT, "method": TEXT,
+    "share": "float32",  # of the pixels
+    "deletion": "float32", "insertion": "float32",
+}  # fmt: skip
 
 
 MODELS = {

@@ -62,6 +62,7 @@ def results(job: Job) -> list[Path]:
         *(path for one in every for path in maps(one)),
         *(path for one in every for path in variants(one)),
         *scores(job),
+        *curves(job),
         *(artifacts.stats_dir(job.name) / name for name in STATS),
         *profiles(job),
         *(profiled.study_files(job.name) if job.study.profiles.by else []),
@@ -116,6 +117,12 @@ def scores(job: Job) -> list[Path]:
             elif not FAMILIES[family].needs_variants or variants(one):
                 found.append(one.checkpoint.scores(family))
     return list(dict.fromkeys(found))
+
+
+def curves(job: Job) -> list[Path]:
+    """Return the tables of curves, one for each checkpoint and family that has them."""
+    families = [family for family in job.study.score.families if FAMILIES[family].curves]
+    return [one.checkpoint.curves(family) for one in checkpoints(job) for family in families]
 
 
 def profiles(job: Job) -> list[Path]:
@@ -176,9 +183,10 @@ def compared_maps(job: Job) -> list[Path]:
 
 
 def shown_maps(job: Job) -> list[Path]:
-    """Return the heatmaps that the report shows: of the first seed."""
-    first = [one for one in checkpoints(job) if one.seed == str(job.study.seeds[0])]
-    return [path for one in first for path in maps(one)]
+    """Return the heatmaps that the report shows: of the first seed, and of all where consistency compares them."""
+    every = "consistency" in job.study.score.families
+    shown = [one for one in checkpoints(job) if every or one.seed == str(job.study.seeds[0])]
+    return [path for one in shown for path in maps(one)]
 
 
 def maps(job: Job) -> list[Path]:

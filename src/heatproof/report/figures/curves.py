@@ -31,7 +31,9 @@ from heatproof.report.figures.canvas import (
     unit_square,
 )
 from heatproof.report.inputs import Inputs
+from heatproof.stats.tests.paired import t_interval
 from heatproof.text import numbers
+from heatproof.text.words import called
 
 BAR = 0.16  # inches from one bar to the next
 
@@ -260,4 +262,79 @@ def scatter(name: str, found: dict[str, Sequence[Point]], alt: str) -> str:
         for point in points:
             look = {"color": point.color, "markersize": 4.5, "alpha": 0.9}
             axes.plot([point.accuracy], [point.score], "o", gid=f"point-{place}-{point.model}-{point.seed}", **look)
+    return to_svg(figure, name, alt)
+
+
+@dataclass(frozen=True)
+class Course:
+    """How the probability of the class goes with the share of pixels: mean over groups and the ends of its interval."""
+
+    model: str
+    color: str
+    share: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+WAYS = {"deletion": "removed", "insertion": "inserted"}  # column of the table of curves -> what is done to pixels
+NOISE = "random"
+
+
+def make_courses(inputs: Inputs, method: str, name: str) -> Figure | None:
+    """Draw deletion and insertion curves of all models by one method; None where no curve was stored."""
+    if inputs.curves is None:
+        return None
+    found = {way: _courses(inputs, method, way) for way in WAYS}
+    if not any(found.values()):
+        return None
+    noise = {way: _courses(inputs, NOISE, way) for way in WAYS}
+    middle = "; ".join(
+        f"{way}: "
+        + ", ".join(f"{called(one.model)} {numbers.number(float(np.interp(0.5, one.share, one.mean)))}" for one in of)
+        for way, of in found.items()
+    )
+    alt = f"Probability of the class with half of the pixels removed or inserted. {middle}"
+    svg = draw_courses(name, found, noise, alt)
+    caption = (
+        f"Probability of the class as pixels are removed, or inserted into an emptied image, in the order of the "
+        f"heatmaps of {called(method)}, most relevant first. Faithful heatmaps make it fall early and rise early. "
+        f"Line: mean over {numbers.UNITS[inputs.results.groups.kind][1]}; band: its {inputs.results.interval:.0%} "
+        f"interval; dotted: random noise on the same model."
+    )
+    return Figure(Markup(svg), caption)
+
+
+def _courses(inputs: Inputs, method: str, way: str) -> list[Course]:
+    """Average over images and seeds of each group first."""
+    rows = inputs.curves[inputs.curves["method"] == method]
+    found = []
+    for model in inputs.models:
+        of = rows[(rows["model"] == model) & rows[way].notna()]
+        table = of.pivot_table(index="group", columns="share", values=way, aggfunc="mean", sort=True)
+        if len(table):
+            values = table.to_numpy(float)
+            low, high = t_interval(values, inputs.results.interval)
+            share = table.columns.to_numpy(float)
+            found.append(Course(model, dot_rows.color(inputs.models, model), share, values.mean(0), low, high))
+    return found
+
+
+@matplotlib.rc_context(STYLE)
+def draw_courses(name: str, found: dict[str, Sequence[Course]], noise: dict[str, Sequence[Course]], alt: str) -> str:
+    """Draw a panel for each way, a line with its band for each model."""
+    models = {one.model: one.color for of in found.values() for one in of}
+    keys = [Line2D([], [], color=color, linewidth=1.6, label=short(called(m), 24)) for m, color in models.items()]
+    titles = [f"{way.capitalize()}: most relevant {done} first" for way, done in WAYS.items()]
+    figure, drawn = panels(titles, height=1.6, left=0.42, below=0.3, keys=keys)
+    for axes, (way, done) in zip(drawn, WAYS.items(), strict=True):
+        axes.set(xlim=(0, 1), ylim=(0, 1.02))
+        axes.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"])
+        axes.set_xlabel(f"pixels {done}", fontsize=7, labelpad=1)
+        axes.set_ylabel("probability of the class", fontsize=7, labelpad=3)
+        for one in noise[way]:
+            axes.plot(one.share, one.mean, color=one.color, linewidth=0.8, linestyle=(0, (1, 1.6)), alpha=0.8)
+        for one in found[way]:
+            axes.fill_between(one.share, one.low, one.high, color=one.color, alpha=0.14, linewidth=0)
+            axes.plot(one.share, one.mean, color=one.color, linewidth=1.5, gid=f"{way}-{one.model}")
     return to_svg(figure, name, alt)

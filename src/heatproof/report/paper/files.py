@@ -1,5 +1,6 @@
-"""Files for a paper: figures as SVG and PNG, tables as LaTeX, the methods section with its references."""
+"""Files for a paper: figures as SVG and PNG, tables as LaTeX, the methods section with references, the scorecard."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from heatproof.report import page, tables, words
 from heatproof.report.figures import canvas, curves
 from heatproof.report.figures.canvas import Figure
 from heatproof.report.inputs import Inputs
-from heatproof.report.paper import methods
+from heatproof.report.paper import methods, scorecard
 from heatproof.report.paper import tables as latex
 from heatproof.report.paper import tables as paper_tables
 from heatproof.store import artifacts
@@ -30,6 +31,10 @@ def write(inputs: Inputs, study: dict) -> list[Path]:
     for name in artifacts.TABLES:
         _write(folder / f"{name}.tex", table(inputs, name).encode())
     for name, text in zip(artifacts.TEXTS, methods.write(inputs, study), strict=True):
+        _write(folder / name, text.encode())
+    card = scorecard.make(inputs)
+    stored = json.dumps(card.stored(), indent=2, ensure_ascii=False, allow_nan=False)
+    for name, text in zip(artifacts.SCORECARD, (f"{stored}\n", card.markdown()), strict=True):
         _write(folder / name, text.encode())
     return artifacts.paths(inputs.study)
 

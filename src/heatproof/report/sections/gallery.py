@@ -14,8 +14,9 @@ from scipy import ndimage
 
 from heatproof.catalogue.families import families_with
 from heatproof.report import words
-from heatproof.report.inputs import Inputs
+from heatproof.report.inputs import Heatmaps, Inputs
 from heatproof.text import numbers
+from heatproof.text.words import called
 
 COLORMAP = "inferno"  # perceptually uniform: equal steps of relevance look equal
 _LEAST, _MOST = 128, 192  # pixels a side: small images are enlarged by whole steps, large ones reduced
@@ -253,6 +254,55 @@ def make(inputs: Inputs, count: int) -> Gallery:
     first = ranking.ranked_by[0]
     strip = _strip(inputs, cases, ranking.family, first)
     return Gallery(cases, ranking.family, ranking.ranked_by, inputs.lead, inputs.seeds[0], strip, first)
+
+
+SEEDS = 4  # of a model, that are shown at most
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """One image by the lead method, from several trainings of each model: name of a model -> a cell for each seed."""
+
+    image_id: str
+    group: str
+    label: str
+    models: dict[str, tuple[Cell, ...]]
+    metric: str
+    scores: dict[str, str]  # model -> consistency of this image's maps over seeds
+
+
+def retrained(inputs: Inputs) -> Retrained | None:
+    """Show the image of the first screen as each training of a model explains it; None of models trained once."""
+    ranking = rank(inputs)
+    images = list(ranking.groups.index)
+    if not (inputs.again and images):
+        return None
+    image = images[(len(images) - 1) // 2] if ranking.family else images[0]
+    shown, truth = _pixels(inputs, image)
+    scores = _scores(inputs, "consistency", inputs.lead).set_index(["model", "image_id"])["value"]
+    models = {}
+    for model in inputs.models:
+        first = Heatmaps(inputs.index[model], {fold: inputs.maps[model, fold] for fold in inputs.folds})
+        every = {inputs.seeds[0]: first} | {seed: of for (name, seed), of in inputs.again.items() if name == model}
+        found = [(seed, of.find(image, inputs.lead)) for seed, of in list(every.items())[:SEEDS]]
+        models[model] = tuple(_seed_cell(model, seed, image, heat, shown, truth) for seed, heat in found)
+    row = inputs.cases.loc[image]
+    return Retrained(
+        image,
+        row["group"],
+        inputs.decisions[row["label"]],
+        models,
+        inputs.metric(inputs.primary("consistency")).name,
+        {model: numbers.number(float(scores[model, image])) for model in models if (model, image) in scores.index},
+    )
+
+
+def _seed_cell(model: str, seed: int, image: str, heat: np.ndarray | str, shown: np.ndarray, truth: np.ndarray) -> Cell:
+    title = f"seed {seed}"
+    if isinstance(heat, str):
+        return Cell(title, "", "", f"no heatmap to show: {words.reason(heat)}")
+    alt = f"Heatmap of {called(model)}, {title}, on image {image}"
+    return Cell(title, uri(outlined(enlarged(overlay(shown, heat)), truth)), alt, "")
 
 
 def _strip(inputs: Inputs, cases: Sequence[Case], family: str | None, model: str) -> Case | None:

@@ -48,6 +48,20 @@ class Scoring:
     def path(self) -> Path:
         return self.checkpoint.scores(self.family)
 
+    @property
+    def curves(self) -> Path:
+        """Where the curves behind the scores lie, if the family has any."""
+        return self.checkpoint.curves(self.family)
+
+    @property
+    def tables(self) -> dict[Path, dict[str, str]]:
+        """The tables that the job writes, with their columns."""
+        return {self.path: artifacts.SCORES} | ({self.curves: artifacts.CURVES} if FAMILIES[self.family].curves else {})
+
+    def written(self, path: Path) -> Path:
+        """Return what this job writes in place of a table: a shard's parts lie in one folder."""
+        return self.share.written(self.path).with_name(path.name)
+
     def kept(
         self, source: Heatmaps, names: Iterable[str], content: Callable[[str], object] | None = None, *more: object
     ) -> KeptScores:
@@ -60,7 +74,7 @@ class Scoring:
             more: what else is read.
         """
         if self.code is None:
-            return KeptScores([self.path])
+            return KeptScores([*self.tables])
         paths = [artifacts.data_dir(self.checkpoint.study) / "digest.json"]
         if FAMILIES[self.family].loads_model:
             paths.append(self.checkpoint.card)
@@ -73,7 +87,7 @@ class Scoring:
             name: recipe(shared, source.scene, more, content(method) if (method := source.shown(name)) else None)
             for name in names
         }
-        return KeptScores.of(f"{self.checkpoint}: {self.family}", [self.path], recipes)
+        return KeptScores.of(f"{self.checkpoint}: {self.family}", [*self.tables], recipes)
 
     def parts(self, pieces: Sequence[Piece]) -> Iterator[tuple[int, Piece]]:
         """Go through those pieces of the work that are this job's, by number, and show how far it is."""
@@ -92,17 +106,25 @@ class Scoring:
             kept.store(self.share)
         self.share.sweep(self.path)
 
+    @contextmanager
+    def writing_curves(self, source: Heatmaps) -> Iterator[Callable[[pd.DataFrame], None]]:
+        """Write the curves behind the scores part by part: frames with the columns of `CURVES`."""
+        more = {"label": artifacts.INTEGER} if source.multilabel else None
+        with artifacts.writing_table(self.written(self.curves), artifacts.CURVES, more) as write:
+            yield write
+
     def join(self) -> None:
-        """Write the scores of all shards as one table, in the parts that they were written in."""
-        parts = self.share.parts(self.path)
-        more = {"label": artifacts.INTEGER} if "label" in pq.read_schema(parts[0]).names else None
-        with artifacts.writing_table(self.path, artifacts.SCORES, more) as write:
-            for path in parts:
-                artifacts.verify(path)
-                with pq.ParquetFile(path) as table:
-                    for part in range(table.num_row_groups):
-                        write(table.read_row_group(part).to_pandas())
-        KeptScores.of_shards([self.path], self.share).store(self.share)
+        """Write the tables of all shards as one each, in the parts that they were written in."""
+        for path, schema in self.tables.items():
+            parts = [part.with_name(path.name) for part in self.share.parts(self.path)]
+            more = {"label": artifacts.INTEGER} if "label" in pq.read_schema(parts[0]).names else None
+            with artifacts.writing_table(path, schema, more) as write:
+                for part in parts:
+                    artifacts.verify(part)
+                    with pq.ParquetFile(part) as table:
+                        for number in range(table.num_row_groups):
+                            write(table.read_row_group(number).to_pandas())
+        KeptScores.of_shards([*self.tables], self.share).store(self.share)
         self.share.sweep(self.path)
 
 

@@ -5,7 +5,7 @@ Batches are filled across a few images and end with them, so that a shard asks i
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -29,7 +29,7 @@ Part = Callable[[Forward, "Asked", dict], Iterator[Found]]
 
 
 def run(job: Scoring) -> None:
-    """Score some images by every metric of faithfulness that the configuration asks for."""
+    """Score some images by every metric of faithfulness that the configuration asks for, and keep the curves."""
     options = job.options
     prepare(job.compute["threads"])
     device = pick_device(job.compute["device"])
@@ -39,11 +39,15 @@ def run(job: Scoring) -> None:
     probability = of_label if source.multilabel else of_class
     kept = job.kept(source, source.names)
     names = kept.without(source.names)
-    with job.writing(source, kept) as write:
+    kept_curves = replace(kept, table=1)
+    with job.writing(source, kept) as write, job.writing_curves(source) as write_curves:
         for place, (part, chosen) in job.parts(list(pieces(source, options))):
             asked = Asked(source, names, chosen, device, probability)
             frame = asked.rows(part(forward, asked, options)) if names else None
             write(_joined(kept, place, frame) if kept.names else frame)
+            if part is _curves:
+                drawn = asked.curve_rows() if names else None
+                write_curves(_joined(kept_curves, place, drawn) if kept.names else drawn)
 
 
 def pieces(source: Heatmaps, options: dict) -> Iterator[tuple[Part, np.ndarray]]:
@@ -79,6 +83,8 @@ class Asked:
     device: torch.device
     probability: Probability  # how the model's logits are read
     waiting: deque[dict[str, str]] = field(default_factory=deque)  # of what was read, why a map cannot be scored
+    sound: list[list[bool]] = field(default_factory=list)  # of each image that was read, which maps can be scored
+    drawn: list[faithfulness.Curves] = field(default_factory=list)  # of the first baseline, an image after the other
 
     @property
     def keys(self) -> list[tuple[str, str]]:
@@ -90,6 +96,7 @@ class Asked:
         for image, place, target in zip(self.chosen, beside.places[self.chosen], targets, strict=True):
             stacks = self.source.stacks(np.array([image]), names=self.names)
             self.waiting.append({method: reason for method, (_, (reason,)) in stacks.items()})
+            self.sound.append([reason == "" for reason in self.waiting[-1].values()])
             pixels = on(self.device, torch.from_numpy(beside.pixels[place].copy()))
             pixels = pixels if pixels.is_floating_point() else pixels.float() / 255
             yield pixels, torch.cat([maps for maps, _ in stacks.values()]), int(target)
@@ -99,6 +106,23 @@ class Asked:
         images = self.source.images[heatmaps.told_of(self.source.images)].iloc[self.chosen].to_dict("records")
         both = zip(images, found, strict=True)
         return pd.concat([_rows(image, *of_image, self.waiting.popleft()) for image, of_image in both])
+
+    def curve_rows(self) -> pd.DataFrame:
+        """Rows of the table of curves: image by image and step by step, all methods together."""
+        columns = [name for name in heatmaps.told_of(self.source.images) if name != "target"]
+        images = self.source.images[columns].iloc[self.chosen].to_dict("records")
+        each = zip(images, self.drawn, self.sound, strict=True)
+        return pd.concat([_steps(image, self.names, curves, sound) for image, curves, sound in each])
+
+
+def _steps(image: dict[str, object], names: list[str], curves: faithfulness.Curves, sound: list[bool]) -> pd.DataFrame:
+    kept = np.array(sound)[:, None]
+    both = {name: np.where(kept, getattr(curves, name).numpy(), np.nan).T.ravel() for name in ("deletion", "insertion")}
+    steps = {
+        "method": np.tile(np.array(names, object), len(curves.share)),
+        "share": np.repeat(curves.share.numpy(), len(names)),
+    }
+    return pd.DataFrame(image | steps | both)
 
 
 def _rows(image: dict[str, object], values: dict[str, Tensor], undefined: str, reasons: dict[str, str]):
@@ -128,6 +152,7 @@ def _curves(forward: Forward, asked: Asked, options: dict) -> Iterator[Found]:
     )
     for response in responses:
         values = {metric: function(response) for metric, function in confidence.METRICS.items()}
+        asked.drawn.append(response.curves[first])
         for baseline, curves in response.curves.items():
             suffix = "" if baseline == first else f"_{baseline}"
             values |= {f"{metric}{suffix}": function(curves) for metric, function in faithfulness.METRICS.items()}
