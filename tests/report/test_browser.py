@@ -251,7 +251,10 @@ def test_a_heatmap_that_is_not_there_says_why(visit, written):
         pytest.fail("the image is not carried")
     cell = page.locator("#look-cells figure", has=page.locator(".none"))
     assert cell.count() == 1
-    assert "beta_net" in cell.inner_text() and "no heatmap: it is zero everywhere" in cell.inner_text()
+    assert (
+        "beta_net" in cell.inner_text()
+        and "no heatmap: the heatmap carries no information: it is zero everywhere" in cell.inner_text()
+    )
 
 
 def test_an_image_whose_pictures_are_not_carried_says_so(visit):

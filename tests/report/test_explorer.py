@@ -14,6 +14,7 @@ from PIL import Image
 from report.conftest import ALL
 
 from heatproof.catalogue.metrics import METRICS
+from heatproof.catalogue.reasons import REASONS
 from heatproof.report import inputs, page
 from heatproof.report.sections import explorer, gallery
 
@@ -202,8 +203,8 @@ def test_a_heatmap_that_is_not_there_says_why(made):
     )
     found = carried(read(study))
     told = {int(tile): why for tile, why in found["pictures"]["2"]["missing"].items()}
-    assert told[1] == "it is zero everywhere"  # gradcam of beta_net
-    assert told[3] == "the method refuses this model: it needs ReLU"  # lrp of alpha_net
+    assert told[1] == "the heatmap carries no information: it is zero everywhere"  # gradcam of beta_net
+    assert told[3] == REASONS["no_relu"].text  # lrp of alpha_net
     assert 6 not in told and "asked to explain a part" in found["pictures"]["17"]["missing"]["6"]
 
 

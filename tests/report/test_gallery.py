@@ -88,7 +88,8 @@ def test_degenerate_map_is_never_drawn(made, report):
         assert cells["beta_net"].source == "" and "zero everywhere" in cells["beta_net"].note
         assert cells["alpha_net"].source.startswith("data:image/png;base64,")
     page = report(study)
-    assert page.count('<div class="none">no heatmap to show: it is zero everywhere</div>') == 4
+    why = "no heatmap to show: the heatmap carries no information: it is zero everywhere"
+    assert page.count(f'<div class="none">{why}</div>') == 4
 
 
 def test_cells_hold_image_outline_and_own_score(made):

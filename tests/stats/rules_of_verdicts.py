@@ -95,10 +95,16 @@ class Told:
         return self.compared
 
     def declared(self) -> pd.Series | None:
-        rows = self.of_table("omnibus", factor="model", within=self.method)
-        tests = dict(zip(rows["test"], range(len(rows)), strict=True)) if len(rows) else {}
-        name = next((test for test in ("quasi_f", self.study.given.settings["test"]) if test in tests), None)
-        return None if name is None else rows.iloc[tests[name]]
+        """The test over all models that counts; None where it could not be made."""
+        test = "quasi_f" if self.complete_seeds() else self.study.given.settings["test"]
+        rows = self.of_table("omnibus", factor="model", within=self.method, test=test)
+        return rows.iloc[0] if len(rows) else None
+
+    def complete_seeds(self) -> bool:
+        """Whether there are five seeds, and two groups or more with a score of every model in each of them."""
+        scores = self.study.scores[self.study.scores["family"] == self.family]
+        groups = [set(self.study.by_group[self.family, self.method, m].index) for m in self.seen()]
+        return bool(groups) and scores["seed"].nunique() >= 5 and len(set.intersection(*groups)) > 1
 
     def share(self, question: str) -> float:
         """The part of alpha: half each, all of it where the other question is not open."""
@@ -116,8 +122,7 @@ class Told:
 
     def over_seeds(self) -> bool:
         """Whether verdicts are on architectures."""
-        quasi = self.of_table("omnibus", factor="model", within=self.method, test="quasi_f")
-        return len(quasi) > 0 or (len(self.pairs()) > 0 and self.p() == "p_seeds")
+        return self.complete_seeds() or (len(self.pairs()) > 0 and self.p() == "p_seeds")
 
     def p(self) -> str:
         return "p_seeds" if self.pairs()["p_seeds"].notna().any() else "p_corrected"

@@ -1,12 +1,14 @@
 """A finding of several parts, on studies in which it holds, in which the opposite does, and in which parts disagree."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from stats.conftest import judged
 from stats.several import write
 
 from heatproof.stats.claims.claims import rule_p, together
-from heatproof.stats.tables import groups
+from heatproof.stats.tables import reading
 from heatproof.stats.verdicts.rules import Design
 from heatproof.store import artifacts
 from heatproof.text.claims import clauses
@@ -144,17 +146,16 @@ def test_models_that_are_not_there_or_not_competent(study):
 
 @pytest.mark.slow
 def test_a_method_that_refuses_one_model_is_left_out_for_all(study, monkeypatch):
-    import pandas as pd
-
-    finished = groups.read_scores
+    finished = reading.read_scores
 
     def refused(*given):
-        table = finished(*given)
+        found = finished(*given)
+        table = found.table
         chosen = (table["model"] == "b") & (table["method"] == "saliency")
         table.loc[chosen, ["value", "reason"]] = [None, "not_supported"]
-        return pd.DataFrame(table)
+        return replace(found, table=table)
 
-    monkeypatch.setattr(groups, "read_scores", refused)
+    monkeypatch.setattr(reading, "read_scores", refused)
     claims, told = study({"a": 0.7, "b": 0.5, "c": 0.5})
     assert "without saliency, of which some of these models have no scores" in claims["evidence"].iloc[0]
     assert told.verdict == "supported"

@@ -152,10 +152,10 @@ def test_methods_within_models():
     assert found["p_corrected"].tolist() == pytest.approx(multipletests(p, method="holm")[1].tolist())
     told = found[found["p_corrected"] <= 0.05]
     apart = family.methods_apart
-    assert len(apart) == len(told) >= 4 and all(entry["difference"] > 0 for entry in apart)
-    assert ("lrp", "ig", "a") in {(entry["over"], entry["under"], entry["model"]) for entry in apart}
+    assert len(apart) == len(told) >= 4 and all(entry.difference > 0 for entry in apart)
+    assert ("lrp", "ig", "a") in {(entry.over, entry.under, entry.model) for entry in apart}
     low = gathered(table, design(["a", "b"], list(methods), lower=True)).families["localization"].methods_apart
-    assert ("ig", "lrp", "a") in {(entry["over"], entry["under"], entry["model"]) for entry in low}
+    assert ("ig", "lrp", "a") in {(entry.over, entry.under, entry.model) for entry in low}
     omnibus = tables["omnibus"].query("factor == 'method' and test == 'friedman'")
     assert omnibus["within"].tolist() == ["a", "b"] and (omnibus["levels"] == 3).all()
 
