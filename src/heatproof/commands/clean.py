@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from heatproof.config.load import load
+from heatproof.core import project
 from heatproof.core.messages import InputError
 from heatproof.store import artifacts, kept, locks
 from heatproof.store.sealing import sidecar
@@ -22,12 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """List what Snakemake made and no study of `studies/` names, a line a folder, and remove it if requested.
+    """List what Snakemake made and no study names, a line a folder, and remove it if requested.
 
     Raises:
         InputError: the configuration is wrong, or Snakemake runs in this folder.
     """
-    studies = load(studies=sorted(path.stem for path in Path("studies").glob("*.yaml")))
+    studies = load(studies=[*project.studies()])
     with locks.idle() as free:
         if args.remove and not free:
             raise InputError("Snakemake runs in this folder: wait until it is done, or stop it")

@@ -16,9 +16,9 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-import heatproof
 from heatproof.config.base import architectures
 from heatproof.config.study import Recipe, Study, merge
+from heatproof.core import project
 from heatproof.core.messages import InputError
 
 SHARED = ("params.yaml", "command line")  # layers that name the studies
@@ -39,7 +39,7 @@ def load(
     """Read and check the studies that run.
 
     Args:
-        root: the folder with `params.yaml` and `studies/`.
+        root: the working directory; `params.yaml` and studies that it lacks are those that came with heatproof.
         overrides: what the command line sets, nested as in `params.yaml`; `studies` too.
         studies: which studies, whatever the files say.
 
@@ -47,7 +47,7 @@ def load(
         InputError: a line for each mistake with its file, key, value and the nearest allowed names.
     """
     overrides = dict(overrides or {})
-    shared = _read(root, "params.yaml")
+    shared = _read(root / "params.yaml") if (root / "params.yaml").exists() else shipped()
     listed = shared.pop("studies", None)
     asked = studies or overrides.pop("studies", None)
     overrides.pop("studies", None)
@@ -60,7 +60,7 @@ def load(
         chosen = [name for name in re.split(r"[,\s]+", chosen.strip("[] ")) if name]
     if not isinstance(chosen, (list, tuple)) or not chosen or not all(isinstance(name, str) for name in chosen):
         raise InputError(f"{source}: studies: {chosen!r}: must be a list of names, such as [phantom]")
-    known = sorted(path.stem for path in (root / "studies").glob("*.yaml"))
+    known = project.studies(root)
     loaded, mistakes = {}, []
     for name in chosen:
         if name not in known:
@@ -70,7 +70,7 @@ def load(
             mistakes.append(f"studies/{name}.yaml: {name!r}: a study's name is made of letters, digits, _ . and -")
             continue
         try:
-            layers = {"params.yaml": shared, **_layers(root, name, known), "command line": overrides}
+            layers = {"params.yaml": shared, **_layers(name, known), "command line": overrides}
             loaded[name] = _study(layers)
         except InputError as error:
             mistakes.append(str(error))
@@ -80,9 +80,8 @@ def load(
 
 
 def shipped() -> dict[str, Any]:
-    """Return the `params.yaml` of this installation, which is in the package of a wheel, or beside `src` in a clone."""
-    package = Path(heatproof.__file__).parent
-    return _read(next(root for root in (package, package.parents[1]) if (root / "params.yaml").exists()), "params.yaml")
+    """Return the `params.yaml` that came with this code."""
+    return _read(project.installed() / "params.yaml")
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -97,11 +96,10 @@ class StrictLoader(yaml.SafeLoader):
         return node
 
 
-def _read(root: Path, name: str) -> dict:
+def _read(path: Path) -> dict:
+    name = path.name if path.name == "params.yaml" else f"studies/{path.name}"
     try:
-        content = yaml.load((root / name).read_text(encoding="utf-8"), StrictLoader)
-    except FileNotFoundError:
-        raise InputError(f"{name}: not there; run in the folder of a heatproof project") from None
+        content = yaml.load(path.read_text(encoding="utf-8"), StrictLoader)
     except OSError as error:
         raise InputError(f"{name}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -116,17 +114,17 @@ def _read(root: Path, name: str) -> dict:
     return content
 
 
-def _layers(root: Path, name: str, known: list[str]) -> dict[str, dict]:
+def _layers(name: str, known: dict[str, Path]) -> dict[str, dict]:
     """The file of a study after those that it extends, the first one first."""
     found: dict[str, dict] = {}
     while True:
         file = f"studies/{name}.yaml"
-        content = _read(root, file)
+        content = _read(known[name])
         found = {file: content} | found
         base = content.pop("extends", None)
         if base is None:
             return found
-        if base not in known:
+        if not isinstance(base, str) or base not in known:
             raise InputError(f"{file}: extends: {base!r}: no file studies/{base}.yaml; {_nearest(base, known)}")
         if f"studies/{base}.yaml" in found:
             raise InputError(f"{file}: extends: {base!r}: goes round in a circle; let it extend a study that does not")

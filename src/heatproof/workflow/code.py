@@ -2,7 +2,7 @@
 
 A job starts at its module (`cli.JOBS`), with the methods or the family of metrics that it computes. Imports count
 wherever they stand, in functions too. A module with a table `BRANCHES`, name -> module, imports one of them by name
-as it runs: of these a job counts what it takes. Of the catalogue, statistics and report count everything, other jobs
+as it runs: of these a job counts what it takes. Templates and tables beside a module count with it. Of the catalogue, statistics and report count everything, other jobs
 the entries that they use, and of those what is computed with: no title and no citation; and no code of `text`.
 """
 
@@ -19,9 +19,9 @@ from heatproof.catalogue.methods import METHODS, Method
 from heatproof.catalogue.metrics import Metric, metrics_of
 from heatproof.catalogue.reasons import REASONS
 from heatproof.config.study import Study
+from heatproof.core.project import PACKAGE
 from heatproof.workflow.job import Job
 
-PACKAGE = Path(__file__).parents[1]
 TABLE = "BRANCHES"
 WORDS = ("heatproof.catalogue.", "heatproof.text.")  # what things are called and how findings are put
 WORDED = ("stats", "report")  # commands that put what the catalogue says in words
@@ -82,12 +82,23 @@ def code_by_method(name: str, job: Job) -> str:
 
 @cache  # called for every job of a rule
 def _digest(command: str, *taken: str, known: str) -> str:
-    """Return the SHA-256 over names and contents of the files that a command runs, and over what else it knows."""
-    found = hashlib.sha256(known.encode())
-    for name, path in sorted(source_files([f"heatproof.{cli.JOBS[command].module}", *taken], taken).items()):
+    """Return the SHA-256 over names and contents of the files that a command runs, and over what else it knows. Names
+    are those of modules: no path of an installation is in it."""
+    found, files = (
+        hashlib.sha256(known.encode()),
+        source_files([f"heatproof.{cli.JOBS[command].module}", *taken], taken),
+    )
+    for name, path in [*sorted(files.items()), *_beside(files.values())]:
         if command in WORDED or not name.startswith(WORDS):
             found.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     return found.hexdigest()
+
+
+def _beside(modules: Iterable[Path]) -> list[tuple[str, Path]]:
+    """Return name and path of the files that are no code in the folders of some modules and their `templates`."""
+    folders = {place for path in modules for place in (path.parent, path.parent / "templates")}
+    paths = [path for place in folders if place.is_dir() for path in place.iterdir() if path.is_file()]
+    return sorted((path.relative_to(PACKAGE).as_posix(), path) for path in paths if path.suffix not in (".py", ".pyc"))
 
 
 def source_files(start: Iterable[str], taken: Collection[str] = ()) -> dict[str, Path]:

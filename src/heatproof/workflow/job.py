@@ -89,15 +89,17 @@ PREFIX = "set -euo pipefail; trap 'test $? != 137 || echo \"$HEATPROOF_KILLED\" 
 
 
 def variables(root: Path, conda: bool) -> dict[str, str]:
-    """Return the variables of jobs: they run the checkout below `root` with this Python, unless conda has them.
+    """Return the variables of jobs: they run this Python, unless conda has one, and the checkout below `root` if there
+    is one; else what is installed.
 
     They wait passively: two jobs with several threads each on as many cores as one of them wants take ten times as long
     otherwise.
     """
+    source = str(root / "src") if (root / "src").is_dir() else ""
     return {
         **({} if conda else {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}),
         # before what the user has there, which may be how a plugin of Snakemake's is found, by jobs too
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(root / "src"), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")])),
         "HEATPROOF_KILLED": KILLED,
         # a job on a node of a cluster must not come to another answer than the machine where the run was started
         GPU: os.environ.get(GPU, str(int(which("nvidia-smi") is not None))),
