@@ -2,8 +2,9 @@
 
 A job starts at its module (`cli.JOBS`), with the methods or the family of metrics that it computes. Imports count
 wherever they stand, in functions too. A module with a table `BRANCHES`, name -> module, imports one of them by name
-as it runs: of these a job counts what it takes. Templates and tables beside a module count with it. Of the catalogue, statistics and report count everything, other jobs
-the entries that they use, and of those what is computed with: no title and no citation; and no code of `text`.
+as it runs: of these a job counts what it takes. Templates and tables beside a module count with it. Of the catalogue,
+statistics and report count everything, other jobs the entries that they use, and of those what is computed with: no
+title and no citation; and no code of `text`.
 """
 
 import ast
