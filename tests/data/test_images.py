@@ -321,6 +321,23 @@ def test_patients_that_are_not_known(write, capsys):
         assert message(opening.list_records, "toy", config) == f"{said}; mend them, or set data.split.by: lookalike"
 
 
+def test_some_of_the_images_are_whole_patients_of_every_class(tmp_path):
+    files = {f"{label}/p{label[0]}{n // 2}_{n}.png": gray(n) for label in CLASSES.values() for n in range(12)}
+    options = {"kind": "folder", "source": str(write_folder(tmp_path / "source", files)), "classes": CLASSES}
+    options |= {"patient": "^(p[NM][0-9])_"}
+
+    def drawn(most: int) -> list:
+        return opening.list_source("toy", data_config(**options, max_images=most)).records
+
+    few, more = drawn(9), drawn(12)
+    assert [len(few), len(more), len(drawn(99))] == [8, 12, 24]
+    assert {record.image_id for record in few} < {record.image_id for record in more}
+    assert sorted(record.label for record in few) == [0] * 4 + [1] * 4
+    assert {len([one for one in few if one.patient == record.patient]) for record in few} == {2}
+    assert opening.list_source("toy", data_config(**options, max_images=9)).left_out[0].rows == 16
+    assert "data.max_images: 3: too few for a patient of each class" in message(drawn, 3)
+
+
 def test_sources_list_phantoms():
     classes, listing = opening.list_records("toy", data_config(phantom={"patients": 9, "slices": 2}))
     assert classes == ["normal", "benign", "malignant"] and len(listing) == 18

@@ -67,5 +67,6 @@ def test_why_nothing_is_known_of_unseen_images():
     assert text == (
         "Accuracy on unseen images is not known for a and b: which images the checkpoints were trained on is not "
         "stated, so test images may be among them, and accuracies here may be too high. State the split "
-        "(data.split.by: column or folder), or set data.split.test: all if none of these images was used for training."
+        "(data.split.by: column or folder), or, if none of these images was used for training, "
+        "data.split: {test: all, unseen: true}."
     )

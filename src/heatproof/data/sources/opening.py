@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from heatproof.core.draws import whole_groups
 from heatproof.core.messages import InputError, line
 from heatproof.data.sources.cells import Findings, LeftOut
 from heatproof.data.sources.names import listed, reason
@@ -142,7 +143,24 @@ def told(study: str, config: dict) -> Listing:
 
 
 def list_source(study: str, config: dict) -> Listing:
-    """As `list_records`, with what was left out."""
+    """As `list_records`, with what was left out; of `data.max_images`, too."""
+    listing, most = _list_all(study, config), config.get("max_images")
+    if not most or len(listing.records) <= most:
+        return listing
+    records, count = listing.records, len(listing.records)
+    groups = [record.patient or record.image_id for record in records]
+    labels = [record.label if isinstance(record.label, int) else 0 for record in records]  # of several there is no turn
+    taken = whole_groups(groups, labels, most, "sample", study, config["seed"])
+    kept = [record for record, one in zip(records, taken, strict=True) if one]
+    if {label for label, one in zip(labels, taken, strict=True) if one} < {*labels}:
+        raise InputError(f"data.max_images: {most}: too few for a patient of each class; raise it")
+    rule = LeftOut("data.max_images", "", "not drawn", count - len(kept))
+    note = f"{config['source']}: {len(kept)} of {count} images, of whole patients, are drawn (data.max_images: {most})"
+    return listing._replace(records=kept, notes=[*listing.notes, note], left_out=(*listing.left_out, rule))
+
+
+def _list_all(study: str, config: dict) -> Listing:
+    """As `list_source`, all images."""
     kind = config["planted"]["kind"] if config["kind"] == "planted" else config["kind"]
     reader = importlib.import_module(BRANCHES[kind])
     if kind == "phantom":

@@ -171,7 +171,8 @@ def unstated_sentence(setting: dict) -> str | None:
     return (
         f"Accuracy on unseen images is not known for {joined(models)}: which images the {were} trained on is not "
         f"stated, so test images may be among them, and accuracies here may be too high. State the split "
-        f"(data.split.by: column or folder), or set data.split.test: all if none of these images was used for training."
+        f"(data.split.by: column or folder), or, if none of these images was used for training, "
+        f"data.split: {{test: all, unseen: true}}."
     )
 
 
