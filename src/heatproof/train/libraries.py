@@ -299,12 +299,13 @@ def _monai(name: str, options: Options, own: bool, outputs: int | None = None, *
     from monai.networks import nets
 
     kind = getattr(nets, name, None)
-    if not inspect.isclass(kind) or not issubclass(kind, nn.Module):
+    makes = inspect.isclass(kind) and issubclass(kind, nn.Module)
+    if not makes and not (inspect.isfunction(kind) and name.startswith("resnet")):
         classes = [one for one in dir(nets) if inspect.isclass(getattr(nets, one)) and one[0].isupper()]
         raise unknown("network of MONAI", name, classes)
     if own:
         raise InputError(f"monai:{name} has no weights of its own: name a file with weights")
-    takes = inspect.signature(kind).parameters
+    takes = inspect.signature(kind if makes else nets.ResNet).parameters
     channels = options.channels or 1
     given = {"spatial_dims": 2, "in_channels": channels, "n_input_channels": channels, "pretrained": False}
     given |= dict.fromkeys(("out_channels", "num_classes"), outputs or 2) | {"classification": True}

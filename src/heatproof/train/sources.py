@@ -195,8 +195,8 @@ def _adapted(
     mean, std = options.mean or made.mean, options.std or made.std
     if mean is None or std is None:
         raise InputError(
-            f"{provenance['source']} does not say how its images are normalized: give mean and std, one number a channel"
-            f" for pixels in [0, 1]; mean: [0], std: [1] if they are left as they are"
+            f"{provenance['source']} does not say how its images are normalized: give mean and std, one number a "
+            f"channel, for pixels in [0, 1]; mean: [0], std: [1] if they are left as they are"
         )
     outputs = len(made.names) or _outputs_of(made.net)
     names, chosen, of, assumed = _choose(list(classes), options.classes, list(made.names), outputs, task)
@@ -217,9 +217,7 @@ def _adapted(
     net.has_gradients = net.has_modules = not is_onnx(made.net)
     origin = "given" if options.mean or options.std else made.library
     numbers = (net.mean.flatten().tolist(), net.std.flatten().tolist())
-    preprocessing = Preprocessing(
-        *([float(f"{x:.6g}") for x in part] for part in numbers), net.channels, net.size, origin
-    )
+    preprocessing = Preprocessing(*numbers, net.channels, net.size, origin)
     return Loaded(net, preprocessing, names, assumed, provenance, options.layer, made)
 
 
@@ -229,8 +227,8 @@ def _choose(
     """Which outputs are the wanted classes.
 
     Returns:
-        Names of the classes, the places of their outputs (None: all), the place of the class that a single output speaks
-        for, and whether the order is nobody's statement.
+        Names of the classes, the places of their outputs (None: all), the place of the class that a single output
+        speaks for, and whether the order is nobody's statement.
     """
     names = list(given) if given and not isinstance(given, Mapping) else own
     if outputs and len(names) not in (0, outputs):
@@ -265,8 +263,8 @@ def _choose(
     if outputs and outputs != len(wanted) and (outputs, len(wanted), task) != (1, 2, "multiclass"):
         example = ", ".join(f"{name}: {place}" for place, name in enumerate(wanted))
         raise InputError(
-            f"it has {outputs} outputs, and the classes are {', '.join(wanted)}: say which output is which class, as in "
-            f"classes: {{{example}}}"
+            f"it has {outputs} outputs, and the classes are {', '.join(wanted)}: say which output is which class, as "
+            f"in classes: {{{example}}}"
         )
     return wanted, list(range(outputs)) if outputs else None, 1, True
 
@@ -297,11 +295,8 @@ def _filled_in(spec: Spec, made: Made, tensors: dict[str, Tensor], again: Callab
     if made.content:
         raise InputError(f"weights: {spec.name} has its own; leave weights out")
     target = made.net.net if isinstance(made.net, Adapter) else made.net
-    if isinstance(made.net, Adapter) or (
-        {"mean", "std"} <= set(tensors) and any(key.startswith("net.") for key in tensors)
-    ):
-        if {"mean", "std"} <= set(tensors):  # saved as heatproof's classifier
-            made.mean, made.std = tensors["mean"].flatten().tolist(), tensors["std"].flatten().tolist()
+    if {"mean", "std"} <= set(tensors) and any(key.startswith("net.") for key in tensors):  # saved as a Classifier
+        made.mean, made.std = tensors["mean"].flatten().tolist(), tensors["std"].flatten().tolist()
     found = _matched(tensors, target.state_dict())
     own = target.state_dict()
     other = {
@@ -423,8 +418,8 @@ def _again(card: dict[str, Any], content: bytes = b"") -> Adapter:
 
 @torch.no_grad()
 def _redraw(net: nn.Module) -> None:
-    """Draw all weights anew: by the module's own rule where it has one, else from a normal distribution with the mean and
-    the standard deviation that the tensor has."""
+    """Draw all weights anew: by the module's own rule where it has one, else from a normal distribution with the mean
+    and the standard deviation that the tensor has."""
     done: set[int] = set()
     for module in net.modules():
         if callable(getattr(module, "reset_parameters", None)):

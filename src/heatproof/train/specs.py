@@ -122,7 +122,7 @@ def _module(place: Path, parts: list[str]) -> Path | None:
 
 
 def _followed(start: Path, place: Path, within: tuple[str, ...]) -> Iterator[Path]:
-    """The file of a module and of those that it imports, as far as they lie below `place`, and in the package `within`."""
+    """The file of a module and of those that it imports, of those below `place`, and in the package `within`."""
     seen: set[Path] = set()
     waiting = [start]
     while waiting:
