@@ -118,6 +118,7 @@ class Made:
         mean, std: None where nothing says how images are normalized.
         size: height and width of the images that it takes; None where it takes any, or nothing says.
         names: of its outputs.
+        outputs: how many it was made with, where not as many as its library gives it.
         config: what `make` needs to make it again without the user's folder.
         content: the file, where it is a whole file.
     """
@@ -131,6 +132,7 @@ class Made:
     channels: int | None = None
     names: Sequence[str] = ()
     output: Output | None = None
+    outputs: int | None = None
     config: dict | None = None
     content: bytes = b""
 

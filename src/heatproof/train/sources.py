@@ -43,6 +43,12 @@ class Preprocessing:
     size: tuple[int, int] | None
     origin: str
 
+    def __str__(self) -> str:
+        mean, std = (", ".join(f"{value:.3g}" for value in part) for part in (self.mean, self.std))
+        resized = f"resized to {self.size[0]} x {self.size[1]} pixels" if self.size else "at the size that they have"
+        shown = {1: "one channel", 3: "three channels"}[self.channels]
+        return f"{shown}, {resized}, less {mean}, over {std} (by {self.origin})"
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -198,7 +204,7 @@ def _adapted(
             f"{provenance['source']} does not say how its images are normalized: give mean and std, one number a "
             f"channel, for pixels in [0, 1]; mean: [0], std: [1] if they are left as they are"
         )
-    outputs = len(made.names) or _outputs_of(made.net)
+    outputs = made.outputs or len(made.names) or _outputs_of(made.net)
     names, chosen, of, assumed = _choose(list(classes), options.classes, list(made.names), outputs, task)
     net = Adapter(
         made.net,
@@ -305,9 +311,9 @@ def _filled_in(spec: Spec, made: Made, tensors: dict[str, Tensor], again: Callab
         if found[key].shape != own[key].shape and found[key].ndim
     }
     if len(other) == 1 and spec.kind != "module":
-        mean, std = made.mean, made.std
-        made = again(other.pop())
-        target, made.mean, made.std = made.net, mean, std
+        mean, std, outputs = made.mean, made.std, other.pop()
+        made = again(outputs)
+        target, made.mean, made.std, made.outputs, made.names = made.net, mean, std, outputs, []
         own = target.state_dict()
     found = {
         key: value for key, value in found.items() if key in own or ("AuxLogits." not in key and key != "op_threshs")
@@ -317,7 +323,6 @@ def _filled_in(spec: Spec, made: Made, tensors: dict[str, Tensor], again: Callab
     except RuntimeError as error:
         detail = " ".join(str(error).split())[:300]
         raise InputError(f"weights: they do not fit {spec.kind}:{spec.name}: {detail}") from error
-    made.weights, made.names = "", made.names if len(made.names) == _rows(target) else []
     return made
 
 
@@ -334,25 +339,27 @@ def _matched(tensors: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str,
     return {key.removeprefix(best): value for key, value in tensors.items() if key.startswith(best)}
 
 
-def _rows(net: nn.Module) -> int:
-    """Outputs of the last layer of a network that has rows."""
-    last = [m for m in net.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
-    return last[-1].weight.shape[0] if last else 0
+def described(loaded: Loaded, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint's card says of a model that has answered, for `reopen` and for the report: JSON.
 
-
-def described(loaded: Loaded) -> dict[str, Any]:
-    """Return what a checkpoint's card says of a model, for `reopen`: JSON."""
+    Args:
+        options: that it was loaded with.
+    """
     net, made = loaded.net, loaded.made
+    kept = {name: value for name, value in options.items() if name in ("channels", "size", "arguments")}
     return {
         **loaded.provenance,
+        "options": kept,
+        "normalization": str(loaded.preprocessing),
         "preprocessing": asdict(loaded.preprocessing),
         "assumed": loaded.assumed,
         "reading": {
             "task": net.task, "output": net.outputs.kind if net.outputs else net.output, "channels": net.channels,
             "size": net.size, "part": net.part, "chosen": net.chosen, **net.pair,
         },
-        "outputs": len(made.names) or _outputs_of(made.net) or _rows(made.net),
+        "outputs": made.outputs,
         "config": made.config,
+        "fixed": bool(made.content),
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -52,6 +53,9 @@ class Spec:
             return cls(FILES[end], text)
         module, colon, function = text.strip().rpartition(":")
         parts = module.removesuffix(".py").replace("/", ".").strip(".").split(".")
+        near = get_close_matches(prefix, LIBRARIES, 1, 0.8)
+        if colon and near and "." not in prefix:
+            raise InputError(f"{text!r} is no model: did you mean {near[0]}:{name or 'NAME'}?")
         if colon and function.isidentifier() and (module.endswith(".py") or all(map(str.isidentifier, parts))):
             return cls("module", text)
         if not colon and text and "/" not in text:
@@ -90,7 +94,7 @@ class Spec:
             InputError: a file that it names is not there.
         """
         if self.kind in FILES.values():
-            return [_there(root / self.name)]
+            return [given_file(root / self.name)]
         if self.kind == "hf":
             folder = root / self.name
             return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
@@ -98,7 +102,7 @@ class Spec:
             return []
         module = self.name.rpartition(":")[0]
         if module.endswith(".py"):
-            path = _there(root / module)
+            path = given_file(root / module)
             return sorted(_followed(path, path.parent, ()))
         parts = module.split(".")
         for place in (root, *map(Path, sys.path)):
@@ -109,10 +113,15 @@ class Spec:
         )
 
 
-def _there(path: Path) -> Path:
-    if not path.is_file():
+def given_file(path: Path | str) -> Path:
+    """Return the path of a file.
+
+    Raises:
+        InputError: it is not there.
+    """
+    if not Path(path).is_file():
         raise InputError(f"{path}: not there; give the path of a file")
-    return path
+    return Path(path)
 
 
 def _module(place: Path, parts: list[str]) -> Path | None:
