@@ -104,6 +104,12 @@ def shard_options(wildcards, input):
     return f"--shards {len(input.parts)}" if input.parts else ""
 
 
+def timeout(wildcards, input):
+    """How long a model that was trained elsewhere may take; no reason to run, as above."""
+    study = STUDIES[wildcards.study]
+    return f"--timeout {study.compute.timeout}" if wildcards.model in study.networks else ""
+
+
 def before():
     """Refuse link types of DVC through which jobs would write, and remove the locks that a killed Snakemake left."""
     try:

@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from heatproof.config.base import architectures
-from heatproof.config.study import Recipe, Study, merge
+from heatproof.config.study import Network, Recipe, Study, merge, with_networks
 from heatproof.core import project
 from heatproof.core.messages import InputError
 
@@ -135,8 +135,13 @@ def _study(layers: dict[str, dict]) -> Study:
     merged: dict = {}
     for layer in layers.values():
         merged = merge(merged, layer)
+    if "networks" in merged:
+        raise InputError(
+            _mistake(layers, ("networks",), {}, "unknown key; models that were trained elsewhere are in models")
+        )
+    merged = with_networks(merged)
     try:
-        study = Study.model_validate(merged)
+        study = Study.model_validate(merged, context=frozenset(merged.get("networks", ())))
     except ValidationError as error:
         raise InputError("\n".join(_explain(item, layers, Study) for item in error.errors())) from None
     mistakes = []
@@ -147,6 +152,9 @@ def _study(layers: dict[str, dict]) -> Study:
         mistakes.append(_mistake(layers, ("profiles",), {}, mend))
     for name, recipe in study.train.models.items():
         key = ("train", "models", name)
+        if name in study.networks:
+            mistakes.append(_mistake(layers, key, recipe, "is judged as it is, and not trained; leave it out"))
+            continue
         if name not in study.models and name.split(".")[0] not in architectures():
             mistakes.append(_mistake(layers, key, recipe, f"no such model; {_nearest(name, study.models)}"))
             continue
@@ -158,8 +166,16 @@ def _study(layers: dict[str, dict]) -> Study:
     if mistakes:
         raise InputError("\n".join(mistakes))
     for name in study.models:
-        recipe = study.train.recipe(name)
-        if recipe.epochs == 0 and len(study.seeds) > 1 and "{seed}" not in recipe.weights:
+        recipe = study.recipe(name)
+        if network := study.networks.get(name):
+            count = network.checkpoints or len(study.seeds)
+            if count != len(study.seeds):
+                mend = (
+                    f"{count} checkpoint{'s' * (count > 1)}, and seeds: {study.seeds}: several checkpoints are seeds; "
+                    f"put {{seed}} into the path, list a file for each, or set seeds: {list(range(count))}"
+                )
+                raise InputError(_mistake(layers, ("models", name), {}, mend))
+        elif recipe.epochs == 0 and len(study.seeds) > 1 and "{seed}" not in recipe.weights:
             mend = "one checkpoint is not several trainings: put {seed} into the path, or set seeds: [0]"
             raise InputError(_mistake(layers, ("train", "weights"), recipe.weights, mend))
         if recipe.epochs == 0 and len(study.data.split.names + study.data.split.compared) > 1:
@@ -183,6 +199,13 @@ def _study(layers: dict[str, dict]) -> Study:
 def _explain(item: dict, layers: dict[str, dict], schema: type[BaseModel], skip: int = 0) -> str:
     """One line for one of pydantic's errors."""
     location, value = item["loc"], item["input"]
+    if location[:1] == ("networks",):  # the user wrote it in `models`
+        location, schema, skip = ("models", *location[1:]), Network, 2
+        if location[-1] == "[key]":
+            return _mistake(layers, location[:1], location[1], "a model's name is made of letters, digits, _ . and -")
+        if item["type"] == "model_type":
+            mend = "say where it comes from, such as torchvision:vit_b_16, or give a section with source"
+            return _mistake(layers, location, value, mend)
     if item["type"] == "missing":
         return _missing(layers, location)
     if item["type"] == "extra_forbidden":
@@ -191,7 +214,7 @@ def _explain(item: dict, layers: dict[str, dict], schema: type[BaseModel], skip:
             annotation = parent.model_fields[key].annotation if key in parent.model_fields else None
             kinds = get_args(annotation) or (annotation,)  # `Download | None` is a section too
             parent = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), parent)
-        allowed = list(parent.model_fields)
+        allowed = [name for name in parent.model_fields if name != "networks"]
         if len(location) == 1:  # what stands beside the sections, and only in some of the files
             allowed += ["studies"] if any(location[0] in layers.get(name, {}) for name in SHARED) else ["extends"]
         return _mistake(layers, location, value, f"unknown key; {_nearest(location[-1], allowed)}")

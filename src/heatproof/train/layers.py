@@ -143,6 +143,7 @@ class _Trace:
 
     def __init__(self, model: nn.Module, size: int | tuple[int, int], wanted: Callable[[str], bool]):
         self.net = model.net
+        size = getattr(model, "size", None) or size  # the network's own, where it resizes its images
         height, width = (size, size) if isinstance(size, int) else size
         self.aspect = height / width
         outputs: dict[str, object] = {}

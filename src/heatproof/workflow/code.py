@@ -34,6 +34,11 @@ def _source(study: Study) -> tuple[str, ...]:
     return (data.kind, data.base, *(key for key in ("contents", "download", "shortcut") if getattr(data, key)))
 
 
+def _opened(job: Job) -> tuple[str, ...]:
+    """Return the branch that opens a model which was trained elsewhere, where a study has one."""
+    return ("source",) if job.study.networks else ()
+
+
 def _methods(job: Job) -> list[Method]:
     """Return the explanation methods that a job runs: a study's, or one; an external one runs nothing."""
     names = [job.method] if job.method else job.study.explain.methods
@@ -51,14 +56,14 @@ JOBS: dict[str, Callable[[Job], tuple[str, ...]]] = {
     # masks of lungs are read by what reads the source
     "regions": lambda job: ("regions", *(("lungs", *_source(job.study)) if job.study.data.lungs else ())),
     "audit": lambda job: ("audit", job.study.data.kind),
-    "train": lambda job: ("train",),
+    "train": lambda job: ("train", *_opened(job)),
     "ensemble": lambda job: ("ensemble",),
-    "explain": lambda job: ("explain", *_paths(_methods(job))),
-    "variants": lambda job: ("variants", *_paths(_methods(job))),
-    "score": lambda job: ("score", FAMILIES[job.family].job),
+    "explain": lambda job: ("explain", *_paths(_methods(job)), *_opened(job)),
+    "variants": lambda job: ("variants", *_paths(_methods(job)), *_opened(job)),
+    "score": lambda job: ("score", FAMILIES[job.family].job, *_opened(job)),
     "consistency": lambda job: ("score", FAMILIES["consistency"].job),
     "stats": lambda job: ("stats",),
-    "profile": lambda job: ("profile",),
+    "profile": lambda job: ("profile", *_opened(job)),
     "profiles": lambda job: ("profiles",),
     "report": lambda job: ("report",),
 }
