@@ -410,7 +410,7 @@ LESIONS = "leave it out: nodules are planted into images without lesions"
         ("planted", {"columns": {"patient": "who"}}, "columns", "leave it out: only a table has columns"),
         ("phantom", {"lungs": "m"}, "lungs", "leave it out: its lungs are looked for"),
         ("folder", {"lungs": "m", "regions": ["body"]}, "lungs", "add lungs to data.regions"),
-        ("phantom", {"max_images": 9}, "max_images", "set data.phantom.patients"),
+        ("phantom", {"sample": 9}, "sample", "set data.phantom.patients"),
         ("planted", {"masks": "m"}, "masks", LESIONS),
         ("planted", {"boxes": "b.csv"}, "boxes", LESIONS),
         ("planted", {"planted": {"kind": "table"}, "columns": {"box": "b"}}, "columns.box", LESIONS),

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from heatproof.config.load import load
-from heatproof.core import project
+from heatproof.config.load import known_studies, load
 from heatproof.core.messages import InputError
 from heatproof.store import artifacts, kept, locks
 from heatproof.store.sealing import sidecar
@@ -28,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         InputError: the configuration is wrong, or Snakemake runs in this folder.
     """
-    studies = load(studies=[*project.studies()])
+    studies = load(studies=[*known_studies()])
     with locks.idle() as free:
         if args.remove and not free:
             raise InputError("Snakemake runs in this folder: wait until it is done, or stop it")

@@ -10,8 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from heatproof.commands import show
-from heatproof.config.load import load
-from heatproof.core import project
+from heatproof.config.load import installed, load
 from heatproof.core.messages import InputError
 from heatproof.store import artifacts
 
@@ -64,7 +63,7 @@ def command(studies: list[str], cores: str, options: list[str]) -> list[str]:
 
     Outside a clone the Snakefile is the one that came with heatproof.
     """
-    own = [] if Path("Snakefile").is_file() else ["--snakefile", str(project.installed() / "Snakefile")]
+    own = [] if Path("Snakefile").is_file() else ["--snakefile", str(installed() / "Snakefile")]
     place = next((place + 1 for place, option in enumerate(options) if option in CONFIG), None)
     if studies:
         named = f"studies={','.join(studies)}"

@@ -198,7 +198,7 @@ class Data(Section):
     # looked for in the pixels; along the image's edges; where a cue lies
     regions: Annotated[list[Literal["body", "lungs", "border", "cue"]], Distinct]
     modality: Literal["ct", "xray"]  # what regions are looked for in
-    max_images: Annotated[int, Field(ge=2)] | None = None  # of whole patients, drawn; without it all
+    sample: Annotated[int, Field(ge=2)] | None = None  # patients, or images where these are not known; none: all
     on_bad: Literal["error", "quarantine"]
     split: Split
     shortcut: Shortcut | None = None
@@ -328,8 +328,8 @@ class Data(Section):
             ("marks", self.marks and self.columns.marks, "leave it or data.columns.marks out"),
             ("lungs", self.lungs and self.kind in ("phantom", "planted"), "leave it out: its lungs are looked for"),
             ("lungs", self.lungs and "lungs" not in self.regions, "add lungs to data.regions"),
-            ("max_images", self.max_images and self.kind == "phantom", "set data.phantom.patients"),
-            ("max_images", self.max_images and self.contents, "leave it out: data.contents is about all images"),
+            ("sample", self.sample and self.kind == "phantom", "set data.phantom.patients"),
+            ("sample", self.sample and self.contents, "leave it out: data.contents is about all images"),
             ("patient", self.patient and base == "table", "set data.columns.patient"),
             ("patient", self.patient and base == "dicom", "leave it out: DICOM files name their patients"),
             ("columns.split", self.columns.split and self.split.by != "column", "set data.split.by: column"),

@@ -18,9 +18,9 @@ from pydantic import BaseModel, ValidationError
 
 from heatproof.config.base import architectures
 from heatproof.config.study import Network, Recipe, Study, merge, with_networks
-from heatproof.core import project
 from heatproof.core.messages import InputError
 
+PACKAGE = Path(__file__).parents[1]
 SHARED = ("params.yaml", "command line")  # layers that name the studies
 _YAML = {True: "yes, on and true as one value", False: "no, off and false as one value", None: "null and ~ as nothing"}
 
@@ -47,7 +47,7 @@ def load(
         InputError: a line for each mistake with its file, key, value and the nearest allowed names.
     """
     overrides = dict(overrides or {})
-    shared = _read(root / "params.yaml") if (root / "params.yaml").exists() else shipped()
+    shared = _shared(root)
     listed = shared.pop("studies", None)
     asked = studies or overrides.pop("studies", None)
     overrides.pop("studies", None)
@@ -60,7 +60,7 @@ def load(
         chosen = [name for name in re.split(r"[,\s]+", chosen.strip("[] ")) if name]
     if not isinstance(chosen, (list, tuple)) or not chosen or not all(isinstance(name, str) for name in chosen):
         raise InputError(f"{source}: studies: {chosen!r}: must be a list of names, such as [phantom]")
-    known = project.studies(root)
+    known = known_studies(root)
     loaded, mistakes = {}, []
     for name in chosen:
         if name not in known:
@@ -70,8 +70,7 @@ def load(
             mistakes.append(f"studies/{name}.yaml: {name!r}: a study's name is made of letters, digits, _ . and -")
             continue
         try:
-            layers = {"params.yaml": shared, **_layers(name, known), "command line": overrides}
-            loaded[name] = _study(layers)
+            loaded[name] = _study({"params.yaml": shared, **_layers(name, known), "command line": overrides})
         except InputError as error:
             mistakes.append(str(error))
     if mistakes:
@@ -79,9 +78,45 @@ def load(
     return loaded
 
 
+def resolve(name: str, content: dict[str, Any], root: Path = Path()) -> Study:
+    """Check what a file `studies/<name>.yaml` would hold, and return the study.
+
+    Raises:
+        InputError: as `load`.
+    """
+    shared = _shared(root)
+    shared.pop("studies", None)
+    return _study({"params.yaml": shared, f"studies/{name}.yaml": content})
+
+
+def installed() -> Path:
+    """Return where the project's files are, the Snakefile and all that it reads: in a wheel's package, or the clone.
+
+    The working directory is the user's: what lies there is written there, and what it has of these goes before them.
+
+    >>> (installed() / "Snakefile").is_file() and (installed() / "params.yaml").is_file()
+    True
+    """
+    inside = PACKAGE / "project"
+    return inside if inside.is_dir() else PACKAGE.parents[1]
+
+
+def known_studies(root: Path = Path()) -> dict[str, Path]:
+    """Return name -> file of the studies that can run: those of the working directory go before the installed ones.
+
+    A working directory with a `params.yaml` of its own is a project, whose studies are its own alone.
+    """
+    folders = [root] if (root / "params.yaml").is_file() else [installed(), root]
+    return {path.stem: path for folder in folders for path in sorted((folder / "studies").glob("*.yaml"))}
+
+
 def shipped() -> dict[str, Any]:
     """Return the `params.yaml` that came with this code."""
-    return _read(project.installed() / "params.yaml")
+    return _read(installed() / "params.yaml")
+
+
+def _shared(root: Path) -> dict[str, Any]:
+    return _read(root / "params.yaml") if (root / "params.yaml").exists() else shipped()
 
 
 class StrictLoader(yaml.SafeLoader):

@@ -46,16 +46,16 @@ def spread(
     return np.sort(np.array(chosen, np.int64))
 
 
-def whole_groups(groups: Sequence[str], labels: Sequence[Hashable], most: int, *key: str | int) -> np.ndarray:
-    """Return which images are taken where not all can be, bool [images]: whole groups, of every label in turn.
+def sample_groups(groups: Sequence[str], labels: Sequence[Hashable], count: int, *key: str | int) -> np.ndarray:
+    """Return the images of `count` groups, bool [images]: groups of every label in turn.
 
-    Each group has a key drawn from `key`. The first of every label, by key, come before the second of any. The groups
-    of this order are taken until the next would exceed `most` images: a larger `most` keeps those of a smaller.
+    Each group has a key drawn from `key`. The first of every label, by key, come before the second of any. A larger
+    count keeps the groups of a smaller.
 
     Args:
         groups, labels: one an image; a group counts for the label of its first image.
 
-    >>> whole_groups(["p", "p", "q", "r"], [0, 0, 1, 0], 3, "example").tolist()
+    >>> sample_groups(["p", "p", "q", "r"], [0, 0, 1, 0], 2, "example").tolist()
     [True, True, True, False]
     """
     codes, names = pd.factorize(np.asarray(groups, object))
@@ -65,10 +65,7 @@ def whole_groups(groups: Sequence[str], labels: Sequence[Hashable], most: int, *
     for rank, code in enumerate(sorted(range(len(names)), key=lambda code: derive(*key, names[code]))):
         ranks[first[code]] = ranks.get(first[code], -1) + 1
         place[code] = ranks[first[code]] + rank / len(names)
-    order = np.argsort(place)
-    taken = np.zeros(len(names), bool)
-    taken[order[np.bincount(codes)[order].cumsum() <= most]] = True
-    return taken[codes]
+    return np.isin(codes, np.argsort(place)[:count])
 
 
 MIN_KEPT = 0.5  # share of bootstrap draws that must hold every class

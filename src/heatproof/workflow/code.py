@@ -20,9 +20,9 @@ from heatproof.catalogue.methods import METHODS, Method
 from heatproof.catalogue.metrics import Metric, metrics_of
 from heatproof.catalogue.reasons import REASONS
 from heatproof.config.study import Study
-from heatproof.core.project import PACKAGE
 from heatproof.workflow.job import Job
 
+PACKAGE = Path(__file__).parents[1]
 TABLE = "BRANCHES"
 WORDS = ("heatproof.catalogue.", "heatproof.text.")  # what things are called and how findings are put
 WORDED = ("stats", "report")  # commands that put what the catalogue says in words

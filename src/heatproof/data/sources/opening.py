@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from heatproof.core.draws import whole_groups
+import numpy as np
+
+from heatproof.core.draws import sample_groups
 from heatproof.core.messages import InputError, line
 from heatproof.data.sources.cells import Findings, LeftOut
 from heatproof.data.sources.names import listed, reason
@@ -143,20 +145,30 @@ def told(study: str, config: dict) -> Listing:
 
 
 def list_source(study: str, config: dict) -> Listing:
-    """As `list_records`, with what was left out; of `data.max_images`, too."""
-    listing, most = _list_all(study, config), config.get("max_images")
-    if not most or len(listing.records) <= most:
+    """As `list_records`, with what was left out; of `data.sample`, too."""
+    listing, count = _list_all(study, config), config.get("sample")
+    if not count:
         return listing
-    records, count = listing.records, len(listing.records)
-    groups = [record.patient or record.image_id for record in records]
-    labels = [record.label if isinstance(record.label, int) else 0 for record in records]  # of several there is no turn
-    taken = whole_groups(groups, labels, most, "sample", study, config["seed"])
+    records, taken = listing.records, sampled(listing.records, count, study, config["seed"])
     kept = [record for record, one in zip(records, taken, strict=True) if one]
-    if {label for label, one in zip(labels, taken, strict=True) if one} < {*labels}:
-        raise InputError(f"data.max_images: {most}: too few for a patient of each class; raise it")
-    rule = LeftOut("data.max_images", "", "not drawn", count - len(kept))
-    note = f"{config['source']}: {len(kept)} of {count} images, of whole patients, are drawn (data.max_images: {most})"
+    if len(kept) == len(records):
+        return listing
+    if len({*map(_turn, kept)}) < len({*map(_turn, records)}):
+        raise InputError(f"data.sample: {count}: too few for a patient of each class; raise it")
+    rule = LeftOut("data.sample", "", "not drawn", len(records) - len(kept))
+    note = f"{config['source']}: {len(kept)} of {len(records)} images are drawn (data.sample: {count})"
     return listing._replace(records=kept, notes=[*listing.notes, note], left_out=(*listing.left_out, rule))
+
+
+def sampled(records: Sequence[Record], count: int, study: str, seed: int) -> np.ndarray:
+    """Return which images `data.sample` takes, bool [images]."""
+    groups = [record.patient or record.image_id for record in records]
+    return sample_groups(groups, [*map(_turn, records)], count, "sample", study, seed)
+
+
+def _turn(record: Record) -> int:
+    """The class whose turn a record is; of several labels an image there are no turns."""
+    return record.label if isinstance(record.label, int) else 0
 
 
 def _list_all(study: str, config: dict) -> Listing:
