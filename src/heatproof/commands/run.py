@@ -43,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("Snakemake is not installed here: run `make install`, or `pip install snakemake`")
     if args.cores != "all" and not (args.cores.isdecimal() and int(args.cores)):
         raise InputError(f"--cores {args.cores}: must be a number above 0, or all")
-    code = _wait(command(list(studies) if args.studies else [], args.cores, args.snakemake))
+    judged = any(study.networks for study in studies.values())  # of these, one that fails does not stop the others
+    options = [*(["--keep-going"] if judged else []), *args.snakemake]
+    code = _wait(command(list(studies) if args.studies else [], args.cores, options))
     finished = all((artifacts.stats_dir(name) / "summary.json").exists() for name in studies)
     if code == 0 and finished and not PRINTS.intersection(args.snakemake):
         show.run(args)

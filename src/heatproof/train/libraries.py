@@ -473,8 +473,10 @@ class Onnx(nn.Module):
         return answer if len(answer) > 1 else answer[names[0]]
 
 
-def is_onnx(net: nn.Module) -> bool:
-    return any(isinstance(module, Onnx) for module in net.modules())
+def abilities(net: nn.Module) -> tuple[bool, bool]:
+    """Return whether a network has gradients, and layers that can be read: each has to run once, on all images."""
+    onnx = any(isinstance(module, Onnx) for module in net.modules())
+    return not onnx, not onnx and not isinstance(net, Graph)
 
 
 def _onnx(name: str, options: Options, own: bool, outputs: int | None = None, content: bytes = b"", **_) -> Made:

@@ -20,7 +20,7 @@ from heatproof.store.artifacts import ArtifactError, digest
 from heatproof.train.adapter import Adapter, Task
 from heatproof.train.layers import TargetLayer, check_answer, find_target_layer, read_layer
 from heatproof.train.layout import probes
-from heatproof.train.libraries import MAKERS, Made, Options, is_onnx, read_tensors, reason_of
+from heatproof.train.libraries import MAKERS, Made, Options, abilities, read_tensors, reason_of
 from heatproof.train.specs import FILES, Spec
 
 GRAPH = "graph"  # tensor of a checkpoint that holds a whole file of torch.export or ONNX
@@ -220,7 +220,7 @@ def _adapted(
         joint=joint,
     ).eval()
     net.requires_grad_(False)
-    net.has_gradients = net.has_modules = not is_onnx(made.net)
+    net.has_gradients, net.has_modules = abilities(made.net)
     origin = "given" if options.mean or options.std else made.library
     numbers = (net.mean.flatten().tolist(), net.std.flatten().tolist())
     preprocessing = Preprocessing(*numbers, net.channels, net.size, origin)
@@ -419,7 +419,7 @@ def _again(card: dict[str, Any], content: bytes = b"") -> Adapter:
     inner = made.net.net if isinstance(made.net, Adapter) else made.net
     numbers = (torch.tensor(card["preprocessing"][name], dtype=torch.float32) for name in ("mean", "std"))
     net = Adapter(inner, *numbers, **{**reading, "size": reading["size"] and tuple(reading["size"])}).eval()
-    net.has_gradients = net.has_modules = not is_onnx(inner)
+    net.has_gradients, net.has_modules = abilities(inner)
     return net
 
 
