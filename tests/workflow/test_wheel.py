@@ -8,7 +8,11 @@ import sysconfig
 import venv
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.torch
+import timm
+from PIL import Image
 from workflow.project import create
 
 ROOT = Path(__file__).parents[2]
@@ -57,3 +61,27 @@ def test_a_wheel_runs_a_study_in_an_empty_folder_and_a_clone_has_nothing_left_to
     for name in ("results", "benchmarks", ".snakemake"):
         shutil.copytree(empty / name, project.folder / name, dirs_exist_ok=True)
     assert project.planned() == {}
+
+
+@pytest.mark.slow
+def test_a_wheel_judges_a_model_in_an_empty_folder(installed, tmp_path):
+    empty, rng = tmp_path / "empty", np.random.default_rng(0)
+    for number in range(24):
+        path = tmp_path / f"images/{'ab'[number % 2]}/p{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (64, 64), np.uint8)).save(path)
+    (tmp_path / "model.py").write_text(
+        "import timm\n\ndef build():\n    return timm.create_model('test_resnet', num_classes=2)"
+    )
+    safetensors.torch.save_file(
+        timm.create_model("test_resnet", num_classes=2).state_dict(), tmp_path / "m.safetensors"
+    )
+    command = ["judge", "--model", str(tmp_path / "model.py:build"), "--weights", str(tmp_path / "m.safetensors")]
+    command += ["--images", str(tmp_path / "images"), "--patient", r"^(p\d+)", "--minutes", "1", "--out", "judged"]
+    empty.mkdir()
+    said = installed(empty, "heatproof", *command, "--mean", "0.5", "--std", "0.25")
+    assert "model.py:build" in said.splitlines()[0] and "20 of 24 images of 20 patients" in said
+    report = empty / "judged/results/report/model_build_on_images.html"
+    assert said.splitlines()[-1] == f"Report: {report}" and "model_build" in report.read_text()
+    assert sorted(path.name for path in empty.iterdir()) == ["judged"]
+    assert "audit" in installed(tmp_path, "heatproof", "audit", "images").lower()

@@ -18,10 +18,10 @@ import yaml
 
 from heatproof.commands import plan
 from heatproof.commands import run as running
-from heatproof.commands.check import unusable
+from heatproof.commands.check import runs, unusable
 from heatproof.config.load import resolve
 from heatproof.config.study import Study, merge
-from heatproof.core.messages import InputError
+from heatproof.core.messages import InputError, deadline
 from heatproof.data.sources.opening import sampled
 from heatproof.store import artifacts
 from heatproof.text.numbers import counted
@@ -56,10 +56,11 @@ LEAST: dict[str, Any] = {  # what is computed however short the time is
 ROAD = {"images": 32, "percentiles": [10, 30, 50, 70, 90], "noise": 0.01}
 # what more time adds, in this order, each if it fits: words, keys, families
 MORE: tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...] = (
-    ("40 {groups}", {"data": {"sample": 40}, "score": {"faithfulness": {"images": 40}}}, ()),
+    ("40 {groups}", {"data": {"sample": 40}}, ()),
     ("sanity checks and robustness", {}, ("robustness", "sanity")),
+    ("faithfulness of 40 images", {"score": {"faithfulness": {"images": 40}}}, ()),
     ("faithfulness in 10 steps", {"score": {"faithfulness": {"steps": 10}}}, ()),
-    ("100 {groups}", {"data": {"sample": 100}, "score": {"faithfulness": {"images": 60}}}, ()),
+    ("100 {groups}", {"data": {"sample": 100}}, ()),
     (
         "all changes of 16 images and models",
         {
@@ -74,7 +75,8 @@ MORE: tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...] = (
         },
         ("robustness", "sanity"),
     ),
-    ("faithfulness of 100 images in 20 steps", {"score": {"faithfulness": {"images": 100, "steps": 20}}}, ()),
+    ("faithfulness of 100 images", {"score": {"faithfulness": {"images": 100}}}, ()),
+    ("faithfulness in 20 steps", {"score": {"faithfulness": {"steps": 20}}}, ()),
     ("300 {groups}", {"data": {"sample": 300}}, ()),
     ("ROAD of 32 images", {"score": {"faithfulness": {"road": ROAD}}}, ()),
     ("infidelity of 32 images", {"score": {"faithfulness": {"infidelity": {"images": 32, "samples": 32}}}}, ()),
@@ -86,18 +88,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `run`."""
     add = parser.add_argument
     many = {"nargs": "+", "default": []}
-    add(
-        "--model",
-        metavar="SPEC",
-        required=True,
-        nargs="+",
-        help="timm name, torchvision:NAME, hf:NAME, file.py:build ...",
-    )
+    add("--model", metavar="SPEC", required=True, nargs="+", help="timm's name, torchvision:NAME, file.py:build, ...")
     add("--images", metavar="PATH", required=True, help="a folder or archive with a folder for each class, or a table")
     add("--masks", metavar="PLACE", help="folder of masks inside --images, or a pattern such as '{stem}_mask*'")
-    add(
-        "--patient", metavar="REGEX", help="its first group, found in a file name, is the patient; of a table, a column"
-    )
+    add("--patient", metavar="REGEX", help="its first group, found in a file name, is the patient; of a table a column")
     add("--key", metavar="FILE", help="of DICOM: the file with a secret that keys the pseudonyms")
     add("--weights", metavar="FILE", **many, help="checkpoint; several of one model are its seeds")
     add("--classes", metavar="NAME", **many, help="folders in the order of the model's outputs, or NAME=OUTPUT")
@@ -125,23 +119,23 @@ def run(args: argparse.Namespace) -> int:
     cores = _cores(args)
     content = study_of(args)
     name = args.name or _name(args)
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.A):
+        raise InputError(f"--name: {name!r}: a study's name is made of letters, digits, _ . and -")
     folder = Path(args.out)
     try:
-        (folder / "studies").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        os.chdir(folder)
     except OSError as error:
         raise InputError(f"--out: {folder}: cannot be written ({error.strerror})") from None
-    os.chdir(folder)
-    path, command = Path("studies", f"{name}.yaml"), shlex.join(["heatproof", *sys.argv[1:]])
-    for network in content["models"].values():
-        if code := Spec.parse(network["source"]).runs:
-            print(f"Runs your code: {code}")
-        for file in network.get("trust", ()):
-            print(f"Unpickles, which runs code that it holds: {file}")
+    path = Path("studies", f"{name}.yaml")
+    command = shlex.join(["heatproof", *(one for one in sys.argv[1:] if one != "--write")])
+    for said in runs(_resolve(name, content)):
+        print(said)
     if path.exists():
         if f"# {command}\n" not in path.read_text(encoding="utf-8"):
             raise InputError(
-                f"{path.resolve()}: is there, of another command; run it as it stands with `heatproof run {name}`, give "
-                f"--name, or remove it"
+                f"{path.resolve()}: is there, of another command; run it as it stands with `heatproof run {name}`, "
+                f"give --name, or remove it"
             )
         print(f"Study: {path.resolve()}, as it stands")
     else:
@@ -316,7 +310,17 @@ def _reworded(text: str) -> str:
 
 def _sized(content: dict[str, Any], study: Study) -> dict[str, Any]:
     """Return the content with size and channels of the images that its models take."""
-    needs = [plan.opened(model, study) for model in study.models]
+    from heatproof.train import sources
+
+    needs = []
+    for model, network in study.networks.items():
+        first, limit = network.of(model, study.seeds[0], 0), study.compute.timeout
+        try:
+            with deadline(limit, f"{model}: opening it took longer than compute.timeout ({limit} s)"):
+                options = first.model_dump(exclude={"source"})
+                needs.append(sources.load(first.source, options, classes=study.data.class_names, task=study.task))
+        except InputError as error:
+            raise InputError(f"{model}: {_reworded(str(error))}") from error
     size = max((max(one.size) for one in needs if one.size), default=study.data.size)
     channels = max(one.channels for one in needs)
     for model, one in zip(study.models, needs, strict=True):

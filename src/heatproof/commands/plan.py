@@ -200,7 +200,7 @@ def measure(model: str, study: Study) -> Cost:
     classifier.eval().requires_grad_(False)
     with torch.inference_mode():
         forward = seconds(lambda: classifier(pixels)) / len(pixels)
-    layer = chosen_layer(model, classifier, size, study.explain.model_dump())
+    layer = chosen_layer(model, classifier, size, study.explaining(model, without="external"))
     methods = {}
     for name, function in explanation_methods(study.explain.methods).items():
         if METHODS[name].layer and not layer.name:  # as of ONNX
@@ -280,7 +280,7 @@ def estimate_seconds(study: Study, costs: dict[str, Cost], left: Left, images: i
     Args:
         unit: seconds that importing PyTorch and timm takes.
     """
-    train, val, _ = shares(study.data.split)
+    train, val, test = shares(study.data.split)
     passes, maps = faithfulness_passes(study, images), explained(study, images)
     jobs: list[float] = []
 
@@ -289,7 +289,8 @@ def estimate_seconds(study: Study, costs: dict[str, Cost], left: Left, images: i
             jobs.extend([seconds(model) + JOB * unit] * len(of_model))
 
     def training(model: str) -> float:
-        return study.recipe(model).epochs * images * (costs[model].train * train + costs[model].forward * val)
+        cost, epochs = costs[model], study.recipe(model).epochs
+        return images * (epochs * (cost.train * train + cost.forward * val) if epochs else cost.forward * test)
 
     def over_members(model: str, seconds: Callable[[Cost], float]) -> float:
         return sum(seconds(costs[m]) for m in ([model] if model in costs else study.members(model)))
