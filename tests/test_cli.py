@@ -59,7 +59,11 @@ print(sorted(heavy & set(sys.modules)), file=sys.stderr)
 def test_help_lists_what_people_type_and_no_job():
     text = heatproof("--help").stdout
     listed = re.findall(r"^    (\w+) ", text[text.index("COMMAND\n") :], re.M)
-    assert listed == ["audit", "analyze", "check", "plan", "run", "show", "diff", "verify", "clean"] == [*COMMANDS]
+    assert (
+        listed
+        == ["judge", "audit", "analyze", "check", "plan", "run", "show", "diff", "verify", "clean"]
+        == [*COMMANDS]
+    )
     assert all(f"\n  {code} " in text for code in (0, 1, 2, 3, 130))
 
 

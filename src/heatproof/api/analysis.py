@@ -300,7 +300,7 @@ def judge(
     >>> import heatproof as hp
     >>> model = hp.Classifier(timm.create_model("test_resnet", num_classes=2))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     found = hp.judge(model, torch.rand(4, 3, 64, 64), report=f"{folder}/page.html")
+    ...     found = hp.judge(model, torch.rand(2, 3, 64, 64), report=f"{folder}/page.html")
     ...     found.report.read_text().startswith("<!doctype html>"), sorted(found.maps)
     (True, ['gradcam', 'layercam', 'saliency'])
     """

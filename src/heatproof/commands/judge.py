@@ -35,10 +35,12 @@ TABLES = (".csv", ".tsv", ".csv.gz")
 DICOM = (".dcm", ".dicom")
 # words of errors about the study -> what the user typed
 OPTIONS = {
+    "set data.split.by: lookalike": "leave --patient out",
+    "set data.source to": "give",
     "data.patient": "--patient",
     "data.masks": "--masks",
-    "explain.methods": "--method",
     "data.key_file": "--key",
+    "explain.methods": "--method",
 }
 
 LEAST: dict[str, Any] = {  # what is computed however short the time is
@@ -305,7 +307,10 @@ def _reworded(text: str) -> str:
     """An error about a study in the words of somebody who gave options."""
     for key, option in OPTIONS.items():
         text = text.replace(key, option)
-    return text
+    pairs = re.search(r"classes: \{(.*?)\}", text)
+    return (
+        text if pairs is None else text.replace(pairs[0], f"--classes {pairs[1]}".replace(": ", "=").replace(",", ""))
+    )
 
 
 def _sized(content: dict[str, Any], study: Study) -> dict[str, Any]:
@@ -437,8 +442,11 @@ def _folder(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], list[
     from heatproof.data.sources.places import pattern_for, suspects
     from heatproof.data.sources.trees import open_tree
 
-    with open_tree(path) as tree:
-        names = list(tree.names)
+    try:
+        with open_tree(path) as tree:
+            names = list(tree.names)
+    except InputError as error:
+        raise InputError(f"--images: {_reworded(str(error))}") from None
     dicom = [name for name in names if PurePosixPath(name).suffix.lower() in DICOM]
     kind = "dicom" if dicom else "folder" if path.is_dir() else "archive"
     if dicom and not args.key:
