@@ -83,7 +83,8 @@ class Classifier(Adapter):
 
         Args:
             source: `torchvision:vit_b_16`, `timm:NAME`, `hf:FOLDER`, `monai:CLASS`, `xrv:NAME`,
-                `package.module:function`, `file.py:function`, `file.pt2` or `file.onnx`; docs/how-to/judge-a-model.md has all of them.
+                `package.module:function`, `file.py:function`, `file.pt2` or `file.onnx`
+                (docs/how-to/external-models.md).
             task: multiclass, an image has one class; or multilabel, any number of labels.
             options: of the model, where it does not say them itself: `weights`, `mean`, `std`, `channels`, `size`,
                 `output`, `part`, `classes`, `arguments`, `trust`.

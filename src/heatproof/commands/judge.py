@@ -205,16 +205,15 @@ def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple
         raise InputError("\n".join(map(_reworded, mistakes)))
     records = plan.records_of(name, study)
     known = study.data.patients_known and study.data.kind != "dicom"  # whose patients are read with the pixels
-    groups, what = (
-        len({record.patient if known else record.image_id for record in records}),
-        "patient" if known else "image",
-    )
+    what = "patient" if known else "image"
+    groups = len({record.patient if known else record.image_id for record in records})
     costs = {model: plan.measure(model, study) for model in study.models}
 
-    def with_more(chosen: dict[str, Any], keys: dict[str, Any], families: Sequence[str]) -> dict[str, Any]:
-        more = merge(chosen, keys)
-        if (more["data"].get("sample") or groups) >= groups:
-            more = merge(more, {"data": {"sample": None}})
+    def with_more(chosen: dict[str, Any], keys: dict[str, Any], families: Sequence[str] = ()) -> dict[str, Any]:
+        """Add to what is chosen; a number of patients never falls."""
+        named = [one["data"]["sample"] or groups for one in (chosen, keys) if "sample" in one.get("data", {})]
+        sample = max(named, default=groups)
+        more = merge(merge(chosen, keys), {"data": {"sample": sample if sample < groups else None}})
         more["score"] = more["score"] | {"families": list(dict.fromkeys([*more["score"]["families"], *families]))}
         return more
 
@@ -223,9 +222,8 @@ def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple
         taken = sampled(records, found.data.sample or groups, name, found.data.seed)
         return plan.estimate_seconds(found, costs, plan.Left.of(name, found), int(taken.sum()), cores, unit)
 
-    chosen = everything = with_more(
-        content, merge(LEAST, {"data": {"sample": max(ENOUGH, 2 * len(study.data.classes))}}), ()
-    )
+    fewest = {"data": {"sample": max(ENOUGH, 2 * len(study.data.classes))}}
+    chosen = everything = with_more(content, merge(LEAST, fewest))
     further: dict[str, float] = {}
     for words, keys, families in MORE:
         everything, more = with_more(everything, keys, families), with_more(chosen, keys, families)

@@ -151,13 +151,9 @@ def read_tensors(path: Path, trust: Sequence[str] = ()) -> dict[str, Tensor]:
         except (safetensors.SafetensorError, OSError) as error:
             raise InputError(f"{path}: cannot be read as safetensors ({error})") from error
     try:
-        found = torch.load(path, map_location="cpu", weights_only=not _trusted(path, trust))
-    except Exception as error:
-        if _trusted(path, trust):
-            raise InputError(f"{path}: cannot be read: {reason_of(error)}") from error
-        raise InputError(
-            f"{path}: cannot be read as tensors alone, and unpickling it may run any code: {must_trust(path)}"
-        ) from error
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:
+        found = unpickled(path, trust, "cannot be read as tensors alone")
     found = found.state_dict() if isinstance(found, nn.Module) else found
     while isinstance(found, Mapping) and (
         inner := next((found[k] for k in INSIDE if isinstance(found.get(k), Mapping)), None)
@@ -176,8 +172,25 @@ def must_trust(path: Path | str) -> str:
     return f"if you trust whoever made it, give --trust {path}, or trust: ['{path}'] in the study's models"
 
 
-def _trusted(path: Path, trust: Sequence[str]) -> bool:
-    return any(path.resolve() == Path(one).resolve() for one in trust)
+def unpickled(path: Path, trust: Sequence[str], why: str, content: bytes = b"") -> Any:
+    """Read a file by unpickling it, which may run any code: the one place that does so, for a file that is trusted.
+
+    Args:
+        trust: paths of the files that the user trusts.
+        why: it has to be unpickled, within a sentence.
+        content: of a file that was trusted when its checkpoint was made.
+
+    Raises:
+        InputError: it is not trusted, or cannot be read.
+    """
+    if not content and path.resolve() not in {Path(one).resolve() for one in trust}:
+        raise InputError(f"{path}: {why}, and unpickling it may run any code: {must_trust(path)}")
+    try:
+        if path.suffix == ".pt2":
+            return torch.export.load(io.BytesIO(content or path.read_bytes()))
+        return torch.load(path, map_location="cpu", weights_only=False)
+    except Exception as error:
+        raise InputError(f"{path}: cannot be read: {reason_of(error)}") from error
 
 
 def _version(package: str) -> str:
@@ -307,15 +320,27 @@ def _monai(name: str, options: Options, own: bool, outputs: int | None = None, *
         raise unknown("network of MONAI", name, classes)
     if own:
         raise InputError(f"monai:{name} has no weights of its own: name a file with weights")
-    takes = inspect.signature(kind if makes else nets.ResNet).parameters
+    takes = _parameters(kind if makes else nets.ResNet)
     channels = options.channels or 1
     given = {"spatial_dims": 2, "in_channels": channels, "n_input_channels": channels, "pretrained": False}
     given |= dict.fromkeys(("out_channels", "num_classes"), outputs or 2) | {"classification": True}
     given |= {"img_size": options.side or (224, 224), "in_shape": (channels, *(options.side or (224, 224)))}
     arguments = {key: value for key, value in given.items() if key in takes} | dict(options.arguments)
-    fixed = {"img_size", "in_shape"} & set(takes)
+    fixed = {"img_size", "in_shape"} & takes
     net = kind(**arguments)
     return Made(net, _version("monai"), size=options.side or ((224, 224) if fixed else None), channels=channels)
+
+
+def _parameters(kind: type) -> set[str]:
+    """Names of what the constructor of a class takes, and what it hands on to those of its bases."""
+    found: set[str] = set()
+    for one in kind.__mro__:
+        if "__init__" in vars(one):
+            given = inspect.signature(one.__init__).parameters.values()
+            found |= {parameter.name for parameter in given}
+            if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in given):
+                break
+    return found
 
 
 def _xrv(name: str, options: Options, own: bool, outputs: int | None = None, **_) -> Made:
@@ -416,13 +441,8 @@ def _joined(parts: list) -> object:
 
 
 def _export(name: str, options: Options, own: bool, outputs: int | None = None, content: bytes = b"", **_) -> Made:
-    if not content:
-        if not _trusted(Path(name), options.trust):
-            raise InputError(
-                f"{name}: a file of torch.export is read by unpickling, which may run any code: {must_trust(name)}"
-            )
-        content = Path(name).read_bytes()
-    program = torch.export.load(io.BytesIO(content))
+    program = unpickled(Path(name), options.trust, "is a file of torch.export", content)
+    content = content or Path(name).read_bytes()
     shapes = [
         node.meta["val"].shape
         for node in program.graph.nodes

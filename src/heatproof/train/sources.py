@@ -3,6 +3,7 @@ ONNX. What it takes and gives is found out where the model says it, and asked fo
 """
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -319,11 +320,18 @@ def _filled_in(spec: Spec, made: Made, tensors: dict[str, Tensor], again: Callab
         key: value for key, value in found.items() if key in own or ("AuxLogits." not in key and key != "op_threshs")
     }
     try:
-        target.load_state_dict(found)
+        target.load_state_dict(_versioned(found, own))
     except RuntimeError as error:
         detail = " ".join(str(error).split())[:300]
         raise InputError(f"weights: they do not fit {spec.kind}:{spec.name}: {detail}") from error
     return made
+
+
+def _versioned(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Tensors with the versions of modules that a network writes now: files of tensors alone have none."""
+    found = OrderedDict(tensors)
+    found._metadata = getattr(own, "_metadata", None)
+    return found
 
 
 def _matched(tensors: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -384,7 +392,7 @@ def reopen(card: dict[str, Any], path: Path) -> Adapter:
     content = tensors[GRAPH].numpy().tobytes() if GRAPH in tensors else b""
     net = _again(card, content)
     if not content:
-        net.load_state_dict(tensors)
+        net.load_state_dict(_versioned(tensors, net.state_dict()))
     return net
 
 
