@@ -21,11 +21,13 @@ rule train:
         code=code_of("train"),
         config=of(lambda job: section(job.recipe)),
         compute=of(lambda job: section(job.study.compute)),
+        timeout=timeout,
     message:
         "train {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
         "python -m heatproof job train --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
-        " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} --log {log} 2>&1 | tee {log}"
+        " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} {params.timeout}"
+        " --log {log} 2>&1 | tee {log}"
 
 
 rule ensemble:

@@ -410,6 +410,7 @@ LESIONS = "leave it out: nodules are planted into images without lesions"
         ("planted", {"columns": {"patient": "who"}}, "columns", "leave it out: only a table has columns"),
         ("phantom", {"lungs": "m"}, "lungs", "leave it out: its lungs are looked for"),
         ("folder", {"lungs": "m", "regions": ["body"]}, "lungs", "add lungs to data.regions"),
+        ("phantom", {"sample": 9}, "sample", "set data.phantom.patients"),
         ("planted", {"masks": "m"}, "masks", LESIONS),
         ("planted", {"boxes": "b.csv"}, "boxes", LESIONS),
         ("planted", {"planted": {"kind": "table"}, "columns": {"box": "b"}}, "columns.box", LESIONS),
@@ -495,6 +496,7 @@ def test_whether_a_checkpoint_has_seen_the_test_images_is_known_where_it_is_stat
 
     assert unstated({}) == ["test_resnet"]
     assert unstated({"data": {"split": {"test": "all"}}}) is None
+    assert unstated({"data": {"split": {"test": "all", "unseen": False}}}) == ["test_resnet"]
     assert unstated({"data": TABLE | {"split": {"by": "column"}}}) is None
     assert unstated({"train": {"weights": "scratch", "epochs": 3}}) is None
     other = {"train": TAKEN["train"] | {"weights": "results/models/phantom/{model}/{seed}/fold0/model.safetensors"}}
@@ -652,7 +654,6 @@ def test_files_that_are_not_a_configuration(project, params, toy, expected):
 
 
 def test_files_that_cannot_be_read(project, tmp_path):
-    assert message(load, tmp_path) == "params.yaml: not there; run in the folder of a heatproof project"
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies/dir.yaml").mkdir()
     assert message(project, SMALL | {"studies": ["dir"]}) == "studies/dir.yaml: cannot be read (Is a directory)"

@@ -34,6 +34,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {  # what people type
+    "judge": Command("commands.judge", "judge the heatmaps of a trained model on a folder of images, in ten minutes"),
     "audit": Command("commands.audit", "look for leaks and shortcuts in a folder or an archive of images"),
     "analyze": Command("commands.analyze", "test a table of scores of your own, without a study"),
     "check": Command("commands.check", "check a study's configuration and what it names, without running anything"),
@@ -70,8 +71,10 @@ DESCRIPTION = """\
 heatproof tests whether the heatmaps (such as Grad-CAM) of your image classifiers can be trusted: it
 trains the models, explains their predictions, scores every heatmap and tests the differences.
 
+    heatproof judge --model SPEC --images PATH
+                               judge a trained model of yours on your images, in ten minutes
     heatproof audit PATH       check a folder of images for leaks and shortcuts, before anything else
-    heatproof run STUDY        run a study of studies/, in the project's folder
+    heatproof run STUDY        run a study of studies/, or one that is installed
     heatproof show STUDY       print what it found, and where its report is
 """
 EPILOG = """\

@@ -55,12 +55,14 @@ def test_a_family_that_queries_the_model_asks_for_a_gpu_and_more_memory(monkeypa
     assert resources.training_memory(auto) > 3000
 
 
-def test_jobs_run_this_checkout_with_this_python(monkeypatch):
+def test_jobs_run_this_checkout_with_this_python(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/mine")
     monkeypatch.delenv(resources.GPU, raising=False)
-    found = environment.variables(Path("/a"), conda=False)
-    assert found["PYTHONPATH"] == f"/a/src{os.pathsep}/mine" and found[resources.GPU] in ("0", "1")
-    assert "PATH" not in environment.variables(Path("/a"), conda=True)
+    assert environment.variables(tmp_path, conda=False)["PYTHONPATH"] == "/mine"  # what is installed
+    (tmp_path / "src").mkdir()
+    found = environment.variables(tmp_path, conda=False)
+    assert found["PYTHONPATH"] == f"{tmp_path}/src{os.pathsep}/mine" and found[resources.GPU] in ("0", "1")
+    assert "PATH" not in environment.variables(tmp_path, conda=True)
     warm = environment.warm_modules([job().study])
     assert {"heatproof.explain.cam", "heatproof.score.jobs.consistency", "heatproof.train.command"} <= set(warm)
 

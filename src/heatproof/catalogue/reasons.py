@@ -56,6 +56,13 @@ HIDDEN_RELU = _unsupported(
 )
 NO_GRADIENT = _unsupported("no_gradient", "a majority vote has no gradient")
 NO_LAYER = _unsupported("no_layer", "an ensemble has no layer of its own")
+RUNTIME_GRADIENT = _unsupported("runtime_gradient", "a model of ONNX has no gradient")
+RUNTIME_LAYER = _unsupported(
+    "runtime_layer", "a model of ONNX, or one exported for batches of one length, has no layers that can be read"
+)
+NO_REDRAW = Reason(
+    "no_redraw", "score", "the model came in a file that does not say how its weights are drawn anew", expected=True
+)
 
 DEGENERATE_CHANGED = Reason(
     "degenerate_changed", "score", "the heatmap of the changed image or model carries no information"

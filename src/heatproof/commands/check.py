@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from heatproof.config.load import load
@@ -17,6 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     mistakes = []
     for name, study in load(studies=args.studies).items():
+        for said in runs(study):
+            print(f"{name}: {said}")
         print(
             f"{name}: {len(study.models)} models x {len(study.seeds)} seeds, {len(study.explain.methods)} methods, "
             f"{', '.join(study.score.families)}; images of {study.data.size} px from {study.data.source or 'a phantom'}"
@@ -24,6 +27,16 @@ def run(args: argparse.Namespace) -> None:
         mistakes += [f"{name}: {line}" for line in unusable(name, study)]
     if mistakes:
         raise InputError("\n".join(dict.fromkeys(mistakes)))
+
+
+def runs(study: Study) -> list[str]:
+    """Return what of the user's code a run executes: functions that make models, and files that are unpickled."""
+    found = []
+    for model, network in study.networks.items():
+        code = ", ".join(str(path) for path in network.spec.files()) if network.spec.runs else ""
+        found += [f"models.{model} runs {network.spec.runs} ({code})"] if code else []
+        found += [f"models.{model} may unpickle {path}, which can run any code" for path in network.trust]
+    return found
 
 
 def unusable(name: str, study: Study) -> Iterator[str]:
@@ -35,6 +48,8 @@ def unusable(name: str, study: Study) -> Iterator[str]:
         a line for each thing that a job would stop at.
     """
     yield from _weights(study)
+    for model in study.networks:
+        yield from unopened(study, model)
     data = study.data
     if data.kind == "phantom" or to_download(study):
         return
@@ -82,10 +97,36 @@ def section_of(study: Study) -> dict:
     return data.model_dump() | {"class_names": data.class_names, "group_kind": data.group_kind, "task": study.task}
 
 
+def unopened(study: Study, model: str) -> Iterator[str]:
+    """Open each checkpoint of a model that was trained elsewhere, and let it answer noise of the study's size.
+
+    Yields:
+        a line for each that cannot be judged, named by the model.
+    """
+    from heatproof.train.sources import load as open_model
+
+    seeds = study.seeds if study.networks[model].checkpoints != 1 else study.seeds[:1]
+    for seed in seeds:
+        try:
+            network = study.recipe(model, seed)
+            found = open_model(
+                network.source,
+                network.model_dump(exclude={"source"}),
+                classes=study.data.class_names,
+                task=study.task,
+            )
+            found.net.resize = f"set models.{model}.size to"
+            found.check(study.data.size)
+            layer = study.explaining(model, "external")["layers"].get(model)
+            replace(found, wanted=layer).layer_at(study.data.size, study.explain.min_grid)
+        except InputError as error:
+            yield f"models.{model}: {error}"
+
+
 def _weights(study: Study) -> Iterator[str]:
     from safetensors import SafetensorError, safe_open
 
-    for model in study.models:
+    for model in (model for model in study.models if model not in study.networks):
         recipe = study.train.recipe(model)
         if not recipe.weights.endswith(".safetensors"):
             continue

@@ -26,7 +26,8 @@ class Split(Section):
     by: Literal["auto", "patient", "lookalike", "random", "column", "folder"]
     train: Share
     val: Share
-    test: Annotated[float | str, BeforeValidator(share_or_all)]  # all: no model here has seen any of the images
+    test: Annotated[float | str, BeforeValidator(share_or_all)]  # all: of checkpoints that are not trained here
+    unseen: bool  # of `all`: no checkpoint was trained on any of the images
     tolerance: Annotated[float, Field(gt=0, le=0.5)]  # of a split's share of a class's images
     folds: Positive  # from 3: cross-validation, each group tested once
     compare: Literal["random"] | None = None  # also train on this split, to show what it hides
@@ -197,6 +198,7 @@ class Data(Section):
     # looked for in the pixels; along the image's edges; where a cue lies
     regions: Annotated[list[Literal["body", "lungs", "border", "cue"]], Distinct]
     modality: Literal["ct", "xray"]  # what regions are looked for in
+    sample: Annotated[int, Field(ge=2)] | None = None  # patients, or images where these are not known; none: all
     on_bad: Literal["error", "quarantine"]
     split: Split
     shortcut: Shortcut | None = None
@@ -326,6 +328,8 @@ class Data(Section):
             ("marks", self.marks and self.columns.marks, "leave it or data.columns.marks out"),
             ("lungs", self.lungs and self.kind in ("phantom", "planted"), "leave it out: its lungs are looked for"),
             ("lungs", self.lungs and "lungs" not in self.regions, "add lungs to data.regions"),
+            ("sample", self.sample and self.kind == "phantom", "set data.phantom.patients"),
+            ("sample", self.sample and self.contents, "leave it out: data.contents is about all images"),
             ("patient", self.patient and base == "table", "set data.columns.patient"),
             ("patient", self.patient and base == "dicom", "leave it out: DICOM files name their patients"),
             ("columns.split", self.columns.split and self.split.by != "column", "set data.split.by: column"),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from heatproof.catalogue.methods import METHODS
-from heatproof.catalogue.reasons import LEFT_OUT, NO_LAYER
+from heatproof.catalogue.reasons import LEFT_OUT, NO_LAYER, RUNTIME_LAYER
 from heatproof.catalogue.registry import explanation_methods
 from heatproof.core.draws import derive, spread
 from heatproof.core.geometry import degeneracy, upsample
@@ -42,6 +42,7 @@ class Job:
         classes: names of the classes.
         cases: of each of `rows` its label and what is predicted of it (the label, or -1); None where an image has one
             class.
+        card: of the checkpoint.
     """
 
     study: str
@@ -59,6 +60,7 @@ class Job:
     refused: dict[str, str] = field(default_factory=dict)
     classes: list[str] = field(default_factory=list)
     cases: pd.DataFrame | None = None
+    card: dict = field(default_factory=dict)
 
     def batch(self, places: np.ndarray) -> Batch:
         """Some images, at their places among `rows`, and the class that is explained of each."""
@@ -140,9 +142,8 @@ def open_job(checkpoint: Checkpoint, config: dict, compute: dict) -> Job:
     device = pick_device(compute["device"])
     model, card = load_trained(checkpoint, device)
     model.requires_grad_(False)
-    members = getattr(
-        model, "members", None
-    )  # an ensemble has no layer of its own; its grid is that of its first member
+    # an ensemble has no layer of its own; its grid is that of its first member
+    members = getattr(model, "members", None)
     first = next(iter(card["members"])) if members else checkpoint.model
     layer = chosen_layer(first, members[0] if members else model, card["size"], config)
     manifest = artifacts.read_manifest(study, checkpoint.fold)
@@ -158,10 +159,10 @@ def open_job(checkpoint: Checkpoint, config: dict, compute: dict) -> Job:
         chosen[name] = np.zeros(len(rows), bool)
         chosen[name][some(study, images, cases, count)] = True
     refused = {}
-    if members:
+    if members or not layer.name:
         layer = TargetLayer("", model, "NCHW", layer.grid)
         layered = (name for name in methods if METHODS[name].layer)
-        refused = dict.fromkeys(layered, NO_LAYER.code)
+        refused = dict.fromkeys(layered, (NO_LAYER if members else RUNTIME_LAYER).code)
     else:
         line(f"{checkpoint}: explains {layer.name}, grid {layer.grid[0]}x{layer.grid[1]}")
     return Job(
@@ -180,11 +181,13 @@ def open_job(checkpoint: Checkpoint, config: dict, compute: dict) -> Job:
         methods=methods,
         chosen=chosen,
         refused=refused,
+        card=card,
     )
 
 
 def chosen_layer(name: str, model: Classifier, size: int, config: dict) -> TargetLayer:
-    """Return the layer that `explain.layers` names for a model, or the one that is found from the network.
+    """Return the layer that `explain.layers` names for a model, or the one that is found from the network; one without
+    a name, of as many cells as pixels, of a network whose layers cannot be read.
 
     Args:
         name: of the model in the study.
@@ -196,6 +199,12 @@ def chosen_layer(name: str, model: Classifier, size: int, config: dict) -> Targe
         InputError: the network has no such layer, or its output is no grid that the classes depend on.
     """
     layer = config.get("layers", {}).get(name)
+    if not getattr(model, "has_modules", True):
+        if layer is not None:
+            raise InputError(
+                f"explain.layers.{name}: {layer}: a model of ONNX has no layers that can be read; leave it out"
+            )
+        return TargetLayer("", model, "NCHW", (size, size))
     if layer is None:
         return find_target_layer(model, size, config["min_grid"])
     try:

@@ -200,7 +200,7 @@ class Ensemble(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
         self.combine = combine
-        self.num_classes = members[0].net.num_classes
+        self.num_classes = members[0].num_classes
         self.register_buffer("thresholds", thresholds, persistent=False)
 
     @property

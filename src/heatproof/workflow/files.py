@@ -9,12 +9,13 @@ from pathlib import Path
 
 from heatproof.catalogue.families import FAMILIES, families_with
 from heatproof.catalogue.metrics import metrics_of
-from heatproof.config.study import Data, Study
+from heatproof.config.study import Data, Network, Study
 from heatproof.core.messages import InputError
 from heatproof.data.sources.trees import fingerprint, place
 from heatproof.profiles import files as profiled
 from heatproof.store import artifacts, sealing
 from heatproof.store.tables import TABLES
+from heatproof.train.specs import given_file
 from heatproof.workflow.job import Job
 
 AUDITED = ("digest.json", "facts.parquet", "thumbnails.npy", "quarantine.csv", "seams.npy")  # the digest is of the rest
@@ -125,12 +126,15 @@ def profiles(job: Job) -> list[Path]:
 
 
 def weights(job: Job) -> list[Path]:
-    """Return the file that training starts from, where a user gave one.
+    """Return the file that training starts from, where a user gave one; and all files of a model that was trained
+    elsewhere: weights, the modules of a function, a local folder of Hugging Face.
 
     Raises:
-        InputError: it is not there, and no study of this run makes it.
+        InputError: one is not there, and no study of this run makes it.
     """
     given = job.recipe.weights
+    if isinstance(job.recipe, Network):
+        return [*job.recipe.spec.files(), *([given_file(given)] if given else [])]
     if given in ("scratch", "pretrained"):
         return []
     path = Path(given.format(model=job.model, seed=job.seed))

@@ -165,7 +165,8 @@ def run(args: argparse.Namespace) -> None:
     )
     key = (study, config["seed"])
     kind = config["group_kind"]
-    split_by = "all" if tests_all else kind if split["by"] == "auto" else split["by"]
+    whole = "all" if split["unseen"] else "unstated"
+    split_by = whole if tests_all else kind if split["by"] == "auto" else split["by"]
     material = read_study(study, kind, split_by, config["patients_known"])
     seams = _seams(folder, material, settings, key) if config["kind"] == "planted" else ()
     cue = config["shortcut"] and Shortcut(**{key: config["shortcut"][key] for key in ("kind", "rate", "label")})

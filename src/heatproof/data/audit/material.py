@@ -27,14 +27,14 @@ class Material:
     """What the audit looks at; every array has one entry an image.
 
     labels: int; sha256: of the files; pictures: the same for images whose decoded pixels are equal; groups: any, or
-    None for the clusters that the audit finds; group_kind: patient, lookalike or image; split_by: what the split in
-    use keeps together, patient, lookalike or random; column or folder where it came with the images; all where every
-    image is tested; None where that is not known; patients_known: look-alikes are then clustered as whole patients;
-    truth_kept: share of the truth's area that preprocessing left, NaN without truth, None where no truth is read;
-    odd_masks: None where none is odd; splits: train, val or test by fold (`fold0`, ...; `random0`, ...); raw, fitted:
-    the images as they came and after preprocessing; label_names, truth: of a multilabel study the labels, and which of
-    them each image has, bool [images, labels]: `classes` then are the sets of labels that images have, and `labels` are
-    theirs. None where an image has one class.
+    None for the clusters that the audit finds; group_kind: patient, lookalike or image; split_by: what the split in use
+    keeps together, patient, lookalike or random; column or folder where it came with the images; all where every image
+    is tested, and unstated where models may have seen them; None where that is not known; patients_known: look-alikes
+    are then clustered as whole patients; truth_kept: share of the truth's area that preprocessing left, NaN without
+    truth, None where no truth is read; odd_masks: None where none is odd; splits: train, val or test by fold (`fold0`,
+    ...; `random0`, ...); raw, fitted: the images as they came and after preprocessing; label_names, truth: of a
+    multilabel study the labels, and which of them each image has, bool [images, labels]: `classes` then are the sets of
+    labels that images have, and `labels` are theirs. None where an image has one class.
     """
 
     image_ids: np.ndarray

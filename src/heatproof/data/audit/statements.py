@@ -121,7 +121,7 @@ def leaks(audit: Audit) -> Iterator[Finding]:
 
 def _kept_apart(audit: Audit) -> bool:
     """Whether nothing is trained here, or a split is in use that keeps whole patients or look-alikes together."""
-    return audit.split_by in ("patient", "lookalike", "all")
+    return audit.split_by in ("patient", "lookalike", "all", "unstated")
 
 
 def _advice(audit: Audit) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from heatproof.core.draws import sample_groups
 from heatproof.core.messages import InputError, line
 from heatproof.data.sources.cells import Findings, LeftOut
 from heatproof.data.sources.names import listed, reason
@@ -142,7 +145,34 @@ def told(study: str, config: dict) -> Listing:
 
 
 def list_source(study: str, config: dict) -> Listing:
-    """As `list_records`, with what was left out."""
+    """As `list_records`, with what was left out; of `data.sample`, too."""
+    listing, count = _list_all(study, config), config.get("sample")
+    if not count:
+        return listing
+    records, taken = listing.records, sampled(listing.records, count, study, config["seed"])
+    kept = [record for record, one in zip(records, taken, strict=True) if one]
+    if len(kept) == len(records):
+        return listing
+    if len({*map(_turn, kept)}) < len({*map(_turn, records)}):
+        raise InputError(f"data.sample: {count}: too few for a patient of each class; raise it")
+    rule = LeftOut("data.sample", "", "not drawn", len(records) - len(kept))
+    note = f"{config['source']}: {len(kept)} of {len(records)} images are drawn (data.sample: {count})"
+    return listing._replace(records=kept, notes=[*listing.notes, note], left_out=(*listing.left_out, rule))
+
+
+def sampled(records: Sequence[Record], count: int, study: str, seed: int) -> np.ndarray:
+    """Return which images `data.sample` takes, bool [images]."""
+    groups = [record.patient or record.image_id for record in records]
+    return sample_groups(groups, [*map(_turn, records)], count, "sample", study, seed)
+
+
+def _turn(record: Record) -> int:
+    """The class whose turn a record is; of several labels an image there are no turns."""
+    return record.label if isinstance(record.label, int) else 0
+
+
+def _list_all(study: str, config: dict) -> Listing:
+    """As `list_source`, all images."""
     kind = config["planted"]["kind"] if config["kind"] == "planted" else config["kind"]
     reader = importlib.import_module(BRANCHES[kind])
     if kind == "phantom":

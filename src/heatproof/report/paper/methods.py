@@ -9,7 +9,7 @@ from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.metrics import find_metric
 from heatproof.report import words
 from heatproof.report.inputs import Inputs
-from heatproof.report.paper import references, statistics
+from heatproof.report.paper import provenance, references, statistics
 from heatproof.report.paper.references import cite
 from heatproof.report.sections import data_tables, overview
 from heatproof.store import artifacts
@@ -108,10 +108,15 @@ def _kept(inputs: Inputs) -> str:
 
 
 def models(inputs: Inputs, study: dict) -> str:
-    timm = cite(["wightman2019"])
-    named = [f"{model}{cite(references.architecture(model))}" for model in inputs.trained]
+    networks = study.get("networks", {})
+    named = [f"{model}{cite(references.architecture(model))}" for model in inputs.trained if model not in networks]
+    parts = [f"{words.listed(named)} as implemented in timm{cite(['wightman2019'])}"] if named else []
+    parts += [_network(inputs, model, networks[model]) for model in inputs.trained if model in networks]
     train, many = study["train"], len(inputs.trained) > 1
-    recipes = {model: train | train.get("models", {}).get(model, {}) for model in inputs.trained}
+    recipes = {
+        model: {"epochs": 0} if model in networks else train | train.get("models", {}).get(model, {})
+        for model in inputs.trained
+    }
     competence = inputs.results.competence
     out = [model for model in inputs.trained if model not in inputs.competent]
     left = f"; {numbers.listed(out)} did not" if out else f"; {'all' if many else 'it'} did"
@@ -121,12 +126,18 @@ def models(inputs: Inputs, study: dict) -> str:
     each = f"Each was trained from {named_seeds}." if fitted else f"Each has checkpoints of {named_seeds}."
     unknown = f" {unstated}" if (unstated := _unstated(inputs)) else ""
     return (
-        f"{numbers.listed(named)} as implemented in timm{timm} {'were' if many else 'was'} "
+        f"{numbers.listed(parts)} {'were' if many else 'was'} "
         f"{_trained(inputs, fitted, train)}{_taken(recipes, fitted)} {each}{unknown} A "
         f"model took part in verdicts if the lower end of the {inputs.results.interval:.0%} interval of the "
         f"{inputs.measure} of each of its trainings on test images lay above {numbers.number(competence.floor)} "
         f"(guessing scores {numbers.number(competence.chance)}){left}.{_ensembles(inputs)}"
     )
+
+
+def _network(inputs: Inputs, model: str, network: dict) -> str:
+    """Return where a model that was trained elsewhere comes from, and what happens to pixels before it sees them."""
+    card = artifacts.read_json(artifacts.Checkpoint(inputs.study, model, inputs.seeds[0], inputs.folds[0]).card)
+    return f"{model} ({provenance.placeless(network['source'])}; images: {card['normalization']})"
 
 
 def _ensembles(inputs: Inputs) -> str:

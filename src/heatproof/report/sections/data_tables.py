@@ -89,6 +89,7 @@ DEALT = {
     "united": "All images of a patient, and images that look alike{measured}, are in the same part.",
     "given": "This split came with the images and was not changed; the audit counts who is in two parts of it.",
     "all": "No part is for training: the study states that no model has seen any of the images.",
+    "unstated": "No part is for training here; whether the models were trained on some of the images is not stated.",
 }
 
 
@@ -119,7 +120,7 @@ def kept(audit: Audit) -> str:
 def dealt(audit: Audit) -> str:
     """How images came into their parts: a key of `DEALT`."""
     by = audit.split_by
-    return "given" if by in GIVEN else {"all": "all", "random": "image"}.get(by) or kept(audit)
+    return "given" if by in GIVEN else {"all": by, "unstated": by, "random": "image"}.get(by) or kept(audit)
 
 
 def apart(audit: Audit, measured: str = "") -> str:
@@ -129,7 +130,7 @@ def apart(audit: Audit, measured: str = "") -> str:
 
 def parts(audit: Audit, folds: int) -> str:
     """Which images everything on the page is from."""
-    if audit.split_by == "all":
+    if audit.split_by in ("all", "unstated"):
         return "Every image was tested, and everything on this page is from all of them."
     if folds > 1:
         return (
