@@ -110,7 +110,7 @@ def _kept(inputs: Inputs) -> str:
 def models(inputs: Inputs, study: dict) -> str:
     networks = study.get("networks", {})
     named = [f"{model}{cite(references.architecture(model))}" for model in inputs.trained if model not in networks]
-    parts = [f"{words.listed(named)} as implemented in timm{cite(['wightman2019'])}"] if named else []
+    parts = [f"{numbers.listed(named)} as implemented in timm{cite(['wightman2019'])}"] if named else []
     parts += [_network(inputs, model, networks[model]) for model in inputs.trained if model in networks]
     train, many = study["train"], len(inputs.trained) > 1
     recipes = {
