@@ -156,7 +156,7 @@ def test_every_kind_of_source_has_a_reader():
 def test_every_branch_and_every_start_is_a_module():
     tables = [table for path in PACKAGE.rglob("*.py") if (table := code._imports(path)[1])]
     started = [f"heatproof.{module}" for module in COMMANDS.values()] + [family.job for family in FAMILIES.values()]
-    assert len(tables) == 5
+    assert len(tables) == 6
     for name in [*started, *(module for table in tables for module in table.values())]:
         assert code._path(name), name
 
@@ -246,6 +246,7 @@ def slow(*of):
         ("score/metrics/complexity.py", "", "# a remark", {"complexity"}),
         slow("explain/cam.py", "", "# a remark", {"explain", "variants"}),  # a method of the study
         slow("explain/perturbation.py", "", "# a remark", set()),  # of other studies
+        slow("train/sources.py", "", "# a remark", set()),  # of studies with models that were trained elsewhere
         slow("explain/variants.py", "", "# a remark", {"variants"}),
         slow("data/synthetic/phantom.py", "", "# a remark", {"data"}),
         ("data/sources/dicom.py", "", "# a remark", set()),
