@@ -149,6 +149,13 @@ print(json.dumps(sorted(name for name in sys.modules if name.startswith("heatpro
     assert ran == set(source_files(["heatproof.data.command"], taken))
 
 
+@pytest.mark.parametrize(("job", "has"), [("report", True), ("profiles", True), ("stats", False), ("data", False)])
+def test_templates_and_tables_are_code_of_the_jobs_that_read_them(job, has):
+    files = dict(code._beside(source_files([f"heatproof.{COMMANDS[job]}"]).values()))
+    assert ({"report/templates/style.css", "report/separation.csv"} <= files.keys()) == has
+    assert all(not Path(name).is_absolute() for name in files)
+
+
 def test_every_kind_of_source_has_a_reader():
     assert set(get_args(Data.model_fields["kind"].annotation)) - {"planted"} == set(opening.BRANCHES)
 
