@@ -265,7 +265,7 @@ def test_logits_that_lie_between_zero_and_one_by_chance_are_logits():
     [
         (lambda z: z.softmax(0), "the model ends in a softmax, but its classes do not sum to 1"),
         (lambda z: z[:, :, None, None].expand(-1, -1, 8, 8), r"the model returns \[4, 3, 8, 8\] for 4 images"),
-        (lambda z: {"a": z, "b": z}, r"the model returns dict with 2 tensors \[images, classes\]: wrap it"),
+        (lambda z: {"a": z, "b": z}, r"the model returns dict with 2 tensors \[images, classes\]: name one with part"),
         (lambda z: None, "the model returns NoneType with no tensors"),
     ],
 )

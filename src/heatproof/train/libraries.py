@@ -250,6 +250,7 @@ def _torchvision(name: str, options: Options, own: bool, outputs: int | None = N
 def _hf(name: str, options: Options, own: bool, outputs: int | None = None, config: dict | None = None, **_) -> Made:
     from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForImageClassification
 
+    safe = {"trust_remote_code": False}  # no code in a folder is run, and nobody is asked
     attention = {"attn_implementation": "eager"}  # its weights can be read
     if config:
         made = CONFIG_MAPPING[config["model_type"]].from_dict(config["model"])
@@ -260,12 +261,13 @@ def _hf(name: str, options: Options, own: bool, outputs: int | None = None, conf
                 f"hf:{name}: no such folder; give one with config.json and model.safetensors, or a hub's name"
             )
         images = _processor(name)
-        made = AutoConfig.from_pretrained(name)
+        made = AutoConfig.from_pretrained(name, **safe)
     if outputs:
         made.num_labels = outputs
     if own:
         net = _own_weights(
-            f"hf:{name}", lambda: AutoModelForImageClassification.from_pretrained(name, config=made, **attention)
+            f"hf:{name}",
+            lambda: AutoModelForImageClassification.from_pretrained(name, config=made, **attention, **safe),
         )
     else:
         net = AutoModelForImageClassification.from_config(made, **attention)

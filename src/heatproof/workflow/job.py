@@ -119,6 +119,7 @@ def warm_modules(studies: Iterable[Study]) -> list[str]:
     found = {METHODS[name].path for study in studies for name in study.explain.methods}
     found |= {FAMILIES[family].job for study in studies for family in study.score.families}
     found |= {f"heatproof.{stage}.command" for stage in ("train", "explain", "score")}
+    found |= {"heatproof.train.sources"} if any(study.networks for study in studies) else set()
     return sorted(found | {"heatproof.explain.job", "heatproof.explain.variants"})
 
 
