@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ensembles", type=json.loads, metavar="JSON", help="name: combine, models, of ensembles")
     parser.add_argument("--score-config", required=True, type=json.loads, metavar="JSON", help="section `score`")
+    parser.add_argument("--blank", nargs="*", default=[], help="what predictions on blanked images were made of")
     parser.add_argument("--cue", type=json.loads, metavar="JSON", help="rate, test_rate and label of a planted cue")
 
 
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     classes = artifacts.read_json(artifacts.data_dir(args.study) / "digest.json")["classes"]
     predictions = read_predictions(args.study, args.models, args.seeds, args.folds)
     scores = read_scores(args.study, args.models, args.seeds, args.folds, families, ensembles)
-    trained = [model for model in args.models if model not in ensembles]
+    every, trained = scores, [model for model in args.models if model not in ensembles]
     kept, shapes = None, read_shapes(args.study, args.folds)
     if labels.is_multilabel(next(iter(predictions.values()))):
         scores, kept = groups.common(groups.named(scores, classes), trained)
@@ -63,6 +64,16 @@ def run(args: argparse.Namespace) -> None:
         ensembles=ensembles,
         counts=kept,
     )
+    about = read_about(args.study)
+    if len(about.columns) or args.blank:
+        from heatproof.stats.tests.sources import compare_sources
+        from heatproof.text.audit import sentence
+
+        blanked = read_blanked(args.study, args.models, args.seeds, args.folds) if args.blank else {}
+        options = {"alpha": args.config["alpha"], "key": (args.study,)}
+        sources = compare_sources(about, predictions, every, primary, classes, blanked, **options)
+        result.summary["sources"] = sources.stored() | {"sentences": [*map(sentence, sources.statements)]}
+        print("\n".join(result.summary["sources"]["sentences"]))
     for name, schema in tables.TABLES.items():
         table = result.tables.get(name, pd.DataFrame())
         artifacts.write_table(out / f"{name}.csv", table.reindex(columns=list(schema)), schema)
@@ -187,6 +198,29 @@ def read_cue(study):
 
     facts = artifacts.read_table(artifacts.data_dir(study) / "facts.parquet", artifacts.FACTS)
     return facts.set_index("image_id")["cue"]
+
+
+def read_about(study):
+    """What the source's table holds of each image, indexed by `image_id`; without columns where that is nothing."""
+    from heatproof.store import artifacts
+
+    facts = artifacts.read_table(artifacts.data_dir(study) / "facts.parquet", artifacts.FACTS).set_index("image_id")
+    columns = [column for column in facts if column.startswith(artifacts.ABOUT)]
+    return facts[columns].rename(columns=lambda name: name.removeprefix(artifacts.ABOUT))
+
+
+def read_blanked(study, models, seeds, folds):
+    """(model, seed) -> predictions on test images with a blanked part, of all folds."""
+    import pandas as pd
+
+    from heatproof.store import artifacts
+
+    found = {}
+    for model in models:
+        for seed in seeds:
+            paths = [artifacts.Checkpoint(study, model, seed, fold).blanked for fold in folds]
+            found[model, seed] = pd.concat([artifacts.read_table(path, artifacts.BLANKED) for path in paths])
+    return found
 
 
 def read_shapes(study, folds):
