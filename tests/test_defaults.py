@@ -26,6 +26,7 @@ OTHER = {
     ("data", "p_value", "draws"),
     ("data", "Step", "split"),
     ("data", "Audit", "kind"),
+    ("data", "probe", "split"),
     ("data", "apply_shortcut", "kind"),
     ("score", "road_responses", "noise"),
 }
