@@ -401,8 +401,6 @@ LESIONS = "leave it out: nodules are planted into images without lesions"
     ("kind", "data", "key", "mend"),
     [
         ("table", {"masks": "m"}, "masks", "set data.columns.mask"),
-        ("table", {"boxes": "b.csv"}, "boxes", "set data.columns.box"),
-        ("table", {"patient": "(p)"}, "patient", "set data.columns.patient"),
         ("dicom", {"boxes": "b.csv"}, "boxes", "draw them as masks and set data.masks"),
         ("dicom", {"patient": "(p)"}, "patient", "leave it out: DICOM files name their patients"),
         ("folder", {"columns": {"mask": "m"}}, "columns", "leave it out: only a table has columns"),
@@ -414,7 +412,6 @@ LESIONS = "leave it out: nodules are planted into images without lesions"
         ("planted", {"masks": "m"}, "masks", LESIONS),
         ("planted", {"boxes": "b.csv"}, "boxes", LESIONS),
         ("planted", {"planted": {"kind": "table"}, "columns": {"box": "b"}}, "columns.box", LESIONS),
-        ("planted", {"planted": {"kind": "table"}, "patient": "(p)"}, "patient", "set data.columns.patient"),
     ],
 )
 def test_a_key_that_is_not_read(project, kind, data, key, mend):

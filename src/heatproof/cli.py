@@ -50,6 +50,7 @@ JOBS = {  # what Snakemake's rules call: `heatproof job NAME`
     "regions": Command("data.prepare.regions", "find body and lungs in the images of a study"),
     "audit": Command("data.audit.command", "look for leaks and shortcuts in the images of a study"),
     "train": Command("train.command", "train one model from one seed and predict with it"),
+    "blank": Command("train.blank", "predict images whose border or background is blanked"),
     "ensemble": Command("train.ensemble_command", "combine the predictions of a study's models"),
     "explain": Command("explain.command", "make the heatmaps of one trained model"),
     "variants": Command("explain.variants", "make the heatmaps of changed images and of changed models"),

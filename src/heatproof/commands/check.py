@@ -1,7 +1,8 @@
 """`heatproof check`: read and check the configuration, open what it names, and say what would run."""
 
 import argparse
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from heatproof.config.load import load
 from heatproof.config.study import Study
 from heatproof.core.messages import InputError
 from heatproof.data.sources.records import Record
+from heatproof.text.numbers import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +26,11 @@ def run(args: argparse.Namespace) -> None:
             f"{name}: {len(study.models)} models x {len(study.seeds)} seeds, {len(study.explain.methods)} methods, "
             f"{', '.join(study.score.families)}; images of {study.data.size} px from {study.data.source or 'a phantom'}"
         )
-        mistakes += [f"{name}: {line}" for line in unusable(name, study)]
+        for note in unusable(name, study):
+            if isinstance(note, Understood):
+                print(f"{name}: {note}")
+            else:
+                mistakes.append(f"{name}: {note}")
     if mistakes:
         raise InputError("\n".join(dict.fromkeys(mistakes)))
 
@@ -39,13 +45,39 @@ def runs(study: Study) -> list[str]:
     return found
 
 
+class Understood(str):
+    """What was read, in place of a mistake."""
+
+
+def understood(records: Sequence[Record], classes: Sequence[str]) -> str:
+    """Return how many images, patients, labels and boxes a source has as it is read.
+
+        >>> from heatproof.data.sources.records import Record
+    from heatproof.text.numbers import counted
+        >>> understood([Record("a", "a", (0, 1), "p", None), Record("b", "b", (1,), None, None)], ["mass", "edema"])
+        '2 images of 1 known patient (1 image without); mass 1, edema 2; 0 boxes'
+    """
+    patients = {record.patient for record in records} - {None}
+    without = sum(record.patient is None for record in records) if patients else 0
+    held = Counter(k for record in records for k in ([record.label] if isinstance(record.label, int) else record.label))
+    marked = {(box.x0, box.y0, box.x1, box.y1, box.reader, box.image) for record in records for box in record.boxes}
+    parts = [
+        counted(len(records), "image")
+        + (f" of {counted(len(patients), 'known patient')}" if patients else ", patients unknown before they are read")
+        + (f" ({counted(without, 'image')} without)" if without else ""),
+        ", ".join(f"{name} {held[k]:,}" for k, name in enumerate(classes)),
+        counted(len(marked), "box", "boxes"),
+    ]
+    return "; ".join(parts)
+
+
 def unusable(name: str, study: Study) -> Iterator[str]:
     """Open what a study names: source, table, class folders, masks, boxes, lungs, key, contents and checkpoints.
 
     Everything is listed, and one image of each class is read. What is still to be downloaded is left out.
 
     Yields:
-        a line for each thing that a job would stop at.
+        what was `Understood`, and a line for each thing that a job would stop at.
     """
     yield from _weights(study)
     for model in study.networks:
@@ -66,6 +98,7 @@ def unusable(name: str, study: Study) -> Iterator[str]:
     except InputError as error:
         yield from str(error).splitlines()
         return
+    yield Understood(understood(records, data.class_names))
     if data.on_bad == "error":
         for record in {record.label: record for record in reversed(records)}.values():
             try:

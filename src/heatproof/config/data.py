@@ -104,10 +104,10 @@ class Download(Section):
 
 
 class Columns(Section):
-    """Names of a table's columns; path is relative to the table, and to the folder where there is one."""
+    """Names of a table's columns; those of a table that is known by its columns need none (docs/data.md)."""
 
-    path: str
-    label: str
+    path: str | None = None  # relative to the table, and to the folder where there is one
+    label: str | None = None
     patient: str | None = None
     mask: str | None = None  # path; several separated by ;
     box: str | None = None  # x y width height, in pixels; several separated by ;
@@ -115,6 +115,17 @@ class Columns(Section):
     folder: str | None = None  # of the path
     license: str | None = None  # of the image
     split: str | None = None  # of `data.split.by: column`; without a name, the column `split`
+    x: str | None = None  # of a table with a row a box, in pixels of the original image
+    y: str | None = None
+    width: str | None = None
+    height: str | None = None
+    x0: str | None = None  # or its corners
+    y0: str | None = None
+    x1: str | None = None
+    y1: str | None = None
+    reader: str | None = None  # who marked the box, or gave the label
+    original_width: str | None = None  # of the image that boxes are measured in, where images were resized
+    original_height: str | None = None
 
     @field_validator("*")
     @classmethod
@@ -165,6 +176,9 @@ class Audit(Section):
     bootstrap: Annotated[int, Field(ge=100)]
     folds: Annotated[int, Field(ge=2)]  # of the trivial classifiers
     sweep: list[Similarity]
+    columns: Annotated[list[Text], Distinct]  # of the table: what may tell classes apart, such as a scanner
+    # of test images, to see whether models use it; needs the region border, or body
+    blank: Annotated[list[Literal["border", "background"]], Distinct]
 
 
 class Data(Section):
@@ -175,6 +189,7 @@ class Data(Section):
     download: Download | None = None
     contents: str | None = None  # file with a line `sha256  path` for each image that the source must hold
     table: str | None = None  # path of the table inside the source; without it the source is the table
+    join: list[Text]  # tables beside it, joined by the columns that both have
     keep: dict[str, list[Text]]  # column of the table: the values whose rows are taken
     leave_out: list[Text]  # labels, whole or in part, whose rows are not taken
     classes: dict[Text, Text]  # class name: folder name, or value of the table's label column
@@ -183,10 +198,13 @@ class Data(Section):
     masks: str | None = None  # folder inside the source with masks of the same names, or a pattern, '{stem}_mask*'
     mask_value: float | None = None  # the value of a mask that is lesion; without one 1 or 255, beside 0
     mask_threshold: float | None = None  # the least value of a mask that is lesion
+    uncertain: Literal["absent", "present", "leave_out"]  # of a table with a column a label, what -1 means
+    blank: Literal["absent", "present", "leave_out"]  # and an empty cell
     marks: Annotated[list[Text], Distinct]  # of several labels an image those that masks and boxes mark
-    boxes: str | None = None  # CSV inside the source: path, x, y, width, height
+    boxes: str | None = None  # CSV inside the source: path, x, y, width, height; beside a table, any with a row a box
     lungs: str | None = None  # as masks, of the lung fields; of a table the column that names them
-    patient: str | None = None  # regular expression whose first group, found in the file name, is the patient
+    # regular expression whose first group, found in the file name, or in a table's cell or path, is the patient
+    patient: str | None = None
     columns: Columns
     key_file: str | None = None  # DICOM: the file whose bytes key the pseudonyms
     size: Annotated[int, Field(ge=32)]
@@ -250,6 +268,9 @@ class Data(Section):
             raise ValueError(
                 "data.regions: lungs are looked for in CT alone; leave them out, or set data.lungs to masks"
             )
+        for blank, region in (("border", "border"), ("background", "body")):
+            if blank in self.audit.blank and region not in self.regions:
+                raise ValueError(f"data.audit.blank: {blank} is known by data.regions: {region}; add it there")
         if self.split.by == "patient" and not self.patients_known:
             raise ValueError("data.split.by: patient needs patients: data.patient, a column of the table, or DICOM")
         if self.split.by == "column" and self.base != "table":
@@ -318,7 +339,6 @@ class Data(Section):
             ("columns.mask", self.columns.mask and planted, none),
             ("columns.box", self.columns.box and planted, none),
             ("masks", self.masks and base == "table", "set data.columns.mask"),
-            ("boxes", self.boxes and base == "table", "set data.columns.box"),
             ("boxes", self.boxes and base == "dicom", "draw them as masks and set data.masks"),
             *(
                 (key, getattr(self, key) is not None and not (self.masks or self.columns.mask), "set data.masks too")
@@ -330,14 +350,14 @@ class Data(Section):
             ("lungs", self.lungs and "lungs" not in self.regions, "add lungs to data.regions"),
             ("sample", self.sample and self.kind == "phantom", "set data.phantom.patients"),
             ("sample", self.sample and self.contents, "leave it out: data.contents is about all images"),
-            ("patient", self.patient and base == "table", "set data.columns.patient"),
             ("patient", self.patient and base == "dicom", "leave it out: DICOM files name their patients"),
             ("columns.split", self.columns.split and self.split.by != "column", "set data.split.by: column"),
             ("columns", base != "table" and self.columns.special, "leave it out: only a table has columns"),
             *(
                 (key, getattr(self, key) and base != "table", "leave it out: it is about a table")
-                for key in ("table", "keep", "leave_out", "parents", "synonyms")
+                for key in ("table", "join", "keep", "leave_out", "parents", "synonyms")
             ),
+            ("audit.columns", self.audit.columns and base != "table", "leave it out: it is about a table"),
         ):
             if unread:
                 raise ValueError(f"data.{key} is not read where data.kind is {self.kind}; {mend}")

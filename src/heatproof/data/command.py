@@ -86,11 +86,12 @@ def run(args: argparse.Namespace) -> None:
             check_apart(splits, pairs)
         if config["split"]["by"] not in ("random", *GIVEN):
             check_patients(splits, frame["patient"])
-        if config.get("marks") or config["columns"].get("marks"):
+        if config.get("marks") or any(record.marks is not None for record in records):
             frame = pd.concat([frame, _marks(records, frame, config, classes)], axis=1)
     if bad:  # rows are filled from the first on
         for path in arrays:
             artifacts.write_array(path, artifacts.read_array(path)[:images])
+    frame = pd.concat([frame, _about(records, frame)], axis=1)
     licenses = []
     if config["columns"].get("license"):
         licenses = list(zip(frame["image_id"], _of_records(records, frame, "license"), strict=True))
@@ -194,9 +195,17 @@ def _marks(records: Sequence[Record], frame: pd.DataFrame, config: dict, classes
     else:
         declared = np.zeros_like(held)
         for row, marked in enumerate(_of_records(records, frame, "marks")):
-            declared[row, list(marked)] = True
+            declared[row, list(marked or ())] = True
     marked = declared & held & (frame["truth"] != "none").to_numpy()[:, None]
     return multihot("marks", marked, frame.index)
+
+
+def _about(records: Sequence[Record], frame: pd.DataFrame) -> pd.DataFrame:
+    """What else the source's table holds of each image, a column `about ...` each; none where it holds nothing."""
+    rows = _of_records(records, frame, "about")
+    return pd.DataFrame(
+        {f"{artifacts.ABOUT}{name}": [row[name] for row in rows] for name in rows[0]}, frame.index, dtype=object
+    )
 
 
 def _tell_crossing(study: str, split: pd.Series, patients: pd.Series, pairs: Pairs | None) -> None:
@@ -254,8 +263,10 @@ def _tell_lost_truth(study: str, kept: list[float]) -> None:
 
 def _write(study: str, config: dict, classes: list[str], frame: pd.DataFrame, bad: list[dict], about: dict) -> None:
     folder = artifacts.data_dir(study)
-    artifacts.write_manifest(study, frame.drop(columns=[*set(artifacts.FACTS) - {"image_id"}, "patient"]))
-    artifacts.write_table(folder / "facts.parquet", frame[list(artifacts.FACTS)], artifacts.FACTS)
+    about_images = [column for column in frame if column.startswith(artifacts.ABOUT)]
+    facts = [*artifacts.FACTS, *about_images]
+    artifacts.write_manifest(study, frame.drop(columns=[*set(facts) - {"image_id"}, "patient"]))
+    artifacts.write_table(folder / "facts.parquet", frame[facts], artifacts.FACTS)
     artifacts.write_table(
         folder / "quarantine.csv", pd.DataFrame(bad, columns=list(artifacts.QUARANTINE)), artifacts.QUARANTINE
     )

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ensembles", type=json.loads, metavar="JSON", help="name: combine, models, of ensembles")
     parser.add_argument("--score-config", required=True, type=json.loads, metavar="JSON", help="section `score`")
+    parser.add_argument("--blank", nargs="*", default=[], help="what predictions on blanked images were made of")
     parser.add_argument("--cue", type=json.loads, metavar="JSON", help="rate, test_rate and label of a planted cue")
 
 
@@ -61,9 +63,21 @@ def run(args: argparse.Namespace) -> None:
             cases=scores.cases,
         )
     )
+    made = found.results
+    about = reading.read_about(args.study)
+    if len(about.columns) or args.blank:
+        from heatproof.stats.tests.sources import compare_sources
+        from heatproof.text import audit
+
+        blanked = reading.read_blanked(args.study, args.models, args.seeds, args.folds) if args.blank else {}
+        options = {"alpha": args.config["alpha"], "key": (args.study,)}
+        made = replace(
+            made, sources=compare_sources(about, predictions, scores.every, primary, classes, blanked, **options)
+        )
+        print("\n".join(map(audit.sentence, made.sources.statements)))
     for name, schema in tables.TABLES.items():
         table = found.tables.get(name, pd.DataFrame())
         artifacts.write_table(out / f"{name}.csv", table.reindex(columns=list(schema)), schema)
-    results.write(found.results)
-    artifacts.write_json(out / "metrics.json", results.key_numbers(found.results))
-    print("\n".join([sentence(found.results.in_short), *map(paragraph, paragraphs(found.results.answer))]))
+    results.write(made)
+    artifacts.write_json(out / "metrics.json", results.key_numbers(made))
+    print("\n".join([sentence(made.in_short), *map(paragraph, paragraphs(made.answer))]))

@@ -518,6 +518,69 @@ class AccuracyRelation:
 
 
 @dataclass(frozen=True)
+class Within:
+    """Balanced accuracy of a model, over its seeds, on the test images that share a value of a column.
+
+    `value` is "" for all images; without a number, `reason` is the code of why.
+    """
+
+    column: str
+    value: str
+    model: str
+    images: int
+    groups: int
+    balanced_accuracy: float | None = None
+    low: float | None = None
+    high: float | None = None
+    chance: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean score of a model's heatmaps by value of a column; p of a permutation test over groups, within classes."""
+
+    column: str
+    family: str
+    metric: str
+    method: str
+    model: str
+    groups: int
+    means: dict[str, float]
+    p: float | None
+    p_corrected: float | None = None
+
+
+@dataclass(frozen=True)
+class Blanked:
+    """Balanced accuracy of a model, over its seeds, as it is and with a part of the same images blanked.
+
+    `drop` is the first less the second, with the interval of a bootstrap over groups.
+    """
+
+    region: str
+    model: str
+    images: int
+    groups: int
+    whole: float
+    blanked: float
+    drop: float
+    drop_low: float | None
+    drop_high: float | None
+    chance: float
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What was found, and what there is to state of it."""
+
+    within: tuple[Within, ...]
+    differences: tuple[Difference, ...]
+    blanked: tuple[Blanked, ...]
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
 class StudyResults:
     """Everything that statistics found; tables beside it have every number.
 
@@ -560,6 +623,7 @@ class StudyResults:
     ensembles: dict[str, Ensemble] = field(default_factory=dict)
     confidence: dict[str, Confidence] = field(default_factory=dict)
     accuracy_relations: dict[str, dict[str, AccuracyRelation]] = field(default_factory=dict)
+    sources: Sources | None = None
     in_short: Statement | None = None
     answer: tuple[Statement, ...] = ()
     statements: tuple[Statement, ...] = ()

@@ -19,6 +19,7 @@ from heatproof.store.sealing import REBUILT, ArtifactError, digest, replacing, s
 from heatproof.store.tables import (  # noqa: F401 (other modules read them from here)
     AUDIT,
     AUDIT_PAIRS,
+    BLANKED,
     DEALT,
     FACTS,
     FLAG,
@@ -95,6 +96,11 @@ class Checkpoint:
         return self.folder / "predictions.parquet"
 
     @property
+    def blanked(self) -> Path:
+        """Where predictions on images with a blanked part lie."""
+        return self.folder / "blanked.parquet"
+
+    @property
     def heatmaps(self) -> Path:
         return self._below("heatmaps")
 
@@ -131,8 +137,11 @@ def check_writable(studies: Iterable[str]) -> None:
                 raise ArtifactError(f"{folder}: can be read only; make it writable (chmod, mount -o remount,rw)")
 
 
+ABOUT = "about "  # before the name of a column of the source's table, in facts.parquet
 _MORE = (  # `label` of heatmaps and scores: which of an image's labels they are of, in a multilabel study
     (PREDICTIONS, r"p_\d+|label_\d+|predicted_\d+"),
+    (BLANKED, r"p_\d+|label_\d+|predicted_\d+"),
+    (FACTS, rf"(?s){ABOUT}.+"),
     (DEALT, rf"{FOLD}|label_\d+|marks_\d+"),
     (HEATMAPS, "label"),
     (SCORES, "label"),

@@ -28,6 +28,7 @@ HISTORY = {
     "epoch": INTEGER, "lr": NUMBER, "train_loss": NUMBER, "val_loss": NUMBER, "val_balanced_accuracy": NUMBER,
 }  # fmt: skip
 PREDICTIONS = {"image_id": TEXT, "split": TEXT, "label": INTEGER, "predicted": INTEGER}  # and p_0, p_1, ...
+BLANKED = PREDICTIONS | {"region": TEXT}  # what is blanked
 HEATMAPS = {
     "image_id": TEXT, "group": TEXT, "method": TEXT, "target": INTEGER, "predicted": INTEGER, "layer": TEXT,
     "grid_height": INTEGER, "grid_width": INTEGER,

@@ -66,6 +66,14 @@ TEMPLATES = {
     "cue.no_folds": "None of {probes} trivial classifiers can be tested with whole groups apart: {reason}.",
     "cue.outside": "Images without their middle half still {tell}: {before_tested} as they came, {after_tested} after "
     "preprocessing. Where disease does not reach that far, that is a shortcut.",
+    "column.tells": "{column} alone {tells}: {alone_tested} with whole groups apart. {share} of the images of {class} "
+    "are {value}, and {share_others} of all others. A model can learn the difference in place of the disease.",
+    "column.together": "{class} and {column} go together: {share} of its images are {value}, and {share_others} of all "
+    "others. What a model learns of one it learns of the other, and no test on these images can tell which it was.",
+    "column.untested": "Whether columns of the table {tell} is not tested for all of them: fewer than {least} groups "
+    "raise no alarm. Alone they score {columns_scored} (chance {chance}).",
+    "column.no_evidence": "No evidence that columns of the table {tell}: alone they score {columns_scored} (chance "
+    "{chance}).",
     "nonsquare.one_class": "{images} of {all} not square.",
     "nonsquare.untested": "{images} not square: {held}. Whether that {tells} is not tested: {groups}, and fewer than "
     "{least} raise no alarm.",
@@ -98,6 +106,28 @@ TEMPLATES = {
     "{highest_accuracy} at {highest_threshold}.",
     "files.left_out": "{files} left out. Repair and audit again: what is left out may not be spread evenly over the "
     "classes.",
+}
+SOURCES = {  # after training
+    "source.kept": "Within each {column} {model} performs above chance. Its balanced accuracy is {every} over all test "
+    "images, and {lowest_tested} where {column} is {value}.",
+    "source.lost": "No evidence that {model} performs above chance where {column} is {values}. Its balanced accuracy "
+    "is {every} over all test images, and {lowest_tested} where {column} is {value}: it may tell the classes apart by "
+    "{column}.",
+    "source.untested": "Whether the accuracy of {model} holds within each {column} is not tested: fewer than two "
+    "values have images of two classes in {least} groups.",
+    "source.heatmaps_differ": "Heatmaps differ with {column} in {apart} of {tests} comparisons within classes, most in "
+    "{metric} of {method} for {model}: {lower} where it is {lower_value}, {higher} where it is {higher_value} ({p}, "
+    "corrected).",
+    "source.heatmaps_alike": "No evidence that heatmaps differ with {column} within a class, in {tests} comparisons "
+    "(smallest corrected {p}).",
+    "blanked.falls": "With the {region} of the images blanked, the balanced accuracy of {model} falls from {whole} "
+    "to {blanked} (by {drop} [{drop_low}, {drop_high}], chance {chance}): it uses the {region}, or is confused without "
+    "it.",
+    "blanked.kept": "With the {region} of the images blanked, the balanced accuracy of {model} is {blanked}, and "
+    "{whole} as they are: no evidence that it uses the {region}.",
+    "blanked.untested": "With the {region} of the images blanked, the balanced accuracy of {model} is {blanked}, and "
+    "{whole} as they are; fewer than {least} groups do not tell whether it uses the {region}.",
+    "source.heatmaps_untested": "Whether heatmaps differ with {column} is not tested: fewer than {least} groups.",
 }
 ADVICE = {
     "two_ids": "Patients are kept apart, yet some may have two ids.",
@@ -140,7 +170,7 @@ COUNTED = {  # number -> its unit
     "lowest_clusters": ("cluster",),
     "highest_clusters": ("cluster",),
 }
-SHARES = ("share", "share_low", "share_high", "rate", "rate_others")
+SHARES = ("share", "share_others", "share_low", "share_high", "rate", "rate_others")
 
 
 def sentence(statement: Statement) -> str:
@@ -150,7 +180,7 @@ def sentence(statement: Statement) -> str:
     '3 pairs of the same file, in 6 images.'
     """
     subjects = statement.subjects
-    text = TEMPLATES[statement.kind].format_map(_fields(statement))
+    text = (TEMPLATES | SOURCES)[statement.kind].format_map(_fields(statement))
     if "below" in subjects:
         text += f" Below chance ({_probes(subjects['below'])}) is what few groups of mixed classes make of it."
     if "advice" in subjects:
@@ -199,6 +229,9 @@ def _fields(statement: Statement) -> dict[str, str]:
         "scores": lambda: listed([f"{PROBES[name][1]} {_scored(numbers, name)}" for name in subjects["probes"]]),
         "shortcut": lambda: SHORTCUT[subjects["groups"][0]],
         "tell": lambda: f"tell {TELL[subjects['per'][0]]}",
+        "columns_scored": lambda: listed(
+            [f"{name} {_scored(numbers, f'column {name}')}" for name in subjects["columns"]]
+        ),
         "tells": lambda: f"tells {TELL[subjects['per'][0]]}",
         "cue": lambda: cue(subjects["cue"][0]),
         "reason": lambda: because(statement.reason, *subjects.get("lacks", ())),

@@ -196,8 +196,8 @@ def unstated(view: View) -> str:
     return (
         f"Accuracy on unseen images is not known for {view.listed('models')}: which images the {were} trained on is "
         f"not stated, so test images may be among them, and accuracies here may be too high. State the split "
-        f"(data.split.by: column or folder), or, if none of these images was used for training, data.split: {{test: all, "
-        f"unseen: true}}."
+        f"(data.split.by: column or folder), or, if none of these images was used for training, "
+        f"data.split: {{test: all, unseen: true}}."
     )
 
 

@@ -31,7 +31,8 @@ WORDED = ("stats", "report")  # commands that put what the catalogue says in wor
 def _source(study: Study) -> tuple[str, ...]:
     """Return the branches that a data job takes."""
     data = study.data
-    return (data.kind, data.base, *(key for key in ("contents", "download", "shortcut") if getattr(data, key)))
+    named = ("dicom",) if data.key_file else ()  # a table names DICOM files with a key alone
+    return (data.kind, data.base, *named, *(key for key in ("contents", "download", "shortcut") if getattr(data, key)))
 
 
 def _opened(job: Job) -> tuple[str, ...]:
@@ -57,6 +58,7 @@ JOBS: dict[str, Callable[[Job], tuple[str, ...]]] = {
     "regions": lambda job: ("regions", *(("lungs", *_source(job.study)) if job.study.data.lungs else ())),
     "audit": lambda job: ("audit", job.study.data.kind),
     "train": lambda job: ("train", *_opened(job)),
+    "blank": lambda job: ("blank", *_opened(job)),
     "ensemble": lambda job: ("ensemble",),
     "explain": lambda job: ("explain", *_paths(_methods(job)), *_opened(job)),
     "variants": lambda job: ("variants", *_paths(_methods(job)), *_opened(job)),

@@ -60,6 +60,7 @@ def results(job: Job) -> list[Path]:
         *(artifacts.data_dir(job.name) / name for name in (*DATA, *AUDIT)),
         *regions(job),
         *(path for one in checkpoints(job, compared=True) for path in model(one)),
+        *blanked(job),
         *(path for one in every for path in maps(one)),
         *(path for one in every for path in variants(one)),
         *scores(job),
@@ -98,6 +99,11 @@ def of_models(job: Job, name: str, compared: bool = False) -> list[Path]:
 def regions(job: Job) -> list[Path]:
     """Return where regions lie, if the study has any."""
     return [artifacts.data_dir(job.name) / "regions.npy"] if job.study.data.regions else []
+
+
+def blanked(job: Job) -> list[Path]:
+    """Return predictions on images with a blanked part, of each checkpoint that is explained, if the study has them."""
+    return [one.checkpoint.blanked for one in checkpoints(job)] if job.study.data.audit.blank else []
 
 
 def variants(job: Job) -> list[Path]:
@@ -271,7 +277,8 @@ def data_fingerprint(data: Data, recorded: Path) -> str | None:
     new = {"unchecked"} if known else None  # since 0.7; what was recorded before stands
     files = data.download.model_dump_json(exclude=new) if declared else fingerprint(source, kind)
     boxes = source.parent / data.boxes if data.boxes else None  # inside the source they count with its files
-    parts = [files, *map(_digest, (place(data.contents) if data.contents else None, boxes)), _of_key(key)]
+    joined = [] if data.table else [source.parent / name for name in data.join]
+    parts = [files, *map(_digest, (place(data.contents) if data.contents else None, boxes, *joined)), _of_key(key)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

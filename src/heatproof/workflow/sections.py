@@ -22,6 +22,8 @@ def data(job: Job) -> str:
     resolved = {"class_names": study.data.class_names, "group_kind": study.group_kind}
     if study.task != "multiclass":
         resolved["task"] = study.task
+    if study.data.audit.columns:
+        resolved["about"] = study.data.audit.columns
     if study.data.split.given:  # training needs images to train on and to choose the epoch by
         resolved["trained"] = bool(study.trained)
     resolved["fingerprint"] = data_fingerprint(study.data, artifacts.data_dir(job.name) / "source.json")

@@ -34,7 +34,8 @@ class Material:
     truth, None where no truth is read; odd_masks: None where none is odd; splits: train, val or test by fold (`fold0`,
     ...; `random0`, ...); raw, fitted: the images as they came and after preprocessing; label_names, truth: of a
     multilabel study the labels, and which of them each image has, bool [images, labels]: `classes` then are the sets of
-    labels that images have, and `labels` are theirs. None where an image has one class.
+    labels that images have, and `labels` are theirs. None where an image has one class. about: column of the source's
+    table to its cells.
     """
 
     image_ids: np.ndarray
@@ -53,6 +54,7 @@ class Material:
     splits: dict[str, np.ndarray] = field(default_factory=dict)
     label_names: list[str] | None = None
     truth: np.ndarray | None = None
+    about: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -147,6 +149,11 @@ def read_study(study: str, group_kind: str, split_by: str | None = None, patient
         raw=View(np.asarray(thumbnails), known[list(EDGES)].to_numpy(np.int64), known[list(FACTS)]),
         fitted=fitted.view(),
         odd_masks=_odd_masks(folder, manifest),
+        about={
+            column.removeprefix(artifacts.ABOUT): facts[column].to_numpy(object)
+            for column in facts
+            if column.startswith(artifacts.ABOUT)
+        },
         splits={name: manifest[name].to_numpy(object) for name in manifest if re.fullmatch(artifacts.FOLD, name)},
     )
 

@@ -75,8 +75,8 @@ def list_records(
             source=image_id,
             label=label,
             patient=None,
-            read=lambda name=name, image_id=image_id, found=found: _read(
-                tree, name, image_id, found, names, window, lesion, said
+            read=lambda name=name, image_id=image_id, found=found: read_dicom(
+                tree, name, image_id, found, names=names, window=window, lesion=lesion, said=said
             ),
         )
     _check_classes(tree, classes, {record.label for record in records.values()}, elsewhere)
@@ -84,24 +84,36 @@ def list_records(
     return [records[image_id] for image_id in sorted(records)], _notes(tree, left_out, elsewhere)
 
 
-def _read(
+def read_dicom(
     tree: Tree,
     name: str,
     image_id: str,
     masks: tuple[str, ...],
+    *,
     names: Pseudonyms,
-    window: tuple[float, float] | None,
-    lesion: Lesion,
     said: set[str],
+    window: tuple[float, float] | None = None,
+    lesion: Lesion = PLAIN,
+    named: bool = True,
 ) -> Image:
+    """Decode one file of a tree with its masks, at its own size.
+
+    Args:
+        image_id: names the file in errors.
+        said: lines that were written, which are not written again.
+        named: whether the header names the patient.
+
+    Raises:
+        InputError: what is wrong with the file or a mask, in one line.
+    """
     where = f"{tree.source}: {image_id}"
     content = _content(tree, name, where)
     try:
         decoded = decode_dicom(content, window)
     except Unusable as error:
         raise InputError(f"{where}: {error}") from None
-    patient = _patient(decoded, names, where)
-    if patient.startswith("study-"):
+    patient = _patient(decoded, names, where) if named else None
+    if patient and patient.startswith("study-"):
         _say(said, f"{tree.source}: files without a PatientID: their studies are taken for their patients")
     if decoded.scaled == "range":
         _say(said, f"{tree.source}: files without a window: their full range is shown; data.window sets one for all")

@@ -20,7 +20,7 @@ from heatproof.data.sources.places import (
     suffix,
     suspects,
 )
-from heatproof.data.sources.records import Image, Record
+from heatproof.data.sources.records import Image, MarkedBox, Record
 from heatproof.data.sources.trees import Tree, read_beside
 from heatproof.data.sources.truth import PLAIN, Box, Lesion, draw_boxes, read_boxes, read_mask
 
@@ -96,13 +96,15 @@ def list_records(
             )
         found = drawn.take(parts, depth, stem(parts[-1]))
         match = re.search(patient, parts[-1]) if patient else None
+        marked = tuple(box.marked(image_id, list(classes)[folders[parts[depth]]]) for box in boxed.get(name, ()))
         records[image_id] = Record(
             image_id=image_id,
             source=name,
             label=folders[parts[depth]],
             patient=match[1] or None if match else None,
-            read=lambda name=name, found=found: read_image(tree, name, found, boxed.get(name), window, lesion),
+            read=lambda name=name, found=found, marked=marked: read_image(tree, name, found, marked, window, lesion),
             split=split,
+            boxes=marked,
         )
     if unsplit:
         words = ", ".join(SPELLINGS)
@@ -147,7 +149,7 @@ def read_image(
     tree: Tree,
     name: str,
     masks: Sequence[str] = (),
-    boxes: list[Box] | None = None,
+    boxes: Sequence[MarkedBox] = (),
     window: tuple[float, float] | None = None,
     lesion: Lesion = PLAIN,
 ) -> Image:

@@ -3,6 +3,7 @@
 import importlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 from heatproof.core.draws import sample_groups
 from heatproof.core.messages import InputError, line
 from heatproof.data.sources.cells import Findings, LeftOut
+from heatproof.data.sources.forms import Form
 from heatproof.data.sources.names import listed, reason
 from heatproof.data.sources.places import GIVEN
 from heatproof.data.sources.records import Record
@@ -131,7 +133,7 @@ def list_lungs(study: str, config: dict) -> list[Record]:
     """As `list_records`, each image with the mask of its lungs (`data.lungs`) in place of its truth."""
     lungs, apart = config["lungs"], config["masks"]
     columns = config["columns"] | {"mask": lungs, "box": None}
-    found = {"masks": lungs, "boxes": None, "columns": columns, "apart": apart}
+    found = {"masks": lungs, "boxes": None, "columns": columns, "apart": apart, "marked": False}
     plain = {"mask_value": None, "mask_threshold": None}  # these are of lesions
     return list_source(study, config | found | plain).records
 
@@ -184,18 +186,24 @@ def _list_all(study: str, config: dict) -> Listing:
     window = config["window"] and tuple(config["window"])
     lesion, by = Lesion(config.get("mask_value"), config.get("mask_threshold")), config["split"]["by"]
     if kind == "table":
-        options = {key: config[key] for key in ("keep", "leave_out") if config.get(key)}
+        options = {key: config[key] for key in ("keep", "leave_out", "boxes", "patient", "key_file") if config.get(key)}
         options |= {"inside": config.get("table"), "others": "skip" if config["kind"] == "planted" else "refuse"}
+        options |= {key: config[key] for key in ("uncertain", "blank", "marked") if key in config}
+        options |= {"joined": config.get("join", ()), "about": config.get("about", ())}
         if config.get("task") == "multilabel":
-            options["findings"] = Findings(classes, config.get("parents", {}), config.get("synonyms", {}))
+            options["findings"] = partial(Findings, classes, config.get("parents", {}), config.get("synonyms", {}))
         columns = config["columns"]
         if by == "column":
             columns = columns | {"split": columns.get("split") or "split"}
         options |= {"window": window, "lesion": lesion}
-        records, notes, left_out = reader.list_records(source, columns, classes, **options)
-        column = columns["patient"]
-        lost = _without_patient(config, records, f"column {column!r} holds no patient", "rows") if column else []
-        return Listing(list(classes), records, notes + lost, left_out)
+        records, notes, left_out, form = reader.list_records(source, columns, classes, **options)
+        column, pattern = columns.get("patient"), config.get("patient")
+        what = f"data.patient {pattern!r} finds no patient" if pattern else f"column {column!r} holds no patient"
+        if column or pattern:
+            notes += _without_patient(config, records, what, "rows")
+        elif form.patient:
+            notes.append(_patients_at_hand(config, form))
+        return Listing(list(classes), records, notes, left_out)
     if kind == "dicom":
         options = {"key": reader.read_key(config["key_file"]), "masks": config["masks"]}
         options |= {"window": window, "lesion": lesion}
@@ -208,6 +216,18 @@ def _list_all(study: str, config: dict) -> Listing:
     what = f"data.patient {pattern!r} finds no patient"
     lost = _without_patient(config, records, what, "file names") if pattern else []
     return Listing(list(classes), records, notes + lost)
+
+
+def _patients_at_hand(config: dict, form: Form) -> str:
+    """A line on a table that names patients which the study does not read.
+
+    Raises:
+        InputError: the study keeps look-alikes together for want of patients.
+    """
+    said = f"{config['source']}: a table of {form.name} names patients, and the study reads none; set {form.patient}"
+    if config["split"]["by"] == "auto":
+        raise InputError(f"{said}, or data.split.by: lookalike to do without")
+    return said
 
 
 def _without_patient(config: dict, records: list[Record], what: str, where: str) -> list[str]:

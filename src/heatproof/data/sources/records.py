@@ -2,8 +2,8 @@
 
 import hashlib
 import mmap
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from tempfile import TemporaryFile
 from typing import Self
 
@@ -47,13 +47,33 @@ class Image:
     patient: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MarkedBox:
+    """A finding that somebody boxed, in pixels of the original image from its upper left corner.
+
+    image: id of its record; label: its name in `data.classes`, "" where that is not declared; reader: who marked it,
+    "" where nobody is named; size: width and height of the original image where the source states them, None: those
+    of the image as decoded.
+    """
+
+    image: str
+    label: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    reader: str = ""
+    size: tuple[float, float] | None = None
+
+
 @dataclass(frozen=True)
 class Record:
     """One image to be decoded.
 
     Its id, where it stands in the source, its label's index (of a multilabel study the indices of all its labels), its
     patient, if known, and its licence, None where the source names none; its split, train, val or test, where that is
-    given; and the indices of the labels that its mask or box marks, None where that is not declared.
+    given; the indices of the labels that its mask or box marks, None where that is not declared; its boxes, of several
+    labels and readers; and what else a table holds of it, by column, such as the view.
     """
 
     image_id: str
@@ -64,6 +84,8 @@ class Record:
     license: str | None = None
     split: str | None = None
     marks: tuple[int, ...] | None = None
+    boxes: tuple[MarkedBox, ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 class Rows:

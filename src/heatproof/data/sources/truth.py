@@ -11,6 +11,7 @@ from heatproof.core.messages import InputError
 from heatproof.data.sources.cells import parse_numbers
 from heatproof.data.sources.decode import open_image
 from heatproof.data.sources.names import clean, listed
+from heatproof.data.sources.records import MarkedBox
 from heatproof.data.sources.rows import read_rows
 
 _SLACK = 1e-6  # pixels: what rounding may add to a box
@@ -23,6 +24,10 @@ class Box(NamedTuple):
     y: float
     width: float
     height: float
+
+    def marked(self, image: str, label: str) -> MarkedBox:
+        """The box as a finding."""
+        return MarkedBox(image, label, self.x, self.y, self.x + self.width, self.y + self.height)
 
 
 class Lesion(NamedTuple):
@@ -149,7 +154,7 @@ def read_boxes(content: bytes, where: str) -> dict[str, list[Box]]:
     return boxes
 
 
-def draw_boxes(boxes: list[Box], where: str, shape: tuple[int, int]) -> np.ndarray:
+def draw_boxes(boxes: Iterable[MarkedBox], where: str, shape: tuple[int, int]) -> np.ndarray:
     """bool [height, width]: every pixel that a box touches.
 
     Raises:
@@ -158,11 +163,13 @@ def draw_boxes(boxes: list[Box], where: str, shape: tuple[int, int]) -> np.ndarr
     height, width = shape
     mask = np.zeros(shape, bool)
     for box in boxes:
-        shown = f"{where}: box {' '.join(f'{value:g}' for value in box)}"
-        right, bottom = box.x + box.width - _SLACK, box.y + box.height - _SLACK
-        if box.width <= 0 or box.height <= 0:
+        across, down = (width / box.size[0], height / box.size[1]) if box.size else (1, 1)
+        left, top, right, bottom = box.x0 * across, box.y0 * down, box.x1 * across - _SLACK, box.y1 * down - _SLACK
+        shown = f"{where}: box {' '.join(f'{value:g}' for value in (box.x0, box.y0, box.x1 - box.x0, box.y1 - box.y0))}"
+        if box.x1 <= box.x0 or box.y1 <= box.y0:
             raise InputError(f"{shown}: no area; width and height must be above 0")
-        if box.x < 0 or box.y < 0 or right > width or bottom > height:
-            raise InputError(f"{shown}: leaves the image of {width}x{height} pixels; mend or remove it")
-        mask[math.floor(box.y) : math.ceil(bottom), math.floor(box.x) : math.ceil(right)] = True
+        if left < 0 or top < 0 or right > width or bottom > height:
+            of = f", in pixels of {box.size[0]:g}x{box.size[1]:g}" if box.size else ""
+            raise InputError(f"{shown}{of}: leaves the image of {width}x{height} pixels; mend or remove it")
+        mask[math.floor(top) : math.ceil(bottom), math.floor(left) : math.ceil(right)] = True
     return mask

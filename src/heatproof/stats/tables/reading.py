@@ -19,11 +19,13 @@ from heatproof.store import artifacts
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of images or cases with a column `family`; the families that have any; and how many cases are shared."""
+    """Scores of images or cases with a column `family`; the families that have any; how many cases are shared; and the
+    scores of all cases, shared or not."""
 
     table: pd.DataFrame
     families: list[str]
     cases: dict[str, Cases]
+    every: pd.DataFrame
 
 
 def read_scores(
@@ -63,9 +65,10 @@ def read_scores(
             tables += parts
     table = pd.concat(tables, ignore_index=True)
     if "label" not in table:
-        return Scores(table, list(families), {})
+        return Scores(table, list(families), {}, table)
+    every = table
     table, cases = common(named(table, classes), [model for model in models if model not in ensembles])
-    return Scores(table, [family for family in families if family in cases and cases[family].kept], cases)
+    return Scores(table, [family for family in families if family in cases and cases[family].kept], cases, every)
 
 
 def _tested(study: str, folds: Sequence[str]) -> dict[str, pd.DataFrame]:
@@ -167,6 +170,24 @@ def read_cue(study: str) -> pd.Series:
     """image_id -> whether the planted cue is there."""
     facts = artifacts.read_table(artifacts.data_dir(study) / "facts.parquet", artifacts.FACTS)
     return facts.set_index("image_id")["cue"]
+
+
+def read_about(study: str) -> pd.DataFrame:
+    """What the source's table holds of each image, indexed by `image_id`; without columns where that is nothing."""
+    facts = artifacts.read_table(artifacts.data_dir(study) / "facts.parquet", artifacts.FACTS).set_index("image_id")
+    columns = [column for column in facts if column.startswith(artifacts.ABOUT)]
+    return facts[columns].rename(columns=lambda name: name.removeprefix(artifacts.ABOUT))
+
+
+def read_blanked(
+    study: str, models: Sequence[str], seeds: Sequence[int], folds: Sequence[str]
+) -> dict[tuple[str, int], pd.DataFrame]:
+    """(model, seed) -> predictions on test images with a blanked part, of all folds."""
+    found = {}
+    for model, seed in product(models, seeds):
+        paths = [artifacts.Checkpoint(study, model, seed, fold).blanked for fold in folds]
+        found[model, seed] = pd.concat([artifacts.read_table(path, artifacts.BLANKED) for path in paths])
+    return found
 
 
 def read_shapes(study: str, folds: Sequence[str]) -> pd.DataFrame | None:
