@@ -94,7 +94,11 @@ def _weights(study: Study) -> Iterator[str]:
                 with safe_open(path, "numpy"):
                     pass
             except FileNotFoundError:
-                yield f"train.weights: {path}: not there; give the path of a .safetensors file"
+                made = Path(path).parts[2] if path.startswith("results/models/") else None
+                mend = (
+                    f"run the study {made} first, or both at once" if made else "give the path of a .safetensors file"
+                )
+                yield f"train.weights: {path}: not there; {mend}"
             except (SafetensorError, OSError) as error:
                 why = getattr(error, "strerror", None) or "damaged, or no .safetensors file"
                 yield f"train.weights: {path}: cannot be read ({why})"

@@ -134,8 +134,10 @@ def weights(job: Job) -> list[Path]:
     if given in ("scratch", "pretrained"):
         return []
     path = Path(given.format(model=job.model, seed=job.seed))
-    made = path.parts[:2] == ("results", "models") and path.parts[2] in job.running
-    if not made and not path.is_file():
+    study = path.parts[2] if path.parts[:2] == ("results", "models") else None
+    if study not in job.running and not path.is_file():
+        if study:
+            raise InputError(f"{path}: not there; run the study {study} first, or name it in studies beside {job.name}")
         raise InputError(f"{path}: not there; train.weights is scratch, pretrained or the path of a .safetensors file")
     return [path]
 
