@@ -36,7 +36,7 @@ def unusable(name: str, study: Study) -> Iterator[str]:
     """
     yield from _weights(study)
     data = study.data
-    if data.kind == "phantom" or to_download(study):
+    if data.drawn or to_download(study):
         return
     try:
         if data.contents:

@@ -257,7 +257,7 @@ def data_fingerprint(data: Data, recorded: Path) -> str | None:
     Raises:
         InputError: the source is not there or not of its kind, and nothing was recorded of it.
     """
-    if data.kind == "phantom":
+    if data.drawn:
         return None
     source, key = place(data.source), place(data.key_file) if data.key_file else None
     known = data.download and not data.download.unchecked  # by what is declared of it
