@@ -98,6 +98,10 @@ def test_what_a_shortcut_needs(project):
     assert message(project, SMALL, {"data": data}).startswith(f"{where}data.regions: there is no cue without")
     film = {"kind": "phantom", "regions": ["lungs"], "modality": "xray"}
     assert message(project, SMALL, {"data": film}).startswith(f"{where}data.regions: lungs are looked for in CT alone")
+    film = {"kind": "xray_phantom", "regions": ["body"]}
+    assert message(project, SMALL, {"task": "multilabel", "data": film}).startswith(
+        f"{where}data.modality: an xray_phan"
+    )
     films = "studies/toy.yaml: data.kind: an xray_phantom has several findings an image; set task: multilabel"
     assert message(project, SMALL, {"data": {"kind": "xray_phantom"}}) == films
     data = {"shortcut": {"kind": "blur", "rate": 0.9}, "regions": ["cue"]}

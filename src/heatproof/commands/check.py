@@ -1,7 +1,7 @@
 """`heatproof check`: read and check the configuration, open what it names, and say what would run."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from heatproof.config.load import load
@@ -15,26 +15,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    mistakes = []
-    for name, study in load(studies=args.studies).items():
+    mistakes, studies = [], load(studies=args.studies)
+    for name, study in studies.items():
         print(
             f"{name}: {len(study.models)} models x {len(study.seeds)} seeds, {len(study.explain.methods)} methods, "
             f"{', '.join(study.score.families)}; images of {study.data.size} px from {study.data.source or 'a phantom'}"
         )
-        mistakes += [f"{name}: {line}" for line in unusable(name, study)]
+        mistakes += [f"{name}: {line}" for line in unusable(name, study, studies)]
     if mistakes:
         raise InputError("\n".join(dict.fromkeys(mistakes)))
 
 
-def unusable(name: str, study: Study) -> Iterator[str]:
+def unusable(name: str, study: Study, beside: Collection[str]) -> Iterator[str]:
     """Open what a study names: source, table, class folders, masks, boxes, lungs, key, contents and checkpoints.
 
-    Everything is listed, and one image of each class is read. What is still to be downloaded is left out.
+    Everything is listed, and one image of each class is read. What is still to be downloaded is left out, and so are
+    checkpoints of the studies `beside`, which the same run makes.
 
     Yields:
         a line for each thing that a job would stop at.
     """
-    yield from _weights(study)
+    yield from _weights(study, beside)
     data = study.data
     if data.drawn or to_download(study):
         return
@@ -82,7 +83,7 @@ def section_of(study: Study) -> dict:
     return data.model_dump() | {"class_names": data.class_names, "group_kind": data.group_kind, "task": study.task}
 
 
-def _weights(study: Study) -> Iterator[str]:
+def _weights(study: Study, beside: Collection[str]) -> Iterator[str]:
     from safetensors import SafetensorError, safe_open
 
     for model in study.models:
@@ -95,10 +96,10 @@ def _weights(study: Study) -> Iterator[str]:
                     pass
             except FileNotFoundError:
                 made = Path(path).parts[2] if path.startswith("results/models/") else None
-                mend = (
-                    f"run the study {made} first, or both at once" if made else "give the path of a .safetensors file"
-                )
-                yield f"train.weights: {path}: not there; {mend}"
+                if made is None:
+                    yield f"train.weights: {path}: not there; give the path of a .safetensors file"
+                elif made not in beside:
+                    yield f"train.weights: {path}: not there; run the study {made} first, or both at once"
             except (SafetensorError, OSError) as error:
                 why = getattr(error, "strerror", None) or "damaged, or no .safetensors file"
                 yield f"train.weights: {path}: cannot be read ({why})"

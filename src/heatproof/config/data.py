@@ -264,6 +264,8 @@ class Data(Section):
                 f"data.split.by: folder needs an archive or a folder of images, and data.kind is {self.kind}"
             )
         self._check_unread()
+        if self.kind == "xray_phantom" and self.modality != "xray" and {"body", "lungs"} & set(self.regions):
+            raise ValueError("data.modality: an xray_phantom is no CT, where body and lungs look otherwise; set xray")
         if self.drawn:
             return self
         if not self.source:

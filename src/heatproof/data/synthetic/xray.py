@@ -24,13 +24,18 @@ _SEEN = 0.02  # of path through soft tissue: less is lost in the noise, and no p
 
 
 def list_records(study: str, seed: int, patients: int, slices: int, size: int, varied: bool = False) -> list[Record]:
-    """The records of an X-ray phantom: `slices` films of each patient, from slightly different directions.
+    """List the records of an X-ray phantom: `slices` films of each patient, from slightly different directions.
 
     A record's label are the indices of its findings, or that of `No finding`; `marks` is the one of them that its mask
     shows, drawn evenly, so that every label is explained on images where its own truth is known.
 
     Args:
         varied: exposure, noise and position of the patient vary.
+
+    Example:
+        >>> first = list_records("xray_pretrain", 0, patients=3, slices=1, size=64)[0]
+        >>> [CLASSES[label] for label in first.label], first.read().pixels.shape
+        (['Consolidation', 'Effusion'], (64, 64))
     """
     records = []
     for patient in range(patients):
