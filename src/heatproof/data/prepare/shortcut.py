@@ -51,7 +51,7 @@ def apply_shortcut(
     return (CUES[kind](pixels, rng), True) if drawn else (pixels, False)
 
 
-def zone(size: int, kind: str = "corner_mark") -> np.ndarray:
+def zone(size: int, kind: str) -> np.ndarray:
     """Bool [size, size]: every pixel that a cue of this kind can change; of a vignette those that it darkens by more
     than half as much as the corners.
 
