@@ -241,6 +241,21 @@ def test_check_opens_what_a_study_names(tmp_path, monkeypatch, capsys, changes, 
     assert told.err == ("" if expected is None else f"heatproof check: {expected}\n")
 
 
+def test_check_takes_checkpoints_of_a_study_of_the_same_run_as_coming(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    weights = "results/models/large/{model}/{seed}/fold0/model.safetensors"
+    (tmp_path / "studies").mkdir()
+    for name, start in (("large", "scratch"), ("tuned", weights)):
+        (tmp_path / f"studies/{name}.yaml").write_text(json.dumps({"train": {"weights": start}}))
+    params = PARAMS | {"studies": ["tuned"], "models": ["resnet18"], "seeds": [0]}
+    (tmp_path / "params.yaml").write_text(json.dumps(params))
+    assert main(["check", "large", "tuned"]) == 0
+    assert main(["check"]) == 1
+    path = weights.format(model="resnet18", seed=0)
+    said = f"heatproof check: tuned: train.weights: {path}: not there; run the study large first, or both at once\n"
+    assert capsys.readouterr().err == said
+
+
 def test_a_reader_that_leaves_early_is_no_error():
     reading, writing = os.pipe()
     os.close(reading)

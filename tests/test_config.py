@@ -98,6 +98,15 @@ def test_what_a_shortcut_needs(project):
     assert message(project, SMALL, {"data": data}).startswith(f"{where}data.regions: there is no cue without")
     film = {"kind": "phantom", "regions": ["lungs"], "modality": "xray"}
     assert message(project, SMALL, {"data": film}).startswith(f"{where}data.regions: lungs are looked for in CT alone")
+    film = {"kind": "xray_phantom", "regions": ["body"]}
+    assert message(project, SMALL, {"task": "multilabel", "data": film}).startswith(
+        f"{where}data.modality: an xray_phan"
+    )
+    films = "studies/toy.yaml: data.kind: an xray_phantom has several findings an image; set task: multilabel"
+    assert message(project, SMALL, {"data": {"kind": "xray_phantom"}}) == films
+    data = {"shortcut": {"kind": "blur", "rate": 0.9}, "regions": ["cue"]}
+    whole = f"{where}data.regions: cue: blur changes the whole image and has no place; leave cue out"
+    assert message(project, SMALL, {"data": data}) == whole
     data = {"shortcut": {"kind": "corner_mark", "rate": 0.9, "test_rate": 0.5}, "split": {"folds": 3}}
     assert message(project, SMALL, {"data": data}).startswith(f"{where}data.shortcut.test_rate needs one test split")
     said = message(project, SMALL, {"score": {"localization": {"classes": ["tumour"]}}})
@@ -145,7 +154,7 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"data": {"phantom": {"zzz": 1}}},
-            "studies/toy.yaml: data.phantom.zzz: 1: unknown key; allowed: patients, slices",
+            "studies/toy.yaml: data.phantom.zzz: 1: unknown key; allowed: patients, slices, varied",
         ),
         (
             "data: {kind: folder, source: x, classes: {yes: yes, b: b}}",
@@ -272,7 +281,8 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"task": "multilabel"},
-            "params.yaml: data.kind: task: multilabel needs a table, whose cells name several labels; it is phantom",
+            "params.yaml: data.kind: task: multilabel needs a table, whose cells name several labels, or "
+            "xray_phantom; it is phantom",
         ),
         (
             {"explain": {"target": "either"}},
@@ -498,6 +508,7 @@ def test_whether_a_checkpoint_has_seen_the_test_images_is_known_where_it_is_stat
     assert unstated({"train": {"weights": "scratch", "epochs": 3}}) is None
     other = {"train": TAKEN["train"] | {"weights": "results/models/phantom/{model}/{seed}/fold0/model.safetensors"}}
     assert unstated(other) is None and unstated(other | {"data": TABLE}) == ["test_resnet"]
+    assert unstated(other | {"data": {"drawn_as": "phantom"}}) == ["test_resnet"]
     some = {"models": ["test_resnet", "resnet18"], "train": TAKEN["train"] | {"models": {"resnet18": {"epochs": 2}}}}
     assert unstated(some) == ["test_resnet"]
     paper = {"stats": {"published": {"x": PAPER}}}

@@ -37,6 +37,14 @@ def test_an_edit_changes_the_sections_of_the_jobs_that_depend_on_it(overrides, c
     assert {name for name in before if before[name] != after[name]} == changed
 
 
+def test_keys_that_a_study_leaves_out_are_not_in_its_sections():
+    """Results from before there were such keys stand."""
+    data = json.loads(given()["data"])
+    assert "drawn_as" not in data and set(data["phantom"]) == {"patients", "slices"}
+    text = given({"data": {"shortcut": {"kind": "text_tag", "rate": 0.9}, "regions": ["cue"]}})["regions"]
+    assert json.loads(text)["cue"] == "text_tag" and "cue" not in json.loads(given()["regions"])
+
+
 def test_sections_are_sorted_json():
     for name, text in given().items():
         assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")), name

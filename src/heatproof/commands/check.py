@@ -2,7 +2,7 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,15 +18,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    mistakes = []
-    for name, study in load(studies=args.studies).items():
+    mistakes, studies = [], load(studies=args.studies)
+    for name, study in studies.items():
         for said in runs(study):
             print(f"{name}: {said}")
         print(
             f"{name}: {len(study.models)} models x {len(study.seeds)} seeds, {len(study.explain.methods)} methods, "
             f"{', '.join(study.score.families)}; images of {study.data.size} px from {study.data.source or 'a phantom'}"
         )
-        for note in unusable(name, study):
+        for note in unusable(name, study, studies):
             if isinstance(note, Understood):
                 print(f"{name}: {note}")
             else:
@@ -52,10 +52,9 @@ class Understood(str):
 def understood(records: Sequence[Record], classes: Sequence[str]) -> str:
     """Return how many images, patients, labels and boxes a source has as it is read.
 
-        >>> from heatproof.data.sources.records import Record
-    from heatproof.text.numbers import counted
-        >>> understood([Record("a", "a", (0, 1), "p", None), Record("b", "b", (1,), None, None)], ["mass", "edema"])
-        '2 images of 1 known patient (1 image without); mass 1, edema 2; 0 boxes'
+    >>> from heatproof.data.sources.records import Record
+    >>> understood([Record("a", "a", (0, 1), "p", None), Record("b", "b", (1,), None, None)], ["mass", "edema"])
+    '2 images of 1 known patient (1 image without); mass 1, edema 2; 0 boxes'
     """
     patients = {record.patient for record in records} - {None}
     without = sum(record.patient is None for record in records) if patients else 0
@@ -71,19 +70,20 @@ def understood(records: Sequence[Record], classes: Sequence[str]) -> str:
     return "; ".join(parts)
 
 
-def unusable(name: str, study: Study) -> Iterator[str]:
+def unusable(name: str, study: Study, beside: Collection[str]) -> Iterator[str]:
     """Open what a study names: source, table, class folders, masks, boxes, lungs, key, contents and checkpoints.
 
-    Everything is listed, and one image of each class is read. What is still to be downloaded is left out.
+    Everything is listed, and one image of each class is read. What is still to be downloaded is left out, and so are
+    checkpoints of the studies `beside`, which the same run makes.
 
     Yields:
         what was `Understood`, and a line for each thing that a job would stop at.
     """
-    yield from _weights(study)
+    yield from _weights(study, beside)
     for model in study.networks:
         yield from unopened(study, model)
     data = study.data
-    if data.kind == "phantom" or to_download(study):
+    if data.drawn or to_download(study):
         return
     try:
         if data.contents:
@@ -156,7 +156,7 @@ def unopened(study: Study, model: str) -> Iterator[str]:
             yield f"models.{model}: {error}"
 
 
-def _weights(study: Study) -> Iterator[str]:
+def _weights(study: Study, beside: Collection[str]) -> Iterator[str]:
     from safetensors import SafetensorError, safe_open
 
     for model in (model for model in study.models if model not in study.networks):
@@ -168,7 +168,11 @@ def _weights(study: Study) -> Iterator[str]:
                 with safe_open(path, "numpy"):
                     pass
             except FileNotFoundError:
-                yield f"train.weights: {path}: not there; give the path of a .safetensors file"
+                made = Path(path).parts[2] if path.startswith("results/models/") else None
+                if made is None:
+                    yield f"train.weights: {path}: not there; give the path of a .safetensors file"
+                elif made not in beside:
+                    yield f"train.weights: {path}: not there; run the study {made} first, or both at once"
             except (SafetensorError, OSError) as error:
                 why = getattr(error, "strerror", None) or "damaged, or no .safetensors file"
                 yield f"train.weights: {path}: cannot be read ({why})"

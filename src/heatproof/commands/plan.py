@@ -136,7 +136,7 @@ class Left:
 def count_images(name: str, study: Study) -> int | None:
     """Images of a study, without decoding any; None where they are still to be downloaded."""
     data = study.data
-    if data.kind == "phantom":
+    if data.drawn:
         return data.phantom.patients * data.phantom.slices
     return None if to_download(study) else len(records_of(name, study))
 
@@ -228,7 +228,7 @@ def shares(split: Split) -> tuple[float, float, float]:
 def explained(study: Study, images: int) -> int:
     """Test images of one fold that get heatmaps, at most."""
     test = images * shares(study.data.split)[2]
-    if study.data.kind == "phantom":
+    if study.data.drawn:
         return int(min(test, test / study.data.phantom.slices * study.explain.images_per_group))
     return int(test)
 

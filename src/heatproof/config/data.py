@@ -81,6 +81,7 @@ class Phantom(Section):
 
     patients: Annotated[int, Field(ge=9)]
     slices: Positive
+    varied: bool | None = None  # as real slices differ, for networks that are fine-tuned on those afterwards
 
 
 class Download(Section):
@@ -143,7 +144,7 @@ class Columns(Section):
 class Shortcut(Section):
     """A cue that is not disease, drawn into `rate` of the images of one class and 1 - `rate` of all others."""
 
-    kind: Literal["corner_mark"]
+    kind: Literal["corner_mark", "text_tag", "vignette", "blur", "noise", "contrast"]
     rate: Annotated[float, Field(ge=0.5, le=1)]
     test_rate: Annotated[float, Field(ge=0, le=1)] | None = None  # of test images; at 0.5 it tells nothing there
     label: str | None = None  # the class that has it; without one the last
@@ -184,7 +185,7 @@ class Audit(Section):
 class Data(Section):
     """Where images come from and how they become one array."""
 
-    kind: Literal["phantom", "archive", "folder", "table", "dicom", "planted"]
+    kind: Literal["phantom", "xray_phantom", "archive", "folder", "table", "dicom", "planted"]
     source: str | None = None
     download: Download | None = None
     contents: str | None = None  # file with a line `sha256  path` for each image that the source must hold
@@ -223,6 +224,7 @@ class Data(Section):
     planted: Planted
     phantom: Phantom
     audit: Audit
+    drawn_as: str | None = None  # a study with the same data: its phantoms, plants, cues and splits, not others
     seed: int
 
     @field_validator("patient")
@@ -253,7 +255,7 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _complete(self):
-        if self.kind in ("phantom", "planted") and self.channels != 1:
+        if (self.drawn or self.kind == "planted") and self.channels != 1:
             raise ValueError(f"a {self.kind} study has one channel: set data.channels to 1")
         if self.shortcut and self.shortcut.label and self.shortcut.label not in self.class_names:
             raise ValueError(f"data.shortcut.label must be one of {', '.join(self.class_names)}")
@@ -264,6 +266,9 @@ class Data(Section):
             )
         if "cue" in self.regions and not self.shortcut:
             raise ValueError("data.regions: there is no cue without data.shortcut; leave it out, or set a shortcut")
+        if "cue" in self.regions and self.shortcut.kind in ("blur", "noise", "contrast"):
+            kind = self.shortcut.kind
+            raise ValueError(f"data.regions: cue: {kind} changes the whole image and has no place; leave cue out")
         if "lungs" in self.regions and self.modality == "xray" and not self.lungs:
             raise ValueError(
                 "data.regions: lungs are looked for in CT alone; leave them out, or set data.lungs to masks"
@@ -282,7 +287,9 @@ class Data(Section):
                 f"data.split.by: folder needs an archive or a folder of images, and data.kind is {self.kind}"
             )
         self._check_unread()
-        if self.kind == "phantom":
+        if self.kind == "xray_phantom" and self.modality != "xray" and {"body", "lungs"} & set(self.regions):
+            raise ValueError("data.modality: an xray_phantom is no CT, where body and lungs look otherwise; set xray")
+        if self.drawn:
             return self
         if not self.source:
             raise ValueError(f"data.kind {self.kind} needs data.source, the path of the images")
@@ -346,7 +353,7 @@ class Data(Section):
             ),
             ("mask_value", None not in (self.mask_value, self.mask_threshold), "leave it or data.mask_threshold out"),
             ("marks", self.marks and self.columns.marks, "leave it or data.columns.marks out"),
-            ("lungs", self.lungs and self.kind in ("phantom", "planted"), "leave it out: its lungs are looked for"),
+            ("lungs", self.lungs and (self.drawn or planted), "leave it out: its lungs are looked for"),
             ("lungs", self.lungs and "lungs" not in self.regions, "add lungs to data.regions"),
             ("sample", self.sample and self.kind == "phantom", "set data.phantom.patients"),
             ("sample", self.sample and self.contents, "leave it out: data.contents is about all images"),
@@ -368,15 +375,21 @@ class Data(Section):
         return self.planted.kind if self.kind == "planted" else self.kind
 
     @property
+    def drawn(self) -> bool:
+        """Whether the images are synthetic as a whole."""
+        return self.kind in ("phantom", "xray_phantom")
+
+    @property
     def class_names(self) -> list[str]:
         """The classes of the study, in the order of their labels."""
         made = {"phantom": ["normal", "benign", "malignant"], "planted": ["normal", "planted"]}
+        made["xray_phantom"] = ["No finding", "Nodule", "Consolidation", "Effusion", "Cardiomegaly"]
         return made.get(self.kind, list(self.classes))
 
     @property
     def patients_known(self) -> bool:
         in_table = self.base == "table" and self.columns.patient
-        return bool(self.patient or in_table or self.base in ("phantom", "dicom"))
+        return bool(self.patient or in_table or self.drawn or self.base == "dicom")
 
     @property
     def group_kind(self) -> str:
@@ -399,10 +412,13 @@ def check_task(task: str, data: Data) -> None:
         for key, value in told.items():
             if value:
                 raise ValueError(f"data.{key}: is not read where task is multiclass; set task: multilabel")
+        if data.kind == "xray_phantom":
+            raise ValueError("data.kind: an xray_phantom has several findings an image; set task: multilabel")
         return
-    if data.kind != "table":
+    if data.kind not in ("table", "xray_phantom"):
         raise ValueError(
-            f"data.kind: task: multilabel needs a table, whose cells name several labels; it is {data.kind}"
+            f"data.kind: task: multilabel needs a table, whose cells name several labels, or xray_phantom; it is "
+            f"{data.kind}"
         )
     for name in data.marks:
         if name not in data.class_names:

@@ -381,7 +381,7 @@ class Study(Section):
         if split.given or (split.test == "all" and split.unseen):
             return []
         taken = [model for model in self.models if model not in self.trained]
-        if self.data.kind == "phantom":
+        if self.data.drawn and not self.data.drawn_as:
             taken = [model for model in taken if not str(self.recipe(model).weights).startswith("results/models/")]
         return taken
 

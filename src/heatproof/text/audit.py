@@ -156,7 +156,13 @@ SHORTCUT = {
     "patients": "That is a shortcut.",
     "clusters": "That is a shortcut, or what images of one person share who is in several clusters.",
 }
-CUES = {"corner_mark": "a mark in the corner"}
+CUES = {
+    "corner_mark": "a mark in the corner",
+    "text_tag": "a text tag in the corner",
+    "vignette": "a vignette",
+    "noise": "added noise",
+    "contrast": "a contrast shift",
+}
 TELL = {"class": "the classes apart", "label": "apart which labels an image has"}
 COUNTED = {  # number -> its unit
     "pairs": ("pair",),

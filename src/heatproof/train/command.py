@@ -17,7 +17,7 @@ from heatproof.store.artifacts import truth
 from heatproof.train.checkpoint import Resume, classified, labelled, opened
 from heatproof.train.layers import find_target_layer
 from heatproof.train.loop import best_epoch, shuffled, train
-from heatproof.train.model import Classifier, ImageSet, build, load, pick_device, predict, prepare, save
+from heatproof.train.model import Classifier, ImageSet, adapted, build, load, pick_device, predict, prepare, save
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
         return
     torch.manual_seed(derive(*key, "weights"))
     brought = _weights_file(args.model, args.seed, recipe)
-    model = _start(args.model, brought, recipe, facts, images("train"))
+    model, new_head = _start(args.model, brought, recipe, facts, images("train"))
     find_target_layer(model.eval(), facts["size"], 1)  # what cannot be explained is not trained
     resume = Resume(
         artifacts.STATE / "train" / args.study / f"{args.model}-{args.seed}-{args.fold}",
@@ -93,7 +93,8 @@ def run(args: argparse.Namespace) -> None:
             "classes": facts["classes"],
             "size": facts["size"],
             "parameters": sum(p.numel() for p in model.parameters()),
-            "weights": brought.name if brought else recipe["weights"],  # no path of this machine
+            "weights": recipe["weights"],
+            **(_origin(brought, new_head) if brought else {}),
             "epochs": recipe["epochs"],
             "best_epoch": best_epoch(history),
             "sha256": artifacts.digest(checkpoint.weights),
@@ -187,17 +188,27 @@ def _weights_file(name: str, seed: int, recipe: dict) -> Path | None:
     return path
 
 
-def _start(name: str, brought: Path | None, recipe: dict, facts: dict, images: ImageSet) -> Classifier:
-    """The model before training: from a file, from timm's weights or from scratch."""
+def _origin(weights: Path, new_head: bool) -> dict:
+    """Which file training started from: a checkpoint of this project by its path, any other by its name alone."""
+    known = weights.parts[:2] == ("results", "models")
+    facts = {"weights": weights.as_posix() if known else weights.name, "weights_sha256": artifacts.digest(weights)}
+    return facts | ({"new_head": True} if new_head else {})
+
+
+def _start(name: str, brought: Path | None, recipe: dict, facts: dict, images: ImageSet) -> tuple[Classifier, bool]:
+    """Return the model before training (from a file, from timm's weights or from scratch), and whether the head of a
+    file was left out because it has other classes."""
     classes, size = len(facts["classes"]), facts["size"]
     if brought is not None:
-        return load(name, classes, size, brought)
+        if recipe["epochs"]:
+            return adapted(name, classes, size, brought)
+        return load(name, classes, size, brought), False
     model = build(name, classes, size, pretrained=recipe["weights"] == "pretrained")
     if recipe["weights"] == "scratch":
         mean, std = _moments(images)
         model.mean.copy_(mean.view(1, -1, 1, 1).expand_as(model.mean))
         model.std.copy_(std.view(1, -1, 1, 1).expand_as(model.std))
-    return model
+    return model, False
 
 
 def _moments(images: ImageSet) -> tuple[torch.Tensor, torch.Tensor]:

@@ -144,8 +144,10 @@ def weights(job: Job) -> list[Path]:
     if given in ("scratch", "pretrained"):
         return []
     path = Path(given.format(model=job.model, seed=job.seed))
-    made = path.parts[:2] == ("results", "models") and path.parts[2] in job.running
-    if not made and not path.is_file():
+    study = path.parts[2] if path.parts[:2] == ("results", "models") else None
+    if study not in job.running and not path.is_file():
+        if study:
+            raise InputError(f"{path}: not there; run the study {study} first, or name it in studies beside {job.name}")
         raise InputError(f"{path}: not there; train.weights is scratch, pretrained or the path of a .safetensors file")
     return [path]
 
@@ -265,7 +267,7 @@ def data_fingerprint(data: Data, recorded: Path) -> str | None:
     Raises:
         InputError: the source is not there or not of its kind, and nothing was recorded of it.
     """
-    if data.kind == "phantom":
+    if data.drawn:
         return None
     source, key = place(data.source), place(data.key_file) if data.key_file else None
     known = data.download and not data.download.unchecked  # by what is declared of it

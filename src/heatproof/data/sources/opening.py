@@ -100,6 +100,7 @@ def _without(entries: Iterable[Entry], others: Iterable[Entry]) -> list[str]:
 
 BRANCHES = {  # kind of a source -> what lists its images; a job depends on the one that it takes (`workflow.code`)
     "phantom": "heatproof.data.synthetic.phantom",
+    "xray_phantom": "heatproof.data.synthetic.xray",
     "archive": "heatproof.data.sources.images",
     "folder": "heatproof.data.sources.images",
     "table": "heatproof.data.sources.image_table",
@@ -177,7 +178,7 @@ def _list_all(study: str, config: dict) -> Listing:
     """As `list_source`, all images."""
     kind = config["planted"]["kind"] if config["kind"] == "planted" else config["kind"]
     reader = importlib.import_module(BRANCHES[kind])
-    if kind == "phantom":
+    if kind in ("phantom", "xray_phantom"):
         options = {"size": config["size"], **config["phantom"]}
         return Listing(list(reader.CLASSES), reader.list_records(study, config["seed"], **options), [])
     source, classes = place(config["source"]), config["classes"]

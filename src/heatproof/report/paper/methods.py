@@ -17,6 +17,7 @@ from heatproof.text import numbers
 
 KINDS = {
     "phantom": "synthetic CT slices (phantoms), in which the lesion is the only evidence for the class",
+    "xray_phantom": "synthetic chest X-rays (phantoms) with one or several findings",
     "planted": "real slices into which nodules were planted",
 }
 FITS = {"crop": "cut to the middle square", "pad": "padded with black to a square", "squash": "stretched to a square"}
