@@ -18,7 +18,7 @@ from heatproof.data.sources.places import split_of
 from heatproof.data.sources.records import Record
 from heatproof.data.sources.rows import read_rows
 from heatproof.data.sources.trees import Tree, open_tree, read_file
-from heatproof.data.sources.truth import PLAIN, Box, Lesion, parse_box
+from heatproof.data.sources.truth import PLAIN, Box, Lesion, mask_regions, parse_box
 
 
 class Table(NamedTuple):
@@ -102,6 +102,15 @@ def _content(source: Path) -> bytes:
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
         raise InputError(f"{source}: cannot be read ({said}); set data.source to the path of a CSV") from None
+
+
+def files_beside(source: Path, inside: str | None) -> Tree:
+    """Return the files in the folder of a table and below it, by their paths in the table.
+
+    Args:
+        source, inside: as for `list_records`.
+    """
+    return open_tree(source.parent, "folder") if inside is None else _inside(source, inside)[0]
 
 
 def _inside(source: Path, inside: str) -> tuple[Tree, bytes, str]:
@@ -197,6 +206,10 @@ def _record(
     lesion: Lesion,
 ) -> Record:
     path, masks, boxes = row["path"], _masks(row), _boxes(row)
+    regions = None
+    if lesion.labels:
+        regions = mask_regions(tree.read, masks, lambda mask: f"{tree.source}: {mask}", lesion, None)
+        masks = ()
     return Record(
         image_id=path,
         source=path,
@@ -206,6 +219,7 @@ def _record(
         license=row.get("license") or None,
         split=split_of(row["split"]) if "split" in row else None,
         marks=tuple(sorted(_marks(row, labels))) if "marks" in row else None,
+        regions=regions,
     )
 
 

@@ -124,6 +124,11 @@ def read_beside(source: Path, name: str) -> bytes:
         raise InputError(f"{source}: {name}: neither in it nor beside it ({reason(error)}); mend the name") from None
 
 
+def found_at(path: str, source: Path) -> Path | None:
+    """Return where a file or folder beside a source lies on disk, None where it is not there."""
+    return next((one for one in (place(path), source.parent / path) if one.exists()), None)
+
+
 def _digest(value: object) -> str:
     return hashlib.sha256(repr(value).encode("utf-8", "backslashreplace")).hexdigest()
 
