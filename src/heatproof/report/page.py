@@ -124,6 +124,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         classification=classification.make(inputs),
         relations=relations.make(inputs),
         cue=relations.make_cue(inputs),
+        readers=inputs.summary.get("readers", {}).get("sentences", []),
         families=[family(inputs, key) for key in inputs.families],
         gallery=shown,
         explorer=explorer.make(inputs, config["images"]),

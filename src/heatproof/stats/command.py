@@ -30,9 +30,12 @@ def run(args: argparse.Namespace) -> None:
     from heatproof.stats.study import evaluate
     from heatproof.stats.tables import groups
     from heatproof.stats.tables.groups import read_scores
+    from heatproof.stats.tests import relations
+    from heatproof.stats.tests.readers import second_reader
     from heatproof.stats.verdicts.judge import key_numbers
     from heatproof.store import artifacts, tables
     from heatproof.store import artifacts as labels
+    from heatproof.text.readers import sentence
 
     out, families = artifacts.stats_dir(args.study), args.score_config["families"]
     primary, ensembles = args.score_config["primary"], args.ensembles or {}
@@ -40,11 +43,13 @@ def run(args: argparse.Namespace) -> None:
     predictions = read_predictions(args.study, args.models, args.seeds, args.folds)
     scores = read_scores(args.study, args.models, args.seeds, args.folds, families, ensembles)
     trained = [model for model in args.models if model not in ensembles]
-    kept, shapes = None, read_shapes(args.study, args.folds)
+    kept, shapes, settings = None, read_shapes(args.study, args.folds), args.config
+    readers = second_reader(args.study, scores, classes, args.methods, trained, settings)
+    drawn = read_shapes(args.study, args.folds, relations.GEOMETRY) if settings["regressions"] else None
     if labels.is_multilabel(next(iter(predictions.values()))):
         scores, kept = groups.common(groups.named(scores, classes), trained)
         families = [family for family in families if kept.get(family, {}).get("kept")]
-        shapes = groups.of_marked_labels(shapes, classes)
+        shapes, drawn = (groups.of_marked_labels(one, classes) for one in (shapes, drawn))
     result = evaluate(
         args.study,
         predictions,
@@ -63,12 +68,20 @@ def run(args: argparse.Namespace) -> None:
         ensembles=ensembles,
         counts=kept,
     )
+    if readers:
+        told = [sentence(one, readers.patients_known) for one in readers.statements(primary["localization"])]
+        result.summary["readers"] = readers.stored() | {"sentences": told}
+    if drawn is not None:
+        known = relations.covariates({key: of for key, of in predictions.items() if key[0] in trained}, drawn, classes)
+        asked = (settings["regressions"], args.methods, trained, settings["interval"])
+        result.summary["regressions"] = relations.regressions(scores, known, *asked)
     for name, schema in tables.TABLES.items():
         table = result.tables.get(name, pd.DataFrame())
         artifacts.write_table(out / f"{name}.csv", table.reindex(columns=list(schema)), schema)
     artifacts.write_json(out / "summary.json", result.summary)
     artifacts.write_json(out / "metrics.json", key_numbers(result.summary))
-    print("\n".join([result.summary["in_short"], *result.summary["headline"]]))
+    told = result.summary.get("readers", {}).get("sentences", [])
+    print("\n".join([result.summary["in_short"], *result.summary["headline"], *told]))
 
 
 def read_tested(study, folds):
@@ -189,31 +202,41 @@ def read_cue(study):
     return facts.set_index("image_id")["cue"]
 
 
-def read_shapes(study, folds):
+def read_shapes(study, folds, names=None):
     """Size and shape of the lesions of the test images, columns image_id and `lesions.SHAPE`; None without any truth.
 
     Where images have several labels, `marked` too: the indices of the labels that the lesions are of.
 
     Masks are read one at a time. A box says where a lesion is and how large, but not what shape it has.
+
+    Args:
+        names: what is measured, `relations.GEOMETRY` in place of `relations.SHAPE`.
     """
+    import numpy as np
     import pandas as pd
 
     from heatproof.stats.tests import relations
     from heatproof.store import artifacts
     from heatproof.store import artifacts as labels
 
-    rows = []
-    masks = None
+    names, rows = names or relations.SHAPE, []
+    readings, masks = artifacts.read_readings(study), None
     for fold in folds:
         manifest = artifacts.read_manifest(study, fold)
+        several = labels.is_multilabel(manifest)
         for place in manifest.index[(manifest["split"] == "test") & (manifest["truth"] != "none")]:
             if masks is None:
                 masks = artifacts.read_array(artifacts.data_dir(study) / "masks.npy")
             image, truth = manifest.loc[place, ["image_id", "truth"]]
-            found = relations.shape(masks[place])
-            found = found if truth == "mask" else {"lesion_area": found["lesion_area"]}
-            if labels.is_multilabel(manifest):
-                found = {"marked": labels.marked(manifest.loc[place])} | found
-            rows.append({"image_id": image} | found)
-    known = ["image_id", "marked"] if labels.is_multilabel(manifest) else ["image_id"]
-    return pd.DataFrame(rows).reindex(columns=[*known, *relations.SHAPE]) if rows else None
+            marked = labels.marked(manifest.loc[place]) if several else ()
+            own = readings.of_image(image, marked) if readings and several else [(marked, truth, np.nan, masks[place])]
+            for label, kind, instances, mask in own:
+                if names == relations.GEOMETRY:
+                    found = relations.geometry(mask, instances)
+                    size = "size"
+                else:
+                    found, size = relations.shape(mask), "lesion_area"
+                found = found if kind == "mask" else {key: found[key] for key in (size, "instances") if key in found}
+                rows.append({"image_id": image} | ({"marked": label} if several else {}) | found)
+    known = ["image_id", "marked"] if several else ["image_id"]
+    return pd.DataFrame(rows).reindex(columns=[*known, *names]) if rows else None
