@@ -20,7 +20,7 @@ from heatproof.score.queries import of_class
 from heatproof.score.scene import Scene
 
 IMAGES, TARGETS = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 0])
-CONTROLS = [name for name in EVERY if name != "reader"]  # of a study alone
+CONTROLS = [name for name in EVERY if name != "second_reader"]  # of a study alone
 MASKS = torch.zeros(4, 64, 64, dtype=torch.bool)
 MASKS[:, 10:20, 10:20] = True
 NOISE = torch.rand(4, 64, 64, generator=torch.Generator().manual_seed(1))

@@ -265,15 +265,15 @@ def test_a_second_reader_is_scored_against_the_truth(tmp_path, monkeypatch):
     plain, _ = score("localization", "--seed", 0)
     half, masks = _read_by_several()
     frame, _ = score("localization", "--seed", 0)
-    pd.testing.assert_frame_equal(frame[frame["method"] != "reader"].reset_index(drop=True), plain)
-    found = values(frame, "reader")
+    pd.testing.assert_frame_equal(frame[frame["method"] != "second_reader"].reset_index(drop=True), plain)
+    found = values(frame, "second_reader")
     assert found.loc["image8", "iou"] == (half & masks[8]).sum() / masks[8].sum() == 0.5
     assert found.loc["image8", "hit_rate"] == 1 and found.loc["image8", "localization_accuracy"] == 0.5
     assert found.loc["image7", ["iou", "hit_rate", "lesion_hit_rate"]].tolist() == [0, 0, 0]
-    assert reason(frame, "image7", "reader", "relevance_rank_accuracy") == "nothing_drawn"
+    assert reason(frame, "image7", "second_reader", "relevance_rank_accuracy") == "nothing_drawn"
     assert found.loc["image9", ["iou", "hit_rate", "peak_distance"]].tolist() == [1, 1, 0]  # by the second point
-    assert reason(frame, "image6", "reader", "iou") == "no_reader"
-    assert reason(frame, NO_TRUTH, "reader", "iou") == "no_truth"
+    assert reason(frame, "image6", "second_reader", "iou") == "no_reader"
+    assert reason(frame, NO_TRUTH, "second_reader", "iou") == "no_truth"
 
 
 def test_thresholds_are_tuned_on_validation_images_alone(tmp_path, monkeypatch):

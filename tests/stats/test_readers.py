@@ -20,7 +20,7 @@ def scores(heatmap, reader, *, labels=None, groups=None, metric="iou", seeds=(0,
         base = base.assign(label=pd.array(labels, "Int64"))
     heatmap = np.broadcast_to(heatmap, (len(seeds), count))
     parts = [base.assign(method="cam", seed=seed, value=of) for seed, of in zip(seeds, heatmap, strict=True)]
-    parts += [base.assign(method="reader", seed=seed, value=reader, reason=reasons or "") for seed in seeds]
+    parts += [base.assign(method="second_reader", seed=seed, value=reader, reason=reasons or "") for seed in seeds]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -97,7 +97,7 @@ def test_cases_that_a_seed_lacks_are_left_out():
 
 def test_without_a_second_reader_there_is_nothing():
     table = scores(np.full(6, 0.2), np.full(6, 0.4))
-    assert compared(table[table["method"] != "reader"]) is None
+    assert compared(table[table["method"] != "second_reader"]) is None
 
 
 def test_what_is_said():

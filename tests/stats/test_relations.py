@@ -247,7 +247,7 @@ def test_regressions_find_the_slope_and_widen_for_patients():
     own = pd.DataFrame({"image_id": names, "group": [f"p{n // 3}" for n in range(cases)], "model": "m", "seed": 0})
     value = 0.1 + 2 * size + rng.normal(0, 0.02, cases)
     own = own.assign(family="localization", metric="iou", method="cam", value=value)
-    scored = pd.concat([own, own.assign(method="reader", value=0.6)])
+    scored = pd.concat([own, own.assign(method="second_reader", value=0.6)])
     rows = {(row["variable"], row["against"]): row for row in relations.regressions(
         scored, known, ["iou"], ["cam"], ["m"], 0.95)}  # fmt: skip
     slope = rows["size", None]

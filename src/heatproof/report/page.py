@@ -125,6 +125,8 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         relations=relations.make(inputs),
         cue=relations.make_cue(inputs),
         readers=inputs.summary.get("readers", {}).get("sentences", []),
+        readers_table=tables.readers(inputs),
+        regressions=tables.regressions(inputs),
         families=[family(inputs, key) for key in inputs.families],
         gallery=shown,
         explorer=explorer.make(inputs, config["images"]),

@@ -56,6 +56,53 @@ def layers(inputs: Inputs) -> Table:
     return Table("The layer that was explained, which methods that read a layer and coarse noise share", head, rows)
 
 
+MEASURES = ("iou_tuned", "hit_rate")  # of CheXlocalize, shown beside the primary metric
+
+
+def readers(inputs: Inputs) -> Table | None:
+    """Heatmaps beside a second reader, by the primary metric of localization and `MEASURES`; None without one."""
+    found = inputs.summary.get("readers")
+    if not found:
+        return None
+    shown = [metric for metric in dict.fromkeys([inputs.primary("localization"), *MEASURES]) if metric]
+    rows = [
+        [
+            inputs.metric(row["metric"]).name,
+            row["label"] or "all",
+            row["model"],
+            row["method"],
+            words.number(row["heatmap"]),
+            words.number(row["reader"]),
+            *(words.interval(*(row[key][end] for end in ("value", "low", "high"))) for key in ("share", "decrease")),
+            row["outcome"].replace("_", " "),
+        ]
+        for metric in shown
+        for row in found["comparisons"]
+        if row["metric"] == metric
+    ]
+    head = ["metric", "label", "model", "method", "heatmap", "second reader", "share", "decrease, %", "as good?"]
+    return Table("Heatmaps beside a second reader: means over " + groups_name(inputs), head, rows)
+
+
+def regressions(inputs: Inputs) -> Table | None:
+    """Slopes of scores on the geometry of true regions and on confidence; None where none were asked for."""
+    found = inputs.summary.get("regressions")
+    rows = [
+        [
+            inputs.metric(row["metric"]).name + (", reader's lead" if row["against"] else ""),
+            row["model"],
+            row["method"],
+            row["variable"],
+            row["reason"] or words.interval(row["slope"], row["low"], row["high"]),
+            words.p_value(row["p_corrected"]),
+        ]
+        for row in found or []
+    ]
+    head = ["score", "model", "method", "variable", "slope", "p, corrected"]
+    caption = "Change of a score from the least to the largest value of one variable (linear regression)"
+    return Table(caption, head, rows) if rows else None
+
+
 def recall(inputs: Inputs) -> Table:
     """Sensitivity of every class: share of its test images that were recognized, mean over trainings."""
     predictions = inputs.predictions

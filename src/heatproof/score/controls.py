@@ -19,7 +19,7 @@ from heatproof.core.geometry import upsample
 from heatproof.score.order import pool
 
 RANDOM, LOWRES_NOISE, CENTER, OTHER_IMAGE = "random", "lowres_noise", "center", "other_image"
-MEAN_MASK, EDGES, CEILING, TRUTH, READER = "mean_mask", "edges", "ceiling", "truth", "reader"
+MEAN_MASK, EDGES, CEILING, TRUTH, READER = "mean_mask", "edges", "ceiling", "truth", "second_reader"
 
 _BATCH = 256  # masks that are read at a time
 

@@ -12,7 +12,7 @@ from heatproof.core.draws import generator, percentile_interval
 from heatproof.core.statements import Statement
 from heatproof.stats.tests.paired import equivalent_p, holm, paired_t, t_interval
 
-READER = "reader"  # the yardstick of `catalogue.controls`
+READER = "second_reader"  # the yardstick of `catalogue.controls`
 DRAWS = 1000  # of the bootstrap, as many as Saporta et al. 2022 take
 LEAST = 5  # groups below which there is no interval
 CASE = ["image_id", "label", "group"]
@@ -144,16 +144,14 @@ def second_reader(
     if not (own["method"] == READER).any():
         return None
     own = own.assign(label=own.get("label", 0))
-    agreement, rows = [], []
+    agreement, rows, blank = [], [], _blank(own)
     for metric in dict.fromkeys(own.loc[own["method"] == READER, "metric"]):
         table = own[own["metric"] == metric]
         of_reader = table[table["method"] == READER]
-        missed = of_reader.loc[of_reader["reason"] == NOTHING_DRAWN.code].drop_duplicates(CASE)
         reader = of_reader.dropna(subset="value").drop_duplicates(CASE).set_index(CASE)["value"]
-        blank = _blank(own)
         for label in [None, *_labels(classes, of_reader)]:
             part = reader if label is None else reader[reader.index.get_level_values("label") == label]
-            lost = missed if label is None else missed[missed["label"] == label]
+            lost = blank if label is None else blank[blank.get_level_values("label") == label]
             if len(part) or len(lost):
                 agreement.append(_agreement(metric, _name(classes, label), part, len(lost), settings["interval"]))
         for model in models:

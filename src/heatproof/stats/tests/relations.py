@@ -128,7 +128,7 @@ def regressions(
     rows = []
     for metric, model, method in product(metrics, models, methods):
         of = own[(own["metric"] == metric) & (own["model"] == model)]
-        reader = of[of["method"] == "reader"].set_index("image_id")["value"]
+        reader = of[of["method"] == "second_reader"].set_index("image_id")["value"]
         table = of[of["method"] == method].merge(means, on=["model", "image_id"])
         for against in [None, "reader"] if len(reader) else [None]:
             score = table["value"] if against is None else table["image_id"].map(reader) - table["value"]
