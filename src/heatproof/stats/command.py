@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
     trained = [model for model in args.models if model not in ensembles]
     kept, shapes, settings = None, read_shapes(args.study, args.folds), args.config
     readers = second_reader(args.study, scores, classes, args.methods, trained, settings)
-    drawn = read_shapes(args.study, args.folds, relations.GEOMETRY) if settings["regressions"] else None
+    drawn = read_shapes(args.study, args.folds, relations.GEOMETRY) if settings.get("regressions") else None
     if labels.is_multilabel(next(iter(predictions.values()))):
         scores, kept = groups.common(groups.named(scores, classes), trained)
         families = [family for family in families if kept.get(family, {}).get("kept")]
