@@ -481,6 +481,28 @@ TAKEN = {"train": {"weights": "w/{model}-{seed}.safetensors", "epochs": 0}}
             {"data": {"mask_value": 2}},
             "data: data.mask_value is not read where data.kind is phantom; set data.masks too",
         ),
+        (
+            {"data": TABLE | {"annotations": "a.json", "columns": {"mask": "m"}}},
+            "data: data.columns.mask is not read where data.kind is table; leave it or data.annotations out",
+        ),
+        (
+            {"data": TABLE | {"masks": "{stem}_{label}", "mask_value": {"a": 1}}},
+            "data: data.mask_value is not read where data.kind is table; the names of masks say their labels",
+        ),
+        ({"data": TABLE | {"masks": "{stem}_m", "mask_value": {"c": 1}}}, "data: data.mask_value.c: it is none of"),
+        ({"data": TABLE | {"masks": "{label}_{stem}"}}, "data.masks: '{label}_{stem}': a pattern is {stem}"),
+        ({"data": {"annotations": "a.json"}}, "data: data.annotations is not read where data.kind is phantom; leave"),
+        (
+            {"data": {"kind": "folder", "source": "x", "readers": ["a"]}},
+            "data: data.readers is not read where data.kind",
+        ),
+        ({"data": TABLE | {"annotations": {"a": []}}}, "data.annotations: must be a path, or reader: path or paths"),
+        (
+            {"data": TABLE | {"readers": "some"}},
+            "data.readers: 'some': must be a list of names, each once, or rotating",
+        ),
+        ({"data": TABLE | {"masks": "{stem}", "mask_value": "x"}}, "data.mask_value: 'x': must be a number, or label"),
+        ({"stats": {"regressions": ["miou"]}}, "stats.regressions: 'miou': did you mean iou"),
         ({"data": TABLE | {"marks": ["a"]}}, "data.marks: is not read where task is multiclass"),
         (
             {"task": "multilabel", "data": TABLE | {"marks": ["c"]}},

@@ -253,17 +253,19 @@ def test_rsna_with_detailed_classes_joined(tmp_path):
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_vindr(tmp_path, separator):
     source = write_folder(tmp_path, VINDR_FILES | {"train.csv": VINDR.replace(",", separator).encode()})
-    found = study(source, **VINDR_STUDY)
+    found = study(source, **VINDR_STUDY, readers="rotating")
     assert labels(found) == {"50a418190": ["normal"], "9a5094b2": ["aorta"]}
+    assert [record.readers for record in found.records] == [("R11", "R15"), ("R10", "R9", "R11")]
     assert found.records[1].boxes == (MarkedBox("9a5094b2", "aorta", 1, 2, 11, 12, "R9"),)
     assert found.records[1].read().mask.sum() == 100  # its other box marks no label of the study
-    assert found.records[1].marks == (1,)
+    assert [region.labels for region in found.records[1].regions] == [(1,)]
     both = study(
         source,
         **VINDR_STUDY | {"classes": {"normal": "No finding", "aorta": "Aortic enlargement", "nodule": "Nodule/Mass"}},
+        readers="rotating",
     )
     assert [(box.label, box.reader) for box in both.records[1].boxes] == [("nodule", "R10"), ("aorta", "R9")]
-    assert both.records[1].marks == ()  # until each label has a truth of its own, neither has the mask of both
+    assert [(region.labels, region.reader) for region in both.records[1].regions] == [((2,), "R10"), ((1,), "R9")]
 
 
 def test_vindr_labels_of_images(tmp_path):
@@ -276,7 +278,7 @@ def test_vindr_labels_of_images(tmp_path):
 def test_boxes_of_images_that_were_resized(tmp_path):
     meta = b"image_id,dim0,dim1\n50a418190,60,80\n9a5094b2,60,80\n"  # height, width
     source = write_folder(tmp_path, VINDR_FILES | {"train_meta.csv": meta})
-    found = study(source, **VINDR_STUDY | {"join": ["train_meta.csv"]})
+    found = study(source, **VINDR_STUDY | {"join": ["train_meta.csv"]}, readers="rotating")
     assert found.records[1].boxes[0].size == (80, 60)
     assert found.records[1].read().mask.sum() == 6 * 5  # halves, by the pixels that they touch
 
@@ -292,7 +294,9 @@ def test_a_mapping_of_the_studys_own(tmp_path):
     source = write_folder(tmp_path, {"t.csv": OWN.encode(), "a.png": gray(1), "b.png": gray(2)}) / "t.csv"
     columns = {"path": "file", "label": "diagnosis", "patient": "who", "reader": "doctor"}
     columns |= {"x0": "l", "y0": "t", "x1": "r", "y1": "b"}
-    found = study(source, columns=columns, classes={"edema": "edema", "mass": "mass", "none": "none"})
+    data = {"columns": columns, "classes": {"edema": "edema", "mass": "mass", "none": "none"}}
+    assert message(study, source, **data).startswith("data.readers: not set, and regions are of 2 readers (A and B)")
+    found = study(source, **data, readers=["A", "B"])
     assert labels(found) == {"a.png": ["edema", "mass"], "b.png": ["none"]}
     assert found.records[0].boxes[0] == MarkedBox("a.png", "edema", 1.5, 2, 10, 20, "A")
     assert [record.patient for record in found.records] == ["p1", "p2"] and not found.notes

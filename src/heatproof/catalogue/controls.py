@@ -44,6 +44,8 @@ CONTROLS = {control.name: control for control in (
     Control("ceiling", "the truth at this grid",
         "the true region itself, blurred to the coarse grid on which the model's heatmaps are computed (a yardstick "
         "for what the grid costs; a sharper map can pass it)", "|", 11, yardstick=True, key=True),
+    Control("second_reader", "a second reader",
+        "the region that another reader drew (a yardstick: what people agree on)", "D", 4.2, yardstick=True, key=True),
     Control("truth", "the truth itself",
         "the true region itself, taken for a heatmap (a yardstick; what a model uses need not be the true region)",
         "|", 11, yardstick=True),

@@ -57,7 +57,7 @@ _PAIR = ("other_image",)
 FAMILIES = {family.name: family for family in (
     Family("localization", "Do the heatmaps mark the right place?",
         "Localization compares the hot area of a heatmap with the region that the image's truth mask marks.",
-        "right place", (*_SHOWN, "ceiling"), BEATABLE,
+        "right place", (*_SHOWN, "ceiling", "second_reader"), BEATABLE,
         claim="find the marked region better than", by_truth=True, rates_maps=True, shardable=True),
     Family("faithfulness", "Do the models use what the heatmaps mark?",
         "Faithfulness covers parts of the image in the order of the heatmap and asks the model again: if the hot parts "

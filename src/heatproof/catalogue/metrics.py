@@ -18,6 +18,9 @@ class Metric:
         better: which values are good, `none` where it only describes.
         module: of `heatproof.score.metrics`, with its function; by default the one called like the family.
         region: of the image, that it needs in place of a lesion's truth (`data.regions`).
+        peak: whether the most representative point decides, so that a reader's is taken where one was set.
+        blank: whether a reader who drew nothing scores 0, and not no score.
+        tuned: whether a threshold is tuned on heatmaps of validation images (`explain.validation`).
         baselines: whether it is computed for further baselines too, under its name and theirs (`srg_blur`).
         claim: what heatmaps do that score well by it, where that is not what its family's claim says.
         cite: keys of `report/paper/references.bib`, none where the definition is all there is to it.
@@ -32,6 +35,9 @@ class Metric:
     better: Literal["higher", "lower", "none"] = "higher"
     module: str = ""
     region: str = ""
+    peak: bool = False
+    blank: bool = False
+    tuned: bool = False
     baselines: bool = False
     claim: str = ""
     cite: tuple[str, ...] = ()
@@ -41,7 +47,7 @@ class Metric:
     source: str = ""
     notes: str = ""
 
-    COMPUTED: ClassVar = ("region",)  # what the job of its family reads, beside the path
+    COMPUTED: ClassVar = ("region", "peak", "blank", "tuned")  # what the job of its family reads, beside the path
 
     @property
     def path(self) -> str:
@@ -84,10 +90,17 @@ METRICS = {metric.name: metric for metric in (
     Metric("localization_accuracy", "localization", "Localization accuracy",
         "How much of the marked region is at least half hot? A map that is hot everywhere scores 1, so read it only "
         "beside the others.", cite=("panboonyuen2026",), range="0 to 1", source="arXiv 2601.12826, Eq. 4",
-        formula="share of M where L is at least 0.5; recall alone, so a map of ones would score 1"),
+        formula="share of M where L is at least 0.5; recall alone, so a map of ones would score 1", blank=True),
     Metric("iou", "localization", "Overlap (IoU)",
         "How large is the overlap of the half-hot area and the marked region, of 1?", short="IoU", range="0 to 1",
-        formula="intersection over union of L >= 0.5 and M"),
+        formula="intersection over union of L >= 0.5 and M", blank=True),
+    Metric("iou_tuned", "localization", "Overlap at the tuned threshold (mIoU)",
+        "How large is the overlap with the marked region of the area above the threshold that fits the label best in "
+        "validation images, of 1?", short="mIoU", cite=("saporta2022",), range="0 to 1",
+        source="Saporta et al. 2022 (cheXlocalize)",
+        formula="IoU of L >= t and M; t of .2, .3, ..., .8 with the largest mean over validation images of the label",
+        notes="of studies with `explain.validation` alone; every method and control has thresholds of its own",
+        cost="the heatmaps of validation images", blank=True, tuned=True),
     Metric("iou_area", "localization", "Overlap at the region's size",
         "Take as many of the hottest pixels as the marked region has: how large is their overlap with it, of 1?",
         range="0 to 1",
@@ -112,27 +125,28 @@ METRICS = {metric.name: metric for metric in (
         formula="average precision of the pixels, ties together"),
     Metric("pointing_game", "localization", "Pointing game", "How often is the hottest point inside the marked region?",
         cite=("zhang2018",), range="0 to 1", source="Zhang et al. 2018",
-        formula="whether the maximum lies in M; of several maxima the share"),
+        formula="whether the maximum lies in M; of several maxima the share", peak=True, blank=True),
     Metric("pointing_game_tolerance", "localization", "Pointing game with tolerance",
         "How often is the hottest point inside the marked region or a few pixels beside it?", cite=("zhang2018",),
         range="0 to 1", source="Zhang et al. 2018",
         formula="the same, in M or at most `score.localization.tolerance` of the side beside it (default 0.067, 15 of "
-        "224 pixels)"),
+        "224 pixels)", peak=True, blank=True),
     Metric("hit_rate", "localization", "Hit rate",
         "How often is the hottest point, the first of equals, inside the marked region?", cite=("saporta2022",),
         range="0 or 1", source="Saporta et al. 2022 (cheXlocalize)",
-        formula="whether the first maximum lies in M, 1 or 0"),
+        formula="whether the first maximum lies in M, 1 or 0", peak=True, blank=True),
     Metric("peak_distance", "localization", "Distance of the peak",
         "How many pixels is the hottest point away from the marked region?", better="lower", range="from 0",
-        formula="pixels from the maximum to the nearest of M"),
+        formula="pixels from the maximum to the nearest of M", peak=True),
     Metric("lesion_hit_rate", "localization", "Lesions hit",
         "Which share of the marked regions of an image does the heatmap hit?", cite=("chakraborty1990",),
         range="0 to 1", source="lesion localization fraction, Chakraborty and Winter 1990",
-        formula="share of lesions in which a connected part of L >= 0.5 has its maximum; recall alone"),
+        formula="share of lesions in which a connected part of L >= 0.5 has its maximum; recall alone", blank=True),
     Metric("box_iou", "localization", "Overlap of boxes",
         "How large is the overlap of the boxes around hot area and marked region, of 1?",
         cite=("zhou2016", "choe2020"), range="0 to 1", source="Zhou et al. 2016, Choe et al. 2020",
-        formula="IoU of the boxes around the largest connected part of L >= 0.5 and around the lesion it fits best"),
+        formula="IoU of the boxes around the largest connected part of L >= 0.5 and around the lesion it fits best",
+        blank=True),
     Metric("outside_body", "localization", "Heat outside the body",
         "Which share of all heat lies outside the body, where nothing can be?", short="heat outside the body",
         better="lower", region="body", claim="keep to the body better than", range="0 to 1",

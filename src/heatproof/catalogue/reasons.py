@@ -90,6 +90,11 @@ OTHER_LABEL = Reason(
     "other_label", "score", "the marked region of the image is of another label",
     sentence="no explained label has a marked region", expected=True,
 )  # fmt: skip
+NO_READER = Reason("no_reader", "score", "no second reader looked at the image", expected=True)
+NOT_TUNED = Reason("not_tuned", "score", "no validation image has a marked region of this label", expected=True)
+NOTHING_DRAWN = Reason(
+    "nothing_drawn", "score", "the second reader drew nothing, which has no such score", expected=True
+)
 CLASS_NOT_ASKED = Reason(
     "class_not_requested", "score", "localization is asked of images of other classes alone", expected=True
 )

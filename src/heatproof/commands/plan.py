@@ -236,7 +236,7 @@ def explained(study: Study, images: int) -> int:
 def faithfulness_passes(study: Study, images: int, most: int | None = None) -> int:
     """Forward passes of the faithfulness job of one checkpoint; `most` images have heatmaps, where that is known."""
     options, most = study.score.faithfulness, most or explained(study, images)
-    maps = len(study.explain.names) + len(CONTROLS) - 1  # the ceiling is a matter of localization
+    maps = len(study.explain.names) + len(CONTROLS) - 2  # ceiling and second reader are a matter of localization
     steps = 2 * options.steps * len(options.baselines) + 1
     passes = min(options.images, most) * maps * steps
     if options.road:
@@ -270,7 +270,7 @@ def varied_maps(study: Study, images: int, most: int | None = None) -> int:
 
 def explained_maps(study: Study, images: int, most: int | None = None) -> int:
     """Heatmaps of one checkpoint, those of changed images and models among them; `most` as above."""
-    count = (most or explained(study, images)) + varied_maps(study, images, most)
+    count = (most or explained(study, images)) + varied_maps(study, images, most) + study.explain.validation
     return count * len(study.explain.methods)
 
 

@@ -1,12 +1,21 @@
 """The section `data` of the configuration, with `data.split`."""
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from heatproof.config.base import Distinct, Positive, Section, Share, number
-from heatproof.data.sources.places import GIVEN, parsed
+from heatproof.data.sources.places import GIVEN, LABEL, parsed
 
 ALL = "all"
 
@@ -74,6 +83,20 @@ class Split(Section):
 
 
 Text = Annotated[str, Field(coerce_numbers_to_str=True)]  # labels often are numbers
+Item = TypeVar("Item")
+Some = Annotated[list[Item], Field(min_length=1)]
+
+
+def forms(what: str) -> WrapValidator:
+    """Say in one line which forms a value may have, where pydantic has a line for each."""
+
+    def check(value: Any, validate: Callable) -> Any:
+        try:
+            return validate(value)
+        except ValidationError:
+            raise ValueError(f"must be {what}") from None
+
+    return WrapValidator(check)
 
 
 class Phantom(Section):
@@ -197,12 +220,21 @@ class Data(Section):
     parents: dict[Text, Text]  # of a multilabel study, label: the label that it is a kind of
     synonyms: dict[Text, Text | None]  # other words of the label column: the label that they mean, or null
     masks: str | None = None  # folder inside the source with masks of the same names, or a pattern, '{stem}_mask*'
-    mask_value: float | None = None  # the value of a mask that is lesion; without one 1 or 255, beside 0
+    # the value of a mask that is lesion, without one 1 or 255, beside 0; or of a map of labels the values of each
+    mask_value: Annotated[
+        float | dict[Text, float | Some[float]] | None, forms("a number, or label: number or numbers")
+    ] = None
     mask_threshold: float | None = None  # the least value of a mask that is lesion
     uncertain: Literal["absent", "present", "leave_out"]  # of a table with a column a label, what -1 means
     blank: Literal["absent", "present", "leave_out"]  # and an empty cell
     marks: Annotated[list[Text], Distinct]  # of several labels an image those that masks and boxes mark
     boxes: str | None = None  # CSV inside the source: path, x, y, width, height; beside a table, any with a row a box
+    # regions by label: a file or folder (COCO, CheXlocalize, a table of boxes, DICOM SEG), or reader: file or files
+    annotations: Annotated[Text | dict[Text, Text | Some[Text]], forms("a path, or reader: path or paths")]
+    # the first one's regions are the truth; or any one's
+    readers: Annotated[
+        Annotated[list[Text], Distinct] | Literal["rotating"], forms("a list of names, each once, or rotating")
+    ]
     lungs: str | None = None  # as masks, of the lung fields; of a table the column that names them
     # regular expression whose first group, found in the file name, or in a table's cell or path, is the patient
     patient: str | None = None
@@ -330,6 +362,9 @@ class Data(Section):
                 raise ValueError(f"data.synonyms.{word}: {label!r}: {known}")
             if word in self.classes.values():
                 raise ValueError(f"data.synonyms.{word}: data.classes has this word already; take one of them out")
+        for label in self.mask_value if isinstance(self.mask_value, dict) else ():
+            if label not in self.classes:
+                raise ValueError(f"data.mask_value.{label}: {known}")
         for word in self.leave_out:
             if word in (*self.classes.values(), *self.synonyms):
                 raise ValueError(
@@ -345,7 +380,25 @@ class Data(Section):
             ("boxes", self.boxes and planted, none),
             ("columns.mask", self.columns.mask and planted, none),
             ("columns.box", self.columns.box and planted, none),
-            ("masks", self.masks and base == "table", "set data.columns.mask"),
+            ("annotations", self.annotations and (self.drawn or planted), none),
+            ("readers", self.readers and (self.drawn or planted), none),
+            ("masks", self.masks and base == "table" and not self.masks_by_label, "set data.columns.mask"),
+            ("columns.mask", self.columns.mask and self.masks, "leave it or data.masks out"),
+            *(
+                (key, value and self.annotations, "leave it or data.annotations out")
+                for key, value in {"masks": self.masks, "boxes": self.boxes, "marks": self.marks}.items()
+            ),
+            *(
+                (f"columns.{key}", getattr(self.columns, key) and self.annotations, "leave it or data.annotations out")
+                for key in ("mask", "box", "marks")
+            ),
+            ("marks", self.marks and self.masks_by_label, "leave it out: masks say which label they are of"),
+            ("readers", self.readers and not (self.annotations or base == "table"), "set data.annotations"),
+            (
+                "mask_value",
+                isinstance(self.mask_value, dict) and LABEL in (self.masks or ""),
+                f"the names of masks say their labels by {LABEL}; give one value",
+            ),
             ("boxes", self.boxes and base == "dicom", "draw them as masks and set data.masks"),
             *(
                 (key, getattr(self, key) is not None and not (self.masks or self.columns.mask), "set data.masks too")
@@ -362,12 +415,28 @@ class Data(Section):
             ("columns", base != "table" and self.columns.special, "leave it out: only a table has columns"),
             *(
                 (key, getattr(self, key) and base != "table", "leave it out: it is about a table")
-                for key in ("table", "join", "keep", "leave_out", "parents", "synonyms")
+                for key in ("table", "join", "keep", "leave_out", "parents")
+            ),
+            (
+                "synonyms",
+                self.synonyms and base != "table" and not (self.annotations or self.masks_by_label),
+                "leave it out: it is about a table, annotations or masks by label",
             ),
             ("audit.columns", self.audit.columns and base != "table", "leave it out: it is about a table"),
         ):
             if unread:
                 raise ValueError(f"data.{key} is not read where data.kind is {self.kind}; {mend}")
+
+    @property
+    def masks_by_label(self) -> bool:
+        """Whether names or values of masks say which label they are of."""
+        return bool(self.masks and (LABEL in self.masks or isinstance(self.mask_value, dict)))
+
+    @property
+    def annotation_files(self) -> list[str]:
+        """Files and folders of annotations, as they are named."""
+        named = [self.annotations] if isinstance(self.annotations, str) else list(self.annotations.values())
+        return [path for one in named for path in ([one] if isinstance(one, str) else one) if path]
 
     @property
     def base(self) -> str:
@@ -406,9 +475,9 @@ def check_task(task: str, data: Data) -> None:
         ValueError: they cannot; the message names the key and the mend.
     """
     if task == "multiclass":
-        told = {key: getattr(data, key) for key in ("parents", "synonyms", "marks")} | {
-            "columns.marks": data.columns.marks
-        }
+        told = {"parents": data.parents, "marks": data.marks, "columns.marks": data.columns.marks}
+        if not (data.annotations or data.masks_by_label):
+            told["synonyms"] = data.synonyms
         for key, value in told.items():
             if value:
                 raise ValueError(f"data.{key}: is not read where task is multiclass; set task: multilabel")

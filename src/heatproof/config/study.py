@@ -343,17 +343,20 @@ class Study(Section):
             return network or self.train.recipe(model)
         return network.of(model, seed, self.seeds.index(int(seed)))
 
-    def explaining(self, model: str, without: str) -> dict[str, Any]:
+    def explaining(self, model: str, without: str, validation: bool = False) -> dict[str, Any]:
         """Return section `explain` as the job of one model or ensemble needs it: with no other model's layer.
 
         Args:
             model: its name; the grid of an ensemble is that of its first member.
             without: the part of the section that the job does not read.
+            validation: whether it explains validation images, of which there are no external maps.
         """
         first = self.members(model)[0] if model in self.ensembles else model
         named = {name: network.layer for name, network in self.networks.items() if network.layer}
         layers = {name: layer for name, layer in (named | self.explain.layers).items() if name == first}
-        return self.explain.model_dump(exclude={without}) | {"layers": layers}
+        if validation:
+            return self.explain.model_dump(exclude={without}) | {"layers": layers, "external": {}}
+        return self.explain.model_dump(exclude={without, "validation"}) | {"layers": layers}
 
     @property
     def named(self) -> list[str]:

@@ -19,7 +19,7 @@ from heatproof.core.geometry import degeneracy, upsample
 from heatproof.core.messages import ELSE, InputError, Unsupported, fitting, line
 from heatproof.explain.methods import Batch, Explanation
 from heatproof.store import artifacts
-from heatproof.store.artifacts import Checkpoint, case_name, is_multilabel, truth
+from heatproof.store.artifacts import Checkpoint, case_name, is_multilabel, marks, truth
 from heatproof.store.kept import recipe
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.layers import TargetLayer, find_target_layer, read_layer
@@ -135,8 +135,12 @@ class Job:
         )
 
 
-def open_job(checkpoint: Checkpoint, config: dict, compute: dict) -> Job:
-    """Load a checkpoint and choose its images, by sections `explain` and `compute`."""
+def open_job(checkpoint: Checkpoint, config: dict, compute: dict, validation: bool = False) -> Job:
+    """Load a checkpoint and choose its images, by sections `explain` and `compute`.
+
+    Args:
+        validation: whether they are the validation images with a true region, explained for the label that it is of.
+    """
     study = checkpoint.study
     prepare(compute["threads"])
     device = pick_device(compute["device"])
@@ -147,9 +151,16 @@ def open_job(checkpoint: Checkpoint, config: dict, compute: dict) -> Job:
     first = next(iter(card["members"])) if members else checkpoint.model
     layer = chosen_layer(first, members[0] if members else model, card["size"], config)
     manifest = artifacts.read_manifest(study, checkpoint.fold)
-    rows, cases = select(manifest, study, config["images_per_group"]), None
+    target, cases = "label" if validation else config["target"], None
+    if validation:
+        rows = select_validation(manifest, study, config["validation"])
+    else:
+        rows = select(manifest, study, config["images_per_group"])
     if is_multilabel(manifest):
-        rows, cases = select_cases(manifest, rows, predictions(checkpoint, manifest), config["target"])
+        rows, cases = select_cases(manifest, rows, predictions(checkpoint, manifest), target)
+        if validation:
+            known = marks(manifest.iloc[rows], cases["label"].to_numpy())
+            rows, cases = rows[known], cases[known].reset_index(drop=True)
     images = manifest.iloc[rows]
     methods, chosen = {}, {}
     for name, function in explanation_methods(config["methods"]).items():
@@ -176,7 +187,7 @@ def open_job(checkpoint: Checkpoint, config: dict, compute: dict) -> Job:
         manifest=manifest,
         pixels=artifacts.read_array(artifacts.data_dir(study) / "pixels.npy"),
         rows=rows,
-        target=config["target"],
+        target=target,
         cases=cases,
         methods=methods,
         chosen=chosen,
@@ -220,6 +231,22 @@ def select(manifest: pd.DataFrame, study: str, per_group: int) -> np.ndarray:
     keys = test["image_id"].map(lambda image_id: derive("explain", study, image_id))
     order = keys.groupby(test["group"]).rank(method="first")
     return np.flatnonzero((manifest["split"] == "test") & (order.reindex(manifest.index) <= per_group))
+
+
+def select_validation(manifest: pd.DataFrame, study: str, count: int) -> np.ndarray:
+    """Return rows of up to `count` validation images with a true region, as `spread` takes them.
+
+    Raises:
+        InputError: there is none.
+    """
+    there = (manifest["split"] == "val") & (manifest["truth"] != "none")
+    if is_multilabel(manifest):
+        there &= manifest.filter(regex=r"^marks_\d+$").any(axis=1)
+    rows = np.flatnonzero(there)
+    if not len(rows):
+        raise InputError("explain.validation: no validation image has a marked region; set it to 0")
+    images = manifest.iloc[rows]
+    return rows[spread(study, list(images["image_id"]), list(images["group"]), count)]
 
 
 def some(study: str, images: pd.DataFrame, cases: pd.DataFrame | None, count: int) -> np.ndarray:

@@ -128,6 +128,7 @@ class Inputs:
     maps: dict[tuple[str, str], np.ndarray]  # (model, fold) -> float32 [rows, height, width]
     digest: dict
     separation: pd.DataFrame | None = None  # of every metric, on images whose truth is known
+    readings: artifacts.Readings | None = None  # what readers drew by label, where truth is more than a mask an image
 
     @property
     def ensembles(self) -> dict[str, Ensemble]:
@@ -156,6 +157,14 @@ class Inputs:
             return table(list(self.index.values()), self.manifest, self.classes)
         known = self.manifest[["image_id", "group", "truth", "label"]]
         return known.assign(place=np.arange(len(known))).set_index("image_id")
+
+    def region(self, case: str) -> np.ndarray:
+        """Return the true region of an image, or of a case's label in it, bool [height, width]."""
+        row = self.cases.loc[case]
+        if not (self.multilabel and self.readings):
+            return np.asarray(self.masks[row["place"]])
+        [truth] = self.readings.truth([(self.manifest["image_id"].iloc[row["place"]], row["label"] // 2)])
+        return np.asarray(self.readings.masks[truth])
 
     @property
     def measure(self) -> str:
@@ -311,6 +320,7 @@ def read(
         },
         digest=digest,
         separation=read_separation(),
+        readings=artifacts.read_readings(study),
     )
 
 

@@ -30,6 +30,8 @@ def run(args: argparse.Namespace) -> None:
     from heatproof.stats import results
     from heatproof.stats.study import StudyInputs, evaluate
     from heatproof.stats.tables import groups, reading
+    from heatproof.stats.tests import relations
+    from heatproof.stats.tests.readers import second_reader
     from heatproof.store import artifacts, tables
     from heatproof.text.sentences import paragraph, paragraphs, sentence
 
@@ -40,9 +42,11 @@ def run(args: argparse.Namespace) -> None:
     scores = reading.read_scores(
         args.study, args.models, args.seeds, args.folds, args.score_config["families"], ensembles, classes
     )
+    asked = args.config.get("regressions", ())
     shapes = reading.read_shapes(args.study, args.folds)
+    drawn = reading.read_shapes(args.study, args.folds, relations.GEOMETRY) if asked else None
     if scores.cases:
-        shapes = groups.of_marked_labels(shapes, classes)
+        shapes, drawn = (groups.of_marked_labels(one, classes) for one in (shapes, drawn))
     found = evaluate(
         StudyInputs(
             args.study,
@@ -63,7 +67,17 @@ def run(args: argparse.Namespace) -> None:
             cases=scores.cases,
         )
     )
-    made = found.results
+    stated = primary.get("localization", "")
+    readers = second_reader(args.study, scores.every, classes, args.methods, trained, args.config, stated)
+    made = replace(found.results, readers=readers)
+    if drawn is not None:
+        known = {key: table for key, table in predictions.items() if key[0] in trained}
+        beside = relations.covariates(known, drawn, classes)
+        level = args.config["interval"]
+        made = replace(
+            made,
+            regressions=relations.regressions(scores.table, beside, asked, args.methods, trained, level),
+        )
     about = reading.read_about(args.study)
     if len(about.columns) or args.blank:
         from heatproof.stats.tests.sources import compare_sources
@@ -80,4 +94,5 @@ def run(args: argparse.Namespace) -> None:
         artifacts.write_table(out / f"{name}.csv", table.reindex(columns=list(schema)), schema)
     results.write(made)
     artifacts.write_json(out / "metrics.json", results.key_numbers(made))
-    print("\n".join([sentence(made.in_short), *map(paragraph, paragraphs(made.answer))]))
+    told = map(sentence, readers.statements if readers else ())
+    print("\n".join([sentence(made.in_short), *map(paragraph, paragraphs(made.answer)), *told]))

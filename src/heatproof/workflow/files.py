@@ -11,7 +11,7 @@ from heatproof.catalogue.families import FAMILIES, families_with
 from heatproof.catalogue.metrics import metrics_of
 from heatproof.config.study import Data, Network, Study
 from heatproof.core.messages import InputError
-from heatproof.data.sources.trees import fingerprint, place
+from heatproof.data.sources.trees import fingerprint, found_at, place
 from heatproof.profiles import files as profiled
 from heatproof.store import artifacts, sealing
 from heatproof.store.tables import TABLES
@@ -19,7 +19,8 @@ from heatproof.train.specs import given_file
 from heatproof.workflow.job import Job
 
 AUDITED = ("digest.json", "facts.parquet", "thumbnails.npy", "quarantine.csv", "seams.npy")  # the digest is of the rest
-DATA = ("manifest.parquet", "pixels.npy", "masks.npy", "source.json", *AUDITED)
+READINGS = ("readings.parquet", "readings.npy")
+DATA = ("manifest.parquet", "pixels.npy", "masks.npy", *READINGS, "source.json", *AUDITED)
 AUDIT = ("audit.json", "audit.csv", "audit_pairs.csv")
 ENSEMBLE = ("card.json", "predictions.parquet")  # it has no weights and is not trained
 MODEL = (*ENSEMBLE, "model.safetensors", "history.csv")
@@ -62,7 +63,7 @@ def results(job: Job) -> list[Path]:
         *(path for one in checkpoints(job, compared=True) for path in model(one)),
         *blanked(job),
         *(path for one in every for path in maps(one)),
-        *(path for one in every for path in variants(one)),
+        *(path for one in every for path in (*variants(one), *validation(one))),
         *scores(job),
         *(artifacts.stats_dir(job.name) / name for name in STATS),
         *profiles(job),
@@ -111,6 +112,11 @@ def variants(job: Job) -> list[Path]:
     if job.model in job.study.ensembles or not {*families_with("needs_variants")} & {*job.study.score.families}:
         return []
     return [job.checkpoint.variants / name for name in MAPS]
+
+
+def validation(job: Job) -> list[Path]:
+    """Return the heatmaps of validation images, where a study tunes thresholds on them."""
+    return [job.checkpoint.validation / name for name in MAPS] if job.study.explain.validation else []
 
 
 def scores(job: Job) -> list[Path]:
@@ -178,7 +184,9 @@ def scored(job: Job) -> list[Path]:
     """Return what a family of metrics reads beside the heatmaps themselves."""
     if FAMILIES[job.family].needs_variants:
         return variants(job)
-    return regions(job) if any(metric.region for metric in metrics_of(job.family).values()) else []
+    if not any(metric.region for metric in metrics_of(job.family).values()):
+        return []
+    return [*regions(job), *validation(job)]
 
 
 def compared_maps(job: Job) -> list[Path]:
@@ -281,6 +289,11 @@ def data_fingerprint(data: Data, recorded: Path) -> str | None:
     boxes = source.parent / data.boxes if data.boxes else None  # inside the source they count with its files
     joined = [] if data.table else [source.parent / name for name in data.join]
     parts = [files, *map(_digest, (place(data.contents) if data.contents else None, boxes, *joined)), _of_key(key)]
+    if data.kind == "table" and data.masks and not data.table:
+        parts.append(fingerprint(source.parent, "folder"))
+    for name in data.annotation_files:
+        there = found_at(name, source)
+        parts += map(_digest, sorted(there.rglob("*")) if there and there.is_dir() else [there])
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

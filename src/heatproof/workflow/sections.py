@@ -58,6 +58,7 @@ def score(job: Job) -> str:
     found = options.model_dump() if options else {}
     if job.family == "localization":
         found["regions"] = job.study.data.regions
+        found |= {"tune": True} if job.study.explain.validation else {}
         if classes := found.pop("classes"):
             found["labels"] = [job.study.data.class_names.index(name) for name in classes]
     return section(found)

@@ -4,7 +4,8 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -109,13 +110,19 @@ def select(
 
 
 class Classes:
-    """The labels of cells that hold one word each: a class."""
+    """The labels of cells that hold one word each: a class.
+
+    Args:
+        classes: class to its word.
+        synonyms: word to the class that it means, None where it means none.
+    """
 
     wrong = "labels that data.classes does not list"
 
-    def __init__(self, classes: dict[str, str]):
+    def __init__(self, classes: dict[str, str], synonyms: Mapping[str, str | None] = MappingProxyType({})):
         self._classes = classes
         self._labels = {value: label for label, value in enumerate(classes.values())}
+        self._labels |= {w: () if name is None else list(classes).index(name) for w, name in synonyms.items()}
 
     def __contains__(self, word: str) -> bool:
         return word in self._labels
@@ -124,8 +131,8 @@ class Classes:
         """What no class is called."""
         return [] if cell in self._labels else [cell]
 
-    def of(self, cell: str) -> int:
-        """Index of the class."""
+    def of(self, cell: str) -> int | tuple[()]:
+        """Index of the class, () of a word that means none."""
         return self._labels[cell]
 
     def without(self, cells: Iterable[str]) -> list[str]:

@@ -5,6 +5,8 @@ pseudonyms. Who has the files and the key finds a file again with `python -m hea
 The path of the source stands in errors as the configuration gives it: it must not name a patient.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from heatproof.core.messages import InputError, line
@@ -14,7 +16,7 @@ from heatproof.data.sources.places import Masks, class_depth, stem, suffix
 from heatproof.data.sources.pseudonyms import Pseudonyms, read_key  # noqa: F401 (`opening` reads them from here)
 from heatproof.data.sources.records import Facts, Image, Record
 from heatproof.data.sources.trees import Tree
-from heatproof.data.sources.truth import PLAIN, Lesion, read_mask
+from heatproof.data.sources.truth import PLAIN, Lesion, Line, by_label, read_mask
 
 SUFFIXES = {".dcm", ".dicom"}
 _PICTURES = {".bmp", ".gif", ".npy", ".png", ".tif", ".tiff"}
@@ -28,6 +30,7 @@ def list_records(
     masks: str | None = None,
     window: tuple[float, float] | None = None,
     lesion: Lesion = PLAIN,
+    labels: Mapping[str, Line] | None = None,
 ) -> tuple[list[Record], list[str]]:
     """List the DICOM files of the classes: those called .dcm or .dicom, and of those without such a suffix (or with
     one made of digits, as UIDs have) those with `DICM` at byte 128; not DICOMDIR.
@@ -41,6 +44,7 @@ def list_records(
         masks: name of the folder of masks, or a pattern (see `places.parsed`).
         window: the values that become black and white; without it, each file's own.
         lesion: which values of a mask are lesion.
+        labels: as in `images.list_records`.
 
     Returns:
         records by pseudonym, `<class>/<16 hex digits>`, which is both id and source; patients come with the images,
@@ -51,7 +55,7 @@ def list_records(
     """
     names = Pseudonyms(key)
     folders = {clean(folder): label for label, folder in enumerate(classes.values())}
-    drawn = Masks(tree, clean(masks) if masks else None, folders, _PICTURES, names.file, _stem)
+    drawn = Masks(tree, clean(masks) if masks else None, folders, _PICTURES, names.file, _stem, words=labels or ())
     said: set[str] = set()
     records, stems = {}, set()
     elsewhere = left_out = 0
@@ -69,15 +73,25 @@ def list_records(
             continue
         label = folders[parts[depth]]
         image_id = f"{list(classes)[label]}/{names.file(name)}"
-        found = drawn.take(parts, depth, _stem(parts[-1]))
+        found, said_of = drawn.take(parts, depth, _stem(parts[-1])), f"{tree.source}: {image_id}: mask"
+        regions = by_label(
+            lambda mask, said_of=said_of: _content(tree, mask, said_of),
+            drawn,
+            found,
+            _stem(parts[-1]),
+            lambda _, said_of=said_of: said_of,
+            lesion,
+            labels,
+        )
         records[image_id] = Record(
             image_id=image_id,
             source=image_id,
             label=label,
             patient=None,
-            read=lambda name=name, image_id=image_id, found=found: read_dicom(
+            read=lambda name=name, image_id=image_id, found=() if regions else found: read_dicom(
                 tree, name, image_id, found, names=names, window=window, lesion=lesion, said=said
             ),
+            regions=regions,
         )
     _check_classes(tree, classes, {record.label for record in records.values()}, elsewhere)
     drawn.check(stems)
@@ -132,6 +146,7 @@ def read_dicom(
         truth="none" if drawn is None else "mask",
         window=decoded.window,
         patient=patient,
+        uid=names.instance(decoded.uid) if decoded.uid else None,
     )
 
 

@@ -30,10 +30,10 @@ from heatproof.data.sources.forms import (
 from heatproof.data.sources.images import read_image
 from heatproof.data.sources.names import clean, listed
 from heatproof.data.sources.places import split_of, stem, suffix
-from heatproof.data.sources.records import Image, MarkedBox, Record
+from heatproof.data.sources.records import Image, MarkedBox, Record, Region
 from heatproof.data.sources.rows import NoColumn, Sheet, find_columns, read_sheet
 from heatproof.data.sources.trees import Tree, open_tree, parents, read_file
-from heatproof.data.sources.truth import PLAIN, Lesion, draw_boxes, parse_box
+from heatproof.data.sources.truth import PLAIN, Lesion, draw_boxes, mask_regions, parse_box
 
 
 class Table(NamedTuple):
@@ -45,7 +45,8 @@ class Table(NamedTuple):
     form: Form
 
 
-Row = dict[str, Any]  # role -> cell; boxes: of each its label's cell and its `BoxRow`; about: column -> cell
+# role -> cell; boxes: of each its label's cell and its `BoxRow`; readers: who looked for boxes; about: column -> cell
+Row = dict[str, Any]
 Lined = tuple[int, Row]  # number of the line, row
 
 BRANCHES = {"dicom": "heatproof.data.sources.dicom"}  # of a table with a key (`workflow.code`)
@@ -140,7 +141,8 @@ def list_records(
             sheet.lines[place],
             _normal_row({role: cells[column] for role, column in plain.items()})
             | {"about": {name: cells[name] for name in about}}
-            | {"boxes": [(cells[roles["label"]], marks[place])] if marks and marks[place] else []},
+            | {"boxes": [(cells[roles["label"]], marks[place])] if marks and marks[place] else []}
+            | {"readers": [cells[roles["reader"]]] if marks and cells.get(roles.get("reader")) else []},
         )
         for place, cells in kept
     ]
@@ -207,7 +209,8 @@ def _gathered(rows: list[Lined], form: Form, parted: str, files: "Files") -> tup
                 wrong.append(
                     (f"rows of one image that differ in {role}", files.name(row["path"], f"{first} and {line}"))
                 )
-        kept["boxes"] += [box for box in row["boxes"] if box not in kept["boxes"]]
+        for role in ("boxes", "readers"):
+            kept[role] += [one for one in row[role] if one not in kept[role]]
     for path, (_, row) in found.items():
         held = [cell for cell in cells[path] if cell != form.normal] or list(cells[path])
         row["label"] = parted[0].join(filter(None, held))
@@ -246,13 +249,16 @@ def _add_boxes(
     known = {*classes.values(), *form.vocabulary, *kind.vocabulary}
     lost, absent, unknown, several = [], [], [], []
     taken = 0
-    for line, path, word, mark in zip(
-        sheet.lines, sheet.columns[roles["path"]], sheet.columns[roles["label"]], marks, strict=True
+    readers = sheet.columns[roles["reader"]] if "reader" in roles else [""] * len(marks)
+    for line, path, word, mark, reader in zip(
+        sheet.lines, sheet.columns[roles["path"]], sheet.columns[roles["label"]], marks, readers, strict=True
     ):
-        if mark is None:
-            continue
         path, word = _normal(path), kind.synonyms.get(word, word)
         fitting = images.get(path) or images.get(stem(path)) or []
+        if reader and len(fitting) == 1 and reader not in fitting[0]["readers"]:
+            fitting[0]["readers"].append(reader)  # whether there is a box or not
+        if mark is None:
+            continue
         held = _held(word, labels)
         if not held and word not in known:
             unknown.append(f"{word!r} (line {line})")
@@ -409,6 +415,18 @@ def _content(source: Path) -> bytes:
         raise InputError(f"{source}: cannot be read ({said}); set data.source to the path of a CSV") from None
 
 
+def files_beside(source: Path, inside: str | None) -> Tree:
+    """Return the files in the folder of a table and below it, by their paths in the table.
+
+    Args:
+        source, inside: as for `list_records`.
+    """
+    if inside is None:
+        return open_tree(source.parent, "folder")
+    tree, table = _inside(source, inside)
+    return tree.below(table[: table.rfind("/") + 1])
+
+
 def _inside(source: Path, inside: str) -> tuple[Tree, str]:
     """A source, and the name of a table in it."""
     tree, path = open_tree(source, "archive"), _normal(inside)
@@ -519,34 +537,43 @@ class Reader(NamedTuple):
         image_id = path
         if names and self.files.is_dicom(path):
             image_id, patient = names.file(self.files.find(path) or path), patient and names.patient(patient)
-        boxes, marks = self._boxes(image_id, row)
+        boxes, masks = self._boxes(image_id, row), _masks(row)
+        drawn = () if self.lesion.labels else masks
         return Record(
             image_id=image_id,
             source=image_id,
             label=self.labels.of(row["label"]),
             patient=patient,
-            read=lambda: self._read(line, path, image_id, _masks(row), boxes),
+            read=lambda: self._read(line, path, image_id, drawn, boxes),
             license=row.get("license") or None,
             split=split_of(row["split"]) if "split" in row else None,
-            marks=tuple(sorted(_marks(row, self.labels))) if "marks" in row else marks,
-            boxes=boxes,
+            marks=tuple(sorted(_marks(row, self.labels))) if "marks" in row else None,
+            boxes=() if masks else boxes,
             about=row["about"],
+            regions=self._regions(line, image_id, masks) if self.lesion.labels else None,
+            readers=() if masks else tuple(row["readers"]),
         )
 
-    def _boxes(self, image_id: str, row: Row) -> tuple[tuple[MarkedBox, ...], tuple[int, ...] | None]:
-        """The boxes of an image, one a label that each marks; and the labels that all of its boxes mark."""
+    def _regions(self, line: int, image_id: str, masks: tuple[str, ...]) -> tuple[Region, ...]:
+        """The regions by label of masks whose values say their labels."""
+
+        def read(mask: str) -> bytes:
+            if (name := self.files.find(mask)) is None:
+                raise self.files.missing(mask, line)
+            return self.files.tree.read(name)
+
+        source, pseudonym = self.files.tree.source, self.files.pseudonyms and f"{image_id}: mask"
+        return mask_regions(read, masks, lambda mask: f"{source}: {pseudonym or mask}", self.lesion, None)
+
+    def _boxes(self, image_id: str, row: Row) -> tuple[MarkedBox, ...]:
+        """The boxes of an image, one a label that each marks."""
         marked = row["boxes"] + [(row.get("marks", ""), box) for box in _cell_boxes(row)]
-        if not marked:
-            return (), None
         found = []
         for cell, (corners, reader, size) in marked:
             held = _held(cell or row["label"], self.labels)
             names = [self.classes[k] for k in sorted(held)] if cell or isinstance(self.labels, Classes) else [""]
             found += [MarkedBox(image_id, name, *corners, reader, size) for name in names]
-        if not row["boxes"] or isinstance(self.labels, Classes):
-            return tuple(found), None
-        each = [held for cell, _ in row["boxes"] if (held := _held(cell, self.labels))]
-        return tuple(found), tuple(sorted(set.intersection(*each))) if each else None
+        return tuple(found)
 
     def _read(self, line: int, path: str, image_id: str, masks: tuple[str, ...], boxes: tuple[MarkedBox, ...]) -> Image:
         """Decode an image with its truth, at its own size."""

@@ -129,6 +129,11 @@ def parents(table: Path) -> list[Path]:
     return [table.parent, *table.absolute().parent.parents[:2]]
 
 
+def found_at(path: str, source: Path) -> Path | None:
+    """Return where a file or folder beside a source lies on disk, None where it is not there."""
+    return next((one for one in (place(path), source.parent / path) if one.exists()), None)
+
+
 def _digest(value: object) -> str:
     return hashlib.sha256(repr(value).encode("utf-8", "backslashreplace")).hexdigest()
 

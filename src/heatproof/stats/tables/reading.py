@@ -190,25 +190,33 @@ def read_blanked(
     return found
 
 
-def read_shapes(study: str, folds: Sequence[str]) -> pd.DataFrame | None:
-    """Size and shape of the lesions of the test images, columns image_id and `lesions.SHAPE`; None without any truth.
+def read_shapes(study: str, folds: Sequence[str], names: Sequence[str] = relations.SHAPE) -> pd.DataFrame | None:
+    """Size and shape of the lesions of the test images, columns image_id and `names`; None without any truth.
 
     Where images have several labels, `marked` too: the indices of the labels that the lesions are of.
 
     Masks are read one at a time. A box says where a lesion is and how large, but not what shape it has.
+
+    Args:
+        names: what is measured, `relations.SHAPE` or `relations.GEOMETRY`.
     """
-    rows = []
-    masks = None
+    rows: list[dict] = []
+    readings, masks, several = artifacts.read_readings(study), None, False
     for fold in folds:
         manifest = artifacts.read_manifest(study, fold)
+        several = artifacts.is_multilabel(manifest)
         for place in manifest.index[(manifest["split"] == "test") & (manifest["truth"] != "none")]:
             if masks is None:
                 masks = artifacts.read_array(artifacts.data_dir(study) / "masks.npy")
             image, truth = manifest.loc[place, ["image_id", "truth"]]
-            found = relations.shape(masks[place])
-            found = found if truth == "mask" else {"lesion_area": found["lesion_area"]}
-            if artifacts.is_multilabel(manifest):
-                found = {"marked": artifacts.marked(manifest.loc[place])} | found
-            rows.append({"image_id": image} | found)
-    known = ["image_id", "marked"] if artifacts.is_multilabel(manifest) else ["image_id"]
-    return pd.DataFrame(rows).reindex(columns=[*known, *relations.SHAPE]) if rows else None
+            marked = artifacts.marked(manifest.loc[place]) if several else ()
+            own = readings.of_image(image, marked) if readings and several else [(marked, truth, np.nan, masks[place])]
+            for label, kind, instances, mask in own:
+                if names == relations.GEOMETRY:
+                    found, size = relations.geometry(mask, instances), "size"
+                else:
+                    found, size = relations.shape(mask), "lesion_area"
+                found = found if kind == "mask" else {key: found[key] for key in (size, "instances") if key in found}
+                rows.append({"image_id": image} | ({"marked": label} if several else {}) | found)
+    known = ["image_id", "marked"] if several else ["image_id"]
+    return pd.DataFrame(rows).reindex(columns=[*known, *names]) if rows else None
