@@ -151,7 +151,8 @@ def test_nih(tmp_path, write):
     expected[32:48, 16:24] = True  # of 1024 pixels to 64
     np.testing.assert_array_equal(images[0].mask, expected)
     assert [image.truth for image in images] == ["box", "none", "box"] and images[2].mask[:64].all()
-    assert [record.marks for record in found.records] == [(1,), None, (2,)]
+    marked = [record.regions and [region.labels for region in record.regions] for record in found.records]
+    assert marked == [[(1,)], None, [(2,)]]
     assert found.notes == [
         f"{at}: read as NIH ChestX-ray14, by its columns Image Index, Finding Labels",
         f"{source}: BBox_List_2017.csv: read as NIH BBox_List_2017",

@@ -83,7 +83,7 @@ def _plain(found):
 
 def _statements(found: SecondReader, metric: str) -> Iterator[Statement]:
     """What is stated on one metric, all labels together."""
-    over = {"metric": (metric,), "over": (found.over,)}
+    over = {"metric": (metric,), "unit": (found.over,)}
     for row in found.agreement:
         if (row.metric, row.label) == (metric, None):
             numbers = asdict(row.score) | {"groups": row.groups, "cases": row.cases, "missed": row.missed}
@@ -92,7 +92,7 @@ def _statements(found: SecondReader, metric: str) -> Iterator[Statement]:
     for row in found.comparisons:
         if (row.metric, row.label) == (metric, None):
             numbers = asdict(row.share) | {"share": row.share.value, "heatmap": row.heatmap, "reader": row.reader}
-            numbers |= {"margin": row.margin, "decrease": row.decrease.value, "groups": row.groups}
+            numbers |= {"groups": row.groups} | ({"margin": row.margin} if row.outcome == "as_good" else {})
             del numbers["value"]
             subjects = over | {"model": (row.model,), "method": (row.method,)}
             yield Statement(f"readers.{row.outcome}", subjects, numbers, evidence=("readers",))
