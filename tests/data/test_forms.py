@@ -296,7 +296,7 @@ def test_a_mapping_of_the_studys_own(tmp_path):
     columns = {"path": "file", "label": "diagnosis", "patient": "who", "reader": "doctor"}
     columns |= {"x0": "l", "y0": "t", "x1": "r", "y1": "b"}
     data = {"columns": columns, "classes": {"edema": "edema", "mass": "mass", "none": "none"}}
-    assert message(study, source, **data).startswith("data.readers: not set, and regions are of 2 readers (A and B)")
+    assert ": data.readers: not set, and regions are of 2 readers (A, B); list them" in message(study, source, **data)
     found = study(source, **data, readers=["A", "B"])
     assert labels(found) == {"a.png": ["edema", "mass"], "b.png": ["none"]}
     assert found.records[0].boxes[0] == MarkedBox("a.png", "edema", 1.5, 2, 10, 20, "A")

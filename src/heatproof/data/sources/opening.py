@@ -198,7 +198,10 @@ def _list_all(study: str, config: dict) -> Listing:
         names = importlib.import_module(BRANCHES["dicom"])
         instance = names.Pseudonyms(names.read_key(config["key_file"])).instance
         by_uid = {instance(uid): drawn for uid, drawn in found.by_uid.items()}
-    readers = check_readers(config.get("readers") or [], found.readers)
+    try:
+        readers = check_readers(config.get("readers") or [], found.readers)
+    except InputError as error:
+        raise InputError(f"{config['source']}: {error}") from None
     notes = [*listing.notes, *found.notes]
     if left := [name for name in found.readers if name and name not in readers]:
         notes.append(f"{config['source']}: left out, as data.readers does not list them: regions of {listed(left, 8)}")
