@@ -30,15 +30,15 @@ def config(methods, **changed):
     return CONFIG | {"methods": methods} | changed
 
 
-def explain(methods, *options, code=None, **changed):
+def explain(methods, *options, run="explain", code=None, **changed):
     given = config(methods, **changed)
     names = [*given["methods"], *given["external"]]
     known = [] if code is False else ["--code", json.dumps(dict.fromkeys(names, "1") | (code or {}))]
-    job("explain", *options, "--config", json.dumps(given), *known)
+    job(run, *options, "--config", json.dumps(given), *known)
 
 
 def varied(methods, code=None):
-    explain(methods, "--variants", code=code, variants=VARIED, external={})
+    explain(methods, run="variants", code=code, variants=VARIED, external={})
 
 
 def fresh(paths, make):

@@ -93,8 +93,8 @@ def test_heatmaps_in_shards_have_the_same_bytes(study, count):
     folder = artifacts.Checkpoint("s", MODEL, 0, "fold0").heatmaps
     maps, index = folder / "maps.npy", folder / "index.parquet"
     rows = artifacts.read_table(index, artifacts.HEATMAPS)
-    whys = rows.groupby("method")["degenerate"].agg("".join)
-    assert whys["guided_backprop"] == "no_relu" and whys["integrated_gradients"] == "left_out"
+    whys = rows.groupby("method")["degenerate"].agg(set)
+    assert whys["guided_backprop"] == {"no_relu"} and "left_out" in whys["integrated_gradients"]
     assert rows["row"].max() + 1 < len(artifacts.read_array(maps)), "what was refused leaves room behind the others"
     at_once = content(maps, index)
     in_shards(count, "explain", "--config", json.dumps(CONFIG))

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from heatproof.core.statements import Statement
-from heatproof.text import claims  # noqa: F401  (its templates register as it is imported)
 from heatproof.text.sentences import paragraph, paragraphs, sentence
 from heatproof.text.words import MARK, TEMPLATES
 

@@ -1,4 +1,4 @@
-"""What an audit found, as values: stored in `audit.json`, read by the report, comparisons and `heatproof headline`."""
+"""What an audit found, as values: stored in `audit.json`, read by the report, comparisons and `heatproof show`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
