@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,8 @@ ROOT = Path(__file__).parents[1]
 WHAT = {
     "study_over_model": "quickstart, from nothing to its report: CPU time of everything / CPU time inside models",
     "startup_share": "the same run: CPU time of starting Python and of imports, of all jobs / CPU time of everything",
+    "judge_over_limit": "`heatproof judge --minutes 10` of a ResNet-18 at 224 px on 120 images, from nothing to its "
+    "report: wall time / ten minutes",
     "startup_seconds": "the same run: CPU seconds of starting Python and of imports, of all jobs (at most 60)",
 }
 RUNS = dict.fromkeys(WHAT, 1)
@@ -133,6 +136,31 @@ def seconds() -> tuple[float, float, float]:
         total = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         rows = [line.split("\t") for line in noted.read_text().splitlines()]
         return total, sum(float(row[0]) for row in rows), sum(float(row[1]) for row in rows)
+
+
+def judge_over_limit() -> float:
+    """Wall time of judging a network of random weights on phantoms, in units of the time that it is given."""
+    import safetensors.torch
+    import timm
+    from PIL import Image
+
+    from heatproof.data.synthetic import phantom
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(os.environ.get(KEEP, temporary))
+        for record in phantom.list_records("bench", 0, size=224, patients=60, slices=2):
+            path = folder / "images" / phantom.CLASSES[record.label] / f"{record.patient}-{record.image_id[-1]}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(record.read().pixels).save(path)
+        net = timm.create_model("resnet18", num_classes=len(phantom.CLASSES))
+        safetensors.torch.save_file(net.state_dict(), folder / "model.safetensors")
+        command = [sys.executable, "-m", "heatproof", "judge", "--model", "resnet18", "--images", "images"]
+        command += ["--weights", "model.safetensors", "--patient", "^(.*)-", "--minutes", "10"]
+        started = time.perf_counter()
+        with (folder / "judge.log").open("w") as log:
+            environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+            subprocess.run(command, cwd=folder, env=environment, check=True, stdout=log, stderr=log)
+        return (time.perf_counter() - started) / 600
 
 
 def study_over_model() -> float:

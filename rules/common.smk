@@ -4,8 +4,9 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(workflow.basedir)
-sys.path.insert(0, str(ROOT / "src"))
+ROOT = Path(workflow.basedir)  # of a clone, which has the code beside it, or of what a wheel brought
+if (ROOT / "src").is_dir():
+    sys.path.insert(0, str(ROOT / "src"))
 
 from snakemake.settings.types import DeploymentMethod
 
@@ -31,12 +32,14 @@ if set("{}") & set(str(ROOT)):
 
 
 try:
-    STUDIES = load(ROOT, overrides=workflow.config_settings.overwrite_config)
+    STUDIES = load(overrides=workflow.config_settings.overwrite_config)
 except InputError as error:
     stop(error)
 
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+if CONDA and not (ROOT / "src").is_dir():
+    stop("--sdm conda: environments of conda have no heatproof of their own: run it in a clone")
 os.environ |= jobs.variables(ROOT, CONDA)
 shell.prefix(jobs.PREFIX)
 
@@ -94,17 +97,17 @@ def shown(paths):
     return [report(path, **found) if (found := files.caption(path)) else path for path in paths]
 
 
-def templates(*stages):
-    """Return the templates of stages."""
-    folders = [ROOT / "src/heatproof" / stage / "templates" for stage in stages]
-    return [path.relative_to(ROOT) for folder in folders for path in sorted(folder.iterdir())]
-
-
 def shard_options(wildcards, input):
     """Ask for the input, so that Snakemake takes no note of it: how many shards there are is no reason to run."""
     if "shard" in wildcards.keys():
         return f"--shard {wildcards.shard} --shards {wildcards.shards}"
     return f"--shards {len(input.parts)}" if input.parts else ""
+
+
+def timeout(wildcards, input):
+    """How long a model that was trained elsewhere may take; no reason to run, as above."""
+    study = STUDIES[wildcards.study]
+    return f"--timeout {study.compute.timeout}" if wildcards.model in study.networks else ""
 
 
 def before():

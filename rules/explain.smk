@@ -41,6 +41,27 @@ use rule explain as explain_shard with:
         "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}: {wildcards.shard} of {wildcards.shards}"
 
 
+use rule explain as explain_validation with:
+    input:
+        data=artifacts.data_dir("{study}") / "digest.json",
+        model=CHECKPOINT.card,
+    output:
+        maps=CHECKPOINT.validation / "maps.npy",
+        index=CHECKPOINT.validation / "index.parquet",
+    log:
+        "logs/{study}/{model}/{seed}/{fold}/explain-validation.log",
+    resources:
+        gpu=of(jobs.gpus),
+        mem_mb=4000,
+    params:
+        code=of(lambda job: code_by_method("explain", job)),
+        config=of(lambda job: section(job.study.explaining(job.model, without="variants", validation=True))),
+        compute=of(lambda job: section(job.study.compute)),
+        shards="--validation",
+    message:
+        "explain {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, of validation images, on {wildcards.study}"
+
+
 rule explain_variants:
     input:
         data=artifacts.data_dir("{study}") / "digest.json",

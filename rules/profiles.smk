@@ -31,7 +31,6 @@ rule profiles:
 rule profiles_page:
     input:
         checkpoints=of(files.profiles),
-        template=templates("profiles", "report"),
     output:
         profiled.study_files("{study}"),
     log:

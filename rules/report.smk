@@ -13,9 +13,6 @@ rule report:
         curves=of(files.curves),
         predictions=of(lambda job: files.of_models(job, "predictions.parquet")),
         maps=of(files.shown_maps),
-        separation="src/heatproof/report/separation.csv",
-        references="src/heatproof/report/paper/references.bib",
-        template=templates("report"),
     output:
         shown([artifacts.report_path("{study}"), *artifacts.paths("{study}")]),
         artifacts.provenance("{study}"),

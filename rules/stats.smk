@@ -3,6 +3,7 @@ rule stats:
         data=artifacts.data_dir("{study}") / "digest.json",
         predictions=of(lambda job: files.of_models(job, "predictions.parquet", compared=True)),
         scores=of(files.scores),
+        blanked=of(files.blanked),
         images=[artifacts.data_dir("{study}") / name for name in ("thumbnails.npy", "facts.parquet")],
     output:
         shown(artifacts.stats_dir("{study}") / name for name in files.STATS),
@@ -26,10 +27,12 @@ rule stats:
         setting=of(lambda job: section(job.study.training)),
         sentence=of(sections.sentence),
         cue=of(sections.cue),
+        blank=of(lambda job: job.study.data.audit.blank),
     message:
         "test the differences between models, on {wildcards.study}"
     shell:
         "python -m heatproof job stats --study {wildcards.study} --models {params.models} --seeds {params.seeds}"
         " --folds {params.folds} --random {params.random} --methods {params.methods}"
         " --config {params.config:q} --score-config {params.score:q}"
-        " --ensembles {params.ensembles:q} --setting {params.setting:q} --cue {params.cue:q} --log {log} 2>&1 | tee {log}"
+        " --ensembles {params.ensembles:q} --setting {params.setting:q} --cue {params.cue:q}"
+        " --blank {params.blank} --log {log} 2>&1 | tee {log}"

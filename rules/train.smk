@@ -21,11 +21,40 @@ rule train:
         code=code_of("train"),
         config=of(lambda job: section(job.recipe)),
         compute=of(lambda job: section(job.study.compute)),
+        timeout=timeout,
     message:
         "train {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, on {wildcards.study}"
     shell:
         "python -m heatproof job train --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
-        " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} --log {log} 2>&1 | tee {log}"
+        " --fold {wildcards.fold} --config {params.config:q} --compute {params.compute:q} {params.timeout}"
+        " --log {log} 2>&1 | tee {log}"
+
+
+rule blank:
+    input:
+        images=[artifacts.data_dir("{study}") / name for name in ("digest.json", "regions.npy")],
+        model=CHECKPOINT.card,
+    output:
+        CHECKPOINT.blanked,
+    log:
+        "logs/{study}/{model}/{seed}/{fold}/blank.log",
+    conda:
+        "../envs/heatproof.yaml"
+    threads: of(lambda job: job.study.compute.threads)
+    resources:
+        gpu=of(jobs.gpus),
+        mem_mb=4000,
+    params:
+        code=code_of("blank"),
+        compute=of(lambda job: section(job.study.compute)),
+        blank=of(lambda job: job.study.data.audit.blank),
+        regions=of(lambda job: job.study.data.regions),
+    message:
+        "predict with {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, where {params.blank} are blanked"
+    shell:
+        "python -m heatproof job blank --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
+        " --fold {wildcards.fold} --blank {params.blank} --regions {params.regions} --compute {params.compute:q}"
+        " --log {log} 2>&1 | tee {log}"
 
 
 rule ensemble:

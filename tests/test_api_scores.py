@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import heatproof as hp
-from heatproof.catalogue.controls import CONTROLS
+from heatproof.catalogue.controls import CONTROLS as EVERY
 from heatproof.catalogue.metrics import metrics_of
 from heatproof.core.messages import InputError
 from heatproof.score import controls
@@ -20,6 +20,7 @@ from heatproof.score.queries import of_class
 from heatproof.score.scene import Scene
 
 IMAGES, TARGETS = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 0])
+CONTROLS = [name for name in EVERY if name != "second_reader"]  # of a study alone
 MASKS = torch.zeros(4, 64, 64, dtype=torch.bool)
 MASKS[:, 10:20, 10:20] = True
 NOISE = torch.rand(4, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -61,7 +62,7 @@ def test_the_table_is_tidy_and_has_all_methods_and_controls(maps, given):
     assert table.groupby("image")["group"].first().to_dict() == dict(zip(ids, groups, strict=True))
     assert {*maps, "blank", *CONTROLS} <= set(table["method"])
     costly = {"naopc", "infidelity", "road", "road_morf", "road_lerf"}
-    regions = {name for name, metric in metrics_of("localization").items() if metric.region}
+    regions = {name for name, metric in metrics_of("localization").items() if metric.region or metric.tuned}
     families = ("localization", "faithfulness", "complexity", "agreement")
     assert set(table["metric"]) == {name for family in families for name in metrics_of(family)} - costly - regions
     assert (table["value"].isna() == (table["reason"] != "")).all()
@@ -265,7 +266,7 @@ def test_logits_that_lie_between_zero_and_one_by_chance_are_logits():
     [
         (lambda z: z.softmax(0), "the model ends in a softmax, but its classes do not sum to 1"),
         (lambda z: z[:, :, None, None].expand(-1, -1, 8, 8), r"the model returns \[4, 3, 8, 8\] for 4 images"),
-        (lambda z: {"a": z, "b": z}, r"the model returns dict with 2 tensors \[images, classes\]: wrap it"),
+        (lambda z: {"a": z, "b": z}, r"the model returns dict with 2 tensors \[images, classes\]: name one with part"),
         (lambda z: None, "the model returns NoneType with no tensors"),
     ],
 )

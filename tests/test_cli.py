@@ -59,7 +59,11 @@ print(sorted(heavy & set(sys.modules)), file=sys.stderr)
 def test_help_lists_what_people_type_and_no_job():
     text = heatproof("--help").stdout
     listed = re.findall(r"^    (\w+) ", text[text.index("COMMAND\n") :], re.M)
-    assert listed == ["audit", "analyze", "check", "plan", "run", "show", "diff", "verify", "clean"] == [*COMMANDS]
+    assert (
+        listed
+        == ["judge", "audit", "analyze", "check", "plan", "run", "show", "diff", "verify", "clean"]
+        == [*COMMANDS]
+    )
     assert all(f"\n  {code} " in text for code in (0, 1, 2, 3, 130))
 
 
@@ -145,6 +149,7 @@ def test_completion_is_printed(shell, capsys):
 
 @pytest.mark.parametrize(("variables", "red"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_errors_are_red_on_a_terminal_alone(tmp_path, variables, red):
+    (tmp_path / "params.yaml").write_text("{")
     main_end, end = pty.openpty()
     command = [sys.executable, "-m", "heatproof", "check"]
     subprocess.run(command, env=ENV | variables, cwd=tmp_path, stderr=end, timeout=60)
@@ -156,9 +161,10 @@ def test_errors_are_red_on_a_terminal_alone(tmp_path, variables, red):
 
 
 def test_bad_input_is_1_and_one_line(tmp_path):
+    (tmp_path / "params.yaml").write_text("{")
     done = heatproof("check", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr == "heatproof check: params.yaml: not found; run in the folder of a heatproof project\n"
+    assert done.stderr.startswith("heatproof check: params.yaml, line 1: not YAML") and done.stderr.count("\n") == 1
     assert done.stdout == ""
 
 
@@ -233,6 +239,21 @@ def test_check_opens_what_a_study_names(tmp_path, monkeypatch, capsys, changes, 
     told = capsys.readouterr()
     assert told.out.startswith("toy: 1 models x 1 seeds")
     assert told.err == ("" if expected is None else f"heatproof check: {expected}\n")
+
+
+def test_check_takes_checkpoints_of_a_study_of_the_same_run_as_coming(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    weights = "results/models/large/{model}/{seed}/fold0/model.safetensors"
+    (tmp_path / "studies").mkdir()
+    for name, start in (("large", "scratch"), ("tuned", weights)):
+        (tmp_path / f"studies/{name}.yaml").write_text(json.dumps({"train": {"weights": start}}))
+    params = PARAMS | {"studies": ["tuned"], "models": ["resnet18"], "seeds": [0]}
+    (tmp_path / "params.yaml").write_text(json.dumps(params))
+    assert main(["check", "large", "tuned"]) == 0
+    assert main(["check"]) == 1
+    path = weights.format(model="resnet18", seed=0)
+    said = f"heatproof check: tuned: train.weights: {path}: not there; run the study large first, or both at once\n"
+    assert capsys.readouterr().err == said
 
 
 def test_a_reader_that_leaves_early_is_no_error():

@@ -119,6 +119,15 @@ def test_what_a_shortcut_needs(project):
     assert message(project, SMALL, {"data": data}).startswith(f"{where}data.regions: there is no cue without")
     film = {"kind": "phantom", "regions": ["lungs"], "modality": "xray"}
     assert message(project, SMALL, {"data": film}).startswith(f"{where}data.regions: lungs are looked for in CT alone")
+    film = {"kind": "xray_phantom", "regions": ["body"]}
+    assert message(project, SMALL, {"task": "multilabel", "data": film}).startswith(
+        f"{where}data.modality: an xray_phan"
+    )
+    films = "studies/toy.yaml: data.kind: an xray_phantom has several findings an image; set task: multilabel"
+    assert message(project, SMALL, {"data": {"kind": "xray_phantom"}}) == films
+    data = {"shortcut": {"kind": "blur", "rate": 0.9}, "regions": ["cue"]}
+    whole = f"{where}data.regions: cue: blur changes the whole image and has no place; leave cue out"
+    assert message(project, SMALL, {"data": data}) == whole
     data = {"shortcut": {"kind": "corner_mark", "rate": 0.9, "test_rate": 0.5}, "split": {"folds": 3}}
     assert message(project, SMALL, {"data": data}).startswith(f"{where}data.shortcut.test_rate needs one test split")
     said = message(project, SMALL, {"score": {"localization": {"classes": ["tumour"]}}})
@@ -166,7 +175,7 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"data": {"phantom": {"zzz": 1}}},
-            "studies/toy.yaml: data.phantom.zzz: 1: unknown key; allowed: patients, slices",
+            "studies/toy.yaml: data.phantom.zzz: 1: unknown key; allowed: patients, slices, varied",
         ),
         (
             "data: {kind: folder, source: x, classes: {yes: yes, b: b}}",
@@ -293,7 +302,8 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"task": "multilabel"},
-            "params.yaml: data.kind: task: multilabel needs a table, whose cells name several labels; it is phantom",
+            "params.yaml: data.kind: task: multilabel needs a table, whose cells name several labels, or "
+            "xray_phantom; it is phantom",
         ),
         (
             {"explain": {"target": "either"}},
@@ -422,8 +432,6 @@ LESIONS = "leave it out: nodules are planted into images without lesions"
     ("kind", "data", "key", "fix"),
     [
         ("table", {"masks": "m"}, "masks", "set data.columns.mask"),
-        ("table", {"boxes": "b.csv"}, "boxes", "set data.columns.box"),
-        ("table", {"patient": "(p)"}, "patient", "set data.columns.patient"),
         ("dicom", {"boxes": "b.csv"}, "boxes", "draw them as masks and set data.masks"),
         ("dicom", {"patient": "(p)"}, "patient", "leave it out: DICOM files name their patients"),
         ("folder", {"columns": {"mask": "m"}}, "columns", "leave it out: only a table has columns"),
@@ -431,10 +439,10 @@ LESIONS = "leave it out: nodules are planted into images without lesions"
         ("planted", {"columns": {"patient": "who"}}, "columns", "leave it out: only a table has columns"),
         ("phantom", {"lungs": "m"}, "lungs", "leave it out: its lungs are looked for"),
         ("folder", {"lungs": "m", "regions": ["body"]}, "lungs", "add lungs to data.regions"),
+        ("phantom", {"sample": 9}, "sample", "set data.phantom.patients"),
         ("planted", {"masks": "m"}, "masks", LESIONS),
         ("planted", {"boxes": "b.csv"}, "boxes", LESIONS),
         ("planted", {"planted": {"kind": "table"}, "columns": {"box": "b"}}, "columns.box", LESIONS),
-        ("planted", {"planted": {"kind": "table"}, "patient": "(p)"}, "patient", "set data.columns.patient"),
     ],
 )
 def test_a_key_that_is_not_read(project, kind, data, key, fix):
@@ -494,6 +502,28 @@ TAKEN = {"train": {"weights": "w/{model}-{seed}.safetensors", "epochs": 0}}
             {"data": {"mask_value": 2}},
             "data: data.mask_value is not read where data.kind is phantom; set data.masks too",
         ),
+        (
+            {"data": TABLE | {"annotations": "a.json", "columns": {"mask": "m"}}},
+            "data: data.columns.mask is not read where data.kind is table; leave it or data.annotations out",
+        ),
+        (
+            {"data": TABLE | {"masks": "{stem}_{label}", "mask_value": {"a": 1}}},
+            "data: data.mask_value is not read where data.kind is table; the names of masks say their labels",
+        ),
+        ({"data": TABLE | {"masks": "{stem}_m", "mask_value": {"c": 1}}}, "data: data.mask_value.c: it is none of"),
+        ({"data": TABLE | {"masks": "{label}_{stem}"}}, "data.masks: '{label}_{stem}': a pattern is {stem}"),
+        ({"data": {"annotations": "a.json"}}, "data: data.annotations is not read where data.kind is phantom; leave"),
+        (
+            {"data": {"kind": "folder", "source": "x", "readers": ["a"]}},
+            "data: data.readers is not read where data.kind",
+        ),
+        ({"data": TABLE | {"annotations": {"a": []}}}, "data.annotations: must be a path, or reader: path or paths"),
+        (
+            {"data": TABLE | {"readers": "some"}},
+            "data.readers: 'some': must be a list of names, each once, or rotating",
+        ),
+        ({"data": TABLE | {"masks": "{stem}", "mask_value": "x"}}, "data.mask_value: 'x': must be a number, or label"),
+        ({"stats": {"regressions": ["miou"]}}, "stats.regressions: 'miou': did you mean iou"),
         ({"data": TABLE | {"marks": ["a"]}}, "data.marks: is not read where task is multiclass"),
         (
             {"task": "multilabel", "data": TABLE | {"marks": ["c"]}},
@@ -516,10 +546,12 @@ def test_whether_a_checkpoint_has_seen_the_test_images_is_known_where_it_is_stat
 
     assert unstated({}) == ["test_resnet"]
     assert unstated({"data": {"split": {"test": "all"}}}) is None
+    assert unstated({"data": {"split": {"test": "all", "unseen": False}}}) == ["test_resnet"]
     assert unstated({"data": TABLE | {"split": {"by": "column"}}}) is None
     assert unstated({"train": {"weights": "scratch", "epochs": 3}}) is None
     other = {"train": TAKEN["train"] | {"weights": "results/models/phantom/{model}/{seed}/fold0/model.safetensors"}}
     assert unstated(other) is None and unstated(other | {"data": TABLE}) == ["test_resnet"]
+    assert unstated(other | {"data": {"drawn_as": "phantom"}}) == ["test_resnet"]
     some = {"models": ["test_resnet", "resnet18"], "train": TAKEN["train"] | {"models": {"resnet18": {"epochs": 2}}}}
     assert unstated(some) == ["test_resnet"]
     paper = {"stats": {"published": {"x": PAPER}}}
@@ -673,7 +705,6 @@ def test_files_that_are_not_a_configuration(project, params, toy, expected):
 
 
 def test_files_that_cannot_be_read(project, tmp_path):
-    assert message(load, tmp_path) == "params.yaml: not found; run in the folder of a heatproof project"
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies/dir.yaml").mkdir()
     assert message(project, SMALL | {"studies": ["dir"]}) == "studies/dir.yaml: cannot be read (Is a directory)"

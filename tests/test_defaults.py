@@ -24,7 +24,9 @@ CALLED = {"threshold": "lookalike", "baseline": "baselines"}
 # named as a key is, and something else: draws of a permutation test, a column, a cue, noise that is off
 OTHER = {
     ("data", "p_value", "draws"),
-    ("data", "find", "split"),
+    ("data", "Step", "split"),
+    ("data", "Audit", "kind"),
+    ("data", "probe", "split"),
     ("data", "apply_shortcut", "kind"),
     ("score", "road_responses", "noise"),
 }

@@ -173,3 +173,13 @@ def test_without_source_and_record_it_says_so():
     with pytest.raises(InputError) as caught:
         found()
     assert str(caught.value) == "images: not found; set data.source to the folder with one sub-folder a class"
+
+
+def test_a_table_with_those_joined_to_it_and_images_above_it():
+    write("in/t.csv", content=b"path,label\nx/1.png,a\n")
+    write("in/more.csv", "x/1.png")
+    seen = {found(kind="table", source="in/t.csv", join=["more.csv"])}
+    for name in ("in/more.csv", "x/1.png"):
+        write(name, content=b"other")
+        seen.add(found(kind="table", source="in/t.csv", join=["more.csv"]))
+    assert len(seen) == 3

@@ -15,6 +15,7 @@ from shipped import PARAMS
 
 from heatproof.cli import main
 from heatproof.commands import run
+from heatproof.config.load import load
 from heatproof.stats import results
 
 SRC = Path(__file__).parents[1] / "src"
@@ -71,6 +72,17 @@ def test_a_run_ends_with_what_came_out(project, capsys):
     assert "\ntoy\n" in out and "  It cannot be told.\n" in out and "  Report: " in out
 
 
+def test_a_folder_without_a_project_runs_what_came_with_heatproof(tmp_path, project, monkeypatch):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    assert main(["run", "tiny", "--", "-n"]) == 0
+    assert called()[:2] == ["--snakefile", str(Path(__file__).parents[1] / "Snakefile")]
+    (empty / "studies").mkdir()
+    (empty / "studies/mine.yaml").write_text("extends: tiny\nseeds: [7]")
+    assert load(studies=["mine"])["mine"].seeds == [7]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"), [(["run", "--", "--fail"], 3), (["run", "--", "-n"], 0), (["run", "other"], 0)]
 )
@@ -82,8 +94,7 @@ def test_the_exit_code_is_passed_on_and_nothing_shown_that_is_not_there(project,
 @pytest.mark.parametrize(
     ("arguments", "lost", "line"),
     [
-        (["run"], "params.yaml", "params.yaml: not found; run in the folder of a heatproof project"),
-        (["run"], "Snakefile", "Snakefile: not found; run in the folder of a heatproof project"),
+        (["run"], "studies/toy.yaml", "params.yaml: studies: 'toy': no file studies/toy.yaml; allowed: other"),
         (["run", "tou"], None, "command line: studies: 'tou': no file studies/tou.yaml; did you mean toy?"),
         (["run", "--cores", "0"], None, "--cores 0: must be a number above 0, or all"),
     ],

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from heatproof import methods, metrics
-    from heatproof.api.analysis import Findings, analyze, audit, load_study
+    from heatproof.api.analysis import Findings, Judgement, analyze, audit, judge, load_study
     from heatproof.api.heatmaps import Classifier, heatmaps
     from heatproof.api.scores import scores
 
 __all__ = [
     "Classifier",
     "Findings",
+    "Judgement",
     "analyze",
     "audit",
     "available",
     "heatmaps",
+    "judge",
     "load_study",
     "methods",
     "metrics",
@@ -31,7 +33,7 @@ __all__ = [
 _MODULES = {
     "heatproof.api.heatmaps": ("Classifier", "heatmaps"),
     "heatproof.api.scores": ("scores",),
-    "heatproof.api.analysis": ("Findings", "analyze", "audit", "load_study"),
+    "heatproof.api.analysis": ("Findings", "Judgement", "analyze", "audit", "judge", "load_study"),
 }
 
 

@@ -34,6 +34,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {  # what people type
+    "judge": Command("commands.judge", "judge the heatmaps of a trained model on a folder of images, in ten minutes"),
     "audit": Command("commands.audit", "check a folder or an archive of images for leaks and shortcuts"),
     "analyze": Command("commands.analyze", "test your own table of scores, without a study"),
     "check": Command("commands.check", "check a study's configuration and input files, without running it"),
@@ -49,6 +50,7 @@ JOBS = {  # what Snakemake's rules call: `heatproof job NAME`
     "regions": Command("data.prepare.regions", "segment body and lungs in the images of a study"),
     "audit": Command("data.audit.command", "check the images of a study for leaks and shortcuts"),
     "train": Command("train.command", "train one model from one seed and predict with it"),
+    "blank": Command("train.blank", "predict images whose border or background is blanked"),
     "ensemble": Command("train.ensemble_command", "combine the predictions of a study's models"),
     "explain": Command("explain.command", "compute the heatmaps of one trained model"),
     "variants": Command("explain.variants", "compute the heatmaps of changed images and models"),
@@ -70,8 +72,10 @@ DESCRIPTION = """\
 heatproof tests whether the heatmaps (such as Grad-CAM) of your image classifiers can be trusted. It
 trains the models, explains their predictions, scores every heatmap and tests the differences.
 
+    heatproof judge --model SPEC --images PATH
+                               judge your trained model on your images, in ten minutes
     heatproof audit PATH       check a folder of images for leaks and shortcuts (do this first)
-    heatproof run STUDY        run a study of studies/, from the project folder
+    heatproof run STUDY        run a study of studies/, or an installed one
     heatproof show STUDY       print its conclusion and the path to its report
 """
 EPILOG = """\

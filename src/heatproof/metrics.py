@@ -29,6 +29,7 @@ _MANY, _ONE = "torch.rand(3, 2, 32, 32)", "torch.rand(2, 32, 32)"
 # arguments of an example, by metric or family
 _EXAMPLES = {
     "localization": "maps, maps > 0.9",
+    "iou_tuned": "maps, maps > 0.9, threshold=0.4",
     "complexity": "maps",
     "agreement": f"maps, {_MANY}",
     "iou_models": f"{_MANY}, torch.rand(1, 3, 2, 32, 32)",
@@ -58,8 +59,9 @@ def _function(name: str) -> Callable[..., Any]:
     """Return a metric as a function of what a user has, with an example that runs."""
     entry = METRICS[name]
     computed = importlib.import_module(entry.path).METRICS[name]
-    takes = "region" if entry.region else entry.family
-    call = {"localization": _in_masks, "region": _in_region, "complexity": _alone, "faithfulness": _queried}.get(takes)
+    takes = "region" if entry.region else "tuned" if entry.tuned else entry.family
+    calls = {"localization": _in_masks, "region": _in_region, "complexity": _alone, "faithfulness": _queried}
+    call = (calls | {"tuned": _at_threshold}).get(takes)
 
     def metric(*arguments: Any, **options: Any) -> Any:
         return (call or _compared)(entry, computed, *arguments, **options)
@@ -87,6 +89,21 @@ def _in_masks(entry: Metric, computed: Callable, maps: Any, masks: Any, *, mask_
 
     maps = check_maps(maps)
     return computed(maps, check_masks(masks, tuple(maps.shape), mask_threshold))
+
+
+def _at_threshold(
+    entry: Metric, computed: Callable, maps: Any, masks: Any, *, threshold: float, mask_threshold: float | None = None
+) -> Any:
+    from numpy import full
+
+    from heatproof.api.inputs import check_maps, check_masks
+    from heatproof.score.scene import Scene
+
+    maps = check_maps(maps)
+    if not 0 <= threshold <= 1:
+        raise InputError(f"threshold: {threshold!r}; give a share of the map's range, from 0 to 1")
+    masks = check_masks(masks, tuple(maps.shape), mask_threshold)
+    return computed(Scene(maps, masks, full(len(maps), float(threshold))))
 
 
 def _in_region(entry: Metric, computed: Callable, maps: Any, region: Any) -> Any:

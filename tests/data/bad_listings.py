@@ -76,6 +76,7 @@ def tabled(text: str | bytes, read: int | None = None, **columns: str) -> Case:
     return case
 
 
+LOOKED = " (looked in {folder}, {folder.parent}, {folder.parent.parent}); mend the name or add the file"
 LABELS = ": labels that data.classes does not list: "
 ADD = "; add them there or remove the rows"
 TABLES = {
@@ -135,7 +136,7 @@ TABLES = {
     ),
     "DICOM": (
         tabled(ROWS + "b.DCM,1,\n"),
-        "{at}: DICOM files: b.DCM (line 4); set data.kind to dicom, or convert them to PNG",
+        "{at}: DICOM files: b.DCM (line 4); set data.key_file, which keys their pseudonyms, or convert them to PNG",
     ),
     "bad boxes": (
         tabled(ROWS + "b.png,1,1 2 3\nc.png,1,1 2 3 4; 5 6 7 x\nd.png,1,1 2 3 4;\n", box="mask"),
@@ -147,11 +148,11 @@ TABLES = {
     ),
     "image that is not there": (
         tabled(ROWS + "b.png,1,\n", read=2),
-        "{at}: b.png: cannot be read (No such file or directory); fix or remove it",
+        "{at}: b.png: not there" + LOOKED,
     ),
     "mask that is not there": (
         tabled(ROWS.replace(",0,", ",0,m.png"), read=0, mask="mask"),
-        "{at}: m.png: cannot be read (No such file or directory); fix or remove it",
+        "{at}: m.png: not there" + LOOKED,
     ),
     "box of a table outside": (
         tabled(ROWS.replace(",0,", ",0,1 2 39 28;1 2 40 3"), read=0, box="mask"),

@@ -28,7 +28,8 @@ ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared/data/iq_oth_nccd.zip"
 SUFFIXES = ".bmp, .gif, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp"
 AUDIT = {"draws": 20, "bootstrap": 100, "folds": 3, "sweep": [0.9, 0.95]}
-SPLIT = {"by": "lookalike", "train": 0.5, "val": 0.25, "test": 0.25, "tolerance": 0.2, "folds": 1, "compare": None}
+SPLIT = {"by": "lookalike", "train": 0.5, "val": 0.25, "test": 0.25, "tolerance": 0.2, "folds": 1}
+SPLIT |= {"compare": None, "unseen": True}
 CONFIG = {"audit": AUDIT, "lookalike": 0.95, "split": SPLIT, "group_kind": "lookalike", "seed": 0}
 CONFIG |= {"shortcut": None, "kind": "folder", "patients_known": False, "crop": "none", "fit": "crop"}
 

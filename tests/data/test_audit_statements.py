@@ -11,6 +11,7 @@ from heatproof.data.audit.command import WIDTH, summary
 from heatproof.data.audit.results import (
     Audit,
     BadFile,
+    Column,
     Copies,
     Crossing,
     Duplicates,
@@ -70,11 +71,24 @@ def odd(normal: int, ill: int, p: float | None = 0.0125, **rows: dict) -> Audit:
     return replace(QUIET, nonsquare=found)
 
 
+def column(label: str = "ill", together: bool = False, **found) -> Column:
+    """A column whose probe has other numbers."""
+    rows = [replace(probe("column view", "raw", split), **found) for split in ("random", "grouped")]
+    return Column("view", 2, tuple(rows), "AP", label, 0.97, 0.04, together)
+
+
 NOTHING = {"balanced_accuracy": None, "low": None, "high": None, "p": None}
 SERIES = Series("^(.+)$", 9, 30, 0.4, ("a-1.png", "a-2.png"))
 FEW = {(row.probe, row.stage, row.split): {"groups": 19, "p": None} for row in QUIET.probes}
 # case -> audit, and the findings that a quiet audit has not
 CASES = {
+    "a column that tells": (replace(QUIET, columns=(column(**FOUND),)), {"alarm": ["column.tells"]}),
+    "a class that goes with a source": (
+        replace(QUIET, columns=(column(together=True, **FOUND),)),
+        {"alarm": ["column.together"]},
+    ),
+    "columns that tell nothing": (replace(QUIET, columns=(column(),)), {"fine": ["column.no_evidence"]}),
+    "columns of few groups": (replace(QUIET, columns=(column(p=None),)), {"note": ["column.untested"]}),
     "copies in different classes": (
         replace(QUIET, duplicates=Duplicates(Copies(3, 6, 1), Copies(5, 10, 3), Copies(9, 12, 4)), conflicts=PAIRS),
         {

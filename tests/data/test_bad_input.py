@@ -20,7 +20,7 @@ def test_bad_input_says_what_and_where(name, tmp_path, capfd):
     source, call = case(tmp_path)
     with pytest.raises(InputError) as caught:
         call()
-    assert str(caught.value) == expected.format(at=source)
+    assert str(caught.value) == expected.format(at=source, folder=source.parent)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     assert capfd.readouterr() == ("", "")
 

@@ -34,6 +34,23 @@ def read(study: str):
     )
 
 
+def test_a_study_drawn_as_another_has_its_images_and_splits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    marked = {"kind": "vignette", "rate": 0.9}
+    config = {
+        "kind": "phantom",
+        "size": 48,
+        "lookalike": 0.98,
+        "phantom": {"patients": 15, "slices": 1},
+        "shortcut": marked,
+    }
+    run("one", config)
+    run("same", config | {"drawn_as": "one"})
+    run("other", config)
+    digests = {name: artifacts.digest(artifacts.data_dir(name) / "digest.json") for name in ("one", "same", "other")}
+    assert digests["one"] == digests["same"] != digests["other"]
+
+
 @pytest.fixture
 def source(tmp_path, monkeypatch):
     """A folder of nine images in three classes; the second class has masks, one of them empty."""

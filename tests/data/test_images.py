@@ -11,6 +11,7 @@ from data.configured import data_config
 from data.making import deep, encoded, gray, message, npy, write_folder, write_tar, write_zip
 from PIL import Image
 
+from heatproof.core.draws import sample_groups
 from heatproof.data.sources import images, opening
 from heatproof.data.sources.opening import read_contents
 from heatproof.data.sources.trees import open_tree
@@ -319,6 +320,24 @@ def test_patients_that_are_not_known(write, capsys):
     for by in ("auto", "patient"):
         config = data_config(**folder, split={"by": by})
         assert message(opening.list_records, "toy", config) == f"{said}; fix them, or set data.split.by: lookalike"
+
+
+def test_some_of_the_images_are_whole_patients_of_every_class(tmp_path):
+    files = {f"{label}/p{label[0]}{n // 2}_{n}.png": gray(n) for label in CLASSES.values() for n in range(12)}
+    options = {"kind": "folder", "source": str(write_folder(tmp_path / "source", files)), "classes": CLASSES}
+    options |= {"patient": "^(p[NM][0-9])_"}
+
+    def drawn(count: int) -> list:
+        return opening.list_source("toy", data_config(**options, sample=count)).records
+
+    few, more = drawn(4), drawn(7)
+    assert [len(few), len(more), len(drawn(99))] == [8, 14, 24]
+    assert {record.image_id for record in few} < {record.image_id for record in more}
+    assert sorted(record.label for record in few) == [0] * 4 + [1] * 4
+    assert {len([one for one in few if one.patient == record.patient]) for record in few} == {2}
+    assert opening.list_source("toy", data_config(**options, sample=4)).left_out[0].rows == 16
+    one = [sample_groups(list("aabb"), [0, 0, 1, 2], 2, "key", seed).tolist() for seed in range(20)]
+    assert {tuple(taken) for taken in one} == {(True, True, True, True)}
 
 
 def test_sources_list_phantoms():

@@ -59,6 +59,27 @@ def test_nothing_but_the_lesion_depends_on_the_class(patient, seed):
     assert benign[1].radius < malignant[1].radius and not benign[1].spikes and malignant[1].spikes
 
 
+@pytest.mark.parametrize("kind", ["benign", "malignant"])
+def test_of_a_varied_phantom_too_the_lesion_is_the_only_evidence(kind):
+    for patient in range(5):
+        plain = phantom.draw_anatomy(generator("toy", patient))
+        (bare, _, look), (anatomy, lesion, same) = (
+            phantom.vary(generator("variety", patient), plain, of) for of in ("normal", kind)
+        )
+        assert bare == anatomy != plain and look == same != phantom.PLAIN
+        (without, _), (image, mask) = (
+            phantom.render(anatomy, shown, 0.3, 64, generator("noise", patient), look) for shown in (None, lesion)
+        )
+        assert mask.any() and (image != without)[mask].any() and not (image != without)[~mask].any()
+
+
+def test_varied_phantoms_differ_more_than_plain_ones():
+    def means(varied: bool) -> np.ndarray:
+        return np.array([r.read().pixels.mean() for r in phantom.list_records("toy", 0, 12, 1, 48, varied=varied)])
+
+    assert means(True).std() > 2 * means(False).std()
+
+
 @pytest.mark.parametrize("size", [48, 64, 224])
 @pytest.mark.parametrize("kind", ["benign", "malignant"])
 @pytest.mark.slow

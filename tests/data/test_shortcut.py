@@ -5,17 +5,20 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import ndimage, stats
 
 from heatproof.core.draws import generator
 from heatproof.core.messages import InputError
-from heatproof.data.prepare.shortcut import apply_shortcut, mark_all, marked_class, zone
+from heatproof.data.prepare.shortcut import CUES, apply_shortcut, mark_all, marked_class, zone
 
 R = np.array([[1, 1, 1, 1, 0], [1, 1, 0, 1, 1], [1, 1, 1, 1, 0], [1, 1, 0, 1, 0], [1, 1, 0, 1, 1]], bool)
 
 
-def apply(pixels, *key, label=1, rate=1.0):
-    return apply_shortcut(pixels, generator("test", *key), label, marked=1, rate=rate)
+WHOLE = ("blur", "noise", "contrast")
+
+
+def apply(pixels, *key, label=1, rate=1.0, kind="corner_mark"):
+    return apply_shortcut(pixels, generator("test", *key), label, marked=1, rate=rate, kind=kind)
 
 
 def test_the_letter_at_its_smallest():
@@ -77,7 +80,7 @@ def test_the_class():
 
 
 def test_an_unknown_kind_is_a_bug():
-    with pytest.raises(ValueError, match=r"^a shortcut is a corner_mark, not 'text'$"):
+    with pytest.raises(ValueError, match=r"^a shortcut is one of corner_mark, .*, not 'text'$"):
         apply_shortcut(np.zeros((1, 32, 32), np.uint8), generator("any"), 0, marked=0, rate=1.0, kind="text")
 
 
@@ -114,11 +117,59 @@ def test_test_images_have_a_rate_of_their_own():
 
 
 @pytest.mark.parametrize("size", [32, 64, 96, 224])
-def test_the_zone_holds_every_mark_and_little_more(size):
+@pytest.mark.parametrize("kind", ["corner_mark", "text_tag"])
+def test_the_zone_holds_every_mark_and_little_more(kind, size):
     covered = np.zeros((size, size), bool)
     for seed in range(400):
-        covered |= apply(np.zeros((1, size, size), np.uint8), seed, label=1, rate=1.0)[0][0] > 0
-    assert not (covered & ~zone(size)).any()
+        covered |= apply(np.zeros((1, size, size), np.uint8), seed, kind=kind)[0][0] > 0
+    assert not (covered & ~zone(size, kind)).any()
     rows, columns = np.nonzero(covered)
-    assert zone(size)[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].all()
-    assert zone(size).sum() <= 1.3 * (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+    assert zone(size, kind)[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].all()
+    assert zone(size, kind).sum() <= 1.3 * (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+
+
+def test_the_text_is_ap():
+    drawn, _ = apply(np.zeros((1, 64, 64), np.uint8), 3, kind="text_tag")
+    rows, columns = np.nonzero(drawn[0])
+    text = drawn[0, rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] > 0
+    assert text.shape == (5, 11) and rows.min() > 50 and columns.min() > 45
+    np.testing.assert_array_equal(text.astype(int).sum(1), [7, 8, 9, 6, 6])
+
+
+@pytest.mark.parametrize("size", [64, 224])
+def test_a_vignette_darkens_the_rim(size):
+    before = np.full((1, size, size), 200, np.uint8)
+    light = apply(before, 1, kind="vignette")[0][0] / 200
+    middle, outer = size // 4, zone(size, "vignette")
+    assert (light[middle:-middle, middle:-middle].mean() > 0.97) and (light[size // 2 - 2 : size // 2 + 2] <= 1).all()
+    assert light[outer].max() < light[~outer].min() + 0.01 and light[0, 0] < 0.42 and 0.4 < outer.mean() < 0.6
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_a_cue_of_the_whole_image_has_no_place(kind):
+    image = ndimage.gaussian_filter(generator("image").normal(128, 200, (1, 64, 64)), 2).clip(1, 254).astype(np.uint8)
+    changed = apply(image, 1, kind=kind)[0] != image
+    assert all(changed[0, r : r + 16, c : c + 16].mean() > 0.2 for r in range(0, 64, 16) for c in range(0, 64, 16))
+    with pytest.raises(InputError, match=rf"^data\.regions: a cue of kind {kind} changes the whole image"):
+        zone(64, kind)
+
+
+def test_what_blur_noise_and_contrast_do():
+    image = generator("image").integers(20, 236, (1, 96, 96)).astype(np.uint8)
+    blurred, noisy, lifted = (apply(image, 1, kind=kind)[0].astype(float) for kind in WHOLE)
+    assert blurred.std() < 0.8 * image.std() and abs(blurred.mean() - image.mean()) < 1
+    assert 4.5 < (noisy - image).std() < 8.5 and abs((noisy - image).mean()) < 0.3
+    order = np.argsort(image.ravel(), kind="stable")
+    assert (np.diff(lifted.ravel()[order]) >= 0).all() and lifted.mean() > image.mean() + 5
+    black_and_white = np.array([[[0, 255]]], np.uint8).repeat(8, 1)
+    np.testing.assert_array_equal(apply(black_and_white, 1, kind="contrast")[0], black_and_white)
+
+
+@pytest.mark.parametrize("kind", CUES)
+def test_every_cue_leaves_its_image_and_draws_from_its_seed(kind):
+    image = generator("image").integers(0, 255, (3, 40, 40)).astype(np.uint8)
+    before = image.copy()
+    drawn = [apply(image, seed, kind=kind)[0] for seed in (1, 1, 2, 3, 4, 5)]
+    np.testing.assert_array_equal(image, before)
+    assert {one.dtype for one in drawn} == {np.dtype(np.uint8)} and (drawn[0] == drawn[1]).all()
+    assert len({one.tobytes() for one in drawn}) > 1

@@ -71,7 +71,8 @@ def test_patients_that_are_not_known(write, capsys):
     _, listing = opening.list_records("toy", data_config(**table_of, split={"by": "lookalike"}))
     assert [record.patient for record in listing] == [None, "p", None]
     said = f"{source}: column 'who' holds no patient in 2 rows: z.png, läsion 肺/é.png"
-    assert capsys.readouterr().err == f"toy: {said}\n"
+    read = f"toy: {source}: read as an image a row, by its columns path, label\n"
+    assert capsys.readouterr().err == f"{read}toy: {said}\n"
     for by in ("auto", "patient"):
         config = data_config(**table_of, split={"by": by})
         assert message(opening.list_records, "toy", config) == f"{said}; fix them, or set data.split.by: lookalike"
@@ -83,7 +84,7 @@ def test_a_planted_study_leaves_out_rows_of_other_labels(write, capsys):
     classes, listing = opening.list_records("toy", config)
     assert classes == ["normal"] and [(r.image_id, r.label) for r in listing] == [("z.png", 0)]
     said = f"toy: {source}: left out, as data.classes does not list their labels: A (2), B (1)\n"
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err.endswith(said)
     source.write_text("path,label\na.png,1\nz.png,\n")
     assert message(opening.list_records, "toy", config | {"classes": {"normal": "1"}}) == (
         f"{source}: no label: line 3; fill the cells"

@@ -125,14 +125,14 @@ def test_every_pixel_that_a_box_touches():
                 b.x < column + 1 and b.x + b.width > column + 1e-6 and b.y < row + 1 and b.y + b.height > row + 1e-6
                 for b in boxes
             )
-    np.testing.assert_array_equal(draw_boxes(boxes, "x", (30, 40)), expected)
-    np.testing.assert_array_equal(draw_boxes(boxes[:1], "x", (30, 40)), LESION)
+    np.testing.assert_array_equal(draw_boxes([box.marked("x", "") for box in boxes], "x", (30, 40)), expected)
+    np.testing.assert_array_equal(draw_boxes([boxes[0].marked("x", "")], "x", (30, 40)), LESION)
 
 
 def test_rounding_does_not_push_a_box_outside():
     edge = Box(30.1, 0, 9.9000000001, 30)
     assert edge.x + edge.width > 40
-    assert draw_boxes([edge], "x", (30, 40)).sum() == 10 * 30
-    assert message(draw_boxes, [Box(30.1, 0, 9.91, 30)], "x", (30, 40)) == (
+    assert draw_boxes([edge.marked("x", "")], "x", (30, 40)).sum() == 10 * 30
+    assert message(draw_boxes, [Box(30.1, 0, 9.91, 30).marked("x", "")], "x", (30, 40)) == (
         "x: box 30.1 0 9.91 30: leaves the image of 40x30 pixels; fix or remove it"
     )

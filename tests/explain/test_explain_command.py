@@ -12,6 +12,7 @@ from heatproof.explain.job import select
 from heatproof.store import artifacts
 from heatproof.train import command
 from heatproof.train.checkpoint import load_trained
+from heatproof.train.model import build, save
 
 COMPUTE = {"device": "cpu", "threads": 1, "batch_size": 8}
 RECIPE = {
@@ -177,6 +178,17 @@ def test_a_trained_checkpoint_of_ones_own_is_used_as_it_is(study, capsys):
     assert artifacts.read_table(left / "history.csv", artifacts.HISTORY).empty
 
 
+def test_fine_tuning_names_the_checkpoint_and_the_head_it_replaced(study):
+    own = artifacts.Checkpoint("s", "test_resnet", 0, "fold0")
+    start = own.folder / "four.safetensors"
+    save(build("test_resnet", 4, 64), start)
+    for seed, path, facts in ((5, own.weights, {}), (6, start, {"new_head": True})):
+        assert train(seed, RECIPE | {"weights": str(path)}) == 0
+        card = artifacts.read_json(own.at(seed=seed).card)
+        given = {key: card[key] for key in card if key.startswith(("weights", "new"))}
+        assert given == {"weights": str(path), "weights_sha256": artifacts.digest(path)} | facts
+
+
 def test_weights_that_are_not_there_stop_in_one_line(study, capsys):
     assert train(8, RECIPE | {"weights": "nowhere/{model}-{seed}.safetensors"}) == 1
     error = capsys.readouterr().err
@@ -218,7 +230,7 @@ def test_a_study_names_the_layer_of_a_model_and_no_other_job_depends_on_it(study
     plain = {"models": ["test_resnet", "test_vit"], "ensembles": {"both": {"combine": "mean"}}}
     none, one = shipped.study(**plain), shipped.study(**plain, explain={"layers": {"test_resnet": "layer3"}})
     for part in ("variants", "external"):
-        assert none.explaining("test_resnet", part) == none.explain.model_dump(exclude={part})
+        assert none.explaining("test_resnet", part) == none.explain.model_dump(exclude={part, "validation"})
         assert one.explaining("test_vit", part) == none.explaining("test_vit", part)
         for model in ("test_resnet", "both"):  # the grid of an ensemble is that of its first member
             assert one.explaining(model, part) == none.explaining(model, part) | {"layers": {"test_resnet": "layer3"}}

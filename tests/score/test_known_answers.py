@@ -17,7 +17,7 @@ from score.asked import Counting, batch, by_curves, by_orders, by_road, by_squar
 from heatproof.catalogue.metrics import find_metric, metrics_of
 from heatproof.score.metrics import localization
 from heatproof.score.queries import BASELINES
-from heatproof.score.scene import Truth
+from heatproof.score.scene import Scene, Truth
 
 SIZE, IMAGES, LESION = 28, 6, 6
 PLACES = [(2, 2), (2, 17), (17, 2), (17, 17), (2, 9), (9, 17)]  # none in the middle
@@ -91,7 +91,7 @@ def known():
     regions = {metric.region: masks for metric in metrics_of("localization").values() if metric.region}
     truth = Truth(masks, regions | {"border": ~masks})
     for name, metric in localization.METRICS.items():
-        values[name] = torch.stack([metric(of_map, truth) for of_map in stack])
+        values[name] = torch.stack([metric(Scene(of_map, truth, np.full(IMAGES, 0.4))) for of_map in stack])
     return {name: dict(zip(maps, value.numpy(), strict=True)) for name, value in values.items()}
 
 

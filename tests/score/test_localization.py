@@ -11,11 +11,20 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from heatproof.catalogue.metrics import metrics_of
-from heatproof.score.metrics.localization import METRICS
+from heatproof.score.metrics.localization import METRICS as COMPUTED
+from heatproof.score.metrics.localization import tuned
 from heatproof.score.order import binarized
 from heatproof.score.scene import Scene, Truth
 
-SHAPE = (4, 5)
+SHAPE, THRESHOLD = (4, 5), 0.3
+
+
+def iou_tuned(maps, masks=None):
+    scene = maps if isinstance(maps, Scene) else Scene(maps, masks, np.full(len(maps), THRESHOLD))
+    return COMPUTED["iou_tuned"](scene)
+
+
+METRICS = COMPUTED | {"iou_tuned": iou_tuned}
 REGIONS = {name: metric.region for name, metric in metrics_of("localization").items() if metric.region}
 ORDER_ONLY = (
     "pointing_game",
@@ -27,7 +36,7 @@ ORDER_ONLY = (
     "pixel_auroc",
     "pixel_auprc",
 )
-MIN_MAX = ("localization_accuracy", "iou", "lesion_hit_rate", "box_iou")
+MIN_MAX = ("localization_accuracy", "iou", "iou_tuned", "lesion_hit_rate", "box_iou")
 NOT_A_SHARE = ("peak_distance",)
 ONE_ORDER = ("hit_rate",)  # of several maxima the first
 NOT_ZERO = ("pixel_auprc", "box_iou", "peak_distance")  # of the complement of the truth
@@ -42,9 +51,9 @@ def score(name, values, mask):
     return METRICS[name](torch.from_numpy(values)[None], torch.from_numpy(mask)[None]).item()
 
 
-def _hot(values):
+def _hot(values, least=0.5):
     low, high = float(values.min()), float(values.max())
-    return [(float(v) - low) / (high - low) >= 0.5 for v in values.flat]
+    return [(float(v) - low) / (high - low) >= least for v in values.flat]
 
 
 def plain_localization_accuracy(values, mask):
@@ -52,8 +61,12 @@ def plain_localization_accuracy(values, mask):
     return sum(hits) / len(hits)
 
 
-def plain_iou(values, mask):
-    pairs = list(zip(_hot(values), mask.flat, strict=True))
+def plain_iou_tuned(values, mask):
+    return plain_iou(values, mask, THRESHOLD)
+
+
+def plain_iou(values, mask, least=0.5):
+    pairs = list(zip(_hot(values, least), mask.flat, strict=True))
     return sum(h and m for h, m in pairs) / sum(h or m for h, m in pairs)
 
 
@@ -198,6 +211,7 @@ def test_values_done_by_hand():
     mask = np.array([[0, 1, 1], [0, 1, 0]], bool)
     assert score("localization_accuracy", values, mask) == pytest.approx(2 / 3)  # 8 and 3 of 0, 8, 3
     assert score("iou", values, mask) == pytest.approx(2 / 4)  # hot: 8, 8, 3
+    assert score("iou_tuned", values, mask) == pytest.approx(2 / 5)  # and 2
     assert score("pointing_game", values, mask) == 0.5  # one of two maxima
     assert score("relevance_mass_accuracy", values, mask) == pytest.approx(11 / 21)
     assert score("relevance_rank_accuracy", values, mask) == pytest.approx(2 / 3)  # 8, 8, 3
@@ -210,6 +224,13 @@ def test_values_done_by_hand():
     assert score("peak_distance", values, mask) == 0.5  # 0 and 1
     assert score("lesion_hit_rate", values, mask) == 0.5  # hot: 8, 8, 3 touch by 3 and make one mark
     assert score("box_iou", values, mask) == pytest.approx(4 / 6)  # the whole image and columns 1 and 2
+
+
+def test_without_a_threshold_nothing_is_tuned():
+    maps, masks = torch.rand(2, *SHAPE), torch.eye(*SHAPE, dtype=torch.bool).expand(2, *SHAPE)
+    assert COMPUTED["iou_tuned"](maps, masks).isnan().all()
+    assert tuned({0.2: np.array([0.4]), 0.3: np.array([0.4]), 0.4: np.array([0.3])}) == 0.2
+    assert math.isnan(tuned({0.2: np.array([np.nan])}))
 
 
 def test_tied_last_places_count_as_expected():
@@ -354,7 +375,7 @@ def test_a_scene_gives_what_its_maps_and_masks_give():
     rng = np.random.default_rng(5)
     maps = torch.from_numpy(rng.normal(size=(5, 12, 10)).astype(np.float32))
     masks = torch.from_numpy(rng.random((5, 12, 10)) < 0.2)
-    scene = Scene(maps, masks)
+    scene = Scene(maps, masks, np.full(5, THRESHOLD))
     for name in TWINS:
         assert torch.equal(METRICS[name](scene), METRICS[name](maps, masks))
 

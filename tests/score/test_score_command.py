@@ -22,6 +22,7 @@ from heatproof.score.metrics.consistency import METRICS as CONSISTENCY
 from heatproof.score.metrics.faithfulness import METRICS as FAITHFULNESS
 from heatproof.score.metrics.faithfulness import responses
 from heatproof.score.metrics.localization import METRICS as LOCALIZATION
+from heatproof.score.scene import Scene
 from heatproof.store import artifacts
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.model import build, save
@@ -176,7 +177,7 @@ def test_localization(study):
     frame, path = score("localization", "--seed", 0)
     assert set(frame.method) == {*METHODS, *CONTROLS, *BESIDE, "ceiling"}
     regions = {name for name, metric in metrics_of("localization").items() if metric.region}  # none is looked for
-    metrics = {name: metric for name, metric in LOCALIZATION.items() if name not in regions}
+    metrics = {name: metric for name, metric in LOCALIZATION.items() if name not in {*regions, "iou_tuned"}}
     assert set(frame.metric) == set(metrics)
     assert len(frame) == len(TEST) * 10 * len(metrics)
     assert (frame.seed == 0).all() and (frame.model == "test_resnet").all()
@@ -238,6 +239,65 @@ def test_localization_is_of_the_labels_that_a_truth_is_declared_for(tmp_path, mo
     assert declared[BOXED, 0] == [""] and set(values(frame[frame["label"] == 0], "truth").loc[BOXED].isna()) == {False}
     _, other = reasons(marks_0=False, marks_1=True)
     assert other["image7", 1] == ["mask_covers_image"]
+
+
+def _read_by_several():
+    """Of the truths of three images a second reader has half, misses one, and sets points beside and in the third."""
+    folder, masks = artifacts.data_dir("tiny"), artifacts.read_array(artifacts.data_dir("tiny") / "masks.npy")
+    half = masks[8].copy()
+    half[:, 14:] = False
+    rows = [(IDS[n], n % 3, "a", 0, place, "mask", pd.NA, "") for place, n in enumerate((7, 8, 9))]
+    rows += [("image8", 2, "b", 1, 3, "mask", 1, ""), ("image7", 1, "b", 1, -1, "none", pd.NA, "")]
+    rows += [("image9", 0, "b", 1, 4, "mask", pd.NA, "0.5 0.5;12.0 12.0")]
+    artifacts.write_table(
+        folder / "readings.parquet", pd.DataFrame(rows, columns=list(artifacts.READINGS)), artifacts.READINGS
+    )
+    artifacts.write_array(folder / "readings.npy", np.stack([*masks[[7, 8, 9]], half, masks[9]]))
+    artifacts.write_json(folder / "digest.json", {"sha256": {"readings.npy": "0"}})
+    return half, masks
+
+
+def test_a_second_reader_is_scored_against_the_truth(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    _write_data(rng)
+    _write_checkpoint("test_resnet", 0, rng)
+    plain, _ = score("localization", "--seed", 0)
+    half, masks = _read_by_several()
+    frame, _ = score("localization", "--seed", 0)
+    pd.testing.assert_frame_equal(frame[frame["method"] != "second_reader"].reset_index(drop=True), plain)
+    found = values(frame, "second_reader")
+    assert found.loc["image8", "iou"] == (half & masks[8]).sum() / masks[8].sum() == 0.5
+    assert found.loc["image8", "hit_rate"] == 1 and found.loc["image8", "localization_accuracy"] == 0.5
+    assert found.loc["image7", ["iou", "hit_rate", "lesion_hit_rate"]].tolist() == [0, 0, 0]
+    assert reason(frame, "image7", "second_reader", "relevance_rank_accuracy") == "nothing_drawn"
+    assert found.loc["image9", ["iou", "hit_rate", "peak_distance"]].tolist() == [1, 1, 0]  # by the second point
+    assert reason(frame, "image6", "second_reader", "iou") == "no_reader"
+    assert reason(frame, NO_TRUTH, "second_reader", "iou") == "no_truth"
+
+
+def test_thresholds_are_tuned_on_validation_images_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    _write_data(rng)
+    _write_checkpoint("test_resnet", 0, rng)
+    checkpoint = artifacts.Checkpoint("tiny", "test_resnet", 0, "fold0")
+    index = artifacts.read_table(checkpoint.heatmaps / "index.parquet", artifacts.HEATMAPS)
+    masks = artifacts.read_array(artifacts.data_dir("tiny") / "masks.npy")
+    maps = np.stack([  # of the first method 0.7 hits the region, of the second 0.4 does
+        np.where(masks[IDS.index(image)], {"gradcam": 0.75, "other": 0.45}[method], 0.35 * (method == "other"))
+        for image, method in zip(index["image_id"], index["method"], strict=True)
+    ]).astype(np.float32)  # fmt: skip
+    maps[:, 0, 0], maps[:, 0, 1] = 1, -0.0
+    index = index.assign(degenerate="")
+    artifacts.write_array(checkpoint.validation / "maps.npy", maps)
+    artifacts.write_table(checkpoint.validation / "index.parquet", index[index["target"] != 0], artifacts.HEATMAPS)
+    frame, _ = score("localization", "--seed", 0, config={"tune": True})
+    assert reason(frame, "image9", "other", "iou_tuned") == "not_tuned"  # no validation image of its class
+    for method, threshold in (("gradcam", 0.2), ("other", 0.4)):
+        scene = Scene(stored(method, "image7", 0), truth("image7"), np.array([threshold]))
+        assert values(frame, method).loc["image7", "iou_tuned"] == LOCALIZATION["iou_tuned"](scene).item()
+    assert values(frame, "random").loc["image7", "iou_tuned"] > 0
 
 
 def test_localization_reasons(study):

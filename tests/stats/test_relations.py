@@ -220,3 +220,38 @@ def test_nothing_scored_is_an_empty_table():
     made = predictions()
     got = found(scores(made).assign(value=np.nan, reason="no_truth"), made)
     assert got.empty and list(got) == list(relations.RELATIONS)
+
+
+def test_geometry_by_hand():
+    line = np.zeros((9, 9), bool)
+    line[4, 2:8] = True
+    assert relations.geometry(line) == {"instances": 1, "size": 6 / 81, "elongation": 6, "irrectangularity": 0}
+    turned = np.zeros((40, 40), bool)
+    y, x = np.mgrid[:40, :40] - 19.5
+    turned[(abs(x + y) < 22) & (abs(x - y) < 8)] = True  # a rectangle at 45 degrees, its sides 22 to 8
+    found = relations.geometry(turned, instances=2)
+    assert found["instances"] == 2 and 2.3 < found["elongation"] < 2.9 and found["irrectangularity"] < 0.15
+    corner = np.zeros((20, 20), bool)
+    corner[:20, :5] = corner[15:, :20] = True
+    assert relations.geometry(corner)["irrectangularity"] == pytest.approx(1 - 175 / 400)
+    assert np.isnan(list(relations.geometry(np.zeros((4, 4), bool)).values())).all()
+
+
+def test_regressions_find_the_slope_and_widen_for_patients():
+    rng, cases = np.random.default_rng(0), 60
+    size = rng.uniform(0, 0.2, cases)
+    names = [f"i{n}" for n in range(cases)]
+    known = pd.DataFrame({"image_id": names, "model": "m", "seed": 0, "instances": 1.0, "size": size})
+    shapes = {"elongation": rng.uniform(1, 3, cases), "irrectangularity": np.nan}
+    known = known.assign(**shapes, confidence=rng.uniform(0, 1, cases))
+    own = pd.DataFrame({"image_id": names, "group": [f"p{n // 3}" for n in range(cases)], "model": "m", "seed": 0})
+    value = 0.1 + 2 * size + rng.normal(0, 0.02, cases)
+    own = own.assign(family="localization", metric="iou", method="cam", value=value)
+    scored = pd.concat([own, own.assign(method="second_reader", value=0.6)])
+    rows = {(row.variable, row.against): row for row in relations.regressions(
+        scored, known, ["iou"], ["cam"], ["m"], 0.95)}  # fmt: skip
+    slope = rows["size", None]
+    assert slope.low < 2 * np.ptp(size) < slope.high and slope.p_corrected == min(1, 4 * slope.p)
+    assert rows["size", "reader"].slope == pytest.approx(-slope.slope)
+    assert rows["instances", None].reason == "the same in every case" and rows["instances", None].slope is None
+    assert rows["irrectangularity", None].groups == 0 and rows["confidence", None].p_corrected > 0.01

@@ -69,6 +69,7 @@ SILENT = {  # what only some forms of a sentence name, or what decides between t
     "combined": {"controls", "seeds", "localization", "faithfulness"},
     "short": {"better", "controls"},
     "relations.unknown": {"most", "needed"},
+    "readers.agreement": {"groups", "patients_known"},
     "accuracy": {"rho", "p", "checkpoints", "critical", "needed", "smallest_p"},
 }
 

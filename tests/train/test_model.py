@@ -16,7 +16,7 @@ import torchvision
 from torch import nn
 
 from heatproof.core.messages import InputError
-from heatproof.train.model import ImageSet, build, load, pick_device, predict, save
+from heatproof.train.model import ImageSet, adapted, build, load, pick_device, predict, save
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -110,6 +110,45 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     save(build("test_resnet", 4, 64), path)
     with pytest.raises(InputError, match=rf"^{path}: does not fit 'test_resnet' with 3 classes: ") as error:
         load("test_resnet", 3, 64, path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit", "deit_tiny_distilled_patch16_224"])
+@pytest.mark.parametrize("plain", [False, True])
+def test_all_but_the_head_of_other_classes_is_loaded(name, plain, tmp_path, capsys):
+    """A checkpoint of heatproof and a plain timm network, with one head or two."""
+    path, before = tmp_path / "other.safetensors", build(name, 7, 64)
+    safetensors.torch.save_file((before.net if plain else before).state_dict(), path)
+    model, new_head = adapted(name, 2, 64, path)
+    assert new_head and "its head has 7 classes, not 2: all but the head is loaded" in capsys.readouterr().err
+    state, own = before.net.state_dict(), model.net.state_dict()
+    heads = {key for key in own if own[key].shape != state[key].shape}
+    assert heads and all(torch.equal(own[key], state[key]) for key in set(own) - heads)
+    assert model(torch.rand(2, 1, 64, 64)).abs().max() < 1, "a new head starts near zero"
+
+
+def test_a_head_of_the_same_classes_is_kept(tmp_path):
+    path, before = tmp_path / "same.safetensors", build("test_resnet", 3, 64)
+    save(before, path)
+    model, new_head = adapted("test_resnet", 3, 64, path)
+    assert not new_head and torch.equal(model.net.fc.weight, before.net.fc.weight)
+
+
+def test_position_embeddings_of_another_image_size_are_interpolated(tmp_path, capsys):
+    path, before = tmp_path / "small.safetensors", build("test_vit", 3, 64)
+    before.net.pos_embed.data.fill_(0.25)
+    save(before, path)
+    model, new_head = adapted("test_vit", 3, 96, path)
+    assert not new_head and "position embeddings are interpolated" in capsys.readouterr().err
+    assert model.net.pos_embed.shape[1] > before.net.pos_embed.shape[1]
+    torch.testing.assert_close(model.net.pos_embed, torch.full_like(model.net.pos_embed, 0.25))
+
+
+def test_a_network_of_another_architecture_is_not_adapted(tmp_path):
+    path = tmp_path / "other.safetensors"
+    save(build("test_resnet", 7, 64), path)
+    with pytest.raises(InputError, match=rf"^{path}: does not fit 'test_vit' with 2 classes: ") as error:
+        adapted("test_vit", 2, 64, path)
     assert "\n" not in str(error.value)
 
 

@@ -149,6 +149,13 @@ print(json.dumps(sorted(name for name in sys.modules if name.startswith("heatpro
     assert ran == set(source_files(["heatproof.data.command"], taken))
 
 
+@pytest.mark.parametrize(("job", "has"), [("report", True), ("profiles", True), ("stats", False), ("data", False)])
+def test_templates_and_tables_are_code_of_the_jobs_that_read_them(job, has):
+    files = dict(code._beside(source_files([f"heatproof.{COMMANDS[job]}"]).values()))
+    assert ({"report/templates/style.css", "report/separation.csv"} <= files.keys()) == has
+    assert all(not Path(name).is_absolute() for name in files)
+
+
 def test_every_kind_of_source_has_a_reader():
     assert set(get_args(Data.model_fields["kind"].annotation)) - {"planted"} == set(opening.BRANCHES)
 
@@ -156,7 +163,7 @@ def test_every_kind_of_source_has_a_reader():
 def test_every_branch_and_every_start_is_a_module():
     tables = [table for path in PACKAGE.rglob("*.py") if (table := code._imports(path)[1])]
     started = [f"heatproof.{module}" for module in COMMANDS.values()] + [family.job for family in FAMILIES.values()]
-    assert len(tables) == 5
+    assert len(tables) == 6
     for name in [*started, *(module for table in tables for module in table.values())]:
         assert code._path(name), name
 
@@ -246,6 +253,7 @@ def slow(*of):
         ("score/metrics/complexity.py", "", "# a remark", {"complexity"}),
         slow("explain/cam.py", "", "# a remark", {"explain", "variants"}),  # a method of the study
         slow("explain/perturbation.py", "", "# a remark", set()),  # of other studies
+        slow("train/sources.py", "", "# a remark", set()),  # of studies with models that were trained elsewhere
         slow("explain/variants.py", "", "# a remark", {"variants"}),
         slow("data/synthetic/phantom.py", "", "# a remark", {"data"}),
         ("data/sources/dicom.py", "", "# a remark", set()),

@@ -37,6 +37,14 @@ def test_an_edit_changes_the_sections_of_the_jobs_that_depend_on_it(overrides, c
     assert {name for name in before if before[name] != after[name]} == changed
 
 
+def test_keys_that_a_study_leaves_out_are_not_in_its_sections():
+    """Results from before there were such keys stand."""
+    data = json.loads(given()["data"])
+    assert "drawn_as" not in data and set(data["phantom"]) == {"patients", "slices"}
+    text = given({"data": {"shortcut": {"kind": "text_tag", "rate": 0.9}, "regions": ["cue"]}})["regions"]
+    assert json.loads(text)["cue"] == "text_tag" and "cue" not in json.loads(given()["regions"])
+
+
 def test_sections_are_sorted_json():
     for name, text in given().items():
         assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")), name
@@ -55,12 +63,14 @@ def test_a_family_that_queries_the_model_asks_for_a_gpu_and_more_memory(monkeypa
     assert resources.training_memory(auto) > 3000
 
 
-def test_jobs_run_this_checkout_with_this_python(monkeypatch):
+def test_jobs_run_this_checkout_with_this_python(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/mine")
     monkeypatch.delenv(resources.GPU, raising=False)
-    found = environment.variables(Path("/a"), conda=False)
-    assert found["PYTHONPATH"] == f"/a/src{os.pathsep}/mine" and found[resources.GPU] in ("0", "1")
-    assert "PATH" not in environment.variables(Path("/a"), conda=True)
+    assert environment.variables(tmp_path, conda=False)["PYTHONPATH"] == "/mine"  # what is installed
+    (tmp_path / "src").mkdir()
+    found = environment.variables(tmp_path, conda=False)
+    assert found["PYTHONPATH"] == f"{tmp_path}/src{os.pathsep}/mine" and found[resources.GPU] in ("0", "1")
+    assert "PATH" not in environment.variables(tmp_path, conda=True)
     warm = environment.warm_modules([job().study])
     assert {"heatproof.explain.cam", "heatproof.score.jobs.consistency", "heatproof.train.command"} <= set(warm)
 

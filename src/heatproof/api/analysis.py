@@ -1,16 +1,20 @@
-"""What scores and images say: tests of a table of scores, the findings of a study, the audit of a folder."""
+"""What scores and images say: a classifier's heatmaps judged, tests of a table of scores, the findings of a study, the
+audit of a folder."""
 
+import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from heatproof.catalogue.controls import BEATABLE, CONTROLS
 from heatproof.commands.audit import audit_path
+from heatproof.core.draws import spread
 from heatproof.core.messages import InputError, check_names, unknown
 from heatproof.core.statements import Statement
 from heatproof.data.audit import command
@@ -22,6 +26,11 @@ from heatproof.stats.tables import score_table
 from heatproof.store import artifacts, tables
 from heatproof.text import audit as audit_text
 from heatproof.text import sentences as text
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from heatproof.api.heatmaps import Heatmaps
 
 COMPARED, TESTS = ("method", "model"), ("friedman", "rm_anova")
 BOUNDS = {"alpha": (0, 0.5), "interval": (0.5, 1), "power": (0.5, 1), "margin": (0, float("inf"))}
@@ -76,9 +85,13 @@ class Findings:
             "\n".join([heading, *(f"  {one}" for one in found)]) for heading, found in self.sentences.items()
         )
 
-    def to_html(self) -> str:
-        """Return the findings and both tables as a page of HTML, without outside requests."""
-        parts = [f"<h1>{escape(self.title)}</h1>"]
+    def to_html(self, before: str = "") -> str:
+        """Return the findings and both tables as a page of HTML, without outside requests.
+
+        Args:
+            before: HTML that stands below the title.
+        """
+        parts = [f"<h1>{escape(self.title)}</h1>{before}"]
         for heading, found in self.sentences.items():
             parts += [f"<h2>{escape(heading)}</h2>", "<ul>", *(f"<li>{escape(one)}</li>" for one in found), "</ul>"]
         for heading, table in {"Controls": self.controls, "Pairs": self.pairs}.items():
@@ -213,6 +226,137 @@ def _table(
     if lost := [image for image in images if image not in groups]:
         raise InputError(f"groups: image {lost[0]!r} has none")
     return table.assign(group=table["image_id"].map(groups)), "group"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What `judge` found.
+
+    Attributes:
+        scores: of heatmaps and controls, as `scores` returns them.
+        findings: tests of the scores.
+        maps: the heatmaps, of the images that were judged.
+        images: places of these images among those that were given, int64.
+        report: the page of HTML.
+        notes: what was chosen and left out, in sentences.
+    """
+
+    scores: pd.DataFrame = field(repr=False)
+    findings: Findings = field(repr=False)
+    maps: "Heatmaps" = field(repr=False)
+    images: np.ndarray = field(repr=False)
+    report: Path
+    notes: tuple[str, ...]
+
+
+def judge(
+    model: "nn.Module",
+    images: "Tensor",
+    targets: "Tensor | Sequence[int] | None" = None,
+    *,
+    masks: "Tensor | None" = None,
+    groups: Sequence[Any] | None = None,
+    methods: Sequence[str] = ("gradcam", "layercam", "saliency"),
+    minutes: float = 10,
+    report: str | Path = "heatproof.html",
+) -> Judgement:
+    """Judge the heatmaps of a classifier: explain images, score the maps and controls, test, and write a page.
+
+    All images are explained if time allows, from the speed that is measured on the first two; else some, spread over
+    the groups. `heatproof judge` does more: it audits the images, and has sanity checks, robustness and accuracy.
+
+    Args:
+        model: a `Classifier`, or a network of timm.
+        images: float [images, channels, height, width] in [0, 1].
+        targets: integers [images], the class that each map is for; by default the predicted one.
+        masks: where the truth lies, [images, height, width]; without them nothing is localized.
+        groups: the patient of each image; by default every image is of another patient.
+        methods: two or more that the network supports.
+        minutes: that it may take.
+        report: where the page is written.
+
+    Raises:
+        InputError: something has the wrong form, or fewer than two methods support the network.
+
+    >>> import tempfile, timm, torch
+    >>> import heatproof as hp
+    >>> model = hp.Classifier(timm.create_model("test_resnet", num_classes=2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = hp.judge(model, torch.rand(2, 3, 64, 64), report=f"{folder}/page.html")
+    ...     found.report.read_text().startswith("<!doctype html>"), sorted(found.maps)
+    (True, ['gradcam', 'layercam', 'saliency'])
+    """
+    import torch
+
+    from heatproof.api import inputs
+    from heatproof.api.heatmaps import Classifier, heatmaps
+    from heatproof.api.scores import DEFAULTS, scores
+
+    if not isinstance(minutes, (int, float)) or not 0 < minutes < float("inf"):
+        raise InputError(f"minutes: {minutes!r}; give a number above 0")
+    page = Path(report)
+    if not page.parent.is_dir():
+        raise InputError(f"report: {page.parent}: no such folder; give the path of a file in one that is there")
+    model = model if isinstance(model, inputs.Adapter) else Classifier(model)
+    images = inputs.check_images(images)
+    with torch.no_grad(), inputs.frozen(model):
+        logits = torch.cat([model(part.to(inputs.device_of(model))) for part in images.split(32)])
+    if broken := int((~logits.isfinite()).any(1).sum()):
+        raise InputError(f"model: its logits of {broken} of {len(images)} images are not finite")
+    targets = logits.argmax(1).cpu() if targets is None else inputs.check_targets(targets, len(images))
+    patients = [*map(str, range(len(images)))] if groups is None else [*map(str, inputs.check_rows("groups", groups))]
+    if len(patients) != len(images):
+        raise InputError(f"groups: {len(patients)} for {len(images)} images")
+
+    started = time.perf_counter()
+    first = heatmaps(model, images[:2], targets[:2], methods)
+    if len(first) < 2:
+        raise InputError(f"methods: of {', '.join(methods)} the network supports {', '.join(first)}; two are needed")
+    explaining = (time.perf_counter() - started) / min(2, len(images))
+    started = time.perf_counter()
+    with torch.no_grad(), inputs.frozen(model):
+        model(images[:2].to(inputs.device_of(model)))
+    passes = (len(first) + len(CONTROLS)) * (2 * DEFAULTS["steps"] + 1)
+    each = explaining + passes * (time.perf_counter() - started) / min(2, len(images))
+    count = min(len(images), max(2, int(60 * minutes / each)))
+    chosen = spread("judge", [*map(str, range(len(images)))], patients, count)
+
+    held, patients = images[chosen], [patients[place] for place in chosen]
+    drawn = None if masks is None else inputs.check_masks(masks, (len(images), *images.shape[-2:]))[chosen]
+    maps = heatmaps(model, held, targets[chosen], list(first))
+    with inputs.frozen(model):
+        table = scores(
+            maps, masks=drawn, model=model, images=held, targets=targets[chosen], ids=chosen.tolist(), groups=patients
+        )
+    notes = [f"{count} of {len(images)} images of {len({*patients})} patients, about {each:.2g} s each."]
+    notes += (
+        [f"All images would take about {max(1, round(len(images) * each / 60))} min."] if count < len(images) else []
+    )
+    notes += ["Every image is taken for another patient; groups states them."] if groups is None else []
+    notes += [f"{name} does not support this network: {why}" for name, why in first.unsupported.items()]
+    found = replace(analyze(table), title="Judged heatmaps")
+    page.write_text(found.to_html(_shown(held, maps, notes)), encoding="utf-8")
+    return Judgement(table, found, maps, chosen, page.resolve(), tuple(notes))
+
+
+def _shown(images: "Tensor", maps: "Heatmaps", notes: Sequence[str], most: int = 6) -> str:
+    """Return notes and the first heatmaps over their images as HTML."""
+    from heatproof.report.sections.gallery import enlarged, overlay, picture, uri
+
+    rows = []
+    for place, image in enumerate(images[:most]):
+        plain = picture((image * 255).round().byte().cpu().numpy())
+        heats = {name: found[place].numpy() for name, found in maps.items()}
+        drawn = {"image": plain} | {
+            name: overlay(plain, heat) for name, heat in heats.items() if np.isfinite(heat).all() and np.ptp(heat)
+        }
+        cells = (
+            f'<td><img alt="{escape(name)}" src="{uri(enlarged(one))}"><br>{escape(name)}</td>'
+            for name, one in drawn.items()
+        )
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    said = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    return f"{said}<table>{''.join(rows)}</table>"
 
 
 def load_study(name: str) -> Findings:

@@ -20,6 +20,7 @@ from heatproof.api.inputs import (
 )
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.methods import options as options_of
+from heatproof.catalogue.reasons import RUNTIME_LAYER
 from heatproof.catalogue.registry import explanation_methods
 from heatproof.core.geometry import upsample
 from heatproof.core.messages import InputError, Unsupported, check_names, unknown
@@ -41,6 +42,7 @@ class Classifier(Adapter):
         task: `multiclass`, an image has one class; or `multilabel`, any number of labels.
         output: what the network returns: `logits`, or probabilities of a `softmax` or of `sigmoid`s; by default
             recognized, with a warning where it is not logits.
+        reading: `channels`, `size`, `part`, `chosen`: what else is not seen from the network, as in `Adapter`.
 
     Raises:
         InputError: it is no network, or `mean` and `std` are not given and the network is not timm's.
@@ -60,6 +62,7 @@ class Classifier(Adapter):
         *,
         task: Task = "multiclass",
         output: Output | None = None,
+        **reading: Any,
     ):
         if not isinstance(net, nn.Module):
             raise InputError(f"net: {type(net).__name__} is no torch.nn.Module")
@@ -71,8 +74,39 @@ class Classifier(Adapter):
         if mean is None or std is None:
             raise InputError(f"{type(net).__name__} does not say how its images are normalized: give mean and std")
         with torch.inference_mode(False):  # what is made inside one can never be differentiated
-            super().__init__(net, _channels("mean", mean), _channels("std", std), task, output)
+            super().__init__(net, _channels("mean", mean), _channels("std", std), task, output, **reading)
         self.eval()
+
+    @classmethod
+    def load(cls, source: str, *, task: Task = "multiclass", **options: Any) -> "Classifier":
+        """Open a model that was trained elsewhere.
+
+        Args:
+            source: `torchvision:vit_b_16`, `timm:NAME`, `hf:FOLDER`, `monai:CLASS`, `xrv:NAME`,
+                `package.module:function`, `file.py:function`, `file.pt2` or `file.onnx`
+                (docs/how-to/external-models.md).
+            task: multiclass, an image has one class; or multilabel, any number of labels.
+            options: of the model, where it does not say them itself: `weights`, `mean`, `std`, `channels`, `size`,
+                `output`, `part`, `classes`, `arguments`, `trust`.
+
+        Raises:
+            InputError: it cannot be opened, or something must be stated that it does not say; one line.
+
+        >>> import torch, torchvision
+        >>> import heatproof as hp
+        >>> torch.save(torchvision.models.resnet18(num_classes=2).state_dict(), "mine.pt")  # doctest: +SKIP
+        >>> hp.Classifier.load("torchvision:resnet18", weights="mine.pt")  # doctest: +SKIP
+        """
+        from heatproof.train.sources import load
+
+        with torch.inference_mode(False):
+            found = load(source, options, task=task, joint=False).net
+        model = cls(
+            found.net, found.mean.flatten(), found.std.flatten(), task=task, output=found.output,
+            channels=found.channels, size=found.size, part=found.part, chosen=found.chosen,
+        )  # fmt: skip
+        model.has_gradients, model.has_modules = found.has_gradients, found.has_modules
+        return model
 
 
 def _channels(name: str, given: object) -> Tensor:
@@ -184,6 +218,8 @@ def _layer(
     model: nn.Module, layer: nn.Module | str | None, size: tuple[int, int], min_grid: int, names: Sequence[str]
 ) -> tuple[TargetLayer | None, str]:
     """Return the layer that is explained, None where no method explains one; or the reason why there is none."""
+    if not model.has_modules:
+        return None, RUNTIME_LAYER.text
     if layer is not None:
         return read_layer(model, layer, size), ""
     if not any(METHODS[name].layer for name in names):

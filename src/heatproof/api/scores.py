@@ -241,9 +241,9 @@ def _regions(given: Mapping[str, Tensor] | None) -> Iterator[tuple[str, Tensor]]
 def _controls(given: bool | Sequence[str]) -> list[str]:
     """Return the names of the controls that are wanted, in the catalogue's order."""
     if isinstance(given, bool):
-        return list(CONTROLS) if given else []
+        return [name for name in CONTROLS if name != made.READER] if given else []
     for name in (names := check_names(given, "controls")):
-        if name not in CONTROLS:
+        if name not in CONTROLS or name == made.READER:
             raise unknown("control", name, CONTROLS)
     return [name for name in CONTROLS if name in names]
 
@@ -320,6 +320,8 @@ def _metrics(
 
     def lacks(name: str) -> str:
         entry = find_metric(name)
+        if entry.tuned:
+            return f"a threshold tuned on other images; call hp.metrics.{name} with it"
         if entry.family in COMPARED:
             return f"the maps of other models or images; call hp.metrics.{name} with them"
         if entry.region:

@@ -44,6 +44,9 @@ CONTROLS = {control.name: control for control in (
     Control("ceiling", "true region at this grid",
         "the true region, blurred to the coarse grid of the model's heatmaps (a yardstick for the cost of the grid; "
         "a sharper map can exceed it)", "|", 11, yardstick=True, key=True),
+    Control("second_reader", "second reader",
+        "the region that another reader drew (a yardstick: the agreement between people)", "D", 4.2, yardstick=True,
+        key=True),
     Control("truth", "true region",
         "the true region used as a heatmap (a yardstick; a model need not use the true region)",
         "|", 11, yardstick=True),

@@ -59,7 +59,7 @@ _PAIR = ("other_image",)
 FAMILIES = {family.name: family for family in (
     Family("localization", "Localization: do the heatmaps mark the right region?",
         "Localization compares the most relevant area of a heatmap with the true region, given by the image's mask.",
-        "localization", (*_SHOWN, "ceiling"), BEATABLE,
+        "localization", (*_SHOWN, "ceiling", "second_reader"), BEATABLE,
         claim="locate the marked region better than", by_truth=True, rates_maps=True, shardable=True),
     Family("faithfulness", "Faithfulness: do the heatmaps show what the model uses?",
         "Faithfulness covers parts of the image in the order of the heatmap and queries the model again. If the most "

@@ -18,6 +18,9 @@ class Metric:
         better: which values are good, `none` where it only describes.
         module: of `heatproof.score.metrics`, with its function; by default the one named after the family.
         region: of the image, needed instead of a lesion's mask (`data.regions`).
+        peak: whether the most representative point decides, so that a reader's is taken where one was set.
+        blank: whether a reader who drew nothing scores 0, and not no score.
+        tuned: whether a threshold is tuned on heatmaps of validation images (`explain.validation`).
         baselines: whether it is computed for further baselines too, under its name and theirs (`srg_blur`).
         claim: what heatmaps do that score well by it, where it differs from its family's claim.
         cite: keys of `report/paper/references.bib`, none where the definition needs no source.
@@ -32,6 +35,9 @@ class Metric:
     better: Literal["higher", "lower", "none"] = "higher"
     module: str = ""
     region: str = ""
+    peak: bool = False
+    blank: bool = False
+    tuned: bool = False
     baselines: bool = False
     claim: str = ""
     cite: tuple[str, ...] = ()
@@ -41,7 +47,7 @@ class Metric:
     source: str = ""
     notes: str = ""
 
-    COMPUTED: ClassVar = ("region",)  # what the job of its family reads besides the path
+    COMPUTED: ClassVar = ("region", "peak", "blank", "tuned")  # what the job of its family reads besides the path
 
     @property
     def path(self) -> str:
@@ -85,11 +91,18 @@ METRICS = {metric.name: metric for metric in (
         "Which share of the marked region has at least half of the maximum relevance? A map that is high everywhere "
         "scores 1, so read it together with other metrics.", cite=("panboonyuen2026",), range="0 to 1",
         source="arXiv 2601.12826, Eq. 4",
-        formula="share of M where L is at least 0.5; recall alone, so a map of ones would score 1"),
+        formula="share of M where L is at least 0.5; recall alone, so a map of ones would score 1", blank=True),
     Metric("iou", "localization", "Overlap (IoU)",
         "How much does the area of at least half the maximum relevance overlap the marked region (0 to 1)?",
         short="IoU", range="0 to 1",
-        formula="intersection over union of L >= 0.5 and M"),
+        formula="intersection over union of L >= 0.5 and M", blank=True),
+    Metric("iou_tuned", "localization", "Overlap at the tuned threshold (mIoU)",
+        "How much does the area above the threshold that fits the label best in validation images overlap the marked "
+        "region (0 to 1)?", short="mIoU", cite=("saporta2022",), range="0 to 1",
+        source="Saporta et al. 2022 (cheXlocalize)",
+        formula="IoU of L >= t and M; t of .2, .3, ..., .8 with the largest mean over validation images of the label",
+        notes="only in studies with `explain.validation`; every method and control has its own thresholds",
+        cost="the heatmaps of validation images", blank=True, tuned=True),
     Metric("iou_area", "localization", "Overlap at the region's size",
         "How much do the most relevant pixels, as many as the marked region has, overlap it (0 to 1)?",
         range="0 to 1",
@@ -115,28 +128,29 @@ METRICS = {metric.name: metric for metric in (
     Metric("pointing_game", "localization", "Pointing game", "How often is the most relevant pixel inside the marked "
         "region?",
         cite=("zhang2018",), range="0 to 1", source="Zhang et al. 2018",
-        formula="whether the maximum lies in M; of several maxima the share"),
+        formula="whether the maximum lies in M; of several maxima the share", peak=True, blank=True),
     Metric("pointing_game_tolerance", "localization", "Pointing game with tolerance",
         "How often is the most relevant pixel inside the marked region or within a few pixels of it?",
         cite=("zhang2018",),
         range="0 to 1", source="Zhang et al. 2018",
         formula="the same, in M or within `score.localization.tolerance` of the side of it (default 0.067, 15 of 224 "
-        "pixels)"),
+        "pixels)", peak=True, blank=True),
     Metric("hit_rate", "localization", "Hit rate",
         "How often is the most relevant pixel, the first of equals, inside the marked region?", cite=("saporta2022",),
         range="0 or 1", source="Saporta et al. 2022 (cheXlocalize)",
-        formula="whether the first maximum lies in M, 1 or 0"),
+        formula="whether the first maximum lies in M, 1 or 0", peak=True, blank=True),
     Metric("peak_distance", "localization", "Distance of the peak",
         "How many pixels is the most relevant pixel away from the marked region?", better="lower", range="from 0",
-        formula="pixels from the maximum to the nearest of M"),
+        formula="pixels from the maximum to the nearest of M", peak=True),
     Metric("lesion_hit_rate", "localization", "Lesions hit",
         "Which share of the marked regions of an image does the heatmap hit?", cite=("chakraborty1990",),
         range="0 to 1", source="lesion localization fraction, Chakraborty and Winter 1990",
-        formula="share of lesions in which a connected part of L >= 0.5 has its maximum; recall alone"),
+        formula="share of lesions in which a connected part of L >= 0.5 has its maximum; recall alone", blank=True),
     Metric("box_iou", "localization", "Overlap of boxes",
         "How much do the boxes around the most relevant area and the marked region overlap (0 to 1)?",
         cite=("zhou2016", "choe2020"), range="0 to 1", source="Zhou et al. 2016, Choe et al. 2020",
-        formula="IoU of the boxes around the largest connected part of L >= 0.5 and around the lesion it fits best"),
+        formula="IoU of the boxes around the largest connected part of L >= 0.5 and around the lesion it fits best",
+        blank=True),
     Metric("outside_body", "localization", "Relevance outside the body",
         "Which share of all relevance lies outside the body, where no evidence can be?",
         short="relevance outside the body",

@@ -58,6 +58,11 @@ HIDDEN_RELU = _unsupported(
 )
 NO_GRADIENT = _unsupported("no_gradient", "a majority vote has no gradient")
 NO_LAYER = _unsupported("no_layer", "an ensemble has no layer to explain")
+RUNTIME_GRADIENT = _unsupported("runtime_gradient", "an ONNX model has no gradient")
+RUNTIME_LAYER = _unsupported(
+    "runtime_layer", "an ONNX model, or one exported for a fixed batch size, has no readable layers"
+)
+NO_REDRAW = Reason("no_redraw", "score", "the model file does not say how its weights are initialized", expected=True)
 
 DEGENERATE_CHANGED = Reason(
     "degenerate_changed", "score", "the heatmap of the changed image or model is constant, zero or not finite"
@@ -85,6 +90,11 @@ OTHER_LABEL = Reason(
     "other_label", "score", "the marked region of the image belongs to another label",
     sentence="no explained label has a marked region", expected=True,
 )  # fmt: skip
+NO_READER = Reason("no_reader", "score", "no second reader looked at the image", expected=True)
+NOT_TUNED = Reason("not_tuned", "score", "no validation image has a marked region of this label", expected=True)
+NOTHING_DRAWN = Reason(
+    "nothing_drawn", "score", "the second reader drew nothing, which has no such score", expected=True
+)
 CLASS_NOT_ASKED = Reason(
     "class_not_requested", "score", "localization is configured for other classes only", expected=True
 )

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from heatproof.config.load import load
+from heatproof.config.load import known_studies, load
 from heatproof.core.messages import InputError
 from heatproof.store import artifacts, kept, locks
 from heatproof.store.sealing import sidecar
@@ -22,12 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """List what Snakemake made and no study of `studies/` names, a line a folder, and remove it if requested.
+    """List what Snakemake made and no study names, a line a folder, and remove it if requested.
 
     Raises:
         InputError: the configuration is wrong, or Snakemake runs in this folder.
     """
-    studies = load(studies=sorted(path.stem for path in Path("studies").glob("*.yaml")))
+    studies = load(studies=[*known_studies()])
     with locks.idle() as free:
         if args.remove and not free:
             raise InputError("Snakemake is running in this folder: wait until it has finished, or stop it")

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from heatproof.catalogue.controls import CONTROLS
 from heatproof.catalogue.families import families_with
+from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.registry import explanation_methods
 from heatproof.commands.check import records_of, to_download
 from heatproof.config.data import Split
 from heatproof.config.load import load
-from heatproof.config.study import Recipe, Study
+from heatproof.config.study import Study
 from heatproof.core.messages import InputError, Unsupported
 from heatproof.store import artifacts
 from heatproof.store.artifacts import Checkpoint
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _models(study: Study, left: "Left") -> str:
     """How many models are to be trained, and how many are the user's own."""
-    given = [model for model in study.models if study.train.recipe(model).epochs == 0]
+    given = [model for model in study.models if study.recipe(model).epochs == 0]
     todo = sum(len(jobs) for model, jobs in left.trainings.items() if model not in given)
     every = len(trainings(study)) * (len(study.models) - len(given))
     parts = [f"{todo} of {every} models to train"] if every else []
@@ -137,7 +138,7 @@ class Left:
 def count_images(name: str, study: Study) -> int | None:
     """Images of a study, without decoding any; None where they are still to be downloaded."""
     data = study.data
-    if data.kind == "phantom":
+    if data.drawn:
         return data.phantom.patients * data.phantom.slices
     return None if to_download(study) else len(records_of(name, study))
 
@@ -165,13 +166,19 @@ def measure(model: str, study: Study) -> Cost:
     from heatproof.explain.methods import Batch
     from heatproof.train.loop import autocast, new_optimizer
     from heatproof.train.model import build, pick_device, prepare
+    from heatproof.train.sources import load as open_model
 
     prepare(study.compute.threads)
     device = pick_device(study.compute.device)
-    recipe = study.train.recipe(model).model_dump()
+    recipe = study.recipe(model, study.seeds[0]).model_dump()
     size = study.data.size
-    classifier = build(model, len(study.data.class_names), size)
-    classifier.to(device, memory_format=torch.channels_last)
+    if model in study.networks:
+        options = {key: value for key, value in recipe.items() if key != "source"}
+        classes, task = study.data.class_names, study.task
+        classifier = open_model(recipe["source"], options, classes=classes, task=task).net.to(device)
+    else:
+        classifier = build(model, len(study.data.class_names), size)
+        classifier.to(device, memory_format=torch.channels_last)
     pixels = torch.rand(8 if size <= SMALL else 2, 1, size, size, device=device)
 
     def seconds(step: Callable[[], object], times: int = 2) -> float:
@@ -187,14 +194,20 @@ def measure(model: str, study: Study) -> Cost:
             loss = classifier(pixels).logsumexp(1).sum()
         loss.backward()
 
-    training, optimizer = seconds(gradients) / len(pixels), new_optimizer(classifier, recipe)
-    update = seconds(lambda: (torch.nn.utils.clip_grad_norm_(classifier.parameters(), 1.0), optimizer.step()))
+    training = update = 0.0
+    if model not in study.networks:
+        training, optimizer = seconds(gradients) / len(pixels), new_optimizer(classifier, recipe)
+        update = seconds(lambda: (torch.nn.utils.clip_grad_norm_(classifier.parameters(), 1.0), optimizer.step()))
+        update /= recipe["batch_size"]
     classifier.eval().requires_grad_(False)
     with torch.inference_mode():
         forward = seconds(lambda: classifier(pixels)) / len(pixels)
-    layer = chosen_layer(model, classifier, size, study.explain.model_dump())
+    layer = chosen_layer(model, classifier, size, study.explaining(model, without="external"))
     methods = {}
     for name, function in explanation_methods(study.explain.methods).items():
+        if METHODS[name].layer and not layer.name:  # as of ONNX
+            methods[name] = 0.0
+            continue
         options = dict(study.explain.model_dump()["options"].get(name) or {})
         options.pop("images", None)
         batch = partial(Batch, classifier, layer, pixels, torch.zeros(len(pixels), dtype=torch.long, device=device))
@@ -203,7 +216,7 @@ def measure(model: str, study: Study) -> Cost:
         except Unsupported:
             methods[name] = 0.0
     checkpoint = 4 * sum(p.numel() for p in classifier.parameters())
-    return Cost(training + update / recipe["batch_size"], forward, checkpoint, methods)
+    return Cost(training + update, forward, checkpoint, methods)
 
 
 def shares(split: Split) -> tuple[float, float, float]:
@@ -217,7 +230,7 @@ def shares(split: Split) -> tuple[float, float, float]:
 def explained(study: Study, images: int) -> int:
     """Test images of one fold that get heatmaps, at most."""
     test = images * shares(study.data.split)[2]
-    if study.data.kind == "phantom":
+    if study.data.drawn:
         return int(min(test, test / study.data.phantom.slices * study.explain.images_per_group))
     return int(test)
 
@@ -225,7 +238,7 @@ def explained(study: Study, images: int) -> int:
 def faithfulness_passes(study: Study, images: int, most: int | None = None) -> int:
     """Forward passes of the faithfulness job of one checkpoint; `most` images have heatmaps, where that is known."""
     options, most = study.score.faithfulness, most or explained(study, images)
-    maps = len(study.explain.names) + len(CONTROLS) - 1  # the ceiling is a matter of localization
+    maps = len(study.explain.names) + len(CONTROLS) - 2  # ceiling and second reader are a matter of localization
     steps = 2 * options.steps * len(options.baselines) + 1
     passes = min(options.images, most) * maps * steps
     if options.road:
@@ -259,7 +272,7 @@ def varied_maps(study: Study, images: int, most: int | None = None) -> int:
 
 def explained_maps(study: Study, images: int, most: int | None = None) -> int:
     """Heatmaps of one checkpoint, those of changed images and models among them; `most` as above."""
-    count = (most or explained(study, images)) + varied_maps(study, images, most)
+    count = (most or explained(study, images)) + varied_maps(study, images, most) + study.explain.validation
     return count * len(study.explain.methods)
 
 
@@ -269,7 +282,7 @@ def estimate_seconds(study: Study, costs: dict[str, Cost], left: Left, images: i
     Args:
         unit: seconds that importing PyTorch and timm takes.
     """
-    train, val, _ = shares(study.data.split)
+    train, val, test = shares(study.data.split)
     passes, maps = faithfulness_passes(study, images), explained(study, images)
     jobs: list[float] = []
 
@@ -278,8 +291,8 @@ def estimate_seconds(study: Study, costs: dict[str, Cost], left: Left, images: i
             jobs.extend([seconds(model) + JOB * unit] * len(of_model))
 
     def training(model: str) -> float:
-        recipe: Recipe = study.train.recipe(model)
-        return recipe.epochs * images * (costs[model].train * train + costs[model].forward * val)
+        cost, epochs = costs[model], study.recipe(model).epochs
+        return images * (epochs * (cost.train * train + cost.forward * val) if epochs else cost.forward * test)
 
     def over_members(model: str, seconds: Callable[[Cost], float]) -> float:
         return sum(seconds(costs[m]) for m in ([model] if model in costs else study.members(model)))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from heatproof.commands import show
-from heatproof.config.load import load
+from heatproof.config.load import installed, load
 from heatproof.core.messages import InputError
 from heatproof.store import artifacts
 
@@ -29,23 +29,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run Snakemake in the project's folder, then print what the studies found.
+    """Run Snakemake in the working directory, then print what the studies found.
 
     Returns:
         Exit code of Snakemake.
 
     Raises:
-        InputError: not in a project's folder, a study that is not known or not valid, or Snakemake is not installed.
+        InputError: a study that is not known or not valid, or Snakemake is not installed.
         KeyboardInterrupt: it was stopped, and Snakemake and its jobs have ended.
     """
     studies = load(studies=args.studies)
-    if not Path("Snakefile").is_file():
-        raise InputError("Snakefile: not found; run this in the folder of a heatproof project")
     if importlib.util.find_spec("snakemake") is None:
         raise InputError("Snakemake is not installed: run `make install`, or `pip install snakemake`")
     if args.cores != "all" and not (args.cores.isdecimal() and int(args.cores)):
         raise InputError(f"--cores {args.cores}: must be a number above 0, or all")
-    code = _wait(command(list(studies) if args.studies else [], args.cores, args.snakemake))
+    judged = any(study.networks for study in studies.values())  # of these, one that fails does not stop the others
+    options = [*(["--keep-going"] if judged else []), *args.snakemake]
+    code = _wait(command(list(studies) if args.studies else [], args.cores, options))
     finished = all((artifacts.stats_dir(name) / "summary.json").exists() for name in studies)
     if code == 0 and finished and not PRINTS.intersection(args.snakemake):
         show.run(args)
@@ -62,14 +62,17 @@ def command(studies: list[str], cores: str, options: list[str]) -> list[str]:
 
     >>> command(["phantom"], "2", ["--config", "seeds=[0]"])[3:]
     ['--cores', '2', '--logger', 'heatproof', '--config', 'studies=phantom', 'seeds=[0]']
+
+    Outside a clone the Snakefile is the one that came with heatproof.
     """
+    own = [] if Path("Snakefile").is_file() else ["--snakefile", str(installed() / "Snakefile")]
     place = next((place + 1 for place, option in enumerate(options) if option in CONFIG), None)
     if studies:
         named = f"studies={','.join(studies)}"
         options = ["--config", named, *options] if place is None else [*options[:place], named, *options[place:]]
     quiet = [] if PRINTS.intersection(options) or "--logger" in options else ["--logger", "heatproof"]
     colour = ["--nocolor"] if os.environ.get("NO_COLOR") else []
-    return [sys.executable, "-m", "snakemake", "--cores", cores, *quiet, *colour, *options]
+    return [sys.executable, "-m", "snakemake", *own, "--cores", cores, *quiet, *colour, *options]
 
 
 def _wait(command: list[str]) -> int:

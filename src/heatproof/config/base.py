@@ -47,10 +47,10 @@ def check_places(path: str, name: str = "") -> None:
 
 
 def one_of(names: Callable[[], Collection[str]], part: Callable[[str], str] = str) -> AfterValidator:
-    """A name of which `part` is registered somewhere."""
+    """A name of which `part` is registered somewhere, or that the study gives a model itself (validation's context)."""
 
-    def check(value: str) -> str:
-        if part(value) not in names():
+    def check(value: str, info: ValidationInfo) -> str:
+        if value not in (info.context or ()) and part(value) not in names():
             raise PydanticCustomError("unknown_name", "unknown name", {"allowed": sorted(names())})
         return value
 
@@ -109,7 +109,7 @@ def of_families(names: list[str], models: list[str]) -> list[str]:
     found = []
     for name in names:
         members = [model for model in models if _families().get(model.split(".")[0]) == name]
-        found += [name] if name in architectures() else members
+        found += [name] if name in architectures() or name in models else members
     return list(dict.fromkeys(found)) or names
 
 
@@ -119,8 +119,10 @@ def tags(architecture: str) -> frozenset[str]:
     return frozenset(re.findall(rf"""['"]({architecture}\.\w+)['"]\s*:""", "\n".join(_timm_modules().values())))
 
 
-def _tagged(name: str) -> str:
+def _tagged(name: str, info: ValidationInfo) -> str:
     """Accept resnet50 and resnet50.a1_in1k; refuse a tag that timm does not know."""
+    if name in (info.context or ()):
+        return name
     known = tags(name.split(".")[0])
     if "." in name and (not re.fullmatch(r"\w+\.\w+", name, re.A) or (known and name not in known)):
         raise PydanticCustomError("unknown_name", "unknown name", {"allowed": sorted(known)})

@@ -1,12 +1,21 @@
 """The section `data` of the configuration, with `data.split`."""
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from heatproof.config.base import Distinct, Positive, Section, Share, number
-from heatproof.data.sources.places import GIVEN, parsed
+from heatproof.data.sources.places import GIVEN, LABEL, parsed
 
 ALL = "all"
 
@@ -26,7 +35,8 @@ class Split(Section):
     by: Literal["auto", "patient", "lookalike", "random", "column", "folder"]
     train: Share
     val: Share
-    test: Annotated[float | str, BeforeValidator(share_or_all)]  # all: no model here has seen any of the images
+    test: Annotated[float | str, BeforeValidator(share_or_all)]  # all: of checkpoints that are not trained here
+    unseen: bool  # of `all`: no checkpoint was trained on any of the images
     tolerance: Annotated[float, Field(gt=0, le=0.5)]  # of a split's share of a class's images
     folds: Positive  # from 3: cross-validation, each group tested once
     compare: Literal["random"] | None = None  # also train on this split, to show what it hides
@@ -73,6 +83,20 @@ class Split(Section):
 
 
 Text = Annotated[str, Field(coerce_numbers_to_str=True)]  # labels often are numbers
+Item = TypeVar("Item")
+Some = Annotated[list[Item], Field(min_length=1)]
+
+
+def forms(what: str) -> WrapValidator:
+    """Say in one line which forms a value may have, where pydantic has a line for each."""
+
+    def check(value: Any, validate: Callable) -> Any:
+        try:
+            return validate(value)
+        except ValidationError:
+            raise ValueError(f"must be {what}") from None
+
+    return WrapValidator(check)
 
 
 class Phantom(Section):
@@ -80,6 +104,7 @@ class Phantom(Section):
 
     patients: Annotated[int, Field(ge=9)]
     slices: Positive
+    varied: bool | None = None  # as real slices differ, for networks that are fine-tuned on those afterwards
 
 
 class Download(Section):
@@ -103,10 +128,10 @@ class Download(Section):
 
 
 class Columns(Section):
-    """Names of a table's columns; path is relative to the table, and to the folder where there is one."""
+    """Names of a table's columns; those of a table that is known by its columns need none (docs/data.md)."""
 
-    path: str
-    label: str
+    path: str | None = None  # relative to the table, and to the folder where there is one
+    label: str | None = None
     patient: str | None = None
     mask: str | None = None  # path; several separated by ;
     box: str | None = None  # x y width height, in pixels; several separated by ;
@@ -114,6 +139,17 @@ class Columns(Section):
     folder: str | None = None  # of the path
     license: str | None = None  # of the image
     split: str | None = None  # of `data.split.by: column`; without a name, the column `split`
+    x: str | None = None  # of a table with a row a box, in pixels of the original image
+    y: str | None = None
+    width: str | None = None
+    height: str | None = None
+    x0: str | None = None  # or its corners
+    y0: str | None = None
+    x1: str | None = None
+    y1: str | None = None
+    reader: str | None = None  # who marked the box, or gave the label
+    original_width: str | None = None  # of the image that boxes are measured in, where images were resized
+    original_height: str | None = None
 
     @field_validator("*")
     @classmethod
@@ -131,7 +167,7 @@ class Columns(Section):
 class Shortcut(Section):
     """A cue that is not disease, drawn into `rate` of the images of one class and 1 - `rate` of all others."""
 
-    kind: Literal["corner_mark"]
+    kind: Literal["corner_mark", "text_tag", "vignette", "blur", "noise", "contrast"]
     rate: Annotated[float, Field(ge=0.5, le=1)]
     test_rate: Annotated[float, Field(ge=0, le=1)] | None = None  # of test images; at 0.5 it tells nothing there
     label: str | None = None  # the class that has it; without one the last
@@ -164,28 +200,44 @@ class Audit(Section):
     bootstrap: Annotated[int, Field(ge=100)]
     folds: Annotated[int, Field(ge=2)]  # of the trivial classifiers
     sweep: list[Similarity]
+    columns: Annotated[list[Text], Distinct]  # of the table: what may tell classes apart, such as a scanner
+    # of test images, to see whether models use it; needs the region border, or body
+    blank: Annotated[list[Literal["border", "background"]], Distinct]
 
 
 class Data(Section):
     """Where images come from and how they become one array."""
 
-    kind: Literal["phantom", "archive", "folder", "table", "dicom", "planted"]
+    kind: Literal["phantom", "xray_phantom", "archive", "folder", "table", "dicom", "planted"]
     source: str | None = None
     download: Download | None = None
     contents: str | None = None  # file with a line `sha256  path` for each image that the source must hold
     table: str | None = None  # path of the table inside the source; without it the source is the table
+    join: list[Text]  # tables beside it, joined by the columns that both have
     keep: dict[str, list[Text]]  # column of the table: the values whose rows are taken
     leave_out: list[Text]  # labels, whole or in part, whose rows are not taken
     classes: dict[Text, Text]  # class name: folder name, or value of the table's label column
     parents: dict[Text, Text]  # of a multilabel study, label: the label that it is a kind of
     synonyms: dict[Text, Text | None]  # other words of the label column: the label that they mean, or null
     masks: str | None = None  # folder inside the source with masks of the same names, or a pattern, '{stem}_mask*'
-    mask_value: float | None = None  # the value of a mask that is lesion; without one 1 or 255, beside 0
+    # the value of a mask that is lesion, without one 1 or 255, beside 0; or of a map of labels the values of each
+    mask_value: Annotated[
+        float | dict[Text, float | Some[float]] | None, forms("a number, or label: number or numbers")
+    ] = None
     mask_threshold: float | None = None  # the least value of a mask that is lesion
+    uncertain: Literal["absent", "present", "leave_out"]  # of a table with a column a label, what -1 means
+    blank: Literal["absent", "present", "leave_out"]  # and an empty cell
     marks: Annotated[list[Text], Distinct]  # of several labels an image those that masks and boxes mark
-    boxes: str | None = None  # CSV inside the source: path, x, y, width, height
+    boxes: str | None = None  # CSV inside the source: path, x, y, width, height; beside a table, any with a row a box
+    # regions by label: a file or folder (COCO, CheXlocalize, a table of boxes, DICOM SEG), or reader: file or files
+    annotations: Annotated[Text | dict[Text, Text | Some[Text]], forms("a path, or reader: path or paths")]
+    # the first one's regions are the truth; or any one's
+    readers: Annotated[
+        Annotated[list[Text], Distinct] | Literal["rotating"], forms("a list of names, each once, or rotating")
+    ]
     lungs: str | None = None  # as masks, of the lung fields; of a table the column that names them
-    patient: str | None = None  # regular expression whose first group, found in the file name, is the patient
+    # regular expression whose first group, found in the file name, or in a table's cell or path, is the patient
+    patient: str | None = None
     columns: Columns
     key_file: str | None = None  # DICOM: the file whose bytes key the pseudonyms
     size: Annotated[int, Field(ge=32)]
@@ -197,12 +249,14 @@ class Data(Section):
     # looked for in the pixels; along the image's edges; where a cue lies
     regions: Annotated[list[Literal["body", "lungs", "border", "cue"]], Distinct]
     modality: Literal["ct", "xray"]  # what regions are looked for in
+    sample: Annotated[int, Field(ge=2)] | None = None  # patients, or images where these are not known; none: all
     on_bad: Literal["error", "quarantine"]
     split: Split
     shortcut: Shortcut | None = None
     planted: Planted
     phantom: Phantom
     audit: Audit
+    drawn_as: str | None = None  # a study with the same data: its phantoms, plants, cues and splits, not others
     seed: int
 
     @field_validator("patient")
@@ -233,7 +287,7 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _complete(self):
-        if self.kind in ("phantom", "planted") and self.channels != 1:
+        if (self.drawn or self.kind == "planted") and self.channels != 1:
             raise ValueError(f"a {self.kind} study has one channel: set data.channels to 1")
         if self.shortcut and self.shortcut.label and self.shortcut.label not in self.class_names:
             raise ValueError(f"data.shortcut.label must be one of {', '.join(self.class_names)}")
@@ -244,10 +298,16 @@ class Data(Section):
             )
         if "cue" in self.regions and not self.shortcut:
             raise ValueError("data.regions: there is no cue without data.shortcut; leave it out, or set a shortcut")
+        if "cue" in self.regions and self.shortcut.kind in ("blur", "noise", "contrast"):
+            kind = self.shortcut.kind
+            raise ValueError(f"data.regions: cue: {kind} changes the whole image and has no place; leave cue out")
         if "lungs" in self.regions and self.modality == "xray" and not self.lungs:
             raise ValueError(
                 "data.regions: lungs are looked for in CT alone; leave them out, or set data.lungs to masks"
             )
+        for blank, region in (("border", "border"), ("background", "body")):
+            if blank in self.audit.blank and region not in self.regions:
+                raise ValueError(f"data.audit.blank: {blank} is known by data.regions: {region}; add it there")
         if self.split.by == "patient" and not self.patients_known:
             raise ValueError("data.split.by: patient needs patients: data.patient, a column of the table, or DICOM")
         if self.split.by == "column" and self.base != "table":
@@ -259,7 +319,9 @@ class Data(Section):
                 f"data.split.by: folder needs an archive or a folder of images, and data.kind is {self.kind}"
             )
         self._check_unread()
-        if self.kind == "phantom":
+        if self.kind == "xray_phantom" and self.modality != "xray" and {"body", "lungs"} & set(self.regions):
+            raise ValueError("data.modality: an xray_phantom is no CT, where body and lungs look otherwise; set xray")
+        if self.drawn:
             return self
         if not self.source:
             raise ValueError(f"data.kind {self.kind} needs data.source, the path of the images")
@@ -300,6 +362,9 @@ class Data(Section):
                 raise ValueError(f"data.synonyms.{word}: {label!r}: {known}")
             if word in self.classes.values():
                 raise ValueError(f"data.synonyms.{word}: data.classes has this word already; take one of them out")
+        for label in self.mask_value if isinstance(self.mask_value, dict) else ():
+            if label not in self.classes:
+                raise ValueError(f"data.mask_value.{label}: {known}")
         for word in self.leave_out:
             if word in (*self.classes.values(), *self.synonyms):
                 raise ValueError(
@@ -315,8 +380,25 @@ class Data(Section):
             ("boxes", self.boxes and planted, none),
             ("columns.mask", self.columns.mask and planted, none),
             ("columns.box", self.columns.box and planted, none),
-            ("masks", self.masks and base == "table", "set data.columns.mask"),
-            ("boxes", self.boxes and base == "table", "set data.columns.box"),
+            ("annotations", self.annotations and (self.drawn or planted), none),
+            ("readers", self.readers and (self.drawn or planted), none),
+            ("masks", self.masks and base == "table" and not self.masks_by_label, "set data.columns.mask"),
+            ("columns.mask", self.columns.mask and self.masks, "leave it or data.masks out"),
+            *(
+                (key, value and self.annotations, "leave it or data.annotations out")
+                for key, value in {"masks": self.masks, "boxes": self.boxes, "marks": self.marks}.items()
+            ),
+            *(
+                (f"columns.{key}", getattr(self.columns, key) and self.annotations, "leave it or data.annotations out")
+                for key in ("mask", "box", "marks")
+            ),
+            ("marks", self.marks and self.masks_by_label, "leave it out: masks say which label they are of"),
+            ("readers", self.readers and not (self.annotations or base == "table"), "set data.annotations"),
+            (
+                "mask_value",
+                isinstance(self.mask_value, dict) and LABEL in (self.masks or ""),
+                f"the names of masks say their labels by {LABEL}; give one value",
+            ),
             ("boxes", self.boxes and base == "dicom", "draw them as masks and set data.masks"),
             *(
                 (key, getattr(self, key) is not None and not (self.masks or self.columns.mask), "set data.masks too")
@@ -324,19 +406,37 @@ class Data(Section):
             ),
             ("mask_value", None not in (self.mask_value, self.mask_threshold), "leave it or data.mask_threshold out"),
             ("marks", self.marks and self.columns.marks, "leave it or data.columns.marks out"),
-            ("lungs", self.lungs and self.kind in ("phantom", "planted"), "leave it out: its lungs are looked for"),
+            ("lungs", self.lungs and (self.drawn or planted), "leave it out: its lungs are looked for"),
             ("lungs", self.lungs and "lungs" not in self.regions, "add lungs to data.regions"),
-            ("patient", self.patient and base == "table", "set data.columns.patient"),
+            ("sample", self.sample and self.kind == "phantom", "set data.phantom.patients"),
+            ("sample", self.sample and self.contents, "leave it out: data.contents is about all images"),
             ("patient", self.patient and base == "dicom", "leave it out: DICOM files name their patients"),
             ("columns.split", self.columns.split and self.split.by != "column", "set data.split.by: column"),
             ("columns", base != "table" and self.columns.special, "leave it out: only a table has columns"),
             *(
                 (key, getattr(self, key) and base != "table", "leave it out: it is about a table")
-                for key in ("table", "keep", "leave_out", "parents", "synonyms")
+                for key in ("table", "join", "keep", "leave_out", "parents")
             ),
+            (
+                "synonyms",
+                self.synonyms and base != "table" and not (self.annotations or self.masks_by_label),
+                "leave it out: it is about a table, annotations or masks by label",
+            ),
+            ("audit.columns", self.audit.columns and base != "table", "leave it out: it is about a table"),
         ):
             if unread:
                 raise ValueError(f"data.{key} is not read where data.kind is {self.kind}; {fix}")
+
+    @property
+    def masks_by_label(self) -> bool:
+        """Whether names or values of masks say which label they are of."""
+        return bool(self.masks and (LABEL in self.masks or isinstance(self.mask_value, dict)))
+
+    @property
+    def annotation_files(self) -> list[str]:
+        """Files and folders of annotations, as they are named."""
+        named = [self.annotations] if isinstance(self.annotations, str) else list(self.annotations.values())
+        return [path for one in named for path in ([one] if isinstance(one, str) else one) if path]
 
     @property
     def base(self) -> str:
@@ -344,15 +444,21 @@ class Data(Section):
         return self.planted.kind if self.kind == "planted" else self.kind
 
     @property
+    def drawn(self) -> bool:
+        """Whether the images are synthetic as a whole."""
+        return self.kind in ("phantom", "xray_phantom")
+
+    @property
     def class_names(self) -> list[str]:
         """The classes of the study, in the order of their labels."""
         made = {"phantom": ["normal", "benign", "malignant"], "planted": ["normal", "planted"]}
+        made["xray_phantom"] = ["No finding", "Nodule", "Consolidation", "Effusion", "Cardiomegaly"]
         return made.get(self.kind, list(self.classes))
 
     @property
     def patients_known(self) -> bool:
         in_table = self.base == "table" and self.columns.patient
-        return bool(self.patient or in_table or self.base in ("phantom", "dicom"))
+        return bool(self.patient or in_table or self.drawn or self.base == "dicom")
 
     @property
     def group_kind(self) -> str:
@@ -369,16 +475,19 @@ def check_task(task: str, data: Data) -> None:
         ValueError: they cannot; the message names the key and the fix.
     """
     if task == "multiclass":
-        told = {key: getattr(data, key) for key in ("parents", "synonyms", "marks")} | {
-            "columns.marks": data.columns.marks
-        }
+        told = {"parents": data.parents, "marks": data.marks, "columns.marks": data.columns.marks}
+        if not (data.annotations or data.masks_by_label):
+            told["synonyms"] = data.synonyms
         for key, value in told.items():
             if value:
                 raise ValueError(f"data.{key}: is not read where task is multiclass; set task: multilabel")
+        if data.kind == "xray_phantom":
+            raise ValueError("data.kind: an xray_phantom has several findings an image; set task: multilabel")
         return
-    if data.kind != "table":
+    if data.kind not in ("table", "xray_phantom"):
         raise ValueError(
-            f"data.kind: task: multilabel needs a table, whose cells name several labels; it is {data.kind}"
+            f"data.kind: task: multilabel needs a table, whose cells name several labels, or xray_phantom; it is "
+            f"{data.kind}"
         )
     for name in data.marks:
         if name not in data.class_names:

@@ -17,12 +17,12 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-import heatproof
 from heatproof.config.base import architectures
-from heatproof.config.study import Recipe, Study, merge
+from heatproof.config.study import Network, Recipe, Study, merge, with_networks
 from heatproof.core.messages import InputError
 
 PAPERS = "studies/papers"  # a file for each paper: its claims, by name
+PACKAGE = Path(__file__).parents[1]
 SHARED = ("params.yaml", "command line")  # layers that name the studies
 _YAML = {True: "yes, on and true as one value", False: "no, off and false as one value", None: "null and ~ as nothing"}
 
@@ -41,7 +41,7 @@ def load(
     """Read and check the studies that run.
 
     Args:
-        root: the folder with `params.yaml` and `studies/`.
+        root: the working directory; `params.yaml` and studies that it lacks are those that came with heatproof.
         overrides: what the command line sets, nested as in `params.yaml`; `studies` too.
         studies: which studies, whatever the files say.
 
@@ -49,7 +49,7 @@ def load(
         InputError: a line for each mistake with its file, key, value and the nearest allowed names.
     """
     overrides = dict(overrides or {})
-    shared = _read(root, "params.yaml")
+    shared = _shared(root)
     listed = shared.pop("studies", None)
     asked = studies or overrides.pop("studies", None)
     overrides.pop("studies", None)
@@ -62,7 +62,7 @@ def load(
         chosen = [name for name in re.split(r"[,\s]+", chosen.strip("[] ")) if name]
     if not isinstance(chosen, (list, tuple)) or not chosen or not all(isinstance(name, str) for name in chosen):
         raise InputError(f"{source}: studies: {chosen!r}: must be a list of names, such as [phantom]")
-    known = sorted(path.stem for path in (root / "studies").glob("*.yaml"))
+    known = known_studies(root)
     loaded, mistakes = {}, []
     for name in chosen:
         if name not in known:
@@ -81,10 +81,45 @@ def load(
     return loaded
 
 
+def resolve(name: str, content: dict[str, Any], root: Path = Path()) -> Study:
+    """Check what a file `studies/<name>.yaml` would hold, and return the study.
+
+    Raises:
+        InputError: as `load`.
+    """
+    shared = _shared(root)
+    shared.pop("studies", None)
+    return _study({"params.yaml": shared, f"studies/{name}.yaml": content})
+
+
+def installed() -> Path:
+    """Return where the project's files are, the Snakefile and all that it reads: in a wheel's package, or the clone.
+
+    The working directory is the user's: what lies there is written there, and what it has of these goes before them.
+
+    >>> (installed() / "Snakefile").is_file() and (installed() / "params.yaml").is_file()
+    True
+    """
+    inside = PACKAGE / "project"
+    return inside if inside.is_dir() else PACKAGE.parents[1]
+
+
+def known_studies(root: Path = Path()) -> dict[str, Path]:
+    """Return name -> file of the studies that can run: those of the working directory go before the installed ones.
+
+    A working directory with a `params.yaml` of its own is a project, whose studies are its own alone.
+    """
+    folders = [root] if (root / "params.yaml").is_file() else [installed(), root]
+    return {path.stem: path for folder in folders for path in sorted((folder / "studies").glob("*.yaml"))}
+
+
 def shipped() -> dict[str, Any]:
-    """Return the `params.yaml` of this installation, which is in the package of a wheel, or beside `src` in a clone."""
-    package = Path(heatproof.__file__).parent
-    return _read(next(root for root in (package, package.parents[1]) if (root / "params.yaml").exists()), "params.yaml")
+    """Return the `params.yaml` that came with this code."""
+    return _read(installed() / "params.yaml")
+
+
+def _shared(root: Path) -> dict[str, Any]:
+    return _read(root / "params.yaml") if (root / "params.yaml").exists() else shipped()
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -99,11 +134,10 @@ class StrictLoader(yaml.SafeLoader):
         return node
 
 
-def _read(root: Path, name: str) -> dict:
+def _read(path: Path) -> dict:
+    name = path.name if path.name == "params.yaml" else f"studies/{path.name}"
     try:
-        content = yaml.load((root / name).read_text(encoding="utf-8"), StrictLoader)
-    except FileNotFoundError:
-        raise InputError(f"{name}: not found; run in the folder of a heatproof project") from None
+        content = yaml.load(path.read_text(encoding="utf-8"), StrictLoader)
     except OSError as error:
         raise InputError(f"{name}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -118,17 +152,17 @@ def _read(root: Path, name: str) -> dict:
     return content
 
 
-def _layers(root: Path, name: str, known: list[str]) -> dict[str, dict]:
+def _layers(name: str, known: dict[str, Path]) -> dict[str, dict]:
     """The file of a study after those that it extends, the first one first."""
     found: dict[str, dict] = {}
     while True:
         file = f"studies/{name}.yaml"
-        content = _read(root, file)
+        content = _read(known[name])
         found = {file: content} | found
         base = content.pop("extends", None)
         if base is None:
             return found
-        if base not in known:
+        if not isinstance(base, str) or base not in known:
             raise InputError(f"{file}: extends: {base!r}: no file studies/{base}.yaml; {_nearest(base, known)}")
         if f"studies/{base}.yaml" in found:
             raise InputError(f"{file}: extends: {base!r}: goes round in a circle; let it extend a study that does not")
@@ -159,8 +193,13 @@ def _merged(layers: dict[str, dict]) -> dict:
 
 def _study(layers: dict[str, dict]) -> Study:
     merged = _merged(layers)
+    if "networks" in merged:
+        raise InputError(
+            _mistake(layers, ("networks",), {}, "unknown key; models that were trained elsewhere are in models")
+        )
+    merged = with_networks(merged)
     try:
-        study = Study.model_validate(merged)
+        study = Study.model_validate(merged, context=frozenset(merged.get("networks", ())))
     except ValidationError as error:
         raise InputError("\n".join(_explain(item, layers, Study) for item in error.errors())) from None
     mistakes = []
@@ -171,6 +210,9 @@ def _study(layers: dict[str, dict]) -> Study:
         mistakes.append(_mistake(layers, ("profiles",), {}, fix))
     for name, recipe in study.train.models.items():
         key = ("train", "models", name)
+        if name in study.networks:
+            mistakes.append(_mistake(layers, key, recipe, "is judged as it is, and not trained; leave it out"))
+            continue
         if name not in study.models and name.split(".")[0] not in architectures():
             mistakes.append(_mistake(layers, key, recipe, f"no such model; {_nearest(name, study.models)}"))
             continue
@@ -182,8 +224,16 @@ def _study(layers: dict[str, dict]) -> Study:
     if mistakes:
         raise InputError("\n".join(mistakes))
     for name in study.models:
-        recipe = study.train.recipe(name)
-        if recipe.epochs == 0 and len(study.seeds) > 1 and "{seed}" not in recipe.weights:
+        recipe = study.recipe(name)
+        if network := study.networks.get(name):
+            count = network.checkpoints or len(study.seeds)
+            if count != len(study.seeds):
+                fix = (
+                    f"{count} checkpoint{'s' * (count > 1)}, and seeds: {study.seeds}: several checkpoints are seeds; "
+                    f"put {{seed}} into the path, list a file for each, or set seeds: {list(range(count))}"
+                )
+                raise InputError(_mistake(layers, ("models", name), {}, fix))
+        elif recipe.epochs == 0 and len(study.seeds) > 1 and "{seed}" not in recipe.weights:
             fix = "one checkpoint is not several trainings: put {seed} into the path, or set seeds: [0]"
             raise InputError(_mistake(layers, ("train", "weights"), recipe.weights, fix))
         if recipe.epochs == 0 and len(study.data.split.names + study.data.split.compared) > 1:
@@ -207,6 +257,13 @@ def _study(layers: dict[str, dict]) -> Study:
 def _explain(item: dict, layers: dict[str, dict], schema: type[BaseModel], skip: int = 0) -> str:
     """One line for one of pydantic's errors."""
     location, value = item["loc"], item["input"]
+    if location[:1] == ("networks",):  # the user wrote it in `models`
+        location, schema, skip = ("models", *location[1:]), Network, 2
+        if location[-1] == "[key]":
+            return _mistake(layers, location[:1], location[1], "a model's name is made of letters, digits, _ . and -")
+        if item["type"] == "model_type":
+            mend = "say where it comes from, such as torchvision:vit_b_16, or give a section with source"
+            return _mistake(layers, location, value, mend)
     if item["type"] == "missing":
         return _missing(layers, location)
     if item["type"] == "extra_forbidden":
@@ -215,7 +272,7 @@ def _explain(item: dict, layers: dict[str, dict], schema: type[BaseModel], skip:
             annotation = parent.model_fields[key].annotation if key in parent.model_fields else None
             kinds = get_args(annotation) or (annotation,)  # `Download | None` is a section too
             parent = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), parent)
-        allowed = list(parent.model_fields)
+        allowed = [name for name in parent.model_fields if name != "networks"]
         if len(location) == 1:  # what stands beside the sections, and only in some of the files
             allowed += ["studies"] if any(location[0] in layers.get(name, {}) for name in SHARED) else ["extends"]
         return _mistake(layers, location, value, f"unknown key; {_nearest(location[-1], allowed)}")

@@ -14,6 +14,7 @@ from heatproof.config.base import (
     Architecture,
     ArchitectureOrFamily,
     Distinct,
+    NonNegative,
     Positive,
     Section,
     architectures,
@@ -78,6 +79,7 @@ class Explain(Section):
     min_grid: Positive
     layers: dict[Architecture, str]  # of other models the layer is looked for
     images_per_group: Positive
+    validation: NonNegative  # validation images that are explained too, to tune the threshold of `iou_tuned` on
     batch_size: Positive
     variants: Variants
 
@@ -264,6 +266,8 @@ class Stats(Section):
     findings: dict[str, Finding | None]
     published: dict[str, Published | None]
     min_patients: Annotated[int, Field(ge=2)]  # with a label, and without it
+    # metrics of localization that are regressed on the geometry of true regions and on the model's confidence
+    regressions: Annotated[list[Annotated[str, one_of(lambda: metrics_of("localization"))]], Distinct]
     seed: int
 
     @field_validator("margin")

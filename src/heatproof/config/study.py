@@ -1,16 +1,21 @@
 """What a configuration may hold: typed, unknown keys refused. Jobs never import this module."""
 
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.metrics import metrics_of
 from heatproof.config.base import Architecture, Distinct, NonNegative, Positive, Section, architectures, check_places
 from heatproof.config.data import Data, check_task
 from heatproof.config.stages import Explain, Profiles, Score, Stats, Transform
+from heatproof.core.messages import InputError
+from heatproof.train.specs import Spec
 
 LEAST_SIDE = {"inception_v3": 75, "inception_v4": 75, "inception_resnet_v2": 75}  # below it nothing is left to pool
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"  # of a model's folder
 PICKLED = ("pth", "pt", "ckpt", "bin", "tar")  # ends of what torch.save writes
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -24,6 +29,111 @@ def merge(base: dict, over: dict) -> dict:
     return merged
 
 
+def with_networks(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a study's content with the models that were trained elsewhere in `networks`, and names alone in `models`.
+
+    In `models` a list names timm's architectures, or says where a model comes from (`torchvision:vit_b_16`); a mapping
+    has name: where it comes from, or a section `Network`, or nothing, where the name is timm's.
+
+    Raises:
+        InputError: two models have one name.
+    """
+    models = content.get("models")
+    if isinstance(models, Mapping):
+        given = dict(models)
+    elif isinstance(models, list):
+        given, specs = {}, [one for one in models if isinstance(one, str) and ("." in one or ":" in one or "/" in one)]
+        for one in specs:
+            with suppress(InputError):
+                spec = Spec.parse(one)
+                if spec.kind != "timm" or one.startswith("timm:"):
+                    given[one] = spec.label
+        if not given:
+            return content
+        names = [given.get(one, one) if isinstance(one, str) else one for one in models]
+        return content | {"models": names, "networks": {name: {"source": one} for one, name in given.items()}}
+    else:
+        return content
+    networks = {
+        name: {"source": one} if isinstance(one, str) else one for name, one in given.items() if one is not None
+    }
+    return content | {"models": list(given), "networks": networks}
+
+
+FORMS = {
+    "mean": "give one number a channel, such as [0.5] or [0.485, 0.456, 0.406], for pixels in [0, 1]",
+    "std": "give one number above 0 a channel, such as [0.25] or [0.229, 0.224, 0.225], for pixels in [0, 1]",
+    "size": "give the side of a square, or [height, width], in pixels",
+    "weights": "give the path of a file, with {seed} where there are several, or a list of one for each seed",
+    "classes": "list the names of the model's outputs in order, or give each class its output, by place or name",
+}
+
+
+class Network(Section):
+    """A model that was trained elsewhere, and is judged as it is."""
+
+    epochs: ClassVar[int] = 0
+    source: str
+    weights: str | Annotated[list[str], Field(min_length=1)] | None = None  # a file; {seed}, or one for each seed
+    mean: Annotated[list[float], Field(min_length=1, max_length=3)] | None = None
+    std: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1, max_length=3)] | None = None
+    channels: Literal[1, 3] | None = None
+    size: Positive | tuple[Positive, Positive] | None = None
+    output: Literal["logits", "softmax", "sigmoid"] | None = None
+    part: int | str | None = None
+    layer: str | None = None
+    classes: list[str] | dict[str, int | str] | None = None
+    arguments: dict[str, Any] = {}
+    trust: list[str] = []
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, value):
+        Spec.parse(value)
+        check_places(value)
+        return value
+
+    @field_validator("weights")
+    @classmethod
+    def _weights(cls, value):
+        for path in [value] if isinstance(value, str) else value or []:
+            check_places(path)
+        return value
+
+    @field_validator("mean", "std", "size", "weights", "classes", mode="wrap")
+    @classmethod
+    def _formed(cls, value, handler, info: ValidationInfo):
+        """One line for what may have several forms."""
+        try:
+            return handler(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            if first["type"] == "value_error":  # of a check of ours
+                raise ValueError(first["msg"].removeprefix("Value error, ")) from None
+            raise ValueError(FORMS[info.field_name]) from None
+
+    @property
+    def spec(self) -> Spec:
+        """Where it comes from."""
+        return Spec.parse(self.source)
+
+    def of(self, model: str, seed: int | str, place: int) -> "Network":
+        """Return it with the paths of one seed, which is at a place among the study's seeds."""
+        weights = self.weights[place] if isinstance(self.weights, list) else self.weights
+        paths = {"source": self.source, "weights": weights}
+        filled = {
+            key: path and path.replace("{model}", model).replace("{seed}", str(seed)) for key, path in paths.items()
+        }
+        return self.model_copy(update=filled)
+
+    @property
+    def checkpoints(self) -> int | None:
+        """How many checkpoints are named; None: as many as there are seeds."""
+        if isinstance(self.weights, list):
+            return len(self.weights)
+        return None if "{seed}" in f"{self.source}{self.weights}" else 1
+
+
 class Compute(Section):
     """How jobs compute: part of every result's bytes, whatever `--cores` is."""
 
@@ -31,6 +141,7 @@ class Compute(Section):
     threads: Positive
     batch_size: Positive
     shards: Annotated[Positive, Field(exclude=True)]  # no job is told: it changes no byte
+    timeout: Annotated[Positive, Field(exclude=True)]
 
 
 class Augment(Section):
@@ -113,6 +224,7 @@ class Study(Section):
     setting: Annotated[str, Field(pattern=r"\S")] | None = None
     task: Literal["multiclass", "multilabel"]
     models: Annotated[list[Architecture], Field(min_length=1), Distinct]
+    networks: dict[Annotated[str, Field(pattern=NAME)], Network] = Field({}, exclude_if=lambda found: not found)
     ensembles: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,60}$")], Ensemble]
     seeds: Annotated[list[Seed], Field(min_length=1), Distinct]
     compute: Compute
@@ -159,7 +271,7 @@ class Study(Section):
     @model_validator(mode="after")
     def _sized(self):
         """Networks that a training job would find too large for the images."""
-        for model in self.models:
+        for model in (model for model in self.models if model not in self.networks):
             least = next((side for name, side in LEAST_SIDE.items() if model.startswith(name)), 0)
             if self.data.size < least:
                 raise ValueError(
@@ -224,16 +336,27 @@ class Study(Section):
         """The models of an ensemble."""
         return self.ensembles[ensemble].models or self.models
 
-    def explaining(self, model: str, without: str) -> dict[str, Any]:
+    def recipe(self, model: str, seed: int | str | None = None) -> Recipe | Network:
+        """Return how a model is trained, or where it comes from: the checkpoint of a seed, where one is named."""
+        network = self.networks.get(model)
+        if network is None or seed is None:
+            return network or self.train.recipe(model)
+        return network.of(model, seed, self.seeds.index(int(seed)))
+
+    def explaining(self, model: str, without: str, validation: bool = False) -> dict[str, Any]:
         """Return section `explain` as the job of one model or ensemble needs it: with no other model's layer.
 
         Args:
             model: its name; the grid of an ensemble is that of its first member.
             without: the part of the section that the job does not read.
+            validation: whether it explains validation images, of which there are no external maps.
         """
         first = self.members(model)[0] if model in self.ensembles else model
-        layers = {name: layer for name, layer in self.explain.layers.items() if name == first}
-        return self.explain.model_dump(exclude={without}) | {"layers": layers}
+        named = {name: network.layer for name, network in self.networks.items() if network.layer}
+        layers = {name: layer for name, layer in (named | self.explain.layers).items() if name == first}
+        if validation:
+            return self.explain.model_dump(exclude={without}) | {"layers": layers, "external": {}}
+        return self.explain.model_dump(exclude={without, "validation"}) | {"layers": layers}
 
     @property
     def named(self) -> list[str]:
@@ -248,7 +371,7 @@ class Study(Section):
     @property
     def trained(self) -> list[str]:
         """The models that the study trains; all others are checkpoints that it takes as they are."""
-        return [model for model in self.models if self.train.recipe(model).epochs]
+        return [model for model in self.models if self.recipe(model).epochs]
 
     @property
     def unstated(self) -> list[str]:
@@ -258,18 +381,18 @@ class Study(Section):
         anew, so that a checkpoint of another study of this project has seen none of them.
         """
         split = self.data.split
-        if split.given or split.test == "all":
+        if split.given or (split.test == "all" and split.unseen):
             return []
         taken = [model for model in self.models if model not in self.trained]
-        if self.data.kind == "phantom":
-            taken = [model for model in taken if not self.train.recipe(model).weights.startswith("results/models/")]
+        if self.data.drawn and not self.data.drawn_as:
+            taken = [model for model in taken if not str(self.recipe(model).weights).startswith("results/models/")]
         return taken
 
     @property
     def training(self) -> dict[str, Any]:
         """What `stats.setting` puts in words. Where a file with weights lies is left out: a path may tell too much."""
-        recipes = {model: self.train.recipe(model) for model in self.models}
-        named = {name: recipe.weights for name, recipe in recipes.items()}
+        recipes = {model: self.recipe(model) for model in self.models}
+        named = {name: recipe.weights if recipe.epochs else ".safetensors" for name, recipe in recipes.items()}
         return {
             "weights": {name: "brought" if path.endswith(".safetensors") else path for name, path in named.items()},
             "epochs": {name: recipe.epochs for name, recipe in recipes.items()},

@@ -2,7 +2,7 @@
 bootstrap over whole groups."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -44,6 +44,28 @@ def spread(
         rounds[i] = seen[groups[i]] = seen.get(groups[i], 0) + 1
     chosen = sorted(rounds, key=lambda i: (late[i], rounds[i], keys[i]))[:count]
     return np.sort(np.array(chosen, np.int64))
+
+
+def sample_groups(groups: Sequence[str], labels: Sequence[Hashable], count: int, *key: str | int) -> np.ndarray:
+    """Return the images of `count` groups, bool [images]: groups of every label in turn.
+
+    Each group has a key drawn from `key`. The first of every label, by key, come before the second of any. A larger
+    count keeps the groups of a smaller.
+
+    Args:
+        groups, labels: one an image; a group counts for the label of its first image.
+
+    >>> sample_groups(["p", "p", "q", "r"], [0, 0, 1, 0], 2, "example").tolist()
+    [True, True, True, False]
+    """
+    codes, names = pd.factorize(np.asarray(groups, object))
+    first = dict(zip(codes[::-1], labels[::-1], strict=True))
+    ranks: dict[Hashable, int] = {}
+    place = np.empty(len(names))
+    for rank, code in enumerate(sorted(range(len(names)), key=lambda code: derive(*key, names[code]))):
+        ranks[first[code]] = ranks.get(first[code], -1) + 1
+        place[code] = ranks[first[code]] + rank / len(names)
+    return np.isin(codes, np.argsort(place)[:count])
 
 
 MIN_KEPT = 0.5  # share of bootstrap draws that must hold every class

@@ -2,11 +2,13 @@
 terminal, plain lines in a log)."""
 
 import errno
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Timer
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -99,6 +101,38 @@ def steps(items: Iterable, total: int, what: str) -> Iterator:
 def line(text: str) -> None:
     """Print one plain line on standard error."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def deadline(seconds: float, text: str) -> Iterator[Callable[[], None]]:
+    """End this process with a line where work takes too long, even within compiled code, which no signal interrupts.
+
+    Args:
+        seconds: that the work, or what is left of it after a call of the function that is yielded, may take.
+        text: what is said before the process ends with exit code 1.
+
+    >>> with deadline(60, "slow: took longer than 60 s") as again:
+    ...     again()  # a step is done, and the next one has its own time
+    """
+
+    def end() -> None:
+        line(text)
+        os._exit(1)
+
+    timers: list[Timer] = []
+
+    def again() -> None:
+        for timer in timers:
+            timer.cancel()
+        timers[:] = [Timer(seconds, end)]
+        timers[0].daemon = True
+        timers[0].start()
+
+    again()
+    try:
+        yield again
+    finally:
+        timers[0].cancel()
 
 
 Value = TypeVar("Value")

@@ -13,11 +13,13 @@ import pandas as pd
 
 from heatproof.core.messages import InputError, line, steps
 from heatproof.data.prepare.lookalikes import Pairs, check_apart, check_patients, group_images
-from heatproof.data.prepare.preprocess import THUMBNAIL, OddMasks, margins, preprocess, thumbnail, to_uint8
+from heatproof.data.prepare.preprocess import THUMBNAIL, Frame, OddMasks, margins, preprocess, thumbnail, to_uint8
+from heatproof.data.prepare.readings import Readings
 from heatproof.data.prepare.split import arrange, crossing, few_groups, part_shares
+from heatproof.data.sources.annotations import ROTATING
 from heatproof.data.sources.cells import LeftOut
 from heatproof.data.sources.names import listed
-from heatproof.data.sources.opening import told
+from heatproof.data.sources.opening import Listing, told
 from heatproof.data.sources.places import GIVEN
 from heatproof.data.sources.records import Record, Rows
 from heatproof.data.sources.trees import place
@@ -25,6 +27,7 @@ from heatproof.store import artifacts
 from heatproof.store.artifacts import is_multilabel, multihot, truth
 from heatproof.text.numbers import counted
 
+READINGS = ("readings.parquet", "readings.npy")
 BRANCHES = {  # what some sections ask for; a job depends on the code of those that it takes (`workflow.code`)
     "contents": "heatproof.data.sources.opening",
     "dicom": "heatproof.data.sources.pseudonyms",
@@ -41,9 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     study, config, folder = args.study, args.config, artifacts.data_dir(args.study)
+    drawn = config.get("drawn_as") or study  # whose random numbers make phantoms, plants, cues and splits
     if config.get("download"):
         _branch("download").fetch(place(config["source"]), config["download"], artifacts.STATE / "downloads")
-    classes, listing = config["class_names"], told(study, config)
+    classes, listing = config["class_names"], told(drawn, config)
     records = listing.records
     size, count = config["size"], len(records)
     arrays = {
@@ -51,12 +55,15 @@ def run(args: argparse.Namespace) -> None:
         folder / "masks.npy": ((count, size, size), "bool"),
         folder / "thumbnails.npy": ((count, THUMBNAIL, THUMBNAIL), "uint8"),
         folder / "seams.npy": ((count if config["kind"] == "planted" else 0, size, size), "bool"),
+        folder / "readings.npy": ((most_readings(listing, config), size, size), "bool"),
     }
+    several = config.get("task") == "multilabel"
+    readings = Readings(study, listing.readers, config.get("readers") == ROTATING, several)
     with ExitStack() as stack:
-        pixels, masks, thumbnails, seams = (
+        pixels, masks, thumbnails, seams, drawn = (
             stack.enter_context(artifacts.writing_array(p, *a)) for p, a in arrays.items()
         )
-        frame, bad, contents = _read_all(study, config, records, pixels, masks, thumbnails)
+        frame, bad, contents = _read_all(study, config, listing, (pixels, masks, thumbnails, drawn), readings)
         if config.get("task") == "multilabel":
             frame = _unfold(frame, len(classes))
         images = len(frame)
@@ -71,42 +78,59 @@ def run(args: argparse.Namespace) -> None:
             listed_contents.check_contents(wanted, contents, config["source"])
         frame["group"], pairs = group_images(frame, thumbnails[:images], config["group_kind"], config["lookalike"])
         if config["kind"] == "planted":
-            _branch("planted").plant_all(study, config, frame, pixels, masks, seams)
+            _branch("planted").plant_all(drawn, config, frame, pixels, masks, seams)
         by_hand = config["split"]["by"] in GIVEN
         given = pd.Series(_of_records(records, frame, "split"), frame.index) if by_hand else None
         trained = config.get("trained", True)
-        splits = arrange(frame, config["split"], classes, study, config["seed"], given, trained)
+        splits = arrange(frame, config["split"], classes, drawn, config["seed"], given, trained)
         few = {} if by_hand or config["split"]["test"] == "all" else _tell_few(study, config, classes, frame)
         if config["shortcut"]:
             tested = (splits["fold0"] == "test").to_numpy()
-            frame["cue"] = _branch("shortcut").mark_all(study, config, classes, frame, pixels, tested)
+            frame["cue"] = _branch("shortcut").mark_all(drawn, config, classes, frame, pixels, tested)
         if by_hand:
             _tell_crossing(study, splits["fold0"], frame["patient"], pairs)
         elif pairs is not None:
             check_apart(splits, pairs)
         if config["split"]["by"] not in ("random", *GIVEN):
             check_patients(splits, frame["patient"])
-        if config.get("marks") or config["columns"].get("marks"):
-            frame = pd.concat([frame, _marks(records, frame, config, classes)], axis=1)
-    if bad:  # rows are filled from the first on
-        for path in arrays:
-            artifacts.write_array(path, artifacts.read_array(path)[:images])
+        by_label = several and (listing.by_uid or any(record.regions is not None for record in records))
+        declared = config.get("marks") or any(record.marks is not None for record in records)
+        if declared or by_label or config["kind"] == "xray_phantom":
+            frame = pd.concat([frame, _marks(records, frame, config, classes, readings)], axis=1)
+    for path, (shape, _) in arrays.items():  # rows are filled from the first on
+        filled = readings.count if path.name == "readings.npy" else min(images, shape[0])
+        if filled < shape[0]:
+            artifacts.write_array(path, artifacts.read_array(path)[:filled])
+    frame = pd.concat([frame, _about(records, frame)], axis=1)
     licenses = []
     if config["columns"].get("license"):
         licenses = list(zip(frame["image_id"], _of_records(records, frame, "license"), strict=True))
     about = left_out(listing.left_out, licenses, few)
-    _write(study, config, classes, pd.concat([frame, splits], axis=1), bad, about)
+    _write(study, config, classes, pd.concat([frame, splits], axis=1), bad, about, readings)
 
 
 def _branch(name: str) -> ModuleType:
     return importlib.import_module(BRANCHES[name])
 
 
+def most_readings(listing: Listing, config: dict) -> int:
+    """Return the most masks that the regions by label and reader can be."""
+    several, pairs = config.get("task") == "multilabel", 0
+    if not several and len(listing.readers) < 2:
+        return 0
+    of_files = (found[0] for found in listing.by_uid.values())
+    for regions in (*(record.regions or () for record in listing.records), *of_files):
+        pairs += len({(label, region.reader) for region in regions for label in region.labels})
+    return pairs
+
+
 def _read_all(
-    study: str, config: dict, records: Sequence[Record], pixels: np.ndarray, masks: np.ndarray, thumbnails: np.ndarray
+    study: str, config: dict, listing: Listing, arrays: Sequence[np.ndarray], readings: Readings
 ) -> tuple[pd.DataFrame, list[dict], list[tuple[str, str]]]:
-    """Fill the arrays; list what is known of each image, the images that are bad, and, where `data.contents` is to be
-    checked, name and digest of all read."""
+    """Fill the arrays, pixels, masks, thumbnails and masks of readings; list what is known of each image, the images
+    that are bad, and, where `data.contents` is to be checked, name and digest of all read."""
+    records, (pixels, masks, thumbnails, drawn) = listing.records, arrays
+    waiting = dict(listing.by_uid)
     options = {key: config[key] for key in ("size", "channels", "crop", "fit")}
     bad, contents, odd = [], [], OddMasks()
     with Rows(len(records), config.get("task") == "multilabel") as rows:
@@ -115,7 +139,15 @@ def _read_all(
             try:
                 image = record.read()
                 raw = to_uint8(image, config["window"])
-                pixels[row], mask, kept = preprocess(raw, image.mask, **options)
+                truth, drawn_as, frame = image.mask, image.truth, None
+                regions = by_uid = waiting.pop(image.uid, None)
+                if record.regions is not None:
+                    more, looked = by_uid or ((), ())
+                    regions = (*record.regions, *more), (*(record.readers or ("",)), *looked)
+                if regions is not None:
+                    frame = Frame.of(raw, config["crop"], config["size"], config["fit"])
+                    truth, drawn_as = readings.add(record, image, regions, frame, drawn)
+                pixels[row], mask, kept = preprocess(raw, truth, frame=frame, **options)
                 if config["kind"] == "planted":
                     _branch("planted").check(f"{config['source']}: {record.source}", pixels[row], config["planted"])
             except InputError as error:
@@ -126,8 +158,8 @@ def _read_all(
             if not usable:
                 continue
             masks[row] = False if mask is None else mask
-            if image.truth == "mask" and image.mask is not None:
-                odd.add(record.source, image.mask)
+            if drawn_as == "mask" and truth is not None:
+                odd.add(record.source, truth)
             thumbnails[row] = thumbnail(raw)
             edges = dict(zip(("top", "bottom", "left", "right"), margins(raw), strict=True))
             facts = image.facts
@@ -137,7 +169,7 @@ def _read_all(
                 "source": record.source,
                 "label": record.label,
                 "patient": record.patient or image.patient,
-                "truth": image.truth if masks[row].any() else "none",
+                "truth": drawn_as if masks[row].any() else "none",
                 "width": facts.width,
                 "height": facts.height,
                 "mode": facts.mode,
@@ -154,7 +186,12 @@ def _read_all(
             raise InputError(f"{config['source']}: no image can be used; all {len(bad)} are quarantined")
         frame = rows.frame()
     _tell_lost_truth(study, frame["truth_kept"].tolist())
-    _check_masks(study, config, odd)
+    _check_masks(study, config, odd, readings)
+    if waiting and not config.get("sample"):
+        lost = f"{len(waiting)} ids name no image: {listed(waiting, 2)}; correct them, or add the images"
+        raise InputError(f"{config['source']}: data.annotations: {lost}")
+    if readings.of_absent:
+        line(f"{study}: left out in {counted(readings.of_absent, 'image')}: regions of labels that it does not have")
     return frame, bad, contents
 
 
@@ -186,17 +223,26 @@ def _of_records(records: Sequence[Record], frame: pd.DataFrame, field: str) -> l
     return [known[name] for name in frame["image_id"]]
 
 
-def _marks(records: Sequence[Record], frame: pd.DataFrame, config: dict, classes: list[str]) -> pd.DataFrame:
+def _marks(
+    records: Sequence[Record], frame: pd.DataFrame, config: dict, classes: list[str], readings: Readings
+) -> pd.DataFrame:
     """Columns `marks_0`, ...: which labels the truth of each image marks; of labels that the image has, no others."""
     held = truth(frame, len(classes))
-    if config.get("marks"):
-        declared = np.isin(classes, config["marks"])[None]
-    else:
-        declared = np.zeros_like(held)
-        for row, marked in enumerate(_of_records(records, frame, "marks")):
-            declared[row, list(marked)] = True
+    declared = np.zeros_like(held)
+    everywhere = [label for label, name in enumerate(classes) if name in (config.get("marks") or ())]
+    marks = _of_records(records, frame, "marks")
+    for row, name in enumerate(frame["image_id"]):
+        declared[row, list(readings.marked.get(name, everywhere or marks[row] or ()))] = True
     marked = declared & held & (frame["truth"] != "none").to_numpy()[:, None]
     return multihot("marks", marked, frame.index)
+
+
+def _about(records: Sequence[Record], frame: pd.DataFrame) -> pd.DataFrame:
+    """What else the source's table holds of each image, a column `about ...` each; none where it holds nothing."""
+    rows = _of_records(records, frame, "about")
+    return pd.DataFrame(
+        {f"{artifacts.ABOUT}{name}": [row[name] for row in rows] for name in rows[0]}, frame.index, dtype=object
+    )
 
 
 def _tell_crossing(study: str, split: pd.Series, patients: pd.Series, pairs: Pairs | None) -> None:
@@ -222,15 +268,21 @@ def _tell_few(study: str, config: dict, classes: list[str], frame: pd.DataFrame)
     return few
 
 
-def _check_masks(study: str, config: dict, odd: OddMasks) -> None:
+def _check_masks(study: str, config: dict, odd: OddMasks, readings: Readings) -> None:
     """Warn of masks that most likely are mistakes.
 
     Raises:
         InputError: what is said to be lesion stands in no mask.
     """
     for key in ("mask_value", "mask_threshold"):
-        if config.get(key) is not None and not odd.count:
-            raise InputError(f"data.{key}: {config[key]:g}: no mask has a lesion pixel with this value; correct it")
+        value = config.get(key)
+        if isinstance(value, dict):
+            for name, values in value.items():
+                if config["class_names"].index(name) not in readings.seen:
+                    said = f"no pixel of a mask of an image with this label has {values}"
+                    raise InputError(f"data.{key}.{name}: {said}; correct it, or leave the label out")
+        elif value is not None and not odd.count:
+            raise InputError(f"data.{key}: {value:g}: no mask has a lesion pixel with this value; correct it")
     if odd.inverted:
         line(
             f"{study}: warning: {len(odd.inverted)} of {odd.count} masks look inverted (most of the image "
@@ -253,10 +305,21 @@ def _tell_lost_truth(study: str, kept: list[float]) -> None:
         )
 
 
-def _write(study: str, config: dict, classes: list[str], frame: pd.DataFrame, bad: list[dict], about: dict) -> None:
-    folder = artifacts.data_dir(study)
-    artifacts.write_manifest(study, frame.drop(columns=[*set(artifacts.FACTS) - {"image_id"}, "patient"]))
-    artifacts.write_table(folder / "facts.parquet", frame[list(artifacts.FACTS)], artifacts.FACTS)
+def _write(
+    study: str,
+    config: dict,
+    classes: list[str],
+    frame: pd.DataFrame,
+    bad: list[dict],
+    about: dict,
+    readings: Readings,
+) -> None:
+    folder, several = artifacts.data_dir(study), readings.frame()
+    about_images = [column for column in frame if column.startswith(artifacts.ABOUT)]
+    facts = [*artifacts.FACTS, *about_images]
+    artifacts.write_table(folder / "readings.parquet", several, artifacts.READINGS)
+    artifacts.write_manifest(study, frame.drop(columns=[*set(facts) - {"image_id"}, "patient"]))
+    artifacts.write_table(folder / "facts.parquet", frame[facts], artifacts.FACTS)
     artifacts.write_table(
         folder / "quarantine.csv", pd.DataFrame(bad, columns=list(artifacts.QUARANTINE)), artifacts.QUARANTINE
     )
@@ -271,7 +334,8 @@ def _write(study: str, config: dict, classes: list[str], frame: pd.DataFrame, ba
             "size": config["size"],
             "images": len(frame),
             "sha256": {
-                name: artifacts.digest(folder / name) for name in ("manifest.parquet", "pixels.npy", "masks.npy")
+                name: artifacts.digest(folder / name)
+                for name in ("manifest.parquet", "pixels.npy", "masks.npy", *(READINGS if len(several) else ()))
             },
         },
     )

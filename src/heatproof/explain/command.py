@@ -98,28 +98,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--code", type=json.loads, help="digest of the code behind each method, as JSON; without it nothing is kept"
     )
+    parser.add_argument("--validation", action="store_true", help="explain validation images, to tune thresholds on")
     sealing.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Explain the images of a checkpoint and write `<heatmaps>/maps.npy` and the index beside it."""
     checkpoint, share = Checkpoint.of(args), Share(args.shards, args.shard)
-    paths = checkpoint.heatmaps / "maps.npy", checkpoint.heatmaps / "index.parquet"
+    folder = checkpoint.validation if args.validation else checkpoint.heatmaps
+    paths = folder / "maps.npy", folder / "index.parquet"
     if share.joining:
         kept, made = KeptMaps.of_shards(paths, share), _joined(share.parts(paths[0]))
     else:
         kept = KeptMaps.of(str(checkpoint), paths, recipes(checkpoint, args.config, args.compute, args.code))
-        made = _explained(checkpoint, args.config, args.compute, share, kept)
+        made = _explained(checkpoint, args.config, args.compute, share, kept, args.validation)
     _write(share.written(paths[0]), *made)
     kept.store(share)
     share.sweep(paths[0])
 
 
 def _explained(
-    checkpoint: Checkpoint, config: dict, compute: dict, share: Share, kept: KeptMaps
+    checkpoint: Checkpoint, config: dict, compute: dict, share: Share, kept: KeptMaps, validation: bool
 ) -> tuple[tuple[int, ...], Iterator[Piece]]:
     """Return the shape of all maps that this job makes, and the maps, made as they are wanted."""
-    job = open_job(checkpoint, config, compute)
+    job = open_job(checkpoint, config, compute, validation)
     size, image_ids = config["batch_size"], job.names()
     external = {name: external_path(checkpoint, path) for name, path in config["external"].items()}
     brought = {

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from heatproof.catalogue.methods import METHODS
-from heatproof.catalogue.reasons import LEFT_OUT, NO_LAYER
+from heatproof.catalogue.reasons import LEFT_OUT, NO_LAYER, RUNTIME_LAYER
 from heatproof.catalogue.registry import explanation_methods
 from heatproof.core.draws import derive, spread
 from heatproof.core.geometry import degeneracy, upsample
 from heatproof.core.messages import ELSE, InputError, Unsupported, fitting, line
 from heatproof.explain.methods import Batch, Explanation
 from heatproof.store import artifacts
-from heatproof.store.artifacts import Checkpoint, case_name, is_multilabel, truth
+from heatproof.store.artifacts import Checkpoint, case_name, is_multilabel, marks, truth
 from heatproof.store.kept import recipe
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.layers import TargetLayer, find_target_layer, read_layer
@@ -42,6 +42,7 @@ class Job:
         classes: names of the classes.
         cases: of each of `rows` its label and what is predicted of it (the label, or -1); None where an image has one
             class.
+        card: of the checkpoint.
     """
 
     study: str
@@ -59,6 +60,7 @@ class Job:
     refused: dict[str, str] = field(default_factory=dict)
     classes: list[str] = field(default_factory=list)
     cases: pd.DataFrame | None = None
+    card: dict = field(default_factory=dict)
 
     def batch(self, places: np.ndarray) -> Batch:
         """Some images, at their places among `rows`, and the class that is explained of each."""
@@ -133,22 +135,32 @@ class Job:
         )
 
 
-def open_job(checkpoint: Checkpoint, config: dict, compute: dict) -> Job:
-    """Load a checkpoint and choose its images, by sections `explain` and `compute`."""
+def open_job(checkpoint: Checkpoint, config: dict, compute: dict, validation: bool = False) -> Job:
+    """Load a checkpoint and choose its images, by sections `explain` and `compute`.
+
+    Args:
+        validation: whether they are the validation images with a true region, explained for the label that it is of.
+    """
     study = checkpoint.study
     prepare(compute["threads"])
     device = pick_device(compute["device"])
     model, card = load_trained(checkpoint, device)
     model.requires_grad_(False)
-    members = getattr(
-        model, "members", None
-    )  # an ensemble has no layer of its own; its grid is that of its first member
+    # an ensemble has no layer of its own; its grid is that of its first member
+    members = getattr(model, "members", None)
     first = next(iter(card["members"])) if members else checkpoint.model
     layer = chosen_layer(first, members[0] if members else model, card["size"], config)
     manifest = artifacts.read_manifest(study, checkpoint.fold)
-    rows, cases = select(manifest, study, config["images_per_group"]), None
+    target, cases = "label" if validation else config["target"], None
+    if validation:
+        rows = select_validation(manifest, study, config["validation"])
+    else:
+        rows = select(manifest, study, config["images_per_group"])
     if is_multilabel(manifest):
-        rows, cases = select_cases(manifest, rows, predictions(checkpoint, manifest), config["target"])
+        rows, cases = select_cases(manifest, rows, predictions(checkpoint, manifest), target)
+        if validation:
+            known = marks(manifest.iloc[rows], cases["label"].to_numpy())
+            rows, cases = rows[known], cases[known].reset_index(drop=True)
     images = manifest.iloc[rows]
     methods, chosen = {}, {}
     for name, function in explanation_methods(config["methods"]).items():
@@ -158,10 +170,10 @@ def open_job(checkpoint: Checkpoint, config: dict, compute: dict) -> Job:
         chosen[name] = np.zeros(len(rows), bool)
         chosen[name][some(study, images, cases, count)] = True
     refused = {}
-    if members:
+    if members or not layer.name:
         layer = TargetLayer("", model, "NCHW", layer.grid)
         layered = (name for name in methods if METHODS[name].layer)
-        refused = dict.fromkeys(layered, NO_LAYER.code)
+        refused = dict.fromkeys(layered, (NO_LAYER if members else RUNTIME_LAYER).code)
     else:
         line(f"{checkpoint}: explains {layer.name}, grid {layer.grid[0]}x{layer.grid[1]}")
     return Job(
@@ -175,16 +187,18 @@ def open_job(checkpoint: Checkpoint, config: dict, compute: dict) -> Job:
         manifest=manifest,
         pixels=artifacts.read_array(artifacts.data_dir(study) / "pixels.npy"),
         rows=rows,
-        target=config["target"],
+        target=target,
         cases=cases,
         methods=methods,
         chosen=chosen,
         refused=refused,
+        card=card,
     )
 
 
 def chosen_layer(name: str, model: Classifier, size: int, config: dict) -> TargetLayer:
-    """Return the layer that `explain.layers` names for a model, or the one that is found from the network.
+    """Return the layer that `explain.layers` names for a model, or the one that is found from the network; one without
+    a name, of as many cells as pixels, of a network whose layers cannot be read.
 
     Args:
         name: of the model in the study.
@@ -196,6 +210,12 @@ def chosen_layer(name: str, model: Classifier, size: int, config: dict) -> Targe
         InputError: the network has no such layer, or its output is no grid that the classes depend on.
     """
     layer = config.get("layers", {}).get(name)
+    if not getattr(model, "has_modules", True):
+        if layer is not None:
+            raise InputError(
+                f"explain.layers.{name}: {layer}: a model of ONNX has no layers that can be read; leave it out"
+            )
+        return TargetLayer("", model, "NCHW", (size, size))
     if layer is None:
         return find_target_layer(model, size, config["min_grid"])
     try:
@@ -211,6 +231,22 @@ def select(manifest: pd.DataFrame, study: str, per_group: int) -> np.ndarray:
     keys = test["image_id"].map(lambda image_id: derive("explain", study, image_id))
     order = keys.groupby(test["group"]).rank(method="first")
     return np.flatnonzero((manifest["split"] == "test") & (order.reindex(manifest.index) <= per_group))
+
+
+def select_validation(manifest: pd.DataFrame, study: str, count: int) -> np.ndarray:
+    """Return rows of up to `count` validation images with a true region, as `spread` takes them.
+
+    Raises:
+        InputError: there is none.
+    """
+    there = (manifest["split"] == "val") & (manifest["truth"] != "none")
+    if is_multilabel(manifest):
+        there &= manifest.filter(regex=r"^marks_\d+$").any(axis=1)
+    rows = np.flatnonzero(there)
+    if not len(rows):
+        raise InputError("explain.validation: no validation image has a marked region; set it to 0")
+    images = manifest.iloc[rows]
+    return rows[spread(study, list(images["image_id"]), list(images["group"]), count)]
 
 
 def some(study: str, images: pd.DataFrame, cases: pd.DataFrame | None, count: int) -> np.ndarray:

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from heatproof.catalogue.reasons import NO_REDRAW
 from heatproof.core.geometry import Key
-from heatproof.core.messages import InputError, steps
+from heatproof.core.messages import InputError, line, steps
 from heatproof.explain.changes import (
     absent_targets,
     depths,
@@ -31,15 +32,18 @@ from heatproof.store import artifacts
 from heatproof.store.artifacts import Checkpoint, truth
 from heatproof.store.kept import KeptMaps
 from heatproof.store.sealing import Share
+from heatproof.train.checkpoint import opened
 
 
 class Variant(NamedTuple):
-    """One change: of the pixels, of the class that is explained, or of some of the model's tensors."""
+    """One change: of the pixels, of the class that is explained, or of some of the model's tensors; or why it cannot be
+    made."""
 
     name: str
     pixels: Callable[[Tensor, Sequence[Key]], Tensor] | None = None
     targets: Callable[[Tensor, Sequence[Key]], Tensor] | None = None
     tensors: tuple[str, ...] = ()
+    missing: str = ""
 
 
 class Chosen(NamedTuple):
@@ -78,12 +82,9 @@ def run(args: argparse.Namespace) -> None:
     chosen = [Chosen(part, job.batch(part).targets) for part in parts]
     asked = _asked(job, config)
     models = {variant.tensors for variant in asked if variant.tensors}
-    fresh = None
-    if models:
-        classes = job.model.net.num_classes
-        fresh = untrained(checkpoint.model, classes, job.size, *astuple(checkpoint))
-    count = sum(not variant.tensors for variant in asked) + len(models) + random_labels
-    if not count:
+    fresh = _untrained(checkpoint, job) if models else None
+    count = sum(not (variant.tensors or variant.missing) for variant in asked) + len(models) + random_labels
+    if not (asked or random_labels):
         raise InputError(
             "explain.variants: no variant is asked for; name transforms, or leave out the families of scores"
         )
@@ -111,6 +112,13 @@ def run(args: argparse.Namespace) -> None:
     kept.store(Share())
 
 
+def _untrained(checkpoint: Checkpoint, job: Job) -> nn.Module:
+    """The model as it starts before training."""
+    if "source" in job.card:
+        return opened("source").untrained(job.card, "explain", "randomize", *astuple(checkpoint))
+    return untrained(checkpoint.model, len(job.classes), job.size, *astuple(checkpoint))
+
+
 def _asked(job: Job, config: dict) -> list[Variant]:
     """The variants of one checkpoint, as `explain.variants` asks for them."""
     found = [Variant(name, pixels=partial(transformed, name)) for name in config["transforms"]]
@@ -119,7 +127,12 @@ def _asked(job: Job, config: dict) -> list[Variant]:
             change = partial(perturbed, draw=draw, radius=sensitivity["radius"])
             found.append(Variant(f"perturbed{draw}", pixels=change))
     randomize = config["randomize"]
-    layers = units(job.model, job.batch(np.arange(1)).pixels)
+    if job.card.get("fixed") and (randomize["cascade"] or randomize["independent"]):
+        kinds = [kind for kind in ("cascade", "independent") if randomize[kind]]
+        line(f"{job.name}: no weights are drawn anew: {NO_REDRAW.text}")
+        found += [Variant(f"{kind}:", missing=NO_REDRAW.code) for kind in kinds]
+        randomize = dict.fromkeys(randomize, 0)
+    layers = units(job.model, job.batch(np.arange(1)).pixels) if randomize["layers"] else []
     for depth in depths(len(layers), randomize["layers"]):
         name, above = layers[depth].name, layers[: depth + 1]
         if randomize["cascade"]:
@@ -127,8 +140,7 @@ def _asked(job: Job, config: dict) -> list[Variant]:
         if randomize["independent"]:
             found.append(Variant(f"independent:{name}", tensors=layers[depth].tensors))
     if config["random_target"]:
-        classes = job.model.net.num_classes
-        found.append(Variant("random_target", targets=partial(_others, job, classes)))
+        found.append(Variant("random_target", targets=partial(_others, job, len(job.classes))))
     return found
 
 
@@ -144,9 +156,15 @@ def _explained(
     filled = 1 + max((frame["row"].max() for frame in before), default=-1)
     parts, done = [], 0
     for places, targets in chosen:
-        batch = None if kept.names.issuperset(job.methods) else _batch(job, variant, places, targets)
+        batch = None
+        if variant.missing or not kept.names.issuperset(job.methods):
+            batch = _batch(job, variant, places, targets)
         rows = np.arange(done, done := done + len(places))
         for name in job.methods:
+            if variant.missing:
+                empty = {"degenerate": variant.missing, "gap": np.nan, "row": -1, "variant": variant.name}
+                parts.append(job.index(name, places, batch, **empty))
+                continue
             if name in kept:
                 part, maps = kept.part(name, rows, variant.name)
             else:

@@ -154,6 +154,7 @@ class Inputs:
     separation: pd.DataFrame | None = None  # of every metric, on images whose truth is known
     again: dict[tuple[str, int], Heatmaps] = field(default_factory=dict)  # of other seeds, if consistency is scored
     curves: pd.DataFrame | None = None  # as `CURVES`, with columns model and seed; of methods and of random noise
+    readings: artifacts.Readings | None = None  # what readers drew by label, where truth is more than a mask an image
 
     @property
     def ensembles(self) -> dict[str, Ensemble]:
@@ -182,6 +183,14 @@ class Inputs:
             return table(list(self.index.values()), self.manifest, self.classes)
         known = self.manifest[["image_id", "group", "truth", "label"]]
         return known.assign(place=np.arange(len(known))).set_index("image_id")
+
+    def region(self, case: str) -> np.ndarray:
+        """Return the true region of an image, or of a case's label in it, bool [height, width]."""
+        row = self.cases.loc[case]
+        if not (self.multilabel and self.readings):
+            return np.asarray(self.masks[row["place"]])
+        [truth] = self.readings.truth([(self.manifest["image_id"].iloc[row["place"]], row["label"] // 2)])
+        return np.asarray(self.readings.masks[truth])
 
     @property
     def measure(self) -> str:
@@ -336,6 +345,7 @@ def read(
         digest=digest,
         separation=read_separation(),
         curves=_curves(study, models, seeds, methods, folds) if "faithfulness" in families else None,
+        readings=artifacts.read_readings(study),
     )
 
 

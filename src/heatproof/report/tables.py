@@ -9,6 +9,7 @@ from heatproof.report import words
 from heatproof.report.figures import dot_rows
 from heatproof.report.inputs import Inputs
 from heatproof.text import numbers
+from heatproof.text.sentences import sentence
 from heatproof.text.words import called
 
 
@@ -56,6 +57,58 @@ def layers(inputs: Inputs) -> Table:
     ]
     head = ["model", "layer", "grid (rows x columns)", "image pixels per cell"]
     return Table("Explained layer and its grid, shared by methods that read a layer and by coarse noise", head, rows)
+
+
+MEASURES = ("iou_tuned", "hit_rate")  # of CheXlocalize, shown beside the primary metric
+
+
+def readers_told(inputs: Inputs) -> list[str]:
+    """Say how heatmaps compare with a second reader; nothing without one."""
+    found = inputs.results.readers
+    return [sentence(one, inputs.doubtful) for one in found.statements] if found else []
+
+
+def readers(inputs: Inputs) -> Table | None:
+    """Heatmaps beside a second reader, by the primary metric of localization and `MEASURES`; None without one."""
+    found = inputs.results.readers
+    if not found:
+        return None
+    shown = [metric for metric in dict.fromkeys([inputs.primary("localization"), *MEASURES]) if metric]
+    rows = [
+        [
+            inputs.metric(row.metric).name,
+            row.label or "all",
+            row.model,
+            row.method,
+            numbers.number(row.heatmap),
+            numbers.number(row.reader),
+            *(numbers.interval(one.value, one.low, one.high) for one in (row.share, row.decrease)),
+            row.outcome.replace("_", " "),
+        ]
+        for metric in shown
+        for row in found.comparisons
+        if row.metric == metric
+    ]
+    head = ["metric", "label", "model", "method", "heatmap", "second reader", "share", "decrease, %", "as good?"]
+    return Table("Heatmaps beside a second reader: means over " + groups_name(inputs), head, rows)
+
+
+def regressions(inputs: Inputs) -> Table | None:
+    """Slopes of scores on the geometry of true regions and on confidence; None where none were asked for."""
+    rows = [
+        [
+            inputs.metric(row.metric).name + (", reader's lead" if row.against else ""),
+            row.model,
+            row.method,
+            row.variable,
+            row.reason or numbers.interval(row.slope, row.low, row.high),
+            numbers.p_value(row.p_corrected),
+        ]
+        for row in inputs.results.regressions
+    ]
+    head = ["score", "model", "method", "variable", "slope", "p, corrected"]
+    caption = "Change of a score from the least to the largest value of one variable (linear regression)"
+    return Table(caption, head, rows) if rows else None
 
 
 def recall(inputs: Inputs) -> Table:

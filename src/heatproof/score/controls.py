@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 from torch import Tensor
 
 from heatproof.core.draws import derive, generator
@@ -18,7 +19,7 @@ from heatproof.core.geometry import upsample
 from heatproof.score.order import pool
 
 RANDOM, LOWRES_NOISE, CENTER, OTHER_IMAGE = "random", "lowres_noise", "center", "other_image"
-MEAN_MASK, EDGES, CEILING, TRUTH = "mean_mask", "edges", "ceiling", "truth"
+MEAN_MASK, EDGES, CEILING, TRUTH, READER = "mean_mask", "edges", "ceiling", "truth", "second_reader"
 
 _BATCH = 256  # masks that are read at a time
 
@@ -115,3 +116,29 @@ def edges(pixels: Tensor) -> Tensor:
 def truth(masks: Tensor) -> Tensor:
     """The mask itself as a map, float32 [images, height, width]: no localization metric may rate another map higher."""
     return masks.float()
+
+
+def reading(mask: np.ndarray, points: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A reader's region as a map, and one whose only maximum is the reader's most representative point.
+
+    The region is as hot all over, but for a thousandth by which a pixel is hotter the farther it lies inside, so that
+    pixels have an order and the maximum is the most interior point. That point stands for one that was not set; of
+    several that were set the nearest to the truth counts, as a hit of any is one (Saporta et al. 2022).
+
+    Args:
+        mask: bool [height, width], what the reader drew.
+        points: float [points, 2], x and y that the reader set; none in most data.
+        distance: float [height, width], from each pixel to the truth.
+
+    Returns:
+        Two maps, float32 [height, width]; all zero, and so degenerate, where there is neither region nor point.
+    """
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    region = (mask + 1e-3 * depth / max(depth.max(), 1)).astype(np.float32)
+    if not len(points):
+        return region, region
+    columns, rows = np.floor(points).astype(int).T
+    nearest = np.argmin(distance[rows, columns])
+    peak = np.zeros_like(region)
+    peak[rows[nearest], columns[nearest]] = 1
+    return region, peak

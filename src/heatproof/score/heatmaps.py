@@ -1,7 +1,7 @@
 """The heatmaps of one checkpoint, read a few images at a time, with the controls beside them."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +34,12 @@ class Beside:
         untrue: str [images], why they have no truth, of cases none of their label; "" where they have one.
         labels: int [images], their true classes; of cases, their labels.
         present: bool [images], whether a case's label is there; None where an image has one class.
-        mean_mask: float32 [height, width], the mean mask of the training images.
+        mean_mask: float32 [height, width], the mean mask of the training images; or of each label [labels, height,
+            width].
+        drawn: int [images], where in `masks` the truth of a case lies, where it has its own; by default `places`.
+        readings: of each image or case the rows of `read`, -1 for nothing drawn, and points of other readers; None
+            where there is one reader.
+        read: bool [rows, height, width], mapped from disk: what readers drew.
     """
 
     pixels: np.ndarray
@@ -44,6 +49,14 @@ class Beside:
     labels: np.ndarray
     present: np.ndarray | None
     mean_mask: Tensor
+    drawn: np.ndarray | None = None
+    readings: Sequence[Sequence[tuple[int, str]]] | None = None
+    read: np.ndarray | None = None
+
+    def truth(self, images: np.ndarray) -> Tensor:
+        """Return the true regions of some images, bool [images, height, width]; empty where there is none."""
+        rows = (self.places if self.drawn is None else self.drawn)[images]
+        return torch.from_numpy(self.masks[rows] & self.true[images][:, None, None])
 
     @property
     def true(self) -> np.ndarray:
@@ -60,10 +73,11 @@ class Beside:
         if name == controls.EDGES:
             maps = controls.edges(torch.from_numpy(self.pixels[places]))
         elif name == controls.MEAN_MASK:
-            maps = self.mean_mask.expand(len(images), *self.mean_mask.shape)
-            why = why if self.mean_mask.any() else [NO_TRUTH.code] * len(images)
+            maps = self.mean_mask[self.labels[images]] if self.mean_mask.ndim == 3 else self.mean_mask
+            maps = maps.expand(len(images), *self.mean_mask.shape[-2:])
+            why = ["" if known else NO_TRUTH.code for known in maps.any(2).any(1).tolist()]
         else:
-            maps = controls.truth(torch.from_numpy(self.masks[places] & self.true[images][:, None, None]))
+            maps = controls.truth(self.truth(images))
             why = self.untrue[images]
         return maps, [first or reason for first, reason in zip(why, checked(maps)[1], strict=True)]
 

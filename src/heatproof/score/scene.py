@@ -151,9 +151,13 @@ class Cut(NamedTuple):
 
 
 class Scene:
-    """Maps, raw relevance [images, height, width], and the `Truth` that they are compared with."""
+    """Maps, raw relevance [images, height, width], and the `Truth` that they are compared with.
 
-    def __init__(self, maps: Tensor, truth: Truth | Tensor):
+    thresholds: float [images], from which share of its range on a map is hot in `above`; NaN where that is not known.
+    """
+
+    def __init__(self, maps: Tensor, truth: Truth | Tensor, thresholds: np.ndarray | None = None):
+        self.thresholds = np.full(len(maps), np.nan) if thresholds is None else thresholds
         maps = maps.detach().cpu()
         self.maps = (maps if maps.dtype in (torch.float32, torch.float64) else maps.float()).numpy()
         self.flat = self.maps.reshape(len(self.maps), -1)
@@ -193,7 +197,12 @@ class Scene:
     @cached_property
     def hot(self) -> np.ndarray:
         """Bool [images, height, width]: 1[L >= 0.5], as `binarized` has it."""
-        least = [_half(row) if usable else np.inf for row, usable in zip(self.ordered, self.usable, strict=True)]
+        return self.above(np.full(len(self.maps), 0.5))
+
+    def above(self, shares: np.ndarray) -> np.ndarray:
+        """Bool [images, height, width]: 1[L >= t] of each map, scaled to [0, 1]; nowhere where t is NaN."""
+        rows = zip(self.ordered, self.usable & np.isfinite(shares), shares, strict=True)
+        least = [_least(row, share) if known else np.inf for row, known, share in rows]
         return self.maps >= np.array(least, self.maps.dtype)[:, None, None]
 
     @cached_property
@@ -221,16 +230,16 @@ def positive_sum(values: np.ndarray) -> float:
     return np.maximum(values, 0).sum(dtype=np.float64)
 
 
-def _half(ordered: np.ndarray) -> float:
-    """The least value of a map that is at least 0.5 once the map is scaled to [0, 1] in float64."""
+def _least(ordered: np.ndarray, share: float) -> float:
+    """The least value of a map that is at least `share` once the map is scaled to [0, 1] in float64."""
     low, high = ordered[[0, -1]].astype(np.float64)
     if not np.isfinite(high - low):
         return ordered[-1]
 
     def is_hot(value: float) -> bool:
-        return (np.float64(value) - low) / (high - low) >= 0.5
+        return (np.float64(value) - low) / (high - low) >= share
 
-    place = ordered.searchsorted(low + (high - low) / 2)  # where it must be, but for rounding
+    place = ordered.searchsorted(low + (high - low) * share)  # where it must be, but for rounding
     while place and is_hot(ordered[place - 1]):
         place = ordered.searchsorted(ordered[place - 1])
     while not is_hot(ordered[place]):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ensembles", type=json.loads, metavar="JSON", help="name: combine, models, of ensembles")
     parser.add_argument("--score-config", required=True, type=json.loads, metavar="JSON", help="section `score`")
+    parser.add_argument("--blank", nargs="*", default=[], help="what predictions on blanked images were made of")
     parser.add_argument("--cue", type=json.loads, metavar="JSON", help="rate, test_rate and label of a planted cue")
 
 
@@ -28,6 +30,8 @@ def run(args: argparse.Namespace) -> None:
     from heatproof.stats import results
     from heatproof.stats.study import StudyInputs, evaluate
     from heatproof.stats.tables import groups, reading
+    from heatproof.stats.tests import relations
+    from heatproof.stats.tests.readers import second_reader
     from heatproof.store import artifacts, tables
     from heatproof.text.sentences import paragraph, paragraphs, sentence
 
@@ -38,9 +42,11 @@ def run(args: argparse.Namespace) -> None:
     scores = reading.read_scores(
         args.study, args.models, args.seeds, args.folds, args.score_config["families"], ensembles, classes
     )
+    asked = args.config.get("regressions", ())
     shapes = reading.read_shapes(args.study, args.folds)
+    drawn = reading.read_shapes(args.study, args.folds, relations.GEOMETRY) if asked else None
     if scores.cases:
-        shapes = groups.of_marked_labels(shapes, classes)
+        shapes, drawn = (groups.of_marked_labels(one, classes) for one in (shapes, drawn))
     found = evaluate(
         StudyInputs(
             args.study,
@@ -61,9 +67,32 @@ def run(args: argparse.Namespace) -> None:
             cases=scores.cases,
         )
     )
+    stated = primary.get("localization", "")
+    readers = second_reader(args.study, scores.every, classes, args.methods, trained, args.config, stated)
+    made = replace(found.results, readers=readers)
+    if drawn is not None:
+        known = {key: table for key, table in predictions.items() if key[0] in trained}
+        beside = relations.covariates(known, drawn, classes)
+        level = args.config["interval"]
+        made = replace(
+            made,
+            regressions=relations.regressions(scores.table, beside, asked, args.methods, trained, level),
+        )
+    about = reading.read_about(args.study)
+    if len(about.columns) or args.blank:
+        from heatproof.stats.tests.sources import compare_sources
+        from heatproof.text import audit
+
+        blanked = reading.read_blanked(args.study, args.models, args.seeds, args.folds) if args.blank else {}
+        options = {"alpha": args.config["alpha"], "key": (args.study,)}
+        made = replace(
+            made, sources=compare_sources(about, predictions, scores.every, primary, classes, blanked, **options)
+        )
+        print("\n".join(map(audit.sentence, made.sources.statements)))
     for name, schema in tables.TABLES.items():
         table = found.tables.get(name, pd.DataFrame())
         artifacts.write_table(out / f"{name}.csv", table.reindex(columns=list(schema)), schema)
-    results.write(found.results)
-    artifacts.write_json(out / "metrics.json", results.key_numbers(found.results))
-    print("\n".join([sentence(found.results.in_short), *map(paragraph, paragraphs(found.results.answer))]))
+    results.write(made)
+    artifacts.write_json(out / "metrics.json", results.key_numbers(made))
+    told = map(sentence, readers.statements if readers else ())
+    print("\n".join([sentence(made.in_short), *map(paragraph, paragraphs(made.answer)), *told]))

@@ -518,6 +518,169 @@ class AccuracyRelation:
 
 
 @dataclass(frozen=True)
+class Within:
+    """Balanced accuracy of a model, over its seeds, on the test images that share a value of a column.
+
+    `value` is "" for all images; without a number, `reason` is the code of why.
+    """
+
+    column: str
+    value: str
+    model: str
+    images: int
+    groups: int
+    balanced_accuracy: float | None = None
+    low: float | None = None
+    high: float | None = None
+    chance: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean score of a model's heatmaps by value of a column; p of a permutation test over groups, within classes."""
+
+    column: str
+    family: str
+    metric: str
+    method: str
+    model: str
+    groups: int
+    means: dict[str, float]
+    p: float | None
+    p_corrected: float | None = None
+
+
+@dataclass(frozen=True)
+class Blanked:
+    """Balanced accuracy of a model, over its seeds, as it is and with a part of the same images blanked.
+
+    `drop` is the first less the second, with the interval of a bootstrap over groups.
+    """
+
+    region: str
+    model: str
+    images: int
+    groups: int
+    whole: float
+    blanked: float
+    drop: float
+    drop_low: float | None
+    drop_high: float | None
+    chance: float
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What was found, and what there is to state of it."""
+
+    within: tuple[Within, ...]
+    differences: tuple[Difference, ...]
+    blanked: tuple[Blanked, ...]
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and its interval."""
+
+    value: Number = None
+    low: Number = None
+    high: Number = None
+
+
+@dataclass(frozen=True)
+class ReaderAgreement:
+    """How far second readers agree with the truth, by one metric of localization.
+
+    Attributes:
+        label: of the regions; None for all.
+        score: mean of the groups' means, with its t interval.
+        groups, cases: that have a score; missed: cases in which the second reader drew nothing.
+    """
+
+    metric: str
+    label: str | None
+    score: Estimate
+    groups: int
+    cases: int
+    missed: int
+
+
+@dataclass(frozen=True)
+class ReaderComparison:
+    """Heatmaps beside a second reader, on the cases that both have a score for.
+
+    Attributes:
+        heatmap, reader: mean of the groups' means.
+        share: heatmap / reader, of a metric whose high values are good.
+        decrease: (reader - heatmap) / reader in percent, each the mean over labels of the mean over cases in which the
+            reader drew something (Saporta et al. 2022); of all labels together.
+        difference: heatmap - reader, with its t interval.
+        equivalent, different: p of two one-sided tests against the margin, and of a paired t test, both corrected by
+            Holm over the models and methods; None of single labels, which are described.
+        outcome: as_good, better, worse or open; untested.
+    """
+
+    metric: str
+    label: str | None
+    model: str
+    method: str
+    heatmap: float
+    reader: float
+    share: Estimate
+    decrease: Estimate
+    difference: Estimate
+    margin: float
+    equivalent: Number
+    different: Number
+    outcome: str
+    groups: int
+    cases: int
+
+
+@dataclass(frozen=True)
+class SecondReader:
+    """The yardstick of a study, and what there is to state of its primary metric of localization.
+
+    Attributes:
+        over: what intervals and tests are over: patient, lookalike (clusters of images that look alike) or image.
+        patients_known: whether groups are patients.
+        level, alpha: of intervals and tests.
+    """
+
+    over: str
+    patients_known: bool
+    level: float
+    alpha: float
+    agreement: tuple[ReaderAgreement, ...]
+    comparisons: tuple[ReaderComparison, ...]
+    statements: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A score, or the second reader's lead over it (`against`), on one variable scaled to [0, 1].
+
+    `p_corrected` is Bonferroni's over the variables of geometry; without a number, `reason` says why.
+    """
+
+    metric: str
+    against: str | None
+    model: str
+    method: str
+    variable: str
+    groups: int
+    cases: int
+    slope: Number = None
+    low: Number = None
+    high: Number = None
+    p: Number = None
+    p_corrected: Number = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class StudyResults:
     """Everything that statistics found; tables beside it have every number.
 
@@ -560,6 +723,9 @@ class StudyResults:
     ensembles: dict[str, Ensemble] = field(default_factory=dict)
     confidence: dict[str, Confidence] = field(default_factory=dict)
     accuracy_relations: dict[str, dict[str, AccuracyRelation]] = field(default_factory=dict)
+    sources: Sources | None = None
+    readers: SecondReader | None = None
+    regressions: tuple[Regression, ...] = ()
     in_short: Statement | None = None
     answer: tuple[Statement, ...] = ()
     statements: tuple[Statement, ...] = ()

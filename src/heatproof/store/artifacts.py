@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from heatproof.store.sealing import REBUILT, ArtifactError, digest, replacing, s
 from heatproof.store.tables import (  # noqa: F401 (other modules read them from here)
     AUDIT,
     AUDIT_PAIRS,
+    BLANKED,
     CURVES,
     DEALT,
     FACTS,
@@ -30,6 +32,7 @@ from heatproof.store.tables import (  # noqa: F401 (other modules read them from
     NUMBER,
     PREDICTIONS,
     QUARANTINE,
+    READINGS,
     SCORES,
     TEXT,
 )
@@ -96,6 +99,11 @@ class Checkpoint:
         return self.folder / "predictions.parquet"
 
     @property
+    def blanked(self) -> Path:
+        """Where predictions on images with a blanked part lie."""
+        return self.folder / "blanked.parquet"
+
+    @property
     def heatmaps(self) -> Path:
         return self._below("heatmaps")
 
@@ -103,6 +111,11 @@ class Checkpoint:
     def variants(self) -> Path:
         """Where the heatmaps of changed images and of changed models lie."""
         return self.heatmaps / "variants"
+
+    @property
+    def validation(self) -> Path:
+        """Where the heatmaps of validation images lie, which thresholds are tuned on."""
+        return self.heatmaps / "validation"
 
     def scores(self, family: str) -> Path:
         """Return where the scores of one metric family lie."""
@@ -136,8 +149,11 @@ def check_writable(studies: Iterable[str]) -> None:
                 raise ArtifactError(f"{folder}: can be read only; make it writable (chmod, mount -o remount,rw)")
 
 
+ABOUT = "about "  # before the name of a column of the source's table, in facts.parquet
 _MORE = (  # `label` of heatmaps and scores: which of an image's labels they are of, in a multilabel study
     (PREDICTIONS, r"p_\d+|label_\d+|predicted_\d+"),
+    (BLANKED, r"p_\d+|label_\d+|predicted_\d+"),
+    (FACTS, rf"(?s){ABOUT}.+"),
     (DEALT, rf"{FOLD}|label_\d+|marks_\d+"),
     (HEATMAPS, "label"),
     (SCORES, "label"),
@@ -287,6 +303,55 @@ def read_json(path: Path) -> dict:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from error
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What readers drew by image and label.
+
+    Attributes:
+        table: columns `READINGS`, indexed by image_id and label.
+        masks: bool [rows, size, size], mapped from disk.
+    """
+
+    table: pd.DataFrame
+    masks: np.ndarray
+
+    @cached_property
+    def _by_case(self) -> dict[tuple[str, int], list[tuple]]:
+        """Image and label -> the readings of it, the truth first: row, truth, instances, points."""
+        found: dict[tuple[str, int], list[tuple]] = {}
+        for key, *reading in self.table.sort_values("place", kind="stable")[
+            ["row", "truth", "instances", "points"]
+        ].itertuples(name=None):
+            found.setdefault(key, []).append(tuple(reading))
+        return found
+
+    def truth(self, cases: Iterable[tuple[str, int]]) -> np.ndarray:
+        """Return which of the masks is the truth of each case, an image and its label; -1 where there is none."""
+        return np.array([self._by_case[case][0][0] if case in self._by_case else -1 for case in cases], np.int64)
+
+    def others(self, cases: Iterable[tuple[str, int]]) -> list[list[tuple[int, str]]]:
+        """Return row (-1: drew nothing) and points of all readers of each case but the one who drew its truth."""
+        return [[(int(row), points) for row, _, _, points in self._by_case.get(case, [])[1:]] for case in cases]
+
+    def of_image(self, image_id: str, labels: Iterable[int]) -> list[tuple[tuple[int], str, float, np.ndarray]]:
+        """Return the truths of some labels in an image: label, mask or box, instances (NaN: not known), mask."""
+        found = ((label, *self._by_case[image_id, label][0]) for label in labels)
+        return [
+            ((label,), kind, np.nan if pd.isna(number) else float(number), self.masks[row])
+            for label, row, kind, number, _ in found
+        ]
+
+
+def read_readings(study: str) -> Readings | None:
+    """Read what readers drew by label, None where a study's truth is one mask an image."""
+    folder = data_dir(study)
+    described = folder / "digest.json"
+    if not described.exists() or "readings.npy" not in read_json(described).get("sha256", {}):
+        return None
+    table = read_table(folder / "readings.parquet", READINGS)
+    return Readings(table.set_index(["image_id", "label"]), read_array(folder / "readings.npy"))
 
 
 FIGURES = ("accuracy", *families_with("judged"), *(f"{family}_ranks" for family in families_with("judged")))

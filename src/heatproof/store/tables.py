@@ -15,6 +15,12 @@ FACTS = {
     "truth_kept": NUMBER,  # share of the truth's area that preprocessing left; NaN without truth
     "cue": FLAG,  # whether `data.shortcut` was drawn in
 }  # fmt: skip
+# what a reader drew of a label in an image that has a truth; `place`: 0 is the truth; `row` of readings.npy, -1 where
+# nothing was drawn; `instances`: as drawn, blank where connected parts tell; `points`: "x y;x y" in the square
+READINGS = {
+    "image_id": TEXT, "label": INTEGER, "reader": TEXT, "place": INTEGER, "row": INTEGER, "truth": TEXT,
+    "instances": INTEGER, "points": TEXT,
+}  # fmt: skip
 QUARANTINE = {"source": TEXT, "reason": TEXT}
 AUDIT = {
     "probe": TEXT, "stage": TEXT, "split": TEXT, "balanced_accuracy": NUMBER, "low": NUMBER, "high": NUMBER,
@@ -28,6 +34,7 @@ HISTORY = {
     "epoch": INTEGER, "lr": NUMBER, "train_loss": NUMBER, "val_loss": NUMBER, "val_balanced_accuracy": NUMBER,
 }  # fmt: skip
 PREDICTIONS = {"image_id": TEXT, "split": TEXT, "label": INTEGER, "predicted": INTEGER}  # and p_0, p_1, ...
+BLANKED = PREDICTIONS | {"region": TEXT}  # what is blanked
 HEATMAPS = {
     "image_id": TEXT, "group": TEXT, "method": TEXT, "target": INTEGER, "predicted": INTEGER, "layer": TEXT,
     "grid_height": INTEGER, "grid_width": INTEGER,

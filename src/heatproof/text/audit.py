@@ -65,6 +65,14 @@ TEMPLATES = {
     "cue.no_folds": "None of {probes} simple classifiers can be tested with a grouped split: {reason}.",
     "cue.outside": "Images without their central half still {tell}: {before_tested} before and {after_tested} after "
     "preprocessing. If disease does not reach that far, this is a shortcut.",
+    "column.tells": "{column} alone {tells}: {alone_tested} with a grouped split. {share} of the images of {class} are "
+    "{value}, and {share_others} of all others. A model can learn this difference instead of the disease.",
+    "column.together": "{class} and {column} go together: {share} of its images are {value}, and {share_others} of all "
+    "others. No test on these images can separate the effect of one from that of the other.",
+    "column.untested": "Not tested whether columns of the table {tell}: fewer than {least} groups raise no alarm. "
+    "Alone, they score {columns_scored} (chance {chance}).",
+    "column.no_evidence": "No evidence that columns of the table {tell}. Alone, they score {columns_scored} (chance "
+    "{chance}).",
     "nonsquare.one_class": "Not square: {images} of {all}.",
     "nonsquare.untested": "Not square: {images} ({held}). Not tested whether this {tells}: {groups}; fewer than "
     "{least} raise no alarm.",
@@ -98,6 +106,28 @@ TEMPLATES = {
     "{lowest_threshold} and {highest_accuracy} at {highest_threshold}.",
     "files.left_out": "{files} could not be used. Repair and audit again: the classes may be affected unequally.",
 }
+SOURCES = {  # after training
+    "source.kept": "Within each {column} {model} performs above chance. Its balanced accuracy is {every} over all test "
+    "images, and {lowest_tested} where {column} is {value}.",
+    "source.lost": "No evidence that {model} performs above chance where {column} is {values}. Its balanced accuracy "
+    "is {every} over all test images, and {lowest_tested} where {column} is {value}: it may tell the classes apart by "
+    "{column}.",
+    "source.untested": "Whether the accuracy of {model} holds within each {column} is not tested: fewer than two "
+    "values have images of two classes in {least} groups.",
+    "source.heatmaps_differ": "Heatmaps differ with {column} in {apart} of {tests} comparisons within classes, most in "
+    "{metric} of {method} for {model}: {lower} where it is {lower_value}, {higher} where it is {higher_value} ({p}, "
+    "corrected).",
+    "source.heatmaps_alike": "No evidence that heatmaps differ with {column} within a class, in {tests} comparisons "
+    "(smallest corrected {p}).",
+    "blanked.falls": "With the {region} of the images blanked, the balanced accuracy of {model} falls from {whole} "
+    "to {blanked} (by {drop} [{drop_low}, {drop_high}], chance {chance}): it uses the {region}, or is confused without "
+    "it.",
+    "blanked.kept": "With the {region} of the images blanked, the balanced accuracy of {model} is {blanked}, and "
+    "{whole} as they are: no evidence that it uses the {region}.",
+    "blanked.untested": "With the {region} of the images blanked, the balanced accuracy of {model} is {blanked}, and "
+    "{whole} as they are; fewer than {least} groups do not tell whether it uses the {region}.",
+    "source.heatmaps_untested": "Whether heatmaps differ with {column} is not tested: fewer than {least} groups.",
+}
 ADVICE = {
     "two_ids": "The split keeps patients together, but some patients may have two ids.",
     "split_by_patient": "Split by patient; without ids, keep look-alikes together.",
@@ -125,7 +155,13 @@ SHORTCUT = {
     "patients": "This is a shortcut.",
     "clusters": "This is a shortcut, or a feature that images of one patient share across clusters.",
 }
-CUES = {"corner_mark": "a mark in the corner"}
+CUES = {
+    "corner_mark": "a mark in the corner",
+    "text_tag": "a text tag in the corner",
+    "vignette": "a vignette",
+    "noise": "added noise",
+    "contrast": "a contrast shift",
+}
 TELL = {"class": "the classes", "label": "the labels of an image"}
 COUNTED = {  # number -> its unit
     "pairs": ("pair",),
@@ -139,7 +175,7 @@ COUNTED = {  # number -> its unit
     "lowest_clusters": ("cluster",),
     "highest_clusters": ("cluster",),
 }
-SHARES = ("share", "share_low", "share_high", "rate", "rate_others")
+SHARES = ("share", "share_others", "share_low", "share_high", "rate", "rate_others")
 
 
 def sentence(statement: Statement) -> str:
@@ -149,7 +185,7 @@ def sentence(statement: Statement) -> str:
     '3 pairs of identical files, in 6 images.'
     """
     subjects = statement.subjects
-    text = TEMPLATES[statement.kind].format_map(_fields(statement))
+    text = (TEMPLATES | SOURCES)[statement.kind].format_map(_fields(statement))
     if "below" in subjects:
         text += f" Scores below chance ({_probes(subjects['below'])}) come from few groups of mixed classes."
     if "advice" in subjects:
@@ -198,6 +234,9 @@ def _fields(statement: Statement) -> dict[str, str]:
         "scores": lambda: listed([f"{PROBES[name][1]} {_scored(numbers, name)}" for name in subjects["probes"]]),
         "shortcut": lambda: SHORTCUT[subjects["groups"][0]],
         "tell": lambda: f"predict {TELL[subjects['per'][0]]}",
+        "columns_scored": lambda: listed(
+            [f"{name} {_scored(numbers, f'column {name}')}" for name in subjects["columns"]]
+        ),
         "tells": lambda: f"predicts {TELL[subjects['per'][0]]}",
         "cue": lambda: cue(subjects["cue"][0]),
         "reason": lambda: because(statement.reason, *subjects.get("lacks", ())),

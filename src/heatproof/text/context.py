@@ -191,8 +191,8 @@ def unstated(view: View) -> str:
     were = "checkpoint was" if len(view.names("models")) == 1 else "checkpoints were"
     return (
         f"The accuracy of {view.listed('models')} may be too high: the study does not state which images the {were} "
-        f"trained on, so test images may be among them. State the split (data.split.by: column or folder), or set "
-        f"data.split.test: all if none of these images was used for training."
+        f"trained on, so test images may be among them. State the split (data.split.by: column or folder), or "
+        f"(if none of these images was used for training) set data.split: {{test: all, unseen: true}}."
     )
 
 

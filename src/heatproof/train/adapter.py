@@ -5,14 +5,15 @@ scores, and whether they are logits or probabilities already.
 """
 
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from heatproof.core.messages import InputError
+from heatproof.core.messages import InputError, Unsupported
 from heatproof.train.model import Classifier
 
 Task = Literal["multiclass", "multilabel"]
@@ -32,38 +33,56 @@ class Outputs:
     Attributes:
         task: multiclass, an image has one class; or multilabel, any number of labels.
         kind: what the network gives: logits, or the probabilities of a softmax or of sigmoids.
-        single: one score for two classes: that of class 1.
+        single: one score for two classes: that of the class at place `of`.
+        chosen: which outputs are the classes, in their order; None: all.
+        of: 1, or 0 where the one score is that of the first class.
+        joint: whether two classes of one score z get the logits -z/2 and z/2, whose softmax is z's sigmoid.
     """
 
     task: Task
     kind: Output
     single: bool = False
+    chosen: tuple[int, ...] | None = None
+    of: int = 1
+    joint: bool = False
 
     @property
     def activation(self) -> Literal["softmax", "sigmoid"]:
         """What turns the logits into probabilities."""
-        return "sigmoid" if self.single or self.task == "multilabel" or self.kind == "sigmoid" else "softmax"
+        if self.single:
+            return "softmax" if self.joint else "sigmoid"
+        return "sigmoid" if self.task == "multilabel" or self.kind == "sigmoid" else "softmax"
 
-    def logits(self, answer: object, images: int) -> Tensor:
-        """Return float32 logits [images, classes] of a network's answer.
+    def logits(self, scores: Tensor) -> Tensor:
+        """Return float32 logits [images, classes] of a network's class scores [images, outputs].
 
-        Of one score z the logits are -z and z, each of a sigmoid: its complement speaks for class 0. Probabilities
-        become the logits that give them back, log(p) or log(p / (1 - p)).
+        Of one score z the logits are -z and z, each of a sigmoid: its complement speaks for the other class.
+        Probabilities become the logits that give them back, log(p) or log(p / (1 - p)).
         """
-        scores = class_scores(answer, images).float()
-        if self.kind == "softmax":
-            scores = scores.clamp(min=torch.finfo(scores.dtype).tiny).log()
-        elif self.kind == "sigmoid":
+        scores = scores.float()
+        if self.chosen is not None:
+            scores = scores[:, list(self.chosen)]
+        if self.kind == "sigmoid" or (self.single and self.kind == "softmax"):
             scores = scores.logit(eps=1e-7)
-        return torch.cat([-scores, scores], 1) if self.single else scores
+        elif self.kind == "softmax":
+            scores = scores.clamp(min=torch.finfo(scores.dtype).tiny).log()
+        if not self.single:
+            return scores
+        scores = scores / 2 if self.joint else scores
+        return torch.cat([-scores, scores] if self.of else [scores, -scores], 1)
 
 
-def class_scores(answer: object, images: int) -> Tensor:
+def class_scores(answer: object, images: int, part: str | int | None = None) -> Tensor:
     """Return the tensor [images, classes] in a network's answer: a tensor, or a dict, tuple or object that holds one.
+
+    Args:
+        part: place in a tuple, or key of a dict or object, of the tensor; None finds it.
 
     Raises:
         InputError: there is none, or several that it could be.
     """
+    if part is not None:
+        answer = _part(answer, part)
     if isinstance(answer, Tensor):
         return _as_columns(answer, images)
     named = answer.get("logits") if isinstance(answer, Mapping) else getattr(answer, "logits", None)
@@ -76,10 +95,19 @@ def class_scores(answer: object, images: int) -> Tensor:
         fitting = [part for part in parts if isinstance(part, Tensor) and part.ndim == 2 and len(part) == images]
     if len(fitting) != 1:
         raise InputError(
-            f"the model returns {type(answer).__name__} with {len(fitting) or 'no'} tensors [images, classes]: wrap it "
-            f"in a module whose forward returns the logits"
+            f"the model returns {type(answer).__name__} with {len(fitting) or 'no'} tensors [images, classes]: name "
+            f"one with part, its key or place, or wrap it in a module whose forward returns the logits"
         )
     return _as_columns(fitting[0], images)
+
+
+def _part(answer: object, part: str | int) -> object:
+    try:
+        return getattr(answer, part) if isinstance(part, str) and hasattr(answer, part) else answer[part]
+    except (KeyError, IndexError, TypeError):
+        kind, known = type(answer).__name__, list(answer) if isinstance(answer, Mapping) else ""
+        known = known or (f"0 to {len(answer) - 1}" if isinstance(answer, (tuple, list)) else "nothing to choose from")
+        raise InputError(f"part: {part!r} is not in what the model returns: {kind} with {known}") from None
 
 
 def _as_columns(scores: Tensor, images: int) -> Tensor:
@@ -91,7 +119,11 @@ def _as_columns(scores: Tensor, images: int) -> Tensor:
 
 
 def recognize(
-    network: Callable[[Tensor], object], pixels: Tensor, task: Task = "multiclass", output: Output | None = None
+    network: Callable[[Tensor], Tensor],
+    pixels: Tensor,
+    task: Task = "multiclass",
+    output: Output | None = None,
+    chosen: tuple[int, ...] | None = None,
 ) -> Outputs:
     """Find out how a network's answers are read, from those to a few images.
 
@@ -99,10 +131,11 @@ def recognize(
     of such), or, where autograd does not see it, from their values.
 
     Args:
-        network: pixels to class scores, in evaluation mode.
+        network: pixels to class scores [images, classes], in evaluation mode.
         pixels: float [images, channels, height, width].
         task: multiclass or multilabel.
         output: logits, softmax or sigmoid; None recognizes it, with a warning where it is not logits.
+        chosen: which outputs are the classes; None: all.
 
     Raises:
         InputError: no class scores are returned, or they are of a softmax over another dimension than the classes.
@@ -112,8 +145,11 @@ def recognize(
     if output not in (None, *OUTPUTS):
         raise InputError(f"output: {output!r} is not one of {', '.join(OUTPUTS)}")
     pixels = pixels[:PROBED].detach().clone()
-    with torch.enable_grad():
-        scores = class_scores(network(pixels.requires_grad_()), len(pixels))
+    try:
+        with torch.enable_grad():
+            scores = network(pixels.requires_grad_())
+    except Unsupported:  # no gradients
+        scores = network(pixels.detach())
     kind = output or _kind(scores, task)
     if output is None and kind != "logits":
         warnings.warn(
@@ -121,7 +157,9 @@ def recognize(
             f"logits, or output={kind!r} to accept this silently",
             stacklevel=2,
         )
-    return Outputs(task, kind, single=task == "multiclass" and scores.shape[1] == 1)
+    if chosen is not None and max(chosen) >= scores.shape[1]:
+        raise InputError(f"classes: output {max(chosen)} of a model of {scores.shape[1]} outputs, counted from 0")
+    return Outputs(task, kind, task == "multiclass" and (len(chosen or ()) or scores.shape[1]) == 1, chosen)
 
 
 def _kind(scores: Tensor, task: Task) -> Output:
@@ -155,47 +193,76 @@ def _ends(node: object) -> set[str]:
 
 
 class Adapter(Classifier):
-    """A user's network with its normalization inside, whatever its channels, precision and form of answer.
+    """A user's network with its normalization inside, whatever its channels, size, precision and form of answer.
 
     Args:
         net: normalized images, [batch, channels, height, width], to class scores.
         mean, std: [channels] or [1], of the normalization.
         task: multiclass or multilabel.
         output: logits, softmax or sigmoid; None recognizes it from the first answers.
+        channels: 1 or 3, that the network takes; None finds it from its first convolution.
+        size: height and width that the network takes: images of another size are resized to it; None takes any.
+        part: which part of a dict or tuple holds the class scores; None finds it.
+        chosen: which of the network's outputs are the classes, in their order; None takes all.
+        of, joint: where one output stands for two classes, as in `Outputs`.
     """
 
     resize = "resize the images to"
-    num_classes = None  # what its answers are read as decides
+    has_gradients = has_modules = True  # False where the network is a graph of another runtime
 
     def __init__(
-        self, net: nn.Module, mean: Tensor, std: Tensor, task: Task = "multiclass", output: Output | None = None
+        self,
+        net: nn.Module,
+        mean: Tensor,
+        std: Tensor,
+        task: Task = "multiclass",
+        output: Output | None = None,
+        *,
+        channels: int | None = None,
+        size: tuple[int, int] | None = None,
+        part: str | int | None = None,
+        chosen: Sequence[int] | None = None,
+        of: int = 1,
+        joint: bool = False,
     ):
-        channels = _channels(net) or (len(mean) if len(mean) > 1 else 3)
+        channels = channels or _channels(net) or (len(mean) if len(mean) > 1 else 3)
         if channels == 1:  # timm names three means for a network built with one channel
             mean, std = mean.mean()[None], std.mean()[None]
         for name, values in {"mean": mean, "std": std}.items():
             if len(values) not in (1, channels):
                 raise InputError(f"{name}: {len(values)} numbers; {type(net).__name__} takes {channels} channels")
         super().__init__(net, mean, std)
-        self.channels = channels
+        self.channels, self.size, self.part = channels, size, part
+        self.chosen, self.pair = None if chosen is None else tuple(chosen), {"of": of, "joint": joint}
         self.task, self.output, self.outputs = task, output, None
 
+    @property
+    def num_classes(self) -> int | None:
+        """Classes, where it is stated which outputs they are; else what its answers are read as decides."""
+        return None if self.chosen is None else max(len(self.chosen), 2 if self.task == "multiclass" else 1)
+
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.outputs_for(pixels).logits(self._answer(pixels), len(pixels))
+        """Return logits, float32 [batch, classes], of pixels in [0, 1], float [batch, 1 or channels, height, width]."""
+        return self.outputs_for(pixels).logits(self._scores(pixels))
 
     def outputs_for(self, pixels: Tensor) -> Outputs:
         """Return how its answers are read: recognized from the first images that it is given."""
         if self.outputs is None:
             with torch.inference_mode(False):
-                self.outputs = recognize(self._answer, pixels, self.task, self.output)
+                found = recognize(self._scores, pixels, self.task, self.output, self.chosen)
+            self.outputs = replace(found, **self.pair)
         return self.outputs
 
-    def _answer(self, pixels: Tensor) -> object:
+    def _scores(self, pixels: Tensor) -> Tensor:
+        """Class scores [batch, classes] as the network gives them."""
         if pixels.shape[1] not in (1, self.channels):
             raise InputError(f"images: {pixels.shape[1]} channels; {type(self.net).__name__} takes {self.channels}")
-        pixels = pixels.expand(-1, self.channels, -1, -1)
+        pixels = pixels.float().expand(-1, self.channels, -1, -1)
+        if self.size is not None and tuple(pixels.shape[-2:]) != tuple(self.size):
+            pixels = F.interpolate(pixels, self.size, mode="bilinear", align_corners=False, antialias=True)
         dtype = next((p.dtype for p in self.net.parameters() if p.is_floating_point()), pixels.dtype)
-        return self.net(((pixels.float() - self.mean.float()) / self.std.float()).to(dtype))
+        answer = self.net(((pixels - self.mean.float()) / self.std.float()).to(dtype))
+        return class_scores(answer, len(pixels), self.part)
 
 
 def _channels(net: nn.Module) -> int | None:

@@ -2,10 +2,12 @@
 a stopped one needs to go on with the same bytes."""
 
 import hashlib
+import importlib
 import json
 import time
 import zlib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from heatproof.store.artifacts import Checkpoint, multihot, truth
 from heatproof.train.model import Classifier, Ensemble, load
 
 HALF = 0.5
+BRANCHES = {"source": "heatproof.train.sources"}  # models that were trained elsewhere
 
 
 def best_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -100,8 +103,15 @@ def load_trained(checkpoint: Checkpoint, device: torch.device) -> tuple[Classifi
         raise artifacts.ArtifactError(
             f"{path}: not the file that training wrote; delete {checkpoint.folder} and run again"
         )
+    if "source" in card:
+        return opened("source").reopen(card, path).to(device), card
     classifier = load(card["architecture"], len(card["classes"]), card["size"], path)
     return classifier.to(device, memory_format=torch.channels_last), card
+
+
+def opened(branch: str) -> ModuleType:
+    """Import a module of `BRANCHES`: jobs of studies that do not take it do not count its code as theirs."""
+    return importlib.import_module(BRANCHES[branch])
 
 
 def _ensemble(card: dict, checkpoint: Checkpoint, device: torch.device) -> Ensemble:

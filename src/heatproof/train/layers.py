@@ -143,8 +143,12 @@ class _Trace:
 
     def __init__(self, model: nn.Module, size: int | tuple[int, int], wanted: Callable[[str], bool]):
         self.net = model.net
+        size = getattr(model, "size", None) or size  # the network's own, where it resizes its images
         height, width = (size, size) if isinstance(size, int) else size
         self.aspect = height / width
+        pixels = probes(height, width).to(_device(model))
+        if hasattr(model, "outputs_for"):
+            model.outputs_for(pixels)  # a pass of its own, which is not to be counted
         outputs: dict[str, object] = {}
         runs: Counter[str] = Counter()
 
@@ -159,7 +163,7 @@ class _Trace:
             if name and wanted(name)
         ]
         try:
-            pixels = probes(height, width).to(next(model.parameters()).device).requires_grad_()
+            pixels.requires_grad_()
             with torch.enable_grad():
                 logits = check_answer(model, pixels)
         finally:
@@ -227,6 +231,10 @@ class _Trace:
                 part = start + name[len(start) :].partition(".")[0]
                 last[part] = max(last[part], place)
         return sorted(last, key=last.get, reverse=True)
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(iter([*model.parameters(), *model.buffers()])).device
 
 
 def check_answer(model: nn.Module, pixels: Tensor) -> Tensor:

@@ -3,7 +3,9 @@ majority vote or by the mean of their probabilities."""
 
 import os
 import re
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,13 +103,63 @@ def load(name: str, classes: int, size: int, weights: Path) -> Classifier:
         InputError: the file is not safetensors, or its tensors do not fit the architecture.
     """
     model = build(name, classes, size)
+    _fill(model, _read(weights), weights, name)
+    return model.eval()
+
+
+def adapted(name: str, classes: int, size: int, weights: Path) -> tuple[Classifier, bool]:
+    """Create an architecture to be fine-tuned from a file that `load` reads, whatever its classes and image size.
+
+    A head of another number of classes is left out: the network gets a new one. Position embeddings of another image
+    size are interpolated, by timm's own function for pretrained weights. A line of the log says so.
+
+    Returns:
+        The classifier, in evaluation mode, and whether its head is new.
+
+    Raises:
+        InputError: the file is not safetensors, or a tensor below the head does not fit the architecture.
+    """
+    model, tensors = build(name, classes, size), _read(weights)
+    prefix = "net." if any(key.startswith("net.") for key in tensors) else ""
+    own = {prefix + key: value for key, value in model.net.state_dict().items()}
+
+    def unfit() -> list[str]:
+        return [key for key in own if key in tensors and own[key].shape != tensors[key].shape]
+
+    heads = tuple(prefix + head for head in _head_names(model.net))
+    others = [len(tensors[key]) for key in unfit() if key.startswith(heads)]
+    if others:
+        line(f"{weights.name}: its head has {others[0]} classes, not {classes}: all but the head is loaded")
+        tensors |= {key: value for key, value in own.items() if key.startswith(heads)}
+    resize = getattr(sys.modules[type(model.net).__module__], "checkpoint_filter_fn", None)
+    if resize and unfit():
+        net = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        with suppress(Exception):  # tensors of another architecture, which `_fill` names
+            tensors |= {prefix + key: value for key, value in resize(net, model.net).items()}
+            line(f"{weights.name}: is of another image size: its position embeddings are interpolated")
+    _fill(model, tensors, weights, name)
+    return model.eval(), bool(others)
+
+
+def _head_names(net: nn.Module) -> list[str]:
+    """How the names of the tensors of a network's head begin, such as `fc.`; of several heads all."""
+    heads = net.get_classifier()
+    heads = heads if isinstance(heads, (tuple, list)) else (heads,)
+    return [f"{name}." for name, module in net.named_modules() if any(module is head for head in heads)]
+
+
+def _read(weights: Path) -> dict[str, Tensor]:
     try:
-        tensors = safetensors.torch.load_file(weights)
+        return safetensors.torch.load_file(weights)
     except (safetensors.SafetensorError, OSError) as error:
         raise InputError(
             f"{weights}: cannot be read as safetensors ({error}): convert a PyTorch checkpoint with "
             f"safetensors.torch.save_file(model.state_dict(), path)"
         ) from error
+
+
+def _fill(model: Classifier, tensors: dict[str, Tensor], weights: Path, name: str) -> None:
+    """Load the tensors of a file, which are those of a `Classifier` or of its network alone."""
     target = model if any(key.startswith("net.") for key in tensors) else model.net
     if target is model.net:
         mean, std = ([round(float(value), 3) for value in part.flatten()] for part in (model.mean, model.std))
@@ -126,8 +178,7 @@ def load(name: str, classes: int, size: int, weights: Path) -> Classifier:
                 f"ResNets and DenseNets load as they are; name them as timm does, or train with timm"
             ) from error
         detail = " ".join(str(error).split())[:300]
-        raise InputError(f"{weights}: does not fit {name!r} with {classes} classes: {detail}") from error
-    return model.eval()
+        raise InputError(f"{weights}: does not fit {name!r} with {model.num_classes} classes: {detail}") from error
 
 
 def save(model: Classifier, path: Path) -> None:
@@ -200,7 +251,7 @@ class Ensemble(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
         self.combine = combine
-        self.num_classes = members[0].net.num_classes
+        self.num_classes = members[0].num_classes
         self.register_buffer("thresholds", thresholds, persistent=False)
 
     @property

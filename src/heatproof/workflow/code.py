@@ -2,8 +2,9 @@
 
 A job starts at its module (`cli.JOBS`), with the methods or the family of metrics that it computes. Imports count
 wherever they stand, in functions too. A module with a table `BRANCHES`, name -> module, imports one of them by name
-as it runs: of these a job counts what it takes. Of the catalogue, statistics and report count everything, other jobs
-the entries that they use, and of those what is computed with: no title and no citation; and no code of `text`.
+as it runs: of these a job counts what it takes. Templates and tables beside a module count with it. Of the catalogue,
+statistics and report count everything, other jobs the entries that they use, and of those what is computed with: no
+title and no citation; and no code of `text`.
 """
 
 import ast
@@ -30,7 +31,13 @@ WORDED = ("stats", "report")  # commands that put what the catalogue says in wor
 def _source(study: Study) -> tuple[str, ...]:
     """Return the branches that a data job takes."""
     data = study.data
-    return (data.kind, data.base, *(key for key in ("contents", "download", "shortcut") if getattr(data, key)))
+    named = ("dicom",) if data.key_file else ()  # a table names DICOM files with a key alone
+    return (data.kind, data.base, *named, *(key for key in ("contents", "download", "shortcut") if getattr(data, key)))
+
+
+def _opened(job: Job) -> tuple[str, ...]:
+    """Return the branch that opens a model which was trained elsewhere, where a study has one."""
+    return ("source",) if job.study.networks else ()
 
 
 def _methods(job: Job) -> list[Method]:
@@ -50,14 +57,15 @@ JOBS: dict[str, Callable[[Job], tuple[str, ...]]] = {
     # masks of lungs are read by what reads the source
     "regions": lambda job: ("regions", *(("lungs", *_source(job.study)) if job.study.data.lungs else ())),
     "audit": lambda job: ("audit", job.study.data.kind),
-    "train": lambda job: ("train",),
+    "train": lambda job: ("train", *_opened(job)),
+    "blank": lambda job: ("blank", *_opened(job)),
     "ensemble": lambda job: ("ensemble",),
-    "explain": lambda job: ("explain", *_paths(_methods(job))),
-    "variants": lambda job: ("variants", *_paths(_methods(job))),
-    "score": lambda job: ("score", FAMILIES[job.family].job),
+    "explain": lambda job: ("explain", *_paths(_methods(job)), *_opened(job)),
+    "variants": lambda job: ("variants", *_paths(_methods(job)), *_opened(job)),
+    "score": lambda job: ("score", FAMILIES[job.family].job, *_opened(job)),
     "consistency": lambda job: ("score", FAMILIES["consistency"].job),
     "stats": lambda job: ("stats",),
-    "profile": lambda job: ("profile",),
+    "profile": lambda job: ("profile", *_opened(job)),
     "profiles": lambda job: ("profiles",),
     "report": lambda job: ("report",),
 }
@@ -82,12 +90,23 @@ def code_by_method(name: str, job: Job) -> str:
 
 @cache  # called for every job of a rule
 def _digest(command: str, *taken: str, known: str) -> str:
-    """Return the SHA-256 over names and contents of the files that a command runs, and over what else it knows."""
-    found = hashlib.sha256(known.encode())
-    for name, path in sorted(source_files([f"heatproof.{cli.JOBS[command].module}", *taken], taken).items()):
+    """Return the SHA-256 over names and contents of the files that a command runs, and over what else it knows. Names
+    are those of modules: no path of an installation is in it."""
+    found, files = (
+        hashlib.sha256(known.encode()),
+        source_files([f"heatproof.{cli.JOBS[command].module}", *taken], taken),
+    )
+    for name, path in [*sorted(files.items()), *_beside(files.values())]:
         if command in WORDED or not name.startswith(WORDS):
             found.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     return found.hexdigest()
+
+
+def _beside(modules: Iterable[Path]) -> list[tuple[str, Path]]:
+    """Return name and path of the files that are no code in the folders of some modules and their `templates`."""
+    folders = {place for path in modules for place in (path.parent, path.parent / "templates")}
+    paths = [path for place in folders if place.is_dir() for path in place.iterdir() if path.is_file()]
+    return sorted((path.relative_to(PACKAGE).as_posix(), path) for path in paths if path.suffix not in (".py", ".pyc"))
 
 
 def source_files(start: Iterable[str], taken: Collection[str] = ()) -> dict[str, Path]:

@@ -9,16 +9,18 @@ from pathlib import Path
 
 from heatproof.catalogue.families import FAMILIES, families_with
 from heatproof.catalogue.metrics import metrics_of
-from heatproof.config.study import Data, Study
+from heatproof.config.study import Data, Network, Study
 from heatproof.core.messages import InputError
-from heatproof.data.sources.trees import fingerprint, place
+from heatproof.data.sources.trees import fingerprint, found_at, place
 from heatproof.profiles import files as profiled
 from heatproof.store import artifacts, sealing
 from heatproof.store.tables import TABLES
+from heatproof.train.specs import given_file
 from heatproof.workflow.job import Job
 
 AUDITED = ("digest.json", "facts.parquet", "thumbnails.npy", "quarantine.csv", "seams.npy")  # the digest is of the rest
-DATA = ("manifest.parquet", "pixels.npy", "masks.npy", "source.json", *AUDITED)
+READINGS = ("readings.parquet", "readings.npy")
+DATA = ("manifest.parquet", "pixels.npy", "masks.npy", *READINGS, "source.json", *AUDITED)
 AUDIT = ("audit.json", "audit.csv", "audit_pairs.csv")
 ENSEMBLE = ("card.json", "predictions.parquet")  # it has no weights and is not trained
 MODEL = (*ENSEMBLE, "model.safetensors", "history.csv")
@@ -59,8 +61,9 @@ def results(job: Job) -> list[Path]:
         *(artifacts.data_dir(job.name) / name for name in (*DATA, *AUDIT)),
         *regions(job),
         *(path for one in checkpoints(job, compared=True) for path in model(one)),
+        *blanked(job),
         *(path for one in every for path in maps(one)),
-        *(path for one in every for path in variants(one)),
+        *(path for one in every for path in (*variants(one), *validation(one))),
         *scores(job),
         *curves(job),
         *(artifacts.stats_dir(job.name) / name for name in STATS),
@@ -100,11 +103,21 @@ def regions(job: Job) -> list[Path]:
     return [artifacts.data_dir(job.name) / "regions.npy"] if job.study.data.regions else []
 
 
+def blanked(job: Job) -> list[Path]:
+    """Return predictions on images with a blanked part, of each checkpoint that is explained, if the study has them."""
+    return [one.checkpoint.blanked for one in checkpoints(job)] if job.study.data.audit.blank else []
+
+
 def variants(job: Job) -> list[Path]:
     """Return heatmaps of changed images and weights, if the study has them; an ensemble's would be its members'."""
     if job.model in job.study.ensembles or not {*families_with("needs_variants")} & {*job.study.score.families}:
         return []
     return [job.checkpoint.variants / name for name in MAPS]
+
+
+def validation(job: Job) -> list[Path]:
+    """Return the heatmaps of validation images, where a study tunes thresholds on them."""
+    return [job.checkpoint.validation / name for name in MAPS] if job.study.explain.validation else []
 
 
 def scores(job: Job) -> list[Path]:
@@ -132,17 +145,22 @@ def profiles(job: Job) -> list[Path]:
 
 
 def weights(job: Job) -> list[Path]:
-    """Return the file that training starts from, where a user gave one.
+    """Return the file that training starts from, where a user gave one; and all files of a model that was trained
+    elsewhere: weights, the modules of a function, a local folder of Hugging Face.
 
     Raises:
-        InputError: it is not there, and no study of this run makes it.
+        InputError: one is not there, and no study of this run makes it.
     """
     given = job.recipe.weights
+    if isinstance(job.recipe, Network):
+        return [*job.recipe.spec.files(), *([given_file(given)] if given else [])]
     if given in ("scratch", "pretrained"):
         return []
     path = Path(given.format(model=job.model, seed=job.seed))
-    made = path.parts[:2] == ("results", "models") and path.parts[2] in job.running
-    if not made and not path.is_file():
+    study = path.parts[2] if path.parts[:2] == ("results", "models") else None
+    if study not in job.running and not path.is_file():
+        if study:
+            raise InputError(f"{path}: not found; run the study {study} first, or name it in studies beside {job.name}")
         raise InputError(f"{path}: not found; train.weights is scratch, pretrained or the path of a .safetensors file")
     return [path]
 
@@ -173,7 +191,9 @@ def scored(job: Job) -> list[Path]:
     """Return what a family of metrics reads beside the heatmaps themselves."""
     if FAMILIES[job.family].needs_variants:
         return variants(job)
-    return regions(job) if any(metric.region for metric in metrics_of(job.family).values()) else []
+    if not any(metric.region for metric in metrics_of(job.family).values()):
+        return []
+    return [*regions(job), *validation(job)]
 
 
 def compared_maps(job: Job) -> list[Path]:
@@ -263,7 +283,7 @@ def data_fingerprint(data: Data, recorded: Path) -> str | None:
     Raises:
         InputError: the source is not there or not of its kind, and nothing was recorded of it.
     """
-    if data.kind == "phantom":
+    if data.drawn:
         return None
     source, key = place(data.source), place(data.key_file) if data.key_file else None
     known = data.download and not data.download.unchecked  # by what is declared of it
@@ -275,7 +295,13 @@ def data_fingerprint(data: Data, recorded: Path) -> str | None:
     new = {"unchecked"} if known else None  # since 0.7; what was recorded before stands
     files = data.download.model_dump_json(exclude=new) if declared else fingerprint(source, kind)
     boxes = source.parent / data.boxes if data.boxes else None  # inside the source they count with its files
-    parts = [files, *map(_digest, (place(data.contents) if data.contents else None, boxes)), _of_key(key)]
+    joined = [] if data.table else [source.parent / name for name in data.join]
+    parts = [files, *map(_digest, (place(data.contents) if data.contents else None, boxes, *joined)), _of_key(key)]
+    if data.kind == "table" and data.masks and not data.table:
+        parts.append(fingerprint(source.parent, "folder"))
+    for name in data.annotation_files:
+        there = found_at(name, source)
+        parts += map(_digest, sorted(there.rglob("*")) if there and there.is_dir() else [there])
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -11,7 +11,7 @@ from shutil import which
 
 from heatproof.catalogue.families import FAMILIES
 from heatproof.catalogue.methods import METHODS
-from heatproof.config.study import Recipe, Study
+from heatproof.config.study import Network, Recipe, Study
 from heatproof.core.messages import InputError
 from heatproof.store.artifacts import Checkpoint
 
@@ -47,9 +47,9 @@ class Job:
         return Checkpoint(self.name, self.model, self.seed, self.fold)
 
     @property
-    def recipe(self) -> Recipe:
-        """How the model is trained."""
-        return self.study.train.recipe(self.model)
+    def recipe(self) -> Recipe | Network:
+        """How the model is trained, or where it comes from."""
+        return self.study.recipe(self.model, self.seed or None)
 
     def at(self, **changed: str | int) -> "Job":
         """Return the same job of another model, seed, fold or family."""
@@ -77,7 +77,9 @@ def scoring_memory(job: Job) -> int:
 
 def training_memory(job: Job) -> int:
     """Return the memory of PyTorch and a large network, and of what a batch leaves in it for the backward pass."""
-    return 3000 + int(150 * job.recipe.batch_size * (job.study.data.size / 224) ** 2)
+    recipe = job.recipe
+    batch = 4 if isinstance(recipe, Network) else recipe.batch_size  # nothing is left for a backward pass
+    return 3000 + int(150 * batch * (job.study.data.size / 224) ** 2)
 
 
 KILLED = (
@@ -89,15 +91,17 @@ PREFIX = "set -euo pipefail; trap 'test $? != 137 || echo \"$HEATPROOF_KILLED\" 
 
 
 def variables(root: Path, conda: bool) -> dict[str, str]:
-    """Return the variables of jobs: they run the checkout below `root` with this Python, unless conda has them.
+    """Return the variables of jobs: they run this Python, unless conda has one, and the checkout below `root` if there
+    is one; else what is installed.
 
     They wait passively: two jobs with several threads each on as many cores as one of them wants take ten times as long
     otherwise.
     """
+    source = str(root / "src") if (root / "src").is_dir() else ""
     return {
         **({} if conda else {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}),
         # before what the user has there, which may be how a plugin of Snakemake's is found, by jobs too
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(root / "src"), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")])),
         "HEATPROOF_KILLED": KILLED,
         # a job on a node of a cluster must not come to another answer than the machine where the run was started
         GPU: os.environ.get(GPU, str(int(which("nvidia-smi") is not None))),
@@ -115,6 +119,7 @@ def warm_modules(studies: Iterable[Study]) -> list[str]:
     found = {METHODS[name].path for study in studies for name in study.explain.methods}
     found |= {FAMILIES[family].job for study in studies for family in study.score.families}
     found |= {f"heatproof.{stage}.command" for stage in ("train", "explain", "score")}
+    found |= {"heatproof.train.sources"} if any(study.networks for study in studies) else set()
     return sorted(found | {"heatproof.explain.job", "heatproof.explain.variants"})
 
 

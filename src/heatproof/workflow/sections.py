@@ -22,16 +22,25 @@ def data(job: Job) -> str:
     resolved = {"class_names": study.data.class_names, "group_kind": study.group_kind}
     if study.task != "multiclass":
         resolved["task"] = study.task
+    if study.data.audit.columns:
+        resolved["about"] = study.data.audit.columns
     if study.data.split.given:  # training needs images to train on and to choose the epoch by
         resolved["trained"] = bool(study.trained)
     resolved["fingerprint"] = data_fingerprint(study.data, artifacts.data_dir(job.name) / "source.json")
-    return section(study.data.model_dump(exclude={"audit", "regions", "modality"}), resolved)
+    found = study.data.model_dump(exclude={"audit", "regions", "modality"})
+    found["phantom"] = study.data.phantom.model_dump(exclude_none=True)
+    if found["drawn_as"] is None:
+        del found["drawn_as"]
+    return section(found, resolved)
 
 
 def regions(job: Job) -> str:
-    """Return the regions to find, what in, and the section of the data where lung fields are given as masks."""
+    """Return the regions to find, what in, the kind of a cue, and the section of the data where lung fields are given
+    as masks."""
     found = job.study.data
     parts = {"regions": found.regions} | ({"modality": found.modality} if found.modality != "ct" else {})
+    if found.shortcut and found.shortcut.kind != "corner_mark":
+        parts["cue"] = found.shortcut.kind
     return section(parts | ({"data": json.loads(data(job))} if found.lungs else {}))
 
 
@@ -49,6 +58,7 @@ def score(job: Job) -> str:
     found = options.model_dump() if options else {}
     if job.family == "localization":
         found["regions"] = job.study.data.regions
+        found |= {"tune": True} if job.study.explain.validation else {}
         if classes := found.pop("classes"):
             found["labels"] = [job.study.data.class_names.index(name) for name in classes]
     return section(found)

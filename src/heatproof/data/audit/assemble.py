@@ -32,6 +32,7 @@ from heatproof.data.audit.leaks import (
 from heatproof.data.audit.material import Material, Settings
 from heatproof.data.audit.probes import (
     EXAMPLES,
+    audit_columns,
     border_features,
     deal_both,
     memory_p,
@@ -45,6 +46,7 @@ from heatproof.data.audit.probes import (
 )
 from heatproof.data.audit.results import (
     Audit,
+    Column,
     Duplicates,
     Leak,
     Masks,
@@ -92,7 +94,7 @@ def audit(material: Material, settings: Settings, key: tuple[str | int, ...], **
     found = neighbours(len(labels), every)
     rng = generator("leaks", *key)
     drawn = random_leaks(labels, settings.three_shares, found, [threshold, *settings.sweep], settings.draws, rng)
-    probes, memory, sweep = _probes_and_sweep(material, groups, every, floor, drawn[:, 1:], settings, key)
+    probes, memory, sweep, columns = _probes_and_sweep(material, groups, every, floor, drawn[:, 1:], settings, key)
     multilabel, odd = material.truth is not None, material.odd_masks
     asked_for = probed(material.truth, groups, settings.folds) if multilabel else ()
     result = Audit(
@@ -126,6 +128,7 @@ def audit(material: Material, settings: Settings, key: tuple[str | int, ...], **
         multilabel=multilabel,
         sets=len(material.classes) if multilabel else None,
         probed=tuple(material.names[label] for label in asked_for),
+        columns=columns,
         **known,
     )
     return replace(result, findings=findings(result)), list_pairs(material, pairs, kinds)
@@ -139,8 +142,8 @@ def _probes_and_sweep(
     leaks: np.ndarray,
     settings: Settings,
     key: tuple[str | int, ...],
-) -> tuple[list[Probe], float | None, list[Step]]:
-    """The probes, the p value of what memory gains by a random split, and the sweep.
+) -> tuple[list[Probe], float | None, list[Step], tuple[Column, ...]]:
+    """The probes, the p value of what memory gains by a random split, the sweep, and the table's columns.
 
     All at once: the nearest neighbours of all their folds are found in one pass over the thumbnails.
 
@@ -170,7 +173,9 @@ def _probes_and_sweep(
         )
         for (row, _), leak, guesses in zip(swept, leaks.T, predicted[len(dealt) :], strict=True)
     ]
-    return probes, memory, sweep
+    more = {"draws": settings.bootstrap, "key": key}
+    columns = audit_columns(material.about, labels, material.held, material.names, groups, dealt, **more)
+    return probes, memory, sweep, columns
 
 
 def asked(material: Material, groups: np.ndarray, settings: Settings) -> np.ndarray:

@@ -88,9 +88,10 @@ def _end(name: str) -> str:
 
 def _probes(audit: Audit) -> str:
     """Rows are classifiers and stages, columns the splits."""
-    if all(row.balanced_accuracy is None for row in audit.probes):
+    every = (*audit.probes, *(row for column in audit.columns for row in column.probes))
+    if all(row.balanced_accuracy is None for row in every):
         return ""
-    found = {(row.probe, row.stage, row.split): row for row in audit.probes}
+    found = {(row.probe, row.stage, row.split): row for row in every}
     rows = [
         [
             f"{probe}, {_STAGES[stage]}",
@@ -99,7 +100,7 @@ def _probes(audit: Audit) -> str:
                 for row in (found[probe, stage, split] for split in ("random", "grouped"))
             ),
         ]
-        for probe, stage in dict.fromkeys((row.probe, row.stage) for row in audit.probes)
+        for probe, stage in dict.fromkeys((row.probe, row.stage) for row in every)
     ]
     title = f"TRIVIAL CLASSIFIERS, balanced accuracy [95% interval], chance {number(audit.probes[0].chance)}"
     return f"{title}\n{table(['', 'random split', 'grouped split'], rows)}"
@@ -165,7 +166,8 @@ def run(args: argparse.Namespace) -> None:
     )
     key = (study, config["seed"])
     kind = config["group_kind"]
-    split_by = "all" if tests_all else kind if split["by"] == "auto" else split["by"]
+    whole = "all" if split["unseen"] else "unstated"
+    split_by = whole if tests_all else kind if split["by"] == "auto" else split["by"]
     material = read_study(study, kind, split_by, config["patients_known"])
     seams = _seams(folder, material, settings, key) if config["kind"] == "planted" else ()
     cue = config["shortcut"] and Shortcut(**{key: config["shortcut"][key] for key in ("kind", "rate", "label")})
@@ -184,7 +186,8 @@ def _bad(rows: Sequence[dict]) -> tuple[BadFile, ...]:
 def _table(found: Audit):
     import pandas as pd
 
-    return pd.DataFrame(map(asdict, found.probes), columns=list(artifacts.AUDIT))
+    rows = (*found.probes, *(row for column in found.columns for row in column.probes))
+    return pd.DataFrame(map(asdict, rows), columns=list(artifacts.AUDIT))
 
 
 def _seams(folder: Path, material: Material, settings: Settings, key: tuple) -> tuple[Probe, Probe]:

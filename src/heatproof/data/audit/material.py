@@ -27,14 +27,15 @@ class Material:
     """What the audit looks at; every array has one entry an image.
 
     labels: int; sha256: of the files; pictures: the same for images whose decoded pixels are equal; groups: any, or
-    None for the clusters that the audit finds; group_kind: patient, lookalike or image; split_by: what the split in
-    use keeps together, patient, lookalike or random; column or folder where it came with the images; all where every
-    image is tested; None where that is not known; patients_known: look-alikes are then clustered as whole patients;
-    truth_kept: share of the truth's area that preprocessing left, NaN without truth, None where no truth is read;
-    odd_masks: None where none is odd; splits: train, val or test by fold (`fold0`, ...; `random0`, ...); raw, fitted:
-    the images as they came and after preprocessing; label_names, truth: of a multilabel study the labels, and which of
-    them each image has, bool [images, labels]: `classes` then are the sets of labels that images have, and `labels` are
-    theirs. None where an image has one class.
+    None for the clusters that the audit finds; group_kind: patient, lookalike or image; split_by: what the split in use
+    keeps together, patient, lookalike or random; column or folder where it came with the images; all where every image
+    is tested, and unstated where models may have seen them; None where that is not known; patients_known: look-alikes
+    are then clustered as whole patients; truth_kept: share of the truth's area that preprocessing left, NaN without
+    truth, None where no truth is read; odd_masks: None where none is odd; splits: train, val or test by fold (`fold0`,
+    ...; `random0`, ...); raw, fitted: the images as they came and after preprocessing; label_names, truth: of a
+    multilabel study the labels, and which of them each image has, bool [images, labels]: `classes` then are the sets of
+    labels that images have, and `labels` are theirs. None where an image has one class. about: column of the source's
+    table to its cells.
     """
 
     image_ids: np.ndarray
@@ -53,6 +54,7 @@ class Material:
     splits: dict[str, np.ndarray] = field(default_factory=dict)
     label_names: list[str] | None = None
     truth: np.ndarray | None = None
+    about: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -147,6 +149,11 @@ def read_study(study: str, group_kind: str, split_by: str | None = None, patient
         raw=View(np.asarray(thumbnails), known[list(EDGES)].to_numpy(np.int64), known[list(FACTS)]),
         fitted=fitted.view(),
         odd_masks=_odd_masks(folder, manifest),
+        about={
+            column.removeprefix(artifacts.ABOUT): facts[column].to_numpy(object)
+            for column in facts
+            if column.startswith(artifacts.ABOUT)
+        },
         splits={name: manifest[name].to_numpy(object) for name in manifest if re.fullmatch(artifacts.FOLD, name)},
     )
 

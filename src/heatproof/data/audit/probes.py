@@ -9,9 +9,10 @@ import pandas as pd
 from heatproof.catalogue.reasons import NO_INTERVAL, NO_LABEL
 from heatproof.core.draws import balanced_accuracy, confusion_by_group, generator, percentile_interval, resample
 from heatproof.data.audit import trivial
-from heatproof.data.audit.results import Probe
+from heatproof.data.audit.results import Column, Probe
 from heatproof.data.audit.trivial import TooFewGroups, deal_folds, linear_margins, linear_scores, nearest_rows
 from heatproof.data.prepare.split import nearest_labels
+from heatproof.data.sources.cells import parse_numbers
 
 BARE = "none of the labels"
 Folds = np.ndarray | TooFewGroups  # int8 [images], or why there are none
@@ -278,7 +279,7 @@ def shape_features(view: View) -> np.ndarray:
         width, height = (view.facts[name].to_numpy(float) for name in ("width", "height"))
         columns += [np.stack([width, height, np.log(width / height), width != height], 1)]
         sizes = view.facts["width"].astype(str) + "x" + view.facts["height"].astype(str)
-        columns += [_indicators(sizes, _SIZES)]
+        columns += [indicators(sizes, _SIZES)]
     return np.concatenate(columns, 1)
 
 
@@ -290,7 +291,7 @@ def facts_features(view: View) -> np.ndarray:
         quality = view.facts["quality"].to_numpy(float)
         weight = np.log1p(view.facts["bytes"].to_numpy(float))
         columns += [np.stack([np.nan_to_num(quality), np.isnan(quality), weight], 1)]
-        columns += [_indicators(view.facts[name].astype(str), _SIZES) for name in ("mode", "format")]
+        columns += [indicators(view.facts[name].astype(str), _SIZES) for name in ("mode", "format")]
     return np.concatenate(columns, 1)
 
 
@@ -317,8 +318,98 @@ LINEAR = {
 }
 
 
-def _indicators(values: pd.Series, most: int) -> np.ndarray:
+def indicators(values: pd.Series, most: int) -> np.ndarray:
     """A column of 0 and 1 for each of the most frequent values (ties: in order of the values)."""
     counts = values.value_counts().rename_axis("value").reset_index(name="count")
     kept = counts.sort_values(["count", "value"], ascending=[False, True])["value"].head(most)
     return np.stack([values.to_numpy() == value for value in kept], 1).astype(float)
+
+
+VALUES = 20  # the most frequent values of a column that a linear model sees as such
+TOGETHER = 0.95  # of the images of a class, and of those with a value: they go together
+GROUPS = 5  # that a class must be in to go together with a value
+BLANK = "(blank)"
+
+
+def audit_columns(
+    about: dict[str, np.ndarray],
+    labels: np.ndarray,
+    held: np.ndarray,
+    names: Sequence[str],
+    groups: np.ndarray,
+    dealt: dict[str, Folds],
+    *,
+    draws: int,
+    key: tuple[str | int, ...],
+) -> tuple[Column, ...]:
+    """Ask of each column how well it alone tells the classes apart, and which class goes with which value.
+
+    Args:
+        about: column to the cell of each image.
+        labels: what is told apart, int [images], or bool [images, labels].
+        held: bool [images, names], which classes or labels each image has.
+        groups: any [images].
+        dealt: folds by split, random and grouped.
+        draws: of the bootstrap.
+        key: what random numbers are keyed by.
+    """
+    found = []
+    for name, cells in about.items():
+        values = pd.Series([str(cell).strip() or BLANK for cell in cells])
+        features, probes = column_features(values), []
+        for split, folds in dealt.items():
+            row = (f"column {name}", "raw", split)
+            if isinstance(folds, TooFewGroups):
+                probes.append(missing(row, folds, labels, groups))
+            else:
+                rng = generator("column", *key, name, split)
+                measured = probe_linear(features, labels, groups, folds, split == "grouped", draws, rng)
+                measured.pop("examples", None)
+                probes.append(Probe(*row, **measured))
+        found.append(Column(name, values.nunique(), tuple(probes), *strongest(values.to_numpy(), held, names, groups)))
+    return tuple(found)
+
+
+def column_features(values: pd.Series) -> np.ndarray:
+    """float64 [images, features]: a number and whether it is missing, where all are and many differ; else indicators.
+
+    >>> column_features(pd.Series(["AP", "PA", "AP"])).tolist()
+    [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
+    """
+    try:
+        numbers = np.array(parse_numbers(["" if value == BLANK else value for value in values]))
+    except ValueError:
+        numbers = np.full(len(values), np.nan)
+    known = ~np.isnan(numbers)
+    if len(np.unique(numbers[known])) > VALUES and known.mean() > 0.5:
+        return np.stack([np.where(known, numbers, numbers[known].mean()), ~known], 1)
+    return indicators(values, VALUES)
+
+
+def strongest(
+    values: np.ndarray, held: np.ndarray, names: Sequence[str], groups: np.ndarray
+) -> tuple[str, str, float, float, bool]:
+    """Find the value and the class that go together most.
+
+    Args:
+        values: str [images].
+        held: bool [images, names].
+
+    Returns:
+        Value and class; the value's share of the images of the class and of all others; and whether they go together:
+        nearly all images of the class, of at least `GROUPS` groups, have the value, and nearly no others.
+    """
+    best = ("", "", 0.0, 0.0, False)
+    for value, count in pd.Series(values).value_counts(sort=False).items():
+        has = values == value
+        for index, name in enumerate(names):
+            of = held[:, index]
+            if not 0 < of.sum() < len(of):
+                continue
+            share, others = float(has[of].mean()), float(has[~of].mean())
+            together = (
+                share >= TOGETHER and (has & of).sum() >= TOGETHER * count and len(np.unique(groups[of])) >= GROUPS
+            )
+            if share - others > best[2] - best[3]:
+                best = (str(value), name, share, others, bool(together))
+    return best

@@ -171,6 +171,33 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Column:
+    """What a column of the source's table tells of the classes.
+
+    Attributes:
+        values: how many differ.
+        probes: a linear model of the column alone, under the random and the grouped split.
+        value, label: which go together most.
+        share, others: how many images of that class, and of all others, have the value.
+        together: whether nearly all images of the class have the value, and nearly no others.
+    """
+
+    name: str
+    values: int
+    probes: tuple[Probe, ...]
+    value: str
+    label: str
+    share: float
+    others: float
+    together: bool
+
+    @property
+    def grouped(self) -> Probe:
+        """The probe with whole groups apart."""
+        return next(row for row in self.probes if row.split == "grouped")
+
+
+@dataclass(frozen=True)
 class NonSquare:
     """Images that are not square.
 
@@ -287,6 +314,7 @@ class Audit:
     quarantined: tuple[BadFile, ...] = ()
     seams: tuple[Probe, ...] = ()  # of a random forest, and of a linear model
     shortcut: Shortcut | None = None
+    columns: tuple[Column, ...] = ()  # of the source's table
     findings: tuple[Finding, ...] = field(default=())
 
     def probe(self, name: str, stage: str, split: str = "grouped") -> Probe | None:
@@ -306,7 +334,8 @@ class Audit:
     def stored(self) -> dict:
         """Return what JSON holds of it."""
         findings = [{"level": one.level, **one.statement.stored()} for one in self.findings]
-        return asdict(self) | {"findings": findings}
+        stored = asdict(self) | {"findings": findings}
+        return stored if self.columns else {key: value for key, value in stored.items() if key != "columns"}
 
 
 def read_audit(path: Path) -> Audit:

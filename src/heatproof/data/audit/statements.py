@@ -26,6 +26,7 @@ def findings(audit: Audit) -> tuple[Finding, ...]:
         series,
         neighbour,
         shortcuts,
+        columns,
         outside,
         nonsquare,
         truth,
@@ -121,7 +122,7 @@ def leaks(audit: Audit) -> Iterator[Finding]:
 
 def _kept_apart(audit: Audit) -> bool:
     """Whether nothing is trained here, or a split is in use that keeps whole patients or look-alikes together."""
-    return audit.split_by in ("patient", "lookalike", "all")
+    return audit.split_by in ("patient", "lookalike", "all", "unstated")
 
 
 def _advice(audit: Audit) -> str:
@@ -209,6 +210,28 @@ def shortcuts(audit: Audit) -> Iterator[Finding]:
     numbers = {"probes": len({row.probe for row in grouped})}
     for reason, lacks in sorted({(row.reason, row.lacks) for row in grouped if row.balanced_accuracy is None}):
         yield state("note", "cue.no_folds", numbers, reason, lacks=lacks)
+
+
+def columns(audit: Audit) -> Iterator[Finding]:
+    """Columns of the source's table that tell the classes apart by themselves, and those that go with a class."""
+    unseen, per = {}, _per(audit)
+    for column in audit.columns:
+        row, named = column.grouped, {"column": column.name, "value": column.value, "class": column.label, "per": per}
+        numbers = {"share": column.share, "share_others": column.others}
+        if column.together:
+            yield state("alarm", "column.together", numbers, **named)
+        elif row.significant:
+            yield state("alarm", "column.tells", numbers | scored(alone=row), **named)
+        else:
+            unseen[column.name] = row
+    if not unseen:
+        return
+    few = any(row.p is None for row in unseen.values())
+    numbers = {"chance": next(iter(unseen.values())).chance, "least": LEAST} | scored(
+        **{f"column {name}": row for name, row in unseen.items()}
+    )
+    kind = "column.untested" if few else "column.no_evidence"
+    yield state("note" if few else "fine", kind, numbers, columns=unseen, per=per)
 
 
 def _per(audit: Audit) -> str:

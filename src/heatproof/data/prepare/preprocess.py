@@ -107,7 +107,14 @@ def _otsu(image: np.ndarray) -> int:
 
 
 def preprocess(
-    pixels: np.ndarray, mask: np.ndarray | None, *, size: int, channels: int, crop: str, fit: str
+    pixels: np.ndarray,
+    mask: np.ndarray | None,
+    *,
+    size: int,
+    channels: int,
+    crop: str,
+    fit: str,
+    frame: "Frame | None" = None,
 ) -> tuple[np.ndarray, np.ndarray | None, float]:
     """Crop an image to the body and make it square; its mask the same way.
 
@@ -117,6 +124,7 @@ def preprocess(
         crop: `body`: cut to the body's bounding box, what is not body made black, so that neither air nor padding
             tells where the image's edge was (an image without a body stays whole); or `none`.
         fit: `crop` the middle, `pad` with black, or `squash` (its shape is lost).
+        frame: of the image, where it is known.
 
     Returns:
         pixels: uint8 [channels, size, size]; mask: bool [size, size], or None; and the share of the mask's area that is
@@ -127,19 +135,54 @@ def preprocess(
         if channels == 1
         else np.broadcast_to(pixels.reshape(*pixels.shape[:2], -1), (*pixels.shape[:2], 3))
     )
-    body = find_body(grey(pixels)) if crop == "body" else None
-    area = 0 if mask is None else mask.sum()
-    if body is not None:
-        box = ndimage.find_objects(body.astype(np.uint8))[0]
-        image = np.where(body if image.ndim == 2 else body[..., None], image, 0)[box]
-        mask = None if mask is None else (mask & body)[box]
+    frame = frame or Frame.of(pixels, crop, size, fit)
+    if frame.body is not None:
+        image = np.where(frame.body if image.ndim == 2 else frame.body[..., None], image, 0)[frame.box]
     squared = np.asarray(resize(Pillow.fromarray(np.ascontiguousarray(image)), size, fit))
     squared = squared.reshape(size, size, channels).transpose(2, 0, 1)
-    if not area:
+    if mask is None or not mask.any():
         return squared, mask if mask is None else np.zeros((size, size), bool), float("nan")
-    left = mask if fit != "crop" else _middle(mask)
-    mask = np.asarray(resize(Pillow.fromarray(mask.astype(np.uint8) * 255), size, fit)) >= 128
-    return squared, mask, float(left.sum() / area) if mask.any() else 0.0
+    return squared, *frame.mask(mask)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What of an image of one study becomes its square.
+
+    Attributes:
+        shape: height and width of the image; size: side of the square, fit: as for `preprocess`.
+        body: bool [height, width], what is left of the image; box: where it lies; both None where all of it is left.
+    """
+
+    shape: tuple[int, int]
+    size: int
+    fit: str
+    body: np.ndarray | None = None
+    box: tuple[slice, slice] | None = None
+
+    @classmethod
+    def of(cls, pixels: np.ndarray, crop: str, size: int, fit: str) -> "Frame":
+        """Return the frame of an image, uint8 [height, width] or [height, width, 3]."""
+        body = find_body(grey(pixels)) if crop == "body" else None
+        box = None if body is None else ndimage.find_objects(body.astype(np.uint8))[0]
+        return cls(pixels.shape[:2], size, fit, body, box)
+
+    def mask(self, mask: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return a mask of the image, bool [height, width], as bool [size, size], and the share of its area left."""
+        area = mask.sum()
+        mask = mask if self.body is None else (mask & self.body)[self.box]
+        left = mask if self.fit != "crop" else _middle(mask)
+        mask = np.asarray(resize(Pillow.fromarray(mask.astype(np.uint8) * 255), self.size, self.fit)) >= 128
+        return mask, float(left.sum() / area) if mask.any() else 0.0
+
+    def points(self, points: np.ndarray) -> np.ndarray:
+        """Return those of some points [points, 2], x and y in pixels of the image, that lie in the square, there."""
+        corner = np.array([0, 0] if self.box is None else [self.box[1].start, self.box[0].start])
+        height, width = self.shape if self.box is None else (part.stop - part.start for part in self.box)
+        sides = np.array([width, height], float)
+        scale = {"crop": sides.min(), "pad": sides.max(), "squash": sides}[self.fit] / self.size
+        moved = (points - corner - (sides - scale * self.size) / 2) / scale
+        return moved[((moved >= 0) & (moved < self.size)).all(1)]
 
 
 def _middle(mask: np.ndarray) -> np.ndarray:

@@ -149,6 +149,7 @@ def run(args: argparse.Namespace) -> None:
             that `data.lungs` names.
     """
     names, looked = args.config["regions"], LOOKED[args.config.get("modality", "ct")]
+    kind = args.config.get("cue", "corner_mark")
     for name in names:
         if name not in _KNOWN:
             raise InputError(f"data.regions: {name!r} is not known; allowed: {', '.join(_KNOWN)}")
@@ -159,7 +160,7 @@ def run(args: argparse.Namespace) -> None:
     lungs = importlib.import_module(BRANCHES["lungs"]).read_lungs(args.study, given) if given else None
     with artifacts.writing_array(folder / "regions.npy", shape, "bool") as regions:
         for i, image in enumerate(steps(pixels, len(pixels), f"{args.study}: regions, images")):
-            found = {CUE: zone(len(image[0])), BORDER: border(image.shape[1:])}
+            found = {BORDER: border(image.shape[1:])} | ({CUE: zone(len(image[0]), kind)} if CUE in names else {})
             found |= looked(grey(image)) if set(names) & set(REGIONS) else {}
             if lungs is not None:
                 found["lungs"] = lungs(i)

@@ -4,7 +4,8 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -76,13 +77,13 @@ class LeftOut(NamedTuple):
     rows: int
 
 
-def words(cell: str) -> list[str]:
+def words(cell: str, separators: str = ",/") -> list[str]:
     """The parts of a cell, `COVID-19, ARDS` or `Pneumonia/Viral/COVID-19`, without blank ones."""
-    return [word for part in re.split("[,/]", cell) if (word := part.strip())]
+    return [word for part in re.split(f"[{separators}]", cell) if (word := part.strip())]
 
 
 def select(
-    rows: Iterable[Row], keep: dict[str, list[str]], label: str, leave_out: Iterable[str]
+    rows: Iterable[Row], keep: dict[str, list[str]], label: str, leave_out: Iterable[str], separators: str = ",/"
 ) -> tuple[list[Row], list[LeftOut]]:
     """The rows that are taken, and those that are not by the rule and the value that tell so.
 
@@ -90,15 +91,14 @@ def select(
         keep: column to the values whose rows are taken.
         label: the column of `leave_out`.
         leave_out: findings, whole or a part, whose rows are not taken; "" for blank ones.
+        separators: what separates the findings of a cell.
     """
     kept, counts = [], Counter()
     unwanted = set(leave_out)
     for line, row in rows:
         out = next(((f"data.keep.{c}", c, row[c]) for c, values in keep.items() if row[c] not in values), None)
-        if (
-            out is None
-            and (found := next((w for w in (row[label], *words(row[label])) if w in unwanted), None)) is not None
-        ):
+        held = (row[label], *words(row[label], separators)) if unwanted and out is None else ()
+        if (found := next((word for word in held if word in unwanted), None)) is not None:
             out = ("data.leave_out", label, found)
         if out is None:
             kept.append((line, row))
@@ -110,20 +110,29 @@ def select(
 
 
 class Classes:
-    """The labels of cells that hold one word each: a class."""
+    """The labels of cells that hold one word each: a class.
+
+    Args:
+        classes: class to its word.
+        synonyms: word to the class that it means, None where it means none.
+    """
 
     wrong = "labels that data.classes does not list"
 
-    def __init__(self, classes: dict[str, str]):
+    def __init__(self, classes: dict[str, str], synonyms: Mapping[str, str | None] = MappingProxyType({})):
         self._classes = classes
         self._labels = {value: label for label, value in enumerate(classes.values())}
+        self._labels |= {w: () if name is None else list(classes).index(name) for w, name in synonyms.items()}
+
+    def __contains__(self, word: str) -> bool:
+        return word in self._labels
 
     def unknown(self, cell: str) -> list[str]:
         """What no class is called."""
         return [] if cell in self._labels else [cell]
 
-    def of(self, cell: str) -> int:
-        """Index of the class."""
+    def of(self, cell: str) -> int | tuple[()]:
+        """Index of the class, () of a word that means none."""
         return self._labels[cell]
 
     def without(self, cells: Iterable[str]) -> list[str]:
@@ -139,23 +148,38 @@ class Findings:
         classes: label to its word.
         parents: label to the label that it is a kind of.
         synonyms: word to the label that it means, None where it means no label of the study.
+        separators: what separates the words of a cell.
+        vocabulary: words of the table that mean no label where the study names none.
     """
 
     wrong = "findings that the study does not know"
 
-    def __init__(self, classes: dict[str, str], parents: dict[str, str], synonyms: dict[str, str | None]):
-        self._classes = classes
+    def __init__(
+        self,
+        classes: dict[str, str],
+        parents: dict[str, str],
+        synonyms: dict[str, str | None],
+        separators: str = ",/",
+        vocabulary: Iterable[str] = (),
+    ):
+        self._classes, self._separators = classes, separators
         places = {label: place for place, label in enumerate(classes)}
 
         def line(label: str | None) -> set[int]:
             return {places[label]} | line(parents.get(label)) if label is not None else set()
 
-        self._labels = {word: line(label) for label, word in classes.items()}
+        self._labels: dict[str, set[int]] = {word: set() for word in vocabulary}
+        self._labels |= {word: line(label) for label, word in classes.items()}
         self._labels |= {word: line(label) for word, label in synonyms.items()}
 
     def unknown(self, cell: str) -> list[str]:
         """The words that mean nothing here."""
         return [word for word in self._words(cell) if word not in self._labels]
+
+    def mixed(self, word: str) -> bool:
+        """Whether a word that means nothing is several that do, separated in another way than the cell's others."""
+        parts = words(word, "|;,/")
+        return len(parts) > 1 and all(part in self._labels for part in parts)
 
     def of(self, cell: str) -> tuple[int, ...]:
         """Indices of the labels, ascending; none where all words are such that mean no label."""
@@ -168,4 +192,4 @@ class Findings:
         return [f"data.classes.{label}: {said}" for place, label in enumerate(self._classes) if place not in seen]
 
     def _words(self, cell: str) -> list[str]:
-        return [cell] if cell in self._labels else words(cell)
+        return [cell] if cell in self._labels else words(cell, self._separators)

@@ -5,6 +5,8 @@ pseudonyms. Who has the files and the key finds a file again with `python -m hea
 The path of the source stands in errors as the configuration gives it: it must not name a patient.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from heatproof.core.messages import InputError, line
@@ -14,7 +16,7 @@ from heatproof.data.sources.places import Masks, class_depth, stem, suffix
 from heatproof.data.sources.pseudonyms import Pseudonyms, read_key  # noqa: F401 (`opening` reads them from here)
 from heatproof.data.sources.records import Facts, Image, Record
 from heatproof.data.sources.trees import Tree
-from heatproof.data.sources.truth import PLAIN, Lesion, read_mask
+from heatproof.data.sources.truth import PLAIN, Lesion, Line, by_label, read_mask
 
 SUFFIXES = {".dcm", ".dicom"}
 _PICTURES = {".bmp", ".gif", ".npy", ".png", ".tif", ".tiff"}
@@ -28,6 +30,7 @@ def list_records(
     masks: str | None = None,
     window: tuple[float, float] | None = None,
     lesion: Lesion = PLAIN,
+    labels: Mapping[str, Line] | None = None,
 ) -> tuple[list[Record], list[str]]:
     """List the DICOM files of the classes: those called .dcm or .dicom, and of those without such a suffix (or with
     one made of digits, as UIDs have) those with `DICM` at byte 128; not DICOMDIR.
@@ -41,6 +44,7 @@ def list_records(
         masks: name of the folder of masks, or a pattern (see `places.parsed`).
         window: the values that become black and white; without it, each file's own.
         lesion: which values of a mask are lesion.
+        labels: as in `images.list_records`.
 
     Returns:
         records by pseudonym, `<class>/<16 hex digits>`, which is both id and source; patients come with the images,
@@ -51,7 +55,7 @@ def list_records(
     """
     names = Pseudonyms(key)
     folders = {clean(folder): label for label, folder in enumerate(classes.values())}
-    drawn = Masks(tree, clean(masks) if masks else None, folders, _PICTURES, names.file, _stem)
+    drawn = Masks(tree, clean(masks) if masks else None, folders, _PICTURES, names.file, _stem, words=labels or ())
     said: set[str] = set()
     records, stems = {}, set()
     elsewhere = left_out = 0
@@ -69,39 +73,61 @@ def list_records(
             continue
         label = folders[parts[depth]]
         image_id = f"{list(classes)[label]}/{names.file(name)}"
-        found = drawn.take(parts, depth, _stem(parts[-1]))
+        found, said_of = drawn.take(parts, depth, _stem(parts[-1])), f"{tree.source}: {image_id}: mask"
+        regions = by_label(
+            lambda mask, said_of=said_of: _content(tree, mask, said_of),
+            drawn,
+            found,
+            _stem(parts[-1]),
+            lambda _, said_of=said_of: said_of,
+            lesion,
+            labels,
+        )
         records[image_id] = Record(
             image_id=image_id,
             source=image_id,
             label=label,
             patient=None,
-            read=lambda name=name, image_id=image_id, found=found: _read(
-                tree, name, image_id, found, names, window, lesion, said
+            read=lambda name=name, image_id=image_id, found=() if regions else found: read_dicom(
+                tree, name, image_id, found, names=names, window=window, lesion=lesion, said=said
             ),
+            regions=regions,
         )
     _check_classes(tree, classes, {record.label for record in records.values()}, elsewhere)
     drawn.check(stems)
     return [records[image_id] for image_id in sorted(records)], _notes(tree, left_out, elsewhere)
 
 
-def _read(
+def read_dicom(
     tree: Tree,
     name: str,
     image_id: str,
     masks: tuple[str, ...],
+    *,
     names: Pseudonyms,
-    window: tuple[float, float] | None,
-    lesion: Lesion,
     said: set[str],
+    window: tuple[float, float] | None = None,
+    lesion: Lesion = PLAIN,
+    named: bool = True,
 ) -> Image:
+    """Decode one file of a tree with its masks, at its own size.
+
+    Args:
+        image_id: names the file in errors.
+        said: lines that were written, which are not written again.
+        named: whether the header names the patient.
+
+    Raises:
+        InputError: what is wrong with the file or a mask, in one line.
+    """
     where = f"{tree.source}: {image_id}"
     content = _content(tree, name, where)
     try:
         decoded = decode_dicom(content, window)
     except Unusable as error:
         raise InputError(f"{where}: {error}") from None
-    patient = _patient(decoded, names, where)
-    if patient.startswith("study-"):
+    patient = _patient(decoded, names, where) if named else None
+    if patient and patient.startswith("study-"):
         _say(said, f"{tree.source}: files without a PatientID: their studies are taken for their patients")
     if decoded.scaled == "range":
         _say(said, f"{tree.source}: files without a window: their full range is shown; data.window sets one for all")
@@ -120,6 +146,7 @@ def _read(
         truth="none" if drawn is None else "mask",
         window=decoded.window,
         patient=patient,
+        uid=names.instance(decoded.uid) if decoded.uid else None,
     )
 
 

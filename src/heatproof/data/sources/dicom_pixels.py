@@ -37,7 +37,8 @@ class Unusable(ValueError):
 class Decoded(NamedTuple):
     """pixels: [height, width] float32, or [height, width, 3] uint8; window: the values that become 0 and 255, None
     for colours; scaled: where it comes from: `study`, `header`, `range`, or `colour`; mode: photometric
-    interpretation; patient and study: PatientID and StudyInstanceUID as they stand, empty where they do not."""
+    interpretation; patient, study and uid: PatientID, StudyInstanceUID and SOPInstanceUID as they stand, empty where
+    they do not."""
 
     pixels: np.ndarray
     window: tuple[float, float] | None
@@ -45,6 +46,7 @@ class Decoded(NamedTuple):
     mode: str
     patient: str
     study: str
+    uid: str
 
 
 def is_dicom(content: bytes) -> bool:
@@ -63,11 +65,12 @@ def decode_dicom(content: bytes, window: tuple[float, float] | None = None) -> D
     Raises:
         Unusable: damaged, no image, several frames, names burned into the pixels, or a compression without decoder.
     """
-    with _quiet():
+    with quiet():
         try:
             dataset = _read(content)
             _check(dataset)
-            return Decoded(*_render(dataset, window), *(_text(dataset, k) for k in ("PatientID", "StudyInstanceUID")))
+            keys = ("PatientID", "StudyInstanceUID", "SOPInstanceUID")
+            return Decoded(*_render(dataset, window), *(_text(dataset, key) for key in keys))
         except Unusable:
             raise
         except Exception as error:  # of any kind: damaged files cause many
@@ -75,7 +78,7 @@ def decode_dicom(content: bytes, window: tuple[float, float] | None = None) -> D
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """pydicom warns of what it finds odd, and quotes it."""
     logger = logging.getLogger("pydicom")
     disabled, logger.disabled = logger.disabled, True

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -20,9 +20,9 @@ from heatproof.data.sources.places import (
     suffix,
     suspects,
 )
-from heatproof.data.sources.records import Image, Record
+from heatproof.data.sources.records import Image, MarkedBox, Record
 from heatproof.data.sources.trees import Tree, read_beside
-from heatproof.data.sources.truth import PLAIN, Box, Lesion, draw_boxes, read_boxes, read_mask
+from heatproof.data.sources.truth import PLAIN, Box, Lesion, Line, by_label, draw_boxes, read_boxes, read_mask
 
 
 def list_records(
@@ -36,6 +36,7 @@ def list_records(
     apart: Iterable[str] = (),
     lesion: Lesion = PLAIN,
     given: bool = False,
+    labels: Mapping[str, Line] | None = None,
 ) -> tuple[list[Record], list[str]]:
     """List the images of the classes.
 
@@ -58,6 +59,7 @@ def list_records(
         lesion: which values of a mask are lesion.
         given: whether folders called train, val and test above the images are their split. An image's id then begins
             with the first of the folders of its split and its class.
+        labels: words that `{label}` in a pattern of masks stands for, each with the label that it means.
 
     Returns:
         records, by path; and a line for each thing that was left out.
@@ -67,7 +69,7 @@ def list_records(
             like masks of others, or an image lies below no folder of a split.
     """
     folders = {clean(folder): label for label, folder in enumerate(classes.values())}
-    options = {"folders": folders, "suffixes": SUFFIXES | {".npy"}, "given": given}
+    options = {"folders": folders, "suffixes": SUFFIXES | {".npy"}, "given": given, "words": labels or ()}
     drawn = Masks(tree, clean(masks) if masks else None, **options)
     others_drawn = [Masks(tree, clean(place), **options) for place in {*apart} - {masks}]
     pictures = [
@@ -96,13 +98,21 @@ def list_records(
             )
         found = drawn.take(parts, depth, stem(parts[-1]))
         match = re.search(patient, parts[-1]) if patient else None
+        marked = tuple(box.marked(image_id, list(classes)[folders[parts[depth]]]) for box in boxed.get(name, ()))
+        regions = by_label(
+            tree.read, drawn, found, stem(parts[-1]), lambda mask: f"{tree.source}: {mask}", lesion, labels
+        )
         records[image_id] = Record(
             image_id=image_id,
             source=name,
             label=folders[parts[depth]],
             patient=match[1] or None if match else None,
-            read=lambda name=name, found=found: read_image(tree, name, found, boxed.get(name), window, lesion),
+            read=lambda name=name, found=() if regions else found, marked=marked: read_image(
+                tree, name, found, marked, window, lesion
+            ),
             split=split,
+            boxes=() if found else marked,
+            regions=regions,
         )
     if unsplit:
         words = ", ".join(SPELLINGS)
@@ -145,7 +155,7 @@ def read_image(
     tree: Tree,
     name: str,
     masks: Sequence[str] = (),
-    boxes: list[Box] | None = None,
+    boxes: Sequence[MarkedBox] = (),
     window: tuple[float, float] | None = None,
     lesion: Lesion = PLAIN,
 ) -> Image:

@@ -43,6 +43,7 @@ def split_above(parts: Sequence[str], classes: Collection[str] = ()) -> str | No
 
 
 STEM = "{stem}"  # in a pattern of masks: the name of the image without its suffix
+LABEL = "{label}"  # the label that a mask is of
 # what data sets add to the name of an image to name its mask
 _ENDINGS = r"[ _.-]?(masks?|seg|segmentation|gt|ground[ _-]?truth|annotation)([ _.-]?\d+)?$"
 
@@ -66,34 +67,55 @@ def class_depth(parts: list[str], folders: Collection[str]) -> int | None:
 class Pattern(NamedTuple):
     """What masks are called: `before`, the image's name, and `after`, in which `*` stands for any text.
 
-    `suffixed`: whether the pattern says which suffix masks have, as `{stem}.png` does.
+    `suffixed`: whether the pattern says which suffix masks have, as `{stem}.png` does; `words`: the labels that
+    `{label}` stands for, whatever separates their parts; without any, for any text.
     """
 
     before: str
     after: str
     suffixed: bool
+    words: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, text: str) -> "Pattern":
-        """Read the file name of a pattern, such as `{stem}_mask*`.
+    def of(cls, text: str, words: Iterable[str] = ()) -> "Pattern":
+        """Read the file name of a pattern, such as `{stem}_mask*` or `{stem}_{label}*`.
 
         Raises:
             ValueError: `{stem}` does not stand in it once, or nothing tells a mask from its image.
         """
         before, _, after = text.partition(STEM)
-        if text.count(STEM) != 1 or "*" in before or not (before + after).strip("*"):
+        said = text.count(STEM) == 1 and LABEL not in before and after.count(LABEL) < 2 and "*" not in before
+        if not said or not (before + after).strip("*"):
             raise ValueError(
                 f"a pattern is {STEM} and what masks are called beyond it, such as {STEM}_mask*; * may "
-                f"stand after {STEM}"
+                f"stand after {STEM}, and {LABEL} once"
             )
-        return cls(before, after, re.search(r"\.\w+$", after) is not None)
+        return cls(before, after, re.search(r"\.\w+$", after) is not None, tuple(words))
+
+    @property
+    def labelled(self) -> bool:
+        """Whether a mask's name says which label it is of."""
+        return LABEL in self.after
+
+    @property
+    def _rest(self) -> re.Pattern[str]:
+        """What stands after the image's name."""
+        words = sorted(self.words, key=len, reverse=True)
+        words = "|".join(r"[\W_]*".join(map(re.escape, re.findall(r"[^\W_]+", word))) for word in words)
+        parts = [".*".join(map(re.escape, part.split("*"))) for part in self.after.split(LABEL)]
+        return re.compile(f"(?P<label>{words or '.+?'})".join(parts), re.I | re.S)
+
+    def label(self, name: str, image: str) -> str:
+        """Return the label, as it is written, in the name of a mask of an image."""
+        text = name if self.suffixed else stem(name)
+        return self._rest.fullmatch(text, len(self.before) + len(image))["label"]
 
     def image(self, name: str, stems: Collection[str]) -> str | None:
         """The longest of some images' stems that a file is a mask of, None where there is none."""
         text, start = name if self.suffixed else stem(name), len(self.before)
         if not text.startswith(self.before):
             return None
-        rest = re.compile(".*".join(map(re.escape, self.after.split("*"))), re.I | re.S)
+        rest = self._rest
         ends = range(len(text), start, -1)
         return next((text[start:end] for end in ends if text[start:end] in stems and rest.fullmatch(text, end)), None)
 
@@ -103,8 +125,11 @@ class Pattern(NamedTuple):
         return self.image(name, {text[start:end] for end in range(start + 1, len(text) + 1)}) is not None
 
 
-def parsed(where: str) -> tuple[str | None, Pattern | None]:
+def parsed(where: str, words: Iterable[str] = ()) -> tuple[str | None, Pattern | None]:
     """The folder and the pattern of `data.masks`: `masks`, `{stem}_mask*`, or `masks/{stem}_mask*`.
+
+    Args:
+        words: the labels that a pattern's `{label}` stands for.
 
     Raises:
         ValueError: a pattern is none, or lies deeper than in one folder.
@@ -114,7 +139,7 @@ def parsed(where: str) -> tuple[str | None, Pattern | None]:
     folder, _, name = where.rpartition("/")
     if STEM in folder or "/" in folder:
         raise ValueError("at most one folder may stand before the file name of a pattern")
-    return folder or None, Pattern.of(name)
+    return folder or None, Pattern.of(name, words)
 
 
 def beside(
@@ -191,6 +216,7 @@ class Masks:
         shown: how errors name a mask.
         stem_of: the name of an image as its mask has it.
         given: whether folders named after splits tell images of one name apart.
+        words: the labels that a pattern's `{label}` stands for.
 
     Raises:
         InputError: two masks are of one image, and no pattern says that there may be several.
@@ -205,9 +231,11 @@ class Masks:
         shown: Callable[[str], str] = str,
         stem_of: Callable[[str], str] = stem,
         given: bool = False,
+        words: Iterable[str] = (),
     ):
         self._source, self._shown, self._where = tree.source, shown, where
-        self._folder, self._pattern = parsed(where) if where else (None, None)
+        self._folder, self._pattern = parsed(where, words) if where else (None, None)
+        self._unknown: list[str] = []  # masks of labels that are none of `words`
         self._classes, self._given = folders, given
         self._used: set[str] = set()
         self._found: dict[str, list[str]] = {}  # by ids, places below a class, or paths (* for the folder) of images
@@ -227,6 +255,8 @@ class Masks:
         image = stem(parts[-1])
         if self._pattern:
             if not self._pattern.fits(parts[-1]):
+                if self._pattern.labelled and self._pattern._replace(words=()).image(parts[-1], stems) is not None:
+                    self._unknown.append(name)
                 return
             image = self._pattern.image(parts[-1], stems)
             if image is None:
@@ -253,6 +283,15 @@ class Masks:
             return "/".join(place)
         kept = [folder for folder in place[:-1] if folder in self._classes or not split_of(folder)]
         return f"{part}:/{'/'.join([*kept, place[-1]])}"
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the name of a mask says which label it is of."""
+        return self._pattern is not None and self._pattern.labelled
+
+    def label(self, mask: str, image: str) -> str:
+        """Return the label that the name of a mask says, as it says it; `image` is what masks call its image."""
+        return self._pattern.label(mask.rpartition("/")[2], image)
 
     def hold(self, name: str) -> bool:
         """Whether a file is a mask, or lies in a folder of masks."""
@@ -289,6 +328,11 @@ class Masks:
         """
         if not self._where:
             return
+        if self._unknown:
+            raise InputError(
+                f"{self._source}: data.masks: {len(self._unknown)} masks are of labels that the study does not know: "
+                f"{listed(map(self._shown, self._unknown))}; add them to data.classes or data.synonyms"
+            )
         strange = [masks for key, masks in self._found.items() if key.rpartition("/")[2] not in stems]
         lost = sorted({*self._lost, *(mask for masks in strange for mask in masks if mask not in self._used)})
         if lost or not self._found:

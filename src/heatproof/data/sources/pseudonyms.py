@@ -71,6 +71,10 @@ class Pseudonyms:
         """16 hex digits for the path of a file, relative to the source."""
         return self._digest("file", name.encode("utf-8", "backslashreplace"))[:16]
 
+    def instance(self, uid: str) -> str:
+        """64 hex digits for a SOPInstanceUID, by which annotations name an image."""
+        return self._digest("instance", uid.encode("utf-8", "backslashreplace"))
+
     def content(self, content: bytes) -> str:
         """64 hex digits for the bytes of a file: equal for equal files, as a SHA-256 is."""
         return self._digest("content", content)

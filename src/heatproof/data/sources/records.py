@@ -2,8 +2,8 @@
 
 import hashlib
 import mmap
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from tempfile import TemporaryFile
 from typing import Self
 
@@ -35,7 +35,7 @@ class Image:
     pixels: [height, width] or [height, width, 3], uint8, or of another number type with a window;
     mask: bool [height, width], or None without truth; truth: mask, box or none;
     sha256: of its file, or of its pixels where there is none; window: the values that become 0 and 255;
-    patient: as its header tells, pseudonymized.
+    patient: as its header tells, pseudonymized; uid: SOP instance UID of a DICOM file, to find its regions, likewise.
     """
 
     pixels: np.ndarray
@@ -45,6 +45,44 @@ class Image:
     truth: str = "none"
     window: tuple[float, float] | None = None
     patient: str | None = None
+    uid: str | None = None
+
+
+@dataclass(frozen=True)
+class Region:
+    """What one reader drew of one label in an image.
+
+    labels: indices of the label and of all that it is a kind of; draw: takes (height, width) of the image as decoded to
+    bool [height, width], raises InputError, None where there are points alone; reader: "" where nobody is named;
+    kind: mask or box; instances: how many were drawn, None: as many as there are connected parts; points: takes
+    (height, width) to the most representative points, float64 [points, 2], x and y in pixels, or None.
+    """
+
+    labels: tuple[int, ...]
+    draw: Callable[[tuple[int, int]], np.ndarray] | None
+    reader: str = ""
+    kind: str = "mask"
+    instances: int | None = None
+    points: Callable[[tuple[int, int]], np.ndarray] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedBox:
+    """A finding that somebody boxed, in pixels of the original image from its upper left corner.
+
+    image: id of its record; label: its name in `data.classes`, "" where that is not declared; reader: who marked it,
+    "" where nobody is named; size: width and height of the original image where the source states them, None: those
+    of the image as decoded.
+    """
+
+    image: str
+    label: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    reader: str = ""
+    size: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +91,10 @@ class Record:
 
     Its id, where it stands in the source, its label's index (of a multilabel study the indices of all its labels), its
     patient, if known, and its licence, None where the source names none; its split, train, val or test, where that is
-    given; and the indices of the labels that its mask or box marks, None where that is not declared.
+    given; the indices of the labels that its mask or box marks, None where that is not declared; its boxes, of several
+    labels and readers, where no mask is taken before them; what else a table holds of it, by column, such as the view;
+    its regions by label and reader, from annotation files, boxes or masks by label, None where there are none of these;
+    and the readers who looked at it, whether they drew or not.
     """
 
     image_id: str
@@ -64,6 +105,10 @@ class Record:
     license: str | None = None
     split: str | None = None
     marks: tuple[int, ...] | None = None
+    boxes: tuple[MarkedBox, ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)
+    regions: tuple[Region, ...] | None = None
+    readers: tuple[str, ...] = ()
 
 
 class Rows:

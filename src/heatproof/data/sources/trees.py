@@ -124,6 +124,16 @@ def read_beside(source: Path, name: str) -> bytes:
         raise InputError(f"{source}: {name}: neither in it nor beside it ({reason(error)}); fix the name") from None
 
 
+def parents(table: Path) -> list[Path]:
+    """The folders in which the files that a table names are looked for: its own, and the two above it."""
+    return [table.parent, *table.absolute().parent.parents[:2]]
+
+
+def found_at(path: str, source: Path) -> Path | None:
+    """Return where a file or folder beside a source lies on disk, None where it is not there."""
+    return next((one for one in (place(path), source.parent / path) if one.exists()), None)
+
+
 def _digest(value: object) -> str:
     return hashlib.sha256(repr(value).encode("utf-8", "backslashreplace")).hexdigest()
 
@@ -139,7 +149,8 @@ def _table_fingerprint(source: Path) -> str:
         columns = {}
     cells = {cell for cells in columns.values() for cell in cells}
     paths = {part.strip() for cell in cells for part in {cell, *cell.split(";")}}  # several masks in one cell
-    facts = {_fact(source.parent / path, path) for path in paths if path}
+    places = parents(source)
+    facts = {next(filter(None, (_fact(place / path, path) for place in places)), ()) for path in paths if path}
     return _digest((hashlib.sha256(content).hexdigest(), sorted(facts - {()})))
 
 

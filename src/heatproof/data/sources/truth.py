@@ -2,7 +2,8 @@
 
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,9 @@ import numpy as np
 from heatproof.core.messages import InputError
 from heatproof.data.sources.cells import parse_numbers
 from heatproof.data.sources.decode import open_image
-from heatproof.data.sources.names import clean, listed
+from heatproof.data.sources.names import bare, clean, listed
+from heatproof.data.sources.places import Masks
+from heatproof.data.sources.records import MarkedBox, Region
 from heatproof.data.sources.rows import read_rows
 
 _SLACK = 1e-6  # pixels: what rounding may add to a box
@@ -24,13 +27,21 @@ class Box(NamedTuple):
     width: float
     height: float
 
+    def marked(self, image: str, label: str) -> MarkedBox:
+        """The box as a finding."""
+        return MarkedBox(image, label, self.x, self.y, self.x + self.width, self.y + self.height)
+
+
+Line = tuple[int, ...]  # indices of a label and of all that it is a kind of
+
 
 class Lesion(NamedTuple):
-    """Which values of a mask are lesion: this one, or all from a threshold on; without either, 1 or the
-    highest level (255, or 65535 of 16 bits) beside 0."""
+    """Which values of a mask are lesion: this one, or all from a threshold on; without either, 1 or the highest level
+    (255, or 65535 of 16 bits) beside 0. Of a map of labels, the values of each label."""
 
     value: float | None = None
     threshold: float | None = None
+    labels: tuple[tuple[Line, tuple[float, ...]], ...] = ()
 
 
 PLAIN = Lesion()
@@ -50,9 +61,7 @@ def read_mask(content: bytes, where: str, shape: tuple[int, int], lesion: Lesion
     Raises:
         InputError: damaged, of another size, or of other values that are not said to be lesion.
     """
-    values = _read_npy(content, where, shape) if content.startswith(b"\x93NUMPY") else _read_picture(content, where)
-    if values.shape[:2] != shape:
-        raise _other_size(where, values.shape, shape)
+    values = _read(content, where, shape)
     if lesion.threshold is not None:
         return (values.max(axis=2) if values.ndim == 3 else values) >= lesion.threshold
     if lesion.value is not None:
@@ -66,6 +75,80 @@ def read_mask(content: bytes, where: str, shape: tuple[int, int], lesion: Lesion
         shown = listed(map(_text, np.unique(values.reshape(-1, *values.shape[2:]), axis=0)), 5)
         raise InputError(f"{where}: a mask of {shown}, not of 0 and 1 or 0 and 255; set {wanted}")
     return values.any(axis=2) if values.ndim == 3 else values != 0
+
+
+def _read(content: bytes, where: str, shape: tuple[int, int]) -> np.ndarray:
+    values = _read_npy(content, where, shape) if content.startswith(b"\x93NUMPY") else _read_picture(content, where)
+    if values.shape[:2] != shape:
+        raise _other_size(where, values.shape, shape)
+    return values
+
+
+def mask_regions(
+    read: Callable[[str], bytes],
+    masks: Sequence[str],
+    where: Callable[[str], str],
+    lesion: Lesion,
+    of_name: Callable[[str], Line] | None,
+) -> tuple[Region, ...]:
+    """Return the regions by label that masks of one image hold; they are read when they are drawn.
+
+    Args:
+        read: takes a mask to its bytes; where: to what errors call it.
+        lesion: which values are lesion, of which label.
+        of_name: takes a mask to the label that its name says, none where that means no label of the study; None where
+            names say none, and the values of `lesion.labels` do.
+    """
+    if of_name is None:
+        return tuple(
+            Region(line, partial(_of_values, read, mask, where(mask), values))
+            for mask in masks
+            for line, values in lesion.labels
+        )
+    lines = ((mask, of_name(mask)) for mask in masks)
+    return tuple(
+        Region(line, partial(_drawn, read, mask, where(mask), lesion._replace(labels=())))
+        for mask, line in lines
+        if line
+    )
+
+
+def by_label(
+    read: Callable[[str], bytes],
+    drawn: Masks,
+    masks: Sequence[str],
+    image: str,
+    where: Callable[[str], str],
+    lesion: Lesion,
+    labels: Mapping[str, Line] | None,
+) -> tuple[Region, ...] | None:
+    """Return the regions of the masks of one image by label, None where neither names nor values of masks say labels.
+
+    Args:
+        image: what masks call it.
+        read, where, lesion: as in `mask_regions`; labels: words of names, each with the label that it means.
+    """
+    if not (drawn.labelled or lesion.labels):
+        return None
+    lines = {bare(word): line for word, line in (labels or {}).items()}
+    of_name = (lambda mask: lines[bare(drawn.label(mask, image))]) if drawn.labelled else None
+    return mask_regions(read, masks, where, lesion, of_name)
+
+
+def _drawn(read: Callable, mask: str, where: str, lesion: Lesion, shape: tuple[int, int]) -> np.ndarray:
+    return read_mask(read(mask), where, shape, lesion)
+
+
+def _of_values(read: Callable, mask: str, where: str, values: tuple[float, ...], shape: tuple[int, int]) -> np.ndarray:
+    return np.isin(_last_read(read, mask, where, shape), values)
+
+
+@lru_cache(maxsize=1)  # a map of many labels is decoded once for all of them
+def _last_read(read: Callable, mask: str, where: str, shape: tuple[int, int]) -> np.ndarray:
+    found = _read(read(mask), where, shape)
+    if found.ndim == 3:
+        raise InputError(f"{where}: a mask in colours, and data.mask_value names grey levels; save it in grey")
+    return found
 
 
 def _plain(values: np.ndarray) -> bool:
@@ -149,7 +232,7 @@ def read_boxes(content: bytes, where: str) -> dict[str, list[Box]]:
     return boxes
 
 
-def draw_boxes(boxes: list[Box], where: str, shape: tuple[int, int]) -> np.ndarray:
+def draw_boxes(boxes: Iterable[MarkedBox], where: str, shape: tuple[int, int]) -> np.ndarray:
     """bool [height, width]: every pixel that a box touches.
 
     Raises:
@@ -158,11 +241,13 @@ def draw_boxes(boxes: list[Box], where: str, shape: tuple[int, int]) -> np.ndarr
     height, width = shape
     mask = np.zeros(shape, bool)
     for box in boxes:
-        shown = f"{where}: box {' '.join(f'{value:g}' for value in box)}"
-        right, bottom = box.x + box.width - _SLACK, box.y + box.height - _SLACK
-        if box.width <= 0 or box.height <= 0:
+        across, down = (width / box.size[0], height / box.size[1]) if box.size else (1, 1)
+        left, top, right, bottom = box.x0 * across, box.y0 * down, box.x1 * across - _SLACK, box.y1 * down - _SLACK
+        shown = f"{where}: box {' '.join(f'{value:g}' for value in (box.x0, box.y0, box.x1 - box.x0, box.y1 - box.y0))}"
+        if box.x1 <= box.x0 or box.y1 <= box.y0:
             raise InputError(f"{shown}: no area; width and height must be above 0")
-        if box.x < 0 or box.y < 0 or right > width or bottom > height:
-            raise InputError(f"{shown}: leaves the image of {width}x{height} pixels; fix or remove it")
-        mask[math.floor(box.y) : math.ceil(bottom), math.floor(box.x) : math.ceil(right)] = True
+        if left < 0 or top < 0 or right > width or bottom > height:
+            of = f", in pixels of {box.size[0]:g}x{box.size[1]:g}" if box.size else ""
+            raise InputError(f"{shown}{of}: leaves the image of {width}x{height} pixels; fix or remove it")
+        mask[math.floor(top) : math.ceil(bottom), math.floor(left) : math.ceil(right)] = True
     return mask

@@ -8,7 +8,7 @@ are Hounsfield units (HU).
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -61,6 +61,20 @@ class Anatomy:
     vessels: tuple[tuple[float, float, float, float, float], ...]  # x, y, angle, length, width
     lung_density: float
     tissue_density: float
+
+
+@dataclass(frozen=True)
+class Look:
+    """How posture and scanner show a patient: turn in radians, zoom, noise and lung texture in HU, window in HU."""
+
+    turn: float = 0.0
+    zoom: float = 1.0
+    noise: float = 28.0
+    texture: float = 0.0
+    window: tuple[float, float] = WINDOW
+
+
+PLAIN = Look()
 
 
 def draw_anatomy(rng: np.random.Generator) -> Anatomy:
@@ -133,6 +147,37 @@ def draw_lesion(rng: np.random.Generator, anatomy: Anatomy, kind: str) -> Lesion
     )
 
 
+def vary(rng: np.random.Generator, anatomy: Anatomy, kind: str) -> tuple[Anatomy, Lesion | None, Look]:
+    """Draw what makes phantoms differ as real slices do: for networks that are to learn from real ones afterwards.
+
+    Lungs from small to large, from emphysematous to dense and of uneven density; vessels thick enough to pass for a
+    small nodule; lesions from half their size on, from faint to calcified; posture, noise and window of the scanner.
+    Anatomy and look are drawn before the lesion, so that they know nothing of the class.
+    """
+    share, density = rng.uniform(0.7, 1.05, 2), rng.uniform(-930, -700)
+    lungs = tuple((x, y, width * share[0], height * share[1], tilt) for x, y, width, height, tilt in anatomy.lungs)
+    vessels = [
+        (x + rng.normal(0, 0.06), y + rng.normal(0, 0.06), angle, length * rng.uniform(0, 1.5), width * thick)
+        for x, y, angle, length, width in anatomy.vessels
+        for thick in rng.uniform(0.7, 2.2, rng.integers(1, 3))
+    ]
+    body = anatomy.body[0] * rng.uniform(0.95, 1.05), anatomy.body[1] * rng.uniform(0.9, 1.15)
+    anatomy = replace(anatomy, body=body, lungs=lungs, vessels=tuple(vessels), lung_density=density)
+    low = rng.uniform(-1050, -950)
+    look = Look(
+        turn=rng.uniform(-0.15, 0.15),
+        zoom=rng.uniform(0.9, 1.1),
+        noise=rng.uniform(8, 50),
+        texture=rng.uniform(0, 60),
+        window=(low, low + rng.uniform(1200, 1700)),
+    )
+    if kind == "normal":
+        return anatomy, None, look
+    lesion = draw_lesion(rng, anatomy, kind)
+    lesion = replace(lesion, radius=lesion.radius * rng.uniform(0.5, 1), density=density + rng.uniform(300, 1000))
+    return anatomy, lesion, look
+
+
 def _ellipse(x, y, centre_x, centre_y, half_width, half_height, tilt=0.0):
     dx, dy = x - centre_x, y - centre_y
     u = dx * np.cos(tilt) + dy * np.sin(tilt)
@@ -170,7 +215,12 @@ def _tissue(anatomy: Anatomy, z: float, x: np.ndarray, y: np.ndarray) -> np.ndar
 
 
 def render(
-    anatomy: Anatomy, lesion: Lesion | None, z: float, size: int, noise_rng: np.random.Generator
+    anatomy: Anatomy,
+    lesion: Lesion | None,
+    z: float,
+    size: int,
+    noise_rng: np.random.Generator,
+    look: Look = PLAIN,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Render one slice.
 
@@ -178,37 +228,45 @@ def render(
         z: position between the patient's first (-1) and last (1) slice; a lesion is largest at 0.
         size: side of the image in pixels.
         noise_rng: source of the quantum noise; give an equal one to get the same noise again.
+        look: how posture and scanner show the patient.
 
     Returns:
-        image: uint8 [size, size], the window of -1000 to 400 HU.
+        image: uint8 [size, size], the window of the look, -1000 to 400 HU unless it says otherwise.
         mask: bool [size, size], every pixel that the lesion touches; empty without a lesion.
     """
     fine = size * _OVERSAMPLING
     axis = (np.arange(fine) + 0.5) / fine * 2 - 1
     x, y = np.meshgrid(axis, axis)
+    cos, sin = look.zoom * np.cos(look.turn), look.zoom * np.sin(look.turn)
+    x, y = x * cos + y * sin, y * cos - x * sin
 
     def coarse(values: np.ndarray) -> np.ndarray:
         return values.reshape(size, _OVERSAMPLING, size, _OVERSAMPLING).mean(axis=(1, 3))
 
     hu = _tissue(anatomy, z, x, y)
+    if look.texture:
+        uneven = ndimage.gaussian_filter(noise_rng.normal(size=hu.shape), fine / 24)
+        hu += np.where(hu == anatomy.lung_density, look.texture * uneven / uneven.std(), 0)
     mask = np.zeros((size, size), bool)
     if lesion is not None:
         inside = lesion.inside(x, y, scale=1 - 0.2 * abs(z))
         hu[inside] = lesion.density
         mask = coarse(inside) > 0
     noise = ndimage.gaussian_filter(noise_rng.normal(size=(size, size)), 0.7)  # CT noise is correlated
-    image = coarse(hu) + 28.0 * noise / noise.std()
-    low, high = WINDOW
+    image = coarse(hu) + look.noise * noise / noise.std()
+    low, high = look.window
     scaled = np.clip((image - low) / (high - low), 0, 1) * 255
     return np.round(scaled).astype(np.uint8), mask
 
 
-def list_records(study: str, seed: int, patients: int, slices: int, size: int) -> Sequence[Record]:
+def list_records(
+    study: str, seed: int, patients: int, slices: int, size: int, varied: bool = False
+) -> Sequence[Record]:
     """The records of a phantom study: `patients`, dealt evenly to the classes, with `slices` each.
 
     Class and anatomy are independent: the anatomy's seed knows nothing of the class.
     """
-    return _Records(study, seed, patients, slices, size)
+    return _Records(study, seed, patients, slices, size, varied)
 
 
 @dataclass(frozen=True)
@@ -220,6 +278,7 @@ class _Records(Sequence):
     patients: int
     slices: int
     size: int
+    varied: bool
 
     def __len__(self) -> int:
         return self.patients * self.slices
@@ -236,8 +295,18 @@ class _Records(Sequence):
             source=f"phantom:{self.seed}:{patient}:{index}",
             label=label,
             patient=f"p{patient:04d}",
-            read=lambda: _read(self.study, self.seed, patient, index, z, self.size, CLASSES[label]),
+            read=lambda: self._image(patient, index, z, CLASSES[label]),
         )
+
+    def _image(self, patient: int, index: int, z: float, kind: str) -> Image:
+        key = ("phantom", self.study, self.seed)
+        (anatomy, lesion), look = draw_patient(self.study, self.seed, patient, kind), PLAIN
+        if self.varied:
+            anatomy, lesion, look = vary(generator(*key, "variety", patient), anatomy, kind)
+        pixels, mask = render(anatomy, lesion, z, self.size, generator(*key, "noise", patient, index), look)
+        digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+        facts = Facts(self.size, self.size, "L", "phantom")
+        return Image(pixels, None, facts, digest) if lesion is None else Image(pixels, mask, facts, digest, "mask")
 
 
 def draw_patient(study: str, seed: int, patient: int, kind: str) -> tuple[Anatomy, Lesion | None]:
@@ -246,12 +315,3 @@ def draw_patient(study: str, seed: int, patient: int, kind: str) -> tuple[Anatom
     if kind == "normal":
         return anatomy, None
     return anatomy, draw_lesion(generator("phantom", study, seed, "lesion", patient), anatomy, kind)
-
-
-def _read(study: str, seed: int, patient: int, index: int, z: float, size: int, kind: str) -> Image:
-    anatomy, lesion = draw_patient(study, seed, patient, kind)
-    noise = generator("phantom", study, seed, "noise", patient, index)
-    pixels, mask = render(anatomy, lesion, z, size, noise)
-    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
-    facts = Facts(size, size, "L", "phantom")
-    return Image(pixels, None, facts, digest) if lesion is None else Image(pixels, mask, facts, digest, "mask")

@@ -9,7 +9,7 @@ from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.metrics import find_metric
 from heatproof.report import words
 from heatproof.report.inputs import Inputs
-from heatproof.report.paper import references, statistics
+from heatproof.report.paper import provenance, references, statistics
 from heatproof.report.paper.references import cite
 from heatproof.report.sections import data_tables, overview
 from heatproof.store import artifacts
@@ -17,6 +17,7 @@ from heatproof.text import numbers
 
 KINDS = {
     "phantom": "synthetic CT slices (phantoms) in which the lesion is the only evidence for the class",
+    "xray_phantom": "synthetic chest X-rays (phantoms) with one or several findings",
     "planted": "real slices into which nodules were planted",
 }
 FITS = {
@@ -110,10 +111,15 @@ def _kept(inputs: Inputs) -> str:
 
 
 def models(inputs: Inputs, study: dict) -> str:
-    timm = cite(["wightman2019"])
-    named = [f"{model}{cite(references.architecture(model))}" for model in inputs.trained]
+    networks = study.get("networks", {})
+    named = [f"{model}{cite(references.architecture(model))}" for model in inputs.trained if model not in networks]
+    parts = [f"{numbers.listed(named)} as implemented in timm{cite(['wightman2019'])}"] if named else []
+    parts += [_network(inputs, model, networks[model]) for model in inputs.trained if model in networks]
     train, many = study["train"], len(inputs.trained) > 1
-    recipes = {model: train | train.get("models", {}).get(model, {}) for model in inputs.trained}
+    recipes = {
+        model: {"epochs": 0} if model in networks else train | train.get("models", {}).get(model, {})
+        for model in inputs.trained
+    }
     competence = inputs.results.competence
     out = [model for model in inputs.trained if model not in inputs.competent]
     left = f"; {numbers.listed(out)} did not" if out else f"; {'all' if many else 'it'} did"
@@ -123,12 +129,18 @@ def models(inputs: Inputs, study: dict) -> str:
     each = f"Each was trained from {named_seeds}." if fitted else f"Each has checkpoints of {named_seeds}."
     unknown = f" {unstated}" if (unstated := _unstated(inputs)) else ""
     return (
-        f"{numbers.listed(named)} as implemented in timm{timm} {'were' if many else 'was'} "
+        f"{numbers.listed(parts)} {'were' if many else 'was'} "
         f"{_trained(inputs, fitted, train)}{_taken(recipes, fitted)} {each}{unknown} A "
         f"model was included in verdicts if the {inputs.results.interval:.0%} interval of {inputs.measure} on test "
         f"images lay above {numbers.number(competence.floor)} (chance is {numbers.number(competence.chance)}) in each "
         f"of its training runs{left}.{_ensembles(inputs)}"
     )
+
+
+def _network(inputs: Inputs, model: str, network: dict) -> str:
+    """Return where a model that was trained elsewhere comes from, and what happens to pixels before it sees them."""
+    card = artifacts.read_json(artifacts.Checkpoint(inputs.study, model, inputs.seeds[0], inputs.folds[0]).card)
+    return f"{model} ({provenance.placeless(network['source'])}; images: {card['normalization']})"
 
 
 def _ensembles(inputs: Inputs) -> str:

@@ -303,7 +303,7 @@ def cards(inputs: Inputs) -> Table | None:
     for model in inputs.models:
         for seed, fold in product(inputs.seeds, inputs.folds):
             path = artifacts.Checkpoint(inputs.study, model, seed, fold).card
-            card = artifacts.read_json(path) if path.exists() else {}
+            card = placeless(artifacts.read_json(path)) if path.exists() else {}
             plain = {key: value for key, value in card.items() if isinstance(value, (str, int, float, bool))}
             if plain:
                 name = f"{model}, seed {seed}" + (f", {fold}" if len(inputs.folds) > 1 else "")
@@ -319,15 +319,15 @@ def parameters(study_config: dict) -> str:
     if download.get("url"):
         data = data | {"download": download | {"url": _address(download["url"])}}
         study_config = study_config | {"data": data}
-    return json.dumps(_placeless(study_config), indent=2, sort_keys=True, ensure_ascii=False)
+    return json.dumps(placeless(study_config), indent=2, sort_keys=True, ensure_ascii=False)
 
 
-def _placeless(value: Any) -> Any:
-    """The same with `.../name` for every absolute path; `patient` holds a regular expression, which is none."""
+def placeless(value: Any) -> Any:
+    """Return the same with `.../name` for every absolute path; `patient` holds a regular expression, which is none."""
     if isinstance(value, dict):
-        return {key: part if key == "patient" else _placeless(part) for key, part in value.items()}
+        return {key: part if key == "patient" else placeless(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_placeless(part) for part in value]
-    if isinstance(value, str) and re.match(r"/|~[\w.-]*/|[A-Za-z]:[\\/]", value):
-        return f".../{PureWindowsPath(value).name}"
+        return [placeless(part) for part in value]
+    if isinstance(value, str) and (found := re.match(r"(hf:)?(/|~[\w.-]*/|[A-Za-z]:[\\/])", value)):
+        return f"{found[1] or ''}.../{PureWindowsPath(value).name}"
     return value

@@ -88,6 +88,8 @@ ASSIGNED = {
     "united": "All images of a patient, and look-alike images{measured}, are in the same part.",
     "given": "This split came with the images and is kept; the audit counts groups that are in more than one part.",
     "all": "All images are test images: the study states that no model was trained on any of them.",
+    "unstated": "There is no training set here. The study does not state whether the models were trained on some of "
+    "these images.",
 }
 
 
@@ -115,7 +117,7 @@ def kept(audit: Audit) -> str:
 def assigned(audit: Audit) -> str:
     """Return how images were assigned to parts: a key of `ASSIGNED`."""
     by = audit.split_by
-    return "given" if by in GIVEN else {"all": "all", "random": "image"}.get(by) or kept(audit)
+    return "given" if by in GIVEN else {"all": by, "unstated": by, "random": "image"}.get(by) or kept(audit)
 
 
 def apart(audit: Audit, measured: str = "") -> str:
@@ -125,7 +127,7 @@ def apart(audit: Audit, measured: str = "") -> str:
 
 def parts(audit: Audit, folds: int) -> str:
     """State which images the results are from."""
-    if audit.split_by == "all":
+    if audit.split_by in ("all", "unstated"):
         return "All results are from all images."
     if folds > 1:
         return (

@@ -303,7 +303,7 @@ def _pictures(inputs: Inputs, image: str) -> dict:
         tiles.append(np.zeros((gallery.TILE, gallery.TILE)) if isinstance(heat, str) else gallery.tile(heat))
     return {
         "image": gallery.photo(gallery.picture(inputs.pixels[place])),
-        "outline": gallery.outline_path(np.asarray(inputs.masks[place])) if known else "",
+        "outline": gallery.outline_path(inputs.region(image)) if known else "",
         "sprite": gallery.sprite(tiles, len(inputs.models)) if len(missing) < len(tiles) else "",
         "missing": missing,
     }

@@ -354,7 +354,7 @@ def _pixels(inputs: Inputs, image: str) -> tuple[np.ndarray, np.ndarray]:
     """An image as a picture, and its true region (empty where there is none)."""
     place, truth = inputs.cases.loc[image, ["place", "truth"]]
     shown = picture(inputs.pixels[place])
-    return shown, np.asarray(inputs.masks[place]) if truth != "none" else np.zeros(shown.shape[:2], bool)
+    return shown, inputs.region(image) if truth != "none" else np.zeros(shown.shape[:2], bool)
 
 
 def _heat_cell(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import torch
+from torch import Tensor
 
 from heatproof.catalogue.families import FAMILIES
 from heatproof.catalogue.reasons import NO_TRUTH, OTHER_LABEL, UNDECLARED
@@ -128,9 +129,9 @@ class Scoring:
         self.share.sweep(self.path)
 
 
-def heatmaps_of(checkpoint: Checkpoint) -> Heatmaps:
-    """Open the heatmaps of a checkpoint, with the controls that look at images and masks."""
-    found = heatmaps.read(checkpoint.study, checkpoint.heatmaps)
+def heatmaps_of(checkpoint: Checkpoint, validation: bool = False) -> Heatmaps:
+    """Open the heatmaps of a checkpoint, of test or validation images, with controls that look at images and masks."""
+    found = heatmaps.read(checkpoint.study, checkpoint.validation if validation else checkpoint.heatmaps)
     return replace(found, beside=_beside(checkpoint, found))
 
 
@@ -146,6 +147,15 @@ def _beside(checkpoint: Checkpoint, found: Heatmaps) -> heatmaps.Beside:
     if found.multilabel:
         other = OTHER_LABEL.code if "marks_0" in rows else UNDECLARED.code
         untrue = np.where((untrue == "") & ~marks(rows, labels), other, untrue)
+    readings, mean_mask = artifacts.read_readings(checkpoint.study), None
+    named, of_readers = list(zip(rows["image_id"], labels, strict=True)), {}
+    if readings and found.multilabel:
+        mean_mask = _mean_masks(readings, manifest["image_id"].iloc[learnt], 1 + labels.max())
+        drawn, masks = readings.truth(named), readings.masks
+        untrue = np.where((untrue == "") & (drawn < 0), OTHER_LABEL.code, untrue)
+        of_readers = {"drawn": np.maximum(drawn, 0)}
+    if readings and (readings.table["place"] > 0).any():
+        of_readers |= {"readings": readings.others(named), "read": readings.masks}
     return heatmaps.Beside(
         pixels=artifacts.read_array(folder / "pixels.npy"),
         masks=masks,
@@ -153,8 +163,17 @@ def _beside(checkpoint: Checkpoint, found: Heatmaps) -> heatmaps.Beside:
         untrue=untrue,
         labels=labels,
         present=None if held is None else held[np.arange(len(labels)), labels],
-        mean_mask=controls.mean_mask(masks, learnt),
+        mean_mask=controls.mean_mask(masks, learnt) if mean_mask is None else mean_mask,
+        **of_readers,
     )
+
+
+def _mean_masks(readings: artifacts.Readings, learnt: pd.Series, labels: int) -> Tensor:
+    """The mean mask of each label over its truths in training images, float32 [labels, height, width]."""
+    table = readings.table.reset_index()
+    table = table[(table["place"] == 0) & table["image_id"].isin(learnt)]
+    rows = [table.loc[table["label"] == label, "row"].to_numpy("int64") for label in range(labels)]
+    return torch.stack([controls.mean_mask(readings.masks, of_label) for of_label in rows])
 
 
 def _rows(study: str, manifest: pd.DataFrame, image_ids: Sequence[str]) -> pd.DataFrame:

@@ -7,6 +7,8 @@ covers the image (every map would find it), or the metric is undefined (`NO_RELE
 how maps are read.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -32,6 +34,34 @@ def localization_accuracy(scene: Scene) -> np.ndarray:
 def iou(scene: Scene) -> np.ndarray:
     """Intersection over union of `1[L >= 0.5]` and the mask."""
     return (scene.hot & scene.truth.masks).sum((1, 2)) / (scene.hot | scene.truth.masks).sum((1, 2))
+
+
+@metric("iou_tuned")
+@of_truth
+def iou_tuned(scene: Scene) -> np.ndarray:
+    """Intersection over union of `1[L >= t]` and the mask, t tuned per label on validation patients (`tuned`).
+
+    cheXlocalize's mIoU is the mean of it over images (Saporta et al. 2022). NaN where no threshold is known.
+    """
+    hot = scene.above(scene.thresholds)
+    values = (hot & scene.truth.masks).sum((1, 2)) / (hot | scene.truth.masks).sum((1, 2))
+    return np.where(np.isfinite(scene.thresholds), values, np.nan)
+
+
+GRID = tuple(round(0.2 + 0.1 * step, 1) for step in range(7))  # the thresholds that Saporta et al. 2022 try
+
+
+def tuned(ious: Mapping[float, np.ndarray]) -> float:
+    """Return the threshold with the largest mean IoU, of equal ones the least; NaN where no image has an IoU.
+
+    Args:
+        ious: threshold -> IoU of the validation images [images], NaN where an image has none.
+
+    >>> tuned({0.2: np.array([0.1, 0.3]), 0.3: np.array([0.5, np.nan])})
+    0.3
+    """
+    means = {share: np.nanmean(values) for share, values in ious.items() if np.isfinite(values).any()}
+    return max(means, key=means.get, default=np.nan)
 
 
 @metric("iou_area")

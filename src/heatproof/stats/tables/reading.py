@@ -19,11 +19,13 @@ from heatproof.store import artifacts
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of images or cases with a column `family`; the families that have any; and how many cases are shared."""
+    """Scores of images or cases with a column `family`; the families that have any; how many cases are shared; and the
+    scores of all cases, shared or not."""
 
     table: pd.DataFrame
     families: list[str]
     cases: dict[str, Cases]
+    every: pd.DataFrame
 
 
 def read_scores(
@@ -63,9 +65,10 @@ def read_scores(
             tables += parts
     table = pd.concat(tables, ignore_index=True)
     if "label" not in table:
-        return Scores(table, list(families), {})
+        return Scores(table, list(families), {}, table)
+    every = table
     table, cases = common(named(table, classes), [model for model in models if model not in ensembles])
-    return Scores(table, [family for family in families if family in cases and cases[family].kept], cases)
+    return Scores(table, [family for family in families if family in cases and cases[family].kept], cases, every)
 
 
 def _tested(study: str, folds: Sequence[str]) -> dict[str, pd.DataFrame]:
@@ -169,25 +172,51 @@ def read_cue(study: str) -> pd.Series:
     return facts.set_index("image_id")["cue"]
 
 
-def read_shapes(study: str, folds: Sequence[str]) -> pd.DataFrame | None:
-    """Size and shape of the lesions of the test images, columns image_id and `lesions.SHAPE`; None without any truth.
+def read_about(study: str) -> pd.DataFrame:
+    """What the source's table holds of each image, indexed by `image_id`; without columns where that is nothing."""
+    facts = artifacts.read_table(artifacts.data_dir(study) / "facts.parquet", artifacts.FACTS).set_index("image_id")
+    columns = [column for column in facts if column.startswith(artifacts.ABOUT)]
+    return facts[columns].rename(columns=lambda name: name.removeprefix(artifacts.ABOUT))
+
+
+def read_blanked(
+    study: str, models: Sequence[str], seeds: Sequence[int], folds: Sequence[str]
+) -> dict[tuple[str, int], pd.DataFrame]:
+    """(model, seed) -> predictions on test images with a blanked part, of all folds."""
+    found = {}
+    for model, seed in product(models, seeds):
+        paths = [artifacts.Checkpoint(study, model, seed, fold).blanked for fold in folds]
+        found[model, seed] = pd.concat([artifacts.read_table(path, artifacts.BLANKED) for path in paths])
+    return found
+
+
+def read_shapes(study: str, folds: Sequence[str], names: Sequence[str] = relations.SHAPE) -> pd.DataFrame | None:
+    """Size and shape of the lesions of the test images, columns image_id and `names`; None without any truth.
 
     Where images have several labels, `marked` too: the indices of the labels that the lesions are of.
 
     Masks are read one at a time. A box says where a lesion is and how large, but not what shape it has.
+
+    Args:
+        names: what is measured, `relations.SHAPE` or `relations.GEOMETRY`.
     """
-    rows = []
-    masks = None
+    rows: list[dict] = []
+    readings, masks, several = artifacts.read_readings(study), None, False
     for fold in folds:
         manifest = artifacts.read_manifest(study, fold)
+        several = artifacts.is_multilabel(manifest)
         for place in manifest.index[(manifest["split"] == "test") & (manifest["truth"] != "none")]:
             if masks is None:
                 masks = artifacts.read_array(artifacts.data_dir(study) / "masks.npy")
             image, truth = manifest.loc[place, ["image_id", "truth"]]
-            found = relations.shape(masks[place])
-            found = found if truth == "mask" else {"lesion_area": found["lesion_area"]}
-            if artifacts.is_multilabel(manifest):
-                found = {"marked": artifacts.marked(manifest.loc[place])} | found
-            rows.append({"image_id": image} | found)
-    known = ["image_id", "marked"] if artifacts.is_multilabel(manifest) else ["image_id"]
-    return pd.DataFrame(rows).reindex(columns=[*known, *relations.SHAPE]) if rows else None
+            marked = artifacts.marked(manifest.loc[place]) if several else ()
+            own = readings.of_image(image, marked) if readings and several else [(marked, truth, np.nan, masks[place])]
+            for label, kind, instances, mask in own:
+                if names == relations.GEOMETRY:
+                    found, size = relations.geometry(mask, instances), "size"
+                else:
+                    found, size = relations.shape(mask), "lesion_area"
+                found = found if kind == "mask" else {key: found[key] for key in (size, "instances") if key in found}
+                rows.append({"image_id": image} | ({"marked": label} if several else {}) | found)
+    known = ["image_id", "marked"] if several else ["image_id"]
+    return pd.DataFrame(rows).reindex(columns=[*known, *names]) if rows else None

@@ -10,7 +10,7 @@ from scipy import ndimage, stats
 from scipy.spatial import ConvexHull
 
 from heatproof.core.draws import generator
-from heatproof.stats.results import AccuracyRelation, Point
+from heatproof.stats.results import AccuracyRelation, Point, Regression
 from heatproof.stats.tables.groups import as_text
 from heatproof.stats.tests.omnibus import DECIMALS, holm
 from heatproof.store import artifacts
@@ -64,6 +64,100 @@ def hull_pixels(points: np.ndarray) -> int:
     corners = points[hull.vertices]
     sides = np.abs(np.roll(corners, -1, axis=0) - corners)
     return round(hull.volume + np.gcd(sides[:, 0], sides[:, 1]).sum() / 2 + 1)
+
+
+GEOMETRY = ("instances", "size", "elongation", "irrectangularity")  # as Saporta et al. 2022 have them
+
+
+def geometry(mask: np.ndarray, instances: float = np.nan) -> dict[str, float]:
+    """Measure the true region of a mask (bool [height, width]) as Saporta et al. 2022 do.
+
+    Args:
+        instances: how many were drawn; NaN: as many as there are connected parts.
+
+    Returns:
+        `instances`; `size`, area as a share of the image; and of the largest part `elongation`, the long over the short
+        side of the rectangle of least area around it, and `irrectangularity`, the share of that rectangle that it
+        leaves free. They take contours through the centres of pixels, where here a pixel is a square, so that the
+        rectangle of a line has an area.
+
+    >>> geometry(np.array([[0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]], bool))["elongation"]
+    2.0
+    """
+    labels, count = ndimage.label(mask, _TOUCHING)
+    if not count:
+        return dict.fromkeys(GEOMETRY, np.nan)
+    points = np.argwhere(labels == 1 + np.argmax(np.bincount(labels.ravel())[1:]))
+    corners = np.concatenate([points + corner for corner in ((0, 0), (0, 1), (1, 0), (1, 1))])
+    hull = corners[ConvexHull(corners).vertices]
+    along = np.roll(hull, -1, axis=0) - hull  # a side of the rectangle lies on one of the hull's (Freeman 1975)
+    along = along / np.linalg.norm(along, axis=1, keepdims=True)
+    sides = np.stack([np.ptp(hull @ axes.T, axis=0) for axes in (along, along[:, ::-1] * (1, -1))], axis=1)
+    short, long = np.sort(sides[np.argmin(np.round(sides.prod(1), DECIMALS))])
+    number = count if np.isnan(instances) else instances
+    free = 1 - len(points) / (short * long)
+    values = (float(number), float(mask.mean()), round(float(long / short), DECIMALS), max(0.0, round(float(free), 12)))
+    return dict(zip(GEOMETRY, values, strict=True))
+
+
+def regressions(
+    scores: pd.DataFrame,
+    known: pd.DataFrame,
+    metrics: Sequence[str],
+    methods: Sequence[str],
+    models: Sequence[str],
+    level: float,
+) -> tuple[Regression, ...]:
+    """Regress scores of images, or cases, on the geometry of their regions and on the model's confidence.
+
+    Simple linear regressions as in Saporta et al. 2022, of a score on one variable at a time, scaled to [0, 1]: the
+    slope is the change from its least to its largest value. Where a second reader was scored, their lead over the
+    heatmap is regressed too. Standard errors are clustered by group, as images of a patient are not independent.
+
+    Args:
+        scores: columns as in `artifacts.SCORES` and family; scores of seeds are averaged.
+        known: columns `KEYS`, `GEOMETRY` and confidence.
+        level: of intervals.
+
+    Returns:
+        One a metric, model, method and variable, p corrected by Bonferroni over the four of `GEOMETRY`, as there.
+    """
+    means = known.drop(columns="seed").groupby(["model", "image_id"], sort=False)
+    means = means[[*GEOMETRY, "confidence"]].mean().reset_index()
+    own = as_text(scores[(scores["family"] == "localization") & scores["metric"].isin(metrics)])
+    own = own.groupby(["metric", "method", "model", "image_id", "group"], sort=False)["value"].mean().reset_index()
+    rows = []
+    for metric, model, method in product(metrics, models, methods):
+        of = own[(own["metric"] == metric) & (own["model"] == model)]
+        reader = of[of["method"] == "second_reader"].set_index("image_id")["value"]
+        table = of[of["method"] == method].merge(means, on=["model", "image_id"])
+        for against in [None, "reader"] if len(reader) else [None]:
+            score = table["value"] if against is None else table["image_id"].map(reader) - table["value"]
+            for variable in (*GEOMETRY, "confidence"):
+                found = _slope(table[variable], score, table["group"], level)
+                times = len(GEOMETRY) if variable in GEOMETRY else 1
+                corrected = None if found["p"] is None else min(1.0, times * found["p"])
+                names = {"metric": metric, "against": against, "model": model, "method": method, "variable": variable}
+                rows.append(Regression(**names, **found, p_corrected=corrected))
+    return tuple(rows)
+
+
+def _slope(x: pd.Series, y: pd.Series, group: pd.Series, level: float) -> dict:
+    """Slope of y on x scaled to [0, 1], with the interval and p of a t test with standard errors by group."""
+    import statsmodels.api as sm  # with what a study without regressions can do without
+
+    there = x.notna() & y.notna()
+    x, y, group = x[there].to_numpy(float), y[there].to_numpy(float), pd.factorize(group[there])[0]
+    groups = len(np.unique(group))
+    found = {"slope": None, "low": None, "high": None, "p": None, "groups": groups, "cases": len(x), "reason": ""}
+    if groups < LEAST:
+        return found | {"reason": f"too few groups have a value ({groups}; {LEAST} are needed)"}
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return found | {"reason": "the same in every case" if np.ptp(x) == 0 else "every case has the same score"}
+    design = sm.add_constant((x - x.min()) / np.ptp(x))
+    fit = sm.OLS(y, design).fit(cov_type="cluster", cov_kwds={"groups": group}, use_t=True)
+    low, high = fit.conf_int(1 - level)[1]
+    return found | {"slope": float(fit.params[1]), "low": float(low), "high": float(high), "p": float(fit.pvalues[1])}
 
 
 CLASS = "class:"  # how the covariate of a class begins

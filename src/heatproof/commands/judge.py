@@ -1,0 +1,476 @@
+"""`heatproof judge`: from a trained model and a folder of images to a report, in about so many minutes.
+
+It writes a study that can be edited and rerun, chooses what fits from the speed that it measures here, and runs the
+pipeline: nothing is computed beside it.
+"""
+
+import argparse
+import math
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from heatproof.commands import plan
+from heatproof.commands import run as running
+from heatproof.commands.check import runs, unusable
+from heatproof.config.load import resolve
+from heatproof.config.study import Study, merge
+from heatproof.core.messages import InputError, deadline
+from heatproof.data.sources.opening import sampled
+from heatproof.store import artifacts
+from heatproof.text.numbers import counted
+from heatproof.train.specs import FILES, Spec
+
+METHODS = ("gradcam", "layercam", "saliency")
+ENOUGH = 20  # patients below which a verdict is not to be expected: the audit tests nothing either
+SPARE = 0.75  # of the time is planned for, as what else the machine does may change
+MOST = 50  # classes
+COLUMNS = ("path", "label", "patient", "mask", "box")  # of a table, by their usual names
+TABLES = (".csv", ".tsv", ".csv.gz")
+DICOM = (".dcm", ".dicom")
+# words of errors about the study -> what the user typed
+OPTIONS = {
+    "set data.split.by: lookalike": "leave --patient out",
+    "set data.source to": "give",
+    "data.patient": "--patient",
+    "data.masks": "--masks",
+    "data.key_file": "--key",
+    "explain.methods": "--method",
+}
+
+LEAST: dict[str, Any] = {  # what is computed however short the time is
+    "data": {"audit": {"draws": 50, "bootstrap": 500}},
+    "explain": {
+        "variants": {
+            "images": 6,
+            "transforms": ["flip", "shift", "noise"],
+            "sensitivity": None,
+            "randomize": {"cascade": True, "independent": False, "layers": 3},
+        }
+    },
+    "score": {"faithfulness": {"images": 20, "steps": 6, "road": None, "naopc": None, "infidelity": None}},
+}
+ROAD = {"images": 32, "percentiles": [10, 30, 50, 70, 90], "noise": 0.01}
+# what more time adds, in this order, each if it fits: words, keys, families
+MORE: tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...] = (
+    ("40 {groups}", {"data": {"sample": 40}}, ()),
+    ("sanity checks and robustness", {}, ("robustness", "sanity")),
+    ("faithfulness of 40 images", {"score": {"faithfulness": {"images": 40}}}, ()),
+    ("faithfulness in 10 steps", {"score": {"faithfulness": {"steps": 10}}}, ()),
+    ("100 {groups}", {"data": {"sample": 100}}, ()),
+    (
+        "all changes of 16 images and models",
+        {
+            "explain": {
+                "variants": {
+                    "images": 16,
+                    "transforms": ["flip", "shift", "rotate", "scale", "noise", "window"],
+                    "sensitivity": {"draws": 3, "radius": 0.02},
+                    "randomize": {"independent": True, "layers": 4},
+                }
+            }
+        },
+        ("robustness", "sanity"),
+    ),
+    ("faithfulness of 100 images", {"score": {"faithfulness": {"images": 100}}}, ()),
+    ("faithfulness in 20 steps", {"score": {"faithfulness": {"steps": 20}}}, ()),
+    ("300 {groups}", {"data": {"sample": 300}}, ()),
+    ("ROAD of 32 images", {"score": {"faithfulness": {"road": ROAD}}}, ()),
+    ("infidelity of 32 images", {"score": {"faithfulness": {"infidelity": {"images": 32, "samples": 32}}}}, ()),
+    ("all {groups}", {"data": {"sample": None}}, ()),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `run`."""
+    add = parser.add_argument
+    many = {"nargs": "+", "default": []}
+    add("--model", metavar="SPEC", required=True, nargs="+", help="timm's name, torchvision:NAME, file.py:build, ...")
+    add("--images", metavar="PATH", required=True, help="a folder or archive with a folder for each class, or a table")
+    add("--masks", metavar="PLACE", help="folder of masks inside --images, or a pattern such as '{stem}_mask*'")
+    add("--patient", metavar="REGEX", help="its first group, found in a file name, is the patient; of a table a column")
+    add("--key", metavar="FILE", help="of DICOM: the file with a secret that keys the pseudonyms")
+    add("--weights", metavar="FILE", **many, help="checkpoint; several of one model are its seeds")
+    add("--classes", metavar="NAME", **many, help="folders in the order of the model's outputs, or NAME=OUTPUT")
+    add("--method", metavar="NAME", **many, help=f"explanation methods (default: {', '.join(METHODS)})")
+    add("--mean", type=float, metavar="X", **many, help="of the normalization, for pixels in [0, 1]; with --std")
+    add("--std", type=float, metavar="X", **many, help="of the normalization, one number a channel")
+    add("--trust", metavar="FILE", **many, help="files that may be unpickled, which runs code that they hold")
+    add("--unseen", action="store_true", help="state that no model was trained on any of these images")
+    add("--out", metavar="FOLDER", default=".", help="where study and results are written (default: here)")
+    add("--name", metavar="NAME", help="of the study (default: made of model and images)")
+    add("--minutes", type=float, default=10, metavar="N", help="about how long it may take (default: 10)")
+    add("--cores", default="all", metavar="N", help="cores that Snakemake may use (default: all)")
+    add("--write", action="store_true", help="write the study, and do not run it")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the study of a model and images, run it, and print where the report is.
+
+    Returns:
+        Exit code of Snakemake.
+
+    Raises:
+        InputError: an option is out of bounds, or the model or the images cannot be used.
+    """
+    cores = _cores(args)
+    content = study_of(args)
+    name = args.name or _name(args)
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.A):
+        raise InputError(f"--name: {name!r}: a study's name is made of letters, digits, _ . and -")
+    folder = Path(args.out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.chdir(folder)
+    except OSError as error:
+        raise InputError(f"--out: {folder}: cannot be written ({error.strerror})") from None
+    path = Path("studies", f"{name}.yaml")
+    command = shlex.join(["heatproof", *(one for one in sys.argv[1:] if one != "--write")])
+    for said in runs(_resolve(name, content)):
+        print(said)
+    if path.exists():
+        if f"# {command}\n" not in path.read_text(encoding="utf-8"):
+            raise InputError(
+                f"{path.resolve()}: is there, of another command; run it as it stands with `heatproof run {name}`, "
+                f"give --name, or remove it"
+            )
+        print(f"Study: {path.resolve()}, as it stands")
+    else:
+        content, notes = fit(name, content, args.minutes * 60, cores)
+        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
+        with artifacts.replacing(path) as temporary:
+            temporary.write_text("\n".join([f"# {command}", *(f"# {one}" for one in notes), text]), encoding="utf-8")
+        print("\n".join(notes))
+        print(f"Study: {path.resolve()}; edit it and run it again with `heatproof run {name}`")
+    if args.write:
+        return 0
+    code = running.run(argparse.Namespace(studies=[name], cores=args.cores, snakemake=[]))
+    if code == 0:
+        print(f"Report: {artifacts.report_path(name).resolve()}")
+    return code
+
+
+def study_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the content of the study that judges a model on images, with nothing chosen yet.
+
+    Paths are absolute, so that the study runs wherever it is written.
+
+    Raises:
+        InputError: an option is out of bounds, or what it names is not there.
+    """
+    if not (math.isfinite(args.minutes) and args.minutes > 0):
+        raise InputError(f"--minutes {args.minutes:g}: must be a number above 0")
+    data, outputs = _data(args)
+    models = _models(args, outputs)
+    known = data["columns"] if data["kind"] == "table" else data
+    families = ["localization"] if any(known.get(key) for key in ("masks", "mask", "box")) else []
+    families += ["faithfulness", "complexity"]
+    families += ["agreement"] if len(args.method or METHODS) > 1 else []
+    families += ["consistency"] if len(args.weights) > 1 else []
+    return {
+        "models": models,
+        "seeds": list(range(max(1, len(args.weights)))),
+        "data": data | {"split": {"test": "all", "unseen": args.unseen}},
+        "explain": {"methods": list(args.method or METHODS)},
+        "score": {"families": families},
+        "stats": {"claims": dict.fromkeys(_claims())},  # what is claimed of other models
+        "report": {"title": f"{', '.join(models)} on {Path(args.images).name}"},
+    }
+
+
+def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple[dict[str, Any], list[str]]:
+    """Choose images, steps and scores that fit into some time, from the speed of the models on this machine.
+
+    Args:
+        name: of the study.
+        content: of its file, from `study_of`.
+        seconds: that the run may take.
+        cores: that it may use.
+
+    Returns:
+        The content with what was chosen, and lines that state it and what a longer run would add.
+
+    Raises:
+        InputError: the images or a model cannot be used.
+    """
+    unit = plan.import_seconds()
+    content = _sized(content, _resolve(name, merge(content, {"data": {"sample": None}})))
+    study = _resolve(name, content)
+    if mistakes := list(unusable(name, study)):
+        raise InputError("\n".join(map(_reworded, mistakes)))
+    records = plan.records_of(name, study)
+    known = study.data.patients_known and study.data.kind != "dicom"  # whose patients are read with the pixels
+    what = "patient" if known else "image"
+    groups = len({record.patient if known else record.image_id for record in records})
+    costs = {model: plan.measure(model, study) for model in study.models}
+
+    def with_more(chosen: dict[str, Any], keys: dict[str, Any], families: Sequence[str] = ()) -> dict[str, Any]:
+        """Add to what is chosen; a number of patients never falls."""
+        named = [one["data"]["sample"] or groups for one in (chosen, keys) if "sample" in one.get("data", {})]
+        sample = max(named, default=groups)
+        more = merge(merge(chosen, keys), {"data": {"sample": sample if sample < groups else None}})
+        more["score"] = more["score"] | {"families": list(dict.fromkeys([*more["score"]["families"], *families]))}
+        return more
+
+    def time(chosen: dict[str, Any]) -> float:
+        found = _resolve(name, chosen)
+        taken = sampled(records, found.data.sample or groups, name, found.data.seed)
+        return plan.estimate_seconds(found, costs, plan.Left.of(name, found), int(taken.sum()), cores, unit)
+
+    fewest = {"data": {"sample": max(ENOUGH, 2 * len(study.data.classes))}}
+    chosen = everything = with_more(content, merge(LEAST, fewest))
+    further: dict[str, float] = {}
+    for words, keys, families in MORE:
+        everything, more = with_more(everything, keys, families), with_more(chosen, keys, families)
+        if more == chosen:
+            continue
+        if (needed := time(more)) <= SPARE * seconds:
+            chosen = more
+        else:
+            whole = "sample" in keys.get("data", {}) and not more["data"]["sample"]
+            further.setdefault((f"all {what}s" if whole else words).format(groups=f"{what}s"), needed)
+    study = _resolve(name, chosen)
+    taken = sampled(records, study.data.sample or groups, name, study.data.seed)
+    count = min(groups, study.data.sample or groups)
+    notes = [*_speeds(costs), _choice(study, int(taken.sum()), len(records), count, what)]
+    least = time(chosen)
+    notes.append(f"{_minutes(least)} on {counted(cores, 'core')}".capitalize())
+    if least > seconds:
+        notes[-1] += f": more than --minutes {seconds / 60:g}, and the least that is worth a report"
+    if count < ENOUGH:
+        notes.append(f"Verdicts need more: {counted(count, what)} of the {ENOUGH} patients or more that they take")
+    if not known and study.data.kind != "dicom":
+        notes.append("Patients are not known: images that look alike are taken for one; --patient states them")
+    if study.unstated:
+        notes.append("Held-out accuracy is not claimed; --unseen states that no model was trained on these images")
+    if further:
+        added = [f"{words} ({_minutes(needed - least)} more)" for words, needed in further.items()]
+        notes.append(f"A longer run would add: {', '.join(added)}; all of it takes {_minutes(time(everything))}")
+    setting = f"Chosen for about {seconds / 60:g} minutes: {taken.sum()} of {len(records)} images."
+    return {"setting": setting, **chosen}, notes
+
+
+def _speeds(costs: Mapping[str, plan.Cost]) -> Iterator[str]:
+    """State what was measured of each model."""
+    for model, cost in costs.items():
+        heatmaps = ", ".join(f"{method} {spent:.2g} s" for method, spent in cost.methods.items() if spent)
+        yield f"{model}: {cost.forward:.2g} s a forward pass of an image here; heatmaps: {heatmaps or 'none'}"
+        if skipped := [method for method, spent in cost.methods.items() if not spent]:
+            yield f"{model}: does not support {', '.join(skipped)}; skipped, with the reason in the report"
+
+
+def _choice(study: Study, images: int, there: int, groups: int, what: str) -> str:
+    """State what was chosen."""
+    options, variants = study.score.faithfulness, study.explain.variants
+    of = f" of {counted(groups, what)}" if what == "patient" else ""
+    parts = [f"{images} of {counted(there, 'image')}{of}", ", ".join(study.score.families)]
+    parts.append(f"faithfulness of at most {options.images} images in {options.steps} steps")
+    if "sanity" in study.score.families:
+        parts.append(f"changes of at most {variants.images} images")
+    return f"Chosen: {'; '.join(parts)}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"about {max(1, round(seconds / 60))} min"
+
+
+def _cores(args: argparse.Namespace) -> int:
+    if args.cores == "all":
+        return len(os.sched_getaffinity(0))
+    if not args.cores.isdecimal() or not int(args.cores):
+        raise InputError(f"--cores {args.cores}: must be a number above 0, or all")
+    return int(args.cores)
+
+
+def _claims() -> Iterator[str]:
+    from heatproof.config.load import shipped
+
+    yield from shipped()["stats"]["claims"]
+
+
+def _resolve(name: str, content: dict[str, Any]) -> Study:
+    try:
+        return resolve(name, content)
+    except InputError as error:
+        file = f"studies/{name}.yaml: "
+        raise InputError("\n".join(_reworded(one.removeprefix(file)) for one in str(error).splitlines())) from None
+
+
+def _reworded(text: str) -> str:
+    """An error about a study in the words of somebody who gave options."""
+    for key, option in OPTIONS.items():
+        text = text.replace(key, option)
+    pairs = re.search(r"classes: \{(.*?)\}", text)
+    return (
+        text if pairs is None else text.replace(pairs[0], f"--classes {pairs[1]}".replace(": ", "=").replace(",", ""))
+    )
+
+
+def _sized(content: dict[str, Any], study: Study) -> dict[str, Any]:
+    """Return the content with size and channels of the images that its models take."""
+    from heatproof.train import sources
+
+    needs = []
+    for model, network in study.networks.items():
+        first, limit = network.of(model, study.seeds[0], 0), study.compute.timeout
+        try:
+            with deadline(limit, f"{model}: opening it took longer than compute.timeout ({limit} s)"):
+                options = first.model_dump(exclude={"source"})
+                needs.append(sources.load(first.source, options, classes=study.data.class_names, task=study.task))
+        except InputError as error:
+            raise InputError(f"{model}: {_reworded(str(error))}") from error
+    size = max((max(one.size) for one in needs if one.size), default=study.data.size)
+    channels = max(one.channels for one in needs)
+    for model, one in zip(study.models, needs, strict=True):
+        if one.assumed:
+            order = ", ".join(study.data.class_names)
+            print(f"{model}: does not name its outputs, taken in this order: {order}; --classes states another")
+    return merge(content, {"data": {"size": size, "channels": channels}})
+
+
+def _name(args: argparse.Namespace) -> str:
+    """Name of the study: model and images."""
+    images = Path(args.images).resolve().name.partition(".")[0]
+    parts = [*(Spec.parse(one).label for one in args.model[:2]), "on", re.sub(r"\W+", "_", images, flags=re.A)]
+    return re.sub(r"^[^A-Za-z0-9]+", "", "_".join(parts))[:80] or "judged"
+
+
+def _models(args: argparse.Namespace, outputs: dict[str, int | str]) -> dict[str, dict[str, Any]]:
+    """Return the section `models`: where each comes from, and what the options say of it."""
+    if len(args.model) > 1 and args.weights:
+        raise InputError("--weights: belongs to one --model; judge them one by one, or list them in a study's models")
+    if bool(args.mean) != bool(args.std):
+        raise InputError(f"--{'std' if args.mean else 'mean'}: give both --mean and --std, or neither")
+    given: dict[str, Any] = {"mean": args.mean, "std": args.std, "trust": [_file(one, "--trust") for one in args.trust]}
+    given["classes"] = outputs
+    weights = [_file(one, "--weights") for one in args.weights]
+    given["weights"] = weights if len(weights) > 1 else weights[0] if weights else None
+    found: dict[str, dict[str, Any]] = {}
+    for one in args.model:
+        spec = Spec.parse(one)
+        spec.check_installed()
+        if spec.label in found:
+            raise InputError(f"--model: {one}: another one is called {spec.label}, too; list them in a study's models")
+        found[spec.label] = {"source": _source(spec, args.out)} | {key: value for key, value in given.items() if value}
+    return found
+
+
+def _source(spec: Spec, out: str) -> str:
+    """Return a specification that holds in another folder."""
+    if spec.kind in FILES.values():
+        return _file(spec.name, "--model")
+    if spec.kind == "hf":
+        return f"hf:{Path(spec.name).resolve() if Path(spec.name).is_dir() else spec.name}"
+    if spec.kind != "module":
+        return f"{spec.kind}:{spec.name}"
+    module, _, function = spec.name.rpartition(":")
+    if module.endswith(".py"):
+        return f"{_file(module, '--model')}:{function}"
+    spec.files()
+    if Path(out).resolve() != Path.cwd():
+        raise InputError(
+            f"--model: {spec.name}: is found from the working directory: leave --out out, or give a file.py"
+        )
+    return spec.name
+
+
+def _file(path: str, option: str) -> str:
+    found = Path(path).expanduser()
+    if not found.is_file():
+        raise InputError(f"{option}: {path}: not there; give the path of a file")
+    return str(found.resolve())
+
+
+def _data(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, int | str]]:
+    """Return the section `data`, and which output of the model is which class, where that is given."""
+    path = Path(args.images).expanduser()
+    if not path.exists():
+        raise InputError(f"--images: {args.images}: not there; give a folder, an archive or a table of images")
+    pairs = [one.partition("=") for one in args.classes]
+    if len({bool(equals) for _, equals, _ in pairs}) > 1:
+        raise InputError("--classes: give NAME=OUTPUT for all classes, or for none")
+    outputs = {name: int(value) if value.isdecimal() else value for name, equals, value in pairs if equals}
+    named = [name for name, *_ in pairs]
+    if path.is_file() and path.name.lower().endswith(TABLES):
+        data, there = _table(path, args)
+    else:
+        data, there = _folder(path, args)
+    if len(there) < 2:
+        raise InputError(f"--images: {args.images}: one class ({there[0]}); two or more are needed to be told apart")
+    if lost := [name for name in named if name not in there]:
+        raise InputError(f"--classes: {lost[0]}: is no class of {args.images}; there are {', '.join(there)}")
+    if len(named or there) > MOST:
+        raise InputError(f"--images: {len(there)} classes; name those to judge with --classes, {MOST} at most")
+    return data | {"source": str(path.resolve()), "classes": {name: name for name in named or there}}, outputs
+
+
+def _table(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """Return what a table of images says, by the usual names of its columns; and its labels, sorted."""
+    from heatproof.data.sources.rows import read_sheet
+    from heatproof.data.sources.trees import read_file
+
+    if args.masks:
+        raise InputError("--masks: a table names them itself, in its column mask")
+    patient = args.patient or "patient"
+    wanted = {key: patient if key == "patient" else key for key in COLUMNS}
+    sheet = read_sheet(
+        read_file(path),
+        f"--images: {path}",
+        ["path", "label", *([patient] if args.patient else [])],
+        [*wanted.values()],
+    )
+    there = sorted({label for label in sheet.columns["label"] if label})
+    data = {"kind": "table", "columns": {key: name for key, name in wanted.items() if name in sheet.columns}}
+    chosen = {one.partition("=")[0] for one in args.classes}
+    if chosen and (others := [label for label in there if label not in chosen]):
+        data["leave_out"] = others
+    return data, there or ["none"]
+
+
+def _folder(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """Return what a folder or an archive says; and its classes, the folders right above the images, sorted."""
+    from heatproof.data.audit.material import MASKS, mask_files
+    from heatproof.data.sources.decode import SUFFIXES
+    from heatproof.data.sources.names import listed
+    from heatproof.data.sources.places import pattern_for, suspects
+    from heatproof.data.sources.trees import open_tree
+
+    try:
+        with open_tree(path) as tree:
+            names = list(tree.names)
+    except InputError as error:
+        raise InputError(f"--images: {_reworded(str(error))}") from None
+    dicom = [name for name in names if PurePosixPath(name).suffix.lower() in DICOM]
+    kind = "dicom" if dicom else "folder" if path.is_dir() else "archive"
+    if dicom and not args.key:
+        raise InputError("--key: DICOM needs a file with a secret of yours: head -c 32 /dev/urandom > heatproof.key")
+    pictures = dicom or [name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES]
+    beside = suspects(pictures)
+    drawn = mask_files(pictures) | {*beside}
+    if drawn and not args.masks:
+        mask = min(drawn)
+        place = (
+            pattern_for(mask, beside[mask])
+            if mask in beside
+            else next(part for part in PurePosixPath(mask).parts if part.lower() in MASKS)
+        )
+        raise InputError(
+            f"--masks: {counted(len(drawn), 'file')} such as {mask} look like masks: add --masks '{place}'"
+        )
+    pictures = [name for name in pictures if name not in drawn]
+    if not pictures:
+        raise InputError(
+            f"--images: {path}: no image among {counted(len(names), 'file')} ({listed(sorted(SUFFIXES), 9)})"
+        )
+    folders = [PurePosixPath(name).parent.name for name in pictures]
+    if not all(folders):
+        raise InputError(f"--images: {path}: images must lie in a folder for each class, or be listed in a table")
+    data = {"kind": kind, "masks": args.masks, "patient": args.patient}
+    data["key_file"] = _file(args.key, "--key") if dicom else None
+    return {key: value for key, value in data.items() if value}, sorted(set(folders))
