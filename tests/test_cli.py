@@ -252,7 +252,7 @@ def test_check_takes_checkpoints_of_a_study_of_the_same_run_as_coming(tmp_path, 
     assert main(["check", "large", "tuned"]) == 0
     assert main(["check"]) == 1
     path = weights.format(model="resnet18", seed=0)
-    said = f"heatproof check: tuned: train.weights: {path}: not there; run the study large first, or both at once\n"
+    said = f"heatproof check: tuned: train.weights: {path}: not found; run the study large first, or both at once\n"
     assert capsys.readouterr().err == said
 
 

@@ -421,7 +421,7 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
     ],
 )  # fmt: skip
-def test_a_mistake_is_one_line_with_file_key_value_and_mend(project, toy, expected):
+def test_a_mistake_is_one_line_with_file_key_value_and_fix(project, toy, expected):
     assert message(project, SMALL, toy) == expected
 
 

@@ -69,8 +69,8 @@ def test_more_time_judges_more_and_what_it_would_add_is_stated(given, monkeypatc
     assert little["score"]["faithfulness"]["road"] is None and much["score"]["faithfulness"]["road"]
     assert any(one.startswith("Chosen: 40 of 60 images of 20 patients") for one in said)
     assert "more than --minutes 1" in said[-3] and "all patients" in said[-1] and "A longer run would add" in said[-1]
-    assert "A longer run" not in all_said[-1] and not any("Verdicts need more" in one for one in all_said)
-    assert any("does not support saliency" in one for one in said)
+    assert "A longer run" not in all_said[-1] and not any("Verdicts need more patients" in one for one in all_said)
+    assert any("saliency not supported" in one for one in said)
     assert (
         little["data"]["split"] == {"test": "all", "unseen": False} and "Held-out accuracy is not claimed" in said[-2]
     )
@@ -97,22 +97,22 @@ def test_fewer_patients_than_a_verdict_takes(given, tmp_path, monkeypatch):
         target.write_bytes(path.read_bytes())
     monkeypatch.setattr(plan, "measure", lambda *_: COST)
     content = judge.study_of(parsed(given, "--patient", r"^(p\d+)_", "--images", str(tmp_path / "few")))
-    assert any("Verdicts need more: 6 patients" in one for one in judge.fit("toy", content, 60, 2)[1])
+    assert any("Verdicts need more patients: 6 patients here" in one for one in judge.fit("toy", content, 60, 2)[1])
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--images", "nowhere"], "--images: nowhere: not there"),
-        (["--weights", "gone.pth"], "--weights: gone.pth: not there"),
+        (["--images", "nowhere"], "--images: nowhere: not found"),
+        (["--weights", "gone.pth"], "--weights: gone.pth: not found"),
         (["--minutes", "0"], "--minutes 0: must be a number above 0"),
         (["--minutes", "nan"], "--minutes nan: must be"),
         (["--mean", "0.5"], "--std: give both --mean and --std"),
-        (["--classes", "a", "c"], "--classes: c: is no class of"),
+        (["--classes", "a", "c"], "--classes: c: no such class in"),
         (["--classes", "a=1", "b"], "--classes: give NAME=OUTPUT for all classes, or for none"),
         (["--model", "torchvison:vit_b_16"], "did you mean torchvision:vit_b_16?"),
-        (["--model", "test_resnet", "test_vit"], "--weights: belongs to one --model"),
-        (["--model", "gone.py:build"], "--model: gone.py: not there"),
+        (["--model", "test_resnet", "test_vit"], "--weights: needs exactly one --model"),
+        (["--model", "gone.py:build"], "--model: gone.py: not found"),
     ],
 )
 def test_options_that_cannot_be(given, options, said):
@@ -125,8 +125,8 @@ def test_options_that_cannot_be(given, options, said):
     ("files", "said"),
     [
         ([], "a folder without files; give the folder of the images"),
-        (["a/1.png", "a/2.png"], "one class (a); two or more are needed"),
-        (["1.png", "2.png"], "images must lie in a folder for each class, or be listed in a table"),
+        (["a/1.png", "a/2.png"], "only one class (a); at least two are needed"),
+        (["1.png", "2.png"], "images must be in one folder per class, or listed in a table"),
         (["a/1.png", "b/2.png", "masks/a/1.png"], "--masks: 1 file such as masks/a/1.png look like masks: add --masks"),
         (["a/1.dcm"], "--key: DICOM needs a file with a secret"),
     ],
@@ -171,7 +171,7 @@ def test_the_study_is_written_once_and_runs_as_it_stands(given, tmp_path, monkey
     assert f"Study: {path}; edit it" in out and "results/report/toy.html" in out
     assert load(studies=["toy"])["toy"].networks["test_resnet"].weights == str(given / "m.safetensors")
     path.write_text(path.read_text().replace("unseen: false", "unseen: true"))
-    assert main(command) == 0 and f"Study: {path}, as it stands" in capsys.readouterr().out
+    assert main(command) == 0 and f"Study: {path} (not changed)" in capsys.readouterr().out
     assert load(studies=["toy"])["toy"].data.split.unseen
     monkeypatch.setattr("sys.argv", ["heatproof", *command, "--minutes", "20"])
-    assert main([*command, "--minutes", "20"]) == 1 and "is there, of another command" in capsys.readouterr().err
+    assert main([*command, "--minutes", "20"]) == 1 and "exists, written by another command" in capsys.readouterr().err

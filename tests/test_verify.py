@@ -76,7 +76,7 @@ def test_sound_results_and_objects_are_counted(folder, capsys):
 
 @pytest.mark.parametrize("truncate", [True, False])
 @pytest.mark.slow
-def test_a_damaged_result_is_named_with_both_ways_to_mend_it(folder, capsys, truncate):
+def test_a_damaged_result_is_named_with_both_ways_to_fix_it(folder, capsys, truncate):
     damage(folder / CARD, truncate=truncate)
     code, said = verify(capsys)
     assert code == 1

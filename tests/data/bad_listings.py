@@ -76,7 +76,7 @@ def tabled(text: str | bytes, read: int | None = None, **columns: str) -> Case:
     return case
 
 
-LOOKED = " (looked in {folder}, {folder.parent}, {folder.parent.parent}); mend the name or add the file"
+LOOKED = " (looked in {folder}, {folder.parent}, {folder.parent.parent}); fix the name or add the file"
 LABELS = ": labels that data.classes does not list: "
 ADD = "; add them there or remove the rows"
 TABLES = {
@@ -148,11 +148,11 @@ TABLES = {
     ),
     "image that is not there": (
         tabled(ROWS + "b.png,1,\n", read=2),
-        "{at}: b.png: not there" + LOOKED,
+        "{at}: b.png: not found" + LOOKED,
     ),
     "mask that is not there": (
         tabled(ROWS.replace(",0,", ",0,m.png"), read=0, mask="mask"),
-        "{at}: m.png: not there" + LOOKED,
+        "{at}: m.png: not found" + LOOKED,
     ),
     "box of a table outside": (
         tabled(ROWS.replace(",0,", ",0,1 2 39 28;1 2 40 3"), read=0, box="mask"),

@@ -230,7 +230,7 @@ BAD = {  # content, further keys, what the line says
     "a reader who is not there": (
         table(f"{HERE},effusion,5,5,9,9,A"), {"readers": ["C"]}, "no regions of such a reader"),
     "one reader rotates": (table(f"{HERE},effusion,5,5,9,9,A"), {"readers": "rotating"}, "name at least two"),
-    "no file": (None, {"annotations": "b.json"}, "b.json: not there; looked for in the working folder"),
+    "no file": (None, {"annotations": "b.json"}, "b.json: not found; looked for in the working folder"),
 }  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def test_an_image_that_the_table_names_and_the_archive_lacks_is_bad(tmp_path, un
     del unpacked["images/p0-0.png"]
     source = write_zip(tmp_path / "it.zip", unpacked)
     first = list_source("toy", config(source)).records[0]
-    assert message(first.read) == f"{source}: images/p0-0.png: not there (looked in .); fix the name or add the file"
+    assert message(first.read) == f"{source}: images/p0-0.png: not found (looked in .); fix the name or add the file"
 
 
 def test_paths_that_leave_the_archive_are_refused(tmp_path, unpacked):

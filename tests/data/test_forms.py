@@ -200,8 +200,8 @@ def test_a_path_of_a_table_is_looked_for_above_it_and_what_is_missing_says_where
     source = write_folder(tmp_path / "data", files) / "CheXpert-v1.0-small/train.csv"
     missing = study(source, **CHEXPERT_STUDY | {"table": None}).records[2]
     assert message(missing.read) == (
-        f"{source}: CheXpert-v1.0-small/train/patient00002/study1/view2_lateral.jpg: not there (looked in "
-        f"{source.parent}, {tmp_path / 'data'}, {tmp_path}); mend the name or add the file"
+        f"{source}: CheXpert-v1.0-small/train/patient00002/study1/view2_lateral.jpg: not found (looked in "
+        f"{source.parent}, {tmp_path / 'data'}, {tmp_path}); fix the name or add the file"
     )
 
 
@@ -375,11 +375,11 @@ CASES = {  # files beside those of the collection, what the study changes, and w
     "no table of boxes": (
         ("nih", {}, {"boxes": "boxes.csv"}),
         "{at}: Data_Entry_2017.csv: data.boxes: boxes.csv: not beside it (tables there: BBox_List_2017.csv, "
-        "Data_Entry_2017.csv); mend the name",
+        "Data_Entry_2017.csv); fix the name",
     ),
     "boxes of another collection": (
         ("nih", {"BBox_List_2017.csv": b"path,label,x,y,width,height\nz.png,Mass,1,2,3,4\n"}, {}),
-        "{at}: BBox_List_2017.csv: data.boxes: none of 1 boxes is of an image and a label of the study; mend it",
+        "{at}: BBox_List_2017.csv: data.boxes: none of 1 boxes is of an image and a label of the study; fix it",
     ),
     "boxes without boxes": (
         ("nih", {}, {"boxes": "Data_Entry_2017.csv"}),
@@ -407,11 +407,11 @@ CASES = {  # files beside those of the collection, what the study changes, and w
         ("nih", wrong(BOXES, "256.0,512", "1000,512", "BBox_List_2017.csv"), {"read": 0}),
         "{at}: images_001/images/00000001_000.png: box 1000 512 128 256, in pixels of 1024x1024: leaves the image of "
         "64x64 "
-        "pixels; mend or remove it",
+        "pixels; fix or remove it",
     ),
     "id without image": (
         ("nih", {"images_001/images/00000001_001.png": None}, {"read": 1}),
-        "{at}: 00000001_001.png: not there (looked in ., and by its name in all of the source); mend the name or add "
+        "{at}: 00000001_001.png: not found (looked in ., and by its name in all of the source); fix the name or add "
         "the "
         "file",
     ),
@@ -459,7 +459,7 @@ CASES = {  # files beside those of the collection, what the study changes, and w
     "a table to join that is not there": (
         ("mimic", {}, {"join": ["metadata.csv"]}),
         "{at}: mimic-cxr-2.0.0-chexpert.csv: data.join: metadata.csv: not beside it (tables there: mimic-cxr-2.0.0-"
-        "chexpert.csv, mimic-cxr-2.0.0-metadata.csv, mimic-cxr-2.0.0-split.csv); mend the name",
+        "chexpert.csv, mimic-cxr-2.0.0-metadata.csv, mimic-cxr-2.0.0-split.csv); fix the name",
     ),
     "DICOM without a key": (
         ("rsna", {}, {}),
@@ -474,7 +474,7 @@ CASES = {  # files beside those of the collection, what the study changes, and w
     ),
     "a DICOM file that is not there": (
         ("rsna", {"stage_2_train_images/0004cfab.dcm": None}, {"key": True, "read": 0}),
-        "{at}: line 2: not there (looked in ., and by its name in all of the source); mend the name or add the file",
+        "{at}: line 2: not found (looked in ., and by its name in all of the source); fix the name or add the file",
     ),
     "readers without names": (
         ("vindr", wrong(VINDR, ",R9,", ",,", "train.csv"), {}),

@@ -319,7 +319,10 @@ def test_patients_that_are_not_known(write, capsys):
     assert capsys.readouterr().err == f"toy: {said}\n"
     for by in ("auto", "patient"):
         config = data_config(**folder, split={"by": by})
-        assert message(opening.list_records, "toy", config) == f"{said}; fix them, or set data.split.by: lookalike"
+        assert (
+            message(opening.list_records, "toy", config)
+            == f"{said}; fix them, or leave the patients out (data.split.by: lookalike)"
+        )
 
 
 def test_some_of_the_images_are_whole_patients_of_every_class(tmp_path):

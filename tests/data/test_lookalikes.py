@@ -89,7 +89,7 @@ def test_a_constant_image_looks_like_nothing_but_an_equally_bright_constant_one(
     assert (found.similarity[found.a < 5] == 1).all()
 
 
-def test_too_many_pairs_name_the_key_and_the_mend():
+def test_too_many_pairs_name_the_key_and_the_fix():
     same = np.repeat(smooth(1), 5, axis=0)  # 10 pairs
     assert len(pairs(same, 0.9, limit=10)) == 10
     flat = np.zeros((5, 32, 32), np.uint8)

@@ -75,7 +75,10 @@ def test_patients_that_are_not_known(write, capsys):
     assert capsys.readouterr().err == f"{read}toy: {said}\n"
     for by in ("auto", "patient"):
         config = data_config(**table_of, split={"by": by})
-        assert message(opening.list_records, "toy", config) == f"{said}; fix them, or set data.split.by: lookalike"
+        assert (
+            message(opening.list_records, "toy", config)
+            == f"{said}; fix them, or leave the patients out (data.split.by: lookalike)"
+        )
 
 
 def test_a_planted_study_leaves_out_rows_of_other_labels(write, capsys):

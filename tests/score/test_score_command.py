@@ -469,7 +469,7 @@ def test_a_lone_image_has_no_other_image(study):
     assert reasons == ["no_other_image"] and maps.isnan().all()
 
 
-def test_bad_input_says_what_to_mend(study, tmp_path):
+def test_bad_input_says_what_to_fix(study, tmp_path):
     with pytest.raises(InputError, match="localization: --seed is missing"):
         score("localization", "--seeds", 0, 1)
     with pytest.raises(InputError, match="consistency: --seeds is missing"):

@@ -216,7 +216,7 @@ REFUSED = {
     "no network": ({"source": "models.py:number"}, "models.py:number returns int, not a torch.nn.Module"),
     "a wrong argument": ({"arguments": {"classes": 2}}, "models.py:build: cannot be opened: TypeError: "),
     "weights of another": ({"weights": "other.pt"}, r"weights: they do not fit module:models.py:build: "),
-    "no weights there": ({"weights": "none.pt"}, r"none.pt: not there; weights is the path of a \.safetensors file"),
+    "no weights there": ({"weights": "none.pt"}, r"none.pt: not found; weights is the path of a \.safetensors file"),
     "no tensors": ({"weights": "list.pt"}, r"list.pt: holds no tensors by name, as model\.state_dict\(\) has them"),
     "no safetensors": ({"weights": "text.safetensors"}, r"text.safetensors: cannot be read as safetensors"),
     "a std of 0": ({"std": [0.0]}, r"std: \[0.0\]; it must be finite, and above 0"),
@@ -315,7 +315,7 @@ def test_only_modules_beside_the_users_own_count_as_its_files():
 def test_weights_of_a_seed_are_filled_in(resnet):
     torch.save(resnet.state_dict(), "weights-7.pt")
     assert load("torchvision:resnet18", {"weights": "weights-{seed}.pt"}, classes=CLASSES, seed=7).assumed
-    with pytest.raises(InputError, match=r"^weights-8\.pt: not there"):
+    with pytest.raises(InputError, match=r"^weights-8\.pt: not found"):
         load("torchvision:resnet18", {"weights": "weights-{seed}.pt"}, classes=CLASSES, seed=8)
 
 
@@ -427,7 +427,7 @@ def test_torchxrayvision_gives_logits_of_its_own_range_without_thresholds(tmp_pa
     torch.manual_seed(0)
     net = xrv.models.DenseNet(num_classes=18, in_channels=1).eval()
     monkeypatch.setattr(xrv.utils, "get_cache_dir", lambda: str(tmp_path))
-    with pytest.raises(InputError, match=rf"^xrv:{name}: .*: not there; download https://"):
+    with pytest.raises(InputError, match=rf"^xrv:{name}: .*: not found; download https://"):
         load(f"xrv:{name}", {}, classes=["Pneumonia"], task="multilabel")
     path = tmp_path / Path(xrv.models.model_urls[name]["weights_url"]).name
     torch.save(net, path)

@@ -1,7 +1,7 @@
-"""`heatproof judge`: from a trained model and a folder of images to a report, in about so many minutes.
+"""`heatproof judge`: from a trained model and a folder of images to a report, within a time budget.
 
-It writes a study that can be edited and rerun, chooses what fits from the speed that it measures here, and runs the
-pipeline: nothing is computed beside it.
+Writes a study that can be edited and rerun, chooses images, steps and scores from the speed measured on this machine,
+and runs the pipeline. Nothing is computed outside the pipeline.
 """
 
 import argparse
@@ -21,30 +21,29 @@ from heatproof.commands import run as running
 from heatproof.commands.check import runs, unusable
 from heatproof.config.load import resolve
 from heatproof.config.study import Study, merge
-from heatproof.core.messages import InputError, deadline
+from heatproof.core.messages import InputError, deadline, using_options
 from heatproof.data.sources.opening import sampled
 from heatproof.store import artifacts
 from heatproof.text.numbers import counted
 from heatproof.train.specs import FILES, Spec
 
 METHODS = ("gradcam", "layercam", "saliency")
-ENOUGH = 20  # patients below which a verdict is not to be expected: the audit tests nothing either
-SPARE = 0.75  # of the time is planned for, as what else the machine does may change
+ENOUGH = 20  # patients; with fewer, no verdict is likely, and the audit tests nothing
+SPARE = 0.75  # share of the time that is planned, as the load of the machine may change
 MOST = 50  # classes
 COLUMNS = ("path", "label", "patient", "mask", "box")  # of a table, by their usual names
 TABLES = (".csv", ".tsv", ".csv.gz")
 DICOM = (".dcm", ".dicom")
-# words of errors about the study -> what the user typed
-OPTIONS = {
-    "set data.split.by: lookalike": "leave --patient out",
-    "set data.source to": "give",
+OPTIONS = {  # what errors about the study name in place of its keys
+    "data.source": "",
     "data.patient": "--patient",
     "data.masks": "--masks",
     "data.key_file": "--key",
     "explain.methods": "--method",
+    "classes": "--classes",
 }
 
-LEAST: dict[str, Any] = {  # what is computed however short the time is
+LEAST: dict[str, Any] = {  # computed however short the time is
     "data": {"audit": {"draws": 50, "bootstrap": 500}},
     "explain": {
         "variants": {
@@ -57,7 +56,7 @@ LEAST: dict[str, Any] = {  # what is computed however short the time is
     "score": {"faithfulness": {"images": 20, "steps": 6, "road": None, "naopc": None, "infidelity": None}},
 }
 ROAD = {"images": 32, "percentiles": [10, 30, 50, 70, 90], "noise": 0.01}
-# what more time adds, in this order, each if it fits: words, keys, families
+# what more time adds, in this order, each if it fits: description, keys, families
 MORE: tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...] = (
     ("40 {groups}", {"data": {"sample": 40}}, ()),
     ("sanity checks and robustness", {}, ("robustness", "sanity")),
@@ -92,24 +91,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     many = {"nargs": "+", "default": []}
     add("--model", metavar="SPEC", required=True, nargs="+", help="timm's name, torchvision:NAME, file.py:build, ...")
-    add("--images", metavar="PATH", required=True, help="a folder or archive with a folder for each class, or a table")
+    add("--images", metavar="PATH", required=True, help="folder or archive with one folder per class, or a table")
     add("--masks", metavar="PLACE", help="folder of masks inside --images, or a pattern such as '{stem}_mask*'")
-    add("--patient", metavar="REGEX", help="its first group, found in a file name, is the patient; of a table a column")
-    add("--key", metavar="FILE", help="of DICOM: the file with a secret that keys the pseudonyms")
-    add("--weights", metavar="FILE", **many, help="checkpoint; several of one model are its seeds")
+    add(
+        "--patient",
+        metavar="REGEX",
+        help="regular expression whose first group is the patient in a file name; for a table: a column",
+    )
+    add("--key", metavar="FILE", help="for DICOM: file with the secret key of the pseudonyms")
+    add("--weights", metavar="FILE", **many, help="checkpoint; several of one model count as its seeds")
     add("--classes", metavar="NAME", **many, help="folders in the order of the model's outputs, or NAME=OUTPUT")
     add("--method", metavar="NAME", **many, help=f"explanation methods (default: {', '.join(METHODS)})")
-    add("--mean", type=float, metavar="X", **many, help="of the normalization, for pixels in [0, 1]; with --std")
-    add("--std", type=float, metavar="X", **many, help="of the normalization, one number a channel")
-    add("--trust", metavar="FILE", **many, help="files that may be unpickled, which runs code that they hold")
+    add("--mean", type=float, metavar="X", **many, help="mean of the normalization, for pixels in [0, 1]; needs --std")
+    add(
+        "--std", type=float, metavar="X", **many, help="standard deviation of the normalization, one number per channel"
+    )
+    add("--trust", metavar="FILE", **many, help="files that may be unpickled, which can run code inside them")
     add("--unseen", action="store_true", help="state that no model was trained on any of these images")
-    add("--out", metavar="FOLDER", default=".", help="where study and results are written (default: here)")
-    add("--name", metavar="NAME", help="of the study (default: made of model and images)")
-    add("--minutes", type=float, default=10, metavar="N", help="about how long it may take (default: 10)")
+    add("--out", metavar="FOLDER", default=".", help="folder for the study and the results (default: the current one)")
+    add("--name", metavar="NAME", help="name of the study (default: from model and images)")
+    add("--minutes", type=float, default=10, metavar="N", help="time budget in minutes (default: 10)")
     add("--cores", default="all", metavar="N", help="cores that Snakemake may use (default: all)")
-    add("--write", action="store_true", help="write the study, and do not run it")
+    add("--write", action="store_true", help="write the study without running it")
 
 
+@using_options(OPTIONS)
 def run(args: argparse.Namespace) -> int:
     """Write the study of a model and images, run it, and print where the report is.
 
@@ -132,15 +138,15 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--out: {folder}: cannot be written ({error.strerror})") from None
     path = Path("studies", f"{name}.yaml")
     command = shlex.join(["heatproof", *(one for one in sys.argv[1:] if one != "--write")])
-    for said in runs(_resolve(name, content)):
+    for said in runs(resolve(content)):
         print(said)
     if path.exists():
         if f"# {command}\n" not in path.read_text(encoding="utf-8"):
             raise InputError(
-                f"{path.resolve()}: is there, of another command; run it as it stands with `heatproof run {name}`, "
-                f"give --name, or remove it"
+                f"{path.resolve()}: exists, written by another command; run it with `heatproof run {name}`, set "
+                f"--name, or remove it"
             )
-        print(f"Study: {path.resolve()}, as it stands")
+        print(f"Study: {path.resolve()} (not changed)")
     else:
         content, notes = fit(name, content, args.minutes * 60, cores)
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
@@ -156,13 +162,14 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
+@using_options(OPTIONS)
 def study_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the content of the study that judges a model on images, with nothing chosen yet.
+    """Return the content of the study that judges a model on images, before anything is chosen.
 
     Paths are absolute, so that the study runs wherever it is written.
 
     Raises:
-        InputError: an option is out of bounds, or what it names is not there.
+        InputError: an option is out of bounds, or names something that does not exist.
     """
     if not (math.isfinite(args.minutes) and args.minutes > 0):
         raise InputError(f"--minutes {args.minutes:g}: must be a number above 0")
@@ -179,31 +186,31 @@ def study_of(args: argparse.Namespace) -> dict[str, Any]:
         "data": data | {"split": {"test": "all", "unseen": args.unseen}},
         "explain": {"methods": list(args.method or METHODS)},
         "score": {"families": families},
-        "stats": {"claims": dict.fromkeys(_claims())},  # what is claimed of other models
         "report": {"title": f"{', '.join(models)} on {Path(args.images).name}"},
     }
 
 
+@using_options(OPTIONS)
 def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple[dict[str, Any], list[str]]:
-    """Choose images, steps and scores that fit into some time, from the speed of the models on this machine.
+    """Choose images, steps and scores that fit into a time budget, from the speed of the models on this machine.
 
     Args:
-        name: of the study.
-        content: of its file, from `study_of`.
-        seconds: that the run may take.
-        cores: that it may use.
+        name: the study.
+        content: its content, from `study_of`.
+        seconds: time budget.
+        cores: number of cores.
 
     Returns:
-        The content with what was chosen, and lines that state it and what a longer run would add.
+        The content with the choice added, and lines that state the choice and what a longer run would add.
 
     Raises:
         InputError: the images or a model cannot be used.
     """
     unit = plan.import_seconds()
-    content = _sized(content, _resolve(name, merge(content, {"data": {"sample": None}})))
-    study = _resolve(name, content)
+    content = _sized(content, resolve(merge(content, {"data": {"sample": None}})))
+    study = resolve(content)
     if mistakes := list(unusable(name, study)):
-        raise InputError("\n".join(map(_reworded, mistakes)))
+        raise InputError("\n".join(mistakes))
     records = plan.records_of(name, study)
     known = study.data.patients_known and study.data.kind != "dicom"  # whose patients are read with the pixels
     what = "patient" if known else "image"
@@ -211,7 +218,7 @@ def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple
     costs = {model: plan.measure(model, study) for model in study.models}
 
     def with_more(chosen: dict[str, Any], keys: dict[str, Any], families: Sequence[str] = ()) -> dict[str, Any]:
-        """Add to what is chosen; a number of patients never falls."""
+        """Add keys and families to a choice; the number of patients never falls."""
         named = [one["data"]["sample"] or groups for one in (chosen, keys) if "sample" in one.get("data", {})]
         sample = max(named, default=groups)
         more = merge(merge(chosen, keys), {"data": {"sample": sample if sample < groups else None}})
@@ -219,7 +226,7 @@ def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple
         return more
 
     def time(chosen: dict[str, Any]) -> float:
-        found = _resolve(name, chosen)
+        found = resolve(chosen)
         taken = sampled(records, found.data.sample or groups, name, found.data.seed)
         return plan.estimate_seconds(found, costs, plan.Left.of(name, found), int(taken.sum()), cores, unit)
 
@@ -235,20 +242,20 @@ def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple
         else:
             whole = "sample" in keys.get("data", {}) and not more["data"]["sample"]
             further.setdefault((f"all {what}s" if whole else words).format(groups=f"{what}s"), needed)
-    study = _resolve(name, chosen)
+    study = resolve(chosen)
     taken = sampled(records, study.data.sample or groups, name, study.data.seed)
     count = min(groups, study.data.sample or groups)
     notes = [*_speeds(costs), _choice(study, int(taken.sum()), len(records), count, what)]
     least = time(chosen)
     notes.append(f"{_minutes(least)} on {counted(cores, 'core')}".capitalize())
     if least > seconds:
-        notes[-1] += f": more than --minutes {seconds / 60:g}, and the least that is worth a report"
+        notes[-1] += f": more than --minutes {seconds / 60:g}, but the least that gives a useful report"
     if count < ENOUGH:
-        notes.append(f"Verdicts need more: {counted(count, what)} of the {ENOUGH} patients or more that they take")
+        notes.append(f"Verdicts need more patients: {counted(count, what)} here, at least {ENOUGH} needed")
     if not known and study.data.kind != "dicom":
-        notes.append("Patients are not known: images that look alike are taken for one; --patient states them")
+        notes.append("Patients are unknown: look-alike images count as one patient; state the patients with --patient")
     if study.unstated:
-        notes.append("Held-out accuracy is not claimed; --unseen states that no model was trained on these images")
+        notes.append("Held-out accuracy is not claimed: add --unseen if no model was trained on these images")
     if further:
         added = [f"{words} ({_minutes(needed - least)} more)" for words, needed in further.items()]
         notes.append(f"A longer run would add: {', '.join(added)}; all of it takes {_minutes(time(everything))}")
@@ -257,16 +264,16 @@ def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple
 
 
 def _speeds(costs: Mapping[str, plan.Cost]) -> Iterator[str]:
-    """State what was measured of each model."""
+    """State the measured speed of each model."""
     for model, cost in costs.items():
         heatmaps = ", ".join(f"{method} {spent:.2g} s" for method, spent in cost.methods.items() if spent)
-        yield f"{model}: {cost.forward:.2g} s a forward pass of an image here; heatmaps: {heatmaps or 'none'}"
+        yield f"{model}: {cost.forward:.2g} s per image for a forward pass; heatmaps: {heatmaps or 'none'}"
         if skipped := [method for method, spent in cost.methods.items() if not spent]:
-            yield f"{model}: does not support {', '.join(skipped)}; skipped, with the reason in the report"
+            yield f"{model}: {', '.join(skipped)} not supported, skipped; the report gives the reason"
 
 
 def _choice(study: Study, images: int, there: int, groups: int, what: str) -> str:
-    """State what was chosen."""
+    """State the choice."""
     options, variants = study.score.faithfulness, study.explain.variants
     of = f" of {counted(groups, what)}" if what == "patient" else ""
     parts = [f"{images} of {counted(there, 'image')}{of}", ", ".join(study.score.families)]
@@ -288,63 +295,39 @@ def _cores(args: argparse.Namespace) -> int:
     return int(args.cores)
 
 
-def _claims() -> Iterator[str]:
-    from heatproof.config.load import shipped
-
-    yield from shipped()["stats"]["claims"]
-
-
-def _resolve(name: str, content: dict[str, Any]) -> Study:
-    try:
-        return resolve(name, content)
-    except InputError as error:
-        file = f"studies/{name}.yaml: "
-        raise InputError("\n".join(_reworded(one.removeprefix(file)) for one in str(error).splitlines())) from None
-
-
-def _reworded(text: str) -> str:
-    """An error about a study in the words of somebody who gave options."""
-    for key, option in OPTIONS.items():
-        text = text.replace(key, option)
-    pairs = re.search(r"classes: \{(.*?)\}", text)
-    return (
-        text if pairs is None else text.replace(pairs[0], f"--classes {pairs[1]}".replace(": ", "=").replace(",", ""))
-    )
-
-
 def _sized(content: dict[str, Any], study: Study) -> dict[str, Any]:
-    """Return the content with size and channels of the images that its models take."""
+    """Return the content with the image size and channels that its models need."""
     from heatproof.train import sources
 
     needs = []
     for model, network in study.networks.items():
         first, limit = network.of(model, study.seeds[0], 0), study.compute.timeout
         try:
-            with deadline(limit, f"{model}: opening it took longer than compute.timeout ({limit} s)"):
+            with deadline(limit, f"opening it took longer than compute.timeout ({limit} s)"):
                 options = first.model_dump(exclude={"source"})
                 needs.append(sources.load(first.source, options, classes=study.data.class_names, task=study.task))
         except InputError as error:
-            raise InputError(f"{model}: {_reworded(str(error))}") from error
+            raise InputError(f"{model}: {error}") from error
     size = max((max(one.size) for one in needs if one.size), default=study.data.size)
     channels = max(one.channels for one in needs)
     for model, one in zip(study.models, needs, strict=True):
         if one.assumed:
             order = ", ".join(study.data.class_names)
-            print(f"{model}: does not name its outputs, taken in this order: {order}; --classes states another")
+            print(f"{model}: the outputs have no names and are read in this order: {order}; set another with --classes")
     return merge(content, {"data": {"size": size, "channels": channels}})
 
 
 def _name(args: argparse.Namespace) -> str:
-    """Name of the study: model and images."""
+    """Name a study after its model and images."""
     images = Path(args.images).resolve().name.partition(".")[0]
     parts = [*(Spec.parse(one).label for one in args.model[:2]), "on", re.sub(r"\W+", "_", images, flags=re.A)]
     return re.sub(r"^[^A-Za-z0-9]+", "", "_".join(parts))[:80] or "judged"
 
 
 def _models(args: argparse.Namespace, outputs: dict[str, int | str]) -> dict[str, dict[str, Any]]:
-    """Return the section `models`: where each comes from, and what the options say of it."""
+    """Return the section `models`: the source of each, with its options."""
     if len(args.model) > 1 and args.weights:
-        raise InputError("--weights: belongs to one --model; judge them one by one, or list them in a study's models")
+        raise InputError("--weights: needs exactly one --model; judge the models one by one, or list them in a study")
     if bool(args.mean) != bool(args.std):
         raise InputError(f"--{'std' if args.mean else 'mean'}: give both --mean and --std, or neither")
     given: dict[str, Any] = {"mean": args.mean, "std": args.std, "trust": [_file(one, "--trust") for one in args.trust]}
@@ -356,13 +339,15 @@ def _models(args: argparse.Namespace, outputs: dict[str, int | str]) -> dict[str
         spec = Spec.parse(one)
         spec.check_installed()
         if spec.label in found:
-            raise InputError(f"--model: {one}: another one is called {spec.label}, too; list them in a study's models")
+            raise InputError(
+                f"--model: {one}: {spec.label} appears twice; list the models in a study, with names of your own"
+            )
         found[spec.label] = {"source": _source(spec, args.out)} | {key: value for key, value in given.items() if value}
     return found
 
 
 def _source(spec: Spec, out: str) -> str:
-    """Return a specification that holds in another folder."""
+    """Return a specification that is valid from any folder."""
     if spec.kind in FILES.values():
         return _file(spec.name, "--model")
     if spec.kind == "hf":
@@ -374,24 +359,22 @@ def _source(spec: Spec, out: str) -> str:
         return f"{_file(module, '--model')}:{function}"
     spec.files()
     if Path(out).resolve() != Path.cwd():
-        raise InputError(
-            f"--model: {spec.name}: is found from the working directory: leave --out out, or give a file.py"
-        )
+        raise InputError(f"--model: {spec.name}: depends on the working directory: leave --out out, or give a file.py")
     return spec.name
 
 
 def _file(path: str, option: str) -> str:
     found = Path(path).expanduser()
     if not found.is_file():
-        raise InputError(f"{option}: {path}: not there; give the path of a file")
+        raise InputError(f"{option}: {path}: not found; give the path of a file")
     return str(found.resolve())
 
 
 def _data(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, int | str]]:
-    """Return the section `data`, and which output of the model is which class, where that is given."""
+    """Return the section `data`, and the output of each class where the options give it."""
     path = Path(args.images).expanduser()
     if not path.exists():
-        raise InputError(f"--images: {args.images}: not there; give a folder, an archive or a table of images")
+        raise InputError(f"--images: {args.images}: not found; give a folder, an archive or a table of images")
     pairs = [one.partition("=") for one in args.classes]
     if len({bool(equals) for _, equals, _ in pairs}) > 1:
         raise InputError("--classes: give NAME=OUTPUT for all classes, or for none")
@@ -402,21 +385,21 @@ def _data(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, int | str
     else:
         data, there = _folder(path, args)
     if len(there) < 2:
-        raise InputError(f"--images: {args.images}: one class ({there[0]}); two or more are needed to be told apart")
+        raise InputError(f"--images: {args.images}: only one class ({there[0]}); at least two are needed")
     if lost := [name for name in named if name not in there]:
-        raise InputError(f"--classes: {lost[0]}: is no class of {args.images}; there are {', '.join(there)}")
+        raise InputError(f"--classes: {lost[0]}: no such class in {args.images}; choose from {', '.join(there)}")
     if len(named or there) > MOST:
-        raise InputError(f"--images: {len(there)} classes; name those to judge with --classes, {MOST} at most")
+        raise InputError(f"--images: {len(there)} classes; name at most {MOST} with --classes")
     return data | {"source": str(path.resolve()), "classes": {name: name for name in named or there}}, outputs
 
 
 def _table(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    """Return what a table of images says, by the usual names of its columns; and its labels, sorted."""
+    """Return the section of a table with the usual column names, and its labels, sorted."""
     from heatproof.data.sources.rows import read_sheet
     from heatproof.data.sources.trees import read_file
 
     if args.masks:
-        raise InputError("--masks: a table names them itself, in its column mask")
+        raise InputError("--masks: not read for a table; name the masks in its column mask")
     patient = args.patient or "patient"
     wanted = {key: patient if key == "patient" else key for key in COLUMNS}
     sheet = read_sheet(
@@ -434,7 +417,7 @@ def _table(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], list[s
 
 
 def _folder(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    """Return what a folder or an archive says; and its classes, the folders right above the images, sorted."""
+    """Return the section of a folder or an archive, and its classes (the folders directly above the images), sorted."""
     from heatproof.data.audit.material import MASKS, mask_files
     from heatproof.data.sources.decode import SUFFIXES
     from heatproof.data.sources.names import listed
@@ -445,11 +428,11 @@ def _folder(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], list[
         with open_tree(path) as tree:
             names = list(tree.names)
     except InputError as error:
-        raise InputError(f"--images: {_reworded(str(error))}") from None
+        raise InputError(f"--images: {error}") from None
     dicom = [name for name in names if PurePosixPath(name).suffix.lower() in DICOM]
     kind = "dicom" if dicom else "folder" if path.is_dir() else "archive"
     if dicom and not args.key:
-        raise InputError("--key: DICOM needs a file with a secret of yours: head -c 32 /dev/urandom > heatproof.key")
+        raise InputError("--key: DICOM needs a file with a secret: head -c 32 /dev/urandom > heatproof.key")
     pictures = dicom or [name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES]
     beside = suspects(pictures)
     drawn = mask_files(pictures) | {*beside}
@@ -470,7 +453,7 @@ def _folder(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], list[
         )
     folders = [PurePosixPath(name).parent.name for name in pictures]
     if not all(folders):
-        raise InputError(f"--images: {path}: images must lie in a folder for each class, or be listed in a table")
+        raise InputError(f"--images: {path}: images must be in one folder per class, or listed in a table")
     data = {"kind": kind, "masks": args.masks, "patient": args.patient}
     data["key_file"] = _file(args.key, "--key") if dicom else None
     return {key: value for key, value in data.items() if value}, sorted(set(folders))

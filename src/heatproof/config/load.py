@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from heatproof.config.base import architectures
 from heatproof.config.study import Network, Recipe, Study, merge, with_networks
-from heatproof.core.messages import InputError
+from heatproof.core.messages import InputError, setting
 
 PAPERS = "studies/papers"  # a file for each paper: its claims, by name
 PACKAGE = Path(__file__).parents[1]
@@ -81,15 +81,15 @@ def load(
     return loaded
 
 
-def resolve(name: str, content: dict[str, Any], root: Path = Path()) -> Study:
-    """Check what a file `studies/<name>.yaml` would hold, and return the study.
+def resolve(content: dict[str, Any], name: str = "", root: Path = Path()) -> Study:
+    """Check what the file of a study would hold, and return the study. Mistakes name the file as `name`, if given.
 
     Raises:
         InputError: as `load`.
     """
     shared = _shared(root)
     shared.pop("studies", None)
-    return _study({"params.yaml": shared, f"studies/{name}.yaml": content})
+    return _study({"params.yaml": shared, name: content})
 
 
 def installed() -> Path:
@@ -262,8 +262,8 @@ def _explain(item: dict, layers: dict[str, dict], schema: type[BaseModel], skip:
         if location[-1] == "[key]":
             return _mistake(layers, location[:1], location[1], "a model's name is made of letters, digits, _ . and -")
         if item["type"] == "model_type":
-            mend = "say where it comes from, such as torchvision:vit_b_16, or give a section with source"
-            return _mistake(layers, location, value, mend)
+            fix = "say where it comes from, such as torchvision:vit_b_16, or give a section with source"
+            return _mistake(layers, location, value, fix)
     if item["type"] == "missing":
         return _missing(layers, location)
     if item["type"] == "extra_forbidden":
@@ -325,7 +325,8 @@ def _mistake(layers: dict[str, dict], location: tuple, value: Any, fix: str) -> 
             source, depth = name, reached
     key = ".".join(str(part) for part in location if not isinstance(part, int) and part != "[key]")
     shown = "" if isinstance(value, dict) else f" {value!r}:"
-    return f"{source}: {key or 'the whole file'}:{shown} {fix}"
+    where = f"{source}: " if source else ""
+    return f"{where}{setting(key) or 'the whole file'}:{shown} {fix}"
 
 
 def _nearest(name: Any, allowed: Iterable[str]) -> str:

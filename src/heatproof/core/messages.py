@@ -56,6 +56,20 @@ def setting(key: str, value: str = "") -> str:
     return f"set {name} to {value}" if name else f"give {value}"
 
 
+def pairs(key: str, values: Mapping[str, object]) -> str:
+    """Write a setting of several pairs as the user would.
+
+    >>> pairs("classes", {"a": 0, "b": "cat"})
+    "classes: {a: 0, b: 'cat'}"
+    >>> with using_options({"classes": "--classes"}):
+    ...     pairs("classes", {"a": 0, "b": "cat"})
+    '--classes a=0 b=cat'
+    """
+    if option := _options.get().get(key):
+        return " ".join([option, *(f"{name}={value}" for name, value in values.items())])
+    return f"{key}: {{{', '.join(f'{name}: {value!r}' for name, value in values.items())}}}"
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:
     """Return the error of a name that does not exist, with the nearest ones that do.
 

@@ -107,26 +107,26 @@ TEMPLATES = {
     "files.left_out": "{files} could not be used. Repair and audit again: the classes may be affected unequally.",
 }
 SOURCES = {  # after training
-    "source.kept": "Within each {column} {model} performs above chance. Its balanced accuracy is {every} over all test "
-    "images, and {lowest_tested} where {column} is {value}.",
+    "source.kept": "Within each {column}, {model} performs above chance. Its balanced accuracy is {every} over all "
+    "test images, and {lowest_tested} where {column} is {value}.",
     "source.lost": "No evidence that {model} performs above chance where {column} is {values}. Its balanced accuracy "
-    "is {every} over all test images, and {lowest_tested} where {column} is {value}: it may tell the classes apart by "
+    "is {every} over all test images, and {lowest_tested} where {column} is {value}: it may separate the classes by "
     "{column}.",
-    "source.untested": "Whether the accuracy of {model} holds within each {column} is not tested: fewer than two "
-    "values have images of two classes in {least} groups.",
+    "source.untested": "Not tested whether the accuracy of {model} holds within each {column}: fewer than two values "
+    "have images of two classes in {least} groups.",
     "source.heatmaps_differ": "Heatmaps differ with {column} in {apart} of {tests} comparisons within classes, most in "
-    "{metric} of {method} for {model}: {lower} where it is {lower_value}, {higher} where it is {higher_value} ({p}, "
-    "corrected).",
+    "{metric} of {method} for {model}: {lower} if it is {lower_value}, {higher} if it is {higher_value} (corrected "
+    "{p}).",
     "source.heatmaps_alike": "No evidence that heatmaps differ with {column} within a class, in {tests} comparisons "
     "(smallest corrected {p}).",
     "blanked.falls": "With the {region} of the images blanked, the balanced accuracy of {model} falls from {whole} "
-    "to {blanked} (by {drop} [{drop_low}, {drop_high}], chance {chance}): it uses the {region}, or is confused without "
-    "it.",
-    "blanked.kept": "With the {region} of the images blanked, the balanced accuracy of {model} is {blanked}, and "
-    "{whole} as they are: no evidence that it uses the {region}.",
-    "blanked.untested": "With the {region} of the images blanked, the balanced accuracy of {model} is {blanked}, and "
-    "{whole} as they are; fewer than {least} groups do not tell whether it uses the {region}.",
-    "source.heatmaps_untested": "Whether heatmaps differ with {column} is not tested: fewer than {least} groups.",
+    "to {blanked} (by {drop} [{drop_low}, {drop_high}], chance {chance}): it uses the {region}, or is disturbed by its "
+    "absence.",
+    "blanked.kept": "With the {region} of the images blanked, the balanced accuracy of {model} is {blanked} "
+    "(unchanged images: {whole}): no evidence that it uses the {region}.",
+    "blanked.untested": "With the {region} of the images blanked, the balanced accuracy of {model} is {blanked} "
+    "(unchanged images: {whole}). Not tested whether it uses the {region}: fewer than {least} groups.",
+    "source.heatmaps_untested": "Not tested whether heatmaps differ with {column}: fewer than {least} groups.",
 }
 ADVICE = {
     "two_ids": "The split keeps patients together, but some patients may have two ids.",

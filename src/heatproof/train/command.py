@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from heatproof.core.draws import derive
-from heatproof.core.messages import InputError, Unsupported, deadline, line
+from heatproof.core.messages import InputError, Unsupported, deadline, line, pairs
 from heatproof.store import artifacts
 from heatproof.store.artifacts import truth
 from heatproof.train.checkpoint import Resume, classified, labelled, opened
@@ -137,7 +137,7 @@ def _judge(
     sources, task = opened("source"), facts.get("task", "multiclass")
     named = f"models.{checkpoint.model}"
     options = {name: value for name, value in recipe.items() if name != "source"}
-    slow = f"{named}: opening it, or one batch of it, took longer than compute.timeout ({timeout} s)"
+    slow = f"opening it, or one batch of it, took longer than compute.timeout ({timeout} s)"
     try:
         with deadline(timeout, slow) as again:
             loaded = sources.load(recipe["source"], options, classes=facts["classes"], task=task)
@@ -149,8 +149,8 @@ def _judge(
             logits = predict(model, images, compute["batch_size"], device)
         if logits.shape[1] != len(facts["classes"]):
             raise InputError(
-                f"it gives {logits.shape[1]} classes, and the study has {', '.join(facts['classes'])}: say which "
-                f"output is which class, as in classes: {{{facts['classes'][0]}: 0}}"
+                f"it gives {logits.shape[1]} classes, and the study has {', '.join(facts['classes'])}: state "
+                f"which output is which class, as in {pairs('classes', {facts['classes'][0]: 0})}"
             )
         if broken := int((~logits.isfinite()).any(1).sum()):
             raise InputError(
@@ -159,7 +159,7 @@ def _judge(
     except Unsupported:
         raise
     except InputError as error:
-        raise InputError(f"{named}: {error}".replace(f"{named}: {named}", named)) from error
+        raise InputError(f"{named}: {error}") from error
     if loaded.assumed:
         order = ", ".join(facts["classes"])
         line(f"{checkpoint}: it does not name its outputs, which are read in the order of the study's classes: {order}")

@@ -144,7 +144,7 @@ def read_tensors(path: Path, trust: Sequence[str] = ()) -> dict[str, Tensor]:
         InputError: the file is not there, holds no tensors, or can be read by unpickling alone and is not trusted.
     """
     if not path.is_file():
-        raise InputError(f"{path}: not there; weights is the path of a .safetensors file or of a checkpoint")
+        raise InputError(f"{path}: not found; weights is the path of a .safetensors file or of a checkpoint")
     if path.suffix == ".safetensors":
         try:
             return safetensors.torch.load_file(path)
@@ -365,7 +365,7 @@ def _xrv(name: str, options: Options, own: bool, outputs: int | None = None, **_
     if own:
         path = Path(xrv.utils.get_cache_dir()).expanduser() / Path(facts["weights_url"]).name
         if not path.is_file():
-            raise InputError(f"xrv:{name}: {path}: not there; download {facts['weights_url']} to it")
+            raise InputError(f"xrv:{name}: {path}: not found; download {facts['weights_url']} to it")
         tensors = read_tensors(path, options.trust)
         net.load_state_dict({key: value for key, value in tensors.items() if key != "op_threshs"})
         weights = name

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from heatproof.catalogue.reasons import NO_REDRAW
 from heatproof.core.draws import derive
-from heatproof.core.messages import InputError, Unsupported, line, unknown
+from heatproof.core.messages import InputError, Unsupported, line, pairs, setting, unknown
 from heatproof.store.artifacts import ArtifactError, digest
 from heatproof.train.adapter import Adapter, Task
 from heatproof.train.layers import TargetLayer, check_answer, find_target_layer, read_layer
@@ -150,7 +150,7 @@ def load(
 
     >>> found = load("torchvision:resnet18", {"weights": "none", "mean": [0.5], "std": [0.25]})
     Traceback (most recent call last):
-    heatproof.core.messages.InputError: none: not there; weights is the path of a .safetensors file or of a checkpoint
+    heatproof.core.messages.InputError: none: not found; weights is the path of a .safetensors file or of a checkpoint
     """
     options = options if isinstance(options, Options) else Options.of(options or {})
     spec = Spec.parse(_filled(source, seed))
@@ -239,7 +239,9 @@ def _choose(
     """
     names = list(given) if given and not isinstance(given, Mapping) else own
     if outputs and len(names) not in (0, outputs):
-        raise InputError(f"classes: {len(names)} names of a model of {outputs} outputs; name each, in order")
+        raise InputError(
+            f"{setting('classes')}: {len(names)} names of a model of {outputs} outputs; name each, in order"
+        )
     if isinstance(given, Mapping):
         wanted = wanted or list(given)
         for name in given:
@@ -249,7 +251,7 @@ def _choose(
         if len(given) == 1 and len(wanted) == 2 and task == "multiclass":
             return wanted, chosen, wanted.index(next(iter(given))), False
         if lost := [name for name in wanted if name not in given]:
-            raise InputError(f"classes: {lost[0]} is missing: say which output it is, by place or name")
+            raise InputError(f"{setting('classes')}: {lost[0]} is missing: state which output it is, by place or name")
         return wanted, [chosen[list(given).index(name)] for name in wanted], 1, False
     if not wanted:
         return names, None, 1, False
@@ -262,16 +264,16 @@ def _choose(
             return wanted, [plain.index(_plain(name)) for name in wanted], 1, False
     if names:
         few = ", ".join(map(repr, names[:6])) + (", ..." if len(names) > 6 else "")
-        example = ", ".join(f"{name}: {output!r}" for name, output in zip(wanted, names, strict=False))
+        example = pairs("classes", dict(zip(wanted, names, strict=False)))
         raise InputError(
-            f"its outputs are {few}, and the classes are {', '.join(wanted)}: say which output is which class, as in "
-            f"classes: {{{example}}}"
+            f"its outputs are {few}, and the classes are {', '.join(wanted)}: state which output is which class, as in "
+            f"{example}"
         )
     if outputs and outputs != len(wanted) and (outputs, len(wanted), task) != (1, 2, "multiclass"):
-        example = ", ".join(f"{name}: {place}" for place, name in enumerate(wanted))
+        example = pairs("classes", {name: place for place, name in enumerate(wanted)})
         raise InputError(
-            f"it has {outputs} outputs, and the classes are {', '.join(wanted)}: say which output is which class, as "
-            f"in classes: {{{example}}}"
+            f"it has {outputs} outputs, and the classes are {', '.join(wanted)}: state which output is which class, as "
+            f"in {example}"
         )
     return wanted, list(range(outputs)) if outputs else None, 1, True
 

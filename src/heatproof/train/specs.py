@@ -120,7 +120,7 @@ def given_file(path: Path | str) -> Path:
         InputError: it is not there.
     """
     if not Path(path).is_file():
-        raise InputError(f"{path}: not there; give the path of a file")
+        raise InputError(f"{path}: not found; give the path of a file")
     return Path(path)
 
 

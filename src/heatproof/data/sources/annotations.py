@@ -381,7 +381,7 @@ def open_annotations(
                 yield reader, f"{source}: {path}", tree.read(path)
             elif there is None:
                 looked = f"in the working folder, in {source.parent}" + (f" and in {source.name}" if tree else "")
-                raise InputError(f"data.annotations: {path}: not there; looked for {looked}")
+                raise InputError(f"data.annotations: {path}: not found; looked for {looked}")
             files = sorted(there.rglob("*")) if there and there.is_dir() else [there] if there else []
             files = [file for file in files if file.is_file() and not file.name.startswith(".")]
             if there and not files:
@@ -467,8 +467,8 @@ def attach(
     shown = listed(where)
     if unknown:
         names = listed((f"{clean(name)} ({count})" for name, count in sorted(unknown.items())), 12)
-        mend = "add them to data.classes, or to data.synonyms (null: no label of the study)"
-        raise InputError(f"{shown}: labels that the study does not know: {names}; {mend}")
+        fix = "add them to data.classes, or to data.synonyms (null: no label of the study)"
+        raise InputError(f"{shown}: labels that the study does not know: {names}; {fix}")
     owners: dict[str, list[int]] = defaultdict(list)
     whole = {name: number for number, record in enumerate(records) for name in (record.source, record.image_id)}
     for number, record in enumerate(records):

@@ -271,15 +271,15 @@ def _add_boxes(
         elif (word, mark) not in fitting[0]["boxes"]:
             fitting[0]["boxes"].append((word, mark))
             taken += 1
-    for places, what, mend in (
+    for places, what, fix in (
         (unknown, "labels that the study does not know", "add them to data.classes or data.synonyms"),
         (several, "names of several images", "give their paths"),
     ):
         if places:
-            raise InputError(f"{shown}: {what}: {listed(places)}; {mend}")
+            raise InputError(f"{shown}: {what}: {listed(places)}; {fix}")
     if not taken:
         raise InputError(
-            f"{shown}: data.boxes: none of {len(marks)} boxes is of an image and a label of the study; mend it"
+            f"{shown}: data.boxes: none of {len(marks)} boxes is of an image and a label of the study; fix it"
         )
     counts = ((lost, "of images that the study has not"), (absent, "of labels that their image has not, or the study"))
     return [f"{shown}: read as {kind.name}"] + [
@@ -320,12 +320,12 @@ class Files:
             if (beside := self._folders[0] + path) in self.tree:
                 return self.tree.read(beside), f"{self._source}: {beside}"
             there = listed([each for each in self.tree.names if each.lower().endswith((".csv", ".csv.gz"))], 5)
-            raise InputError(f"{self.shown}: {key}: {name}: not beside it (tables there: {there}); mend the name")
+            raise InputError(f"{self.shown}: {key}: {name}: not beside it (tables there: {there}); fix the name")
         try:
             return read_file(self._folders[0] / path), str(self._folders[0] / path)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
-            raise InputError(f"{self.shown}: {key}: {name}: not beside it ({why}); mend the name") from None
+            raise InputError(f"{self.shown}: {key}: {name}: not beside it ({why}); fix the name") from None
 
     def find(self, path: str) -> str | None:
         """The name of a file in `tree`; None where it is not there."""
@@ -390,7 +390,7 @@ class Files:
         anywhere = ", and by its name in all of the source" if self._inside and "/" not in path else ""
         named = f"line {line}" if self._discreet else path
         return InputError(
-            f"{self._source}: {named}: not there (looked in {listed(places, 4)}{anywhere}); mend the name or add the "
+            f"{self._source}: {named}: not found (looked in {listed(places, 4)}{anywhere}); fix the name or add the "
             "file"
         )
 
@@ -433,7 +433,7 @@ def _inside(source: Path, inside: str) -> tuple[Tree, str]:
     found = [name for name in tree.names if name == path] or [n for n in tree.names if n.partition("/")[2] == path]
     if len(found) != 1:
         there = listed([name for name in tree.names if name.lower().endswith(".csv")], 5) or "none"
-        said = f"{len(found)} such files ({listed(found)})" if found else f"not there (CSV files there: {there})"
+        said = f"{len(found)} such files ({listed(found)})" if found else f"not found (CSV files there: {there})"
         raise InputError(f"{source}: data.table: {inside}: {said}; give its path in the source")
     return tree, found[0]
 

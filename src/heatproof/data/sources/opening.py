@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from heatproof.core.draws import sample_groups
-from heatproof.core.messages import InputError, line
+from heatproof.core.messages import InputError, line, setting
 from heatproof.data.sources.annotations import attach, check_readers, open_annotations
 from heatproof.data.sources.cells import Classes, Findings, LeftOut
 from heatproof.data.sources.decode import SUFFIXES
@@ -288,7 +288,11 @@ def _plain(study: str, config: dict) -> Listing:
         if config["masks"] and (LABEL in config["masks"] or lesion.labels):
             records = _beside(records, reader.files_beside(source, config.get("table")), config, lesion)
         column, pattern = columns.get("patient"), config.get("patient")
-        what = f"data.patient {pattern!r} finds no patient" if pattern else f"column {column!r} holds no patient"
+        what = (
+            f"{setting('data.patient')} {pattern!r} finds no patient"
+            if pattern
+            else f"column {column!r} holds no patient"
+        )
         if column or pattern:
             notes += _without_patient(config, records, what, "rows")
         elif form.patient:
@@ -303,7 +307,7 @@ def _plain(study: str, config: dict) -> Listing:
     options |= {"window": window, "lesion": lesion, "given": by == "folder", "labels": _lines(config)}
     records, notes = reader.list_records(open_tree(source, kind), classes, **options)
     pattern = config["patient"]
-    what = f"data.patient {pattern!r} finds no patient"
+    what = f"{setting('data.patient')} {pattern!r} finds no patient"
     lost = _without_patient(config, records, what, "file names") if pattern else []
     return Listing(list(classes), records, notes + lost)
 
@@ -332,6 +336,6 @@ def _without_patient(config: dict, records: list[Record], what: str, where: str)
     said = f"{config['source']}: {what} in {len(lost)} {where}: {listed(lost)}"
     if config["group_kind"] == "patient":
         given = config["split"]["by"] in GIVEN
-        fix = "leave the patients out" if given else "set data.split.by: lookalike"
+        fix = "leave the patients out" + " (data.split.by: lookalike)" * (not given)
         raise InputError(f"{said}; fix them, or {fix}")
     return [said]

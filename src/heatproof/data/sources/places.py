@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from heatproof.core.messages import InputError
+from heatproof.core.messages import InputError, setting
 from heatproof.data.sources.names import listed
 from heatproof.data.sources.trees import Tree
 
@@ -330,7 +330,7 @@ class Masks:
             return
         if self._unknown:
             raise InputError(
-                f"{self._source}: data.masks: {len(self._unknown)} masks are of labels that the study does not know: "
+                f"{self._source}: {setting('data.masks')}: {len(self._unknown)} masks have unknown labels: "
                 f"{listed(map(self._shown, self._unknown))}; add them to data.classes or data.synonyms"
             )
         strange = [masks for key, masks in self._found.items() if key.rpartition("/")[2] not in stems]
@@ -340,4 +340,4 @@ class Masks:
             place = f"below a folder {self._folder!r}" if self._folder else "beside the images"
             called = f"no file called like {self._where!r}" if self._pattern else "no image"
             rule = f"a mask is called like {self._where!r}" if self._pattern else "a mask has the name of its image"
-            raise InputError(f"{self._source}: data.masks: {fit if lost else f'{called} {place}'}; {rule}")
+            raise InputError(f"{self._source}: {setting('data.masks')}: {fit if lost else f'{called} {place}'}; {rule}")

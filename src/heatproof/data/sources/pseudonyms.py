@@ -23,7 +23,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from heatproof.core.messages import InputError
+from heatproof.core.messages import InputError, setting
 from heatproof.data.sources.trees import Tree, open_tree
 
 SHORTEST = 16  # bytes of a key
@@ -36,18 +36,17 @@ def read_key(path: str | Path) -> bytes:
     Raises:
         InputError: it is not there, cannot be read, or has fewer than 16 bytes.
     """
+    named = f"{path}: {setting('data.key_file')}"
     make = f"make one with `head -c 32 /dev/urandom > {shlex.quote(str(path))}`"
     try:
         key = Path(path).expanduser().read_bytes()
     except FileNotFoundError:
-        raise InputError(
-            f"{path}: data.key_file: not found; {make} and keep it safe: another one gives other pseudonyms"
-        ) from None
+        raise InputError(f"{named}: not found; {make} and keep it safe: another one gives other pseudonyms") from None
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: data.key_file: cannot be read ({reason}); set it to a file with a secret") from None
+        raise InputError(f"{named}: cannot be read ({reason}); set it to a file with a secret") from None
     if len(key) < SHORTEST:
-        raise InputError(f"{path}: data.key_file: {len(key)} bytes, and a key needs at least {SHORTEST}; {make}")
+        raise InputError(f"{named}: {len(key)} bytes, but a key needs at least {SHORTEST}; {make}")
     return key
 
 
