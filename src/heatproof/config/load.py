@@ -72,7 +72,7 @@ def load(
             mistakes.append(f"studies/{name}.yaml: {name!r}: a study's name is made of letters, digits, _ . and -")
             continue
         try:
-            layers = {"params.yaml": shared, **_layers(root, name, known), "command line": overrides}
+            layers = {"params.yaml": shared, **_layers(name, known), "command line": overrides}
             loaded[name] = _study({"params.yaml": shared, **_papers(root, layers), **layers})
         except InputError as error:
             mistakes.append(str(error))
@@ -109,8 +109,12 @@ def known_studies(root: Path = Path()) -> dict[str, Path]:
 
     A working directory with a `params.yaml` of its own is a project, whose studies are its own alone.
     """
-    folders = [root] if (root / "params.yaml").is_file() else [installed(), root]
-    return {path.stem: path for folder in folders for path in sorted((folder / "studies").glob("*.yaml"))}
+    return _files(root, "studies")
+
+
+def _files(root: Path, folder: str) -> dict[str, Path]:
+    places = [root] if (root / "params.yaml").is_file() else [installed(), root]
+    return {path.stem: path for place in places for path in sorted((place / folder).glob("*.yaml"))}
 
 
 def shipped() -> dict[str, Any]:
@@ -135,7 +139,8 @@ class StrictLoader(yaml.SafeLoader):
 
 
 def _read(path: Path) -> dict:
-    name = path.name if path.name == "params.yaml" else f"studies/{path.name}"
+    folders = {"studies": "studies/", "papers": f"{PAPERS}/"}
+    name = f"{folders.get(path.parent.name, '')}{path.name}"
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), StrictLoader)
     except OSError as error:
@@ -174,13 +179,12 @@ def _papers(root: Path, layers: dict[str, dict]) -> dict[str, dict]:
     stats = _merged(layers).get("stats")
     names = stats.get("papers") if isinstance(stats, dict) else None
     names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []  # others: the schema
-    known = sorted(path.stem for path in (root / PAPERS).glob("*.yaml"))
+    known = _files(root, PAPERS)
     for name in names:
         if name not in known:
             remedy = f"no file {PAPERS}/{name}.yaml; {_nearest(name, known)}"
             raise InputError(_mistake(layers, ("stats", "papers"), name, remedy))
-    files = [f"{PAPERS}/{name}.yaml" for name in names]
-    return {file: {"stats": {"claims": _read(root, file)}} for file in files}
+    return {f"{PAPERS}/{name}.yaml": {"stats": {"claims": _read(known[name])}} for name in names}
 
 
 def _merged(layers: dict[str, dict]) -> dict:
