@@ -67,8 +67,8 @@ TEMPLATES = {
     "preprocessing. If disease does not reach that far, this is a shortcut.",
     "column.tells": "{column} alone {tells}: {alone_tested} with a grouped split. {share} of the images of {class} are "
     "{value}, and {share_others} of all others. A model can learn this difference instead of the disease.",
-    "column.together": "{class} and {column} go together: {share} of its images are {value}, and {share_others} of all "
-    "others. No test on these images can separate the effect of one from that of the other.",
+    "column.together": "{class} and {column} go together: {share} of the images of {class} are {value}, and "
+    "{share_others} of all others. No test on these images can separate the effect of one from that of the other.",
     "column.untested": "Not tested whether columns of the table {tell}: fewer than {least} groups raise no alarm. "
     "Alone, they score {columns_scored} (chance {chance}).",
     "column.no_evidence": "No evidence that columns of the table {tell}. Alone, they score {columns_scored} (chance "
