@@ -21,8 +21,7 @@ from heatproof.core.geometry import degeneracy, upsample
 from heatproof.core.messages import InputError, line
 from heatproof.explain.cam import gradcam
 from heatproof.explain.methods import Batch
-from heatproof.train.layers import TargetLayer, find_target_layer
-from heatproof.train.layout import DIFFER, agreement, probes
+from heatproof.train.layers import DIFFER, TargetLayer, agreement, find_target_layer, probes
 from heatproof.train.model import Classifier, build, prepare
 
 HERE = Path(__file__).parent

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from heatproof.catalogue.controls import BEATABLE, own_name
-from heatproof.catalogue.families import families_with
+from heatproof.catalogue.families import BEATABLE, families_with, own_name
 from heatproof.report.paper import provenance
 from heatproof.stats.results import Published
 from heatproof.store.tables import CLAIMS

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import heatproof as hp
-from heatproof.catalogue.controls import CONTROLS as EVERY
+from heatproof.catalogue.families import CONTROLS as EVERY
 from heatproof.catalogue.metrics import metrics_of
 from heatproof.core.messages import InputError
 from heatproof.score import controls

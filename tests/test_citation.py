@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from heatproof.report.paper.references import entries
+from heatproof.report.paper.methods import entries
 
 ROOT = Path(__file__).parents[1]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))

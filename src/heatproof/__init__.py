@@ -53,8 +53,7 @@ def available(kind: Literal["methods", "metrics", "controls", "families"], famil
     >>> "gradcam" in hp.available("methods") and "random" in hp.available("controls")
     True
     """
-    from heatproof.catalogue.controls import CONTROLS
-    from heatproof.catalogue.families import FAMILIES
+    from heatproof.catalogue.families import CONTROLS, FAMILIES
     from heatproof.catalogue.methods import METHODS
     from heatproof.catalogue.metrics import METRICS, metrics_of
     from heatproof.core.messages import unknown

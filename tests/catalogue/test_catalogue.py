@@ -10,8 +10,7 @@ import pytest
 
 import heatproof.catalogue
 from heatproof.catalogue import reasons
-from heatproof.catalogue.controls import BEATABLE, CONTROLS, YARDSTICKS
-from heatproof.catalogue.families import FAMILIES, families_with
+from heatproof.catalogue.families import BEATABLE, CONTROLS, FAMILIES, YARDSTICKS, families_with
 from heatproof.catalogue.methods import METHODS, options
 from heatproof.catalogue.metrics import METRICS, metrics_of
 from heatproof.catalogue.reasons import REASONS, find_reason

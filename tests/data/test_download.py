@@ -21,9 +21,8 @@ from data import hostile
 from data.hostile import document, file, redirect, status
 
 from heatproof.core.messages import InputError
-from heatproof.data.download import fetch as fetching
 from heatproof.data.download import transfer
-from heatproof.data.download.fetch import fetch
+from heatproof.data.download.transfer import fetch
 
 CONTENT = bytes(range(256)) * 400  # 102,400 bytes
 OTHER = bytes(reversed(range(256))) * 400
@@ -454,7 +453,7 @@ def test_another_disk(tmp_path, monkeypatch, folder):
 PROGRAM = """
 import sys
 from pathlib import Path
-from heatproof.data.download.fetch import fetch
+from heatproof.data.download.transfer import fetch
 fetch(Path(sys.argv[1]), {"url": sys.argv[2], "sha256": sys.argv[3]}, Path(sys.argv[4]))
 """
 
@@ -511,7 +510,7 @@ def test_progress_in_a_log_is_a_line_now_and_then(monkeypatch, capsys, quiet, li
 @pytest.fixture
 def mendeley(server, monkeypatch, tmp_path):
     """The parts of Mendeley's public interface that its dataset pages use."""
-    monkeypatch.setattr(fetching, "MENDELEY", server.root)
+    monkeypatch.setattr(transfer, "MENDELEY", server.root)
 
     def mendeley(dataset: str, files: object, folders: object = (), versions: object = ()) -> Path:
         name = dataset.partition("/")[0]

@@ -12,8 +12,8 @@ from shipped import checked
 
 from heatproof.config.data import Data, check_task
 from heatproof.core.messages import InputError
-from heatproof.data.sources.cells import Findings, LeftOut, select, spellings, united
 from heatproof.data.sources.opening import list_source
+from heatproof.data.sources.rows import Findings, LeftOut, select, spellings, united
 
 NAMES = list(LABELS)
 FINDINGS = Findings(LABELS, PARENTS, {"E.Coli": "Bacterial", "ARDS": None})

@@ -5,8 +5,7 @@ import gzip
 import pytest
 
 from heatproof.core.messages import InputError
-from heatproof.data.sources.cells import parse_numbers
-from heatproof.data.sources.rows import read_rows, read_sheet
+from heatproof.data.sources.rows import parse_numbers, read_rows, read_sheet
 
 TEXT = "image_id,Patient ID,value,note\na.png,3,0.5,\nb.png,03,,seen\n"
 COLUMNS = {"image_id": ["a.png", "b.png"], "patient_id": ["3", "03"], "value": ["0.5", ""], "note": ["", "seen"]}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from data.making import message, patch_zip, write_folder, write_tar, write_zip
 
-from heatproof.data.sources.names import listed
+from heatproof.core.messages import listed
 from heatproof.data.sources.trees import fingerprint, open_tree, place
 
 FILES = {

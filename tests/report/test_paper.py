@@ -18,8 +18,8 @@ from heatproof.report import inputs as reading
 from heatproof.report import page, tables, words
 from heatproof.report.figures import canvas
 from heatproof.report.paper import files as paper
+from heatproof.report.paper import methods, provenance
 from heatproof.report.paper import methods as method_text
-from heatproof.report.paper import provenance, references, statistics
 from heatproof.store import artifacts
 
 ROOT = Path(__file__).parents[2]
@@ -148,7 +148,7 @@ def test_methods_follow_the_configuration(made, resolved, files):
     count = len(re.findall(r"^\d+\. ", listed, re.M))
     assert list(dict.fromkeys(numbers)) == list(range(1, count + 1)), "numbered as they are first cited"
     keys = re.findall(r"^@\w+{(\w+),", files["references.bib"].decode(), re.M)
-    assert [f"{i}. {references.written(references.entries()[key])}" for i, key in enumerate(keys, 1)] == [
+    assert [f"{i}. {methods.written(methods.entries()[key])}" for i, key in enumerate(keys, 1)] == [
         line for line in listed.splitlines() if line
     ]
     assert not re.search(r"\d{4}-\d{2}-\d{2}", text), "no date"
@@ -167,13 +167,13 @@ def test_the_methods_section_names_what_this_study_has(made, resolved):
     open_ = replace(claim, claim="CAMs miss it", verdict="undecided", effect=None, name="b")
     close = replace(claim, claim="CAMs differ", verdict="undecided", name="c")
     given = replace(alone, results=replace(alone.results, claims=(claim, open_, close)))
-    text = statistics.write(given, stats)
+    text = methods.write_statistics(given, stats)
     assert text.endswith(
         'Claims that were checked by name: "CAMs point well" (somebody); "CAMs differ" (somebody).\n\n'
         'Claims that this study could not test: "CAMs miss it" (somebody).'
     )
     assert "asked of no study" not in text
-    assert "Claims" not in statistics.write(replace(alone, results=replace(alone.results, claims=())), stats)
+    assert "Claims" not in methods.write_statistics(replace(alone, results=replace(alone.results, claims=())), stats)
     controls = re.search(r"better than the controls \((.*?)\) if", text)[1]
     for family, found in alone.results.families.items():
         named = {words.CONTROLS[name] for outcome in found.outcomes.values() for name in outcome.controls}

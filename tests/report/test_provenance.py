@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from report.pages import Page
 
-from heatproof.report.paper import provenance, revision
+from heatproof.report.paper import provenance
 from heatproof.store import artifacts
 
 BLOCK = re.compile(r"<!-- provenance -->.*?<!-- /provenance -->", re.DOTALL)
@@ -76,7 +76,7 @@ def change() -> None:
 def test_the_code_that_made_a_report_can_be_had_again(repository, tmp_path):
     change()
     before = git("status", "--porcelain"), Path(".git/index").read_bytes(), sorted(Path(".git/objects").rglob("*"))
-    found = revision.read()
+    found = provenance.read_revision()
     assert found.dirty and found.commit == git("rev-parse", "HEAD") and found.left_out == []
     after = git("status", "--porcelain"), Path(".git/index").read_bytes(), sorted(Path(".git/objects").rglob("*"))
     assert after == before
@@ -98,7 +98,7 @@ def test_a_project_in_a_folder_of_a_repository(repository, tmp_path, monkeypatch
     Path("project/results/table.csv").write_text("1\n")
     Path("changed.py").write_text("of another project")
     monkeypatch.chdir("project")
-    changes = revision.read().changes
+    changes = provenance.read_revision().changes
     assert b"code.py" in changes and b"table.csv" not in changes and b"changed.py" not in changes
     git("clone", "-q", str(repository), str(tmp_path / "clone"))
     (tmp_path / "changes.diff").write_bytes(changes)
@@ -109,24 +109,25 @@ def test_a_project_in_a_folder_of_a_repository(repository, tmp_path, monkeypatch
 def test_a_clean_tree_has_no_changes(repository):
     Path("results").mkdir()
     Path("results/table.csv").write_text("1")
-    found = revision.read()
+    found = provenance.read_revision()
     assert (found.changes, found.left_out, found.dirty) == (b"", [], False)
 
 
 def test_what_is_large_is_named_and_data_and_secrets_are_not(repository):
-    Path("weights.bin").write_bytes(b"0" * (revision.LARGEST + 1))
+    Path("weights.bin").write_bytes(b"0" * (provenance.LARGEST_UNTRACKED + 1))
     Path("scans").mkdir()
     for number in range(3):
-        Path(f"scans/{number}.png").write_bytes(b"0" * (revision.LARGEST // 2))
+        Path(f"scans/{number}.png").write_bytes(b"0" * (provenance.LARGEST_UNTRACKED // 2))
     Path("other").mkdir()
     git("init", "-q", folder=Path("other"))
     Path("other/code.py").write_text("of another repository")
     for name in ("key", "images/a.png", "small.py"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text("secret")
-    found = revision.read(["key", str(Path("images").absolute()), "/elsewhere", "changed.py"])
-    large = {"path": "weights.bin", "bytes": revision.LARGEST + 1, "sha256": artifacts.digest(Path("weights.bin"))}
-    scans = {"path": "scans/", "bytes": 3 * (revision.LARGEST // 2), "files": 3}
+    found = provenance.read_revision(["key", str(Path("images").absolute()), "/elsewhere", "changed.py"])
+    most = provenance.LARGEST_UNTRACKED
+    large = {"path": "weights.bin", "bytes": most + 1, "sha256": artifacts.digest(Path("weights.bin"))}
+    scans = {"path": "scans/", "bytes": 3 * (most // 2), "files": 3}
     assert found.left_out == [{"path": "other/", "bytes": 0, "files": 0}, scans, large]
     assert re.findall(rb"^diff --git a/(\S+)", found.changes, re.MULTILINE) == [b"small.py"]
 
@@ -139,13 +140,13 @@ def test_without_a_commit(tmp_path, monkeypatch, without):
         monkeypatch.setenv("PATH", str(tmp_path))
     if without == "commit":
         git("init", "-q")
-    assert revision.read() == revision.Revision()
+    assert provenance.read_revision() == provenance.Revision()
 
 
 def test_where_git_fails_later_the_report_says_so(repository, monkeypatch, made):
-    real = revision._git
-    monkeypatch.setattr(revision, "_git", lambda *a, **e: None if a[0] == "add" else real(*a, **e))
-    found = revision.read()
+    real = provenance._git
+    monkeypatch.setattr(provenance, "_git", lambda *a, **e: None if a[0] == "add" else real(*a, **e))
+    found = provenance.read_revision()
     assert found.commit and found.changes is None and found.dirty is None
     told = provenance.commit({"commit": found.commit, "dirty": found.dirty})
     assert told == f"commit {found.commit}, and git could not tell what differs from it"
@@ -227,8 +228,10 @@ def test_a_page_names_all_of_it(copied, rewrite, monkeypatch):
     Path("measured/made_up/stats.tsv").write_text(f"{HEAD}75\t0:01:15\t1.0\n")
     gpu = {"cpu": "A CPU", "gpus": ["A GPU"], "cores": 3, "memory_gib": 15.6, "system": "Linux x86_64"}
     monkeypatch.setattr(provenance, "describe", lambda: gpu)
-    code = revision.Revision("c0ffee", b"diff --git", [{"path": "<img src=x>.bin", "bytes": 2_000_000, "sha256": "ab"}])
-    monkeypatch.setattr(revision, "read", lambda data: code)
+    code = provenance.Revision(
+        "c0ffee", b"diff --git", [{"path": "<img src=x>.bin", "bytes": 2_000_000, "sha256": "ab"}]
+    )
+    monkeypatch.setattr(provenance, "read_revision", lambda data: code)
     text = Page(BLOCK.search(rewrite(copied))[0]).text
     record = json.loads(Path("results/report/made_up/provenance.json").read_text())
     assert "commit c0ffee, with changes that are not committed" in text
@@ -245,7 +248,7 @@ def test_a_page_names_all_of_it(copied, rewrite, monkeypatch):
     assert "report (the run before this one)" in text and f"timm {record['packages']['timm']}" in text
     kept = Path("results/report/made_up/changes.diff")
     assert kept.read_bytes() == b"diff --git" and artifacts.digest(kept) == record["changes"]["sha256"]
-    monkeypatch.setattr(revision, "read", lambda data: revision.Revision("c0ffee", b""))
+    monkeypatch.setattr(provenance, "read_revision", lambda data: provenance.Revision("c0ffee", b""))
     text = Page(BLOCK.search(rewrite(copied))[0]).text
     assert kept.read_bytes() == b"" and "without changes" in text and "git apply" not in text
     assert json.loads(Path("results/report/made_up/provenance.json").read_text())["changes"] is None
@@ -268,7 +271,7 @@ def test_nothing_else_depends_on_time_machine_place_and_code(made, report, rewri
     monkeypatch.setattr(
         provenance, "describe", lambda: {"system": "s", "cpu": "c", "cores": 9, "memory_gib": 1, "gpus": []}
     )
-    monkeypatch.setattr(revision, "read", lambda data: revision.Revision("c0ffee", b"x"))
+    monkeypatch.setattr(provenance, "read_revision", lambda data: provenance.Revision("c0ffee", b"x"))
     second = rewrite(study)
     assert len(BLOCK.findall(first)) == len(BLOCK.findall(second)) == 1
     assert first != second and BLOCK.sub("", first) == BLOCK.sub("", second)

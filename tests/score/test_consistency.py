@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import rankdata, spearmanr
 
+from heatproof.score.jobs.agreement import METHODS as OF_METHODS
 from heatproof.score.metrics.consistency import METRICS, average_ranks, rank_correlation
 
 SHAPE = (3, 4)
@@ -56,7 +57,7 @@ MODELS = {
 
 
 def test_every_metric_has_a_twin():
-    assert set(METRICS) == {*TWINS, *MODELS}
+    assert set(METRICS) == {*TWINS, *MODELS, *OF_METHODS}
 
 
 @pytest.mark.parametrize("name", MODELS)

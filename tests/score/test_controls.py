@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from heatproof.catalogue.controls import CONTROLS
+from heatproof.catalogue.families import CONTROLS
 from heatproof.core.draws import spread
 from heatproof.core.geometry import upsample
 from heatproof.score import controls

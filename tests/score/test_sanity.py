@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 
+from heatproof.catalogue.metrics import METRICS as ENTRIES
 from heatproof.catalogue.registry import explanation_methods
 from heatproof.explain.changes import depths, replaced, units, untrained
 from heatproof.explain.methods import Batch
-from heatproof.score.metrics.sanity import METRICS, ssim
+from heatproof.score.metrics.changes import METRICS, ssim
 from heatproof.train.layers import find_target_layer
 from heatproof.train.model import build
 
 SIDE = 16
+SANITY = {name for name in METRICS if ENTRIES[name].family == "sanity"}
 DRAW = np.random.default_rng(0)
 MAPS = torch.from_numpy(DRAW.normal(size=(3, SIDE, SIDE))).float()
 CHANGED = torch.from_numpy(DRAW.normal(size=(4, 3, SIDE, SIDE))).float()
@@ -78,17 +80,17 @@ MEASURES = {"ssim": skimages, "rank_correlation": lambda a, b: spearmanr(a.flatt
 
 def test_every_change_has_both_measures():
     changes = ("cascade", "independent", "random_labels", "random_target")
-    assert set(METRICS) == {f"{measure}_{change}" for measure in MEASURES for change in changes}
+    assert {f"{measure}_{change}" for measure in MEASURES for change in changes} == SANITY
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", sorted(SANITY))
 def test_mean_over_changes(name):
     measure = next(function for prefix, function in MEASURES.items() if name.startswith(prefix))
     expected = [np.mean([measure(MAPS[i], other[i]) for other in CHANGED]) for i in range(3)]
     assert METRICS[name](MAPS, CHANGED).tolist() == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", sorted(SANITY))
 def test_degenerate_maps_are_left_out_and_none_left_is_no_number(name):
     changed, maps = CHANGED.clone(), MAPS.clone()
     changed[1, 0] = 0  # one change of the first image, all of the second; the third has no plain map

@@ -15,9 +15,10 @@ from heatproof.catalogue.metrics import metrics_of
 from heatproof.core.geometry import upsample
 from heatproof.core.messages import InputError
 from heatproof.score import command, controls, heatmaps
+from heatproof.score.jobs.agreement import METHODS as AGREEMENT
 from heatproof.score.metrics import infidelity, naopc, road
-from heatproof.score.metrics.agreement import METRICS as AGREEMENT
 from heatproof.score.metrics.confidence import METRICS as CONFIDENCE
+from heatproof.score.metrics.consistency import METRICS
 from heatproof.score.metrics.consistency import METRICS as CONSISTENCY
 from heatproof.score.metrics.faithfulness import METRICS as FAITHFULNESS
 from heatproof.score.metrics.faithfulness import responses
@@ -431,7 +432,7 @@ def test_agreement(study):
     frame, _ = score("agreement", "--seed", 0)
     assert set(frame.method) == {*METHODS, *CONTROLS, *BESIDE, "other_image:other"} and (frame.seed == 0).all()
     found, image = values(frame, "gradcam"), "image9"
-    for name, metric in AGREEMENT.items():
+    for name, metric in ((name, METRICS[name]) for name in AGREEMENT):
         own = {method: stored(method, image, 0)[None] for method in METHODS}
         expected = metric(own["gradcam"], own["other"][None]).item()
         assert found.loc[image, name] == values(frame, "other").loc[image, name] == expected

@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 import torch
 
+from heatproof.catalogue.metrics import METRICS as ENTRIES
 from heatproof.core.geometry import defined, draw_move, moved
 from heatproof.score import command, controls
+from heatproof.score.metrics.changes import METRICS
 from heatproof.score.metrics.consistency import binary_iou, rank_correlation
-from heatproof.score.metrics.robustness import METRICS as ROBUSTNESS
-from heatproof.score.metrics.sanity import METRICS as SANITY
 from heatproof.store import artifacts
 
+ROBUSTNESS, SANITY = ({m for m in METRICS if ENTRIES[m].family == family} for family in ("robustness", "sanity"))
 SIDE, METHODS, REFUSED = 16, ["one", "two", "never"], "no_relu"
 IDS = [f"image{n}" for n in range(6)]
 GROUPS = [f"patient{n}" for n in range(6)]
@@ -114,7 +115,7 @@ def in_frame(name, image, map_):
 def test_robustness_moves_the_plain_map_as_the_image_was(study):
     frame = score("robustness", "--seed", 0)
     assert set(frame.index.levels[0]) == {*METHODS, "mine", "random", "center", *OTHERS}
-    assert set(frame.index.levels[1]) == set(ROBUSTNESS) and set(frame.index.levels[2]) == set(VARIED)
+    assert set(frame.index.levels[1]) == ROBUSTNESS and set(frame.index.levels[2]) == set(VARIED)
     assert len(frame) == 10 * len(ROBUSTNESS) * len(VARIED) and (frame.seed == 0).all()
     for image in VARIED:
         values = []
@@ -164,9 +165,9 @@ CHANGES = {
 def test_sanity_compares_with_the_changes_that_its_metrics_name(study):
     frame = score("sanity", "--seed", 0)
     assert set(frame.index.levels[0]) == {*METHODS, "mine", "random", "center", *OTHERS}
-    assert set(frame.index.levels[1]) == set(SANITY) and len(frame) == 10 * len(SANITY) * len(VARIED)
+    assert set(frame.index.levels[1]) == SANITY and len(frame) == 10 * len(SANITY) * len(VARIED)
     for image in (BLANK, ZERO):
-        for name, metric in SANITY.items():
+        for name, metric in ((name, METRICS[name]) for name in SANITY):
             changes = CHANGES[name.removeprefix("ssim_").removeprefix("rank_correlation_")]
             expected = metric(stored("one", image), torch.stack([stored("one", image, c) for c in changes])).item()
             assert frame.value["one", name, image] == pytest.approx(expected)
@@ -174,7 +175,7 @@ def test_sanity_compares_with_the_changes_that_its_metrics_name(study):
             assert frame.value["other_image", name, image] == pytest.approx(other)
     sound = [image for image in VARIED if ZERO not in (image, partner(image))]
     for image in sound:  # each method has its own
-        other = SANITY["ssim_cascade"](stored("two", image), stored("two", partner(image))[None]).item()
+        other = METRICS["ssim_cascade"](stored("two", image), stored("two", partner(image))[None]).item()
         assert frame.value["other_image:two", "ssim_cascade", image] == pytest.approx(other)
     assert sound
     assert frame.value["center"].to_numpy() == pytest.approx(1)  # the worst: it ignores the model

@@ -9,7 +9,7 @@ from scipy import stats
 from stats.checking import Rules, below, ends, flipped, holm
 from stats.generated import ALPHA, CUE_SIGNS, MARGIN, POWER, Study
 
-from heatproof.catalogue.controls import BEATABLE
+from heatproof.catalogue.families import BEATABLE
 from heatproof.stats.tests.relations import SHAPE
 from heatproof.store import artifacts
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from heatproof.catalogue.metrics import METRICS
-from heatproof.data.sources.names import bare
+from heatproof.core.messages import bare
 from heatproof.stats.tables.score_table import AMBIGUOUS, DIRECTIONS, SAME, SHARED, find_metric
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heatproof.train.layout import Reading, agreement, probes, read
+from heatproof.train.layers import Reading, agreement, probes, read
 
 
 def pooled(side, channels=5):

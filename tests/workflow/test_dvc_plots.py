@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from heatproof.catalogue.controls import CONTROLS
+from heatproof.catalogue.families import CONTROLS
 
 ROOT = Path(__file__).parents[2]
 MODELS = "model,seed,images,balanced_accuracy,low,high,competent\n"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from heatproof.catalogue.controls import BEATABLE, CONTROLS
+from heatproof.catalogue.families import BEATABLE, CONTROLS
 from heatproof.commands.audit import audit_path
 from heatproof.core.draws import spread
 from heatproof.core.messages import InputError, check_names, unknown

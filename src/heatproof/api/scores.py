@@ -23,8 +23,7 @@ from heatproof.api.inputs import (
     frozen,
     plain_precision,
 )
-from heatproof.catalogue.controls import CONTROLS
-from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.families import CONTROLS, FAMILIES
 from heatproof.catalogue.metrics import BASELINES, METRICS, find_metric, metrics_of
 from heatproof.catalogue.reasons import NO_OTHER_IMAGE, NO_TRUTH, NOT_GIVEN, Reason
 from heatproof.core.messages import InputError, check_names, unknown

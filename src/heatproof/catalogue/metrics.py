@@ -52,9 +52,10 @@ class Metric:
     @property
     def path(self) -> str:
         """The module with its function."""
-        return f"heatproof.score.metrics.{self.module or self.family}"
+        return f"heatproof.score.metrics.{self.module or MODULES.get(self.family, self.family)}"
 
 
+MODULES = {"agreement": "consistency", "robustness": "changes", "sanity": "changes"}  # family: another module
 CHANGES = {
     "flip": "flipped image",
     "shift": "shifted image",

@@ -78,7 +78,7 @@ def compare(a: Path, b: Path, study: str, tolerances: dict[str, float]) -> dict:
     Raises:
         InputError: a file is missing, damaged or of images of another size.
     """
-    from heatproof.commands import compared, compared_verdicts
+    from heatproof.commands import compared
 
     files = {stage: compared.compare_bytes(a, b, stage, study) for stage in compared.STAGES}
 
@@ -111,10 +111,8 @@ def compare(a: Path, b: Path, study: str, tolerances: dict[str, float]) -> dict:
         "predictions": predictions,
         "heatmaps": maps,
         "scores": [{"family": f, "metric": m} | compared.together(rows) for (f, m), rows in by_metric.items()],
-        "audit": compared_verdicts.compare_audits(*both("data")) if differing("data", compared_verdicts.AUDIT) else [],
-        "verdicts": compared_verdicts.compare_verdicts(*both("stats"))
-        if differing("stats", *compared_verdicts.FILES)
-        else None,
+        "audit": compared.compare_audits(*both("data")) if differing("data", compared.AUDIT) else [],
+        "verdicts": compared.compare_verdicts(*both("stats")) if differing("stats", *compared.VERDICT_FILES) else None,
     }
 
 

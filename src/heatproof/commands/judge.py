@@ -418,9 +418,9 @@ def _table(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], list[s
 
 def _folder(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     """Return the section of a folder or an archive, and its classes (the folders directly above the images), sorted."""
+    from heatproof.core.messages import listed
     from heatproof.data.audit.material import MASKS, mask_files
     from heatproof.data.sources.decode import SUFFIXES
-    from heatproof.data.sources.names import listed
     from heatproof.data.sources.places import pattern_for, suspects
     from heatproof.data.sources.trees import open_tree
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 
-from heatproof.catalogue.controls import CONTROLS
-from heatproof.catalogue.families import families_with
+from heatproof.catalogue.families import CONTROLS, families_with
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.registry import explanation_methods
 from heatproof.commands.check import records_of, to_download

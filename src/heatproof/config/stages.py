@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, create_model, field_serializer, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from heatproof.catalogue.controls import CONTROLS
-from heatproof.catalogue.families import FAMILIES, families_with
+from heatproof.catalogue.families import CONTROLS, FAMILIES, families_with
 from heatproof.catalogue.methods import METHODS, options
 from heatproof.catalogue.metrics import BASELINES, CHANGES, METRICS, metrics_of
 from heatproof.config.base import (

@@ -22,7 +22,7 @@ from heatproof.profiles import files
 from heatproof.store import artifacts
 from heatproof.store.artifacts import Checkpoint
 from heatproof.train.checkpoint import load_trained
-from heatproof.train.layout import Reading, probes, read
+from heatproof.train.layers import Reading, probes, read
 from heatproof.train.model import pick_device, prepare
 
 UNLABELLED, UNPREDICTED = "no label", "nothing predicted"

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from heatproof.catalogue.controls import CONTROLS
-from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.families import CONTROLS, FAMILIES
 from heatproof.report import tables, words
 from heatproof.report.figures import curves, dot_rows
 from heatproof.report.figures.canvas import Figure
@@ -24,7 +23,7 @@ from heatproof.report.sections import (
     trust,
 )
 from heatproof.report.words import environment
-from heatproof.stats.statements import headline
+from heatproof.stats.statements import verdicts
 from heatproof.store import artifacts
 from heatproof.text import audit as audit_text
 from heatproof.text import numbers
@@ -182,7 +181,7 @@ def next_steps(inputs: Inputs, alarms: int) -> list[str]:
     if inputs.competent:
         return []
     checkpoints = [(row.model, row.accuracy, row.low) for row in dot_rows.checkpoints(inputs)]
-    steps = headline.next_steps(inputs.results, checkpoints, inputs.pixels.shape[-1], alarms)
+    steps = verdicts.next_steps(inputs.results, checkpoints, inputs.pixels.shape[-1], alarms)
     return [sentence(one) for one in steps]
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from heatproof.catalogue.controls import CONTROLS as CATALOGUED
+from heatproof.catalogue.families import CONTROLS as CATALOGUED
 from heatproof.catalogue.families import FAMILIES, Family
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.metrics import VARIANTS, find_metric

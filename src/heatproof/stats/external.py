@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from heatproof.catalogue.controls import CONTROLS
-from heatproof.core.messages import InputError
+from heatproof.catalogue.families import CONTROLS
+from heatproof.core.messages import InputError, bare, listed
 from heatproof.core.statements import Statement
-from heatproof.data.sources.names import bare, listed
 from heatproof.stats.results import Groups, Model, Seeds, StudyResults
 from heatproof.stats.statements.general import of_table, state
 from heatproof.stats.statements.verdicts import family_statements

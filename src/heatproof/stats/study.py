@@ -8,8 +8,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from heatproof.catalogue.controls import BEATABLE, YARDSTICKS
-from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.families import BEATABLE, FAMILIES, YARDSTICKS
 from heatproof.catalogue.metrics import better
 from heatproof.catalogue.reasons import NO_LABEL_COUNTED, is_unsupported
 from heatproof.core.statements import Statement
@@ -26,7 +25,7 @@ from heatproof.stats.accuracy.published import (
 from heatproof.stats.claims import claims
 from heatproof.stats.claims.cue import cue_table
 from heatproof.stats.results import Cases, Claim, Competence, Groups, Model, Seeds, Setting, StudyResults, records
-from heatproof.stats.statements import general, headline, relations, verdicts
+from heatproof.stats.statements import general, relations, verdicts
 from heatproof.stats.tables.groups import (
     compact,
     count_missing,
@@ -371,8 +370,8 @@ def statements_of(results: StudyResults, tables: Tables) -> dict[str, Statement 
     made += [*relations.statements(tables["relations"], results), *general.published(results)]
     made += relations.cue_statements(tables["cue"], results) if results.cue else []
     setting = [general.setting(results.setting, kind) for kind in ("setting.full", "setting.short")]
-    answer = tuple(headline.answer(results))
-    return {"in_short": headline.in_short(results), "answer": answer, "statements": (*setting, *made)}
+    answer = tuple(verdicts.answer(results))
+    return {"in_short": verdicts.in_short(results), "answer": answer, "statements": (*setting, *made)}
 
 
 def _check_names(scores: pd.DataFrame, methods: Sequence[str], primary: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from heatproof.core.statements import Statement
 
 # their templates register as they are imported
-from heatproof.text import claims, context, readers, relations, verdicts  # noqa: F401
+from heatproof.text import claims, context, relations, verdicts  # noqa: F401
 from heatproof.text.words import TEMPLATES, View, called
 
 

@@ -4,8 +4,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from heatproof.catalogue.controls import CONTROLS
-from heatproof.catalogue.families import FAMILIES
+from heatproof.catalogue.families import CONTROLS, FAMILIES
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.metrics import METRICS
 from heatproof.catalogue.reasons import REASONS

@@ -19,8 +19,7 @@ from heatproof.core.draws import derive
 from heatproof.core.messages import InputError, Unsupported, line, pairs, setting, unknown
 from heatproof.store.artifacts import ArtifactError, digest
 from heatproof.train.adapter import Adapter, Task
-from heatproof.train.layers import TargetLayer, check_answer, find_target_layer, read_layer
-from heatproof.train.layout import probes
+from heatproof.train.layers import TargetLayer, check_answer, find_target_layer, probes, read_layer
 from heatproof.train.libraries import MAKERS, Made, Options, abilities, read_tensors, reason_of
 from heatproof.train.specs import FILES, Spec
 

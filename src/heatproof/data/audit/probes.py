@@ -12,7 +12,7 @@ from heatproof.data.audit import trivial
 from heatproof.data.audit.results import Column, Probe
 from heatproof.data.audit.trivial import TooFewGroups, deal_folds, linear_margins, linear_scores, nearest_rows
 from heatproof.data.prepare.split import nearest_labels
-from heatproof.data.sources.cells import parse_numbers
+from heatproof.data.sources.rows import parse_numbers
 
 BARE = "none of the labels"
 Folds = np.ndarray | TooFewGroups  # int8 [images], or why there are none

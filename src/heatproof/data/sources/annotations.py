@@ -11,12 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from heatproof.core.messages import InputError
-from heatproof.data.sources.cells import Classes, Findings
-from heatproof.data.sources.names import clean, listed, reason
+from heatproof.core.messages import InputError, clean, listed, reason
 from heatproof.data.sources.places import stem
 from heatproof.data.sources.records import MarkedBox, Record, Region
-from heatproof.data.sources.rows import read_sheet
+from heatproof.data.sources.rows import Classes, Findings, read_sheet
 from heatproof.data.sources.trees import Tree, found_at, read_file
 from heatproof.data.sources.truth import Box, draw_boxes, parse_box
 

@@ -15,12 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from heatproof.core.messages import InputError, setting
-from heatproof.data.sources.names import NamedError, clean, is_junk, list_error, reason
+from heatproof.core.messages import InputError, NamedError, clean, list_error, reason, setting
 
 RATIO = 200  # an archive may unpack to this many times its weight: images to 1-20 times, masks to 100
 FREE = 256_000_000  # bytes that any archive may unpack to
 LARGEST = 1_000_000_000  # bytes of one file
+
+JUNK = {"thumbs.db", "desktop.ini"}
 
 
 class Opened(NamedTuple):
@@ -301,3 +302,9 @@ def _members(source: Path, file: BinaryIO) -> list[Member]:
 def _damaged(source: Path, error: Exception) -> NamedError:
     what, fix = f"{source}: a truncated or damaged tar archive", "get it again"
     return NamedError(f"{what} ({reason(error)}); {fix}", f"{what}; {fix}")
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file is hidden, or one that macOS or Windows leaves beside others."""
+    parts = name.split("/")
+    return parts[-1].lower() in JUNK or any(part.startswith(".") or part == "__MACOSX" for part in parts)

@@ -13,8 +13,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
-from heatproof.core.messages import InputError, setting
-from heatproof.data.sources.names import reason
+from heatproof.core.messages import InputError, reason, setting
 from heatproof.data.sources.records import Facts
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}

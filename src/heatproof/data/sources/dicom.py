@@ -9,9 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from heatproof.core.messages import InputError, line
+from heatproof.core.messages import InputError, clean, line
 from heatproof.data.sources.dicom_pixels import Decoded, Unusable, decode_dicom, is_dicom
-from heatproof.data.sources.names import clean
 from heatproof.data.sources.places import Masks, class_depth, stem, suffix
 from heatproof.data.sources.pseudonyms import Pseudonyms, read_key  # noqa: F401 (`opening` reads them from here)
 from heatproof.data.sources.records import Facts, Image, Record

@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import NamedTuple
 
-from heatproof.core.messages import InputError
-from heatproof.data.sources.cells import parse_numbers
-from heatproof.data.sources.names import bare, listed
-from heatproof.data.sources.rows import NoColumn, Sheet
+from heatproof.core.messages import InputError, bare, listed
+from heatproof.data.sources.rows import NoColumn, Sheet, parse_numbers
 
 CORNERS = ("x0", "y0", "x1", "y1")
 SIDES = ("x", "y", "width", "height")

@@ -12,9 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from heatproof.core.messages import InputError
+from heatproof.core.messages import InputError, clean, listed
 from heatproof.data.sources.archives import Opened
-from heatproof.data.sources.cells import Classes, Findings, LeftOut, select, spellings, united
 from heatproof.data.sources.decode import SUFFIXES
 from heatproof.data.sources.forms import (
     JOINED,
@@ -28,10 +27,20 @@ from heatproof.data.sources.forms import (
     wide_labels,
 )
 from heatproof.data.sources.images import read_image
-from heatproof.data.sources.names import clean, listed
 from heatproof.data.sources.places import split_of, stem, suffix
 from heatproof.data.sources.records import Image, MarkedBox, Record, Region
-from heatproof.data.sources.rows import NoColumn, Sheet, find_columns, read_sheet
+from heatproof.data.sources.rows import (
+    Classes,
+    Findings,
+    LeftOut,
+    NoColumn,
+    Sheet,
+    find_columns,
+    read_sheet,
+    select,
+    spellings,
+    united,
+)
 from heatproof.data.sources.trees import Tree, open_tree, parents, read_file
 from heatproof.data.sources.truth import PLAIN, Lesion, draw_boxes, mask_regions, parse_box
 
@@ -96,7 +105,7 @@ def list_records(
         patient: pattern whose first group, found in the patient's cell or else the path, is the patient.
         about: columns that `Record.about` holds, with those that tell the view.
         uncertain, blank: see `forms.wide_labels`.
-        keep, leave_out: which rows are taken; see `cells.select`.
+        keep, leave_out: which rows are taken; see `rows.select`.
         window: see `decode.decode`.
         others: refuse rows with labels of no class, or skip them.
         lesion: which values of a mask are lesion.

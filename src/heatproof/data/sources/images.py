@@ -7,9 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from heatproof.core.messages import InputError
+from heatproof.core.messages import InputError, clean, listed
 from heatproof.data.sources.decode import SUFFIXES, decode
-from heatproof.data.sources.names import clean, listed
 from heatproof.data.sources.places import (
     SPELLINGS,
     Masks,

@@ -4,8 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from heatproof.core.messages import InputError, setting
-from heatproof.data.sources.names import listed
+from heatproof.core.messages import InputError, listed, setting
 from heatproof.data.sources.trees import Tree
 
 GIVEN = ("column", "folder")  # values of data.split.by: where the split stands

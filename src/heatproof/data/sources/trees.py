@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from heatproof.core.messages import InputError, setting
-from heatproof.data.sources.archives import LARGEST, Opened, archive_facts, open_archive
-from heatproof.data.sources.names import NamedError, clean, is_junk, list_error, reason
+from heatproof.core.messages import InputError, NamedError, clean, list_error, reason, setting
+from heatproof.data.sources.archives import LARGEST, Opened, archive_facts, is_junk, open_archive
 from heatproof.data.sources.rows import read_sheet
 
 

@@ -8,13 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heatproof.core.messages import InputError
-from heatproof.data.sources.cells import parse_numbers
+from heatproof.core.messages import InputError, bare, clean, listed
 from heatproof.data.sources.decode import open_image
-from heatproof.data.sources.names import bare, clean, listed
 from heatproof.data.sources.places import Masks
 from heatproof.data.sources.records import MarkedBox, Region
-from heatproof.data.sources.rows import read_rows
+from heatproof.data.sources.rows import parse_numbers, read_rows
 
 _SLACK = 1e-6  # pixels: what rounding may add to a box
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from heatproof.catalogue.controls import CONTROLS
+from heatproof.catalogue.families import CONTROLS
 from heatproof.report import words
 from heatproof.report.figures.canvas import (
     ACCENT,

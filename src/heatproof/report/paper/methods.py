@@ -1,19 +1,29 @@
 """The methods section of a paper, written from the configuration and from what the study had to judge by."""
 
 import platform
+import re
+from collections.abc import Iterable
+from functools import cache
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NamedTuple
 
-from heatproof.catalogue.controls import CONTROLS
+import bibtexparser
+from bibtexparser.middlewares import LatexDecodingMiddleware
+
+from heatproof.catalogue.families import CONTROLS
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.metrics import find_metric
 from heatproof.report import words
 from heatproof.report.inputs import Inputs
-from heatproof.report.paper import provenance, references, statistics
-from heatproof.report.paper.references import cite
+from heatproof.report.paper import provenance
 from heatproof.report.sections import data_tables, overview
+from heatproof.stats.tests.omnibus import LEAST_GROUPS
 from heatproof.store import artifacts
 from heatproof.text import numbers
+from heatproof.text.verdicts import MEANINGS
+from heatproof.text.words import called
 
 KINDS = {
     "phantom": "synthetic CT slices (phantoms) in which the lesion is the only evidence for the class",
@@ -62,13 +72,13 @@ def write(inputs: Inputs, study: dict) -> tuple[str, str]:
         "Models": models(inputs, study),
         "Heatmaps": heatmaps(inputs, study),
         "Scores": scores(inputs),
-        "Statistics": statistics.write(inputs, study["stats"]),
+        "Statistics": write_statistics(inputs, study["stats"]),
         "Software": software(),
     }
     text = "\n\n".join(f"## {title}\n\n{part}" for title, part in parts.items())
     head = f"# Methods of study {inputs.study}\n\nGenerated from the study's configuration. Edit it for your journal."
-    text, keys = references.numbered(text)
-    return f"{head}\n\n{text}\n\n## References\n\n{references.listed(keys)}\n", references.bibtex(keys)
+    text, keys = numbered(text)
+    return f"{head}\n\n{text}\n\n## References\n\n{listed(keys)}\n", bibtex(keys)
 
 
 def data(inputs: Inputs, study: dict) -> str:
@@ -112,7 +122,7 @@ def _kept(inputs: Inputs) -> str:
 
 def models(inputs: Inputs, study: dict) -> str:
     networks = study.get("networks", {})
-    named = [f"{model}{cite(references.architecture(model))}" for model in inputs.trained if model not in networks]
+    named = [f"{model}{cite(architecture(model))}" for model in inputs.trained if model not in networks]
     parts = [f"{numbers.listed(named)} as implemented in timm{cite(['wightman2019'])}"] if named else []
     parts += [_network(inputs, model, networks[model]) for model in inputs.trained if model in networks]
     train, many = study["train"], len(inputs.trained) > 1
@@ -319,3 +329,227 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+# what a timm name starts with -> the paper of the architecture; others go by timm alone
+ARCHITECTURES = {
+    "resnet": ("he2016",),
+    "densenet": ("huang2017",),
+    "efficientnet": ("tan2019",),
+    "vit_": ("dosovitskiy2021",),
+}
+
+
+_MARK = re.compile(r"\[@([\w,-]+)\]")
+
+
+class Entry(NamedTuple):
+    """A BibTeX entry: its source, and its fields as plain text."""
+
+    key: str
+    source: str
+    fields: dict[str, str]
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Read all entries, by key."""
+    library = bibtexparser.parse_file(
+        str(Path(__file__).with_name("references.bib")), append_middleware=[LatexDecodingMiddleware()]
+    )
+    if library.failed_blocks:
+        raise ValueError(f"references.bib: {library.failed_blocks[0].raw}")
+    return {
+        entry.key: Entry(entry.key, entry.raw, {field.key: field.value for field in entry.fields})
+        for entry in library.entries
+    }
+
+
+def architecture(model: str) -> tuple[str, ...]:
+    return next((keys for start, keys in ARCHITECTURES.items() if model.startswith(start)), ())
+
+
+def written(entry: Entry) -> str:
+    """One line of a list of references."""
+    fields = entry.fields
+    where = fields.get("journal") or fields.get("booktitle")
+    where = None if where == "arXiv preprint" else where
+    source = f"arXiv:{fields['eprint']}" if "eprint" in fields else None
+    source = source or (f"doi:{fields['doi']}" if "doi" in fields else fields.get("url"))
+    parts = [_authors(fields["author"]), fields["title"], where, fields["year"], source]
+    return " ".join(part if part[-1] in ".?!" else f"{part}." for part in parts if part)
+
+
+def _authors(text: str) -> str:
+    """`Jiang P-T, Zhang C-B, Hou Q, et al`: of more than four the first three."""
+    names = text.split(" and ")
+    short = [_short(name) for name in names if name not in ("others", "contributors")]
+    if len(names) > len(short) or len(short) > 4:
+        return ", ".join(short[:3]) + ", et al"
+    return ", ".join(short)
+
+
+def _short(name: str) -> str:
+    family, _, given = name.partition(", ")
+    initials = "".join("-".join(part[0] for part in word.split("-")) for word in given.split())
+    return f"{family} {initials}".strip()
+
+
+def cite(keys: Iterable[str]) -> str:
+    """A mark that `numbered` turns into ` [1, 3]`, or nothing where there is nothing to cite."""
+    keys = list(dict.fromkeys(keys))
+    return f" [@{','.join(keys)}]" if keys else ""
+
+
+def numbered(text: str) -> tuple[str, list[str]]:
+    """The text with numbers in the place of marks, in the order in which they are first cited; and the keys."""
+    keys = list(dict.fromkeys(key for found in _MARK.findall(text) for key in found.split(",")))
+    place = {key: i for i, key in enumerate(keys, 1)}
+    for key in keys:
+        entries()[key]  # a key that is not there is a mistake of the code
+    return _MARK.sub(
+        lambda found: f"[{', '.join(map(str, sorted(place[k] for k in found[1].split(','))))}]", text
+    ), keys
+
+
+def listed(keys: Iterable[str]) -> str:
+    return "\n".join(f"{i}. {written(entries()[key])}" for i, key in enumerate(keys, 1))
+
+
+def bibtex(keys: Iterable[str]) -> str:
+    return "\n\n".join(entries()[key].source for key in keys) + "\n"
+
+
+def write_statistics(inputs: Inputs, settings: dict) -> str:
+    """Return paragraphs on the unit, the tests, equivalence, seeds and claims.
+
+    Args:
+        settings: section `stats` of the configuration.
+    """
+    parts = [_unit(inputs), _tests(inputs, settings), _equivalence(inputs, settings), *_combined(inputs)]
+    return "\n\n".join([*parts, _seeds(inputs), *_claims(inputs)])
+
+
+def _unit(inputs: Inputs) -> str:
+    kind = _kind(inputs)
+    one, many = numbers.UNITS[kind]
+    averaged = "" if kind == "image" else f" Scores of images were averaged for each {one} first."
+    caution = {
+        "patient": "",
+        "lookalike": " Patients are unknown: clusters limit the leak but are not patients, so p values may be too "
+        "small.",
+        "image": " Several images may belong to one patient, so p values may be too small.",
+    }[kind]
+    return (
+        f"The unit of every test is the {one} ({inputs.results.groups_test} in the test set).{averaged}{caution} "
+        f"Groups without a value for every compared model are excluded and counted. Intervals of scores are "
+        f"{inputs.results.interval:.0%} intervals (Student's t over {many})."
+    )
+
+
+def _tests(inputs: Inputs, settings: dict) -> str:
+    friedman = f"Friedman's test{cite(['friedman1937'])} with Kendall's W"
+    corrected = f"Greenhouse and Geisser's correction{cite(['greenhouse1959'])}"
+    anova = f"repeated-measures ANOVA with {corrected}"
+    wilcoxon = f"Wilcoxon's signed-rank test{cite(['wilcoxon1945'])}"
+    declared, other, pairs = (
+        (anova, friedman, "the paired t test") if settings.get("test") == "rm_anova" else (friedman, anova, wilcoxon)
+    )
+    controls = _controls(inputs)
+    compared = (
+        f" Differences between models were tested by {declared}, declared in advance; {other} is also reported. Where "
+        f"that test rejects, pairs were compared by {pairs} with Holm's correction, with the rank-biserial "
+        f"correlation{cite(['kerby2014'])} as effect size. In diagrams of mean ranks{cite(['demsar2006'])}, bars join "
+        f"models that do not differ significantly{cite(['benavoli2016'])}."
+    )
+    return (
+        f"Each family of metrics by each method is one family of two-sided tests at alpha {settings['alpha']:g}. Two "
+        f"questions have half of it each: do the heatmaps beat the controls, and do the models differ? If the first "
+        f"is settled for every model, the second has all of it. A model beats the controls{controls} if it is better "
+        f"than each of them (intersection-union test: the largest p counts), with Holm's "
+        f"correction{cite(['holm1979'])} over models."
+        f"{compared if len(inputs.competent) > 1 else ''}"
+    )
+
+
+def _controls(inputs: Inputs) -> str:
+    """List the controls of each family, in brackets."""
+    by_controls: dict[tuple[str, ...], list[str]] = {}
+    for family, of in inputs.results.families.items():
+        named = {name for one in of.outcomes.values() for name in one.controls}
+        by_controls.setdefault(tuple(name for name in words.CONTROLS if name in named), []).append(family)
+    lists = [
+        f"{numbers.listed(families)}: {numbers.listed([words.CONTROLS[name] for name in names])}"
+        for names, families in by_controls.items()
+        if names
+    ]
+    return f" ({'; '.join(lists)})" if lists else ""
+
+
+def _equivalence(inputs: Inputs, settings: dict) -> str:
+    margins = settings.get("margin") or {}
+    named = {of.metric for of in inputs.results.families.values()}
+    own = [f"{words.inline(words.metric(name).name)} {margins[name]:g}" for name in margins if name in named]
+    margin = f"{margins.get('default', 0.05):g}" + (f" ({', '.join(own)})" if own else "")
+    return (
+        f"Equivalence of two models was tested by two one-sided t tests{cite(['schuirmann1987'])} with a margin of "
+        f"{margin} and Holm's correction. For each pair, the report gives the smallest difference that a study of this "
+        f"size would detect with a power of {settings.get('power', 0.8):.0%}: absence of evidence is not taken as "
+        f"equality."
+    )
+
+
+def _combined(inputs: Inputs) -> list[str]:
+    """Describe the combined verdicts, where the study has any: rule and results."""
+    rows = inputs.results.combined
+    if not rows:
+        return []
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        meaning = MEANINGS.get(tuple(answer.verdict for answer in row.answers))
+        found.setdefault(meaning[0] if meaning else "", []).append(f"{called(row.model)} ({called(row.method)})")
+    left = len(found.pop("", []))
+    verdicts = [f"the heatmaps of {numbers.listed(names)} {meaning}" for meaning, names in found.items()]
+    if left:
+        verdicts.append(f"undecided for {left} of {numbers.counted(len(rows), 'pair')} of a model and a method")
+    return [
+        f"Localization and faithfulness were combined for each model. Each is yes if the heatmaps are better than "
+        f"every control, no if a one-sided t test{cite(['schuirmann1987'])} shows that their lead over the strongest "
+        f"control is smaller than the margin (at least {LEAST_GROUPS} {numbers.UNITS[_kind(inputs)][1]}; Bonferroni "
+        f"over controls, Holm over models), and undecided otherwise. Both share alpha for each method and are "
+        f"combined only if both are decided. Result: {'; '.join(verdicts)}."
+    ]
+
+
+def _kind(inputs: Inputs) -> str:
+    return inputs.results.groups.kind
+
+
+def _seeds(inputs: Inputs) -> str:
+    count = len(inputs.seeds)
+    if inputs.over_seeds:
+        return (
+            f"With {count} seeds per model, verdicts apply to architectures: tests between models account for the "
+            f"variance between groups and between seeds, by quasi-F{cite(['clark1973'])} with Satterthwaite's "
+            f"degrees of freedom{cite(['satterthwaite1946'])}, and for pairs by t tests with the same variances."
+        )
+    seeds = f"{count} seeds" if count > 1 else "one seed"
+    return (
+        f"With {seeds} per model, tests treat the trained models as fixed (means over seeds): verdicts apply to these "
+        f"checkpoints, not to architectures."
+    )
+
+
+def _claims(inputs: Inputs) -> list[str]:
+    """List the published claims that this study tested, and those that it could not test."""
+    known = {"2601.12826": "panboonyuen2026", "2006.02570": "chatterjee2020"}
+    texts: dict[bool, list[str]] = {True: [], False: []}
+    parts = {name for found in inputs.results.findings.values() for name in found.parts}
+    for row in inputs.results.claims:
+        if row.name in parts:
+            continue
+        keys = [key for number, key in known.items() if number in row.source]
+        source = cite(keys) or f" ({row.source})"
+        texts[row.verdict != "undecided" or row.effect is not None].append(f'"{row.claim}"{source}')
+    heads = {True: "Published claims tested", False: "Published claims that this study could not test"}
+    return [f"{heads[tested]}: {'; '.join(claims)}." for tested, claims in texts.items() if claims]

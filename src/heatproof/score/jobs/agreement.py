@@ -10,9 +10,10 @@ from heatproof.catalogue.reasons import ONE_METHOD
 from heatproof.score import heatmaps
 from heatproof.score.heatmaps import Heatmaps
 from heatproof.score.jobs.common import Scoring, heatmaps_of
-from heatproof.score.metrics.agreement import METRICS
+from heatproof.score.metrics.consistency import METRICS
 
 ALONE = ONE_METHOD.code
+METHODS = ("rank_correlation_methods", "iou_methods")
 
 
 def run(job: Scoring) -> None:
@@ -36,7 +37,7 @@ def rows(source: Heatmaps, chunk: np.ndarray, names: Iterable[str]) -> dict[str,
     for name, (maps, reasons) in stacks.items():
         others = [rival for other, (rival, _) in own.items() if other != source.shown(name)]
         rivals = torch.stack(others) if others else maps.new_empty((0, *maps.shape))
-        values = {metric: function(maps, rivals) for metric, function in METRICS.items()}
+        values = {metric: METRICS[metric](maps, rivals) for metric in METHODS}
         why = [reason or (ALONE if count < 2 else "") for reason, count in zip(reasons, counts, strict=True)]
         found[name] = heatmaps.scores(source.images.iloc[chunk], name, values, why, ALONE)
     return found

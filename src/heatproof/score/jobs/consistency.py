@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from heatproof.catalogue.controls import CONTROLS
+from heatproof.catalogue.families import CONTROLS
 from heatproof.catalogue.methods import METHODS
 from heatproof.catalogue.reasons import (
     ONE_FILE_FOR_MODELS,
@@ -28,7 +28,7 @@ from heatproof.store.artifacts import Checkpoint
 
 OTHER_CLASS = OTHER_CLASSES.code
 MODELS = ("iou_models", "rank_correlation_models")
-SEEDS = tuple(metric for metric in METRICS if metric not in MODELS)
+SEEDS = ("iou_seeds", "iou_reference", "rank_correlation_seeds")
 
 Stacks = dict[str, Stack]
 

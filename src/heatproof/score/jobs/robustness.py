@@ -10,7 +10,7 @@ from heatproof.score import changed as variants
 from heatproof.score import controls, heatmaps
 from heatproof.score.heatmaps import Stack
 from heatproof.score.jobs.common import Scoring
-from heatproof.score.metrics.robustness import METRICS, UNDEFINED
+from heatproof.score.metrics.changes import METRICS, UNDEFINED
 
 NEIGHBOUR = "perturbed"
 TRANSFORMS = ("flip", "shift", "rotate", "scale", "noise", "window")

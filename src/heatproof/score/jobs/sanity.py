@@ -5,7 +5,7 @@ import torch
 from heatproof.score import changed as variants
 from heatproof.score import heatmaps
 from heatproof.score.jobs.common import Scoring
-from heatproof.score.metrics.sanity import METRICS
+from heatproof.score.metrics.changes import METRICS
 
 CHANGES = {  # which metrics read which variants
     "cascade": "cascade:",

@@ -99,3 +99,20 @@ def iou_models(maps: Tensor, others: Tensor) -> Tensor:
 def rank_correlation_models(maps: Tensor, others: Tensor) -> Tensor:
     """Mean over the other models and all seeds of Spearman's correlation with their maps of the same seed."""
     return _over_models(rank_correlation, maps, others)
+
+
+def _over_methods(measure: Measure, maps: Tensor, others: Tensor) -> Tensor:
+    values = [measure(maps, other) for other in others]
+    return torch.stack(values).nanmean(0) if values else torch.full(maps.shape[:1], torch.nan).double()
+
+
+@metric("rank_correlation_methods")
+def rank_correlation_methods(maps: Tensor, others: Tensor) -> Tensor:
+    """Mean over the other methods of Spearman's correlation, equal pixels sharing their mean rank."""
+    return _over_methods(rank_correlation, maps, others)
+
+
+@metric("iou_methods")
+def iou_methods(maps: Tensor, others: Tensor) -> Tensor:
+    """Mean over the other methods of the IoU of the maps binarized at 0.5."""
+    return _over_methods(binary_iou, maps, others)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from heatproof.catalogue.controls import BEATABLE
+from heatproof.catalogue.families import BEATABLE
 from heatproof.catalogue.reasons import NO_CONTRAST, ONE_GROUP
 from heatproof.core.draws import balanced_accuracy, confusion_by_group
 from heatproof.stats.accuracy.competence import accuracy_interval

@@ -8,13 +8,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from heatproof.catalogue.controls import CONTROLS
+from heatproof.catalogue.families import CONTROLS
 from heatproof.catalogue.metrics import BASELINES, METRICS
 from heatproof.catalogue.reasons import NO_VALUE
-from heatproof.core.messages import InputError
-from heatproof.data.sources.cells import parse_numbers, spellings, united
-from heatproof.data.sources.names import bare, listed
-from heatproof.data.sources.rows import NoColumn, find_columns, read_sheet
+from heatproof.core.messages import InputError, bare, listed
+from heatproof.data.sources.rows import NoColumn, find_columns, parse_numbers, read_sheet, spellings, united
 
 # heatproof's metric: what others call the same quantity
 SAME = {

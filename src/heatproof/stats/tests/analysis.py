@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from heatproof.catalogue.controls import own_name
+from heatproof.catalogue.families import own_name
 from heatproof.stats.tables.groups import group_means, seed_group_means
 from heatproof.stats.tests.architectures import MIN_SEEDS, quasi_f, seed_differences, seed_pairs
 from heatproof.stats.tests.omnibus import against_controls, compare_pairs, friedman, holm, rm_anova, wide_table

@@ -13,7 +13,7 @@ from heatproof.core.statements import Statement
 from heatproof.stats.results import Estimate, ReaderAgreement, ReaderComparison, SecondReader, number
 from heatproof.stats.tests.paired import equivalent_p, holm, paired_t, t_interval
 
-READER = "second_reader"  # the yardstick of `catalogue.controls`
+READER = "second_reader"  # the yardstick of `catalogue.families`
 DRAWS = 1000  # of the bootstrap, as many as Saporta et al. 2022 take
 LEAST = 5  # groups below which there is no interval
 CASE = ["image_id", "label", "group"]

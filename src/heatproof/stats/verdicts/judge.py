@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from heatproof.catalogue.controls import own_name
+from heatproof.catalogue.families import own_name
 from heatproof.catalogue.metrics import needs_lesion
 from heatproof.stats.results import (
     Against,

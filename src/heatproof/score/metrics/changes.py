@@ -1,22 +1,25 @@
-"""Does the heatmap change when what it explains does? Maps of changed models or classes against the plain maps.
+"""Compare maps of changed images, models or classes with the plain maps.
 
-A map that stays when weights are randomized, labels are shuffled or another class is asked about shows the image, not
-the model (Adebayo et al. 2018): lower is better, and 1 is the worst, which an edge detector gets.
+Sanity: a map that stays when weights are randomized, labels are shuffled or another class is explained shows the image,
+not the model (Adebayo et al. 2018): lower is better, and 1 is the worst, which an edge detector gets. These metrics
+take raw relevance `maps` [images, height, width] and `changed` [changes, images, height, width] and return one value
+an image, float64 [images] in [-1, 1]: the mean over the changes whose map is not degenerate (Grad-CAM of random weights
+often is all zero), NaN where none is left or the plain map is degenerate.
 
-Metrics take raw relevance `maps` [images, height, width] and `changed` [changes, images, height, width] and return one
-value an image, float64 [images] in [-1, 1]: the mean over the changes whose map is not degenerate (Grad-CAM of random
-weights often is all zero), NaN where none is left or the plain map is degenerate.
+Robustness: a map should move as its image does. NaN where a map is degenerate.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from heatproof.catalogue.reasons import EVEN
 from heatproof.catalogue.registry import metrics_in
 from heatproof.score.metrics.consistency import rank_correlation
 from heatproof.score.order import scorable, unit_scale
 
 METRICS, metric = metrics_in(__name__)
+UNDEFINED = EVEN.code  # of robustness
 
 _SIDE, _SIGMA = 11, 1.5  # of the window, in pixels
 _C1, _C2 = 0.01**2, 0.03**2  # of a range of 1
@@ -72,3 +75,47 @@ def ssim_changed(maps: Tensor, changed: Tensor) -> Tensor:
 def rank_correlation_changed(maps: Tensor, changed: Tensor) -> Tensor:
     """Spearman's correlation with the maps of changed models, or for another class: the mean over the changes."""
     return torch.stack([rank_correlation(maps, one) for one in changed]).nanmean(0)
+
+
+@metric("rank_correlation_flip")
+@metric("rank_correlation_shift")
+@metric("rank_correlation_rotate")
+@metric("rank_correlation_scale")
+@metric("rank_correlation_noise")
+@metric("rank_correlation_window")
+def rank_correlation_moved(maps: Tensor, changed: Tensor, inside: Tensor) -> Tensor:
+    """Spearman's correlation of the moved map of the image and the map of the moved image.
+
+    Over the pixels that were in the frame before and after; noise and window move nothing. In [-1, 1].
+
+    Args:
+        maps: of the images, moved as the images were (`geometry.moved`).
+        changed: of the changed images.
+        inside: bool [images, height, width], where the moved maps are defined (`geometry.defined`).
+    """
+    return rank_correlation(maps, changed, inside)
+
+
+@metric("rank_correlation_transforms")
+def rank_correlation_transforms(values: Tensor) -> Tensor:
+    """Mean rank correlation over the transformations, of values [transformations, images].
+
+    NaN where one of them has none, as means over different transformations cannot be compared.
+    """
+    return values.double().mean(0)
+
+
+@metric("max_sensitivity")
+def max_sensitivity(maps: Tensor, perturbed: Tensor) -> Tensor:
+    """`max_d ||map(x + d) - map(x)|| / ||map(x)||`, Euclidean norms (Yeh et al. 2019; relative, as in Captum).
+
+    At least 0, no upper bound: the largest of the draws, so it grows with their number.
+
+    Args:
+        maps: of the images.
+        perturbed: [draws, images, height, width], of the images with noise; not scaled, as a change of scale counts.
+    """
+    flat, others = maps.double().flatten(1), perturbed.double().flatten(2)
+    value = (others - flat).norm(dim=2).amax(0) / flat.norm(dim=1)
+    sound = torch.stack([scorable(maps), *map(scorable, perturbed)]).all(0)
+    return value.masked_fill(~sound, torch.nan)
