@@ -96,7 +96,8 @@ def test_claims_of_a_paper_are_checked_where_a_study_names_it(project):
     """A study of one's own checks none; `papers` itself reaches no job, only the claims do."""
     names = sorted(path.stem for path in (ROOT / "studies").glob("*.yaml"))
     asking = {name for name, study in load(ROOT, studies=names).items() if study.stats.claims}
-    assert asking == {name for name in names if not name.startswith("covid_cxr")}
+    silent = ("covid_cxr", "nih_cxr", "xray_phantom", "cue_blur", "cue_contrast", "cue_noise")  # these have no place
+    assert asking == {name for name in names if not name.startswith(silent)}
     assert project(SMALL)["toy"].stats.claims == {}
     paper = project.root / "studies/papers/smith.yaml"
     paper.parent.mkdir()

@@ -44,7 +44,7 @@ def compared(about, table, values, **more):
     found = compare_sources(
         about, predictions, scored(table, values, **more), PRIMARY, ["a", "b"], alpha=0.05, key=("t",)
     )
-    json.dumps(found.stored())
+    json.dumps(asdict(found))
     return found, {one.kind: one for one in found.statements}
 
 

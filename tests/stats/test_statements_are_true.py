@@ -15,10 +15,9 @@ from stats.rules_of_relations import Of, Planted, check_claim
 from stats.rules_of_studies import BOTH, Both, against_best, ensemble_compared, expected_evidence, f1
 from stats.rules_of_verdicts import told_of
 
-from heatproof.catalogue import controls
+from heatproof.catalogue import families as controls
 from heatproof.report import tables
 from heatproof.report import words as report_words
-from heatproof.report.paper import statistics
 from heatproof.report.sections import overview, relations, told, trust
 from heatproof.stats.claims.cue import shows_cue
 from heatproof.text.numbers import counted, span

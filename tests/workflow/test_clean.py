@@ -21,6 +21,7 @@ def folder(tmp_path, monkeypatch):
     """A project with the study `tiny` alone."""
     (tmp_path / "studies").mkdir()
     shutil.copy(ROOT / "studies/tiny.yaml", tmp_path / "studies")
+    shutil.copytree(ROOT / "studies/papers", tmp_path / "studies/papers")
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("[quickstart]", "[tiny]"))
     monkeypatch.chdir(tmp_path)
 

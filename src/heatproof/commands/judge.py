@@ -209,7 +209,7 @@ def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple
     unit = plan.import_seconds()
     content = _sized(content, resolve(merge(content, {"data": {"sample": None}})))
     study = resolve(content)
-    if mistakes := list(unusable(name, study)):
+    if mistakes := list(unusable(name, study, ())):
         raise InputError("\n".join(mistakes))
     records = plan.records_of(name, study)
     known = study.data.patients_known and study.data.kind != "dicom"  # whose patients are read with the pixels
@@ -303,7 +303,7 @@ def _sized(content: dict[str, Any], study: Study) -> dict[str, Any]:
     for model, network in study.networks.items():
         first, limit = network.of(model, study.seeds[0], 0), study.compute.timeout
         try:
-            with deadline(limit, f"opening it took longer than compute.timeout ({limit} s)"):
+            with deadline(limit, f"{model}: opening it took longer than compute.timeout ({limit} s)"):
                 options = first.model_dump(exclude={"source"})
                 needs.append(sources.load(first.source, options, classes=study.data.class_names, task=study.task))
         except InputError as error:
