@@ -35,4 +35,4 @@ rule stats:
         " --folds {params.folds} --random {params.random} --methods {params.methods}"
         " --config {params.config:q} --score-config {params.score:q}"
         " --ensembles {params.ensembles:q} --setting {params.setting:q} --cue {params.cue:q}"
-        " --blank {params.blank:q} --log {log} 2>&1 | tee {log}"
+        " --blank {params.blank} --log {log} 2>&1 | tee {log}"

@@ -53,7 +53,7 @@ rule blank:
         "predict with {wildcards.model}, seed {wildcards.seed}, {wildcards.fold}, where {params.blank} are blanked"
     shell:
         "python -m heatproof job blank --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
-        " --fold {wildcards.fold} --blank {params.blank:q} --regions {params.regions:q} --compute {params.compute:q}"
+        " --fold {wildcards.fold} --blank {params.blank} --regions {params.regions} --compute {params.compute:q}"
         " --log {log} 2>&1 | tee {log}"
 
 

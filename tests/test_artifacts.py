@@ -117,7 +117,7 @@ def test_a_manifest_that_is_not_dealt_as_asked(tmp_path, monkeypatch):
             function(*args)
         return str(caught.value).removeprefix(f"{path}: ").removesuffix("; delete the file and run again")
 
-    assert said(artifacts.read_manifest, "s") == "not there; run snakemake to make it"
+    assert said(artifacts.read_manifest, "s") == "not found; run snakemake to make it"
     artifacts.write_manifest("s", dealt(**FOLDS))
     before = path.read_bytes()
     assert said(artifacts.read_manifest, "s", "fold2") == "no column fold2"
@@ -185,7 +185,7 @@ def written(path: Path) -> bytes:
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_file_that_is_not_there(tmp_path, name):
-    assert failure(READERS[name], tmp_path / name) == "not there; run snakemake to make it"
+    assert failure(READERS[name], tmp_path / name) == "not found; run snakemake to make it"
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -78,4 +78,4 @@ def test_nothing_is_removed_beside_a_run(monkeypatch, capsys):
     gone = make("results/data/other/digest.json")
     monkeypatch.setattr("heatproof.store.locks._locked", lambda *_, **__: None)
     assert main(["clean", "--remove"]) == 1
-    assert gone.exists() and "Snakemake runs in this folder" in capsys.readouterr().err
+    assert gone.exists() and "Snakemake is running in this folder" in capsys.readouterr().err

@@ -64,7 +64,7 @@ BENCHMARKS = Path("benchmarks")
 STAGES = {  # of the pipeline, in its order: how the names of their files begin
     "data": ("data", "regions"),
     "audit": ("audit",),
-    "train": ("train", "ensemble"),
+    "train": ("train", "ensemble", "blank"),
     "explain": ("explain", "profiles"),
     "score": ("score",),
     "stats": ("stats",),
