@@ -454,3 +454,53 @@ def test_the_real_archive(tmp_path, monkeypatch, capsys):
     assert max(map(len, capsys.readouterr().out.splitlines()[1:])) <= 80
     with zipfile.ZipFile(REAL) as archive:
         assert found["images"] == sum(name.endswith(".jpg") for name in archive.namelist())
+
+
+def listed_in(table: str, header: str, folder: Path, row: str) -> None:
+    """Write a table of the images of a folder."""
+    files = sorted(path.relative_to(folder.parent).as_posix() for path in folder.rglob("*.png"))
+    lines = [
+        row.format(path=path, name=Path(path).name, label=Path(path).parent.name, n=n) for n, path in enumerate(files)
+    ]
+    (folder.parent / table).write_text("\n".join([header, *lines]))
+
+
+def test_a_table_is_audited_with_its_patients(folder, capsys):
+    listed_in("t.csv", "path,label,who", folder, "{path},{label},p{n}")
+    run("t.csv", "--patient", "who", "--size", "40", "--json", "found.json")
+    out, found = capsys.readouterr().out, json.loads(Path("found.json").read_text())
+    assert out.startswith("Audit of t.csv\n60 images in 2 classes: a 30, b 30\n60 groups: patients\n")
+    assert found["group_kind"] == "patient" and not any(one["kind"].startswith("given") for one in found["findings"])
+    assert not Path("results").exists()
+
+
+def test_a_table_of_nih_finds_its_images_and_looks_at_the_view(folder, capsys):
+    header = "Image Index,Finding Labels,Patient ID,View Position"
+    listed_in("t.csv", header, folder, "{name},{label}|c,{n},{label}-side")
+    run("t.csv", "--patient", "Patient ID", "--size", "40")
+    seen = capsys.readouterr()
+    assert "read as NIH ChestX-ray14" in seen.err and "60 images in 2 sets of 3 labels: a 30, b 30, c 60" in seen.out
+    assert "!! a and View Position go together" in seen.out.replace("\n   ", " ")
+
+
+def test_masks_of_a_path_are_read(folder, capsys):
+    for path in [*(folder / "a").iterdir()]:
+        (folder / "masks/a").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((40, 40), 255, np.uint8)).save(folder / "masks/a" / path.name)
+    run(str(folder), "--masks", "masks", "--size", "40")
+    assert "Masks of the whole image: 30 of 30 masks" in capsys.readouterr().out.replace("\n   ", " ")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["t.csv", "--patient", "nobody"], "--images: t.csv: no column nobody"),
+        (["t.csv", "--classes", "c"], "--classes: c: no such class in t.csv"),
+        (["in", "--masks", "nowhere"], "--masks: "),
+    ],
+)
+def test_what_is_wrong_with_a_table_or_masks_is_one_line(folder, capsys, options, said):
+    listed_in("t.csv", "path,label", folder, "{path},{label}")
+    assert main(["audit", *options]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert said in error and "Traceback" not in error
