@@ -252,7 +252,7 @@ CLAIM |= {"models": [], "than": []}
             {"a": 0.0, "b": 0.0},
             {"a": (0.4, 0.05), "b": (0.05, 0.05)},
             "undecided",
-            "no model relies significantly on the mark (largest accuracy difference ",
+            "no model relies significantly on the cue (largest accuracy difference ",
         ),
     ],
 )

@@ -19,7 +19,7 @@ from heatproof.catalogue import families as controls
 from heatproof.report import tables
 from heatproof.report import words as report_words
 from heatproof.report.paper import methods
-from heatproof.report.sections import overview, relations, told, trust
+from heatproof.report.sections import overview, relations, statements, trust
 from heatproof.stats.claims.cue import shows_cue
 from heatproof.text.numbers import counted, span
 from heatproof.text.verdicts import MEANINGS
@@ -114,7 +114,7 @@ def check_left_out(study: Study) -> None:
 
 def check_coverage(study: Study) -> None:
     """How many images were explained, have a mask, and were scored in each family."""
-    first, *rest = told.coverage(study.inputs)
+    first, *rest = statements.coverage(study.inputs)
     index = study.scores[study.scores["method"].isin(study.methods) & (study.scores["family"] == "localization")]
     made = index.loc[(index["reason"] != REFUSED) & (index["seed"] == 0), "image_id"].unique()
     images = study.inputs.manifest.set_index("image_id")["truth"]

@@ -170,8 +170,8 @@ class _Work:
         options |= {one: self.options[one] | {"images": count} if one in sections else None for one in COSTLY}
         probability = of_label if self.model.outputs.activation == "sigmoid" else of_class
         for part, chosen in faithfulness.pieces(self.source, options):
-            asked = faithfulness.Asked(self.source, names, chosen, device_of(self.model), probability)
-            yield asked.rows(part(self.model, asked, options))
+            requested = faithfulness.Asked(self.source, names, chosen, device_of(self.model), probability)
+            yield requested.rows(part(self.model, requested, options))
 
 
 def _section(metric: str) -> str:

@@ -167,7 +167,7 @@ METRICS = {metric.name: metric for metric in (
         formula="share of positive relevance on the band along the image's edges (`data.regions: [border]`), 5 % of "
         "the side wide; an even map scores the share of the image that the band covers (about 0.19)"),
     Metric("inside_cue", "localization", "Relevance on the planted cue",
-        "Which share of all relevance lies where the planted cue is, or would be?", short="relevance on the mark",
+        "Which share of all relevance lies where the planted cue is, or would be?", short="relevance on the cue",
         better="none",
         region="cue", range="0 to 1",
         formula="share of positive relevance where a planted cue is, or would be (`data.shortcut`, `data.regions: "

@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> None:
     several = len(studies) > 1
     why = [f"{name}: {text}" if several else text for name, of in studies.items() for text in apart(of, tolerances)]
     if args.json:
-        told = {"a": args.a, "b": args.b, "tolerances": tolerances, "studies": studies, "apart": why}
-        args.json.write_text(json.dumps(_plain(told), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        stated = {"a": args.a, "b": args.b, "tolerances": tolerances, "studies": studies, "apart": why}
+        args.json.write_text(json.dumps(_plain(stated), indent=2, allow_nan=False) + "\n", encoding="utf-8")
     print(f"Different: {'; '.join(why)}." if why else _agreed(studies))
     if why:
         raise SystemExit(APART)
@@ -167,8 +167,8 @@ def lines(found: dict) -> Iterator[str]:
     for stage, of in found["files"].items():
         count = len(of["same"]) + len(of["differ"])
         alone = [f"{len(of[key])} only in {key[-1].upper()}" for key in ("only_a", "only_b") if of[key]]
-        told = f"{count} files, " + (f"{len(of['differ'])} differ" if of["differ"] else "identical files")
-        yield f"{stage + ':':10}{', '.join([told] * bool(count) + alone) or 'in neither'}"
+        stated = f"{count} files, " + (f"{len(of['differ'])} differ" if of["differ"] else "identical files")
+        yield f"{stage + ':':10}{', '.join([stated] * bool(count) + alone) or 'in neither'}"
         if stage not in _left(found):
             names = [f"  {name} only in {key[-1].upper()}" for key in ("only_a", "only_b") for name in of[key]]
             yield from names[:SHOWN]
@@ -187,11 +187,11 @@ def lines(found: dict) -> Iterator[str]:
         yield from (f"changed sentence in {row['where']}", f"  A: {row['a']}", f"  B: {row['b']}")
 
 
-def _worst(title: str, rows: list[dict], told: Callable[[dict], str]) -> Iterator[str]:
+def _worst(title: str, rows: list[dict], stated: Callable[[dict], str]) -> Iterator[str]:
     if rows:
         yield f"{title}:"
     order = sorted(rows, key=lambda row: (_beyond(row), row["largest"]), reverse=True)
-    yield from (f"  {told(row)}{_alone(row)}" for row in order[:SHOWN])
+    yield from (f"  {stated(row)}{_alone(row)}" for row in order[:SHOWN])
     if len(order) > SHOWN:
         yield f"  and {len(order) - SHOWN} more with smaller differences (--json FILE has all)"
 

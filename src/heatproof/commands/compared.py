@@ -42,7 +42,7 @@ def studies(root: Path) -> list[str]:
     return sorted(found)
 
 
-def chosen(a: Path, b: Path, asked: Sequence[str]) -> list[str]:
+def chosen(a: Path, b: Path, requested: Sequence[str]) -> list[str]:
     """The studies to compare: those asked for, or all that both have.
 
     Raises:
@@ -50,11 +50,11 @@ def chosen(a: Path, b: Path, asked: Sequence[str]) -> list[str]:
     """
     here, there = studies(a), studies(b)
     both = [name for name in here if name in there]
-    if missing := [name for name in asked if name not in both]:
+    if missing := [name for name in requested if name not in both]:
         raise InputError(f"--study {missing[0]}: not in both folders; studies in both: {', '.join(both) or 'none'}")
     if not both:
         raise InputError(f"{a} and {b}: no study in common ({', '.join(here)} and {', '.join(there)})")
-    return list(dict.fromkeys(asked)) or both
+    return list(dict.fromkeys(requested)) or both
 
 
 def files(root: Path, stage: str, study: str) -> list[str]:
@@ -126,8 +126,8 @@ def compare_images(a: Path, b: Path) -> dict:
     at = here.reset_index().merge(there.reset_index(), on="image_id", suffixes=("_a", "_b"))
     first, second = at["index_a"].to_numpy(), at["index_b"].to_numpy()
     columns = sorted(set(here) | set(there))
-    told = [frame.reindex(columns=columns).iloc[rows] for frame, rows in ((here, first), (there, second))]
-    rows = (told[0].astype(str).to_numpy() != told[1].astype(str).to_numpy()).any(axis=1)
+    stated = [frame.reindex(columns=columns).iloc[rows] for frame, rows in ((here, first), (there, second))]
+    rows = (stated[0].astype(str).to_numpy() != stated[1].astype(str).to_numpy()).any(axis=1)
     pixels, largest = _differ(a / "pixels.npy", b / "pixels.npy", first, second)
     masks, _ = _differ(a / "masks.npy", b / "masks.npy", first, second)
     return {
@@ -379,11 +379,11 @@ def _of_results(results: StudyResults, pairs: pd.DataFrame) -> Iterator[tuple[st
         yield f"{model}: the fall from a random split", "shown" if clear else "not significant"
 
 
-def _pair(row: dict, told: Pairs) -> str:
+def _pair(row: dict, stated: Pairs) -> str:
     names = (row["a"], row["b"])
-    parts = [" over ".join(names if row["difference"] > 0 else names[::-1])] if names in told.told_apart else []
-    parts += ["equivalent"] if names in told.equivalent else []
-    parts += ["within seeds"] if names in told.within_seeds else []
+    parts = [" over ".join(names if row["difference"] > 0 else names[::-1])] if names in stated.told_apart else []
+    parts += ["equivalent"] if names in stated.equivalent else []
+    parts += ["within seeds"] if names in stated.within_seeds else []
     return ", ".join(parts) or "no significant difference"
 
 

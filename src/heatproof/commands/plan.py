@@ -309,8 +309,8 @@ def estimate_seconds(study: Study, costs: dict[str, Cost], left: Left, images: i
 def estimate_bytes(study: Study, costs: dict[str, Cost], images: int) -> float:
     """Disk of everything a study leaves, and of the state of the trainings that run at a time."""
     pixels = images * study.data.size**2 * (study.data.channels + 1)
-    brought = explained(study, images) * len(study.explain.external)
-    maps = (explained_maps(study, images) + brought) * study.data.size**2 * 4
+    supplied = explained(study, images) * len(study.explain.external)
+    maps = (explained_maps(study, images) + supplied) * study.data.size**2 * 4
     checkpoints = sum(cost.checkpoint for cost in costs.values()) * len(trainings(study))
     heated = maps * len(costs) * len(study.seeds) * study.data.split.folds
     return pixels + checkpoints + heated + 2 * 4 * max(cost.checkpoint for cost in costs.values())

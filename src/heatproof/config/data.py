@@ -475,10 +475,10 @@ def check_task(task: str, data: Data) -> None:
         ValueError: they cannot; the message names the key and the fix.
     """
     if task == "multiclass":
-        told = {"parents": data.parents, "marks": data.marks, "columns.marks": data.columns.marks}
+        stated = {"parents": data.parents, "marks": data.marks, "columns.marks": data.columns.marks}
         if not (data.annotations or data.masks_by_label):
-            told["synonyms"] = data.synonyms
-        for key, value in told.items():
+            stated["synonyms"] = data.synonyms
+        for key, value in stated.items():
             if value:
                 raise ValueError(f"data.{key}: is not read where task is multiclass; set task: multilabel")
         if data.kind == "xray_phantom":

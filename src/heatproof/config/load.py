@@ -51,9 +51,9 @@ def load(
     overrides = dict(overrides or {})
     shared = _shared(root)
     listed = shared.pop("studies", None)
-    asked = studies or overrides.pop("studies", None)
+    requested = studies or overrides.pop("studies", None)
     overrides.pop("studies", None)
-    chosen, source = (asked, "command line") if asked else (listed, "params.yaml")
+    chosen, source = (requested, "command line") if requested else (listed, "params.yaml")
     if chosen is None:
         unknown = ", ".join(str(key) for key in shared if key not in Study.model_fields)
         fix = f"did you mean it by {unknown}?" if unknown else "list the studies that run, such as [phantom]"
@@ -249,7 +249,7 @@ def _study(layers: dict[str, dict]) -> Study:
         if recipe.epochs == 0 and study.explain.variants.random_labels:
             fix = f"{name} is not trained here, so that no model of shuffled labels is beside it; set it to false"
             raise InputError(_mistake(layers, ("explain", "variants", "random_labels"), True, fix))
-    for name in (name for name, told in study.stats.published.items() if told and study.unstated):
+    for name in (name for name, stated in study.stats.published.items() if stated and study.unstated):
         fix = (
             f"what is published is of unseen images, and whether {study.unstated[0]} has seen these is not stated; set "
             f"data.split.by: column or folder, or data.split.test: all"

@@ -188,8 +188,8 @@ class Published(Section):
 
     def unknown(self, ensembles: Collection[str], labels: Collection[str]) -> str | None:
         """What is wrong with the names of a model or a label, in a line, given those of the study."""
-        for key, told in (("f1_micro", self.f1_micro), ("f1", self.f1)):
-            for model in told:
+        for key, stated in (("f1_micro", self.f1_micro), ("f1", self.f1)):
+            for model in stated:
                 if model.split(".")[0] not in architectures() and model not in ensembles:
                     return f"{key}.{model}: is neither a timm architecture nor one of `ensembles`"
         for model, of in self.f1.items():

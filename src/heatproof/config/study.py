@@ -254,12 +254,12 @@ class Study(Section):
     def _tasked(self):
         """What belongs to one task alone, and what is published, which is compared with classifiers fitted here."""
         check_task(self.task, self.data)
-        for name, told in self.stats.published.items():
-            if told and told.accuracy and self.task == "multilabel":
+        for name, stated in self.stats.published.items():
+            if stated and stated.accuracy and self.task == "multilabel":
                 raise ValueError(f"stats.published.{name}.accuracy: of several labels, give f1_micro or f1 instead")
-            if told and (wrong := told.unknown(self.ensembles, self.data.class_names)):
+            if stated and (wrong := stated.unknown(self.ensembles, self.data.class_names)):
                 raise ValueError(f"stats.published.{name}.{wrong}")
-            if told and self.data.split.test == "all":
+            if stated and self.data.split.test == "all":
                 raise ValueError(
                     f"stats.published.{name}: is compared with classifiers that are fitted to training images, and "
                     f"data.split.test: all leaves none; leave it out"
@@ -325,8 +325,8 @@ class Study(Section):
         }
         for family in self.score.families:
             metric = getattr(self.score.primary, family, "")
-            for part, asked in made.get(family, {}).items():
-                if part in metric and not asked:
+            for part, requested in made.get(family, {}).items():
+                if part in metric and not requested:
                     raise ValueError(
                         f"score.primary.{family}: {metric} is not computed; turn {part} on, or name another"
                     )

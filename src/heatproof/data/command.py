@@ -18,7 +18,7 @@ from heatproof.data.prepare.lookalikes import Pairs, check_apart, check_patients
 from heatproof.data.prepare.preprocess import THUMBNAIL, Frame, OddMasks, margins, preprocess, thumbnail, to_uint8
 from heatproof.data.prepare.split import arrange, crossing, few_groups, part_shares
 from heatproof.data.sources.annotations import ROTATING
-from heatproof.data.sources.opening import Listing, told
+from heatproof.data.sources.opening import Listing, stated
 from heatproof.data.sources.places import GIVEN
 from heatproof.data.sources.records import Image, Record, Region, Rows
 from heatproof.data.sources.rows import LeftOut
@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> None:
     drawn = config.get("drawn_as") or study  # whose random numbers make phantoms, plants, cues and splits
     if config.get("download"):
         _branch("download").fetch(place(config["source"]), config["download"], artifacts.STATE / "downloads")
-    classes, listing = config["class_names"], told(drawn, config)
+    classes, listing = config["class_names"], stated(drawn, config)
     records = listing.records
     size, count = config["size"], len(records)
     arrays = {

@@ -50,7 +50,7 @@ def attention_rollout(batch: Batch) -> Tensor:
         carried = _fit(carried, step.tokens)
         halved = carried.clone()
         halved[:, : layer.shape[1]] /= 2  # the tokens that ask: all, or the class token
-        carried = halved + _asked(halved, layer)
+        carried = halved + _requested(halved, layer)
     return path.to_grid(carried)
 
 
@@ -78,7 +78,7 @@ def generic_attention(batch: Batch) -> Tensor:
         start, carried = carried, start
     for step, layer in _backwards(path, layers):
         start, carried = _fit(start, step.tokens), _fit(carried, step.tokens)
-        carried = carried + _asked(start + carried, layer)
+        carried = carried + _requested(start + carried, layer)
     return path.to_grid(carried)
 
 
@@ -114,7 +114,7 @@ def _backwards(path: AttentionPath, layers: list[Tensor]) -> Iterator[tuple[Step
             yield step, layer
 
 
-def _asked(carried: Tensor, layer: Tensor) -> Tensor:
+def _requested(carried: Tensor, layer: Tensor) -> Tensor:
     """What the tokens that ask pass on: [batch, tokens] times [batch, queries, tokens], queries being first."""
     return torch.einsum("bq,bqk->bk", carried[:, : layer.shape[1]], layer)
 

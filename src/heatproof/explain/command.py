@@ -124,7 +124,7 @@ def _explained(
     job = open_job(checkpoint, config, compute, validation)
     size, image_ids = config["batch_size"], job.names()
     external = {name: external_path(checkpoint, path) for name, path in config["external"].items()}
-    brought = {
+    supplied = {
         name: read_external(path, image_ids, f"explain.external.{name}")
         for name, path in external.items()
         if name not in kept
@@ -133,19 +133,19 @@ def _explained(
     batches = share.mine([every[start : start + size] for start in range(0, len(every), size)])
     count = sum(int(chosen[places].sum()) for chosen in job.chosen.values() for places in batches)
     count += len(external) * sum(map(len, batches))
-    return (count, job.size, job.size), _made(job, [*job.methods, *external], brought, batches, kept)
+    return (count, job.size, job.size), _made(job, [*job.methods, *external], supplied, batches, kept)
 
 
 def _made(
-    job: Job, names: list[str], brought: dict[str, Read], batches: list[np.ndarray], kept: KeptMaps
+    job: Job, names: list[str], supplied: dict[str, Read], batches: list[np.ndarray], kept: KeptMaps
 ) -> Iterator[Piece]:
     for places in steps(batches, len(batches), f"{job.name}: batches"):
         batch = None if kept.names.issuperset(names) else job.batch(places)
         for name in names:
             if name in kept:
                 yield kept.part(name, places)
-            elif name in brought:
-                yield _brought(job, name, brought[name], places, batch)
+            elif name in supplied:
+                yield _supplied(job, name, supplied[name], places, batch)
             else:
                 yield job.part(name, places, batch)
 
@@ -184,7 +184,7 @@ def _columns(part: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def _brought(job: Job, name: str, read: Read, places: np.ndarray, batch: Batch) -> tuple[pd.DataFrame, np.ndarray]:
+def _supplied(job: Job, name: str, read: Read, places: np.ndarray, batch: Batch) -> tuple[pd.DataFrame, np.ndarray]:
     """Index and maps of some images, made elsewhere."""
     maps, reasons = read(slice(places[0], places[-1] + 1), job.size)
     here = np.array([reason != NONE for reason in reasons])

@@ -148,13 +148,13 @@ def completeness_gap(batch: Batch, maps: Tensor) -> Tensor:
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
     """Parameters ask for no gradient, and do so again after: what then needs one depends on the pixels."""
-    asked = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    requested = [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:
-        for parameter in asked:
+        for parameter in requested:
             parameter.requires_grad_(False)
         yield
     finally:
-        for parameter in asked:
+        for parameter in requested:
             parameter.requires_grad_(True)
 
 

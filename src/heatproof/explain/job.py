@@ -289,8 +289,8 @@ def select_cases(
         InputError: there is no case.
     """
     true = truth(manifest, predicted.shape[1])
-    asked = {"label": true, "predicted": predicted, "either": true | predicted}[target][rows]
-    image, label = np.nonzero(asked)
+    requested = {"label": true, "predicted": predicted, "either": true | predicted}[target][rows]
+    image, label = np.nonzero(requested)
     if not len(image):
         raise InputError(
             f"explain.target: {target}: none of {len(rows)} images has a label to explain; set it to either"

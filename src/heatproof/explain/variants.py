@@ -80,11 +80,11 @@ def run(args: argparse.Namespace) -> None:
     size = section["batch_size"]
     parts = [places[start : start + size] for start in range(0, len(places), size)]
     chosen = [Chosen(part, job.batch(part).targets) for part in parts]
-    asked = _asked(job, config)
-    models = {variant.tensors for variant in asked if variant.tensors}
+    requested = _requested(job, config)
+    models = {variant.tensors for variant in requested if variant.tensors}
     fresh = _untrained(checkpoint, job) if models else None
-    count = sum(not (variant.tensors or variant.missing) for variant in asked) + len(models) + random_labels
-    if not (asked or random_labels):
+    count = sum(not (variant.tensors or variant.missing) for variant in requested) + len(models) + random_labels
+    if not (requested or random_labels):
         raise InputError(
             "explain.variants: no variant is asked for; name transforms, or leave out the families of scores"
         )
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
     frames: list[pd.DataFrame] = []
     made: dict[tuple[str, ...], pd.DataFrame] = {}  # the head alone ends the shortest cascade, too
     with artifacts.writing_array(paths[0], shape, "float32") as array:
-        for variant in steps(asked, len(asked), f"{job.name}: variants"):
+        for variant in steps(requested, len(requested), f"{job.name}: variants"):
             if variant.tensors in made:
                 frames.append(made[variant.tensors].assign(variant=variant.name))
                 continue
@@ -119,7 +119,7 @@ def _untrained(checkpoint: Checkpoint, job: Job) -> nn.Module:
     return untrained(checkpoint.model, len(job.classes), job.size, *astuple(checkpoint))
 
 
-def _asked(job: Job, config: dict) -> list[Variant]:
+def _requested(job: Job, config: dict) -> list[Variant]:
     """The variants of one checkpoint, as `explain.variants` asks for them."""
     found = [Variant(name, pixels=partial(transformed, name)) for name in config["transforms"]]
     if sensitivity := config["sensitivity"]:

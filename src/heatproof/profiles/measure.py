@@ -61,8 +61,8 @@ def _groups(by: str, frame: pd.DataFrame, classes: Sequence[str]) -> Iterator[tu
     """Name and members, bool [images], of the groups of one kind."""
     truth, predicted = artifacts.truth(frame, len(classes)), artifacts.predicted(frame, len(classes))
     if by == "outcome":
-        for name, has, told in zip(classes, truth.T, predicted.T, strict=True):
-            yield from ((f"{name}: {what}", (has == a) & (told == b)) for what, (a, b) in OUTCOMES.items())
+        for name, has, stated in zip(classes, truth.T, predicted.T, strict=True):
+            yield from ((f"{name}: {what}", (has == a) & (stated == b)) for what, (a, b) in OUTCOMES.items())
         return
     matrix, none = (truth, UNLABELLED) if by == "label" else (predicted, UNPREDICTED)
     yield from zip(classes, matrix.T, strict=True)
@@ -233,12 +233,12 @@ def stream(study, model, found, pixels, tested, members, draws, compute, device,
 
 def write(folder, found, sums, table: pd.DataFrame, kept: pd.DataFrame, dead: float) -> None:
     """Work out profiles and distances from the sums, a layer and a kind of groups at a time, and write them."""
-    profiles, distances, drawn, told = [], [], [], []
+    profiles, distances, drawn, stated = [], [], [], []
     for place, layer in enumerate(found):
         one, depth = sums[layer.name], len(found) - 1 - place
         gone = one.dead(dead)
         rows, columns = layer.reading.grid
-        told.append((layer.name, depth, rows, columns, layer.units, int(gone.sum())))
+        stated.append((layer.name, depth, rows, columns, layer.units, int(gone.sum())))
         for by, groups_here in kept.groupby("by", sort=False):
             if len(groups_here) < 2:
                 continue
@@ -252,7 +252,7 @@ def write(folder, found, sums, table: pd.DataFrame, kept: pd.DataFrame, dead: fl
             drawn.append(correlation[1:])
     artifacts.write_table(folder / "profiles.parquet", pd.concat(profiles, ignore_index=True), files.PROFILES)
     artifacts.write_table(folder / "groups.parquet", table, files.GROUPS)
-    artifacts.write_table(folder / "layers.parquet", pd.DataFrame(told, columns=list(files.LAYERS)), files.LAYERS)
+    artifacts.write_table(folder / "layers.parquet", pd.DataFrame(stated, columns=list(files.LAYERS)), files.LAYERS)
     artifacts.write_table(folder / "distances.parquet", pd.concat(distances, ignore_index=True), files.DISTANCES)
     artifacts.write_array(folder / "draws.npy", np.concatenate(drawn, axis=1))
 

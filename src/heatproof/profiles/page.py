@@ -53,10 +53,10 @@ def tree(name: str, groups: Sequence[str], distances: np.ndarray) -> str:
         text = short(groups[leaf], 30)
         axes.text(-0.03, 5 + 10 * place, text, ha="right", va="center", color=INK, transform=axes.get_yaxis_transform())
     figure.text(MARGIN / WIDTH, 0.05 / height, "distance at which groups join", color=MUTED)
-    return to_svg(figure, name, told(groups, links))
+    return to_svg(figure, name, stated(groups, links))
 
 
-def told(groups: Sequence[str], links: np.ndarray) -> str:
+def stated(groups: Sequence[str], links: np.ndarray) -> str:
     """The tree in words, for who cannot see it."""
     members = [[name] for name in groups]
     texts = []
@@ -90,11 +90,11 @@ def groups(table: pd.DataFrame, args: argparse.Namespace, many: str) -> Table:
     rows = []
     for (by, group), part in shown.groupby(["by", "group"], sort=False):
         cells = part.set_index("model")
-        told = [
+        stated = [
             f"{cells.at[model, 'images']} ({cells.at[model, 'patients']})" + ("" if cells.at[model, "kept"] else " ×")
             for model in args.models
         ]
-        rows.append([group, KIND_NAMES[by], *told])
+        rows.append([group, KIND_NAMES[by], *stated])
     caption = f"Test images of each group, in brackets their {many}. × marks a group that is left out."
     return Table(caption, ["group", "kind", *args.models], rows)
 
@@ -113,11 +113,11 @@ def dead(table: pd.DataFrame, args: argparse.Namespace) -> Table:
     """Dead feature maps of each layer, in each training."""
     rows = []
     for (model, layer), part in table.groupby(["model", "layer"], sort=False):
-        told = []
+        stated = []
         for seed in args.seeds:
             counts = [str(one) for one in part.loc[part["seed"] == seed, "dead"]]
-            told.append(", ".join(counts) or "–")
-        rows.append([model, layer, f"{part['units'].iloc[0]}", *told])
+            stated.append(", ".join(counts) or "–")
+        rows.append([model, layer, f"{part['units'].iloc[0]}", *stated])
     folds = "; of several folds one after the other" if len(args.folds) > 1 else ""
     return Table(
         f"Dead feature maps of each layer and training{folds}.",

@@ -19,7 +19,7 @@ from heatproof.report.sections import (
     gallery,
     overview,
     relations,
-    told,
+    statements,
     trust,
 )
 from heatproof.report.words import environment
@@ -77,7 +77,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
     shown = gallery.make(inputs, config["gallery"])
     kind = inputs.results.groups.kind
     alarms = [audit_text.sentence(one) for one in inputs.audit.of_level("alarm")]
-    answer, cautions = told.answer(inputs), told.cautions(inputs)
+    answer, cautions = statements.answer(inputs), statements.cautions(inputs)
     key = key_figure(inputs)
     glance = overview.make(inputs)
     doubtful = [name for names in inputs.results.better.values() for name in names if inputs.is_doubtful(name)]
@@ -144,7 +144,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         classification=classification.make(inputs),
         relations=relations.make(inputs),
         cue=relations.make_cue(inputs),
-        readers=tables.readers_told(inputs),
+        readers=tables.reader_sentences(inputs),
         readers_table=tables.readers(inputs),
         regressions=tables.regressions(inputs),
         families=[family(inputs, key) for key in inputs.families],
@@ -152,9 +152,9 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         explorer=explorer.make(inputs, config["images"]),
         gallery_metric=inputs.metric(inputs.primary(shown.family)) if shown.family else None,
         scale=gallery.scale(),
-        left_out=told.models(inputs),
+        left_out=statements.models(inputs),
         missing=tables.missing(inputs),
-        coverage=told.coverage(inputs),
+        coverage=statements.coverage(inputs),
         folds=len(inputs.folds),
         parts=data_tables.parts(inputs.audit, len(inputs.folds)),
         assigned=data_tables.apart(inputs.audit),
@@ -276,7 +276,7 @@ def family(inputs: Inputs, key: str) -> Family:
     tested = inputs.primary(key) is not None
     methods = [method for method in order if tested and inputs.judged(key, method)]
     comparisons = [_comparison(inputs, key, method, f"{key}-{i}") for i, method in enumerate(methods)]
-    sentences = told.of(inputs, key, inputs.lead) if inputs.lead not in methods else []
+    sentences = statements.of(inputs, key, inputs.lead) if inputs.lead not in methods else []
     metric = inputs.metric(inputs.primary(key)) if tested else None
     described = None if tested else tables.described(inputs, key)
     return Family(key, words.family(key), metric, sentences, comparisons, described)
@@ -289,7 +289,7 @@ def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparis
         method,
         f"{family}-{method}",
         _verdict(inputs, family, method),
-        *(told.of(inputs, family, method, [kind]) for kind in ("verdict", "test", "caution")),
+        *(statements.of(inputs, family, method, [kind]) for kind in ("verdict", "test", "caution")),
         dots_figure(inputs, family, method, f"{name}-dots") if first else None,
         _pairs_figure(inputs, family, method, cells, name) if first and cells else None,
         curves.make(inputs, family, method, f"{name}-ranks") if first else None,

@@ -62,7 +62,7 @@ def layers(inputs: Inputs) -> Table:
 MEASURES = ("iou_tuned", "hit_rate")  # of CheXlocalize, shown beside the primary metric
 
 
-def readers_told(inputs: Inputs) -> list[str]:
+def reader_sentences(inputs: Inputs) -> list[str]:
     """Say how heatmaps compare with a second reader; nothing without one."""
     found = inputs.results.readers
     return [sentence(one, inputs.doubtful) for one in found.statements] if found else []
@@ -152,7 +152,7 @@ def others(inputs: Inputs, family: str, method: str) -> Table | None:
 
 def means(inputs: Inputs, family: str, method: str) -> Table | None:
     """Return the means of the family's other metrics: a row a metric, a column a model."""
-    names, models = _others(inputs, family, method), _asked(inputs, method)
+    names, models = _others(inputs, family, method), _requested(inputs, method)
     if not names:
         return None
     table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["method"] == method)]
@@ -190,7 +190,7 @@ def _others(inputs: Inputs, family: str, method: str) -> list[str]:
     return [name for name in dict.fromkeys(of["metric"]) if name != inputs.primary(family)]
 
 
-def _asked(inputs: Inputs, method: str) -> list[str]:
+def _requested(inputs: Inputs, method: str) -> list[str]:
     return [model for model in inputs.models if model not in inputs.refused.get(method, {})]
 
 
@@ -199,7 +199,7 @@ def _scored(inputs: Inputs, family: str, method: str, metrics: Sequence[str]) ->
     table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["method"] == method)]
     counts = table.set_index(["metric", "model"])[["groups", "missing"]]
     rows = [(metric, row) for metric in metrics for row in dot_rows.dot_rows(inputs, family, method, metric)]
-    rows = [(metric, row) for metric, row in rows if row.model in _asked(inputs, method)]
+    rows = [(metric, row) for metric, row in rows if row.model in _requested(inputs, method)]
     marks = [mark for mark in words.CONTROLS if any(mark in row.marks for _, row in rows)]
     single = any(row.seeds for _, row in rows)
     columns = {

@@ -98,17 +98,17 @@ def read(checkpoint: Checkpoint) -> Variants:
     fix = "delete the folder and run again"
     names, methods = (index[column].unique() for column in ("variant", "method"))
     of_row = cases(index)
-    asked = of_row.unique()
-    wanted = pd.MultiIndex.from_product([names, methods, asked])
+    requested = of_row.unique()
+    wanted = pd.MultiIndex.from_product([names, methods, requested])
     order = pd.MultiIndex.from_arrays([index["variant"], index["method"], of_row])
     if not len(index) or not order.is_unique or len(order) != len(wanted):
         raise artifacts.ArtifactError(f"{path}: not one row for each variant, method and image; {fix}")
-    shape = (len(names), len(methods), len(asked))
+    shape = (len(names), len(methods), len(requested))
     found = order.get_indexer(wanted).reshape(shape)
     rows, flags = (index[column].to_numpy(kind)[found] for column, kind in (("row", "int64"), ("degenerate", object)))
     if array.shape[1:] != plain.array.shape[1:] or rows.max() >= len(array) or ((rows < 0) & (flags == "")).any():
         raise artifacts.ArtifactError(f"{path}: does not fit maps.npy beside it or the maps above it; {fix}")
-    places = cases(plain.images).get_indexer(asked)
+    places = cases(plain.images).get_indexer(requested)
     if (places < 0).any() or not set(methods) <= set(plain.methods):
         raise artifacts.ArtifactError(f"{path}: an image or a method that has no plain heatmap; {fix}")
     images = plain.images.iloc[places].reset_index(drop=True)

@@ -327,11 +327,11 @@ def scores(
         reasons: why an image has no value for any metric, or "".
         undefined: the reason where a single metric has none.
     """
-    parts, told = [], told_of(images)
+    parts, stated = [], told_of(images)
     for metric, value in values.items():
         reason = np.array(reasons, object)
         number = np.where(reason == "", value.numpy(), np.nan)
         reason[(reason == "") & np.isnan(number)] = undefined
-        part = images[told].assign(method=method, metric=metric, value=number, reason=reason)
+        part = images[stated].assign(method=method, metric=metric, value=number, reason=reason)
         parts.append(part)
     return pd.concat(parts)

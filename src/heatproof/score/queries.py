@@ -148,19 +148,19 @@ def outputs(forward: Forward, stacks: Iterable[Stack | None], batch_size: int) -
     """
     sizes: deque[int] = deque()
     waiting: list[Tensor] = []
-    asked: deque[tuple[Tensor, torch.cuda.Event | None]] = deque()
+    requested: deque[tuple[Tensor, torch.cuda.Event | None]] = deque()
     done: list[Tensor] = []
 
     def ask() -> None:
         with torch.inference_mode():
             answer = forward(torch.stack(waiting[:batch_size])).double()
         del waiting[:batch_size]
-        asked.append(_on_its_way(answer))
+        requested.append(_on_its_way(answer))
         land(AHEAD if answer.is_cuda else 0)
 
     def land(left: int) -> None:
-        while len(asked) > left:
-            answer, event = asked.popleft()
+        while len(requested) > left:
+            answer, event = requested.popleft()
             if event is not None:
                 event.synchronize()
             done.extend(answer)

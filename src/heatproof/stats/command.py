@@ -42,9 +42,9 @@ def run(args: argparse.Namespace) -> None:
     scores = reading.read_scores(
         args.study, args.models, args.seeds, args.folds, args.score_config["families"], ensembles, classes
     )
-    asked = args.config.get("regressions", ())
+    requested = args.config.get("regressions", ())
     shapes = reading.read_shapes(args.study, args.folds)
-    drawn = reading.read_shapes(args.study, args.folds, relations.GEOMETRY) if asked else None
+    drawn = reading.read_shapes(args.study, args.folds, relations.GEOMETRY) if requested else None
     if scores.cases:
         shapes, drawn = (groups.of_marked_labels(one, classes) for one in (shapes, drawn))
     found = evaluate(
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
         level = args.config["interval"]
         made = replace(
             made,
-            regressions=relations.regressions(scores.table, beside, asked, args.methods, trained, level),
+            regressions=relations.regressions(scores.table, beside, requested, args.methods, trained, level),
         )
     about = reading.read_about(args.study)
     if len(about.columns) or args.blank:
@@ -94,5 +94,5 @@ def run(args: argparse.Namespace) -> None:
         artifacts.write_table(out / f"{name}.csv", table.reindex(columns=list(schema)), schema)
     results.write(made)
     artifacts.write_json(out / "metrics.json", results.key_numbers(made))
-    told = map(sentence, readers.statements if readers else ())
-    print("\n".join([sentence(made.in_short), *map(paragraph, paragraphs(made.answer)), *told]))
+    reported = map(sentence, readers.statements if readers else ())
+    print("\n".join([sentence(made.in_short), *map(paragraph, paragraphs(made.answer)), *reported]))

@@ -220,8 +220,8 @@ def refusals(scores: pd.DataFrame, methods: Sequence[str], models: Sequence[str]
     made."""
     rows = scores[scores["method"].isin(methods)]
     kept = rows.groupby(["method", "model"], observed=True)["value"].count()
-    asked = list(filter(is_unsupported, rows["reason"].cat.categories))
-    first = rows[rows["reason"].isin(asked)].groupby(["method", "model"], observed=True)["reason"].first()
+    requested = list(filter(is_unsupported, rows["reason"].cat.categories))
+    first = rows[rows["reason"].isin(requested)].groupby(["method", "model"], observed=True)["reason"].first()
     found: dict = {}
     for key in [key for key in product(methods, models) if key in first.index and kept[key] == 0]:
         found.setdefault(key[0], {})[key[1]] = str(first[key])
@@ -281,7 +281,7 @@ def _splits(basis: Basis, results: StudyResults) -> tuple[dict, Tables]:
     able = bool(given.compared) and basis.has_label
     beside = found[found["model"].isin(basis.models)] if able else found[:0]
     comparison = comparison_table(beside, random if able else random[:0], split_name(settings))
-    published = {name: told for name, told in settings["published"].items() if told}
+    published = {name: reported for name, reported in settings["published"].items() if reported}
     own = {split_name(settings): found} | ({RANDOM: random} if given.compared else {})
     judged = {split: pd.concat([own[split], basis.judge(answers)]) for split, answers in given.simple.items()}
     table = published_table(published, judged, basis.everyone)

@@ -182,7 +182,7 @@ def counting_missing(view: View) -> str:
 
 @template("claim.no_cue_user")
 def no_cue_user(view: View) -> str:
-    text = "no model relies significantly on the mark"
+    text = "no model relies significantly on the cue"
     if not view.has("difference"):
         return text
     difference = numbers.interval(*(view.number(name) for name in ("difference", "low", "high")))
@@ -194,7 +194,7 @@ def no_cue_user(view: View) -> str:
 def no_cue_score(view: View) -> str:
     rely = "relies" if len(view.names("models")) == 1 else "rely"
     scores = f"there are no scores of {view.metric()} by {view.one('method')}"
-    return f"{view.listed('models')} {rely} significantly on the mark, but {scores}"
+    return f"{view.listed('models')} {rely} significantly on the cue, but {scores}"
 
 
 @template("claim.cue")
@@ -206,7 +206,7 @@ def cue(view: View) -> str:
         for model, verdict, *ends, groups in zip(*columns, strict=True)
     ]
     return (
-        f"does {view.one('method')} show the mark in models that rely on it? Difference in {view.metric()} between "
+        f"does {view.one('method')} show the cue in models that rely on it? Difference in {view.metric()} between "
         f"images with and without it: {'; '.join(models)}"
     )
 
@@ -252,7 +252,7 @@ def needed(view: View) -> str:
         "of_it": "scores of it",
         "of_them": "scores of them",
         "scores": "scores",
-        "cue_user": "a model that relies significantly on the mark",
+        "cue_user": "a model that relies significantly on the cue",
     }[view.reason]
 
 
@@ -265,8 +265,8 @@ CHANGE = {
     "check.supported": "other {unit} or images without this effect",
     "check.contradicted": "other {unit} or images with this effect",
     "check.undecided": "more {unit}",
-    "cue.supported": "other {unit} or models whose heatmaps show the mark that the model relies on",
-    "cue.contradicted": "another mark, or a model that relies on this one without showing it in its heatmaps",
+    "cue.supported": "other {unit} or models whose heatmaps show the cue that the model relies on",
+    "cue.contradicted": "another cue, or a model that relies on this one without showing it in its heatmaps",
     "cue.undecided": "more {unit}",
     "finding.supported": "other {unit} or images in which most parts are contradicted",
     "finding.contradicted": "other {unit} or images in which most parts are supported",

@@ -152,7 +152,7 @@ def _within(view: View) -> str:
 def planted(view: View) -> str:
     rate, label = view.number("rate"), view.one("label")
     text = (
-        f"A mark unrelated to disease was added to {numbers.share(rate)} of the images of class {label} and to "
+        f"A cue unrelated to disease was added to {numbers.share(rate)} of the images of class {label} and to "
         f"{numbers.share(1 - rate)} of all others"
     )
     if not view.has("test_rate"):
@@ -168,13 +168,13 @@ def planted(view: View) -> str:
 def reliance(view: View) -> str:
     model = view.one("models")
     if view.kind == "cue.unknown":
-        return f"Cannot test whether {model} relies on the mark: {words.cause(view.reason)}."
+        return f"Cannot test whether {model} relies on the cue: {words.cause(view.reason)}."
     agrees, conflicts = (numbers.number(view.number(name)) for name in ("marked", "unmarked"))
     fall = numbers.interval(view.number("difference"), view.number("low"), view.number("high"))
-    beside = f"balanced accuracy {agrees} if mark and class agree, {conflicts} if they conflict; difference"
+    beside = f"balanced accuracy {agrees} if cue and class agree, {conflicts} if they conflict; difference"
     if view.kind == "cue.relies":
-        return f"{scope(view)}{model} relies on the mark ({beside} {fall})."
-    return f"No evidence that {model} relies on the mark ({beside} {fall})."
+        return f"{scope(view)}{model} relies on the cue ({beside} {fall})."
+    return f"No evidence that {model} relies on the cue ({beside} {fall})."
 
 
 SEEN = {
@@ -196,7 +196,7 @@ def cue_heatmaps(view: View) -> str:
         of = [f"{method} ({numbers.listed(metrics)})" for method, metrics in named.items()]
         parts += [form.format(numbers.listed(of))] if of else []
     need = " (which need not show it)" if view.reason else ""
-    return f"The mark in the heatmaps of {view.one('models')}{need}: {'; '.join(parts)}."
+    return f"The cue in the heatmaps of {view.one('models')}{need}: {'; '.join(parts)}."
 
 
 @template("cue.compared")
@@ -205,7 +205,7 @@ def cue_compared(view: View) -> str:
         numbers.counted(view.number(name), *numbers.UNITS[view.one("unit")]) for name in ("fewest", "most")
     )
     return (
-        f"Heatmaps with and without the mark were compared within a class, in {' to '.join(ends)}, with Holm's "
+        f"Heatmaps with and without the cue were compared within a class, in {' to '.join(ends)}, with Holm's "
         f"correction over the methods and metrics of a model."
     )
 
@@ -217,11 +217,11 @@ def cue_control(view: View) -> str:
     name = view.one("control")
     why = "The difference there comes from the images and is no evidence about a model"
     if name == "edges":
-        why = "The mark itself changes that map"
+        why = "The cue itself changes that map"
     ignored = "image" if name == "other_image" else "model"
     too = " too" if view.reason else ""
     control = words.control(name, "localization")
-    return f"A control that ignores the {ignored} shows the mark{too}: {control}, by {numbers.listed(metrics)}. {why}."
+    return f"A control that ignores the {ignored} shows the cue{too}: {control}, by {numbers.listed(metrics)}. {why}."
 
 
 @template("readers.agreement")

@@ -173,10 +173,10 @@ class Resume:
     def save(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         begun = time.monotonic()
         flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        told = {"facts": json.dumps(facts)}
-        told["checksum"] = _checksum(flat, told["facts"])
+        stated = {"facts": json.dumps(facts)}
+        stated["checksum"] = _checksum(flat, stated["facts"])
         with artifacts.replacing(self.path) as temporary:
-            safetensors.torch.save_file(flat, temporary, metadata=told)
+            safetensors.torch.save_file(flat, temporary, metadata=stated)
         self._saved = time.monotonic()
         self._lasted = self._saved - begun
 

@@ -57,13 +57,13 @@ def run(args: argparse.Namespace) -> None:
         _judge(checkpoint, recipe, compute, args.timeout, device, facts, manifest, images("val", "test"))
         return
     torch.manual_seed(derive(*key, "weights"))
-    brought = _weights_file(args.model, args.seed, recipe)
-    model, new_head = _start(args.model, brought, recipe, facts, images("train"))
+    supplied = _weights_file(args.model, args.seed, recipe)
+    model, new_head = _start(args.model, supplied, recipe, facts, images("train"))
     find_target_layer(model.eval(), facts["size"], 1)  # what cannot be explained is not trained
     resume = Resume(
         artifacts.STATE / "train" / args.study / f"{args.model}-{args.seed}-{args.fold}",
         json.dumps(
-            [recipe, compute, str(device), args.fold, facts["sha256"], brought and artifacts.digest(brought)],
+            [recipe, compute, str(device), args.fold, facts["sha256"], supplied and artifacts.digest(supplied)],
             sort_keys=True,
         ),
     )
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> None:
             "size": facts["size"],
             "parameters": sum(p.numel() for p in model.parameters()),
             "weights": recipe["weights"],
-            **(_origin(brought, new_head) if brought else {}),
+            **(_origin(supplied, new_head) if supplied else {}),
             "epochs": recipe["epochs"],
             "best_epoch": best_epoch(history),
             "sha256": artifacts.digest(checkpoint.weights),
@@ -195,14 +195,14 @@ def _origin(weights: Path, new_head: bool) -> dict:
     return facts | ({"new_head": True} if new_head else {})
 
 
-def _start(name: str, brought: Path | None, recipe: dict, facts: dict, images: ImageSet) -> tuple[Classifier, bool]:
+def _start(name: str, supplied: Path | None, recipe: dict, facts: dict, images: ImageSet) -> tuple[Classifier, bool]:
     """Return the model before training (from a file, from timm's weights or from scratch), and whether the head of a
     file was left out because it has other classes."""
     classes, size = len(facts["classes"]), facts["size"]
-    if brought is not None:
+    if supplied is not None:
         if recipe["epochs"]:
-            return adapted(name, classes, size, brought)
-        return load(name, classes, size, brought), False
+            return adapted(name, classes, size, supplied)
+        return load(name, classes, size, supplied), False
     model = build(name, classes, size, pretrained=recipe["weights"] == "pretrained")
     if recipe["weights"] == "scratch":
         mean, std = _moments(images)

@@ -148,8 +148,8 @@ class Labels:
         """Mean loss, weighted as in training, and the mean over labels of the balanced accuracy at a probability of one
         half; a label that all images have, or none, has no part in it."""
         right = ((logits > 0) == labels).double()
-        told = [k for k in range(labels.shape[1]) if 0 < labels[:, k].sum() < len(labels)]
-        recalls = [(right[labels[:, k], k].mean() + right[~labels[:, k], k].mean()) / 2 for k in told]
+        stated = [k for k in range(labels.shape[1]) if 0 < labels[:, k].sum() < len(labels)]
+        recalls = [(right[labels[:, k], k].mean() + right[~labels[:, k], k].mean()) / 2 for k in stated]
         return self.loss(logits, labels).item(), torch.stack(recalls).mean().item() if recalls else 0.5
 
 

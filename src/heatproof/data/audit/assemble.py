@@ -149,19 +149,19 @@ def _probes_and_sweep(
 
     leaks: of random splits [draws, thresholds of the sweep].
     """
-    labels = asked(material, groups, settings)
-    dealt = deal_both(labels, groups, material.classes, settings.folds, *key)
+    labels = requested(material, groups, settings)
+    assigned = deal_both(labels, groups, material.classes, settings.folds, *key)
     swept = [sweep_row(material, labels, every, each, floor, settings, key) for each in settings.sweep]
-    every_folds = [*dealt.values(), *(folds for _, folds in swept)]
+    every_folds = [*assigned.values(), *(folds for _, folds in swept)]
     predicted = neighbour_labels(material.raw.thumbnails, labels, every_folds)
-    nearest = {"raw": predicted[: len(dealt)]}
-    nearest["preprocessed"] = neighbour_labels(material.fitted.thumbnails, labels, list(dealt.values()))
+    nearest = {"raw": predicted[: len(assigned)]}
+    nearest["preprocessed"] = neighbour_labels(material.fitted.thumbnails, labels, list(assigned.values()))
     probes = []
     for stage, view in {"raw": material.raw, "preprocessed": material.fitted}.items():
-        by_split = dict(zip(dealt, nearest[stage], strict=True))
+        by_split = dict(zip(assigned, nearest[stage], strict=True))
         more = {"draws": settings.bootstrap, "key": key}
-        probes += probe_stage(stage, view, by_split, dealt, labels, groups, material.image_ids, **more)
-    raw = dict(zip(dealt, nearest["raw"], strict=True))
+        probes += probe_stage(stage, view, by_split, assigned, labels, groups, material.image_ids, **more)
+    raw = dict(zip(assigned, nearest["raw"], strict=True))
     memory = None
     if not any(isinstance(guesses, TooFewGroups) for guesses in raw.values()):
         memory = memory_p(labels, raw["random"], raw["grouped"], groups, generator("memory", *key))
@@ -171,14 +171,14 @@ def _probes_and_sweep(
             leak_random=None if row.reason else _mean(leak),
             neighbour=None if isinstance(guesses, TooFewGroups) else _accuracy(labels, guesses),
         )
-        for (row, _), leak, guesses in zip(swept, leaks.T, predicted[len(dealt) :], strict=True)
+        for (row, _), leak, guesses in zip(swept, leaks.T, predicted[len(assigned) :], strict=True)
     ]
     more = {"draws": settings.bootstrap, "key": key}
-    columns = audit_columns(material.about, labels, material.held, material.names, groups, dealt, **more)
+    columns = audit_columns(material.about, labels, material.held, material.names, groups, assigned, **more)
     return probes, memory, sweep, columns
 
 
-def asked(material: Material, groups: np.ndarray, settings: Settings) -> np.ndarray:
+def requested(material: Material, groups: np.ndarray, settings: Settings) -> np.ndarray:
     """What the probes tell: the class of each image; of several labels an image those that enough groups have."""
     if material.truth is None:
         return material.labels
@@ -215,8 +215,8 @@ def nonsquare(material: Material, groups: np.ndarray, settings: Settings, key: t
         return None
     among = np.isin(material.labels, np.unique(material.labels[odd]))
     labels, units = odd[among].astype(int), groups[among]
-    dealt = deal_both(labels, units, ["square", "not square"], settings.folds, *key, "nonsquare")
-    folds, probes = dealt["grouped"], []
+    assigned = deal_both(labels, units, ["square", "not square"], settings.folds, *key, "nonsquare")
+    folds, probes = assigned["grouped"], []
     for which, (probe, stage, features, constant) in {
         "raw": ("nonsquare", "raw", shape_features(material.raw), NO_MARGIN),
         "preprocessed": ("nonsquare", "preprocessed", shape_features(material.fitted), NO_MARGIN),

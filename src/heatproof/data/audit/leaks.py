@@ -200,7 +200,13 @@ FEWER = 50  # shuffles that are tried at a threshold that is not the one in use,
 
 
 def sweep_row(
-    material: Material, asked: np.ndarray, every: Pairs, threshold: float, floor: float, settings: Settings, key: tuple
+    material: Material,
+    requested: np.ndarray,
+    every: Pairs,
+    threshold: float,
+    floor: float,
+    settings: Settings,
+    key: tuple,
 ) -> tuple[Step, np.ndarray | TooFewGroups]:
     """A row of the sweep but for what all rows share, and the folds of a probe on clusters at this threshold.
 
@@ -225,7 +231,7 @@ def sweep_row(
         split=possible,
         worst_share=worst,
     )
-    return row, folds_or_why(asked, groups, material.classes, settings.folds, *key, "grouped")
+    return row, folds_or_why(requested, groups, material.classes, settings.folds, *key, "grouped")
 
 
 def try_split(

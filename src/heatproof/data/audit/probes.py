@@ -101,18 +101,18 @@ def folds_or_why(labels: np.ndarray, groups: np.ndarray, classes: Sequence[str],
         return error
 
 
-def neighbour_labels(thumbnails: np.ndarray, labels: np.ndarray, dealt: Sequence[Folds]) -> list[Folds]:
+def neighbour_labels(thumbnails: np.ndarray, labels: np.ndarray, assigned: Sequence[Folds]) -> list[Folds]:
     """Predictions of the nearest neighbour for several dealings, or why there are none; compared only once."""
-    possible = [folds for folds in dealt if isinstance(folds, np.ndarray)]
+    possible = [folds for folds in assigned if isinstance(folds, np.ndarray)]
     found = iter(labels[nearest_rows(thumbnails, possible)] if possible else [])
-    return [next(found) if isinstance(folds, np.ndarray) else folds for folds in dealt]
+    return [next(found) if isinstance(folds, np.ndarray) else folds for folds in assigned]
 
 
 def probe_stage(
     stage: str,
     view: View,
     nearest: dict[str, Folds],
-    dealt: dict[str, Folds],
+    assigned: dict[str, Folds],
     labels: np.ndarray,
     groups: np.ndarray,
     image_ids: np.ndarray,
@@ -138,7 +138,7 @@ def probe_stage(
     found = []
     for probe in ("neighbour", *LINEAR):
         features = None if probe == "neighbour" else LINEAR[probe](view)
-        for split, folds in dealt.items():
+        for split, folds in assigned.items():
             name = (probe, stage, split)
             rng = generator("probe", *key, *name)
             if isinstance(folds, TooFewGroups):
@@ -337,7 +337,7 @@ def audit_columns(
     held: np.ndarray,
     names: Sequence[str],
     groups: np.ndarray,
-    dealt: dict[str, Folds],
+    assigned: dict[str, Folds],
     *,
     draws: int,
     key: tuple[str | int, ...],
@@ -357,7 +357,7 @@ def audit_columns(
     for name, cells in about.items():
         values = pd.Series([str(cell).strip() or BLANK for cell in cells])
         features, probes = column_features(values), []
-        for split, folds in dealt.items():
+        for split, folds in assigned.items():
             row = (f"column {name}", "raw", split)
             if isinstance(folds, TooFewGroups):
                 probes.append(missing(row, folds, labels, groups))

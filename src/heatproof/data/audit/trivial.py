@@ -88,9 +88,9 @@ def nearest_rows(thumbnails: np.ndarray, assignments: Sequence[np.ndarray], *, b
         int32 [assignments, images], rows.
     """
     count, pixels = len(thumbnails), prod(thumbnails.shape[1:])
-    dealt = np.array(assignments, np.int8).reshape(len(assignments), count)
-    rows = np.zeros(dealt.shape, np.int32)
-    best = np.full(dealt.shape, -np.inf, np.float32)
+    assigned = np.array(assignments, np.int8).reshape(len(assignments), count)
+    rows = np.zeros(assigned.shape, np.int32)
+    best = np.full(assigned.shape, -np.inf, np.float32)
     for start in range(0, count, block):
         here = slice(start, start + block)
         left = centre(thumbnails[here])
@@ -101,7 +101,7 @@ def nearest_rows(thumbnails: np.ndarray, assignments: Sequence[np.ndarray], *, b
             similarity *= np.float32(pixels)
             similarity -= np.multiply.outer(left.rest.astype(np.float32), right.rest.astype(np.float32))
             similarity *= np.where(right.norm > 0, 1 / np.maximum(right.norm, 1e-9), 0).astype(np.float32)
-            for index, folds in enumerate(dealt):
+            for index, folds in enumerate(assigned):
                 allowed = np.where(folds[here, None] != folds[there], similarity, -np.inf)
                 found = allowed.argmax(1)
                 value = allowed[np.arange(len(found)), found]
@@ -231,12 +231,12 @@ def permuted(
         folds: int [images], all images of a group in one; None: groups exchange labels with any.
     """
     part, held, of = parts(labels, groups)
-    dealt = np.zeros(len(held), int)
+    assigned = np.zeros(len(held), int)
     if folds is not None:
-        dealt[part] = folds
+        assigned[part] = folds
     _, start, size = np.unique(of, return_index=True, return_counts=True)  # a group's parts are in a row
-    kinds = np.unique(np.stack([dealt[start], size]), axis=1).T
-    blocks = [start[(dealt[start] == fold) & (size == count), None] + np.arange(count) for fold, count in kinds]
+    kinds = np.unique(np.stack([assigned[start], size]), axis=1).T
+    blocks = [start[(assigned[start] == fold) & (size == count), None] + np.arange(count) for fold, count in kinds]
     while True:
         drawn = held.copy()
         for rows in blocks:  # [groups, parts of a group]

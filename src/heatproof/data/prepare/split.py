@@ -56,8 +56,8 @@ def arrange(
             columns[f"{name}0"] = pd.Series(np.array(SPLITS)[parts], frame.index)
             continue
         for fold in range(folds):
-            dealt = np.select([parts == fold, parts == (fold + 1) % folds], ["test", "val"], "train")
-            columns[f"{name}{fold}"] = pd.Series(dealt, frame.index)
+            assigned = np.select([parts == fold, parts == (fold + 1) % folds], ["test", "val"], "train")
+            columns[f"{name}{fold}"] = pd.Series(assigned, frame.index)
     return pd.DataFrame(columns, index=frame.index)
 
 
@@ -137,10 +137,10 @@ def deal(
     worst = int(np.argmax(missed))
     if missed[worst] > tolerance:
         held = groups[labels == worst]
-        asked = " / ".join(f"{share:g}" for share in shares)
+        requested = " / ".join(f"{share:g}" for share in shares)
         raise InputError(
             f"data.split: class {classes[worst]!r}: {len(held)} images in {held.nunique()} groups, the largest with "
-            f"{held.value_counts().max()} of them: shares of {asked} are missed by {min(missed[worst], 1):.2f} at "
+            f"{held.value_counts().max()} of them: shares of {requested} are missed by {min(missed[worst], 1):.2f} at "
             f"best; raise data.split.tolerance ({tolerance:g}), or data.lookalike where groups are look-alikes"
         )
     return parts
@@ -194,9 +194,9 @@ def nearest_deal(
         parts = np.empty(len(names), int)
         for members, rng in zip(strata, draws, strict=True):
             parts[members] = _fill(sizes[members], rng.permutation(len(members)), shares)
-        dealt = np.zeros((len(shares), len(classes)), int)
-        np.add.at(dealt, parts, counts)
-        missed = np.where((dealt > 0).all(0), np.abs(dealt / total - np.asarray(shares)[:, None]).max(0), np.inf)
+        assigned = np.zeros((len(shares), len(classes)), int)
+        np.add.at(assigned, parts, counts)
+        missed = np.where((assigned > 0).all(0), np.abs(assigned / total - np.asarray(shares)[:, None]).max(0), np.inf)
         if best is None or missed.max() < least.max():
             best, least = parts, missed
         if least.max() <= tolerance:
@@ -251,9 +251,9 @@ def deal_labels(
     if missed.size and missed.max() > tolerance:
         worst = int(missed.argmax())
         held = np.asarray(groups)[truth[:, worst]]
-        asked = " / ".join(f"{share:g}" for share in shares)
+        wanted = " / ".join(f"{share:g}" for share in shares)
         raise InputError(
-            f"data.split: label {labels[worst]!r}: {len(held)} images in {len(set(held))} groups: shares of {asked} "
+            f"data.split: label {labels[worst]!r}: {len(held)} images in {len(set(held))} groups: shares of {wanted} "
             f"are missed by {missed[worst]:.2f} at best; raise data.split.tolerance ({tolerance:g}), or fix the shares"
         )
     return parts
@@ -297,9 +297,9 @@ def nearest_labels(
     best, least = None, np.array([np.inf])
     for _ in range(attempts):
         parts = _deal(counts, sizes, wanted, rng.permutation(len(sizes)))
-        dealt = np.zeros((len(shares), truth.shape[1]))
-        np.add.at(dealt, parts, counts)
-        missed = np.where(judged, np.abs(dealt / total - wanted).max(0), 0.0)
+        assigned = np.zeros((len(shares), truth.shape[1]))
+        np.add.at(assigned, parts, counts)
+        missed = np.where(judged, np.abs(assigned / total - wanted).max(0), 0.0)
         if best is None or missed.max(initial=0) < least.max(initial=0):
             best, least = parts, missed
         if least.max(initial=0) <= tolerance:

@@ -184,13 +184,13 @@ def _kind(info: zipfile.ZipInfo) -> str:
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     # asked for one byte more than the header says: zipfile would cut off what is beyond it, without a word
-    asked = copy.copy(info)
-    asked.file_size += 1
-    asked.CRC = None  # checked below, once the length is
+    requested = copy.copy(info)
+    requested.file_size += 1
+    requested.CRC = None  # checked below, once the length is
     # bzip2 and lzma unpack a whole chunk at once, whatever it becomes: small chunks keep that small
     chunk = 1 << 20 if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) else 4096
     content = bytearray()
-    with archive.open(asked) as file:
+    with archive.open(requested) as file:
         while len(content) <= info.file_size and (part := file.read(chunk)):
             content += part
     if zlib.crc32(whole(content, info.file_size)) != info.CRC:

@@ -127,8 +127,8 @@ def list_records(
         raise NoColumn(shown, ["that names images"], sheet.columns, "; set data.join to the table that has it")
     marks = box_rows(sheet, shown, roles, form) if marked else None
     if form.wide:
-        cells, told = wide_labels(sheet, shown, classes, uncertain, blank)
-        sheet, notes = sheet._replace(columns=sheet.columns | {LABELS: cells}), notes + told
+        cells, stated = wide_labels(sheet, shown, classes, uncertain, blank)
+        sheet, notes = sheet._replace(columns=sheet.columns | {LABELS: cells}), notes + stated
         roles["label"] = LABELS
     repeated = marks is not None or "reader" in roles or form.repeated
     parted = JOINED if form.wide else separators(set(sheet.columns[roles["label"]]), repeated)

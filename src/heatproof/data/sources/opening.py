@@ -131,7 +131,7 @@ def list_records(study: str, config: dict) -> tuple[list[str], list[Record]]:
     Raises:
         InputError: what is wrong with the source as a whole.
     """
-    listing = told(study, config)
+    listing = stated(study, config)
     return listing.classes, listing.records
 
 
@@ -145,7 +145,7 @@ def list_lungs(study: str, config: dict) -> list[Record]:
     return _plain(study, config | found | plain).records
 
 
-def told(study: str, config: dict) -> Listing:
+def stated(study: str, config: dict) -> Listing:
     """As `list_source`; says what was left out."""
     listing = list_source(study, config)
     for note in listing.notes:

@@ -48,19 +48,19 @@ def seam_probe(
     labels, groups = np.asarray(labels), np.asarray(groups)
     names = [(name, "preprocessed", "grouped") for name in ("seams", "seams_linear")]
     try:
-        dealt = deal_folds(labels, groups, folds, ("normal", "planted"), *key, "seams")
+        assigned = deal_folds(labels, groups, folds, ("normal", "planted"), *key, "seams")
     except TooFewGroups as error:
         return tuple(missing(name, error, labels, groups) for name in names)
     images = steps(zip(pixels, seams, strict=True), len(labels), "seams")
     seen = np.stack([seam_features(image[0], seam) for image, seam in images])
     guesses = np.zeros(len(labels), int)
-    for fold in np.unique(dealt):
-        train, test = dealt != fold, dealt == fold
+    for fold in np.unique(assigned):
+        train, test = assigned != fold, assigned == fold
         guesses[test] = _forest("seams", *key, int(fold)).fit(seen[train], labels[train]).predict(seen[test])
     forest = measure(labels, guesses, groups, draws, generator("seams", *key, "forest"))
     if forest["groups"] >= trivial.LEAST:
-        forest["p"] = forward_p(seen, labels, groups, dealt, key)
-    linear = probe_linear(seen, labels, groups, dealt, True, draws, generator("seams", *key, "linear"))
+        forest["p"] = forward_p(seen, labels, groups, assigned, key)
+    linear = probe_linear(seen, labels, groups, assigned, True, draws, generator("seams", *key, "linear"))
     linear.pop("examples")
     return Probe(*names[0], **forest), Probe(*names[1], **linear)
 
@@ -72,7 +72,7 @@ def _forest(*key: str | int, trees: int = _TREES):
 
 
 def forward_p(
-    seen: np.ndarray, labels: np.ndarray, groups: np.ndarray, dealt: np.ndarray, key: tuple, trees: int = _TREES
+    seen: np.ndarray, labels: np.ndarray, groups: np.ndarray, assigned: np.ndarray, key: tuple, trees: int = _TREES
 ) -> float:
     """Return the p value of forests that learn from the folds before each and are tested on it.
 
@@ -81,8 +81,8 @@ def forward_p(
     are mid-p values: a fold of few groups has few permutations, and most of these equal another.
     """
     ranks = []
-    for fold in np.unique(dealt)[1:]:
-        train, test = dealt < fold, dealt == fold
+    for fold in np.unique(assigned)[1:]:
+        train, test = assigned < fold, assigned == fold
         forest = _forest("seams", *key, "before", int(fold), trees=trees)
         planted = forest.fit(seen[train], labels[train]).predict_proba(seen[test])
         drawn = trivial.permuted(labels[test], groups[test], None, generator("seams", *key, "null", int(fold)))

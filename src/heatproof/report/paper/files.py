@@ -75,8 +75,8 @@ def missing(inputs: Inputs, family: str) -> str | None:
     counts = inputs.tables["missing"]
     counts = counts[(counts["metric"] == metric) & (counts["method"] == inputs.lead)]
     reasons = counts.groupby("reason")["scores"].sum().sort_values(ascending=False, kind="stable").index
-    told = "; ".join(words.reason(text) for text in reasons)
-    return f"no heatmap of {called(inputs.lead)} has a value of {name}" + (f" ({told})" if told else "")
+    stated = "; ".join(words.reason(text) for text in reasons)
+    return f"no heatmap of {called(inputs.lead)} has a value of {name}" + (f" ({stated})" if stated else "")
 
 
 def table(inputs: Inputs, name: str) -> str:

@@ -228,20 +228,20 @@ def facts(record: dict) -> list[tuple[str, str]]:
 
 def layers(record: dict) -> str:
     """The explained layer of each model, and its grid."""
-    told = [
+    stated = [
         f"{model} {layer or '(no layer of its own)'} {height} x {width}"
         for model, found in record["layers"].items()
         for layer, height, width in found
     ]
-    return "; ".join(told)
+    return "; ".join(stated)
 
 
 def commit(record: dict) -> str:
     """The commit of the working folder, and whether anything but results differs from it."""
     if record["commit"] is None:
         return "not under version control, or without a commit"
-    told = {True: "with changes that are not committed", False: "without changes"}
-    return f"commit {record['commit']}, {told.get(record['dirty'], 'and git could not tell what differs from it')}"
+    stated = {True: "with changes that are not committed", False: "without changes"}
+    return f"commit {record['commit']}, {stated.get(record['dirty'], 'and git could not tell what differs from it')}"
 
 
 def again(record: dict) -> str:
@@ -255,11 +255,11 @@ def again(record: dict) -> str:
 
 def left_out(record: dict) -> str:
     """Files that git does not know and that were too large to keep."""
-    told = []
+    stated = []
     for entry in record["left_out"]:
         what = f"SHA-256 {entry['sha256']}" if "sha256" in entry else numbers.counted(entry["files"], "file")
-        told.append(f"{_printable(entry['path'])} ({entry['bytes']:,} bytes, {what})")
-    return "; ".join(told)
+        stated.append(f"{_printable(entry['path'])} ({entry['bytes']:,} bytes, {what})")
+    return "; ".join(stated)
 
 
 def _printable(name: str) -> str:
@@ -396,11 +396,11 @@ def _unknown(data: Sequence[str], own: dict[str, str]) -> list[str]:
 
 def _left_out(within: Sequence[str], own: dict[str, str]) -> list[dict]:
     """Untracked files, and folders of them, that are large; repositories inside this one."""
-    asked = ("ls-files", "--others", "--exclude-standard", "-z")
-    entries = _paths_in(_git(*asked, "--directory", "--no-empty-directory", *within, **own))
+    requested = ("ls-files", "--others", "--exclude-standard", "-z")
+    entries = _paths_in(_git(*requested, "--directory", "--no-empty-directory", *within, **own))
     folders = [entry for entry in entries if entry.endswith("/")]
     inside: dict[str, list[str]] = {}
-    for name in _paths_in(_git(*asked, *within, **own)):
+    for name in _paths_in(_git(*requested, *within, **own)):
         inside.setdefault(next((folder for folder in folders if name.startswith(folder)), name), []).append(name)
     found = []
     for entry, names in sorted(inside.items()):

@@ -230,7 +230,7 @@ class Section:
 def make(inputs: Inputs) -> Section:
     """The section, from audit.json and the manifest."""
     audit, source = inputs.audit, _source(inputs.study)
-    alike, told = conflicts(inputs)
+    alike, stated = conflicts(inputs)
     findings = [{"level": one.level, "text": sentence(one.statement)} for one in audit.findings]
     at_once = max(AT_ONCE, len(audit.of_level("alarm")))
     probes = probe_figure(audit) if audit.probes else None
@@ -242,7 +242,7 @@ def make(inputs: Inputs) -> Section:
         copies=data_tables.copies(audit),
         similarity=f"{audit.threshold:g}",
         conflicts=alike,
-        conflicts_told=told,
+        conflicts_told=stated,
         probes=probes,
         probe_table=data_tables.probes(audit) if probes else None,
         probes_seen=dict(data_tables.probe(name) for name in data_tables.probe_rows(audit)),

@@ -67,7 +67,7 @@ def spec(models: Sequence[str]) -> dict:
     mean = means.mark_tick(aria=False, color=_INK, thickness=2.5, size=16).encode(x=middle, yOffset="offset:Q")
     text = {"aria": False, "baseline": "middle", "fontSize": 12, "color": _INK}
     name = means.mark_text(align="left", fontWeight=600, **text).encode(text="name:N", x=alt.value(0), yOffset="top:Q")
-    told = means.mark_text(align="right", **text).encode(text="told:N", x=alt.value("width"), yOffset="top:Q")
+    stated = means.mark_text(align="right", **text).encode(text="told:N", x=alt.value("width"), yOffset="top:Q")
     layers = alt.layer(
         dots.properties(name="dots"),
         span.properties(name="span"),
@@ -75,7 +75,7 @@ def spec(models: Sequence[str]) -> dict:
         path,
         rings,
         name.properties(name="name"),
-        told.properties(name="told"),
+        stated.properties(name="told"),
     )
     chart = layers.add_params(picked).properties(width="container", height=ROW * len(models))
     chart = chart.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"), background="transparent")
@@ -262,11 +262,11 @@ def _scores(inputs: Inputs, metrics: Sequence[tuple[str, str]], images: pd.Index
         part = found.get((family, name, method, model), rows.iloc[:0]).drop_duplicates("image_id")
         part = part.set_index("image_id").reindex(images)
         values = [_rounded(value) for value in part["value"]]
-        told = [
+        stated = [
             "" if value is not None else words.reason(reason) if isinstance(reason, str) and reason else NOT_SCORED
             for value, reason in zip(values, part["reason"], strict=True)
         ]
-        why = tuple(codes.setdefault(text, len(codes)) for text in told)
+        why = tuple(codes.setdefault(text, len(codes)) for text in stated)
         number = whys.setdefault(why, len(whys)) if any(why) else -1
         tables.setdefault(name, {}).setdefault(method, []).append([values, number])
     return tables, [list(why) for why in whys], list(codes)

@@ -129,7 +129,7 @@ class Overview:
 
 
 @dataclass(frozen=True)
-class Told:
+class Placed:
     """A method with what it does."""
 
     name: str
@@ -205,9 +205,9 @@ def refusals(inputs: Inputs) -> list[tuple[str, str]]:
     return [(name, " ".join(text for method, text in texts if method == name)) for name in dict(texts)]
 
 
-def methods(inputs: Inputs) -> list[Told]:
+def methods(inputs: Inputs) -> list[Placed]:
     """Return what each method does."""
-    return [Told(method, words.method(method)) for method in inputs.methods]
+    return [Placed(method, words.method(method)) for method in inputs.methods]
 
 
 @dataclass(frozen=True)
@@ -221,12 +221,12 @@ class Splits:
 
 def make_splits(inputs: Inputs) -> Splits | None:
     """Return the comparison of splits, if the study has one."""
-    told = inputs.results.comparison
-    if not told or inputs.comparison is None:
+    stated = inputs.results.comparison
+    if not stated or inputs.comparison is None:
         return None
     table = inputs.comparison
     chance = inputs.results.competence.chance
-    rows = [_split_row(table[table["model"] == model], model, told, chance) for model in inputs.models]
+    rows = [_split_row(table[table["model"] == model], model, stated, chance) for model in inputs.models]
     grouped = next(split for split in table["split"] if split != "random")
     kinds = {"random": data_tables.SPLITS["random"], "grouped": data_tables.SPLITS.get(grouped, grouped)}
     alt = f"Balanced accuracy under both splits: {data.described(rows, kinds)}"
@@ -242,10 +242,10 @@ def make_splits(inputs: Inputs) -> Splits | None:
     )
 
 
-def _split_row(table: pd.DataFrame, model: str, told: Comparison, chance: float) -> DotRow:
+def _split_row(table: pd.DataFrame, model: str, stated: Comparison, chance: float) -> DotRow:
     random = table["split"] == "random"
     dots = [*_dots(table[random], "random"), *_dots(table[~random], "grouped")]
-    before, after = (numbers.number(found.get(model)) for found in (told.random, told.grouped))
+    before, after = (numbers.number(found.get(model)) for found in (stated.random, stated.grouped))
     return DotRow(model, dots, chance, f"{before} → {after}")
 
 
@@ -325,53 +325,53 @@ def make_published(inputs: Inputs) -> list[Beside]:
     table = inputs.tables["published"]
     found = []
     for name, rows in table.groupby("name", sort=False):
-        told = inputs.results.published.get(name)
-        title = f"Comparison with {told.source}" if told else ALONE
+        stated = inputs.results.published.get(name)
+        title = f"Comparison with {stated.source}" if stated else ALONE
         if inputs.multilabel:
-            tables = _of_labels(inputs, rows, told)
+            tables = _of_labels(inputs, rows, stated)
         else:
-            tables = [_table(inputs, rows[rows["measure"] == measure], measure, told) for measure in MEASURES]
+            tables = [_table(inputs, rows[rows["measure"] == measure], measure, stated) for measure in MEASURES]
         found.append(
             Beside(
                 title,
                 " ".join(map(sentence, inputs.results.about("published", name=name))),
-                told.note if told else "",
+                stated.note if stated else "",
                 tables,
             )
         )
     return found
 
 
-def _of_labels(inputs: Inputs, rows: pd.DataFrame, told: Published | None) -> list[Table]:
+def _of_labels(inputs: Inputs, rows: pd.DataFrame, stated: Published | None) -> list[Table]:
     """Return, for images with several labels, the accuracy (of all labels at once) if it is published, and a table of
     F1 scores a split."""
     accuracy = rows[rows["measure"] == "accuracy"]
-    tables = [_table(inputs, accuracy, "accuracy", told)] if accuracy["published"].notna().any() else []
+    tables = [_table(inputs, accuracy, "accuracy", stated)] if accuracy["published"].notna().any() else []
     for split, of in rows[rows["measure"].str.startswith("f1")].groupby("split", sort=False):
         known = [
-            m for m in of["measure"].unique() if told is None or of.loc[of["measure"] == m, "published"].notna().any()
+            m for m in of["measure"].unique() if stated is None or of.loc[of["measure"] == m, "published"].notna().any()
         ]
         by = of.set_index(["model", "measure"])
         body = [
-            [SIMPLE.get(model, model), *(cell for measure in known for cell in _pair(by.loc[(model, measure)], told))]
+            [SIMPLE.get(model, model), *(cell for measure in known for cell in _pair(by.loc[(model, measure)], stated))]
             for model in of["model"].unique()
         ]
         names = [F1.get(measure, measure.removeprefix("f1:")) for measure in known]
-        columns = [f"{name}{end}" for name in names for end in ((", published", ", here") if told else ("",))]
-        caption = _caption(inputs, "f1", [split], of["seeds"].max(), told)
+        columns = [f"{name}{end}" for name in names for end in ((", published", ", here") if stated else ("",))]
+        caption = _caption(inputs, "f1", [split], of["seeds"].max(), stated)
         if of["split"].nunique() < rows["split"].nunique():
             caption += f", {data_tables.SPLITS.get(split, split)}"
         tables.append(Table(caption, ["classifier", *columns], body))
     return tables
 
 
-def _pair(row: pd.Series, told: Published | None) -> list[str]:
+def _pair(row: pd.Series, stated: Published | None) -> list[str]:
     """Return the published value, where there is one, and the measured one."""
     here = numbers.interval(*map(float, row[["value", "low", "high"]]))
-    return [numbers.number(row["published"]), here] if told else [here]
+    return [numbers.number(row["published"]), here] if stated else [here]
 
 
-def _table(inputs: Inputs, rows: pd.DataFrame, measure: str, told: Published | None) -> Table:
+def _table(inputs: Inputs, rows: pd.DataFrame, measure: str, stated: Published | None) -> Table:
     """Return a row a model or simple classifier, with a column of published values and one a split."""
     splits = rows["split"].unique()
     reported = rows["published"].notna().any()
@@ -382,12 +382,12 @@ def _table(inputs: Inputs, rows: pd.DataFrame, measure: str, told: Published | N
         cells = [numbers.interval(*map(float, row[["value", "low", "high"]])) for row in of]
         body.append([SIMPLE.get(model, model), *([numbers.number(of[0]["published"])] if reported else []), *cells])
     head = ["classifier", *(["published"] if reported else []), *(data_tables.SPLITS.get(s, s) for s in splits)]
-    return Table(_caption(inputs, measure, splits, rows["seeds"].max(), told if reported else None), head, body)
+    return Table(_caption(inputs, measure, splits, rows["seeds"].max(), stated if reported else None), head, body)
 
 
-def _caption(inputs: Inputs, measure: str, splits: Sequence[str], seeds: float, told: Published | None) -> str:
-    place = f" ({told.table})" if told and told.table else ""
-    where = f" reported by {told.source}{place} and measured" if told else ""
+def _caption(inputs: Inputs, measure: str, splits: Sequence[str], seeds: float, stated: Published | None) -> str:
+    place = f" ({stated.table})" if stated and stated.table else ""
+    where = f" reported by {stated.source}{place} and measured" if stated else ""
     level = f"{inputs.results.interval:.0%}"
     if pd.notna(seeds) and np.greater(seeds, 1):
         several = f": mean over {seeds} seeds, with the lowest and the highest end of their {level} intervals"

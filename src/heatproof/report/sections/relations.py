@@ -25,10 +25,10 @@ from heatproof.text.words import called
 
 ON_CUE, ACCURACY = "inside_cue", "accuracy"
 KINDS = {
-    "agrees": "accuracy, mark agrees with class",
-    "conflicts": "accuracy, mark conflicts",
-    "marked": "relevance on the mark",
-    "unmarked": "relevance there, no mark",
+    "agrees": "accuracy, cue agrees with class",
+    "conflicts": "accuracy, cue conflicts",
+    "marked": "relevance on the cue",
+    "unmarked": "relevance there, no cue",
 }
 VERDICTS = {
     "shown": "the difference is significant, and not significantly below the margin",
@@ -62,7 +62,7 @@ def make_cue(inputs: Inputs) -> Section | None:
 
 
 def figure(inputs: Inputs, means: pd.DataFrame) -> Figure:
-    """Draw a row a model with its two accuracies, and a row a method with the relevance on the mark."""
+    """Draw a row a model with its two accuracies, and a row a method with the relevance on the cue."""
     rows = []
     for model in inputs.models:
         of = means[means["model"] == model]
@@ -74,16 +74,16 @@ def figure(inputs: Inputs, means: pd.DataFrame) -> Figure:
             dots = [Dot("marked", row["marked"]), Dot("unmarked", row["unmarked"])]
             rows.append(DotRow(f"– {called(row['method'])}", dots, text=f"{row['verdict']} {_interval(row)}"))
     kinds = {kind: text for kind, text in KINDS.items() if any(dot.kind == kind for row in rows for dot in row.dots)}
-    alt = f"Effects of the planted mark: {data.described(rows, kinds)}"
+    alt = f"Effects of the planted cue: {data.described(rows, kinds)}"
     svg = data.draw_dots("cue", rows, kinds, "balanced accuracy; share of relevance", alt)
     caption = (
-        "Balanced accuracy of each model on test images where the mark agrees with the class and where it conflicts, "
+        "Balanced accuracy of each model on test images where the cue agrees with the class and where it conflicts, "
         "mean over training runs; on the right, the difference with its interval."
     )
     if "marked" in kinds:
         caption += (
-            " Below: each method's share of relevance where the mark is, or would be. If the two symbols are far "
-            "apart, the heatmap reveals the mark."
+            " Below: each method's share of relevance where the cue is, or would be. If the two symbols are far "
+            "apart, the heatmap reveals the cue."
         )
     return Figure(Markup(svg), caption)
 
@@ -97,8 +97,8 @@ def reliance(inputs: Inputs, rows: pd.DataFrame) -> Table:
             seed = "mean" if pd.isna(row["seed"]) else str(row["seed"])
             shown = [numbers.number(row[key]) for key in ("marked", "unmarked")]
             table.append([model, seed, *shown, _interval(row), row["verdict"]])
-    head = ["model", "seed", "mark agrees", "mark conflicts", "difference", "verdict"]
-    return Table("Balanced accuracy where the mark agrees with the class and where it conflicts", head, table)
+    head = ["model", "seed", "cue agrees", "cue conflicts", "difference", "verdict"]
+    return Table("Balanced accuracy where the cue agrees with the class and where it conflicts", head, table)
 
 
 def table(inputs: Inputs, rows: pd.DataFrame, model: str) -> Table | None:
@@ -110,7 +110,7 @@ def table(inputs: Inputs, rows: pd.DataFrame, model: str) -> Table | None:
     for method in dict.fromkeys(heat["method"]):
         cells = [_cell(found.get((method, metric))) for metric in metrics]
         body.append([method if method in inputs.methods else words.CONTROLS.get(method, method), *cells])
-    caption = f"{called(model)}: verdict, and mean of images with the mark minus mean without it"
+    caption = f"{called(model)}: verdict, and mean of images with the cue minus mean without it"
     head = ["method", *(inputs.metric(metric).name for metric in metrics)]
     return Table(caption, head, body) if body else None
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from heatproof.report import words
 from heatproof.report.inputs import Inputs
-from heatproof.report.sections import told
+from heatproof.report.sections import statements
 from heatproof.report.sections.relations import ON_CUE
 from heatproof.report.tables import Table, groups_name
 from heatproof.stats.results import Agreement
@@ -104,7 +104,7 @@ def claims(inputs: Inputs) -> list[Claim]:
         ends = [row.effect, row.low, row.high]
         seeds = numbers.counted(row.seeds, "seed")
         groups = numbers.counted(row.groups, *numbers.UNITS[inputs.results.groups.kind]) if row.groups else ""
-        place = "cue" if row.metric == ON_CUE else told.anchor(inputs, row.family, row.method)
+        place = "cue" if row.metric == ON_CUE else statements.anchor(inputs, row.family, row.method)
         together = " (all measures together, in margins)" if row.name in inputs.results.findings else ""
         rows.append(
             Claim(

@@ -42,11 +42,11 @@ def run(job: Scoring) -> None:
     kept_curves = replace(kept, table=1)
     with job.writing(source, kept) as write, job.writing_curves(source) as write_curves:
         for place, (part, chosen) in job.parts(list(pieces(source, options))):
-            asked = Asked(source, names, chosen, device, probability)
-            frame = asked.rows(part(forward, asked, options)) if names else None
+            requested = Asked(source, names, chosen, device, probability)
+            frame = requested.rows(part(forward, requested, options)) if names else None
             write(_joined(kept, place, frame) if kept.names else frame)
             if part is _curves:
-                drawn = asked.curve_rows() if names else None
+                drawn = requested.curve_rows() if names else None
                 write_curves(_joined(kept_curves, place, drawn) if kept.names else drawn)
 
 
@@ -139,64 +139,64 @@ def _rows(image: dict[str, object], values: dict[str, Tensor], undefined: str, r
     )
 
 
-def _curves(forward: Forward, asked: Asked, options: dict) -> Iterator[Found]:
+def _curves(forward: Forward, requested: Asked, options: dict) -> Iterator[Found]:
     """The first baseline's curves by the metrics' names, the others' with its name behind."""
     first, *others = options["baselines"]
     responses = faithfulness.responses(
         forward,
-        asked.cases(),
+        requested.cases(),
         steps=options["steps"],
         baselines=[first, *others],
         batch_size=options["batch_size"],
-        probability=asked.probability,
+        probability=requested.probability,
     )
     for response in responses:
         values = {metric: function(response) for metric, function in confidence.METRICS.items()}
-        asked.drawn.append(response.curves[first])
+        requested.drawn.append(response.curves[first])
         for baseline, curves in response.curves.items():
             suffix = "" if baseline == first else f"_{baseline}"
             values |= {f"{metric}{suffix}": function(curves) for metric, function in faithfulness.METRICS.items()}
         yield values, faithfulness.UNDEFINED
 
 
-def _road(forward: Forward, asked: Asked, options: dict) -> Iterator[Found]:
+def _road(forward: Forward, requested: Asked, options: dict) -> Iterator[Found]:
     chosen = options["road"]
     responses = road.road_responses(
         forward,
-        asked.cases(),
+        requested.cases(),
         percentiles=chosen["percentiles"],
         batch_size=options["batch_size"],
-        probability=asked.probability,
+        probability=requested.probability,
         noise=chosen["noise"],
-        keys=asked.keys,
+        keys=requested.keys,
     )
     for response in responses:
         yield {metric: function(response) for metric, function in road.METRICS.items()}, faithfulness.UNDEFINED
 
 
-def _naopc(forward: Forward, asked: Asked, options: dict) -> Iterator[Found]:
+def _naopc(forward: Forward, requested: Asked, options: dict) -> Iterator[Found]:
     found = naopc.orders(
         forward,
-        asked.cases(),
+        requested.cases(),
         cells=options["naopc"]["cells"],
         beam=options["naopc"]["beam"],
         baseline=options["baselines"][0],
         batch_size=options["batch_size"],
-        probability=asked.probability,
+        probability=requested.probability,
     )
     for orders in found:
         yield {metric: function(orders) for metric, function in naopc.METRICS.items()}, orders.undefined
 
 
-def _infidelity(forward: Forward, asked: Asked, options: dict) -> Iterator[Found]:
+def _infidelity(forward: Forward, requested: Asked, options: dict) -> Iterator[Found]:
     found = infidelity.perturbed(
         forward,
-        asked.cases(),
-        keys=asked.keys,
+        requested.cases(),
+        keys=requested.keys,
         samples=options["infidelity"]["samples"],
         baseline=options["baselines"][0],
         batch_size=options["batch_size"],
-        probability=asked.probability,
+        probability=requested.probability,
     )
     for perturbed in found:
         yield {metric: function(perturbed) for metric, function in infidelity.METRICS.items()}, infidelity.UNDEFINED

@@ -59,7 +59,7 @@ def rows(
     true, places = beside.true[chunk], beside.places[chunk]  # a box is a mask by now
     masks = beside.truth(chunk)
     here = {region: torch.from_numpy(found[places]) for region, found in regions.items()}
-    truth, asked = Truth(masks, here, tolerance), beside.of_classes(chunk, labels)
+    truth, requested = Truth(masks, here, tolerance), beside.of_classes(chunk, labels)
     blank = np.where(truth.area == 0, EMPTY.code, COVERED.code)
     missing = {"truth": np.where(true, np.where(truth.covered, "", blank), beside.untrue[chunk])}
     for region, found in truth.regions.items():
@@ -67,7 +67,7 @@ def rows(
     rows = {}
     for name in names:
         if name == controls.READER:
-            why = [a or b for a, b in zip(asked, missing["truth"], strict=True)]
+            why = [a or b for a, b in zip(requested, missing["truth"], strict=True)]
             rows[name] = _of_readers(source, chunk, truth, why, bool(thresholds))
             continue
         if name == controls.CEILING:
@@ -81,7 +81,7 @@ def rows(
         parts = []
         for needed, metrics in _groups(regions, bool(thresholds)).items():
             values = {metric: METRICS[metric](scene) for metric in metrics}
-            why = [a or b or c for a, b, c in zip(asked, missing[needed], reasons, strict=True)]
+            why = [a or b or c for a, b, c in zip(requested, missing[needed], reasons, strict=True)]
             parts.append(heatmaps.scores(source.images.iloc[chunk], name, values, why, NO_RELEVANCE.code))
         rows[name] = pd.concat(parts)
     return rows

@@ -89,8 +89,8 @@ class _Search:
     orders: list[list[int] | None]  # of each map: cells, most relevant first; None of a degenerate one
     answers: dict[Cells, float] = field(default_factory=dict)
 
-    def variants(self, asked: list[Cells], batch_size: int) -> Iterator[Tensor]:
-        for some in grouped(asked, batch_size):
+    def variants(self, requested: list[Cells], batch_size: int) -> Iterator[Tensor]:
+        for some in grouped(requested, batch_size):
             kept = torch.from_numpy(_bits(some, self.count) == 0)
             yield self.remove(on(self.owners.device, kept)[:, self.owners])
 

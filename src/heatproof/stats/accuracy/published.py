@@ -36,8 +36,8 @@ def nearest(thumbnails: np.ndarray, train: np.ndarray, test: np.ndarray, *, bloc
     norm = np.sqrt(pixels * np.einsum("ij,ij->i", known, known) - total**2)
     found = np.empty(len(test), np.int64)
     for start in range(0, len(test), block):
-        asked = thumbnails[test[start : start + block]].reshape(-1, pixels).astype(float)
-        covariance = pixels * (asked @ known.T) - np.multiply.outer(asked.sum(1), total)
+        requested = thumbnails[test[start : start + block]].reshape(-1, pixels).astype(float)
+        covariance = pixels * (requested @ known.T) - np.multiply.outer(requested.sum(1), total)
         # the asked image's own norm is the same for all of `train`, and left out
         similarity = np.divide(covariance, norm, out=np.zeros_like(covariance), where=norm > 0)
         found[start : start + block] = train[similarity.argmax(1)]
@@ -119,25 +119,25 @@ def published_table(published: dict[str, dict], judged: dict[str, pd.DataFrame],
     """
     rows = []
     several = any("f1_micro" in found for found in judged.values())
-    for name, told in (published or {"": {"source": ""}}).items():
-        by_label = _by_label(told)
+    for name, stated in (published or {"": {"source": ""}}).items():
+        by_label = _by_label(stated)
         for measure in (*OF_LABELS, *by_label) if several else MEASURES:
-            known_numbers = (told.get(measure) or {}) | by_label.get(measure, {})
+            known_numbers = (stated.get(measure) or {}) | by_label.get(measure, {})
             numbers = {known: share for known, share in known_numbers.items() if share is not None}
             named = {model: _listed(numbers, model) for model in models}
             absent = [known for known in numbers if known not in named.values()]
             for model in [*models, *absent, *SIMPLE]:
-                row = {"name": name, "source": told["source"], "model": model, "measure": measure}
+                row = {"name": name, "source": stated["source"], "model": model, "measure": measure}
                 row["published"] = numbers.get(named.get(model) or model, np.nan)
                 for split, found in judged.items():
                     rows.append(row | {"split": split} | _measured(found[found["model"] == model], measure))
     return pd.DataFrame(rows, columns=list(PUBLISHED))
 
 
-def _by_label(told: dict) -> dict[str, dict[str, float]]:
+def _by_label(stated: dict) -> dict[str, dict[str, float]]:
     """`f1:<label>` -> architecture -> published F1 of that label."""
     found: dict[str, dict[str, float]] = {}
-    for model, of in (told.get("f1") or {}).items():
+    for model, of in (stated.get("f1") or {}).items():
         for label, share in of.items():
             found.setdefault(f"f1:{label}", {})[model] = share
     return found
@@ -170,9 +170,9 @@ def explain_published(published: dict[str, dict], table: pd.DataFrame) -> dict[s
     of the micro F1; without either there is no share.
     """
     found = {}
-    for name, told in published.items():
-        measure = next((known for known in EXPLAINED if told.get(known)), None)
-        shares = tuple(told[measure].values()) if measure else ()
+    for name, stated in published.items():
+        measure = next((known for known in EXPLAINED if stated.get(known)), None)
+        shares = tuple(stated[measure].values()) if measure else ()
         rows = table[(table["name"] == name) & (table["measure"] == measure)].set_index(["split", "model"])
         explained = {
             split: _explained(
@@ -180,7 +180,7 @@ def explain_published(published: dict[str, dict], table: pd.DataFrame) -> dict[s
             )
             for split in rows.index.unique("split")
         }
-        note = (told["source"], told.get("table", ""), told.get("note", ""))
+        note = (stated["source"], stated.get("table", ""), stated.get("note", ""))
         found[name] = Published(*note, measure, shares, explained)
     return found
 

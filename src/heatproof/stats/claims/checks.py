@@ -59,11 +59,11 @@ def decided(verdict: str, evidence: list[Statement], unit: str, kind: str = "che
     return {"verdict": verdict, "evidence": evidence, "change": [change]}
 
 
-def beat_controls(asked: Asked) -> dict:
+def beat_controls(requested: Asked) -> dict:
     """The model that decides is the one at the place where `most` begins, in order of its smallest lead."""
-    one, sign = asked.one, asked.sign
+    one, sign = requested.one, requested.sign
     words = rules.by_model(one.controls)
-    found = {model: words[model] for model in asked.usable if model in words}
+    found = {model: words[model] for model in requested.usable if model in words}
     if not found:
         return undecided(state("claim.no_controls"), "controls")
     rows = one.controls[one.controls["model"].isin(found)].assign(lead=lambda t: sign * t["difference"])
@@ -102,21 +102,26 @@ def _over_seeds(found: dict[str, float], margin: float, settings: dict) -> dict[
     return {"effect": found["difference"], "p_same": same} | {key: found[key] for key in ("low", "high", "p")}
 
 
-def lower(asked: Asked) -> dict:
+def lower(requested: Asked) -> dict:
     """One planned contrast: the mean of `others` less that of `models`, so that above zero these score worse."""
-    one, settings, margin, unit = asked.one, asked.design.settings, asked.design.margin(asked.one.metric), asked.unit
-    models, others, alpha = asked.usable, asked.others, asked.design.alpha
+    one, settings, margin, unit = (
+        requested.one,
+        requested.design.settings,
+        requested.design.margin(requested.one.metric),
+        requested.unit,
+    )
+    models, others, alpha = requested.usable, requested.others, requested.design.alpha
     table = one.wide[[model for model in one.wide.columns if model in (*models, *others)]]
     complete = table.dropna()
     weights = np.array([(m in others) / len(others) - (m in models) / len(models) for m in complete.columns])
-    differences = asked.sign * (complete.to_numpy() @ weights)
+    differences = requested.sign * (complete.to_numpy() @ weights)
     if len(differences) < 2:
         return undecided(state("claim.few_groups", unit=unit), "groups", unit)
     if one.cells is None:
         found = _tested(differences, margin, settings)
     else:
         places = [one.wide.columns.get_loc(model) for model in table.columns]
-        contrast = seed_contrast(one.cells[:, places], asked.sign * weights, settings["interval"])
+        contrast = seed_contrast(one.cells[:, places], requested.sign * weights, settings["interval"])
         found = _over_seeds(contrast, margin, settings)
     mean, p = found["effect"], found["p"]
     verdict = rules.claim_lower(mean, p, found.pop("p_same"), alpha)
@@ -124,14 +129,14 @@ def lower(asked: Asked) -> dict:
     numbers = {"effect": float(mean), "p": float(p), "groups": len(differences), "margin": margin if within else None}
     numbers |= {"all": len(table) if len(table) > len(differences) else None}
     named = {"models": models, "than": others, "metric": one.metric, "unit": unit}
-    way = "lower" if asked.sign * mean > 0 else "higher"
+    way = "lower" if requested.sign * mean > 0 else "higher"
     evidence = [state("claim.lower", numbers=numbers, way=way, **named)]
     return {**found, "groups": len(differences)} | decided(verdict, evidence, unit)
 
 
-def differ(asked: Asked) -> dict:
+def differ(requested: Asked) -> dict:
     """The declared test over the models, or the pair where there are two."""
-    one, models, design, unit = asked.one, asked.usable, asked.design, asked.unit
+    one, models, design, unit = requested.one, requested.usable, requested.design, requested.unit
     alpha, pairs = design.alpha, one.pairs
     pairs = pairs[pairs["a"].isin(models) & pairs["b"].isin(models)]
     if len(models) < 2:
@@ -146,17 +151,17 @@ def differ(asked: Asked) -> dict:
     detectable = float(pairs["detectable"].max())
     ends = ("seeds_low", "seeds_high") if one.cells is not None else ("low", "high")
     numbers = {"effect": top["difference"], "low": top[ends[0]], "high": top[ends[1]], "p": p}
-    told = {"effect": float(top["difference"]), "p": float(p), "groups": int(top["groups"]), "models": len(models)}
-    told |= {"complete": len(one.wide.dropna()), "margin": float(top["margin"]) if same else None}
+    stated = {"effect": float(top["difference"]), "p": float(p), "groups": int(top["groups"]), "models": len(models)}
+    stated |= {"complete": len(one.wide.dropna()), "margin": float(top["margin"]) if same else None}
     named = {"test": test["test"] if test else (), "models": (top["a"], top["b"]), "unit": unit}
     more = {}
     if verdict == UNDECIDED and one.cells is None and not np.isnan(detectable):
         more = {"detectable": detectable, "power": design.settings["power"]}
-    evidence = [state("claim.differ", numbers=told, **named)]
+    evidence = [state("claim.differ", numbers=stated, **named)]
     return {**numbers, "groups": int(top["groups"])} | decided(verdict, evidence, unit, **more)
 
 
-def outdo(asked: Asked) -> dict:
+def outdo(requested: Asked) -> dict:
     """Each named method against that of the claim, paired over the groups that have both, within each model.
 
     One p a method and model by the declared test, Holm over all of them; over the variance between seeds as well where
@@ -164,47 +169,50 @@ def outdo(asked: Asked) -> dict:
     each that does not refuse it surely does worse or differs by less than the margin. The model that decides is the one
     at the place where `most` begins, in order of the lead of its best method; the interval is of this method alone.
     """
-    design, unit = asked.design, asked.unit
-    alpha, margin = design.alpha, design.margin(asked.one.metric)
-    rows = [row for model in asked.usable for name in asked.methods for row in _lead(asked, model, name)]
-    absent = [name for name in asked.methods if name not in design.methods]
+    design, unit = requested.design, requested.unit
+    alpha, margin = design.alpha, design.margin(requested.one.metric)
+    rows = [row for model in requested.usable for name in requested.methods for row in _lead(requested, model, name)]
+    absent = [name for name in requested.methods if name not in design.methods]
     left = [state("claim.lacks_methods", names=absent)] if absent else []
-    for name in asked.methods:
-        refusing = [model for model in asked.usable if model in asked.refused.get(name, {})]
+    for name in requested.methods:
+        refusing = [model for model in requested.usable if model in requested.refused.get(name, {})]
         if refusing:
-            why = asked.refused[name][refusing[0]]
+            why = requested.refused[name][refusing[0]]
             left.append(state("claim.refuses", reason=why, method=name, models=refusing))
         elif name not in absent and not any(row["method"] == name for row in rows):
-            left.append(state("claim.shares_few", method=name, than=asked.one.method, unit=unit))
+            left.append(state("claim.shares_few", method=name, than=requested.one.method, unit=unit))
     if not rows:
         need = undecided(left[0], "of_methods")
         return need | {"evidence": left}
     table = pd.DataFrame(rows)
     table = table.assign(p=holm(table["p"].tolist()), p_same=holm(table["p_same"].tolist()))
     table["better"] = rules.outdoes(table, alpha)
-    open_to = {model: sum(model not in asked.refused.get(name, {}) for name in asked.methods) for model in asked.usable}
+    open_to = {
+        model: sum(model not in requested.refused.get(name, {}) for name in requested.methods)
+        for model in requested.usable
+    }
     best = table.sort_values(["better", "effect"], ascending=False, kind="stable").drop_duplicates("model")
     decides = best.iloc[len(best) // 2]
     verdict = rules.claim_outdo(table, open_to, alpha)
     columns = {key: tuple(table[key].tolist()) for key in ("effect", "p", "groups")}
-    named = {"models": table["model"], "methods": table["method"], "metric": asked.one.metric, "unit": unit}
-    evidence = [state("claim.outdo", numbers=columns, method=asked.one.method, **named), *left]
+    named = {"models": table["model"], "methods": table["method"], "metric": requested.one.metric, "unit": unit}
+    evidence = [state("claim.outdo", numbers=columns, method=requested.one.method, **named), *left]
     if verdict == CONTRADICTED and not rules.rejects(table["p"], alpha).all():
         evidence.append(state("claim.within_margin", numbers={"margin": margin}))
     numbers = {key: float(decides[key]) for key in ("effect", "low", "high", "p")}
     return {**numbers, "groups": int(decides["groups"])} | decided(verdict, evidence, unit)
 
 
-def _lead(asked: Asked, model: str, method: str) -> list[dict]:
+def _lead(requested: Asked, model: str, method: str) -> list[dict]:
     """How far a method is ahead of the claim's within a model, one row; none where fewer than two groups have both."""
-    one, other, design = asked.one, asked.beside.get(method), asked.design
+    one, other, design = requested.one, requested.beside.get(method), requested.design
     if other is None or model not in other.wide:
         return []
     both = pd.concat([other.wide[model], one.wide[model]], axis=1).dropna()
     if len(both) < 2:
         return []
     margin, settings = design.margin(one.metric), design.settings
-    differences = asked.sign * (both.iloc[:, 0] - both.iloc[:, 1]).round(DECIMALS).to_numpy()
+    differences = requested.sign * (both.iloc[:, 0] - both.iloc[:, 1]).round(DECIMALS).to_numpy()
     found = _tested(differences, margin, settings)
     if one.cells is not None and other.cells is not None:
         groups, cells = both.index, []
@@ -213,7 +221,7 @@ def _lead(asked: Asked, model: str, method: str) -> list[dict]:
             groups = groups.intersection(complete)
             cells.append((complete, part.cells[:, part.wide.columns.get_loc(model)]))
         after, before = (values[complete.get_indexer(groups)] for complete, values in cells)
-        over = seed_differences(asked.sign * (after - before), settings["interval"])
+        over = seed_differences(requested.sign * (after - before), settings["interval"])
         if over is None:
             return []
         found, differences = _over_seeds(over, margin, settings), groups

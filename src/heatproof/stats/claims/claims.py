@@ -93,8 +93,8 @@ def _concerns(claim: dict, models: Sequence[str], design: Design, cue: pd.DataFr
 def _checked(claim: dict, compared: dict[tuple[str, str], Compared], results: StudyResults, design: Design) -> dict:
     models, unit = list(results.models), results.groups.kind
     one = compared.get((claim["family"], claim["method"]))
-    asked = claim["models"] or list(models)
-    named = [model for model in asked if model in models]
+    requested = claim["models"] or list(models)
+    named = [model for model in requested if model in models]
     if reason := _judged_otherwise(claim, design):
         return reason
     known = results.families.get(claim["family"])
@@ -128,7 +128,7 @@ def _checked(claim: dict, compared: dict[tuple[str, str], Compared], results: St
     left = [model for model in named + [m for m in claim["than"] if m in models] if model not in one.wide.columns]
     if left:
         found["evidence"].append(state("claim.cannot_judge", models=left))
-    if absent := [model for model in [*asked, *claim["than"]] if model not in models]:
+    if absent := [model for model in [*requested, *claim["than"]] if model not in models]:
         found["evidence"].append(state("claim.lacks_methods", names=absent))
     if blind:
         found["evidence"].append(unvalidated)
@@ -144,8 +144,8 @@ def _judged_otherwise(claim: dict, design: Design) -> dict | None:
     if metric is None or primary in (metric, None):
         return None
     truth = family == "localization" and needs_lesion(metric)
-    told = state("claim.other_metric", metric=metric, family=family, primary=primary)
-    return undecided(told, "of_metric_marked" if truth else "of_metric", metric=metric)
+    stated = state("claim.other_metric", metric=metric, family=family, primary=primary)
+    return undecided(stated, "of_metric_marked" if truth else "of_metric", metric=metric)
 
 
 ALL_METHODS = "all methods"
@@ -168,7 +168,7 @@ def check_compound(
         per_seed: their means for every seed, as from `groups.seed_group_means`.
         results: models and groups of the study; `design.models` are those that take part.
     """
-    rows, told = [], {}
+    rows, stated = [], {}
     models, seeds, unit = list(results.models), results.seeds.count, results.groups.kind
     for name, finding in findings.items():
         if finding is None or not {*finding["models"], *finding["than"]} & set(models):
@@ -184,7 +184,7 @@ def check_compound(
             together(measured, len(parts), design, unit)
         )
         rows += [*parts, both]
-        told[name] = Finding(
+        stated[name] = Finding(
             both["verdict"],
             both["evidence"],
             tuple(row["name"] for row in parts),
@@ -192,7 +192,7 @@ def check_compound(
             **{word: tuple(row["name"] for row in measured if row["verdict"] == word) for word in WORDS},
             **{key: number(both[key]) for key in ("effect", "low", "high", "p")},
         )
-    return rows, told
+    return rows, stated
 
 
 def together(parts: list[dict], declared: int, design: Design, unit: str) -> dict:
@@ -244,8 +244,8 @@ def _part(
     found = separates(of, family, metric, design)
     design = replace(design, blind={family: blind(found, family, design)})
     named = [model for model in design.models if model in (*finding["models"], *finding["than"])]
-    asked = [method for method in finding.get("methods") or design.methods if method in design.methods]
-    one, used = over_methods(per_seed, family, metric, named, asked, design)
+    requested = [method for method in finding.get("methods") or design.methods if method in design.methods]
+    one, used = over_methods(per_seed, family, metric, named, requested, design)
     compared = {(family, ALL_METHODS): one} if one is not None else {}
     of_part = replace(results, families={family: Family(metric, separates=found)})
     rows = _check({"part": claim}, Gathered({}, {}, compared, {}), of_part, design, None)
@@ -256,11 +256,11 @@ def _part(
         rows[0] |= undecided(state("claim.lacks", names=finding["than"]), "of_models")
     elif not known:
         rows[0] |= undecided(state("claim.none_of_metric", family=family, metric=metric or ()), "of_it")
-    elif len(used) < len(asked) and used:
-        left = [method for method in asked if method not in used]
+    elif len(used) < len(requested) and used:
+        left = [method for method in requested if method not in used]
         rows[0]["evidence"].append(state("claim.without_scores", methods=left))
-    told = f"{finding['claim']}: by {plain(metric) if metric else family}"
-    return {key: value for key, value in rows[0].items() if key != "name"} | {"claim": told}, known
+    stated = f"{finding['claim']}: by {plain(metric) if metric else family}"
+    return {key: value for key, value in rows[0].items() if key != "name"} | {"claim": stated}, known
 
 
 def over_methods(

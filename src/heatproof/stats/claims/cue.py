@@ -127,8 +127,8 @@ def _differences(
     Within a group, images of one class are held against each other, so that no difference between classes is taken for
     one of the cue; then means over its classes, then over seeds. A group that lacks a pair in any seed is left out.
     """
-    asked = (scores["family"] == FAMILY) & scores["metric"].isin(list(SIGNS)) & scores["method"].isin(list(methods))
-    rows = as_text(scores.loc[asked, [*KEYS, "seed", "group", "image_id", "value", "reason"]])
+    requested = (scores["family"] == FAMILY) & scores["metric"].isin(list(SIGNS)) & scores["method"].isin(list(methods))
+    rows = as_text(scores.loc[requested, [*KEYS, "seed", "group", "image_id", "value", "reason"]])
     rows = rows.assign(cue=cue.loc[rows["image_id"]].to_numpy(bool), label=rows["image_id"].map(labels))
     scored = [metric for metric in SIGNS if rows.loc[rows["metric"] == metric, "value"].notna().any()]
     chunks, found = dict(list(rows.groupby(KEYS, sort=False))), {}

@@ -175,13 +175,13 @@ def ensembles(results: StudyResults) -> list[Statement]:
 def published(results: StudyResults) -> list[Statement]:
     """State how much of what each source reports a nearest neighbour explains."""
     found = []
-    for name, told in results.published.items():
-        if not told.measure:
+    for name, stated in results.published.items():
+        if not stated.measure:
             continue
         columns = ("share", "low", "high", "neighbour", "base")
-        numbers: dict = {key: tuple(getattr(one, key) for one in told.explained.values()) for key in columns}
-        numbers |= {"lowest": min(told.reported), "highest": max(told.reported)}
-        subjects = {"name": name, "source": told.source, "measure": told.measure, "splits": told.explained}
+        numbers: dict = {key: tuple(getattr(one, key) for one in stated.explained.values()) for key in columns}
+        numbers |= {"lowest": min(stated.reported), "highest": max(stated.reported)}
+        subjects = {"name": name, "source": stated.source, "measure": stated.measure, "splits": stated.explained}
         found.append(state("published.explained", "models", numbers=numbers, **subjects))
     return found
 

@@ -58,13 +58,13 @@ def _of(table: pd.DataFrame, noise: pd.DataFrame, results: StudyResults, family:
     made = [_as_published(rows, counts, noise, results, subjects)] if published else []
     found = [name for name in ordered if any(counts[name]) and name not in published]
 
-    def told(kind: str, names: Sequence[str]) -> Statement:
+    def stated(kind: str, names: Sequence[str]) -> Statement:
         columns = [(len(rows[name]), *counts[name], *_ends(rows[name])) for name in names]
         return state(f"relations.{kind}", "relations", numbers=_columns(columns), **subjects, covariates=names)
 
-    made += [told("found", [name]) for name in found if not name.startswith(CLASS)]
+    made += [stated("found", [name]) for name in found if not name.startswith(CLASS)]
     if classes := [name for name in found if name.startswith(CLASS)]:
-        made.append(told("classes", classes))
+        made.append(stated("classes", classes))
     if silent := [name for name in ordered if not any(counts[name])]:
         of = pd.concat([rows[name] for name in silent])
         least, (low, high) = int(of["groups"].min()), _ends(of)

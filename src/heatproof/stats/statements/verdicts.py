@@ -58,20 +58,20 @@ def against_controls(results: StudyResults, family: str, method: str, numbers: b
     subjects |= scope(results, family, method) | {"unit": results.groups.kind}
     seeds = {"seeds": results.seeds.count}
 
-    def told(verdict: str, models: Sequence[str], **more) -> Statement:
+    def stated(verdict: str, models: Sequence[str], **more) -> Statement:
         of, controls = _means(results, family, method, models) if numbers else ({}, {})
         named = subjects | {"models": models, "controls": outcome.controls} | controls | more
         return state(f"controls.{verdict}", evidence, numbers=seeds | of, **named)
 
     if found["better"]:
-        made.append(told("better", found["better"]))
+        made.append(stated("better", found["better"]))
     beaten_by: dict[tuple[str, ...], list[str]] = {}
     for model in found["worse"]:
         by = [name for name, rows in outcome.controls.items() if model in rows and rows[model].verdict == rules.WORSE]
         beaten_by.setdefault(tuple(by), []).append(model)
-    made += [told("worse", models, beaten_by=by) for by, models in beaten_by.items()]
+    made += [stated("worse", models, beaten_by=by) for by, models in beaten_by.items()]
     if found["unclear"]:
-        made.append(told("no_evidence", found["unclear"]))
+        made.append(stated("no_evidence", found["unclear"]))
         if outcome.too_few(tuple(found["unclear"])):
             made.append(state("controls.too_few", evidence, **subjects))
     if found["blind"]:
@@ -153,26 +153,26 @@ def tests(results: StudyResults, family: str, method: str) -> list[Statement]:
     subjects = about(results, family, method) | {"unit": results.groups.kind} | scope(results, family, method)
     made: list[Statement] = []
 
-    def told(kind: str, numbers: dict, **more) -> None:
+    def stated(kind: str, numbers: dict, **more) -> None:
         made.append(state(f"test.{kind}", place(family, method), numbers=numbers, **subjects, **more))
 
     if omnibus.p is not None:
         numbers = {name: getattr(omnibus, name) for name in ("statistic", "df1", "df2", "effect", "p", "groups")}
-        told("over_all", numbers | {"models": omnibus.levels, "level": level}, test=omnibus.test)
+        stated("over_all", numbers | {"models": omnibus.levels, "level": level}, test=omnibus.test)
     if top := pairs.largest:
         effect = top.effect if top.difference > 0 else -top.effect
-        told("largest", {"effect": effect, "p": top.p, "tested": pairs.tested})
+        stated("largest", {"effect": effect, "p": top.p, "tested": pairs.tested})
     if pairs.equivalent:
-        told("equivalent", {"margin": pairs.margin}, **_sides(pairs.equivalent))
+        stated("equivalent", {"margin": pairs.margin}, **_sides(pairs.equivalent))
     if pairs.within_seeds:
-        told("within_seeds", {}, **_sides(pairs.within_seeds))
+        stated("within_seeds", {}, **_sides(pairs.within_seeds))
     if outcome.too_few_for_pairs:
-        told("too_few", {"groups": pairs.groups, "tested": pairs.tested, "smallest_p": pairs.smallest_p})
+        stated("too_few", {"groups": pairs.groups, "tested": pairs.tested, "smallest_p": pairs.smallest_p})
     elif len(pairs.told_apart) < pairs.tested and pairs.detectable is not None:
         numbers = {"groups": pairs.detectable_groups, "detectable": pairs.detectable, "power": results.power}
-        told("detectable", numbers)
+        stated("detectable", numbers)
     if omnibus.dropped:
-        told("dropped", {"dropped": omnibus.dropped, "groups": omnibus.groups + omnibus.dropped})
+        stated("dropped", {"dropped": omnibus.dropped, "groups": omnibus.groups + omnibus.dropped})
     return made
 
 
@@ -185,7 +185,7 @@ def cautions(results: StudyResults, family: str, method: str) -> list[Statement]
     subjects, of, made = about(results, family, method), results.families[family], []
     means = results.values(family, method)
 
-    def told(kind: str, numbers: dict, reason: str | None = None, **more) -> None:
+    def stated(kind: str, numbers: dict, reason: str | None = None, **more) -> None:
         named = subjects | more
         made.append(state(f"scores.{kind}", place(family, method), reason=reason, numbers=numbers, **named))
 
@@ -196,16 +196,16 @@ def cautions(results: StudyResults, family: str, method: str) -> list[Statement]
         if model in results.judged and lost > MANY_MISSING * requested:
             most = max(reasons, key=reasons.__getitem__)
             numbers = {"share": lost / requested, "mean": means.get(model)}
-            told("missing", numbers, most, models=model, unit=results.groups.kind)
+            stated("missing", numbers, most, models=model, unit=results.groups.kind)
     outcome = of.outcomes.get(method)
     if outcome and (found := outcome.sensitivity):
         rows = found.changed
         ends = {"of": [r.subject for r in rows], "main": [r.main for r in rows], "worst": [r.worst_rank for r in rows]}
-        told("worst", {"missing": found.missing}, **ends)
+        stated("worst", {"missing": found.missing}, **ends)
     ceilings = results.values(family, "ceiling")
     if len(ceilings) > 1 and max(ceilings.values()) - min(ceilings.values()) > WIDE_CEILING:
         ends = [min(ceilings, key=ceilings.__getitem__), max(ceilings, key=ceilings.__getitem__)]
-        told("ceiling", {"mean": tuple(ceilings[model] for model in ends)}, models=ends)
+        stated("ceiling", {"mean": tuple(ceilings[model] for model in ends)}, models=ends)
     spreads = {
         model: max(by_seed.values()) - min(by_seed.values())
         for model, by_seed in of.seed_means.get(method, {}).items()
@@ -214,7 +214,7 @@ def cautions(results: StudyResults, family: str, method: str) -> list[Statement]
     if spreads:
         model = max(spreads, key=spreads.__getitem__)
         apart = max(means.values()) - min(means.values()) if len(means) > 1 else None
-        told("seed_spread", {"spread": spreads[model], "apart": apart}, models=model)
+        stated("seed_spread", {"spread": spreads[model], "apart": apart}, models=model)
     return made
 
 
@@ -374,12 +374,12 @@ def other_methods(results: StudyResults, family: str) -> list[Statement]:
 
 def _kind(results: StudyResults, family: str, method: str) -> str:
     found = results.by_verdict(family, method)
-    told = {model for verdict in ("better", "worse", "unclear") for model in found[verdict]}
-    if not told:
+    stated = {model for verdict in ("better", "worse", "unclear") for model in found[verdict]}
+    if not stated:
         return "absent"
     if results.too_few(family, method):
         return "few"
-    return "all" if told | {*found["blind"]} == {*found["better"]} else "some" if found["better"] else "none"
+    return "all" if stated | {*found["blind"]} == {*found["better"]} else "some" if found["better"] else "none"
 
 
 def in_short(results: StudyResults) -> Statement:

@@ -261,12 +261,12 @@ def relations(
     chunks = dict(list(rows.groupby(["family", "method", "model"], sort=False)))
     tables = []
     for family, method in product(primary, [*methods, NOISE]):
-        asked = [name for name in names if method != NOISE or name in SHAPE]
+        requested = [name for name in names if method != NOISE or name in SHAPE]
         found = [
             {"model": model, "covariate": name} | row
             for model in models
             if (family, method, model) in chunks
-            for name, row in _relations(chunks[family, method, model], asked, settings["interval"]).items()
+            for name, row in _relations(chunks[family, method, model], requested, settings["interval"]).items()
         ]
         if found:
             tables.append(_corrected(pd.DataFrame(found)).assign(family=family, metric=primary[family], method=method))

@@ -35,8 +35,8 @@ def worst_ranked(scores: pd.DataFrame, lower_is_better: bool = False) -> tuple[p
         A copy with the values put in, their reasons kept; and how many were.
     """
     reasons = scores["reason"].astype(str)
-    told = {reason: not is_expected(reason) for reason in reasons.unique()}
-    informative = scores["value"].isna() & reasons.map(told).astype(bool)
+    stated = {reason: not is_expected(reason) for reason in reasons.unique()}
+    informative = scores["value"].isna() & reasons.map(stated).astype(bool)
     observed = scores["value"].dropna()
     if observed.empty or not informative.any():
         return scores.copy(), 0

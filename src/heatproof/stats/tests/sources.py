@@ -86,14 +86,14 @@ def _accuracy(row: Within, rows: pd.DataFrame, classes: Sequence[str], key: tupl
     if artifacts.is_multilabel(rows):
         held, said = artifacts.truth(rows, len(classes)), artifacts.predicted(rows, len(classes))
         both = held.any(0) & ~held.all(0)  # labels that some have and some lack
-        labels, predicted, told = held[:, both], said[:, both], both.any()
+        labels, predicted, stated = held[:, both], said[:, both], both.any()
     else:
         labels, predicted = rows["label"].to_numpy(int), rows["predicted"].to_numpy(int)
         present = np.unique(labels)
-        told = len(present) > 1
+        stated = len(present) > 1
         other = np.where(labels == present[0], present[-1], present[0])
         predicted = np.where(np.isin(predicted, present), predicted, other)  # a class that is not there is wrong
-    if not told:
+    if not stated:
         return replace(row, reason=ONE_CLASS.code)
     rng = generator("sources", *key, row.column, row.value, row.model)
     found = measure(labels, predicted, groups, BOOTSTRAP, rng)

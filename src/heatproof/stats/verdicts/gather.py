@@ -43,8 +43,8 @@ def gather(scores: pd.DataFrame, per_seed: pd.DataFrame, metrics: pd.DataFrame, 
         per_seed: their means for every seed, as from `groups.seed_group_means`.
         metrics: their means over groups, as from `groups.metrics_table`.
     """
-    told = {family: separates(scores, family, metric, design) for family, metric in design.primary.items()}
-    design = replace(design, blind={family: blind(found, family, design) for family, found in told.items()})
+    stated = {family: separates(scores, family, metric, design) for family, metric in design.primary.items()}
+    design = replace(design, blind={family: blind(found, family, design) for family, found in stated.items()})
     omnibus, pairs, tested = [], [], {}
     for one in compare_models(scores, per_seed, design):
         names = {"family": one.family, "metric": one.metric, "factor": "model", "within": one.method}
@@ -71,7 +71,7 @@ def gather(scores: pd.DataFrame, per_seed: pd.DataFrame, metrics: pd.DataFrame, 
         "sensitivity": sensitivity(worst.values(), design),
     }
     families = {
-        family: _family(family, metric, scores, per_seed, metrics, tables, tested, design, told[family])
+        family: _family(family, metric, scores, per_seed, metrics, tables, tested, design, stated[family])
         for family, metric in design.primary.items()
     }
     return Gathered(tables, families, tested, worst)
@@ -107,7 +107,7 @@ def _family(
     tables: dict[str, pd.DataFrame],
     tested: dict[tuple[str, str], Compared],
     design: Design,
-    told: dict[str, bool],
+    stated: dict[str, bool],
 ) -> Family:
     of, means, table = (t[(t["family"] == family) & (t["metric"] == metric)] for t in (scores, per_seed, metrics))
     by_seed, missing = _seed_means(means, design.methods), _missing(of, design.methods)
@@ -135,7 +135,7 @@ def _family(
         intervals,
         by_seed,
         missing,
-        told,
+        stated,
         _methods_apart(tables["pairs"], family, metric, design),
         outcomes,
     )
