@@ -381,7 +381,7 @@ WRONG = {
     "variant of none": ({"metrics": ["entropy_blur"]}, "no metric 'entropy_blur'; did you mean entropy"),
     "control": ({"controls": ["edge"]}, "no control 'edge'; did you mean edges"),
     "region": ({"regions": {"lung": MASKS}}, "no region 'lung'; did you mean lungs?"),
-    "ids": ({"ids": [1, 2, 1, 3]}, "ids: 1 stands twice; give each row of the maps a name of its own"),
+    "ids": ({"ids": [1, 2, 1, 3]}, "ids: 1 appears twice; give each row of the maps a name of its own"),
     "one id": ({"ids": 3}, "ids: 3; give one for each image"),
     "one group": ({"groups": "ann"}, "groups: 'ann'; give one for each image"),
     "no number": ({"naopc": {"cells": "a"}}, "naopc: cells is 'a'; give a number, such as 5"),

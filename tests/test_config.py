@@ -199,7 +199,7 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ({"train": {"lr": 0}}, "studies/toy.yaml: train.lr: 0: input should be greater than 0"),
         ({"train": {"lr": float("inf")}}, "studies/toy.yaml: train.lr: inf: input should be a finite number"),
         ({"seeds": [0, -1]}, "studies/toy.yaml: seeds: -1: input should be greater than or equal to 0"),
-        ({"seeds": [1, 1]}, "studies/toy.yaml: seeds: [1, 1]: 1 stands there twice"),
+        ({"seeds": [1, 1]}, "studies/toy.yaml: seeds: [1, 1]: 1 appears twice"),
         ({"models": []}, "studies/toy.yaml: models: []: list should have at least 1 item after validation, not 0"),
         ({"models": ["test_vit", "test_vit"]}, "studies/toy.yaml: models: ['test_vit', 'test_vit']: test_vit stands "
          "there twice"),
@@ -228,7 +228,7 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"explain": {"external": {"mine": "{study}.npz"}}},
-            "studies/toy.yaml: explain.external: mine: only {model} and {seed} may stand in braces",
+            "studies/toy.yaml: explain.external: mine: only {model} and {seed} may be in braces",
         ),
         (
             {"explain": {"variants": {"transforms": ["flop"]}}},
@@ -236,7 +236,7 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"score": {"faithfulness": {"baselines": ["mean", "mean"]}}},
-            "studies/toy.yaml: score.faithfulness.baselines: ['mean', 'mean']: mean stands there twice",
+            "studies/toy.yaml: score.faithfulness.baselines: ['mean', 'mean']: mean appears twice",
         ),
         (
             {"score": {"faithfulness": {"naopc": {"beam": 4}}}},
@@ -342,7 +342,7 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"data": {"kind": "dicom", "source": "x", "classes": {"a": "0", "b": "1"}}},
-            "studies/toy.yaml: data: DICOM needs data.key_file, a file with a secret of yours that keys the pseudonyms",
+            "studies/toy.yaml: data: DICOM needs data.key_file, a file with the secret key of the pseudonyms",
         ),
         (
             {"data": {"patient": "p(\\d+"}},
@@ -370,7 +370,7 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ),
         (
             {"train": {"weights": "{modle}.safetensors"}},
-            "studies/toy.yaml: train.weights: '{modle}.safetensors': only {model} and {seed} may stand in braces",
+            "studies/toy.yaml: train.weights: '{modle}.safetensors': only {model} and {seed} may be in braces",
         ),
         (
             {"train": {"epochs": 0, "weights": "scratch"}},
@@ -386,7 +386,7 @@ def test_sections_are_merged_and_lists_and_values_replaced():
                 "train": {"epochs": 0, "weights": "mine.safetensors"},
                 "data": {"split": {"compare": "random"}},
             },
-            "studies/toy.yaml: train.weights: 'mine.safetensors': a checkpoint that was brought may have learnt what "
+            "studies/toy.yaml: train.weights: 'mine.safetensors': an external checkpoint may be trained on images "
             "another fold tests: set folds: 1, compare: null",
         ),
         (
@@ -914,9 +914,9 @@ def test_what_a_study_was_trained_from_and_on(project):
         ("check: outdo, methods: [attnlrp], family: sanity", ""),
         ("check: outdo, methods: [attnlrp], family: localization, metric: iou", ""),
         ("check: shows_cue, family: localization, metric: inside_cue", ""),
-        ("check: outdo, family: sanity", "`methods` name what is held against `method`: with check: outdo"),
-        ("check: differ, methods: [attnlrp], family: sanity", "`methods` name what is held against `method`"),
-        ("check: outdo, methods: [gradcam], family: sanity", "`methods` name what is held against `method`"),
+        ("check: outdo, family: sanity", "`methods` are compared with `method`: only with check: outdo"),
+        ("check: differ, methods: [attnlrp], family: sanity", "`methods` are compared with `method`"),
+        ("check: outdo, methods: [gradcam], family: sanity", "`methods` are compared with `method`"),
         ("check: outdo, methods: [lrpp], family: sanity", r"stats\.claims\.x\.methods: lrpp is no method"),
         ("check: differ, family: faithfulness, metric: iou", "metric: iou is none of faithfulness; allowed: aopc"),
         ("check: shows_cue, family: sanity", "set family: localization"),

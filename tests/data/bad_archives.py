@@ -236,11 +236,11 @@ MEND = "); fix or remove it"
 ENTRIES = {
     "longer than its header says": (
         read(zipped("b.png", size=60)),
-        UNREADABLE + "more bytes than the 60 that its header says" + MEND,
+        UNREADABLE + "more bytes than the 60 in its header" + MEND,
     ),
     "shorter than its header says": (
         read(zipped("b.png", size=160)),
-        UNREADABLE + "fewer bytes than the 160 that its header says" + MEND,
+        UNREADABLE + "fewer bytes than the 160 in its header" + MEND,
     ),
     "wrong checksum": (read(flipped), UNREADABLE + "its checksum is wrong" + MEND),
     "unknown compression": (

@@ -127,7 +127,7 @@ TABLES = {
     ),
     "path twice": (
         tabled(ROWS + "./Normal cases/a 1.png,1,\n"),
-        "{at}: paths that stand there twice: Normal cases/a 1.png (lines 2 and 4); keep one row an image",
+        "{at}: paths that appear twice: Normal cases/a 1.png (lines 2 and 4); keep one row an image",
     ),
     "paths that leave": (
         tabled(ROWS + "../b.png,1,\n/etc/b.png,1,\nC:\\b.png,1,\nout.png,0,\nc.png,1,../m.png\n", mask="mask"),

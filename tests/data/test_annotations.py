@@ -188,7 +188,7 @@ BAD = {  # content, further keys, what the line says
     "nothing": ({}, {}, "no image in it"),
     "id without image": (CHEXLOCALIZE | {"patient99_view": {}}, {}, "1 ids name no image: patient99_view"),
     "id of several images": ({"view": {}}, {}, "view names 12 images"),
-    "unknown label": ({"patient0_view": {"Edema": [SQUARE]}}, {}, "labels that the study does not know: Edema (1)"),
+    "unknown label": ({"patient0_view": {"Edema": [SQUARE]}}, {}, "labels unknown to the study: Edema (1)"),
     "labels that are no object": ({"patient0_view": [1]}, {}, "patient0_view: not an object with regions"),
     "a word for a region": ({"patient0_view": {"effusion": "left"}}, {}, "neither contours, points nor run lengths"),
     "two points": ({"patient0_view": {"effusion": [SQUARE[:2]]}}, {}, "a contour of fewer than 3 points"),
@@ -221,7 +221,7 @@ BAD = {  # content, further keys, what the line says
     "a box turned": (table(f"{HERE},effusion,9,5,5,9,"), {}, "no area"),
     "corners missing": (table(f"{HERE},effusion,5,5,,9,"), {}, "corners that are not four numbers: line 2"),
     "no image": (table(",effusion,5,5,9,9,"), {}, "no image or label: line 2"),
-    "a box twice": (table(*[f"{HERE},effusion,5,5,9,9,"] * 2), {}, "boxes that stand there twice: line 3"),
+    "a box twice": (table(*[f"{HERE},effusion,5,5,9,9,"] * 2), {}, "boxes that appear twice: line 3"),
     "mixed separators": (b"image,label,x0,y0,x1,y1\n" + f"{HERE};effusion;5;5;9;9".encode(), {}, "not 6 cells"),
     "readers without names": (
         table(f"{HERE},effusion,5,5,9,9,A", f"{HERE},effusion,5,5,9,8,"), {}, "readers without names: line 3"),

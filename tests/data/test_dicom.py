@@ -612,7 +612,7 @@ def test_without_a_patient_the_study_is_the_group(folder, capsys, blank):
     groups = {name: record.read().patient for name, record in listed(source).items()}
     assert groups["Normal cases/c.dcm"] == groups["Normal cases/d.dcm"] == Pseudonyms(KEY).study(STUDY)
     assert groups["Normal cases/c.dcm"].startswith("study-") and groups["Normal cases/a.dcm"].startswith("patient-")
-    said = f"{source}: files without a PatientID: their studies are taken for their patients"
+    said = f"{source}: files without a PatientID: each study counts as a patient"
     assert capsys.readouterr().err.splitlines().count(said) == 1
 
 

@@ -254,7 +254,7 @@ def test_wrong_bytes(server, get, tmp_path):
     (kept,) = (tmp_path / "state").glob("*.part")
     assert said == (
         f"{url}: the file's SHA-256 is {found}, not {SHA256}; if the file was renewed, set data.download.sha256 to it, "
-        f"else download it by hand to {tmp_path}/data/a.zip; what came lies at {part.format(kept.name)}"
+        f"else download it by hand to {tmp_path}/data/a.zip; the downloaded file is at {part.format(kept.name)}"
     )
     assert left(tmp_path) == OTHER and len(server.asked) == 1
     server.answer(file(CONTENT, etag='"new"'))
@@ -303,8 +303,8 @@ def test_a_server_that_asks_for_a_pause(server, get, capsys, monkeypatch, pause)
     [
         (404, "the server reports 404 Not Found; check the address, or download it by hand to {}"),
         (410, "the server reports 410 Gone; check the address, or download it by hand to {}"),
-        (403, "the server wants a login or refuses programs (403 Forbidden); download it by hand to {}"),
-        (401, "the server wants a login or refuses programs (401 Unauthorized); download it by hand to {}"),
+        (403, "the server requires a login or blocks programs (403 Forbidden); download it by hand to {}"),
+        (401, "the server requires a login or blocks programs (401 Unauthorized); download it by hand to {}"),
     ],
 )
 def test_refusals(server, get, tmp_path, code, what):
@@ -568,7 +568,7 @@ def test_mendeley_refuses_programs(server, mendeley, tmp_path):
     server.answer(status(403), path="/public-api/datasets/x/files")
     said = message(fetch, tmp_path / "a.zip", {"mendeley": "x/3"}, tmp_path / "state")
     assert said == (
-        f"{server.root}/public-api/datasets/x/files: the server wants a login or refuses programs (403 Forbidden); "
+        f"{server.root}/public-api/datasets/x/files: the server requires a login or blocks programs (403 Forbidden); "
         f"open {server.root}/datasets/x/3 in a browser and save the data as {tmp_path}/a.zip"
     )
 

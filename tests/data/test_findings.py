@@ -162,7 +162,7 @@ def test_a_patient_written_in_several_ways_is_one(tmp_path, unpacked):
     files = unpacked | {"metadata.csv": "\n".join(map(",".join, cut)).encode()}
     listing = list_source("toy", config(write_zip(tmp_path / "it.zip", files)))
     assert [record.patient for record in listing.records[:4]] == ["0", "0", "0", "1"]
-    assert listing.notes[-1].endswith("taken for one patient, as nothing but the spelling differs: 0 = 0.0 = 00")
+    assert listing.notes[-1].endswith("counted as one patient, because only the spelling differs: 0 = 0.0 = 00")
 
 
 def test_spellings_of_ids():

@@ -354,12 +354,11 @@ CASES = {  # files beside those of the collection, what the study changes, and w
     ),
     "duplicate rows": (
         ("nih", wrong(NIH + NIH.splitlines()[2], table="Data_Entry_2017.csv"), {}),
-        "{at}: Data_Entry_2017.csv: paths that stand there twice: 00000001_001.png (lines 3 and 5); keep one row an "
-        "image",
+        "{at}: Data_Entry_2017.csv: paths that appear twice: 00000001_001.png (lines 3 and 5); keep one row an image",
     ),
     "one image by two names": (
         ("nih", wrong(NIH + "images_001/images/" + NIH.splitlines()[2], table="Data_Entry_2017.csv"), {}),
-        "{at}: Data_Entry_2017.csv: paths that stand there twice: images_001/images/00000001_001.png (lines 3 and 5); "
+        "{at}: Data_Entry_2017.csv: paths that appear twice: images_001/images/00000001_001.png (lines 3 and 5); "
         "keep one row an image",
     ),
     "several labels in one class": (
@@ -388,7 +387,7 @@ CASES = {  # files beside those of the collection, what the study changes, and w
     ),
     "unknown label of a box": (
         ("nih", wrong(BOXES, "Infiltrate", "Infiltrat", "BBox_List_2017.csv"), {}),
-        "{at}: BBox_List_2017.csv: labels that the study does not know: 'Infiltrat' (line 3); add them to data.classes "
+        "{at}: BBox_List_2017.csv: labels unknown to the study: 'Infiltrat' (line 3); add them to data.classes "
         "or data.synonyms",
     ),
     "box without a number": (

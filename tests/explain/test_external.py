@@ -62,9 +62,9 @@ WRONG = {
     "one array": (lambda path: np.save(path.open("wb"), np.zeros((4, 4))), f"a single array; {MEND}"),
     "other ids": (
         lambda path: np.savez(path, one=np.zeros((4, 4))),
-        f"no map of any image explained: it has 'one', asked is 'a/one'; {MEND}",
+        f"no map of any explained image: it has 'one', requested: 'a/one'; {MEND}",
     ),
-    "empty": (lambda path: np.savez(path), f"no map of any image explained: it is empty, asked is 'a/one'; {MEND}"),
+    "empty": (lambda path: np.savez(path), f"no map of any explained image: it is empty, requested: 'a/one'; {MEND}"),
     "pickle": (write_pickle, f"a/one: cannot be read (.*); {MEND}"),
     "no array": (write_no_array, r"a/one: .S12 of shape \(\); .*"),
     "three axes": (

@@ -212,4 +212,4 @@ def test_nothing_asked_for_is_said(study, capsys):
     command = ["job", "variants", "--study", "s", "--model", "test_resnet", "--seed", "0", "--fold", "fold0"]
     config = json.dumps(EXPLAIN | {"variants": config})
     assert cli.main([*command, "--config", config, "--compute", json.dumps(COMPUTE)]) == 1
-    assert "explain.variants: no variant is asked for" in capsys.readouterr().err.splitlines()[-1]
+    assert "explain.variants: no variant is configured" in capsys.readouterr().err.splitlines()[-1]

@@ -20,7 +20,7 @@ FINDING = {
         ({"parts": [{"family": "faithfulness"}]}, "at least 2"),
         ({"parts": [{"family": "faithfulness"}] * 2}, "twice"),
         ({"parts": [{"family": "agreement", "metric": "srg"}, {"family": "sanity"}]}, "srg is none of agreement"),
-        ({"than": ["resnet18"]}, "a model is not held against itself"),
+        ({"than": ["resnet18"]}, "a model is not compared with itself"),
         ({"than": []}, "at least 1"),
         ({"models": ["resnet5"]}, "unknown name"),
     ],

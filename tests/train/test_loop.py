@@ -121,7 +121,7 @@ def test_a_stopped_training_goes_on_with_the_same_bytes(tmp_path, monkeypatch, s
         fit(Resume(tmp_path / "state", "key"), stop)
     told = []
     gone_on, rest = fit(Resume(tmp_path / "state", "key"), told.append)
-    assert told[0] == f"goes on after epoch {stop_after} of 3"
+    assert told[0] == f"continues after epoch {stop_after} of 3"
     assert rest == history
     assert same(undisturbed, gone_on)
 
@@ -150,7 +150,7 @@ def test_a_damaged_state_is_left_aside_with_a_line(tmp_path, capsys, damage):
     assert state.load() is None
     said = capsys.readouterr().err
     assert re.search(
-        r"state/\w+\.safetensors: the state of a stopped training is damaged .*: training starts anew$", said
+        r"state/\w+\.safetensors: the state of a stopped training is damaged .*: training starts again$", said
     )
 
 

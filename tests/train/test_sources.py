@@ -343,7 +343,7 @@ def test_a_file_of_torch_export_is_judged_where_it_is_trusted(batch, pixels):
     card = carded(found, options, pixels)
     Path("net.pt2").unlink()  # the checkpoint holds it
     assert torch.equal(reopen(card, Path("checkpoint.safetensors"))(pixels), found.net(pixels))
-    with pytest.raises(Unsupported, match="cannot be drawn anew"):
+    with pytest.raises(Unsupported, match="cannot be randomized"):
         untrained(card, 0)
 
 

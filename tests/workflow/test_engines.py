@@ -246,7 +246,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(undisturbed, tmp_path, how
     project = _longer(tmp_path)
     _interrupt_in_training(project, how)
     assert not (project.folder / "results/scores").exists()
-    assert "goes on after epoch" in project.snakemake()
+    assert "continues after epoch" in project.snakemake()
     stages = ("data", "models", "heatmaps", "scores", "stats")
     assert project.files(*stages) == undisturbed.files(*stages)
     assert project.planned() == {}

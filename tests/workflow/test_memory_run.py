@@ -57,7 +57,7 @@ def test_a_job_killed_for_memory_says_so_and_the_others_are_kept(tmp_path):
     assert "most likely for want of memory" in said and "train.batch_size" in said, said
     assert (project.folder / CARDS[0]).exists() and not (project.folder / CARDS[1]).exists()
     again = project.snakemake(*CARDS)
-    assert "goes on after epoch" in again
+    assert "continues after epoch" in again
     assert "train test_vit" in again and "train test_resnet" not in again
     reference.snakemake(*CARDS)
     assert project.files("data", "models") == reference.files("data", "models")

@@ -332,7 +332,7 @@ def judge(
     notes += (
         [f"All images would take about {max(1, round(len(images) * each / 60))} min."] if count < len(images) else []
     )
-    notes += ["Every image is taken for another patient; groups states them."] if groups is None else []
+    notes += ["Every image counts as another patient; state the patients with groups."] if groups is None else []
     notes += [f"{name} does not support this network: {why}" for name, why in first.unsupported.items()]
     found = replace(analyze(table), title="Judged heatmaps")
     page.write_text(found.to_html(_shown(held, maps, notes)), encoding="utf-8")

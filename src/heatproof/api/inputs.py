@@ -48,11 +48,11 @@ def check_images(given: object) -> Tensor:
     if not images.is_floating_point():
         raise InputError(f"images: {form(images)}; they must be floats in [0, 1]: divide grey levels by their maximum")
     if broken := int((~images.isfinite()).flatten(1).any(1).sum()):
-        raise InputError(f"images: {broken} of {len(images)} hold NaN or infinite values; pixels must lie in [0, 1]")
+        raise InputError(f"images: {broken} of {len(images)} hold NaN or infinite values; pixels must be in [0, 1]")
     low, high = images.aminmax()
     if low < 0 or high > 1:
         raise InputError(
-            f"images: values from {float(low):g} to {float(high):g}; pixels must lie in [0, 1], before normalization"
+            f"images: values from {float(low):g} to {float(high):g}; pixels must be in [0, 1], before normalization"
         )
     return images.clone().float()  # what was made in inference mode cannot be differentiated
 

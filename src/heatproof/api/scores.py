@@ -255,7 +255,7 @@ def _ids(given: Sequence[Any] | None, count: int) -> dict[str, Any]:
     names = {str(name): name for name in ids}
     if len(names) < count:
         twice = next(name for name in ids if [str(one) for one in ids].count(str(name)) > 1)
-        raise InputError(f"ids: {twice!r} stands twice; give each row of the maps a name of its own")
+        raise InputError(f"ids: {twice!r} appears twice; give each row of the maps a name of its own")
     return names
 
 

@@ -131,7 +131,7 @@ def _about(stored: Path, files: list[Path]) -> str:
     else:
         what = ", ".join(f"the list of files of {file}" if stored.suffix == ".dir" else str(file) for file in files)
         if all(file.is_dir() or (file.is_file() and _md5(file) == _name(stored)) for file in files):
-            fix = "delete it, then `dvc commit --force` stores it anew"
+            fix = "delete it, then `dvc commit --force` stores it again"
         else:
             fix = "delete it and the result, then `dvc pull` brings both back"
         fix += ", or snakemake makes it again"

@@ -43,7 +43,7 @@ def check_places(path: str, name: str = "") -> None:
     except ValueError:
         known = False
     if not known:
-        raise ValueError(f"{name}only {{model}} and {{seed}} may stand in braces")
+        raise ValueError(f"{name}only {{model}} and {{seed}} may be in braces")
 
 
 def one_of(names: Callable[[], Collection[str]], part: Callable[[str], str] = str) -> AfterValidator:
@@ -60,7 +60,7 @@ def one_of(names: Callable[[], Collection[str]], part: Callable[[str], str] = st
 def distinct(values: list) -> list:
     twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
     if twice:
-        raise ValueError(f"{twice[0]} stands there twice")
+        raise ValueError(f"{twice[0]} appears twice")
     return values
 
 

@@ -333,7 +333,7 @@ class Data(Section):
                 "the same set data.download.unchecked: true"
             )
         if self.base == "dicom" and not self.key_file:
-            raise ValueError("DICOM needs data.key_file, a file with a secret of yours that keys the pseudonyms")
+            raise ValueError("DICOM needs data.key_file, a file with the secret key of the pseudonyms")
         if self.base == "dicom" and self.contents:
             raise ValueError("data.contents cannot check DICOM, whose digests are pseudonyms; use download.sha256")
         needed = 1 if self.kind == "planted" else 2

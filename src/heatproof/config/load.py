@@ -133,7 +133,7 @@ class StrictLoader(yaml.SafeLoader):
         node, seen = super().compose_mapping_node(anchor), set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value} stands there twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"{key.value} appears twice", problem_mark=key.start_mark)
             seen.add(key.value)
         return node
 
@@ -241,7 +241,7 @@ def _study(layers: dict[str, dict]) -> Study:
             fix = "one checkpoint is not several trainings: put {seed} into the path, or set seeds: [0]"
             raise InputError(_mistake(layers, ("train", "weights"), recipe.weights, fix))
         if recipe.epochs == 0 and len(study.data.split.names + study.data.split.compared) > 1:
-            fix = "a checkpoint that was brought may have learnt what another fold tests: set folds: 1, compare: null"
+            fix = "an external checkpoint may be trained on images that another fold tests: set folds: 1, compare: null"
             raise InputError(_mistake(layers, ("train", "weights"), recipe.weights, fix))
         if recipe.epochs and study.data.split.test == "all":
             fix = f"no image is left to train {name} on; set train.epochs: 0 for trained checkpoints, or give shares"

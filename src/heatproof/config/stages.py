@@ -229,9 +229,9 @@ class Claim(Part):
         if (self.check == "lower") != bool(self.than) or (self.than and not self.models):
             raise ValueError("`models` and `than` name who scores lower than whom: with check: lower, and only there")
         if (self.check == "outdo") != bool(self.methods) or self.method in self.methods:
-            raise ValueError("`methods` name what is held against `method`: with check: outdo, and only there")
+            raise ValueError("`methods` are compared with `method`: only with check: outdo, which needs them")
         if self.check == "shows_cue" and self.family != "localization":
-            raise ValueError("check: shows_cue asks where the heat lies: set family: localization")
+            raise ValueError("check: shows_cue needs family: localization")
         return self
 
 
@@ -248,7 +248,7 @@ class Finding(Section):
     @model_validator(mode="after")
     def _apart(self):
         if both := [model for model in self.models if model in self.than]:
-            raise ValueError(f"than: {both[0]} is one of `models` too; a model is not held against itself")
+            raise ValueError(f"than: {both[0]} is also one of `models`; a model is not compared with itself")
         return self
 
 

@@ -45,7 +45,7 @@ def read_external(path: str, image_ids: list[str], key: str = "explain.external"
     names = set(opened)
     if not names & set(image_ids):
         have = f"it has {sorted(names)[0]!r}" if names else "it is empty"
-        raise InputError(f"{key}: {path}: no map of any image explained: {have}, asked is {image_ids[0]!r}; {fix}")
+        raise InputError(f"{key}: {path}: no map of any explained image: {have}, requested: {image_ids[0]!r}; {fix}")
 
     def read(image_id: str, side: int) -> torch.Tensor:
         try:

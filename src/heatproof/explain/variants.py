@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
     count = sum(not (variant.tensors or variant.missing) for variant in requested) + len(models) + random_labels
     if not (requested or random_labels):
         raise InputError(
-            "explain.variants: no variant is asked for; name transforms, or leave out the families of scores"
+            "explain.variants: no variant is configured; name transforms, or leave out the families of scores"
         )
     paths = checkpoint.variants / "maps.npy", checkpoint.variants / "index.parquet"
     known = recipes(checkpoint, section, compute, args.code, shuffled=random_labels)
@@ -129,7 +129,7 @@ def _requested(job: Job, config: dict) -> list[Variant]:
     randomize = config["randomize"]
     if job.card.get("fixed") and (randomize["cascade"] or randomize["independent"]):
         kinds = [kind for kind in ("cascade", "independent") if randomize[kind]]
-        line(f"{job.name}: no weights are drawn anew: {NO_REDRAW.text}")
+        line(f"{job.name}: no randomized weights: {NO_REDRAW.text}")
         found += [Variant(f"{kind}:", missing=NO_REDRAW.code) for kind in kinds]
         randomize = dict.fromkeys(randomize, 0)
     layers = units(job.model, job.batch(np.arange(1)).pixels) if randomize["layers"] else []

@@ -170,7 +170,7 @@ def _left() -> list[str]:
     command = ["squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A|%k|%Z"]
     requested = subprocess.run(command, capture_output=True, text=True)
     if requested.returncode != 0:
-        line(f"Slurm's queue cannot be asked for jobs of a killed Snakemake: {requested.stderr.strip()}")
+        line(f"Slurm's queue cannot be searched for jobs of a killed Snakemake: {requested.stderr.strip()}")
         return []
     jobs = (one.split("|") for one in requested.stdout.splitlines() if one.count("|") == 2)
     return [number for number, rule, folder in jobs if rule.startswith("rule_") and folder == str(Path.cwd())]

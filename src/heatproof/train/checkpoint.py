@@ -159,7 +159,7 @@ class Resume:
                     raise ValueError("another checksum")
                 return tensors, json.loads(facts)
         except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            line(f"{self.path}: the state of a stopped training is damaged ({error}): training starts anew")
+            line(f"{self.path}: the state of a stopped training is damaged ({error}): training starts again")
             return None
 
     def due(self) -> bool:

@@ -242,7 +242,7 @@ def train(
     saved = resume.load() if resume else None
     if saved is not None:
         history, best = _restore(model, optimizer, *saved)
-        tell(f"goes on after epoch {len(history)} of {epochs}")
+        tell(f"continues after epoch {len(history)} of {epochs}")
     for epoch in range(len(history), epochs):
         torch.manual_seed(derive(*key, "dropout", epoch))
         draw = torch.Generator().manual_seed(derive(*key, "epoch", epoch))

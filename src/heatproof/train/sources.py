@@ -404,7 +404,7 @@ def untrained(card: dict[str, Any], *key: str | int) -> Adapter:
         Unsupported: it is a file whose weights nobody knows how to draw.
     """
     if Spec.parse(card["source"]).kind in FILES.values():
-        raise Unsupported("the weights of a file of torch.export or ONNX cannot be drawn anew", NO_REDRAW)
+        raise Unsupported("the weights of a file of torch.export or ONNX cannot be randomized", NO_REDRAW)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(*key))
         net = _again(card)

@@ -80,7 +80,7 @@ def hand_over(arguments: list[str]) -> int | None:
         except ConnectionResetError:
             answer = b""
     if not answer:
-        print("heatproof: the process that runs the jobs was killed: run again to go on", file=sys.stderr)
+        print("heatproof: the process that runs the jobs was killed: run again to continue", file=sys.stderr)
         return 128 + signal.SIGKILL
     return json.loads(answer)
 

@@ -74,7 +74,8 @@ def download(url: str, target: Path, part: Path, *, sha256: str | None = None, b
         page = re.match(rb"\s*<(!doctype )?html", file.read(512).lower())
     web = "; what comes is a web page" if page else ""
     raise InputError(
-        f"{shown(url)}: the file's SHA-256 is {found}, not {sha256}{web}; {renewed}{by_hand}; what came lies at {part}"
+        f"{shown(url)}: the file's SHA-256 is {found}, not {sha256}{web}; {renewed}{by_hand}; the downloaded file "
+        f"is at {part}"
     )
 
 
@@ -135,7 +136,7 @@ def ask(url: str, by_hand: str, headers: dict[str, str], expected: tuple[int, ..
     if response.status_code in _AGAIN:
         raise Broken(f"the server reports {status}", urllib3.Retry().get_retry_after(response.raw) or 0.0)
     if response.status_code in _LOGIN:
-        raise InputError(f"{shown(url)}: the server wants a login or refuses programs ({status}); {by_hand}")
+        raise InputError(f"{shown(url)}: the server requires a login or blocks programs ({status}); {by_hand}")
     raise InputError(f"{shown(url)}: the server reports {status}; check the address, or {by_hand}")
 
 

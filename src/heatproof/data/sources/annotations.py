@@ -74,7 +74,7 @@ class _Twice(ValueError):
 def _once(pairs: list[tuple[str, object]]) -> dict:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _Twice(f"{Counter(key for key, _ in pairs).most_common(1)[0][0]!r} stands twice in one object")
+        raise _Twice(f"{Counter(key for key, _ in pairs).most_common(1)[0][0]!r} appears twice in one object")
     return found
 
 
@@ -279,7 +279,7 @@ def _by_id(entries: list[dict], name: str, where: str) -> dict:
         if not _is_id(key) or not isinstance(value, str) or not value:
             raise InputError(f"{where}: an entry without id and {name}; correct it")
         if key in found:
-            raise InputError(f"{where}: id {_shown(key)} stands there twice; keep one")
+            raise InputError(f"{where}: id {_shown(key)} appears twice; keep one")
         found[key] = value
     return found
 
@@ -315,7 +315,7 @@ def _table(content: bytes, where: str) -> list[Reading]:
         elif any(corners) and corner is None:
             bad["corners that are not four numbers"].append(f"line {line}")
         elif (row := (image, label, reader, *corners)) in seen and corner:
-            bad["boxes that stand there twice"].append(f"line {line}")
+            bad["boxes that appear twice"].append(f"line {line}")
         elif corner:
             seen.add(row)
             x0, y0, x1, y1 = corner
@@ -443,7 +443,7 @@ def attach(
         part: whether the study takes a part of its source, so that a file may name other images.
 
     Raises:
-        InputError: what is wrong in a file; labels that the study does not know; ids that name no image or several.
+        InputError: what is wrong in a file; labels unknown to the study; ids that name no image or several.
     """
     found: dict[str, list[tuple[str, Drawn]]] = defaultdict(list)
     readers: dict[str, dict[str, None]] = defaultdict(dict)
@@ -466,7 +466,7 @@ def attach(
     if unknown:
         names = listed((f"{clean(name)} ({count})" for name, count in sorted(unknown.items())), 12)
         fix = "add them to data.classes, or to data.synonyms (null: no label of the study)"
-        raise InputError(f"{shown}: labels that the study does not know: {names}; {fix}")
+        raise InputError(f"{shown}: labels unknown to the study: {names}; {fix}")
     owners: dict[str, list[int]] = defaultdict(list)
     whole = {name: number for number, record in enumerate(records) for name in (record.source, record.image_id)}
     for number, record in enumerate(records):

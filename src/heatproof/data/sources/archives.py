@@ -94,7 +94,7 @@ def check_weight(source: Path, unpacked: int) -> None:
 def whole(content: bytes | bytearray, size: int) -> bytes | bytearray:
     """The content, if it is as long as its header says."""
     if len(content) != size:
-        raise ValueError(f"{'more' if len(content) > size else 'fewer'} bytes than the {size} that its header says")
+        raise ValueError(f"{'more' if len(content) > size else 'fewer'} bytes than the {size} in its header")
     return content
 
 

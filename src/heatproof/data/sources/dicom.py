@@ -127,7 +127,7 @@ def read_dicom(
         raise InputError(f"{where}: {error}") from None
     patient = _patient(decoded, names, where) if named else None
     if patient and patient.startswith("study-"):
-        _say(said, f"{tree.source}: files without a PatientID: their studies are taken for their patients")
+        _say(said, f"{tree.source}: files without a PatientID: each study counts as a patient")
     if decoded.scaled == "range":
         _say(said, f"{tree.source}: files without a window: their full range is shown; data.window sets one for all")
     height, width = decoded.pixels.shape[:2]

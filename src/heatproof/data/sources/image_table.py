@@ -114,7 +114,7 @@ def list_records(
 
     Raises:
         InputError: with a line for each kind of mistake: not a CSV, no such column, empty cells, labels of no class,
-            paths that stand there twice or leave the folder, DICOM files without a key, boxes that are none, splits
+            paths that appear twice or leave the folder, DICOM files without a key, boxes that are none, splits
             that are none of train, val and test, a class without rows.
     """
     files, named = Files(source, inside, key_file), {role: column for role, column in columns.items() if column}
@@ -302,7 +302,7 @@ def _add_boxes(
             fitting[0]["boxes"].append((word, mark))
             taken += 1
     for places, what, fix in (
-        (unknown, "labels that the study does not know", "add them to data.classes or data.synonyms"),
+        (unknown, "labels unknown to the study", "add them to data.classes or data.synonyms"),
         (several, "names of several images", "give their paths"),
     ):
         if places:
@@ -488,7 +488,7 @@ _MENDS = {
     "labels separated in two ways": "separate all with the same character",
     "images with several labels": "set task: multilabel, or keep one label an image",
     "images without a label of the study": "set data.leave_out: [''], or task: multilabel",
-    "paths that stand there twice": "keep one row an image",
+    "paths that appear twice": "keep one row an image",
     "paths that leave its folder": "put the files below it",
     "names of several files": "set data.columns.folder, or rename the files",
     "DICOM files": "set data.key_file, which keys their pseudonyms, or convert them to PNG",
@@ -519,7 +519,7 @@ def _mistakes(rows: list[Lined], labels: Classes | Findings, files: Files, form:
                 unknown.add(word)
                 yield labels.wrong, f"{word!r} (line {line})"
         if path and (first := lines.setdefault(files.find(path) or path, line)) != line:
-            yield "paths that stand there twice", files.name(path, f"{first} and {line}")
+            yield "paths that appear twice", files.name(path, f"{first} and {line}")
         if files.is_dicom(path) and not files.pseudonyms:
             yield "DICOM files", f"{path} (line {line})"
         if "split" in row and split_of(row["split"]) is None:
@@ -634,7 +634,7 @@ def _notes(
         shown = listed((f"{label} ({count})" for label, count in sorted(skipped.items())), 8)
         found.append(f"{source}: left out, as data.classes does not list their labels: {shown}")
     if same:
-        found.append(f"{source}: taken for one patient, as nothing but the spelling differs: {listed(same, 8)}")
+        found.append(f"{source}: counted as one patient, because only the spelling differs: {listed(same, 8)}")
     bare = sum(record.label == () for record in records)
     return found + ([f"{source}: rows with none of the labels: {bare}"] if bare else [])
 

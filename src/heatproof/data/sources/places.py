@@ -137,7 +137,7 @@ def parsed(where: str, words: Iterable[str] = ()) -> tuple[str | None, Pattern |
         return where, None
     folder, _, name = where.rpartition("/")
     if STEM in folder or "/" in folder:
-        raise ValueError("at most one folder may stand before the file name of a pattern")
+        raise ValueError("at most one folder may come before the file name of a pattern")
     return folder or None, Pattern.of(name, words)
 
 

@@ -202,7 +202,7 @@ def plant_all(
         pixels[row, 0], masks[row], seams[row] = planted
     frame["truth"] = np.where(frame["label"] == 1, "mask", "none")
     share = config["planted"]["share"]
-    line(f"{study}: {frame['label'].sum()} of {len(frame)} images have a nodule ({share:.0%} were asked for)")
+    line(f"{study}: {frame['label'].sum()} of {len(frame)} images have a nodule ({share:.0%} were requested)")
 
 
 def seam_width(size: int) -> int:

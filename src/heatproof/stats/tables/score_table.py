@@ -229,7 +229,7 @@ def _columns(
         if {"model", "value"} & {*error.missing}:
             hint = "; if each model has a column of its own, name them: --wide model COLUMN COLUMN"
         if "group" in error.missing:
-            hint += "; --group names the patient's column, --independent says that each image is of another patient"
+            hint += "; --group names the patient's column, --independent states that each image is of another patient"
         raise NoColumn(str(path), error.missing, error.there, hint) from None
     except InputError:
         raise
