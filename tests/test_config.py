@@ -386,7 +386,7 @@ def test_sections_are_merged_and_lists_and_values_replaced():
                 "train": {"epochs": 0, "weights": "mine.safetensors"},
                 "data": {"split": {"compare": "random"}},
             },
-            "studies/toy.yaml: train.weights: 'mine.safetensors': an external checkpoint may be trained on images "
+            "studies/toy.yaml: train.weights: 'mine.safetensors': an external checkpoint may be trained on images that "
             "another fold tests: set folds: 1, compare: null",
         ),
         (

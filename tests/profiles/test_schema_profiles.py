@@ -19,7 +19,7 @@ def test_a_model_is_told_its_own_layers_alone():
     ("section", "said"),
     [
         ({"by": ["labels"]}, "'label', 'prediction' or 'outcome'"),
-        ({"by": ["label", "label"]}, "label stands there twice"),
+        ({"by": ["label", "label"]}, "label appears twice"),
         ({"layers": {"resnet18": []}}, "at least 1 item"),
         ({"layers": {"resnet1": ["layer1"]}}, "resnet1"),
         ({"dead": -1}, "greater than or equal to 0"),

@@ -18,8 +18,8 @@ def matrix(data, values):
 def test_the_ends_are_named_and_the_matrix_is_the_lower_half(data):
     found = matrix(data, [[1, 0.2, -0.4], [0.2, 1, 0.9], [-0.4, 0.9, 1]])
     assert found.sentence == (
-        "Rank correlations run from −0.40 (overlap (IoU); relevance rank accuracy) to 0.90 (pointing game; relevance "
-        "rank accuracy); the median of 3 pairs is 0.20."
+        "Rank correlations range from −0.40 (overlap (IoU); relevance rank accuracy) to 0.90 (pointing game; relevance "
+        "rank accuracy); median of 3 pairs: 0.20."
     )
     assert [[text for text, _ in cells] for _, cells in found.rows] == [[], ["0.20"], ["−0.40", "0.90"]]
     assert [strength for _, strength in found.rows[2][1]] == [0, 45]

@@ -129,7 +129,7 @@ def test_a_metric_changes_chart_panel_and_gallery(visit, written):
     page.wait_for_timeout(100)
     count = sum(len(found) for found in written.scores("deletion_auc").values())
     assert len(dots(page)) == count and dots(page) != before
-    assert "No score for" in page.inner_text("#look-caption") and "1: the heatmap carries" in page.inner_text(
+    assert "No score for" in page.inner_text("#look-caption") and "1: the heatmap is zero everywhere" in page.inner_text(
         "#look-caption"
     )
 
@@ -154,7 +154,7 @@ def test_every_score_is_a_dot_and_wrong_ones_differ_in_shape_and_colour(visit, w
     assert counts == sorted([bad, len(drawn) - bad]) and bad > 3
     assert len({shape for shape, _ in kinds}) == len({fill for _, fill in kinds}) == 2
     names = page.locator("#look-chart text").all_text_contents()
-    assert "alpha_net" in names and "gamma_net (left out of verdicts)" in names
+    assert "alpha_net" in names and "gamma_net (no verdict)" in names
     assert {"right prediction", "wrong prediction"} <= set(names)
 
 
@@ -247,13 +247,13 @@ def test_a_heatmap_that_is_not_there_says_why(visit, written):
         "[...document.getElementById('look-image').options].find((o) => o.text.startsWith('test_01_0')).value"
     )
     page.select_option("#look-image", place)
-    if "not among those" in page.inner_text("#look-cells"):
+    if "does not contain" in page.inner_text("#look-cells"):
         pytest.fail("the image is not carried")
     cell = page.locator("#look-cells figure", has=page.locator(".none"))
     assert cell.count() == 1
     assert (
         "beta_net" in cell.inner_text()
-        and "no heatmap: the heatmap carries no information: it is zero everywhere" in cell.inner_text()
+        and "no heatmap: the heatmap is zero everywhere" in cell.inner_text()
     )
 
 
@@ -263,8 +263,8 @@ def test_an_image_whose_pictures_are_not_carried_says_so(visit):
     for value in page.evaluate("[...document.getElementById('look-image').options].map((o) => o.value)"):
         page.select_option("#look-image", value)
         told.append(page.inner_text("#look-cells"))
-    assert sum("not among those that the page carries" in text for text in told) == 32 - 28
-    assert "carries the pictures of 28 of the 32 images" in page.inner_text("#look")
+    assert sum("This page does not contain the pictures of this image." in text for text in told) == 32 - 28
+    assert "This page contains 28 of the 32 images" in page.inner_text("#look")
 
 
 def test_filters_of_the_gallery(visit, written):

@@ -49,14 +49,13 @@ def test_the_most_frequent_mistake_is_a_share_of_its_class(data):
     found = classification.make(confused(data, alpha_net=good, beta_net=bad, gamma_net=bad))
     label, other = data.classes[1], data.classes[0]
     assert found.sentences[0] == (
-        f"The most frequent mistake is to take {label} for {other}: 42% of the images of {label} (25% to 50% of "
-        f"them by model)."
+        f"The most frequent error: 42% of the images of {label} are misclassified as {other} (25% to 50% by model)."
     )
 
 
 def test_no_mistake_is_said(data):
     found = classification.make(confused(data, **dict.fromkeys(data.models, np.eye(3, dtype=int) * 4)))
-    assert found.sentences[0] == "No test image was taken for another class."
+    assert found.sentences[0] == "No test image is misclassified."
 
 
 def test_small_gaps_are_neither_0_points_nor_a_fault(data):
@@ -64,12 +63,9 @@ def test_small_gaps_are_neither_0_points_nor_a_fault(data):
         data, alpha_net=(0.004, 0.001, 0.007), beta_net=(0.004, 0.001, 0.011), gamma_net=(0, -0.02, 0.0201)
     )
     assert classification.make(made).sentences[1:] == [
-        "The probabilities of beta_net cannot be taken at their word: on average they are 0.4 percentage points higher "
-        "than the share of images that is right.",
-        "The probabilities of alpha_net can be taken at their word: on average they differ by no more than 1 "
-        "percentage point from the share of images that is right.",
-        "For gamma_net no gap between mean confidence and accuracy could be shown, which does not rule out one of up "
-        "to 3 points.",
+        "beta_net is overconfident: mean confidence is 0.4 percentage points above accuracy.",
+        "alpha_net is calibrated on average: mean confidence and accuracy differ by at most 1 percentage point.",
+        "No evidence that gamma_net is over- or underconfident; a gap of up to 3 percentage points is possible.",
     ]
 
 
@@ -77,20 +73,17 @@ def test_mistakes_that_are_equally_frequent_are_all_named(data):
     even = [[8, 2, 0], [2, 8, 0], [0, 0, 1]]
     a, b, _ = data.classes
     assert classification.make(confused(data, **dict.fromkeys(data.models, even))).sentences[0] == (
-        f"The most frequent mistakes are equally frequent: to take {a} for {b} and {b} for {a}, 20% of the images of "
-        f"the class."
+        f"The most frequent errors are equally frequent: {a} as {b} and {b} as {a}, each 20% of the images of the "
+        f"class."
     )
 
 
 def test_who_claims_too_much_who_too_little_and_who_cannot_be_told(data):
     made = confident(data, alpha_net=(0.2, 0.1, 0.3), beta_net=(-0.1, -0.15, -0.05), gamma_net=(0.02, -0.04, 0.08))
     assert classification.make(made).sentences[1:] == [
-        "The probabilities of alpha_net cannot be taken at their word: on average they are 20 percentage points higher "
-        "than the share of images that is right.",
-        "The probabilities of beta_net cannot be taken at their word: on average they are 10 percentage points lower "
-        "than the share of images that is right.",
-        "For gamma_net no gap between mean confidence and accuracy could be shown, which does not rule out one of up "
-        "to 8 points.",
+        "alpha_net is overconfident: mean confidence is 20 percentage points above accuracy.",
+        "beta_net is underconfident: mean confidence is 10 percentage points below accuracy.",
+        "No evidence that gamma_net is over- or underconfident; a gap of up to 8 percentage points is possible.",
     ]
 
 

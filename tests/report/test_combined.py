@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from heatproof.report.paper import methods
 from heatproof.report.sections import overview
 from heatproof.stats.results import Combined, Decision
 from heatproof.stats.verdicts.rules import NO, UNDECIDED, YES
@@ -18,10 +19,10 @@ def test_the_table_has_both_answers_with_their_numbers_and_what_they_mean_togeth
     assert made.rows[0][:3] == ["cam", "a", "no (centre blob: −0.10 [−0.14, −0.06])"]
     assert made.rows[0][3:] == [
         "yes (centre blob: 0.20 [0.10, 0.30])",
-        "show what the model uses, and that is not the marked lesion",
+        "show what the model uses, which is not the marked lesion",
     ]
     assert made.rows[1][2:] == [made.rows[0][3], "undecided (random noise: 0.030)", "undecided"]
-    (text,) = statistics._combined(data)
-    assert f"the heatmaps of a by cam {made.rows[0][4]}; undecided for 1 of 2 pairs" in text
-    assert "from 20 patients on" in text
+    (text,) = methods._combined(data)
+    assert f"the heatmaps of a (cam) {made.rows[0][4]}; undecided for 1 of 2 pairs" in text
+    assert "at least 20 patients" in text
     assert overview.make_combined(replace(data, results=replace(data.results, combined=()))) is None

@@ -28,4 +28,4 @@ def test_a_training_without_a_counterpart_is_no_row(made):
 def test_nothing_where_the_study_did_not_compare(made, report):
     study = made()
     assert overview.make_splits(read(study)) is None
-    assert "What a random split hides" not in report(study)
+    assert "Random and grouped split" not in report(study)

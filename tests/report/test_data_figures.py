@@ -51,13 +51,13 @@ def test_names_and_legend_are_plain_text_and_colours_are_the_pages():
     texts = {
         "".join(node.itertext()).strip() for node in ElementTree.fromstring(svg.replace("xlink:", "")).iter("text")
     }
-    assert {"a $x_1$ <b>", "0.90 → 0.40", "random split", "grouped split", "guessing", "accuracy"} <= texts
+    assert {"a $x_1$ <b>", "0.90 → 0.40", "random split", "grouped split", "chance", "accuracy"} <= texts
     assert "var(--warn)" in svg and "var(--accent)" in svg and "#01020" not in svg
 
 
 def test_no_guessing_in_the_legend_without_a_chance():
     svg = data.draw_dots("d", ROWS[1:], KINDS, "accuracy", "alt")
-    assert "guessing" not in svg
+    assert "chance" not in svg and "guessing" not in svg
 
 
 def test_dots_in_numbers():

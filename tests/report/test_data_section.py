@@ -34,7 +34,7 @@ def test_a_random_split_in_use_looks_like_one(bad):
 def test_leak_without_random_draws_or_without_a_number(bad):
     leak = Leak({"fold0": 0.5}, Spread(None, None, None, 0))
     figure = data_section.leak_figure(replace(bad, audit=replace(bad.audit, leak=leak)))
-    assert figure.caption == "A model can answer such an image from memory." and "a random split" not in figure.svg
+    assert figure.caption == "A model can recognize such an image from memory." and "a random split" not in figure.svg
     leak = Leak({"fold0": None}, Spread(0.5, 0.4, 0.6, 10))
     assert "the split in use" not in data_section.leak_figure(replace(bad, audit=replace(bad.audit, leak=leak))).svg
 
@@ -58,7 +58,7 @@ def test_probes_are_shown_open_where_one_found_a_shortcut(data, row, alarming):
 
 @pytest.mark.slow
 def test_probes_explain_balanced_accuracy_where_it_comes_first(made, report):
-    meaning = "Brackets hold its 95% interval; chance is what guessing scores."
+    meaning = "Brackets show 95% intervals; chance is the score of guessing."
     source = report(made())
     assert meaning not in source[: source.index("</header>")] and meaning in section(source, "data")
     source = report(made(wrong=("alpha_net", "beta_net", "gamma_net"), group_kind="lookalike"))
@@ -73,11 +73,9 @@ def test_a_sweep_of_one_step_is_a_table_and_none_is_nothing(data):
 
 def test_pairs_across_classes_are_shown_as_pictures(bad):
     shown, told = data_section.conflicts(bad)
-    assert (
-        told == "12 pairs of images are the same or look alike, and have different labels. Here are the 8 most alike."
-    )
+    assert told == "12 pairs of identical or look-alike images have different labels. The 8 most similar are shown."
     assert len(shown) == 8
-    assert [pair.note for pair in shown[:2]] == ["The same file, similarity 0.999", "Look-alikes, similarity 0.998"]
+    assert [pair.note for pair in shown[:2]] == ["Identical files, similarity 0.999", "Look-alikes, similarity 0.998"]
     for pair, row in zip(shown, bad.audit.conflicts, strict=False):
         assert [side.label for side in pair.pictures] == [row.label_a, row.label_b]
         for side, place in zip(pair.pictures, (row.row_a, row.row_b), strict=True):
@@ -94,7 +92,7 @@ def test_few_pairs_across_classes_are_all_shown(bad):
     same = Copies(1, 2, 1)
     audit = replace(bad.audit, conflicts=bad.audit.conflicts[:1], duplicates=Duplicates(same, same, same))
     shown, told = data_section.conflicts(replace(bad, audit=audit))
-    assert told == "One pair of images is the same or looks alike, and has different labels." and len(shown) == 1
+    assert told == "1 pair of identical or look-alike images has different labels." and len(shown) == 1
 
 
 @pytest.mark.slow
@@ -102,11 +100,11 @@ def test_patients_that_are_known_are_told_by_what_the_split_does_with_them(data)
     """A split of whole patients with their look-alikes, and one that ignores patients, are neither of clusters."""
     united = replace(data.audit, group_kind="lookalike", split_by="lookalike", patients_known=True)
     text = Page(render(replace(data, audit=united), CONFIG, {})).text
-    assert "All images of a patient, and images that look alike, are in the same part." in text
-    assert "(all images of a patient, and images that look alike, on one side)" in text
+    assert "All images of a patient, and look-alike images, are in the same part." in text
+    assert "(all images of a patient, and look-alikes, in one part)" in text
     assert "not patients" not in text
     text = Page(render(replace(data, audit=replace(data.audit, split_by="random")), CONFIG, {})).text
-    assert "Images were dealt one by one, so images of one patient may be in two parts." in text
+    assert "Single images were assigned at random, so images of one patient may be in different parts." in text
 
 
 @pytest.mark.parametrize(

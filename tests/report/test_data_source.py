@@ -28,9 +28,9 @@ def test_the_page_shows_what_the_source_tells(copied, rewrite):
     artifacts.write_json(artifacts.data_dir(copied.name) / "source.json", SOURCE)
     body = section(rewrite(copied), "data")
     text = Page(body).text
-    assert "What the study leaves out of the source" in text and "Licences of the images" in text
-    assert "No licence is named of: images/a<b>.png, images/c.png." in text
-    assert "fell as they fell (groups in brackets): Lipoid (1), SARS (3)." in text
+    assert "Images excluded by the study" in text and "Licences of the images" in text
+    assert "No licence is stated for images/a<b>.png, images/c.png." in text
+    assert "Rare labels are not stratified in the split (number of groups): Lipoid (1), SARS (3)." in text
     assert "<b>" not in body and "<4.0>" not in body
 
 
@@ -49,13 +49,13 @@ def test_images_are_counted_by_label(data):
     manifest = data.manifest.iloc[:2].assign(label=pd.NA, split=["train", "test"], group=["a", "b"])
     manifest = pd.concat([manifest, multihot("label", held, manifest.index)], axis=1)
     found = data_tables.images(replace(data, manifests={data.folds[0]: manifest}, folds=data.folds[:1]))
-    assert found.caption == "Images by split and label, of which an image may have several"
+    assert found.caption == "Images by split and label (an image may have several)"
     assert [row[-3:] for row in found.rows] == [["1", "1", "0"], ["0", "0", "0"], ["0", "1", "0"], ["1", "2", "0"]]
 
 
 def test_classifiers_of_several_labels_say_which(data):
     audit = replace(data.audit, multilabel=True, classes=("a", "b", "c"), probed=("a", "c"))
-    said = " Each classifier was asked for one label after another (a, c); the accuracy is the mean over them."
+    said = " Each classifier predicts one label at a time (a, c); the accuracy is the mean over them."
     assert data_tables.probed(audit) == said and data_section.probe_figure(audit).caption.endswith(said)
     assert "(every label)" in data_tables.probed(replace(audit, probed=("a", "b", "c")))
     assert data_tables.probed(replace(audit, probed=())) == data_tables.probed(data.audit) == ""

@@ -37,14 +37,14 @@ def test_probes_in_numbers_and_why_one_has_none(data):
     listed = data_tables.probes(made_up)
     assert listed.head == [
         "classifier",
-        "random, as they came",
-        "random, as models see them",
-        "grouped, as they came",
-        "guessing",
+        "random split, original",
+        "random split, preprocessed",
+        "grouped split, original",
+        "chance",
     ]
     assert listed.rows == [
         [
-            "Facts of the file",
+            "Image facts",
             "0.88 [0.81, 0.94]",
             because("few_groups", "a"),
             "0.75",

@@ -70,9 +70,9 @@ def test_scores_are_those_of_the_stage_before(made):
                     else:
                         assert value == pytest.approx(row["value"], rel=5e-4) and told == ""
                         assert len(re.sub(r"\D", "", repr(value)).lstrip("0").rstrip("0")) <= 4
-    assert (None, "it is not among the images that were scored") in missing
-    assert ("no_truth", "the image has no mask that says where the evidence is") in missing
-    degenerate = "the heatmap carries no information: it is zero everywhere"
+    assert (None, "the image is not among those that were scored") in missing
+    assert ("no_truth", "the image has no mask of the true region") in missing
+    degenerate = "the heatmap is zero everywhere"
     assert ("all_zero", degenerate) in missing
 
 
@@ -203,9 +203,9 @@ def test_a_heatmap_that_is_not_there_says_why(made):
     )
     found = carried(read(study))
     told = {int(tile): why for tile, why in found["pictures"]["2"]["missing"].items()}
-    assert told[1] == "the heatmap carries no information: it is zero everywhere"  # gradcam of beta_net
+    assert told[1] == "the heatmap is zero everywhere"  # gradcam of beta_net
     assert told[3] == REASONS["no_relu"].text  # lrp of alpha_net
-    assert 6 not in told and "asked to explain a part" in found["pictures"]["17"]["missing"]["6"]
+    assert 6 not in told and "configured to explain only part" in found["pictures"]["17"]["missing"]["6"]
 
 
 def test_nothing_where_nothing_was_asked_or_scored(made):

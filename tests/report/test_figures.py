@@ -61,7 +61,7 @@ def test_dots_lie_where_the_numbers_are():
     slope, offset = np.polyfit(given, drawn, 1)
     assert slope > 0 and np.allclose(np.array(given) * slope + offset, drawn, atol=0.01)
     assert "one-mean-c_net" not in svg
-    assert {"0.50 [0.40, 0.65]", "no score", "b_net (left out)", "overlap"} <= set(texts(svg))
+    assert {"0.50 [0.40, 0.65]", "no score", "b_net (no verdict)", "overlap"} <= set(texts(svg))
 
 
 def test_ticks_of_the_axis_agree_with_the_dots():
@@ -79,7 +79,7 @@ def test_accuracy_draws_every_training_the_floor_and_chance():
     rows = [Checkpoint("a", s, dot_rows.PALETTE[0], True, 0.7 + 0.1 * s, 0.6, 0.95, 0.7, 0.6, 0.8) for s in (0, 1)]
     svg = dot_rows.accuracy("acc", rows, 0.25, 0.35, "alt")
     at = {0.7: marker_x(svg, "acc-accuracy-a-0")[0], 0.8: marker_x(svg, "acc-accuracy-a-1")[0]}
-    for value, name in ((0.25, "guessing"), (0.35, "floor")):
+    for value, name in ((0.25, "chance"), (0.35, "floor")):
         at[value] = float(re.match(r"M ([\d.]+)", group(svg, f"acc-{name}-a").find("path").get("d"))[1])
     slope, offset = np.polyfit(list(at), list(at.values()), 1)
     assert slope > 0 and np.allclose([value * slope + offset for value in at], list(at.values()), atol=0.01)

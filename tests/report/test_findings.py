@@ -21,15 +21,15 @@ def test_alarms_come_first_on_the_page_and_no_more_than_three(made, report, bad)
     header = source[: source.index("</header>")]
     text, alarms = Page(header).text, [sentence(one) for one in bad.audit.of_level("alarm")]
     assert [alarm in text for alarm in alarms] == [True] * ALARMS + [False] * (len(alarms) - ALARMS)
-    assert text.index(alarms[0]) < text.index("find the marked region better")
-    assert "First, what is wrong with the data" in text and "raised no alarm" not in text
-    assert f'<a href="#data">{len(alarms) - ALARMS} more, and the evidence</a>' in header
+    assert text.index(alarms[0]) < text.index("locate the marked region better")
+    assert "Problems in the data" in text and "audit found no problem" not in text
+    assert f'<a href="#data">{len(alarms) - ALARMS} more, with evidence</a>' in header
 
 
 def test_without_alarms_the_first_screen_says_so_in_a_line(made, report):
     source = report(made())
     header = source[: source.index("</header>")]
-    assert 'The audit of the data raised no alarm: <a href="#data">what was looked at</a>.' in header
+    assert 'The data audit found no problem (<a href="#data">checks</a>).' in header
     assert 'class="warning"' not in header
 
 
@@ -39,7 +39,7 @@ def test_notes_are_counted_on_the_first_screen(data, count, told):
     audit = replace(data.audit, findings=(*[NOTE] * count, FINE))
     config = {"title": None, "question": "?", "gallery": 0, "images": 12}
     source = render(replace(data, audit=audit), config, {})
-    assert f'The audit of the data raised no alarm; it has <a href="#data">{told}</a>.' in source
+    assert f'The data audit found no problem and has <a href="#data">{told}</a>.' in source
 
 
 @pytest.mark.parametrize(

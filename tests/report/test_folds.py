@@ -53,7 +53,7 @@ def test_the_gallery_draws_the_map_of_the_right_fold(data):
 
 def test_images_are_listed_by_fold(data):
     found = data_tables.images(data)
-    assert found.caption.startswith("Images by fold and class. Every fold is the test part once")
+    assert found.caption.startswith("Images by fold and class. Every fold is the test set once")
     assert found.head[:3] == ["fold", "images", "patients"]
     assert [row[0] for row in found.rows] == ["fold0", "fold1", "fold2", "all"]
     for column in range(1, 6):
@@ -69,12 +69,12 @@ def test_recall_counts_the_test_images_of_all_folds(data):
 def test_the_page_speaks_of_folds_and_counts_over_all(made, report):
     source = report(made(**FOLDS))
     text = Page(source).text
-    assert "Heatmaps were made for 30 of 30 test images." in text
+    assert "Heatmaps exist for 30 of 30 test images." in text
     assert "Faithfulness was scored on 30 images of 15 patients." in text
-    assert "The images were dealt into 3 parts (folds)." in Page(section(source, "method")).text
-    assert "from the trainings with seed 0, each image from the one that was tested on it." in text
-    assert "A dot is one seed, its trainings on all folds together" in text
-    assert len(table(source, "Every seed, its trainings on all folds together")) == 7
+    assert "The images were split into 3 folds." in Page(section(source, "method")).text
+    assert "Seed: 0; each image by the training run that tested it." in text
+    assert "Dot: one seed, all folds together" in text
+    assert len(table(source, "All seeds, each over all folds")) == 7
     cards = table(source, "Trainings")[1:]
     assert [row[0] for row in cards[:4]] == [f"alpha_net, seed 0, fold{i}" for i in range(3)] + [
         "alpha_net, seed 1, fold0"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from report.pages import section
 
 from heatproof.report import inputs
 from heatproof.report.sections import gallery
@@ -88,8 +89,11 @@ def test_degenerate_map_is_never_drawn(made, report):
         assert cells["beta_net"].source == "" and "zero everywhere" in cells["beta_net"].note
         assert cells["alpha_net"].source.startswith("data:image/png;base64,")
     page = report(study)
-    why = "no heatmap to show: the heatmap carries no information: it is zero everywhere"
-    assert page.count(f'<div class="none">{why}</div>') == 4
+    why = "no heatmap: the heatmap is zero everywhere"
+    none = f'<div class="none">{why}</div>'
+    assert section(page, "gallery").count(none) == 4
+    assert page[: page.index("</header>")].count(none) == 3  # the examples of the first screen
+    assert page.count(none) == 7
 
 
 def test_cells_hold_image_outline_and_own_score(made):
@@ -155,7 +159,7 @@ def test_a_strip_shows_one_case_by_every_method(made, report):
     heated = gallery.overlay(gallery.picture(data.pixels[place]), data.maps["alpha_net", "fold0"][index["row"][row]])
     expected = gallery.uri(gallery.outlined(gallery.enlarged(heated), np.asarray(data.masks[place])))
     assert shown.strip.cells[1].source == expected
-    assert "One image by every method" in report(study)
+    assert "One image by all methods" in report(study)
 
 
 def test_no_strip_of_one_method(made):
@@ -172,7 +176,7 @@ def test_a_map_that_was_not_made_is_not_drawn(made):
     shown, truth = gallery._pixels(data, rows["image_id"][0])
     scores = data.scores.set_index(["model", "image_id"])
     cell = gallery._heat_cell(data, "alpha_net", rows["image_id"][0], "part_cam", shown, truth, scores)
-    assert (cell.source, cell.note) == ("", "no heatmap to show: none was made")
+    assert (cell.source, cell.note) == ("", "no heatmap: not computed")
     last = rows["image_id"].iloc[-1]
     cell = gallery._heat_cell(data, "alpha_net", last, "part_cam", shown, truth, scores)
-    assert cell.note.startswith("no heatmap to show: the method was asked to explain a part of the images only")
+    assert cell.note.startswith("no heatmap: the method is configured to explain only part of the images")

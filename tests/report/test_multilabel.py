@@ -9,7 +9,7 @@ from report.pages import Page, check_text, section, text_of
 
 from heatproof.report import inputs, tables
 from heatproof.report.paper import methods
-from heatproof.report.sections import classification, explorer, gallery, overview, told, trust
+from heatproof.report.sections import classification, explorer, gallery, overview, statements, trust
 from heatproof.store import artifacts
 from heatproof.store.artifacts import case_name
 from heatproof.text.sentences import sentence
@@ -101,7 +101,7 @@ def test_ensembles_are_no_competitors(read):
     assert "together" not in set(read.scores.loc[read.scores["family"] == "robustness", "model"])
     assert "together" in set(read.scores.loc[read.scores["family"] == "localization", "model"])
     found = overview.make_ensembles(read)
-    assert found.made[0][0] == "together" and "the majority of the members decides" in found.made[0][1]
+    assert found.made[0][0] == "together" and "majority vote" in found.made[0][1]
     first = found.table.rows[0]
     assert first[:2] == ["together", "Micro F1"] and first[2] in read.trained
     assert found.sentences == [sentence(one) for one in read.results.about("ensemble", ensemble="together")] != []
@@ -152,7 +152,7 @@ def test_every_published_f1_stands_beside_ours_in_one_table(read):
     by = {row[0]: row[1:] for row in table.rows}
     assert by["alpha_net"][0] == "0.83" and by["alpha_net"][2] == "0.91" and by["together"][0] == "0.87"
     assert by["beta_net"][0] == "–" and "[" in by["beta_net"][1] and "[" in by["beta_net"][3]
-    assert "as a paper reports it (Figure 5) and as it is here" in table.caption
+    assert "reported by a paper (Figure 5) and measured here" in table.caption
 
 
 def test_a_finding_has_its_parts_and_its_verdict_among_the_claims(read):
@@ -160,11 +160,11 @@ def test_a_finding_has_its_parts_and_its_verdict_among_the_claims(read):
     assert [claim.place for claim in parts] == ["faithfulness", ""]
     assert parts[0].verdict == "supported" and parts[1].verdict == read.results.findings["best"].verdict
     assert parts[0].text == "Alpha_net has the best heatmaps: by symmetric relevance gain"
-    assert parts[1].text == "Alpha_net has the best heatmaps: all measures together, in margins"
+    assert parts[1].text == "Alpha_net has the best heatmaps (all measures together, in margins)"
 
 
 def test_ensembles_speak_in_their_own_part(read, study, report):
-    texts = [row.text for row in told.cautions(read)]
+    texts = [row.text for row in statements.cautions(read)]
     first = sentence(read.results.about("ensemble")[0])
     assert first not in texts and first in Page(section(report(study), "models")).text
 
@@ -183,7 +183,7 @@ def test_a_page_of_profiles_is_linked_where_it_is_there(study, rewrite):
 def test_the_methods_section_names_labels_and_ensembles(read):
     config = {"kind": "table", "crop": "none", "fit": "pad", "size": 32, "channels": 1}
     said = methods.data(read, {"data": config})
-    assert "3 labels, of which an image may have several" in said
+    assert "3 labels (an image may have several)" in said
     count = int(read.manifest["label_1"].sum())
     assert f"COVID-19 ({count})" in said
-    assert "together (the majority of the members decides" in methods._ensembles(read)
+    assert "together (majority vote" in methods._ensembles(read)

@@ -110,8 +110,8 @@ def test_where_there_is_nothing_to_draw_the_file_says_why(made, resolved):
         return re.search("<title>(.*?)</title>", files[f"{name}.svg"].decode())[1]
 
     assert title("localization") == (
-        "No figure of localization: no heatmap of gradcam has a value of relevance rank accuracy (the image has no "
-        "mask that says where the evidence is)."
+        "No figure of localization: no heatmap of Grad-CAM has a value of relevance rank accuracy (the image has no "
+        "mask of the true region)."
     )
     assert title("localization_ranks").startswith("No figure of localization: ")
     assert title("sanity") == "No figure of sanity: this study does not score it (score.families)."
@@ -169,12 +169,12 @@ def test_the_methods_section_names_what_this_study_has(made, resolved):
     given = replace(alone, results=replace(alone.results, claims=(claim, open_, close)))
     text = methods.write_statistics(given, stats)
     assert text.endswith(
-        'Claims that were checked by name: "CAMs point well" (somebody); "CAMs differ" (somebody).\n\n'
-        'Claims that this study could not test: "CAMs miss it" (somebody).'
+        'Published claims tested: "CAMs point well" (somebody); "CAMs differ" (somebody).\n\n'
+        'Published claims that this study could not test: "CAMs miss it" (somebody).'
     )
     assert "asked of no study" not in text
-    assert "Claims" not in methods.write_statistics(replace(alone, results=replace(alone.results, claims=())), stats)
-    controls = re.search(r"better than the controls \((.*?)\) if", text)[1]
+    assert "claims" not in methods.write_statistics(replace(alone, results=replace(alone.results, claims=())), stats)
+    controls = re.search(r"A model beats the controls \((.*?)\) if", text)[1]
     for family, found in alone.results.families.items():
         named = {words.CONTROLS[name] for outcome in found.outcomes.values() for name in outcome.controls}
         (part,) = [part for part in controls.split("; ") if family in part]
@@ -182,16 +182,16 @@ def test_the_methods_section_names_what_this_study_has(made, resolved):
     assert "mean training mask" not in text, "it was not scored here"
     config = configured(resolved, study)
     made_of = method_text.heatmaps(alone, config)
-    layer = "Methods that read a layer read last of alpha_net, beta_net and gamma_net (4 by 4 cells)"
-    assert f"{layer}: the deepest whose grid has at least 7 cells a side, or the deepest there is." in made_of
+    layer = "Methods that read a layer use last of alpha_net, beta_net and gamma_net (4 by 4 cells)"
+    assert f"{layer}: the deepest with a grid of at least 7 cells per side, or the deepest of all." in made_of
     config["explain"] |= {"layers": {"beta_net": "last"}}
-    assert f"{layer}: of beta_net as configured, else the deepest whose" in method_text.heatmaps(alone, config)
+    assert f"{layer}: of beta_net as configured, else the deepest with" in method_text.heatmaps(alone, config)
     config["explain"] |= {"layers": dict.fromkeys(study.models, "last")}
     assert f"{layer} as configured. Maps" in method_text.heatmaps(alone, config)
-    scratch = "Pixels were normalized by mean and standard deviation of the training images."
+    scratch = "Pixels were normalized by the mean and standard deviation of the training images."
     assert scratch in method_text.models(alone, config)
     config["train"] |= {"weights": "pretrained"}
-    assert "normalized by the mean and standard deviation that the weights came" in method_text.models(alone, config)
+    assert "normalized by the mean and standard deviation stored with the weights" in method_text.models(alone, config)
     assert tables.layers(alone).rows == [
         [model, "last", "4 x 4", f"{study.size // 4} x {study.size // 4}"] for model in study.models
     ]
@@ -202,18 +202,20 @@ def test_the_methods_section_names_what_this_study_has(made, resolved):
 def test_nothing_is_claimed_of_unseen_images_where_checkpoints_may_have_seen_them(made, resolved):
     study = made()
     config, data = configured(resolved, study), read(study)
-    assert "images they never saw" in page.accuracy_figure(data, "accuracy").caption
+    assert "unseen test images" in page.accuracy_figure(data, "accuracy").caption
     config["train"] |= {"epochs": 0, "weights": "mine/{model}-{seed}.safetensors"}
     setting = replace(data.results.setting, epochs=dict.fromkeys(study.models, 0), unstated=tuple(study.models))
     data = replace(data, results=replace(data.results, setting=setting))
     caption, text = page.accuracy_figure(data, "accuracy").caption, method_text.models(data, config)
-    assert "on the test images, which they may have been trained on, in" in caption
-    assert "were taken as trained elsewhere. Each has checkpoints of 2 seeds (0, 1). Which images alpha_net" in text
-    assert "accuracies on them say nothing about unseen images" in text and "trained from" not in text
+    assert "on the test images, on which they may have been trained." in caption and "unseen" not in caption
+    taken = "were used as supplied, without further training. Each has checkpoints of 2 seeds (0, 1)."
+    assert f"{taken} The training images of alpha_net" in text
+    assert "accuracies may not hold for unseen images" in text and "trained from" not in text
     config["train"]["models"] = {"beta_net": {"epochs": 3}}
     text = method_text.models(data, config)
     assert (
-        "alpha_net and gamma_net were not: these checkpoints were trained elsewhere." in text and "for 3 epochs" in text
+        "User-supplied checkpoints, not trained in the study: alpha_net and gamma_net." in text
+        and "for 3 epochs" in text
     )
 
 
@@ -235,8 +237,8 @@ def test_methods_of_other_studies(made, resolved):
         "clusters of look-alike images",
         "not patients",
         "quasi-F [",
-        "mine (made elsewhere)",
-        "taken as trained elsewhere",
+        "mine (user-supplied)",
+        "used as supplied, without further training",
         "predicted class",
     ):
         assert said in text, said

@@ -21,19 +21,19 @@ def test_the_text_of_a_section_with_both_splits_and_what_is_published(made, repo
 def test_the_caption_says_what_the_brackets_hold(made):
     (found,) = overview.make_published(read(made(published=True)))
     assert found.tables[0].caption.endswith(
-        "as it is here: mean over 2 seeds, from the lowest end of their 95% intervals to the highest"
+        "and measured here: mean over 2 seeds, with the lowest and the highest end of their 95% intervals"
     )
     (found,) = overview.make_published(read(made(published=True, seeds=(0,))))
-    assert found.tables[0].caption.endswith("as it is here, with 95% intervals")
+    assert found.tables[0].caption.endswith("and measured here, with 95% intervals")
 
 
 @pytest.mark.slow
 def test_without_a_source_the_simple_classifiers_stand_beside_the_comparison(made, report):
     study = made(compare=True, group_kind="lookalike")
     (found,) = overview.make_published(read(study))
-    assert (found.title, found.sentence, found.note) == ("What needs no network", "", "")
+    assert (found.title, found.sentence, found.note) == ("Accuracy without a network", "", "")
     assert found.tables[0].head == ["classifier", "random split", "look-alikes kept together"]
-    assert "What needs no network" in section(report(study), "models")
+    assert "Accuracy without a network" in section(report(study), "models")
 
 
 @pytest.mark.slow
@@ -43,10 +43,8 @@ def test_nothing_where_there_is_neither(made, report):
     assert "nearest thumbnail</th>" not in section(report(study), "models")
 
 
-SENTENCE = "Trained from scratch, without pretrained weights, on 32 x 32 pixels for 3 epochs, from 2 seeds."
-SHORT = (
-    "In the setting of this study: trained from scratch without pretrained weights, 32 x 32 pixels, 3 epochs, 2 seeds."
-)
+SENTENCE = "Trained from scratch (no pretrained weights), 32 x 32 pixels, 3 epochs, 2 seeds."
+SHORT = "Setting: trained from scratch (no pretrained weights), 32 x 32 pixels, 3 epochs, 2 seeds."
 
 
 @pytest.mark.slow

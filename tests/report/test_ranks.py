@@ -31,7 +31,7 @@ def test_dots_lie_at_their_ranks_and_bars_reach_around_their_models():
         others = [x for model, x in place.items() if model not in members]
         assert not any(low < x < high for x in others)
     assert "one-clique-2" not in svg
-    assert {"m0", "1.25", "3.00", "mean rank (1 is the best)"} <= set(texts(svg))
+    assert {"m0", "1.25", "3.00", "mean rank (1 is best)"} <= set(texts(svg))
 
 
 def ranked(data, models: dict, cliques: list):
@@ -49,11 +49,11 @@ def test_words_say_who_is_joined_and_that_this_is_no_equality(data):
     models = dict(zip(data.models, (2.5, 1.0, 2.5), strict=True))
     a, b, c = data.models
     figure = curves.make(ranked(data, models, [[b], [a, c]]), "localization", "gradcam", "r")
-    assert f"{b} 1.00, {a} 2.50, {c} 2.50. Not told apart: {a} and {c}." in figure.svg
-    assert "over 9 patients" in figure.caption and "That they are equal is not shown" in figure.caption
+    assert f"{b} 1.00, {a} 2.50, {c} 2.50. No significant difference: {a} and {c}." in figure.svg
+    assert "over 9 patients" in figure.caption and "This does not show that they are equal" in figure.caption
     assert figure.svg.count("clique-") == 1, "a model alone needs no bar"
     apart = curves.make(ranked(data, models, [[a], [b], [c]]), "localization", "gradcam", "r")
-    assert "All can be told apart." in apart.svg and "Every pair of models can be told apart" in apart.caption
+    assert "All differences are significant." in apart.svg and "All pairs of models differ significantly" in apart.caption
 
 
 def test_without_anything_to_compare_there_is_no_diagram(data):

@@ -45,7 +45,7 @@ def test_dots_lie_where_the_correlations_are(data):
     }
     slope, offset = np.polyfit(list(at), list(at.values()), 1)
     assert slope > 0 and np.allclose([rho * slope + offset for rho in at], list(at.values()), atol=0.01)
-    assert {"prediction is right", "confidence in the true class", "class dark"} <= set(texts(str(part.figure.svg)))
+    assert {"correct prediction", "confidence in the true class", "class dark"} <= set(texts(str(part.figure.svg)))
 
 
 def test_what_can_be_told_from_zero_is_filled(data):
@@ -57,10 +57,10 @@ def test_random_noise_is_a_cross_and_no_part_of_the_count(data):
     noise = table(data, method="random", lesion_area=(0.9, 0.001))
     (part,) = relations.make(with_tables(data, table(data, lesion_area=(0.1, 1)), noise)).parts
     assert len(marker_x(str(part.figure.svg), "relations-localization-noise-0")) == 1
-    assert "random noise" in texts(str(part.figure.svg)) and "knows nothing of the lesion" in part.figure.caption
+    assert "random noise" in texts(str(part.figure.svg)) and "Its correlation comes from the metric alone." in part.figure.caption
     assert [row[:4] for row in part.table.rows] == [
-        ["gradcam", "size of the lesion", "0.10", "0 of 2"],
-        ["random noise", "size of the lesion", "0.90", "2 of 2"],
+        ["gradcam", "lesion size", "0.10", "0 of 2"],
+        ["random noise", "lesion size", "0.90", "2 of 2"],
     ]
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import pytest
 from report.conftest import ALL
 
 from heatproof.report import inputs
@@ -21,7 +22,7 @@ def test_criteria_stand_in_order_with_the_values_of_the_results(made):
     assert [one.name for one in card.criteria] == ["consistency", "plausibility", "fidelity", "usefulness"]
     (plausible,) = card.criteria[1].evidence
     means = found.results.families["localization"].means["gradcam"]
-    assert plausible.means == {model: means[model] for model in found.competent}
+    assert plausible.means == pytest.approx({model: means[model] for model in found.competent})
     assert plausible.verdicts == found.results.outcome("localization", "gradcam").verdicts
     assert card.criteria[3].evidence == () and card.overview.rows[-1][2] == scorecard.NOT_MEASURED
 

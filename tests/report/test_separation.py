@@ -37,14 +37,14 @@ def test_marked_in_sentences_figures_tables_and_explained(data):
     told = facts(relevance_rank_accuracy=0.4, iou=0.9, srg=0.9, deletion_auc=0.3)
     source = page.render(replace(data, separation=told), CONFIG, {})
     header = Page(source[: source.index("</header>")]).text
-    assert "relevance rank accuracy†" in header and "† marks a metric that was not shown to tell" in header
+    assert "relevance rank accuracy†" in header and "† marks a metric that was not shown to separate" in header
     local, faithful = section(source, "localization"), section(source, "faithfulness")
     assert "relevance rank accuracy† (higher is better)" in local  # the axis of the figure
-    assert "Friedman's test of relevance rank accuracy† over" in local.replace("&#39;", "'")
+    assert "Friedman's test of relevance rank accuracy† across" in local.replace("&#39;", "'")
     assert "<figcaption>Relevance rank accuracy†</figcaption>" in local
     assert "Overlap (IoU) (" in local and "Deletion area† (lower is better)" in faithful
     assert "†" not in section(source, "consistency") and "gain†" not in faithful
-    assert "was not shown to tell" in section(source, "reading")
+    assert "was not shown to separate" in section(source, "reading")
     for name in ("elevance rank accuracy", "eletion area"):
         shown = Page(source).text
         assert shown.count(name) == shown.count(f"{name}†")
