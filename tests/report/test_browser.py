@@ -129,9 +129,8 @@ def test_a_metric_changes_chart_panel_and_gallery(visit, written):
     page.wait_for_timeout(100)
     count = sum(len(found) for found in written.scores("deletion_auc").values())
     assert len(dots(page)) == count and dots(page) != before
-    assert "No score for" in page.inner_text("#look-caption") and "1: the heatmap is zero everywhere" in page.inner_text(
-        "#look-caption"
-    )
+    caption = page.inner_text("#look-caption")
+    assert "No score for" in caption and "1: the heatmap is zero everywhere" in caption
 
 
 def dots(page) -> list[dict]:
@@ -251,10 +250,7 @@ def test_a_heatmap_that_is_not_there_says_why(visit, written):
         pytest.fail("the image is not carried")
     cell = page.locator("#look-cells figure", has=page.locator(".none"))
     assert cell.count() == 1
-    assert (
-        "beta_net" in cell.inner_text()
-        and "no heatmap: the heatmap is zero everywhere" in cell.inner_text()
-    )
+    assert "beta_net" in cell.inner_text() and "no heatmap: the heatmap is zero everywhere" in cell.inner_text()
 
 
 def test_an_image_whose_pictures_are_not_carried_says_so(visit):

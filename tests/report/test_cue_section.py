@@ -58,22 +58,22 @@ def test_without_a_cue_there_is_no_section(data):
 def test_sentences_figure_and_tables(planted):
     body = section(page.render(planted, CONFIG, {}), "cue")
     check_text("cue.txt", text_of(body))
-    found = table(body, "Balanced accuracy where the mark agrees with the class and where it conflicts")
+    found = table(body, "Balanced accuracy where the cue agrees with the class and where it conflicts")
     assert found[1] == ["alpha_net", "0", "0.95", "0.35", "0.60 [0.40, 0.80]", "relies"]
     assert [found[2][1], found[3][4], found[4][4]] == ["mean", "0.02 [−0.10, 0.14]", "–"]
-    found = table(body, "alpha_net: verdict, and mean of images with the mark minus mean without it")
+    found = table(body, "alpha_net: verdict, and mean of images with the cue minus mean without it")
     names = [planted.metric(name).name for name in ("inside_cue", "outside_body")]
     assert found[0] == ["method", *names]
     assert found[1] == ["Grad-CAM", "shown: 0.34 [0.30, 0.38]", "hidden: 0.010 [−0.010, 0.030]"]
-    assert found[2] == ["edges of the image", "faint: 0.040 [0.030, 0.050]", "–"]
+    assert found[2] == ["image edges", "faint: 0.040 [0.030, 0.050]", "–"]
 
 
 def test_every_number_of_the_figure_is_drawn_and_told(planted):
     svg = str(relations.make_cue(planted).figure.svg)
     for told in (
-        "alpha_net: accuracy, mark agrees with class 0.90, accuracy, mark conflicts 0.30",
-        "– Grad-CAM: relevance on the mark 0.41, relevance there, no mark 0.07",
-        "beta_net: accuracy, mark agrees with class 0.90",
+        "alpha_net: accuracy, cue agrees with class 0.90, accuracy, cue conflicts 0.30",
+        "– Grad-CAM: relevance on the cue 0.41, relevance there, no cue 0.07",
+        "beta_net: accuracy, cue agrees with class 0.90",
     ):
         assert told in svg, told
     for mark in ("agrees-0-0", "conflicts-0-1", "marked-1-0", "unmarked-1-1", "agrees-2-0"):

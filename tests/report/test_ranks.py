@@ -53,7 +53,9 @@ def test_words_say_who_is_joined_and_that_this_is_no_equality(data):
     assert "over 9 patients" in figure.caption and "This does not show that they are equal" in figure.caption
     assert figure.svg.count("clique-") == 1, "a model alone needs no bar"
     apart = curves.make(ranked(data, models, [[a], [b], [c]]), "localization", "gradcam", "r")
-    assert "All differences are significant." in apart.svg and "All pairs of models differ significantly" in apart.caption
+    assert (
+        "All differences are significant." in apart.svg and "All pairs of models differ significantly" in apart.caption
+    )
 
 
 def test_without_anything_to_compare_there_is_no_diagram(data):

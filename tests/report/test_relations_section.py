@@ -57,7 +57,10 @@ def test_random_noise_is_a_cross_and_no_part_of_the_count(data):
     noise = table(data, method="random", lesion_area=(0.9, 0.001))
     (part,) = relations.make(with_tables(data, table(data, lesion_area=(0.1, 1)), noise)).parts
     assert len(marker_x(str(part.figure.svg), "relations-localization-noise-0")) == 1
-    assert "random noise" in texts(str(part.figure.svg)) and "Its correlation comes from the metric alone." in part.figure.caption
+    assert (
+        "random noise" in texts(str(part.figure.svg))
+        and "Its correlation comes from the metric alone." in part.figure.caption
+    )
     assert [row[:4] for row in part.table.rows] == [
         ["gradcam", "lesion size", "0.10", "0 of 2"],
         ["random noise", "lesion size", "0.90", "2 of 2"],
