@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+import torchvision
 from torch import nn
 
 from heatproof.core.messages import Unsupported
@@ -312,6 +313,82 @@ def test_a_patch_that_alone_is_not_blank_is_where_the_relevance_differs():
         blank = torch.cat([maps.flatten()[:7], maps.flatten()[8:]])
         torch.testing.assert_close(blank, blank[:1].expand(15), rtol=1e-4, atol=1e-7)
         assert (maps[1, 3] - blank[0]).abs() > 0.01 * blank[0]
+
+
+def small(kind):
+    """A transformer of another library, of 16 patches and two blocks."""
+    torch.manual_seed(0)
+    if kind == "torchvision":
+        net = torchvision.models.VisionTransformer(SIZE, 16, 2, 2, 32, 64, num_classes=3)
+    else:
+        transformers = pytest.importorskip("transformers")
+        name, options = {"vit eager": ("ViT", {"attn_implementation": "eager"})}.get(kind, (kind, {}))
+        sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": SIZE}
+        options |= sizes | {"patch_size": 16, "num_labels": 3}
+        options |= {"mlp_ratio": 2} if name == "Dinov2" else {"intermediate_size": 64}
+        net = getattr(transformers, f"{name}ForImageClassification")(getattr(transformers, f"{name}Config")(**options))
+        net = Logits(net)
+    for parameter in net.parameters():
+        if parameter.ndim > 1:
+            nn.init.normal_(parameter, std=0.2)
+    return net.eval().requires_grad_(False)
+
+
+class Logits(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, pixels):
+        return self.net(pixels).logits
+
+
+@pytest.mark.parametrize("kind", ["torchvision", "ViT", "vit eager", "DeiT", "Dinov2", "Beit"])
+def test_transformers_of_other_libraries(kind):
+    net, pixels = small(kind), images(3)
+    logits, seen = net(pixels), []
+    with capturing(net, lambda _, weights: seen.append(weights)):
+        torch.testing.assert_close(net(pixels), logits, rtol=1e-4, atol=1e-5)  # as the fused kernel gives
+    assert len(seen) == 2 and all(weights.shape[:2] == (3, 2) for weights in seen)
+    torch.testing.assert_close(seen[0].sum(-1), torch.ones_like(seen[0].sum(-1)))
+    for method in METHODS:
+        maps = explain(net, pixels, [0, 1, 2], method)
+        assert maps.shape == (3, 4, 4) and maps.isfinite().all() and (maps >= 0).all() and maps.max() > 0
+        torch.testing.assert_close(explain(net, pixels[1:2], [1], method)[0], maps[1], rtol=1e-3, atol=1e-5)
+        if method != "attention_rollout":
+            assert not torch.allclose(maps, explain(net, pixels, [1, 2, 0], method), rtol=1e-2, atol=0)
+    assert torch.equal(net(pixels), logits)
+
+
+def test_captured_weights_are_those_that_pytorch_returns():
+    torch.manual_seed(0)
+    module, tokens = nn.MultiheadAttention(8, 2, batch_first=True).eval(), torch.rand(1, 5, 8)
+    expected = module(tokens, tokens, tokens, average_attn_weights=False)
+    seen = []
+    with capturing(module, lambda _, weights: seen.append(weights)):
+        read, _ = module(tokens, tokens, tokens, need_weights=False)
+    torch.testing.assert_close(seen[0], expected[1])
+    torch.testing.assert_close(read, expected[0])
+
+
+def test_legrad_reads_the_class_after_every_block():
+    """Against blocks that are run one by one, and the gradient of what the head makes of each."""
+    net, pixels = network("test_vit"), images(2)
+    tokens, found = net.norm_pre(net.patch_drop(net._pos_embed(net.patch_embed(pixels)))), []
+    for block in net.blocks:
+        seen = []
+        with torch.enable_grad(), capturing(net, lambda _, weights, seen=seen: seen.append(weights.requires_grad_())):
+            tokens = block(tokens.detach())
+            logits = net.forward_head(net.norm(tokens))
+            gradient = torch.autograd.grad(logits[0, 2] + logits[1, 1], seen[0])[0]
+        found.append(gradient.clamp(min=0).mean((1, 2))[:, net.num_prefix_tokens :])
+    expected = torch.stack(found).mean(0).unflatten(1, (4, 4))
+    torch.testing.assert_close(explain(net, pixels, [2, 1], "legrad"), expected, rtol=1e-4, atol=1e-7)
+
+
+def test_legrad_needs_blocks():
+    with pytest.raises(Unsupported, match="needs blocks with one attention each"):
+        explain(ByHand(FIRST, SECOND), PIXELS, [0], "legrad")
 
 
 def test_the_model_is_left_as_it_was_even_after_an_error():

@@ -79,6 +79,29 @@ def test_smoothgrad_equals_its_definition_and_its_noise_is_the_image_s_own():
     assert not torch.allclose(METHODS["smoothgrad"](keyed, samples=5, noise=0.2), maps)
 
 
+def test_gradient_shap_equals_its_definition_by_the_drawn_points():
+    batch = batch_with(lambda net, x: torch.tanh(3 * x))
+    maps = METHODS["gradient_shap"](batch, samples=4, noise=0.1)
+    draws = [generator("gradient_shap", *key) for key in batch.keys]
+    scale = 0.1 * (batch.pixels.amax((1, 2, 3), True) - batch.pixels.amin((1, 2, 3), True))
+    total = 0
+    for _ in range(4):
+        along = torch.tensor([draw.random() for draw in draws], dtype=torch.float32).view(-1, 1, 1, 1)
+        noise = torch.stack([torch.from_numpy(draw.standard_normal((1, 6, 6))).float() for draw in draws])
+        total = total + gradient_at(batch, along * (batch.pixels + scale * noise))
+    torch.testing.assert_close(maps, (total / 4 * batch.pixels).sum(1), rtol=1e-4, atol=1e-6)
+
+
+def test_gradient_shap_is_exact_for_a_linear_model_and_near_integrated_gradients():
+    linear = batch_with(lambda net, x: x)
+    exact = METHODS["gradient_shap"](linear, samples=1)
+    torch.testing.assert_close(exact, METHODS["input_x_gradient"](linear), rtol=1e-4, atol=1e-6)
+    curved = batch_with(lambda net, x: torch.tanh(3 * x))
+    sampled = METHODS["gradient_shap"](curved, samples=600, noise=0.0)
+    whole = METHODS["integrated_gradients"](curved, steps=32).maps
+    assert (sampled - whole).abs().max() < 0.1 * whole.abs().max()
+
+
 def test_integrated_gradients_equal_a_fine_sum_and_store_their_gap():
     batch = batch_with(lambda net, x: torch.tanh(3 * x))
     explained = METHODS["integrated_gradients"](batch, steps=32)

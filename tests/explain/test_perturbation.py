@@ -12,7 +12,7 @@ from torch import nn
 
 from heatproof.core.messages import InputError
 from heatproof.explain.methods import Batch
-from heatproof.explain.perturbation import METHODS, PASS, occlusion
+from heatproof.explain.perturbation import METHODS, PASS, occlusion, rise
 
 
 class Sum(nn.Module):
@@ -122,4 +122,49 @@ def test_an_image_s_map_does_not_depend_on_the_batch(network):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_model_is_left_as_it_was(name):
-    assert_leaves_the_model(METHODS[name], layouts_batch("tokens"), window=4, stride=4)
+    options = {"occlusion": {"window": 4, "stride": 4}, "rise": {"masks": 8}}[name]
+    assert_leaves_the_model(METHODS[name], layouts_batch("tokens"), **options)
+
+
+# ---- RISE
+
+
+def masked(batch, masks):
+    """Masks of one image, read from what the model is given: the pixels are ones."""
+    seen = []
+    hook = batch.model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0][:, 0]))
+    maps = rise(batch, masks=masks)
+    hook.remove()
+    return maps, torch.cat(seen)
+
+
+def test_rise_is_the_mean_of_its_masks_weighted_by_the_logit_less_its_mean():
+    batch = Batch(Sum(torch.rand(8, 8) - 0.5), None, torch.ones(1, 1, 8, 8), torch.tensor([1]))
+    maps, masks = masked(batch, 50)
+    scores = [-(mask * batch.model.weights).sum().item() for mask in masks]
+    expected = sum((score - sum(scores) / 50) * mask for score, mask in zip(scores, masks, strict=True)) / (50 * 0.5)
+    torch.testing.assert_close(maps[0], expected, rtol=1e-4, atol=1e-5)
+    assert masks.min() >= 0 and masks.max() <= 1 and 0.4 < masks.mean() < 0.6
+
+
+def test_rise_finds_the_pixels_that_the_class_is_made_of():
+    weights = torch.zeros(16, 16)
+    weights[2:6, 9:13] = 1.0
+    batch = Batch(Sum(weights), None, torch.ones(1, 1, 16, 16), torch.tensor([0]))
+    found = rise(batch, masks=1500, grid=4)[0]
+    inside = weights > 0
+    assert found[inside].mean() > 5 * found[~inside].abs().mean() and inside.flatten()[found.argmax()]
+
+
+@pytest.mark.parametrize("network", ["test_resnet", "test_vit"])
+def test_rise_of_an_image_does_not_depend_on_the_batch(network):
+    batch, options = batch_of(network), {"masks": 12}
+    assert_image_by_image(rise, batch, 1e-3, **options)
+    assert_repeats(rise, batch, **options)
+    assert_sees_the_class(rise, batch, **options)
+
+
+@pytest.mark.parametrize("options", [{"masks": 1}, {"grid": 9}, {"grid": 0}, {"share": 0.0}, {"share": 1.0}])
+def test_options_of_rise_that_cannot_be(options):
+    with pytest.raises(InputError, match=r"explain\.options\.rise: .*: masks must be at least 2"):
+        rise(layouts_batch("NCHW"), **options)

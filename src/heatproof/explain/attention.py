@@ -1,17 +1,18 @@
 """Maps from a transformer's own attention, on the grid of its patches.
 
-Both methods are defined where global self-attention, and nothing else, mixes one sequence of tokens;
+They are defined where global self-attention, and nothing else, mixes one sequence of tokens;
 `attention_path` checks that and says in one line what is not so. Relevance is read where the classes are: in the
 class token's row; in the mean row of class and distillation token; in the mean row of the patches where the
 network averages them; by the weights of a latent query where one pools the tokens.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from heatproof.catalogue.reasons import NEGATIVE_ATTENTION
+from heatproof.catalogue.reasons import NEGATIVE_ATTENTION, OTHER_ATTENTION
 from heatproof.catalogue.registry import methods_in
 from heatproof.core.messages import Unsupported
 from heatproof.explain.attention_path import AttentionPath, Step, attention_path, capturing
@@ -80,6 +81,89 @@ def generic_attention(batch: Batch) -> Tensor:
         start, carried = _fit(start, step.tokens), _fit(carried, step.tokens)
         carried = carried + _requested(start + carried, layer)
     return path.to_grid(carried)
+
+
+@method("legrad")
+def legrad(batch: Batch) -> Tensor:
+    """LeGrad (Bousselham et al., ICCV 2025, Eq. 5 to 8): after every block the class score is read from its tokens, by
+    what follows the last block; the map is the mean over blocks, heads and queries of the positive gradient of that
+    score with respect to the attention weights.
+
+    Class-dependent; never negative. The paper's scaling to [0, 1] is left to the scores.
+
+    Returns:
+        Float [batch, rows, columns] on the grid of the patches.
+
+    Raises:
+        Unsupported: not attention alone mixes the tokens, or the blocks are no chain of like modules.
+    """
+    path = attention_path(batch.model, batch.pixels)
+    weights: list[Tensor] = []
+    outputs: list[Tensor] = []
+    modules: list[nn.Module] = []
+
+    def keep(module: nn.Module, made: Tensor) -> None:
+        modules.append(module)
+        weights.append(made if made.requires_grad else made.requires_grad_())
+
+    with torch.no_grad(), capturing(batch.model, lambda module, _: modules.append(module)):
+        batch.model(batch.pixels[:1])
+    blocks = _blocks(batch.model, modules)
+    modules.clear()
+    with ExitStack() as stack:
+        for block in blocks:
+            hook = block.register_forward_hook(lambda _, __, output: outputs.append(_tokens(output)))
+            stack.callback(hook.remove)
+        with torch.enable_grad(), capturing(batch.model, keep):
+            logits = [batch.model(batch.pixels.detach())]
+    found = []
+    for place, (made, tokens) in enumerate(zip(weights, list(outputs), strict=True)):
+        with torch.enable_grad():
+            answer = logits[0] if place == len(blocks) - 1 else _from(batch, blocks[-1], tokens)
+            chosen = answer.gather(1, batch.targets[:, None]).sum()
+            (gradient,) = torch.autograd.grad(chosen, made, retain_graph=True)
+        found.append(_fit(gradient.clamp(min=0).mean((1, 2)), path.steps[-1].tokens))
+    return path.to_grid(torch.stack(found).mean(0).detach())
+
+
+def _blocks(model: nn.Module, attentions: list[nn.Module]) -> list[nn.Module]:
+    """The block of each attention: the children of one list of modules.
+
+    Raises:
+        Unsupported: they are in several lists, or two are in one block.
+    """
+    names = {module: name for name, module in model.named_modules()}
+    places = [_in_list(model, names[one]) for one in attentions]
+    lists = {place.rpartition(".")[0] for place in places}
+    if not all(places) or len(lists) > 1 or len(set(places)) < len(places):
+        raise Unsupported("LeGrad needs blocks with one attention each, in one list of modules", OTHER_ATTENTION)
+    return [model.get_submodule(place) for place in places]
+
+
+def _in_list(model: nn.Module, name: str) -> str:
+    """The place, in the first list of modules on the way to a module, that leads there; "" without a list."""
+    parts = name.split(".")
+    for depth in range(len(parts)):
+        if isinstance(model.get_submodule(".".join(parts[:depth])), (nn.ModuleList, nn.Sequential)):
+            return ".".join(parts[: depth + 1])
+    return ""
+
+
+def _tokens(output: Tensor | tuple) -> Tensor:
+    return output[0] if isinstance(output, tuple) else output
+
+
+def _from(batch: Batch, last: nn.Module, tokens: Tensor) -> Tensor:
+    """What the network answers where its last block gives these tokens."""
+
+    def replace(_, __, output: Tensor | tuple) -> Tensor | tuple:
+        return (tokens, *output[1:]) if isinstance(output, tuple) else tokens
+
+    hook = last.register_forward_hook(replace)
+    try:
+        return batch.model(batch.pixels.detach())
+    finally:
+        hook.remove()
 
 
 def _weighted(batch: Batch) -> list[Tensor]:

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from heatproof.catalogue.reasons import NO_ATTENTION, OTHER_ATTENTION
 from heatproof.core.messages import Unsupported
 
+MOST_PREFIX_TOKENS = 6  # class, distillation and four register tokens
 Sink = Callable[[nn.Module, Tensor], None]
 
 
@@ -41,14 +42,17 @@ def capturing(model: nn.Module, sink: Sink) -> Iterator[None]:
 
     timm passes the weights through the module's `attn_drop` just before they meet the values, after all that
     is done to them (talking heads, gates, biases). A pool with a latent query (`AttentionPoolLatent`) has no
-    `attn_drop`: its softmax is taken. In evaluation mode the captured tensor is the very one that the network
-    goes on with, so that gradients with respect to it are those of the network.
+    `attn_drop`: its softmax is taken. The attention of PyTorch (torchvision) and of transformers hides the weights in a
+    fused kernel, which is computed step by step here. In evaluation mode the captured tensor is the very one that
+    the network goes on with, so that gradients with respect to it are those of the network.
     """
     dropping = {module.attn_drop: module for module in model.modules() if _drops_attention(module)}
     others = [
         module
         for module in model.modules()
-        if hasattr(module, "fused_attn") and not _drops_attention(module) and not hasattr(module, "attn_drop")
+        if (hasattr(module, "fused_attn") or _hides_weights(module))
+        and not _drops_attention(module)
+        and not hasattr(module, "attn_drop")
     ]
     with ExitStack() as stack:
         stack.enter_context(unfused(model))
@@ -68,8 +72,16 @@ def _drops_attention(module: nn.Module) -> bool:
     return isinstance(getattr(module, "attn_drop", None), nn.Module)
 
 
+def _hides_weights(module: nn.Module) -> bool:
+    """Whether a module is an attention of PyTorch or of transformers."""
+    if isinstance(module, nn.MultiheadAttention):
+        return module.in_proj_weight is not None and module.bias_k is None and not module.add_zero_attn
+    inner = (part for part in module.modules() if part is not module)
+    return hasattr(module, "num_attention_heads") and not any(hasattr(part, "num_attention_heads") for part in inner)
+
+
 class _SoftmaxCapture(TorchFunctionMode):
-    """Hands over what softmax gives inside the modules that were entered."""
+    """Hands over what softmax gives inside the modules that were entered, that of fused attention included."""
 
     def __init__(self, sink: Sink):
         super().__init__()
@@ -83,10 +95,35 @@ class _SoftmaxCapture(TorchFunctionMode):
         self.inside.pop()
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
+        if self.inside and function is F.scaled_dot_product_attention:
+            return self._attention(*args, **(kwargs or {}))
+        if self.inside and function is F.multi_head_attention_forward and args[0] is args[1] is args[2]:
+            return self._of_pytorch(*args, **(kwargs or {}))
         output = function(*args, **(kwargs or {}))
         if self.inside and function in (Tensor.softmax, torch.softmax, F.softmax):
             self.sink(self.inside[-1], output)
         return output
+
+    def _of_pytorch(
+        self, tokens, _, __, size, heads, weight, bias, bias_k, bias_v, zero, dropout, out_weight, out_bias, **named
+    ) -> tuple[Tensor, None]:
+        """Compute what `nn.MultiheadAttention` does with tokens [tokens, batch, channels] that ask each other."""
+        split = F.linear(tokens, weight, bias).unflatten(-1, (3, heads, size // heads)).permute(2, 1, 3, 0, 4)
+        read = self._attention(*split, attn_mask=named.get("attn_mask"), is_causal=named.get("is_causal", False))
+        return F.linear(read.permute(2, 0, 1, 3).flatten(2), out_weight, out_bias), None
+
+    def _attention(self, query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, **_) -> Tensor:
+        """Compute what the fused kernel does, in evaluation mode."""
+        scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
+        if is_causal:
+            attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+        if attn_mask is not None:
+            hidden = attn_mask.dtype == torch.bool
+            scores = scores.masked_fill(~attn_mask, -torch.inf) if hidden else scores + attn_mask
+        with torch._C.DisableTorchFunction():
+            weights = scores.softmax(-1)
+        self.sink(self.inside[-1], weights)
+        return weights @ value
 
 
 Kind = Literal["self", "class", "pool"]
@@ -224,15 +261,20 @@ def _watching(net: nn.Module, calls: list[_Call]) -> Iterator[None]:
     def weights(module: nn.Module, weights: Tensor) -> None:
         calls.append(_Call(module, weights if weights.requires_grad else weights.requires_grad_()))
 
-    def ends(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+    def ends(module: nn.Module, inputs: tuple, named: dict, output: Tensor | tuple) -> None:
         for call in calls:
             if call.module is module and call.output is None:
-                call.inputs, call.output = inputs[0], output
+                call.inputs = inputs[0] if inputs else next(iter(named.values()))
+                call.output = output[0] if isinstance(output, tuple) else output
 
-    owners = [module for module in net.modules() if hasattr(module, "attn_drop") or hasattr(module, "fused_attn")]
+    owners = [
+        module
+        for module in net.modules()
+        if hasattr(module, "attn_drop") or hasattr(module, "fused_attn") or _hides_weights(module)
+    ]
     with ExitStack() as stack:
         for owner in owners:
-            stack.callback(owner.register_forward_hook(ends).remove)
+            stack.callback(owner.register_forward_hook(ends, with_kwargs=True).remove)
         stack.enter_context(capturing(net, weights))
         yield
 
@@ -276,7 +318,7 @@ def _latent(call: _Call) -> bool:
 def _check_rows(kind: str, call: _Call) -> None:
     """The weights of query q must act on token q of the output alone, or they mix something else."""
     name = type(call.module).__name__
-    if not isinstance(getattr(call.module, "attn_drop", None), nn.Module):
+    if not _hides_weights(call.module) and not isinstance(getattr(call.module, "attn_drop", None), nn.Module):
         raise Unsupported(
             f"{kind}: the weights of {name} do not pass its attn_drop, so they cannot be read", NO_ATTENTION
         )
@@ -307,7 +349,7 @@ def _grid(net: nn.Module, kind: str, run: _Run) -> tuple[int, int]:
     height, width = run.pixels.shape[2:]
     prefix = getattr(net, "num_prefix_tokens", 0)
     stated = getattr(getattr(net, "patch_embed", None), "grid_size", None)
-    for count in dict.fromkeys((tokens.shape[1] - prefix, tokens.shape[1])):
+    for count in dict.fromkeys(tokens.shape[1] - each for each in (prefix, *range(MOST_PREFIX_TOKENS))):
         rows = round((max(count, 0) * height / width) ** 0.5)
         for grid in (tuple(stated or ()), (rows, count // max(rows, 1))):
             if len(grid) == 2 and count > 0 and grid[0] * grid[1] == count and _lies_so(run, grid):

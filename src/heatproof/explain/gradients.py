@@ -107,6 +107,31 @@ def integrated_gradients(batch: Batch, *, steps: int = 16) -> Explanation:
     return Explanation(maps, completeness_gap(batch, maps))
 
 
+@method("gradient_shap")
+def gradient_shap(batch: Batch, *, samples: int = 16, noise: float = 0.05) -> Tensor:
+    """GradientSHAP (Lundberg & Lee, NeurIPS 2017; expected gradients, Erion et al. 2021) from the black image: the
+    mean gradient at points drawn at random between the black and the noisy image, times the pixel.
+
+    Args:
+        samples: points, as many forward and backward passes; drawn from the image's key.
+        noise: standard deviation of the noise, as a share of the image's range.
+
+    Returns:
+        Float [batch, height, width], summed over channels.
+    """
+    draws = [generator("gradient_shap", *key) for key in batch.keys]
+    scale = noise * (batch.pixels.amax((1, 2, 3), True) - batch.pixels.amin((1, 2, 3), True))
+    total = torch.zeros_like(batch.pixels)
+    with frozen(batch.model):
+        gradient = Saliency(batch.model)
+        for _ in range(samples):
+            along = torch.tensor([draw.random() for draw in draws]).to(batch.pixels).view(-1, 1, 1, 1)
+            normal = torch.stack([torch.from_numpy(draw.standard_normal(batch.pixels.shape[1:])) for draw in draws])
+            point = along * (batch.pixels + scale * normal.to(batch.pixels))
+            total += gradient.attribute(point.detach().requires_grad_(), batch.targets, abs=False)
+    return (total / samples * batch.pixels).sum(1)
+
+
 @method("deeplift")
 def deeplift(batch: Batch) -> Explanation:
     """DeepLIFT (Shrikumar et al., ICML 2017) from the black image, with the rules of `backward`.

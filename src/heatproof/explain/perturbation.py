@@ -1,10 +1,15 @@
-"""Methods that hide parts of the image and ask the model again, through Captum. They explain the target's logit."""
+"""Methods that hide parts of the image and query the model again. They explain the target's logit."""
 
+import math
+
+import numpy as np
 import torch
+import torch.nn.functional as F
 from captum.attr import Occlusion
 from torch import Tensor
 
 from heatproof.catalogue.registry import methods_in
+from heatproof.core.draws import generator
 from heatproof.core.messages import InputError
 from heatproof.explain.methods import Batch
 
@@ -49,6 +54,51 @@ def occlusion(batch: Batch, *, window: float = 0.125, stride: float = 0.0625, ba
         perturbations_per_eval=max(1, PASS // len(pixels)),
     )
     return maps[:, 0]  # a square hides all channels, so that they are alike
+
+
+@method("rise")
+def rise(batch: Batch, *, masks: int = 400, grid: int = 7, share: float = 0.5) -> Tensor:
+    """RISE (Petsiuk et al., BMVC 2018, Eq. 6): the mean of random masks, weighted by the target's logit under each.
+
+    Masks are drawn from the image's key: cells of a grid are kept with probability `share`, enlarged bilinearly and
+    shifted at random. Of the logits their mean over the masks is subtracted: in expectation that moves the map by a
+    constant alone, and it takes away the noise which that constant adds.
+
+    Args:
+        masks: number of masks, a forward pass each.
+        grid: cells a side.
+        share: of the cells that are kept.
+
+    Returns:
+        Float [batch, height, width]. Positive where the target's logit is larger if the pixel is shown.
+
+    Raises:
+        InputError: options that cannot be.
+    """
+    height, width = batch.pixels.shape[2:]
+    if not (masks >= 2 and 1 <= grid <= min(height, width) and 0 < share < 1):
+        raise InputError(
+            f"explain.options.rise: masks {masks}, grid {grid} and share {share}: masks must be at least 2, grid at "
+            f"most {min(height, width)}, and share between 0 and 1"
+        )
+    maps = []
+    for place, key in enumerate(batch.keys):
+        drawn = _masks(generator("rise", *key), masks, grid, share, height, width).to(batch.pixels)
+        with torch.no_grad():
+            answers = [batch.model(batch.pixels[place] * part[:, None]) for part in drawn.split(PASS)]
+        scores = torch.cat(answers)[:, batch.targets[place]]
+        maps.append(torch.einsum("n,nhw->hw", scores - scores.mean(), drawn) / (masks * share))
+    return torch.stack(maps)
+
+
+def _masks(draw: np.random.Generator, count: int, grid: int, share: float, height: int, width: int) -> Tensor:
+    """Draw masks, float [count, height, width] in [0, 1]."""
+    rows, columns = math.ceil(height / grid), math.ceil(width / grid)
+    cells = torch.from_numpy((draw.random((count, 1, grid + 1, grid + 1)) < share).astype(np.float32))
+    large = F.interpolate(cells, ((grid + 1) * rows, (grid + 1) * columns), mode="bilinear", align_corners=False)[:, 0]
+    tops, lefts = draw.integers(0, rows, count), draw.integers(0, columns, count)
+    pairs = zip(large, tops, lefts, strict=True)
+    return torch.stack([one[top : top + height, left : left + width] for one, top, left in pairs])
 
 
 def _in_pixels(length: float, side: int) -> int:

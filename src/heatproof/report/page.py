@@ -219,7 +219,7 @@ def key_figure(inputs: Inputs) -> Figure:
 
 def accuracy_figure(inputs: Inputs, name: str) -> Figure:
     rows, competence = dot_rows.checkpoints(inputs), inputs.results.competence
-    means = [f"{row.model} seed {row.seed} {numbers.number(row.accuracy)}" for row in rows]
+    means = [f"{called(row.model)} seed {row.seed} {numbers.number(row.accuracy)}" for row in rows]
     alt = f"{inputs.measure[:1].upper()}{inputs.measure[1:]}: {', '.join(means)}"
     svg = dot_rows.accuracy(name, rows, competence.chance, competence.floor, alt, inputs.measure)
     caption = (
@@ -245,12 +245,12 @@ def dots_figure(inputs: Inputs, family: str, method: str, name: str, marks: Sequ
     metric, rows = inputs.metric(inputs.primary(family)), dot_rows.dot_rows(inputs, family, method)
     if marks is not None:
         rows = [replace(row, marks={mark: row.marks[mark] for mark in marks if mark in row.marks}) for row in rows]
-    means = [f"{row.model} {numbers.interval(row.mean, row.low, row.high)}" for row in rows]
+    means = [f"{called(row.model)} {numbers.interval(row.mean, row.low, row.high)}" for row in rows]
     drawn = [mark for mark in words.CONTROLS if any(mark in row.marks for row in rows)]
     for mark in drawn:
         values = [row.marks[mark] for row in rows if mark in row.marks]
         means.append(f"{words.CONTROLS[mark]} {numbers.span(values)}")
-    alt = f"{metric.name} of {method}: {'; '.join(means)}"
+    alt = f"{metric.name} of {called(method)}: {'; '.join(means)}"
     svg = dot_rows.dots(name, rows, f"{words.inline(metric.name)} ({metric.direction})", alt)
     level = f"{inputs.results.interval:.0%}"
     caption = f"{metric.asks} Large dot: mean over {tables.groups_name(inputs)}; line: {level} interval."
@@ -302,7 +302,9 @@ def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparis
 
 def _pairs_figure(inputs: Inputs, family: str, method: str, cells: Sequence[dot_rows.Pair], name: str) -> Figure:
     real = [
-        f"{cell.row} minus {cell.column} {numbers.number(cell.difference, sign=True)}" for cell in cells if cell.apart
+        f"{called(cell.row)} minus {called(cell.column)} {numbers.number(cell.difference, sign=True)}"
+        for cell in cells
+        if cell.apart
     ]
     alt = f"Differences between models: {'; '.join(real) if real else 'none is significant'}"
     level = inputs.results.families[family].outcomes[method].shares.models

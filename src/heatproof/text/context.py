@@ -287,7 +287,8 @@ def published(view: View) -> str:
     reported = numbers.span([view.number("lowest"), view.number("highest")])
     an = "an" if measure == "accuracy" else "a"
     return (
-        f"{view.one('source')} reports {an} {MEASURES[measure]} of {reported}. Of its gain over {base}, a nearest "
+        f"{words.capital(view.one('source'))} reports {an} {MEASURES[measure]} of {reported}. Of its gain over "
+        f"{base}, a nearest "
         f"neighbour on thumbnails, without any network, explains {' and '.join(parts)}."
     )
 

@@ -26,7 +26,7 @@ KINDS = {  # what other methods' heatmaps do, of how many models
     "all": "in every evaluated model",
     "some": "in some models",
     "none": "in no model",
-    "few": "untestable (too few images)",
+    "few": "not testable (too few images)",
 }
 
 
@@ -321,10 +321,10 @@ def other_methods(view: View) -> str:
     if count == 1:
         ((kind, (method,)),) = named.items()
         return (
-            f"The heatmaps of the other method{with_verdict}, {method}, {claim(view)} {controls(view)} {KINDS[kind]}."
+            f"Heatmaps of the other method{with_verdict} ({method}) that {claim(view)} {controls(view)}: {KINDS[kind]}."
         )
     return (
-        f"Heatmaps of the {count} other methods{with_verdict} {claim(view)} {controls(view)} as follows: "
+        f"Heatmaps of the {count} other methods{with_verdict} that {claim(view)} {controls(view)}: "
         f"{numbers.listed(parts)}."
     )
 

@@ -298,7 +298,8 @@ def make_courses(inputs: Inputs, method: str, name: str) -> Figure | None:
     svg = draw_courses(name, found, noise, alt)
     caption = (
         f"Probability of the class as pixels are removed, or inserted into an emptied image, in the order of the "
-        f"heatmaps of {called(method)}, most relevant first. Faithful heatmaps make it fall early and rise early. "
+        f"heatmaps of {called(method)}, most relevant first. With a faithful heatmap, it falls early "
+        f"when pixels are removed and rises early when they are inserted. "
         f"Line: mean over {numbers.UNITS[inputs.results.groups.kind][1]}; band: its {inputs.results.interval:.0%} "
         f"interval; dotted: random noise on the same model."
     )

@@ -231,7 +231,7 @@ def dots(name: str, rows: Sequence[Row], label: str, alt: str) -> str:
         keys.insert(
             0, Line2D([], [], color=MUTED, linestyle="", marker="o", markersize=2.2, label="single training run")
         )
-    figure, axes = canvas(ROW * len(rows), legend=math.ceil(len(keys) / 3))
+    figure, axes = canvas(ROW * len(rows), legend=math.ceil(len(keys) / 2))
     axes.set_xlim(*_limits(rows))
     column = [row.mean for row in rows]
     for i, row in enumerate(rows):
@@ -259,7 +259,7 @@ def dots(name: str, rows: Sequence[Row], label: str, alt: str) -> str:
                 gid=f"seeds-{row.model}",
             )
     axes.set_xlabel(label, loc="left")
-    legend(figure, keys, columns=3)
+    legend(figure, keys, columns=2)
     return to_svg(figure, name, alt)
 
 

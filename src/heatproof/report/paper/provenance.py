@@ -274,7 +274,7 @@ def stages(record: dict) -> Table:
         name = f"{stage} (the run before this one)" if stage == "report" else stage
         cells = [duration(found["total"]), duration(found["longest"])] if found else ["not recorded", "–"]
         rows.append([name, f"{found['jobs']:,}" if found else "–", *cells])
-    return Table("How long the stages took", ["stage", "jobs", "all of them together", "the longest"], rows)
+    return Table("Run time of the stages", ["stage", "jobs", "total", "longest"], rows)
 
 
 def _address(url: str) -> str:
@@ -310,7 +310,7 @@ def cards(inputs: Inputs) -> Table | None:
             if plain:
                 name = f"{model}, seed {seed}" + (f", {fold}" if len(inputs.folds) > 1 else "")
                 rows.append([name, "; ".join(f"{key}: {value}" for key, value in plain.items())])
-    return Table("Trainings", ["training", "its card"], rows) if rows else None
+    return Table("Training runs", ["training run", "card"], rows) if rows else None
 
 
 def parameters(study_config: dict) -> str:

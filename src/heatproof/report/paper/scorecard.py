@@ -15,7 +15,7 @@ from heatproof.report.inputs import Inputs
 from heatproof.report.tables import Table
 from heatproof.stats.results import number
 from heatproof.text import numbers
-from heatproof.text.words import called
+from heatproof.text.words import MARK, called
 
 NOT_MEASURED, NOT_KNOWN = "not measured", "not known"
 
@@ -29,6 +29,7 @@ class Evidence:
         intervals: model -> the ends of its interval.
         verdicts: model -> better than every control, worse than one, or unclear; none where nothing is tested.
         controls: control -> mean over these models.
+        doubtful: whether the metric was not shown to tell the true region from noise.
     """
 
     family: str
@@ -39,6 +40,12 @@ class Evidence:
     intervals: dict[str, tuple[float | None, float | None]]
     verdicts: dict[str, str]
     controls: dict[str, float]
+    doubtful: bool
+
+    @property
+    def name(self) -> str:
+        """The metric's name, marked where it was not shown to tell the true region from noise."""
+        return words.metric(self.metric).name + MARK * self.doubtful
 
     @property
     def value(self) -> str:
@@ -141,7 +148,7 @@ class Scorecard:
             for card in self.cards
         ]
         return Table(
-            "Means over the same models, from the lowest to the highest; Provenance has how long the jobs took",
+            "Means over the same models, from the lowest to the highest; the section Provenance lists the run times",
             ["method", *head, "determinism", "passes through the network"],
             rows,
         )
@@ -203,6 +210,7 @@ def evidence(inputs: Inputs, family: str, method: str, metric: str | None = None
             for name, values in beside.items()
             if name in words.family(family).controls and values and all(map(math.isfinite, values))
         },
+        inputs.is_doubtful(metric),
     )
 
 
@@ -219,7 +227,7 @@ def _rows(criterion: Criterion) -> Sequence[list[str]]:
         [
             criterion.name,
             criterion.question if one is criterion.evidence[0] else "",
-            f"{words.metric(one.metric).name} ({one.better} is better)",
+            f"{one.name} ({one.better} is better)",
             one.value,
             one.verdict,
         ]
@@ -230,7 +238,7 @@ def _rows(criterion: Criterion) -> Sequence[list[str]]:
 def _measure(card: Card, key: str) -> str:
     """Name what an attribute was measured by, within a heading."""
     one: Evidence | None = getattr(card, key)
-    return f"{words.inline(words.metric(one.metric).name)}, {one.better} is better" if one else ""
+    return f"{words.inline(one.name)}, {one.better} is better" if one else ""
 
 
 def _same(card: Card) -> str:

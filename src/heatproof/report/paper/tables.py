@@ -88,11 +88,11 @@ def models(inputs: Inputs) -> PaperTable:
     """Accuracy of every training."""
     made = tables.models(inputs)
     level = f"{inputs.results.interval:.0%}"
-    of = "seed of every model (all folds together)" if len(inputs.folds) > 1 else "training"
+    of = "seed of every model (all folds together)" if len(inputs.folds) > 1 else "training run"
     measure = f"{inputs.measure[:1].upper()}{inputs.measure[1:]}"
     caption = (
         f"{measure} and macro F1 of every {of} on test images, with {level} intervals over "
-        f"{tables.groups_name(inputs)}. A model takes part in verdicts if the lower end of every interval of its "
+        f"{tables.groups_name(inputs)}. A model gets verdicts if the lower end of every interval of its "
         f"{inputs.measure} lies above {numbers.number(inputs.results.competence.floor)}."
     )
     return PaperTable(Table(caption, made.head, made.rows), "models.csv", "No model was tested.")
@@ -114,7 +114,7 @@ def scores(inputs: Inputs) -> PaperTable:
         f"Means over {tables.groups_name(inputs)} with {inputs.results.interval:.0%} intervals: "
         f"{numbers.listed(named)}. "
         + (f"Lower is better for {numbers.listed(lower)}. " if lower else "")
-        + "Controls know nothing of what the model saw; the truth at this grid is a yardstick."
+        + "Controls are made without the model; the true region at this grid is a yardstick."
     )
     head = ["method", "model", *families]
     return PaperTable(

@@ -226,15 +226,15 @@ def _points(gaps) -> str:
 def _confusion_figure(inputs: Inputs) -> Figure:
     found, classes = counts(inputs), list(inputs.classes)
     entries = [
-        f"{model}: {classes[i]} as {classes[j]} {found[model][i, j]}"
+        f"{called(model)}: {classes[i]} as {classes[j]} {found[model][i, j]}"
         for model in inputs.models
         for i, j in zip(*np.nonzero(found[model]), strict=True)
     ]
     svg = figures.confusion("confusion", found, classes, f"Images by true and predicted class: {'; '.join(entries)}")
     added = ", summed over seeds" if len(inputs.seeds) > 1 else ""
     caption = (
-        f"Confusion matrix: true class in rows, predicted class in columns. Number of test images{added} and share of "
-        f"the row."
+        f"Confusion matrix: true class in rows, predicted class in columns. Number of test images{added}, and share "
+        f"of the row."
     )
     return Figure(Markup(svg), caption, "Confusion matrix")
 
@@ -259,7 +259,10 @@ def _roc_figure(inputs: Inputs) -> Figure | None:
         if label in place
     ]
     macro = inputs.tables["models"].groupby("model")["auroc"].mean()
-    keys = {m: (dot_rows.color(inputs.models, m), f"{short(m, 20)} {numbers.number(macro[m])}") for m in inputs.models}
+    keys = {
+        model: (dot_rows.color(inputs.models, model), f"{short(called(model), 20)} {numbers.number(macro[model])}")
+        for model in inputs.models
+    }
     ranges = {name: [areas[key] for key in areas if key[0] == name and not np.isnan(areas[key])] for name in shown}
     described = [
         f"{name}: area {numbers.number(min(values))} to {numbers.number(max(values))}"
@@ -293,8 +296,8 @@ def _reliability_figure(inputs: Inputs) -> Figure | None:
         for (model, seed), rows in table.groupby(["model", "seed"], sort=False)
     ]
     shown = [model for model in inputs.models if model in set(table["model"])]
-    titles = {model: f"{short(model, 20)} {numbers.number(errors[model])}" for model in shown}
-    described = [f"{model} {numbers.number(errors[model])}" for model in shown]
+    titles = {model: f"{short(called(model), 20)} {numbers.number(errors[model])}" for model in shown}
+    described = [f"{called(model)} {numbers.number(errors[model])}" for model in shown]
     svg = figures.reliability("reliability", titles, lines, f"Expected calibration error: {', '.join(described)}")
     caption = (
         "Accuracy by confidence, in ten bins of equally many images; one line per training run. On the dotted line, "

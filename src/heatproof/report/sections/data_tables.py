@@ -247,7 +247,7 @@ def probes(audit: Audit) -> Table:
         ]
         for name, of in found.items()
     ]
-    caption = "Balanced accuracy of simple classifiers, with its 95% interval"
+    caption = "Balanced accuracy of simple classifiers, with 95% intervals"
     return Table(caption, ["classifier", *kinds.values(), "chance"], rows)
 
 
@@ -307,7 +307,7 @@ def compared(table: pd.DataFrame, models: Sequence[str]) -> Table:
                 change = float(after["balanced_accuracy"] - before["balanced_accuracy"])
                 rows.append([model, str(seed), *map(_scored, pair), numbers.number(change, sign=True)])
     head = ["model", "seed", "random split", SPLITS.get(grouped, grouped), "change"]
-    return Table("Balanced accuracy of every training run with both splits, with its interval", head, rows)
+    return Table("Balanced accuracy of every training run with both splits, with intervals", head, rows)
 
 
 def _scored(row: pd.Series) -> str:

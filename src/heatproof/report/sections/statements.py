@@ -123,6 +123,6 @@ def _scored_on(inputs: Inputs, family: str, explained: int) -> list[str]:
         f"{family.capitalize()} was scored on {numbers.counted(images, 'case' if inputs.multilabel else 'image')}{of}"
     )
     if rows["image_id"].nunique() < explained:
-        spread = "" if groups[0] == "image" else f" and spread over the {groups[1]}"
+        spread = "" if groups[0] == "image" else f" spread over the {groups[1]}"
         text += f": a random sample{spread}, the same for every model"
     return [f"{text}."]
