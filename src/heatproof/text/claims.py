@@ -16,7 +16,7 @@ def clauses(statements: Iterable[Statement]) -> str:
 
     >>> lacks, few = Statement("claim.lacks", {"names": ("a", "b")}), Statement("claim.no_scores", {"names": ("c",)})
     >>> clauses([lacks, few])
-    'not in this study: a and b; no scores of c'
+    'the study lacks a and b; the study has no scores of c'
     """
     return "; ".join(TEMPLATES[one.kind](View(one)) for one in statements)
 
@@ -100,7 +100,7 @@ def within_margin(view: View) -> str:
 
 @template("claim.lacks_methods")
 def lacks_methods(view: View) -> str:
-    return f"{view.listed('names')} not in this study"
+    return f"without {view.listed('names')}, which the study lacks"
 
 
 @template("claim.refuses")
@@ -132,12 +132,12 @@ def no_model(view: View) -> str:
 
 @template("claim.not_scored")
 def not_scored(view: View) -> str:
-    return f"no {view.one('family')} scores of {view.one('method')} in this study"
+    return f"the study has no {view.one('family')} scores of {view.one('method')}"
 
 
 @template("claim.lacks")
 def lacks(view: View) -> str:
-    return f"not in this study: {view.listed('names')}"
+    return f"the study lacks {view.listed('names')}"
 
 
 @template("claim.not_judged")
@@ -157,12 +157,12 @@ def not_competent(view: View) -> str:
 
 @template("claim.no_scores")
 def no_scores(view: View) -> str:
-    return f"no scores of {view.listed('names')}"
+    return f"the study has no scores of {view.listed('names')}"
 
 
 @template("claim.none_of_metric")
 def none_of_metric(view: View) -> str:
-    return f"no scores of {view.metric() if view.one('metric') else view.one('family')} in this study"
+    return f"the study has no scores of {view.metric() if view.one('metric') else view.one('family')}"
 
 
 @template("claim.cannot_judge")
@@ -206,8 +206,8 @@ def cue(view: View) -> str:
         for model, verdict, *ends, groups in zip(*columns, strict=True)
     ]
     return (
-        f"does {view.one('method')} show the mark in models that rely on it? Difference in {view.metric()} between "
-        f"images with and without it: {'; '.join(models)}"
+        f"the heatmaps of {view.one('method')} are compared between images with and without the mark, in models that "
+        f"rely on it, by {view.metric()}: {'; '.join(models)}"
     )
 
 
