@@ -7,7 +7,7 @@ is compared from the configuration.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isfinite, sqrt
+from math import isfinite, nan, sqrt
 
 import numpy as np
 import pandas as pd
@@ -16,11 +16,12 @@ from scipy.stats import t
 from heatproof.config.load import load
 from heatproof.config.stages import Claim
 from heatproof.core.statements import Statement
+from heatproof.stats.claims.criteria import check_criteria
 from heatproof.stats.results import BLIND, Outcome, StudyResults
 from heatproof.stats.statements.general import about, state
 from heatproof.stats.statements.verdicts import enough
 from heatproof.stats.tests.paired import WILCOXON_TO_T, detectable_effect
-from heatproof.stats.verdicts.rules import BETTER, CONTRADICTED, RELIES, UNDECIDED, WORSE, rejects
+from heatproof.stats.verdicts.rules import BETTER, CONTRADICTED, RELIES, SUPPORTED, UNDECIDED, WORSE, rejects
 from heatproof.store.tables import CLAIMS
 from heatproof.text import numbers
 from heatproof.text.claims import VERDICTS, clauses
@@ -30,6 +31,9 @@ from papers.studies import Results, cell, rows
 EVEN = 0.5  # the rate of a cue that is as frequent in one class as in the other
 NO_CUE = "in training, the cue is as frequent in one class as in the other, so that no model can learn to rely on it"
 CUED = "the training images have a planted cue, so that the study is about the cue alone"
+UNKNOWN = "the stored results do not tell how many would decide it"
+OUTCOMES = {SUPPORTED: "fails", CONTRADICTED: "passes", UNDECIDED: UNDECIDED}  # of a method and model by a criterion
+CRITERIA_TESTS = "Holm-corrected over the criteria of a method and a model"
 UNITS = {**numbers.UNITS, "lookalike": ("cluster", "clusters")}  # the pages say once of what
 MOST = 10**6  # groups: beyond it a number says no more than that the difference is next to nothing
 
@@ -52,6 +56,7 @@ class Row:
     asked: Claim | None  # None of a finding, which has parts
     parts: tuple["Row", ...] = ()
     part: bool = False  # of a finding: its metric need not be the one that the study tests
+    known: Evidence | None = None  # of criteria, whose rows are made here
 
     @property
     def found(self) -> StudyResults:
@@ -104,6 +109,8 @@ class Row:
             return CUED
         if self.decided:
             return ""
+        if self.known:
+            return clauses(self.known.statements) if pd.isna(self.stored["groups"]) and not self.parts else ""
         if self.asked is None:
             reasons = list(dict.fromkeys(row.obstacle for row in self.parts))
             return "" if "" in reasons else "; ".join(reasons)
@@ -195,7 +202,9 @@ class Row:
         if self.decided or not self.askable:
             return ""
         if self.needed is None or self.needed[0] is None:
-            return "the stored results do not tell"
+            left = sum("fails" not in cells for _, _, cells in criteria(self)[1]) if self.known else 0
+            pairs = numbers.counted(left, "pair fails no criterion", "pairs fail no criterion")
+            return f"{pairs} so far; {UNKNOWN}" if left else UNKNOWN
         return f"about {self._count(rounded(self.needed[0]))} would show {self.needed[1]}"
 
     @property
@@ -221,6 +230,8 @@ class Row:
     @cached_property
     def evidence(self) -> Evidence:
         """What the verdict is based on, of a claim that can be tested."""
+        if self.known:
+            return self.known
         if self.asked is None:
             return self._of_parts()
         if self.asked.check == "shows_cue":
@@ -346,6 +357,13 @@ class Row:
         return Evidence((state("claim.parts", numbers=counts, **named),))
 
 
+def _of_criteria(results: Results, row: dict) -> Row:
+    """A row of `check_criteria`, with its evidence."""
+    kept = {key: row[key] for key in CLAIMS if key not in ("evidence", "change")}
+    stored = pd.Series({key: nan if value is None else value for key, value in kept.items()})
+    return Row(results, stored, None, known=Evidence(tuple(row["evidence"]), CRITERIA_TESTS if row["family"] else ""))
+
+
 def _runs(results: Results, model: str) -> list[tuple[float, float]]:
     """The measure of competence of each training run, with the low end of its interval."""
     if results.found.multilabel:
@@ -416,7 +434,11 @@ def read(studies: Iterable[Results]) -> list[Row]:
             if claim and name in table.index:
                 found.setdefault(name, []).append(Row(results, table.loc[name], claim))
         for name, finding in asked.findings.items():
-            if finding and name in results.found.findings:
+            if finding and finding.criteria:  # from the stored means, also of results that are older than the finding
+                made = check_criteria(name, finding.model_dump(), results.table("metrics"), results.found)
+                *parts, whole = (_of_criteria(results, row) for row in made)
+                found.setdefault(name, []).append(replace(whole, parts=tuple(parts)))
+            elif finding and name in results.found.findings:
                 shared = {"source": finding.source, "claim": finding.claim, "check": "lower", "method": "all methods"}
                 contrast = shared | {"models": finding.than, "than": finding.models}
                 parts = tuple(
@@ -454,6 +476,16 @@ def untested(rows_: Iterable[Row]) -> list[tuple[list[str], list[str], str]]:
     for (claim, reason), studies in found.items():
         joined.setdefault((tuple(studies), reason), []).append(claim)
     return [(claims, [*studies], reason) for (studies, reason), claims in joined.items()]
+
+
+def criteria(row: Row) -> tuple[list[str], list[tuple[str, str, list[str]]]]:
+    """Return the metrics of a finding with criteria, and of each method and model whether it fails or passes each."""
+    metrics = list(dict.fromkeys(part.stored["metric"] for part in row.parts))
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for part in row.parts:
+        model = part.known.statements[0].one("model")
+        found.setdefault((part.stored["method"], model), {})[part.stored["metric"]] = OUTCOMES[part.verdict]
+    return metrics, [(*pair, [of.get(metric, numbers.NONE) for metric in metrics]) for pair, of in found.items()]
 
 
 def table(rows_: Iterable[Row]) -> pd.DataFrame:

@@ -193,7 +193,7 @@ class Facts:
         self.splits = read_splits(self.real)
         more = [Results(study) for study in roles.more]
         self.all_claims = claims.read([*self.studies, *more, Results(roles.xray)])
-        self.claims = [row for row in self.all_claims if row.study != roles.xray]
+        self.claims = [row for row in self.all_claims if row.asked]
         metric = self.truth.primary(LOCALIZATION) if self.truth.there else None
         self.localization = localized(self.truth, metric) if metric else []
         metric = self.real.primary(LOCALIZATION) if self.real.there else None

@@ -125,6 +125,7 @@ def _environment() -> Environment:
         "summary": claims.summary,
         "verdicts": claims.verdicts,
         "untested": claims.untested,
+        "criteria": claims.criteria,
         "cell": lambda text: str(text).replace("|", "\\|"),
         "hours": hours,
     }

@@ -163,5 +163,5 @@ def _agreement(row: pd.Series) -> str:
 def read(study: str, claims: Sequence[Row]) -> Xray | None:
     """Read the study, with its rows of the claims; None where it has not run."""
     results = Results(study)
-    findings = tuple(row for row in claims if row.study == study)
+    findings = tuple(row for row in claims if row.study == study and row.parts and not row.known)
     return Xray(results, read_splits(results), findings) if results.there else None

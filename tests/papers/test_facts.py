@@ -25,7 +25,7 @@ from heatproof.stats.results import (
 from heatproof.stats.tests.paired import WILCOXON_TO_T, detectable_effect
 from heatproof.text.numbers import span
 from papers import cue
-from papers.claims import Row, rounded, summary, table, untested
+from papers.claims import UNKNOWN, Row, rounded, summary, table, untested
 from papers.facts import Splits, localized, read_leads
 from papers.studies import Transformer
 from papers.xray import Xray
@@ -148,7 +148,7 @@ def test_an_undecided_claim_states_what_would_decide_it(made):
     assert one.told.startswith("1 of 2 models beat every control; the deciding model is r1, 0.10 above")
     assert one.told.endswith("without vit, which cannot be evaluated; Holm-corrected over 2 models")
     assert row(made, "beat_controls", verdict="supported").missing == ""
-    assert row(made, "beat_controls", effect=None, low=None, high=None).missing == "the stored results do not tell"
+    assert row(made, "beat_controls", effect=None, low=None, high=None).missing == UNKNOWN
 
 
 def test_reliance_on_a_cue_that_is_not_shown_yet(made):

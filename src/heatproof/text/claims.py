@@ -229,6 +229,30 @@ def parts(view: View) -> str:
     return text + (f"; {view.number('unmeasured')} more not measured in this study" if view.has("unmeasured") else "")
 
 
+@template("claim.criterion")
+def criterion(view: View) -> str:
+    yardstick = words.control(view.one("control"), view.one("family"))
+    tested = f"{numbers.p_equals(view.number('p'))}, {view.units('groups')}"
+    size = numbers.number(abs(view.number("effect")))
+    of = f"{view.metric()} of {view.one('method')} for {view.one('model')}"
+    return f"{of} is {size} {view.one('way')} that of {yardstick} ({tested})"
+
+
+@template("claim.criteria")
+def criteria(view: View) -> str:
+    pairs = view.count("pairs", "pair of a method and a model", "pairs of a method and a model")
+    failing, passing = view.number("failing"), view.number("passing")
+    text = f"of {pairs}, {failing} {'fails' if failing == 1 else 'fail'} at least one of "
+    text += (
+        f"{view.count('criteria', 'criterion', 'criteria')} and {passing} {'passes' if passing == 1 else 'pass'} all"
+    )
+    if view.one("method"):
+        text += f"; the deciding pair is {view.one('method')} and {view.one('model')}, by {view.metric()}"
+    if not view.has("unmeasured"):
+        return text
+    return f"{text}; the study does not measure {view.count('unmeasured', 'more criterion', 'more criteria')}"
+
+
 @template("change.another_verdict")
 def another_verdict(view: View) -> str:
     return f"another verdict on {view.count('models', 'model')}"
