@@ -134,7 +134,7 @@ def test_a_finished_study_is_read(monkeypatch, tmp_path):
     with pytest.raises(InputError, match=r"^no finished study in .*results 'phantm'; did you mean phantom"):
         hp.load_study("phantm")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"^no finished study in .* 'phantom'; there is none$"):
+    with pytest.raises(InputError, match=r"^no finished study in .* 'phantom'; none exist$"):
         hp.load_study("phantom")
 
 

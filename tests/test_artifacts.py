@@ -24,6 +24,7 @@ VALUES = {
     INTEGER: [0, -1, pd.NA, 2**53 + 1, 7, 8, 9, 10, 11, 12, 13, 14],
     NUMBER: [0.1, -2.5, np.nan, 1e-9, 12345.678, 0.0, 1 / 4, 5e8, 1.0, 2.0, 3.0, 4.0],
     FLAG: [True, False] * 6,
+    "float32": [0.0, 0.1, 0.25, np.nan, 1.0, -2.5, 1e-9, 3.0, 4.0, 5.0, 6.0, 7.0],
 }
 
 
@@ -58,7 +59,7 @@ def test_all_schemas_are_tested():
     schemas = {name: value for name, value in vars(tables).items() if isinstance(value, dict) and name.isupper()}
     named = {name for name, value in schemas.items() if id(value) not in of_stats}
     assert named | set(tables.TABLES) == set(SCHEMAS)
-    assert len(named) == 10 and {"MANIFEST", "DEALT", "PREDICTIONS", "SCORES"} < named
+    assert len(named) == 13 and {"MANIFEST", "DEALT", "PREDICTIONS", "SCORES"} < named
 
 
 lines = st.text(st.characters(exclude_characters="\r\0", exclude_categories=["Cs"]), max_size=8)
@@ -116,7 +117,7 @@ def test_a_manifest_that_is_not_dealt_as_asked(tmp_path, monkeypatch):
             function(*args)
         return str(caught.value).removeprefix(f"{path}: ").removesuffix("; delete the file and run again")
 
-    assert said(artifacts.read_manifest, "s") == "not there; run snakemake to make it"
+    assert said(artifacts.read_manifest, "s") == "not found; run snakemake to make it"
     artifacts.write_manifest("s", dealt(**FOLDS))
     before = path.read_bytes()
     assert said(artifacts.read_manifest, "s", "fold2") == "no column fold2"
@@ -184,7 +185,7 @@ def written(path: Path) -> bytes:
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_file_that_is_not_there(tmp_path, name):
-    assert failure(READERS[name], tmp_path / name) == "not there; run snakemake to make it"
+    assert failure(READERS[name], tmp_path / name) == "not found; run snakemake to make it"
 
 
 @pytest.mark.parametrize("name", READERS)

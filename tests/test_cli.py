@@ -179,7 +179,7 @@ def test_only_bad_input_loses_its_traceback(monkeypatch, capsys):
     assert fail(InputError("fix this")) == 1
     assert capsys.readouterr().err == "heatproof check: fix this\n"
     assert fail(KeyboardInterrupt()) == 130
-    assert capsys.readouterr().err == "heatproof check: stopped; run again to go on\n"
+    assert capsys.readouterr().err == "heatproof check: stopped; run again to continue\n"
     for error in (ValueError("a bug"), KeyError("a bug"), RuntimeError("a bug")):
         with pytest.raises(type(error), match="a bug"):
             fail(error)
@@ -308,7 +308,7 @@ def test_a_job_that_is_told_to_end_leaves_no_file(tmp_path):
     job.send_signal(signal.SIGTERM)
     _, errors = job.communicate(timeout=40)
     assert job.returncode == 130
-    assert errors == "heatproof data: stopped; run again to go on\n"
+    assert errors == "heatproof data: stopped; run again to continue\n"
     assert list(folder.iterdir()) == []
 
 

@@ -138,7 +138,7 @@ def said(root: Path, edit) -> None:
 
 def test_the_same_bytes(both, compared):
     code, out, found = compared()
-    assert code == 0 and out.endswith("The same bytes.\n")
+    assert code == 0 and out.endswith("Identical files.\n")
     assert len(found["files"]["data"]["same"]) == 3 and found["verdicts"] is None
     assert main(["diff", str(both[0].parent), str(both[1])]) == 0, "a project's folder does as well"
 
@@ -160,7 +160,7 @@ def test_heatmaps_are_compared_on_their_own_scale(both, compared):
     assert row["largest"] == pytest.approx(0.1) and row["beyond"] == 0
     code, out, found = compared()
     assert code == 3 and found["heatmaps"][0]["beyond"] == 1
-    assert out.splitlines()[-1] == "Apart: heatmaps beyond tolerance (1)."
+    assert out.splitlines()[-1] == "Different: heatmaps beyond tolerance (1)."
     assert compared("--heatmaps", "0.2")[0] == 0
 
 
@@ -243,7 +243,7 @@ def test_other_images_have_no_tolerance(both, compared):
     write_array(both[1] / "data/s/pixels.npy", pixels)
     change(both[1] / "data/s/manifest.parquet", DEALT, fold0=["train", *["test"] * 5])
     code, out, found = compared("--heatmaps", "inf")
-    assert code == 3 and out.endswith("Apart: other images.\n")
+    assert code == 3 and out.endswith("Different: other images.\n")
     assert found["images"] == {
         "images": IMAGES,
         "only_a": 0,
@@ -328,10 +328,10 @@ def test_a_statement_that_only_one_has_is_named(both, compared):
     code, out, found = compared()
     assert code == 3 and not found["verdicts"]["changed"]
     where = "pairs.apart, localization, cam"
-    texts = [f"The two models differ: {over} over {under} by 0.25." for over, under in ("mn", "nm")]
+    texts = [f"The two models differ: {over} scores 0.25 above {under}." for over, under in ("mn", "nm")]
     rows = [{"where": where, "a": texts[0], "b": "not there"}, {"where": where, "a": "not there", "b": texts[1]}]
     assert found["verdicts"]["sentences"] == rows
-    assert f"said otherwise in {where}" in out and f"A: {texts[0]}" in out and f"B: {texts[1]}" in out
+    assert f"changed sentence in {where}" in out and f"A: {texts[0]}" in out and f"B: {texts[1]}" in out
 
 
 def test_an_alarm_of_the_audit_is_a_verdict(both, compared):
@@ -343,7 +343,7 @@ def test_an_alarm_of_the_audit_is_a_verdict(both, compared):
     code, out, found = compared()
     expected = {"where": "alarm", "a": "not there", "b": sentence(copies.statement)}
     assert code == 3 and found["audit"] == [expected]
-    assert out.endswith("Apart: sentences that say something else (1).\n")
+    assert out.endswith("Different: changed sentences (1).\n")
 
 
 def test_files_and_stages_that_only_one_has(both, compared):
@@ -352,10 +352,10 @@ def test_files_and_stages_that_only_one_has(both, compared):
     code, out, _ = compared()
     assert code == 3 and "m/0/fold0/history.csv only in A" in out
     assert "  not compared, because not in both: heatmaps\n" in out
-    assert out.endswith("Apart: files that only one has (1).\n")
+    assert out.endswith("Different: files in only one (1).\n")
     (both[0] / MODELS / "history.csv").unlink()
     code, out, _ = compared()
-    assert code == 0 and out.endswith("The same bytes of what both have.\n")
+    assert code == 0 and out.endswith("Identical files in what both have.\n")
 
 
 def test_studies_that_only_one_has_are_named(both, compared):
@@ -388,9 +388,9 @@ def _renamed(root: Path) -> list[str]:
         (_other_size, r"maps.npy: of shape (4, 4) an image, in the other folder (8, 8)"),
         (_damaged, r"maps.npy: truncated or altered"),
         (_renamed, "no study in common (s and t)"),
-        (lambda root: ["--study", "x"], "--study x: not in both folders; in both are: s"),
-        (lambda root: shutil.rmtree(root) or [], "no results there; name a project's folder"),
-        (lambda root: ["--json", str(root / "no/folder/x.json")], "its folder is not there"),
+        (lambda root: ["--study", "x"], "--study x: not in both folders; studies in both: s"),
+        (lambda root: shutil.rmtree(root) or [], "no results; give a project folder"),
+        (lambda root: ["--json", str(root / "no/folder/x.json")], "its folder does not exist"),
     ],
 )
 def test_bad_input_is_one_line(both, capsys, spoil, expected):

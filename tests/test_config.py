@@ -95,8 +95,9 @@ def test_every_study_that_is_shipped_loads():
 def test_claims_of_a_paper_are_checked_where_a_study_names_it(project):
     """A study of one's own checks none; `papers` itself reaches no job, only the claims do."""
     names = sorted(path.stem for path in (ROOT / "studies").glob("*.yaml"))
-    asking = {name for name, study in load(ROOT, studies=names).items() if study.stats.claims}
-    assert asking == {name for name in names if not name.startswith("covid_cxr")}
+    asking = {name for name, study in load(ROOT, studies=names).items() if any(study.stats.claims.values())}
+    silent = ("covid_cxr", "nih_cxr", "xray_phantom", "cue_blur", "cue_contrast", "cue_noise")  # cues without a place
+    assert asking == {name for name in names if not name.startswith(silent)}
     assert project(SMALL)["toy"].stats.claims == {}
     paper = project.root / "studies/papers/smith.yaml"
     paper.parent.mkdir()
@@ -534,7 +535,10 @@ TAKEN = {"train": {"weights": "w/{model}-{seed}.safetensors", "epochs": 0}}
             {"data": TABLE | {"readers": "some"}},
             "data.readers: 'some': must be a list of names, each once, or rotating",
         ),
-        ({"data": TABLE | {"masks": "{stem}", "mask_value": "x"}}, "data.mask_value: 'x': must be a number, or label"),
+        (
+            {"data": TABLE | {"masks": "{stem}_m", "mask_value": "x"}},
+            "data.mask_value: 'x': must be a number, or label",
+        ),
         ({"stats": {"regressions": ["miou"]}}, "stats.regressions: 'miou': did you mean iou"),
         ({"data": TABLE | {"marks": ["a"]}}, "data.marks: is not read where task is multiclass"),
         (

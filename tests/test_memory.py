@@ -70,7 +70,7 @@ def test_it_stops_at_once_and_names_the_setting_and_half_of_it(size, least, advi
 
     with pytest.raises(InputError) as caught:
         fitting(work, range(size), "x.batch_size", least=least, otherwise="fewer")
-    assert str(caught.value) == f"x.batch_size: no memory for a batch of {size} ({FULL}): {advice}"
+    assert str(caught.value) == f"x.batch_size: out of memory with a batch of {size} ({FULL}): {advice}"
     assert done == [size], "no other batch is tried"
 
 

@@ -212,7 +212,7 @@ def test_plan_before_a_download(project, tmp_path, capsys):
         "download: {url: https://example.org/a.zip, sha256: %s}}" % ("a" * 64)
     )
     plan.run(project)
-    assert capsys.readouterr().out == "toy: mine.zip will be downloaded first; its images are not counted yet\n"
+    assert capsys.readouterr().out == "toy: mine.zip will be downloaded first; its number of images is not known yet\n"
 
 
 def test_plan_of_what_is_done(project, capsys):
@@ -227,7 +227,7 @@ def test_plan_of_what_is_done(project, capsys):
     artifacts.report_path("toy").write_text("")
     plan.run(project)
     assert capsys.readouterr().out == (
-        "toy: every model is trained and explained and the report is there; only what changed will run\n"
+        "toy: all models are trained and explained, and the report exists; only changes will run\n"
     )
 
 
@@ -239,7 +239,7 @@ def test_plan_on_no_core(project):
 
 def test_plan_without_room(project, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: argparse.Namespace(free=10**6))
-    with pytest.raises(InputError, match=r"^toy needs about 2\.5 MB and 1\.0 MB are free: make room first$"):
+    with pytest.raises(InputError, match=r"^toy needs about 2\.5 MB and 1\.0 MB are free: free some space first$"):
         plan.run(project)
 
 
@@ -251,9 +251,9 @@ def test_show(project, capsys):
     show.run(project)
     record = artifacts.folder("toy") / "provenance.json"
     assert capsys.readouterr().out == (
-        f"\ntoy\n  Whether the study has changed since is not known: {record} does not say what it was made from.\n"
-        f"  It cannot be told.\n  {sentence(answer[0])}\n  {sentence(answer[1])}\n"
-        "  Report: none here; snakemake writes it\n"
+        f"\ntoy\n  It is unknown whether the study has changed since: {record} does not record its origin.\n"
+        f"  No conclusion is possible.\n  {sentence(answer[0])}\n  {sentence(answer[1])}\n"
+        "  Report: not written yet; run snakemake\n"
     )
 
 
@@ -272,10 +272,12 @@ def test_show_says_what_has_changed_since(project, tmp_path, capsys):
         show.run(project)
         return capsys.readouterr().out.splitlines()[2].strip()
 
-    assert first() == "It cannot be told."
+    assert first() == "No conclusion is possible."
     (tmp_path / "studies/toy.yaml").write_text("train: {epochs: 11}\nseeds: [0, 1, 2]\ndata: {size: 64}")
     text = first()
-    assert text.startswith("NOT of the study as it is now. Changed since: ") and text.endswith(". Run snakemake again.")
+    assert text.startswith("OUTDATED. Changed since the report was written: ") and text.endswith(
+        ". Run snakemake again."
+    )
     for part in ("train.epochs (10, now 11)", "seeds ([0, 1], now [0, 1, 2])", "data.size (32, now 64)"):
         assert part in text
     artifacts.write_json(artifacts.data_dir("toy") / "digest.json", {"classes": ["b"]})
@@ -293,5 +295,5 @@ def test_show_says_what_the_data_are_worth(project, capsys):
     show.run(project)
     lines = capsys.readouterr().out.splitlines()
     alarm, fall = audit_sentence(found[0].statement), sentence(comparison(falls))
-    told = [alarm, "It cannot be told.", fall, "Report: results/report/toy.html"]
+    told = [alarm, "No conclusion is possible.", fall, "Report: results/report/toy.html"]
     assert lines[3:] == [f"  {line}" for line in told]

@@ -69,7 +69,7 @@ def test_a_run_ends_with_what_came_out(project, capsys):
     assert main(["run", "toy", "--cores", "2", "--", "--keep-going"]) == 0
     assert called() == ["--cores", "2", "--logger", "heatproof", "--config", "studies=toy", "--keep-going"]
     out = capsys.readouterr().out
-    assert "\ntoy\n" in out and "  It cannot be told.\n" in out and "  Report: " in out
+    assert "\ntoy\n" in out and "  No conclusion is possible.\n" in out and "  Report: " in out
 
 
 def test_a_folder_without_a_project_runs_what_came_with_heatproof(tmp_path, project, monkeypatch):
@@ -109,7 +109,7 @@ def test_what_is_wrong_is_one_line(project, capsys, arguments, lost, line):
 def test_without_snakemake(project, monkeypatch, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["run"]) == 1
-    assert "heatproof run: Snakemake is not installed here: run `make install`" in capsys.readouterr().err
+    assert "heatproof run: Snakemake is not installed: run `make install`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -123,4 +123,4 @@ def test_a_run_that_is_stopped_waits_for_snakemake_and_stops_it_once(project, ho
     os.killpg(process.pid, how)  # as a terminal does
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, Path("ended").read_text()) == (130, "once ")
-    assert errors == "heatproof run: stopped; run again to go on\n"
+    assert errors == "heatproof run: stopped; run again to continue\n"

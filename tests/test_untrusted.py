@@ -87,7 +87,7 @@ def test_no_text_of_a_configuration_stands_bare_in_a_shell_command():
     bare = set()
     for path in (ROOT / "rules").glob("*.smk"):
         bare |= set(re.findall(r"\{(params\.\w+)\}", path.read_text()))
-    fine = "models seeds folds random methods shuffled shards combine members interval kind timeout"
+    fine = "models seeds folds random methods shuffled shards combine members interval kind timeout blank regions"
     assert bare <= {f"params.{name}" for name in fine.split()}
 
 

@@ -109,7 +109,7 @@ def test_a_damaged_object_is_named_with_its_result(folder, capsys, truncate):
     damage(found, truncate=truncate)
     code, said = verify(capsys, "--cache")
     assert code == 1
-    assert f"{found}: holds other bytes than its name says ({CARD}); delete it, then `dvc commit --force`" in said
+    assert f"{found}: its content does not match its name ({CARD}); delete it, then `dvc commit --force`" in said
     assert "damaged: 0 results, 1 objects" in said
     assert verify(capsys)[0] == 0, "objects are read where that is asked for"
     found.unlink()
@@ -135,20 +135,20 @@ def test_a_damaged_list_and_an_object_of_nothing_here_are_named(folder, capsys):
     damage(other)
     (folder / "dvc.lock").write_text((folder / "dvc.lock").read_text().replace("results/report", "results/else"))
     said = verify(capsys, "--cache")[1]
-    assert f"{listing}: holds other bytes than its name says (the list of files of results/models)" in said
-    assert f"{other}: holds" in said
+    assert f"{listing}: its content does not match its name (the list of files of results/models)" in said
+    assert f"{other}: its content does not match its name" in said
 
 
 def test_a_page_that_is_not_the_recorded_one_is_said_and_no_damage(folder, capsys):
     (folder / PAGE).write_text("<p>another page")
     code, said = verify(capsys)
-    assert code == 0 and f"1 results are not as dvc.lock has them ({PAGE}, ...)" in said
+    assert code == 0 and f"1 results differ from dvc.lock ({PAGE}, ...)" in said
 
 
 def test_a_result_made_again_since_is_no_damage(folder, capsys):
     artifacts.write_json(folder / CARD, {"value": "made again"})
     code, said = verify(capsys)
-    assert code == 0 and "are not as dvc.lock has them" in said
+    assert code == 0 and "differ from dvc.lock" in said
 
 
 def test_the_cache_of_no_project_is_refused(tmp_path, monkeypatch, capsys):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import heatproof.catalogue
 from heatproof.catalogue import reasons
 from heatproof.catalogue.families import BEATABLE, CONTROLS, FAMILIES, YARDSTICKS, families_with
 from heatproof.catalogue.methods import METHODS, options
@@ -16,7 +15,7 @@ from heatproof.catalogue.metrics import METRICS, metrics_of
 from heatproof.catalogue.reasons import REASONS, find_reason
 from heatproof.catalogue.registry import methods_in, metrics_in
 
-FOLDER = Path(heatproof.catalogue.__file__).parent
+FOLDER = Path(reasons.__file__).parent
 PACKAGE = FOLDER.parent
 
 

@@ -132,7 +132,9 @@ def test_a_study(study, capsys):
     printed = capsys.readouterr().out.splitlines()
     stated = read_audit(study / "audit.json").findings
     assert printed == [f"{finding.level}: {sentence(finding.statement)}" for finding in stated]
-    assert printed[0].startswith("alarm: In the split in use 9% of the test images have a look-alike in training")
+    assert printed[0].startswith(
+        "alarm: Leak: in the split in use, 9% of the test images have a look-alike in training"
+    )
     before = {path.name: path.read_bytes() for path in study.iterdir()}
     run("--study", "toy", "--config", json.dumps(CONFIG))
     assert {path.name: path.read_bytes() for path in study.iterdir()} == before
@@ -216,8 +218,8 @@ def test_a_folder(folder, capsys):
         "59 groups: clusters of look-alikes",
     ]
     assert lines[4].startswith("!! Image facts alone (size, shape, mode, JPEG quality, bytes, mean, border")
-    assert "!! The outermost pixels alone tell the classes apart" in out
-    assert " - 1 file left out." in out and found["truth_lost"] is None and "\nLEFT OUT\n" in out
+    assert "!! The outermost pixels alone predict the classes" in out
+    assert " - 1 file could not be used." in out and found["truth_lost"] is None and "\nLEFT OUT\n" in out
     assert max(map(len, lines[1:])) <= 80
     assert "1 other file is no image and left aside: a/readme.txt" in err.splitlines()
 
@@ -250,7 +252,7 @@ def test_folders_called_train_and_test_are_the_split_in_use(folder, tmp_path, ca
     run("out", "--json", "found.json", "--size", "40")
     found = json.loads(Path("found.json").read_text())
     assert found["leak"]["split"] == {"fold0": 1 / 30} and found["classes"] == ["a", "b"]
-    assert "In the split in use 3% of the test images have a look-alike" in capsys.readouterr().out
+    assert "in the split in use, 3% of the test images have a look-alike" in capsys.readouterr().out
 
 
 def test_masks_are_left_out_and_series_of_names_are_asked_about(folder, tmp_path, capsys):
@@ -297,7 +299,7 @@ def test_one_class_and_no_folder_still_get_copies_and_look_alikes(folder, capsys
     found = json.loads(Path("found.json").read_text())
     assert found["classes"] == ["(no folder)"] and found["duplicates"]["bytes"]["pairs"] == 1
     out = capsys.readouterr().out
-    assert "None of 5 trivial classifiers can be tested" in out and "TRIVIAL CLASSIFIERS" not in out
+    assert "None of 5 simple classifiers can be tested" in out and "TRIVIAL CLASSIFIERS" not in out
 
 
 def test_sixteen_bits_need_a_window(tmp_path, monkeypatch):
@@ -330,7 +332,7 @@ def test_folders_of_patients_are_no_classes(tmp_path, monkeypatch):
     ("arguments", "what"),
     [
         ([""], "give a folder or an archive of images"),
-        (["a" * 5000], f"{'a' * 200}...: cannot be looked at (File name too long); give another path"),
+        (["a" * 5000], f"{'a' * 200}...: cannot be read (File name too long); give another path"),
         (["in", "--size", "9" * 30], f"--size: {'9' * 30} is above 2048"),
         (["in", "--window", "0", "inf"], "--window: needs two finite values"),
         (["in", "--json", ""], "--json: give the name of a file"),

@@ -134,7 +134,7 @@ def test_all_bad_files_are_named_at_once_and_nothing_is_left(source, tmp_path):
         run("toy", source)
     *lines, fix = str(caught.value).splitlines()
     assert [line.split(": ")[1] for line in lines] == bad
-    assert fix == "3 of 9 images are bad; fix them, or set data.on_bad: quarantine to go on without them"
+    assert fix == "3 of 9 images cannot be used; fix them, or set data.on_bad: quarantine to continue without them"
     assert list(artifacts.data_dir("toy").iterdir()) == []
 
 
@@ -167,7 +167,7 @@ def test_when_every_image_is_bad_there_is_no_study(source, tmp_path):
         path.write_bytes(b"junk")
     with pytest.raises(InputError) as caught:
         run("toy", source | {"on_bad": "quarantine", "masks": None})
-    assert str(caught.value) == "in: no image can be used; quarantined are all 9"
+    assert str(caught.value).startswith("in: no image can be used; all 9 are quarantined, the first: in: ")
 
 
 def test_what_a_file_tells_is_kept(source, tmp_path):
@@ -215,7 +215,7 @@ def test_a_given_split_stays_and_what_crosses_it_is_reported(tmp_path, monkeypat
     config |= {"columns": {"patient": "who"}}
     run("toy", config)
     assert (
-        "toy: warning: in the given split 2 of 12 patients are in two parts; the split stays as it is"
+        "toy: warning: in the given split 2 of 12 patients are in two parts; the split is kept"
         in capsys.readouterr().err
     )
     manifest = read("toy")[0]
@@ -238,17 +238,15 @@ def test_masks_that_look_wrong_are_reported(source, tmp_path, capsys):
     run("toy", source)
     said = capsys.readouterr().err
     assert (
-        "toy: warning: 1 of 3 masks look inverted, as they cover most of the image but a part inside: benign/" in said
+        "toy: warning: 1 of 3 masks look inverted (most of the image is marked, except an inner part): benign/" in said
     )
     assert "if 0 is lesion in all of them, set data.mask_value: 0" in said
-    assert (
-        "toy: warning: 1 of 3 masks cover their whole image, and get no score of localization: benign/benign1" in said
-    )
+    assert "toy: warning: 1 of 3 masks cover the whole image and get no localization score: benign/benign1" in said
     odd = read_study("toy", "lookalike").odd_masks  # as the audit sees them, after preprocessing
     assert odd == OddMasks(inverted=["benign/benign0"], full=["benign/benign1"], count=3)
     run("toy", source | {"mask_value": 0})
     assert read("toy")[2][read("toy")[0]["source"] == "benign/benign0.png"].mean() == pytest.approx(1 / 12, abs=0.01)
-    with pytest.raises(InputError, match=r"data\.mask_value: 7: no pixel of any mask is lesion by it; fix it"):
+    with pytest.raises(InputError, match=r"data\.mask_value: 7: no mask has a lesion pixel with this value; correct"):
         run("toy", source | {"mask_value": 7})
 
 

@@ -772,7 +772,7 @@ def test_keys(tmp_path):
         f"{path}: data.key_file: not found; {make_one} and keep it safe: another one gives other pseudonyms"
     )
     path.write_bytes(b"x" * 15)
-    assert message(read_key, path) == f"{path}: data.key_file: 15 bytes, and a key needs at least 16; {make_one}"
+    assert message(read_key, path) == f"{path}: data.key_file: 15 bytes, but a key needs at least 16; {make_one}"
     path.write_bytes(b"x" * 15 + b"\n")
     assert read_key(path) == read_key(str(path)) == b"x" * 15 + b"\n"
     assert message(read_key, tmp_path) == (

@@ -56,7 +56,7 @@ def write_no_array(path):
 
 
 WRONG = {
-    "nothing": (lambda path: None, f"not there; it names {MEND}"),
+    "nothing": (lambda path: None, f"not found; it names {MEND}"),
     "text": (lambda path: path.write_text("hello"), f"cannot be read (.*); {MEND}"),
     "truncated": (write_truncated, f"cannot be read (.*); {MEND}"),
     "one array": (lambda path: np.save(path.open("wb"), np.zeros((4, 4))), f"a single array; {MEND}"),

@@ -15,6 +15,7 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import pytest
+from minimal import write_facts
 from report import audits
 
 from heatproof.data.audit.results import Audit
@@ -156,6 +157,7 @@ def _write_data(made: Made, manifest: pd.DataFrame) -> tuple[np.ndarray, np.ndar
     pixels = np.repeat(np.clip(gray, 0, 255).astype(np.uint8)[:, None], made.channels, axis=1)
     folder = artifacts.data_dir(made.name)
     artifacts.write_manifest(made.name, manifest)
+    write_facts(manifest, made.name)
     artifacts.write_json(folder / "audit.json", _audit(made, manifest).stored())
     artifacts.write_array(folder / "pixels.npy", pixels)
     artifacts.write_array(folder / "masks.npy", masks)
@@ -329,7 +331,7 @@ def write(made: Made) -> Made:
         "random": made.random_names,
     }
     rest = {"config": settings, "score_config": score, "setting": setting, "ensembles": made.made_of}
-    stats.run(argparse.Namespace(**names, scores=None, cue=None, **rest))
+    stats.run(argparse.Namespace(**names, scores=None, cue=None, blank=[], **rest))
     return made
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from heatproof.report.paper import statistics
 from heatproof.report.sections import overview
 from heatproof.stats.results import Combined, Decision
 from heatproof.stats.verdicts.rules import NO, UNDECIDED, YES

@@ -14,6 +14,7 @@ from heatproof.core.draws import spread
 from heatproof.core.geometry import upsample
 from heatproof.score import controls
 from heatproof.score.metrics.localization import METRICS
+from heatproof.stats.tests.readers import READER
 
 KEYS = [("study", "a"), ("study", "b")]
 
@@ -130,4 +131,4 @@ def test_truth_is_the_mask_and_has_the_best_score_of_all():
 
 def test_every_control_is_in_the_catalogue():
     names = (controls.RANDOM, controls.LOWRES_NOISE, controls.CENTER, controls.OTHER_IMAGE)
-    assert set(CONTROLS) == {*names, controls.MEAN_MASK, controls.EDGES, controls.CEILING, controls.TRUTH}
+    assert set(CONTROLS) == {*names, controls.MEAN_MASK, controls.EDGES, controls.CEILING, controls.TRUTH, READER}

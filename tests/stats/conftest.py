@@ -5,6 +5,7 @@ import argparse
 import numpy as np
 import pandas as pd
 import pytest
+from minimal import write_facts
 from shipped import PARAMS
 
 from heatproof.stats import command
@@ -76,6 +77,7 @@ def _write(
         fixed = {"sha256": "0", "source": "made", "width": 8, "height": 8} | dict.fromkeys((*tests, *drawn), "train")
         manifest = pd.concat([manifest, pd.DataFrame(known | fixed)], ignore_index=True)
     artifacts.write_manifest(study, manifest)
+    write_facts(manifest, study)
     thumbnails = looks.integers(0, 256, (3, 4, 4), dtype=np.uint8)[
         manifest["label"]
     ]  # a class is known by its thumbnail
@@ -129,6 +131,7 @@ def _write(
     return argparse.Namespace(
         scores=None,
         cue=None,
+        blank=[],
         ensembles=None,
         study=study,
         models=list(levels),

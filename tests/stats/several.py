@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from minimal import write_facts
 from stats.conftest import SETTINGS as ONE_CLASS
 
 from heatproof.store import artifacts
@@ -57,7 +58,9 @@ def write(
     manifest = pd.DataFrame(known | {"width": 8, "height": 8, "fold0": "test"})
     more = manifest.iloc[:4].assign(image_id=[f"t{i}" for i in range(4)], group="t", fold0="train")
     hot = artifacts.multihot("label", np.concatenate([truth, truth[:4]]))
-    artifacts.write_manifest(study, pd.concat([pd.concat([manifest, more], ignore_index=True), hot], axis=1))
+    every = pd.concat([pd.concat([manifest, more], ignore_index=True), hot], axis=1)
+    artifacts.write_manifest(study, every)
+    write_facts(every, study)
     digest = {"classes": CLASSES, "task": "multilabel"}
     artifacts.write_json(artifacts.data_dir(study) / "digest.json", digest)
     pictures = rng.integers(0, 256, (len(ids) + 4, 4, 4), dtype=np.uint8)
@@ -90,6 +93,7 @@ def write(
                     artifacts.Checkpoint(study, model, seed, "fold0").scores(family), table, artifacts.SCORES
                 )
     return argparse.Namespace(
+        blank=[],
         scores=None,
         cue=None,
         study=study,

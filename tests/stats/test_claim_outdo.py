@@ -50,9 +50,9 @@ def test_its_numbers_are_of_the_best_method_with_holm_over_all():
     ends = stats.ttest_1samp(leads["lrp"], 0).confidence_interval(0.95)
     assert [row["low"], row["high"]] == pytest.approx([ends.low, ends.high])
     assert (row["groups"], row["metric"], row["method"]) == (20, "iou", "gradcam")
-    assert row["evidence"].startswith("IoU beside gradcam, Holm-corrected: vit: rollout 0.0")
+    assert row["evidence"].startswith("IoU compared with Grad-CAM, Holm-corrected: vit: rollout 0.0")
     assert "patients); lrp 0.0" in row["evidence"] and "20 patients)" in row["evidence"]
-    assert row["change"].endswith("from fewer than 5 seeds this is said of these checkpoints")
+    assert row["change"].endswith("with fewer than 5 seeds, this holds for these checkpoints only")
 
 
 def test_most_models_decide():
@@ -64,7 +64,7 @@ def test_most_models_decide():
     row, found = claimed(OUTDO | {"methods": ["lrp"]}, table, made(list(levels), ["gradcam", "lrp"]))
     leads = found.compared["localization", "lrp"].wide - found.compared["localization", "gradcam"].wide
     assert row["verdict"] == "supported" and row["effect"] == pytest.approx(sorted(leads.mean())[1])
-    assert row["p"] < 0.05 and "c: lrp 0.19 behind (p < 0.001, 20 patients)" in row["evidence"]
+    assert row["p"] < 0.05 and "c: lrp 0.19 below (p < 0.001, 20 patients)" in row["evidence"]
 
 
 def test_from_five_seeds_the_variance_between_them_counts():
@@ -79,17 +79,17 @@ def test_from_five_seeds_the_variance_between_them_counts():
 def test_methods_that_are_not_there_are_named_and_a_claim_on_none_is_not_listed():
     row, _ = judged({"gradcam": 0.0, "lrp": -0.1}, groups=20)
     assert row["verdict"] == "undecided"  # what the study lacks may be the one that does better
-    assert row["evidence"].endswith("; without rollout, which the study lacks")
+    assert row["evidence"].endswith("; rollout not in this study")
     assert judged({"gradcam": 0.0, "other": 0.1})[0] is None
     row, _ = judged({"lrp": 0.1})
-    assert row["verdict"] == "undecided" and row["evidence"] == "the study has no localization scores of gradcam"
+    assert row["verdict"] == "undecided" and row["evidence"] == "no localization scores of Grad-CAM in this study"
 
 
 def test_what_refuses_a_model_is_said_and_holds_nothing_up():
     refused = {"rollout": {"vit": "no_attention"}}
     of = made(["vit"], ["gradcam", "lrp", "rollout"])
     table = scores({"vit": 0.4}, methods={"gradcam": 0.0, "lrp": -0.1}, groups=20)
-    told = f"rollout refuses vit ({cause('no_attention')})"
+    told = f"rollout does not support vit ({cause('no_attention')})"
     row, _ = claimed(OUTDO, table, of, refused=refused)
     assert row["verdict"] == "contradicted" and f"; {told}" in row["evidence"]
     row, _ = claimed(OUTDO | {"methods": ["rollout"]}, table, of, refused=refused)
@@ -98,7 +98,7 @@ def test_what_refuses_a_model_is_said_and_holds_nothing_up():
 
 def test_a_method_that_asks_for_no_class_is_named_so():
     row, _ = judged({"gradcam": 0.0, "attention_rollout": 0.1}, claim={"methods": ["attention_rollout"]}, groups=20)
-    assert "vit: attention_rollout, which asks for no class, 0.1" in row["evidence"]
+    assert "vit: Attention rollout (not class-specific) 0.1" in row["evidence"]
 
 
 def test_missing_scores_are_counted_as_the_worst_beside_it():
@@ -112,7 +112,7 @@ def test_missing_scores_are_counted_as_the_worst_beside_it():
     table["value"] = table["value"].mask(gone)
     row, _ = claimed(OUTDO | {"methods": ["lrp"]}, table, made(["vit"], ["gradcam", "lrp"]))
     assert row["verdict"] == "supported" and row["groups"] == 20
-    assert row["evidence"].endswith("; contradicted if missing scores count as the worst")
+    assert row["evidence"].endswith("; contradicted when missing scores count as the worst")
 
 
 @pytest.mark.parametrize(

@@ -107,10 +107,10 @@ def test_models_differ(levels, margin, verdict):
     row, one = judged(DIFFER, levels, groups=25, margin={"default": margin})
     assert row["verdict"] == verdict
     assert row["p"] == pytest.approx(stats.friedmanchisquare(*one.wide.to_numpy().T).pvalue)
-    assert row["evidence"].startswith("Friedman's test over 4 models on 25 patients: p ")
+    assert row["evidence"].startswith("Friedman's test across 4 models and 25 patients: p ")
     assert ("every difference is smaller than the margin of 0.05" in row["evidence"]) == (verdict == "contradicted")
-    assert ("would be found 80% of the time; from fewer" in row["change"]) == (verdict == "undecided")
-    assert "from fewer than 5 seeds this is said of these checkpoints" in row["change"]
+    assert ("the power to detect a difference of" in row["change"]) == (verdict == "undecided")
+    assert "with fewer than 5 seeds, this holds for these checkpoints only" in row["change"]
     assert abs(row["effect"]) == pytest.approx(one.pairs["difference"].abs().max())
 
 
@@ -118,12 +118,12 @@ def test_named_models_alone_are_asked_whether_they_differ():
     """vit stands apart, the others do not."""
     row, one = judged(DIFFER | {"models": CNNS}, LEVELS | dict.fromkeys(CNNS, 0.5), groups=25)
     assert row["p"] == pytest.approx(stats.friedmanchisquare(*one.wide[CNNS].to_numpy().T).pvalue) and row["p"] > 0.05
-    assert row["evidence"].startswith("Friedman's test over 3 models") and "vit" not in row["evidence"]
+    assert row["evidence"].startswith("Friedman's test across 3 models") and "vit" not in row["evidence"]
     pair, one = judged(DIFFER | {"models": ["r1", "vit"]}, groups=25)
-    assert pair["evidence"].startswith("The pair: p < 0.001; the largest difference is ")
+    assert pair["evidence"].startswith("paired test: p < 0.001; the largest difference is ")
     assert pair["evidence"].endswith("(r1 and vit, 25 patients)")
     single, _ = judged(DIFFER, {"r1": 0.5})
-    assert single["verdict"] == "undecided" and single["evidence"] == "only r1 can be judged"
+    assert single["verdict"] == "undecided" and single["evidence"] == "only r1 can be evaluated"
 
 
 @pytest.mark.slow
@@ -159,32 +159,32 @@ def test_a_blind_metric_decides_nothing(claim):
     seen = {"localization": dict.fromkeys(LEVELS, True) | {"r2": False}}
     row, _ = judged(claim, said=seen)
     assert row["verdict"] == "undecided" and row["effect"] is None
-    assert row["evidence"] == "IoU does not tell the truth from a random map on the images of r2"
+    assert row["evidence"] == "IoU does not separate the true region from a random map on the images of r2"
 
 
 def test_models_that_are_not_competent_are_left_out_and_named():
     row, _ = judged(BEAT, competent=["r1", "d1", "vit"])
     assert row["verdict"] == "supported" and row["evidence"].startswith("2 of 2 models")
-    assert row["evidence"].endswith("; without r2, which cannot be judged")
+    assert row["evidence"].endswith("; without r2, which cannot be evaluated")
     row, _ = judged(LOWER, competent=CNNS)
     assert row["verdict"] == "undecided"
-    assert row["evidence"] == "of vit not every training is competent"
+    assert row["evidence"] == "not all training runs of vit perform above chance"
     row, _ = judged(LOWER, competent=["vit"])
-    assert row["evidence"] == "of r1, r2 and d1 not every training is competent"
+    assert row["evidence"] == "not all training runs of r1, r2 and d1 perform above chance"
 
 
 def test_models_that_the_study_lacks():
     """One of three is not most of them, unless that is said; and a claim on none of the models is no row."""
     row, _ = judged(BEAT, {"r1": 0.5})
-    assert row["evidence"].startswith("1 of 1 model") and "without r2 and d1, which the study lacks" in row["evidence"]
+    assert row["evidence"].startswith("1 of 1 model") and "r2 and d1 not in this study" in row["evidence"]
     assert judged(BEAT, {"other": 0.5})[0] is None
     row, _ = judged(LOWER, {"vit": 0.5, "other": 0.4})
-    assert row["verdict"] == "undecided" and row["evidence"].startswith("the study lacks r1, r2 and d1")
+    assert row["verdict"] == "undecided" and row["evidence"].startswith("not in this study: r1, r2 and d1")
 
 
 def test_without_scores_of_the_method_nothing_is_decided():
     row, _ = judged(BEAT | {"method": "lrp"})
-    assert row["verdict"] == "undecided" and row["evidence"] == "the study has no localization scores of lrp"
+    assert row["verdict"] == "undecided" and row["evidence"] == "no localization scores of lrp in this study"
     assert (row["name"], row["source"], row["claim"], row["method"]) == ("c", "paper", "so", "lrp")
 
 

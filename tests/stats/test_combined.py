@@ -7,7 +7,7 @@ from stats.built import answered
 
 from heatproof.stats.command import run
 from heatproof.stats.results import key_numbers, read
-from heatproof.stats.statements.general import answer
+from heatproof.stats.statements.verdicts import answer
 from heatproof.stats.verdicts.judge import combined, decide
 from heatproof.stats.verdicts.rules import NO, UNDECIDED, YES
 

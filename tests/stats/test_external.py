@@ -91,9 +91,9 @@ def test_four_columns_are_enough(capsys):
     assert "no column d" in refused(capsys, *wide, "d")
     out, tables, summary = told(capsys, *wide, "c")
     assert summary.methods == ("heatmap",) and list(summary.families) == ["score"]
-    assert "There is no control to hold these heatmaps against." in out and "The models differ: " in out
+    assert "There is no control to compare these heatmaps with." in out and "The models differ: " in out
     assert len(tables["pairs"]) == 3 and tables["controls"].empty
-    assert "a heatmap of one that guesses explains nothing" in out
+    assert "Heatmaps of a model that guesses explain nothing." in out
 
 
 def test_the_unit_is_what_the_user_says(capsys):
@@ -102,8 +102,9 @@ def test_the_unit_is_what_the_user_says(capsys):
     by_patient = told(capsys, "scores.csv", "--group", "patient", "--out", "one")
     by_image = told(capsys, "scores.csv", "--independent", "--out", "two")
     assert (by_patient[1]["pairs"]["groups"] == 12).all() and (by_image[1]["pairs"]["groups"] == 36).all()
-    assert "means per group (12 groups, 36 images)" in by_patient[0]
-    assert "Every one of the 36 images was taken as independent" in by_image[0] and "36 images; at most" in by_image[0]
+    assert "one mean per group (12 groups, 36 images)" in by_patient[0]
+    assert "All 36 images are treated as independent (--independent)." in by_image[0]
+    assert "36 images; significance level" in by_image[0]
     assert "no column group" in refused(capsys, "scores.csv") and "--independent" in refused(capsys, "scores.csv")
 
 
@@ -141,8 +142,8 @@ def test_metrics_of_other_tools_have_their_direction(capsys):
         "insertion_auc": True,
     }
     assert "Metrics under heatproof's names: Deletion AUC is deletion_auc, Insertion is insertion_auc." in out
-    assert "A low insertion_auc counts as good, as --lower says; by its name the opposite holds." in out
-    assert "Described in metrics.csv and not tested, as no value is better: sparseness." in out
+    assert "A low insertion_auc counts as good (--lower), although its name suggests the opposite." in out
+    assert "Described in metrics.csv but not tested, because no direction is better: sparseness." in out
 
 
 @pytest.mark.parametrize(
@@ -170,8 +171,8 @@ def test_metrics_and_methods_are_judged_apart(capsys):
     frame = pd.concat([table(methods={"gradcam": 0.0, "lrp": 0.1}), table().assign(metric="srg")])
     out, _, summary = told(capsys, write(frame))
     assert summary.methods == ("gradcam", "lrp") and list(summary.families) == ["iou", "srg"]
-    assert "Each of the 2 metrics is a family of tests of its own" in out
-    assert "On the same images, lrp scores better than gradcam for" in out and "lrp, iou" in out
+    assert "Each of the 2 metrics is tested separately; p values are not corrected" in out
+    assert "On the same images, lrp scores better than Grad-CAM for" in out and "lrp, iou" in out
 
 
 def test_missing_scores_are_counted_with_and_without_a_reason(capsys):
@@ -183,7 +184,7 @@ def test_missing_scores_are_counted_with_and_without_a_reason(capsys):
         ["a", "no_value", 1],
     ]
     assert "17% of the heatmaps of a have no IoU" in out
-    assert "Counting the 2 scores without a value as the worst" in out
+    assert "Counting the 2 missing scores as the worst" in out
 
 
 def test_one_patient_written_in_several_ways_is_one(capsys):
@@ -247,10 +248,10 @@ def test_two_names_of_one_metric_are_one_score(capsys):
 def test_seeds_that_are_not_as_many_for_each_model(capsys):
     frame = table(seeds=5)
     out, _, summary = told(capsys, write(frame), "--out", "even")
-    assert "Over 5 training seeds" in out and summary.seeds.count == 5
+    assert "Across 5 training seeds" in out and summary.seeds.count == 5
     out, _, _ = told(capsys, write(frame[(frame["model"] != "a") | (frame["seed"] < 3)]), "--out", "uneven")
-    assert "Not every model has as many seeds (3 to 5): verdicts speak of these trainings alone." in out
-    assert "As trained here" in out and "architectures" not in out
+    assert "Verdicts apply only to these training runs: the number of seeds differs between models (3 to 5)." in out
+    assert "In these training runs" in out and "architectures" not in out
 
 
 BAD = {
@@ -327,7 +328,7 @@ def test_numbers_out_of_range(capsys, option, value):
 def test_one_image_each_of_one_model(capsys):
     frame = table(levels={"a": 0.5}, groups=1)
     out, _, summary = told(capsys, write(frame))
-    assert "could not be shown" in out and "There are too few groups" in out
+    assert "No evidence that the heatmaps of a score better" in out and "There are too few groups" in out
     assert summary.outcome("iou", "gradcam").verdicts == {"a": "unclear"}
 
 

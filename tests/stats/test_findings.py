@@ -50,8 +50,8 @@ def test_effects_are_in_the_margins_of_their_metrics():
     assert [found[key] for key in ("effect", "low", "high")] == pytest.approx([1.5, 0.5, 2.5])
     assert found["groups"] == 9
     assert clauses(found["evidence"]) == (
-        "of 2 parts 2 for it (symmetric relevance gain and wide); the mean effect is 1.50 margins [0.50, 2.50]; 1 more "
-        "the study does not measure"
+        "of 2 parts, 2 supported (symmetric relevance gain and wide); the mean effect is 1.50 margins [0.50, 2.50]; "
+        "1 more not measured in this study"
     )
 
 
@@ -104,7 +104,7 @@ def test_a_finding_on_a_study(study, levels, verdict):
     assert list(claims.index) == [*names, "best"]
     assert (claims["verdict"] == verdict).all() and told.verdict == verdict
     border = claims.loc["best: localization on_border"]  # the study judges localization by another metric
-    assert border["method"] == "all methods" and border["claim"] == "a is best: by heat on the border"
+    assert border["method"] == "all methods" and border["claim"] == "a is best: by relevance on the border"
     both = claims.loc["best"]
     assert both["family"] == both["metric"] == "" and both["low"] < both["effect"] < both["high"]
     assert both["effect"] == pytest.approx(claims.loc[names, "effect"].mean() / 0.05)

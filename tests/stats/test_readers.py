@@ -104,7 +104,7 @@ def test_what_is_said():
     found = compared(table, group_kind="image", patients_known=False)
     said = [sentence(one) for one in found.statements]
     assert said[0] == (
-        "Second readers agree with the truth by IoU of 0.50 [0.50, 0.50] (6 regions; intervals over images, as "
+        "A second reader agrees with the truth at IoU 0.50 [0.50, 0.50] (6 regions; intervals over images, as "
         "patients are not known)."
     )
-    assert said[1].startswith("cam of m scores 0.30 by IoU, 61% [") and said[1].endswith("not as good (6 images).")
+    assert said[1].startswith("IoU of cam for m is 0.30, 61% [") and said[1].endswith("significantly worse (6 images).")

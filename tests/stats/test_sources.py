@@ -44,7 +44,7 @@ def compared(about, table, values, **more):
     found = compare_sources(
         about, predictions, scored(table, values, **more), PRIMARY, ["a", "b"], alpha=0.05, key=("t",)
     )
-    json.dumps(found.stored())
+    json.dumps(asdict(found))
     return found, {one.kind: one for one in found.statements}
 
 
@@ -56,7 +56,7 @@ def test_a_model_that_knows_the_view_alone_loses_its_accuracy_within_one():
     assert every.balanced_accuracy == pytest.approx(by_hand) and every.value == "" and every.groups == GROUPS
     assert (ap.value, pa.value) == ("AP", "PA") and ap.low < 0.5 < ap.high and ap.images + pa.images == len(table)
     lost = said["source.lost"]
-    assert set(lost.subjects["values"]) == {"AP", "PA"} and "it may tell the classes apart by view" in sentence(lost)
+    assert set(lost.subjects["values"]) == {"AP", "PA"} and "it may separate the classes by view" in sentence(lost)
 
 
 def test_a_model_that_knows_the_disease_keeps_it():
@@ -157,4 +157,4 @@ def test_every_sentence_is_made():
         found = parts(table, table["predicted"] if predicted is None else np.full(rows, predicted))
         made |= {one.kind for one in found.statements}
     assert made == set(SOURCES) and all(sentence(one) for one in found.statements)
-    assert Statement.of(found.stored()["statements"][0]) == found.statements[0]
+    assert Statement.of(asdict(found)["statements"][0]) == found.statements[0]

@@ -15,10 +15,10 @@ from stats.rules_of_relations import Of, Planted, check_claim
 from stats.rules_of_studies import BOTH, Both, against_best, ensemble_compared, expected_evidence, f1
 from stats.rules_of_verdicts import told_of
 
-from heatproof.catalogue import controls
+from heatproof.catalogue import families as controls
 from heatproof.report import tables
 from heatproof.report import words as report_words
-from heatproof.report.paper import statistics
+from heatproof.report.paper import methods
 from heatproof.report.sections import overview, relations, told, trust
 from heatproof.stats.claims.cue import shows_cue
 from heatproof.text.numbers import counted, span
@@ -118,7 +118,7 @@ def check_coverage(study: Study) -> None:
     index = study.scores[study.scores["method"].isin(study.methods) & (study.scores["family"] == "localization")]
     made = index.loc[(index["reason"] != REFUSED) & (index["seed"] == 0), "image_id"].unique()
     images = study.inputs.manifest.set_index("image_id")["truth"]
-    assert first == f"Heatmaps were made for {len(made)} of {counted(len(images), 'test image')}."
+    assert first == f"Heatmaps exist for {len(made)} of {counted(len(images), 'test image')}."
     masked = images.loc[made] == "mask"
     if not masked.all():
         text = rest.pop(0)
@@ -146,7 +146,7 @@ def check_combined(study: Study) -> None:
                 name, difference = cell.partition("(")[2].split(": ")
                 (control,) = (key for key, shown in controls.CONTROLS.items() if shown.title == name)
                 assert number_of(difference.rstrip(")")) == pytest.approx(leads[control].mean(), abs=0.006)
-    text = statistics._combined(study.inputs)
+    text = methods._combined(study.inputs)
     decided = sum(len(both.decided(method)) for method in study.methods)
     assert bool(text) == bool(rows) and (
         not text or (f"undecided for {len(rows) - decided} of" in text[0]) == (decided < len(rows))

@@ -503,7 +503,7 @@ def test_a_claim_of_the_configuration_is_checked(write_study):
     results, tables = judged(args)
     (row,) = tables["claims"].to_dict("records")
     assert (row["name"], row["verdict"], row["groups"], row["seeds"]) == ("holds", "supported", 8, 2)
-    assert row["evidence"].endswith("; without middle, which cannot be judged; without absent, which the study lacks")
+    assert row["evidence"].endswith("; without middle, which cannot be evaluated; absent not in this study")
     assert results.claims[0].verdict == "supported"
     assert artifacts.read_json(artifacts.stats_dir("toy") / "metrics.json")["claims"] == {"holds": "supported"}
 

@@ -18,8 +18,7 @@ class Fixed(nn.Module):
 
     def __init__(self, *logits):
         super().__init__()
-        self.net = nn.Module()
-        self.net.num_classes = len(logits)
+        self.num_classes = len(logits)
         self.logits = torch.tensor(logits)
 
     def forward(self, pixels):

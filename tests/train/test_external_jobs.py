@@ -156,7 +156,7 @@ def test_weights_are_drawn_anew_where_it_is_known_how(study):
     [
         ("fails", "models.bad: Net takes no images of 32 pixels (broken here): set models.bad.size to another size"),
         ("nan", "models.bad: Net gives logits that are not finite: its weights cannot be used"),
-        ("some", "models.bad: its logits of 1 of 6 images are not finite: it cannot be judged"),
+        ("some", "models.bad: its logits of 1 of 6 images are not finite: its weights cannot be used"),
         ("that", "models.bad: nets.py:build: cannot be opened: TypeError: "),
     ],
 )

@@ -117,7 +117,9 @@ def test_gradcam_of_a_library_equals_another_implementation(source, tmp_path):
     maps = gradcam(batch)
     assert maps.shape == (3, *layer.grid) and min(layer.grid) > 1 and maps.isfinite().all()
     scale = float(maps.max())
-    assert scale > 0 and min((maps[a] - maps[b]).abs().max() for a, b in ((0, 1), (1, 2), (2, 0))) > 1e-2 * scale
+    assert scale > 0
+    for a, b in ((0, 1), (1, 2), (2, 0)):  # two classes may both have nothing that speaks for them
+        assert (maps[a] - maps[b]).abs().max() > 1e-2 * scale or not maps[[a, b]].any()
     theirs = raw(GradCAM, batch).clamp(min=0)
     torch.testing.assert_close(maps, theirs, rtol=1e-5, atol=1e-5 * scale)
     if layer.layout == "NCHW":

@@ -21,6 +21,7 @@ def folder(tmp_path, monkeypatch):
     """A project with the study `tiny` alone."""
     (tmp_path / "studies").mkdir()
     shutil.copy(ROOT / "studies/tiny.yaml", tmp_path / "studies")
+    shutil.copytree(ROOT / "studies/papers", tmp_path / "studies/papers")
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("[quickstart]", "[tiny]"))
     monkeypatch.chdir(tmp_path)
 
@@ -77,4 +78,4 @@ def test_nothing_is_removed_beside_a_run(monkeypatch, capsys):
     gone = make("results/data/other/digest.json")
     monkeypatch.setattr("heatproof.store.locks._locked", lambda *_, **__: None)
     assert main(["clean", "--remove"]) == 1
-    assert gone.exists() and "Snakemake runs in this folder" in capsys.readouterr().err
+    assert gone.exists() and "Snakemake is running in this folder" in capsys.readouterr().err

@@ -92,7 +92,7 @@ def test_weights_are_there_or_made_by_a_study_of_the_run(tmp_path):
     assert files.weights(job(overrides=made, **CHECKPOINT))[0].parts[3:5] == ("test_vit", "1")
     assert files.weights(job(**CHECKPOINT)) == []
     other = {"train": {"weights": "results/models/large/{model}/{seed}/fold0/model.safetensors"}}
-    with pytest.raises(InputError, match=r"not there; run the study large first, or name it in studies beside tiny$"):
+    with pytest.raises(InputError, match=r"not found; run the study large first, or name it in studies beside tiny$"):
         files.weights(job(overrides=other, **CHECKPOINT))
 
 

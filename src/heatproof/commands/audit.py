@@ -1,11 +1,14 @@
-"""`heatproof audit`: look for leaks and shortcuts in a folder or an archive of images, without a configuration."""
+"""`heatproof audit`: look for leaks and shortcuts in images, without a configuration."""
 
 import argparse
 import math
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from heatproof.core.messages import InputError, line
@@ -13,6 +16,7 @@ from heatproof.core.messages import InputError, line
 if TYPE_CHECKING:
     from heatproof.data.audit.results import Audit
 
+AUDITED = "audited"  # name of the study that is made of a source
 SWEEP = (0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
 LARGEST = 2048  # side after preprocessing
 LONGEST = 200  # characters of a path in a message
@@ -20,10 +24,19 @@ LONGEST = 200  # characters of a path in a message
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `run`."""
-    parser.add_argument("path", metavar="PATH", help="folder or archive (zip, tar); or a study that has run")
     parser.add_argument(
-        "--patient", metavar="REGEX", help="regular expression for file names; its first group is the patient"
+        "path", metavar="PATH", help="folder, archive (zip, tar) or table of images; or a study that has run"
     )
+    parser.add_argument(
+        "--patient",
+        metavar="REGEX",
+        help="regular expression for file names; its first group is the patient; for a table: a column",
+    )
+    parser.add_argument(
+        "--masks", metavar="PLACE", help="folder of masks inside PATH, or a pattern such as '{stem}_mask*'"
+    )
+    parser.add_argument("--key", metavar="FILE", help="for DICOM: file with the secret key of the pseudonyms")
+    parser.add_argument("--classes", metavar="NAME", nargs="+", default=[], help="labels of a table that are audited")
     parser.add_argument("--threshold", type=float, default=0.95, help="similarity of look-alikes (default: 0.95)")
     parser.add_argument("--json", metavar="FILE", help="also write all results to this file")
     parser.add_argument("--up", type=int, default=1, help="number of folders between image and class (default: 1)")
@@ -52,7 +65,8 @@ def run(args: argparse.Namespace) -> None:
     if _there(Path(args.path)):
         if args.json is not None:
             _check_json(Path(args.json))
-        found = audit_path(Path(args.path), args)
+        path = Path(args.path)
+        found = audit_source(path, args) if args.masks or args.key or _is_table(path) else audit_path(path, args)
         print(summary(found, args.path))
         if args.json is not None:
             with _writing(Path(args.json)):
@@ -88,7 +102,53 @@ def audit_path(path: Path, args: argparse.Namespace) -> "Audit":
     return found
 
 
-def _check(args: argparse.Namespace) -> None:
+def _is_table(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith((".csv", ".tsv", ".csv.gz"))
+
+
+def audit_source(path: Path, args: argparse.Namespace) -> "Audit":
+    """Return what an audit of a table, of DICOM or of images with masks finds: of a study of them that is made to be
+    audited, in a folder that goes."""
+    from heatproof.commands.check import section_of
+    from heatproof.commands.judge import OPTIONS, data_of
+    from heatproof.config.load import resolve
+    from heatproof.core.messages import using_options
+    from heatproof.data import command
+    from heatproof.data.audit.assemble import audit
+    from heatproof.data.audit.material import Settings, read_study
+    from heatproof.data.audit.results import BadFile
+    from heatproof.store import artifacts
+
+    _check(args, _is_table(path))
+    with using_options(OPTIONS | {"data.window": "--window"}):
+        data, _ = data_of(argparse.Namespace(**vars(args), images=str(path)))
+        task = data.pop("task", "multiclass")
+        data |= {"size": args.size, "crop": args.crop, "fit": args.fit, "window": args.window, "on_bad": "quarantine"}
+        data |= {"lookalike": args.threshold, "split": {"test": "all"}}
+        no_training = {"models": {"none": {"source": "timm:resnet18"}}, "seeds": [0]}
+        study = resolve({"task": task, "data": data} | no_training)
+        here = Path.cwd()
+        with TemporaryDirectory() as folder:
+            os.chdir(folder)
+            try:
+                command.run(argparse.Namespace(study=AUDITED, config=section_of(study)))
+                known = study.data.patients_known
+                material = replace(read_study(AUDITED, study.data.group_kind, None, known), splits={})
+                bad = artifacts.read_table(artifacts.data_dir(AUDITED) / "quarantine.csv", artifacts.QUARANTINE)
+                settings = Settings(
+                    threshold=args.threshold,
+                    sweep=tuple(sorted({*SWEEP, args.threshold})),
+                    option="--threshold",
+                    crop=args.crop,
+                    fit=args.fit,
+                )
+                quarantined = tuple(BadFile(**row) for row in bad.to_dict("records"))
+                return audit(material, settings, ("audit",), quarantined=quarantined)[0]
+            finally:
+                os.chdir(here)
+
+
+def _check(args: argparse.Namespace, table: bool = False) -> None:
     if not 0.3 < args.threshold <= 1:
         raise InputError(f"--threshold: {args.threshold:g} is not above 0.3 and at most 1")
     if args.size < 32:
@@ -101,7 +161,7 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError("--window: needs two finite values")
     if args.window is not None and not args.window[0] < args.window[1]:
         raise InputError("--window: the first value must be below the second")
-    if args.patient is not None:
+    if args.patient is not None and not table:
         try:
             groups = re.compile(args.patient).groups
         except re.error as error:

@@ -18,7 +18,7 @@ import yaml
 
 from heatproof.commands import plan
 from heatproof.commands import run as running
-from heatproof.commands.check import runs, unusable
+from heatproof.commands.check import Understood, runs, unusable
 from heatproof.config.load import resolve
 from heatproof.config.study import Study, merge
 from heatproof.core.messages import InputError, deadline, using_options
@@ -31,7 +31,6 @@ METHODS = ("gradcam", "layercam", "saliency")
 ENOUGH = 20  # patients; with fewer, no verdict is likely, and the audit tests nothing
 SPARE = 0.75  # share of the time that is planned, as the load of the machine may change
 MOST = 50  # classes
-COLUMNS = ("path", "label", "patient", "mask", "box")  # of a table, by their usual names
 TABLES = (".csv", ".tsv", ".csv.gz")
 DICOM = (".dcm", ".dicom")
 OPTIONS = {  # what errors about the study name in place of its keys
@@ -173,9 +172,11 @@ def study_of(args: argparse.Namespace) -> dict[str, Any]:
     """
     if not (math.isfinite(args.minutes) and args.minutes > 0):
         raise InputError(f"--minutes {args.minutes:g}: must be a number above 0")
-    data, outputs = _data(args)
+    data, outputs = data_of(args)
+    if data.pop("task", None):
+        raise InputError(f"--images: {args.images}: images have several labels; write a study with task: multilabel")
     models = _models(args, outputs)
-    known = data["columns"] if data["kind"] == "table" else data
+    known = data.get("columns", {}) if data["kind"] == "table" else data
     families = ["localization"] if any(known.get(key) for key in ("masks", "mask", "box")) else []
     families += ["faithfulness", "complexity"]
     families += ["agreement"] if len(args.method or METHODS) > 1 else []
@@ -209,7 +210,8 @@ def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple
     unit = plan.import_seconds()
     content = _sized(content, resolve(merge(content, {"data": {"sample": None}})))
     study = resolve(content)
-    if mistakes := list(unusable(name, study)):
+    mistakes = [one for one in unusable(name, study, ()) if not isinstance(one, Understood)]
+    if mistakes:
         raise InputError("\n".join(mistakes))
     records = plan.records_of(name, study)
     known = study.data.patients_known and study.data.kind != "dicom"  # whose patients are read with the pixels
@@ -303,7 +305,7 @@ def _sized(content: dict[str, Any], study: Study) -> dict[str, Any]:
     for model, network in study.networks.items():
         first, limit = network.of(model, study.seeds[0], 0), study.compute.timeout
         try:
-            with deadline(limit, f"opening it took longer than compute.timeout ({limit} s)"):
+            with deadline(limit, f"{model}: opening it took longer than compute.timeout ({limit} s)"):
                 options = first.model_dump(exclude={"source"})
                 needs.append(sources.load(first.source, options, classes=study.data.class_names, task=study.task))
         except InputError as error:
@@ -370,8 +372,14 @@ def _file(path: str, option: str) -> str:
     return str(found.resolve())
 
 
-def _data(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, int | str]]:
-    """Return the section `data`, and the output of each class where the options give it."""
+def data_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, int | str]]:
+    """Return the section `data`, and the output of each class where the options give it.
+
+    A table whose images may have several labels has a key `task` too.
+
+    Raises:
+        InputError: an option is out of bounds, or the images are not in classes.
+    """
     path = Path(args.images).expanduser()
     if not path.exists():
         raise InputError(f"--images: {args.images}: not found; give a folder, an archive or a table of images")
@@ -390,28 +398,33 @@ def _data(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, int | str
         raise InputError(f"--classes: {lost[0]}: no such class in {args.images}; choose from {', '.join(there)}")
     if len(named or there) > MOST:
         raise InputError(f"--images: {len(there)} classes; name at most {MOST} with --classes")
-    return data | {"source": str(path.resolve()), "classes": {name: name for name in named or there}}, outputs
+    return {"source": str(path.resolve())} | data | {"classes": {name: name for name in named or there}}, outputs
 
 
 def _table(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    """Return the section of a table with the usual column names, and its labels, sorted."""
+    """Return the section of a table, known by its columns or with the usual names of others, and its labels, sorted."""
+    from heatproof.data.sources.image_table import find_labels
     from heatproof.data.sources.rows import read_sheet
     from heatproof.data.sources.trees import read_file
 
     if args.masks:
         raise InputError("--masks: not read for a table; name the masks in its column mask")
     patient = args.patient or "patient"
-    wanted = {key: patient if key == "patient" else key for key in COLUMNS}
-    sheet = read_sheet(
-        read_file(path),
-        f"--images: {path}",
-        ["path", "label", *([patient] if args.patient else [])],
-        [*wanted.values()],
-    )
-    there = sorted({label for label in sheet.columns["label"] if label})
-    data = {"kind": "table", "columns": {key: name for key, name in wanted.items() if name in sheet.columns}}
+    required = [patient] if args.patient else []
+    sheet = read_sheet(read_file(path), f"--images: {path}", required, [patient, "mask", "box"])
+    wanted = {"patient": patient, "mask": "mask", "box": "box"}
+    data: dict[str, Any] = {"kind": "table"}
+    if columns := {key: name for key, name in wanted.items() if name in sheet.columns}:
+        data["columns"] = columns
+    if args.key:
+        data["key_file"] = _file(args.key, "--key")
+    there, several, bare = find_labels(path, columns)
+    if bare:  # then they may lie in any folder below the table
+        data |= {"source": str(path.resolve().parent), "table": path.name}
+    if several:
+        data["task"] = "multilabel"
     chosen = {one.partition("=")[0] for one in args.classes}
-    if chosen and (others := [label for label in there if label not in chosen]):
+    if chosen and not several and (others := [label for label in there if label not in chosen]):
         data["leave_out"] = others
     return data, there or ["none"]
 

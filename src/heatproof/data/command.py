@@ -267,7 +267,10 @@ def _read_all(
             rows.add(known, f"{image.pixels.dtype}{image.pixels.shape}".encode() + image.pixels.tobytes())
         _check_bad(study, config, bad, len(records))
         if not rows:
-            raise InputError(f"{config['source']}: no image can be used; all {len(bad)} are quarantined")
+            first = bad[0]["reason"]
+            raise InputError(
+                f"{config['source']}: no image can be used; all {len(bad)} are quarantined, the first: {first}"
+            )
         frame = rows.frame()
     _tell_lost_truth(study, frame["truth_kept"].tolist())
     _check_masks(study, config, odd, readings)

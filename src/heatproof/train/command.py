@@ -137,7 +137,7 @@ def _judge(
     sources, task = opened("source"), facts.get("task", "multiclass")
     named = f"models.{checkpoint.model}"
     options = {name: value for name, value in recipe.items() if name != "source"}
-    slow = f"opening it, or one batch of it, took longer than compute.timeout ({timeout} s)"
+    slow = f"{named}: opening it, or one batch of it, took longer than compute.timeout ({timeout} s)"
     try:
         with deadline(timeout, slow) as again:
             loaded = sources.load(recipe["source"], options, classes=facts["classes"], task=task)

@@ -408,7 +408,10 @@ def untrained(card: dict[str, Any], *key: str | int) -> Adapter:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(*key))
         net = _again(card)
-        if Spec.parse(card["source"]).kind == "module":  # the user's function may have loaded its weights
+        if (
+            Spec.parse(card["source"]).kind == "module"
+        ):  # the user's function may have loaded its weights, or set a seed
+            torch.manual_seed(derive(*key))
             _redraw(net.net)
         return net
 

@@ -14,6 +14,7 @@ from heatproof.core.messages import InputError
 Kind = Literal["timm", "torchvision", "hf", "monai", "xrv", "module", "export", "onnx"]
 LIBRARIES = ("timm", "torchvision", "hf", "monai", "xrv")
 FILES: dict[str, Kind] = {".pt2": "export", ".onnx": "onnx"}
+WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".h5", ".keras", ".pb", ".pkl")  # files of no architecture
 # what a kind imports beyond the core, and the extra of heatproof that installs it
 EXTRAS = {"hf": "transformers", "monai": "monai", "xrv": "torchxrayvision", "onnx": "onnxruntime"}
 FORMS = (
@@ -58,6 +59,8 @@ class Spec:
             raise InputError(f"{text!r} is no model: did you mean {near[0]}:{name or 'NAME'}?")
         if colon and function.isidentifier() and (module.endswith(".py") or all(map(str.isidentifier, parts))):
             return cls("module", text)
+        if not colon and Path(text).suffix in WEIGHTS:
+            raise InputError(f"{text!r} is a file of weights, not a model: give {FORMS}, and set weights to the file")
         if not colon and text and "/" not in text:
             return cls("timm", text)
         raise InputError(f"{text!r} is no model: give {FORMS}")

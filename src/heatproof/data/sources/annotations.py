@@ -29,7 +29,7 @@ class Drawn(NamedTuple):
 
     label: str
     draw: Callable[[Shape], np.ndarray] | None
-    kind: str = "mask"
+    kind: str  # mask or box
     instances: int | None = None
     points: Callable[[Shape], np.ndarray] | None = None
 
@@ -126,13 +126,13 @@ def _chexlocalize(data: dict, where: str) -> list[Reading]:
 def _regions(label: str, value: object, size: Shape | None, where: str) -> Drawn:
     """Contours, run lengths or points of one label."""
     if isinstance(value, dict):
-        return Drawn(label, _run_lengths(value, where))
+        return Drawn(label, _run_lengths(value, where), "mask")
     if not isinstance(value, list):
         raise InputError(f"{where}: neither contours, points nor run lengths; correct or remove it")
     if value and all(isinstance(part, list) and part and not isinstance(part[0], list) for part in value):
         points = _numbers(value, (None, 2), where, "points [x, y]")
-        return Drawn(label, None, points=partial(_points, points, size, where))
-    return Drawn(label, partial(_fill, _contours(value, where), size, where), instances=len(value))
+        return Drawn(label, None, "mask", points=partial(_points, points, size, where))
+    return Drawn(label, partial(_fill, _contours(value, where), size, where), "mask", len(value))
 
 
 def _contours(value: list, where: str) -> list[np.ndarray]:
@@ -255,12 +255,12 @@ def _annotation(entry: dict, label: str, size: Shape | None, where: str) -> Draw
         draw = _run_lengths(parts, where)
         if size and draw.args[0] != size:
             raise InputError(_other_size(draw.args[0], size, where))
-        return Drawn(label, draw, instances=1)
+        return Drawn(label, draw, "mask", 1)
     if isinstance(parts, list) and parts:
         flat = [_numbers(part, (None,), where, "a polygon x, y, x, y, ...") for part in parts]
         if any(len(part) % 2 or len(part) < 6 for part in flat):
             raise InputError(f"{where}: a polygon of fewer than 3 points, or an x without y; correct or remove it")
-        return Drawn(label, partial(_fill, [part.reshape(-1, 2) for part in flat], size, where), instances=1)
+        return Drawn(label, partial(_fill, [part.reshape(-1, 2) for part in flat], size, where), "mask", 1)
     box = Box(*_numbers(entry.get("bbox"), (4,), where, "a segmentation or a bbox [x, y, width, height]").tolist())
     return Drawn(label, partial(_boxed, box, where), "box", 1)
 
@@ -359,7 +359,7 @@ def _segments(content: bytes, where: str) -> list[Reading]:
             raise InputError(_other_size(frame.shape[:2], shape, f"{where}: segment {number}"))
         return frame[..., 0] > 0
 
-    return [Reading(u, "", [Drawn(label, partial(draw, u, n)) for n, label in labels.items()]) for u in images]
+    return [Reading(u, "", [Drawn(label, partial(draw, u, n), "mask") for n, label in labels.items()]) for u in images]
 
 
 def open_annotations(

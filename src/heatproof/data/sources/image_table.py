@@ -40,6 +40,7 @@ from heatproof.data.sources.rows import (
     select,
     spellings,
     united,
+    words,
 )
 from heatproof.data.sources.trees import Tree, open_tree, parents, read_file
 from heatproof.data.sources.truth import PLAIN, Lesion, draw_boxes, mask_regions, parse_box
@@ -183,6 +184,26 @@ def list_records(
     for _, cells in numbered:  # of rows that are left out, too
         files.find(_normal_row({role: cells[column] for role, column in plain.items()})["path"])
     return Table(records, notes + files.notes(), left_out, form)
+
+
+def find_labels(source: Path, columns: dict[str, str | None] | None = None) -> tuple[list[str], bool, bool]:
+    """Return the labels that a table names, sorted, whether one cell names several, and whether images have no folder.
+
+    Args:
+        source: the CSV.
+        columns: names of its columns by role, as for `list_records`.
+
+    Raises:
+        InputError: not a CSV, or no table that is known by its columns.
+    """
+    files, named = Files(source, None), {role: column for role, column in (columns or {}).items() if column}
+    sheet, _ = _sheet(files, list(named.values()), ())
+    form, roles = recognize(sheet.columns, files.shown, named, {})
+    cells = set(sheet.columns[roles["label"]])
+    repeated = form.repeated or "reader" in roles or box_rows(sheet, files.shown, roles, form) is not None
+    bare = not any("/" in cell for cell in sheet.columns[roles["path"]])
+    parted = [words(cell, separators(cells, repeated)) for cell in cells]
+    return sorted({word for held in parted for word in held}), any(len(held) > 1 for held in parted), bare
 
 
 ROLES = ("path", "label", "patient", "mask", "box", "marks", "folder", "license", "split")  # of an image, not of a box

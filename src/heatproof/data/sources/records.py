@@ -60,8 +60,8 @@ class Region:
 
     labels: tuple[int, ...]
     draw: Callable[[tuple[int, int]], np.ndarray] | None
-    reader: str = ""
-    kind: str = "mask"
+    reader: str
+    kind: str
     instances: int | None = None
     points: Callable[[tuple[int, int]], np.ndarray] | None = None
 

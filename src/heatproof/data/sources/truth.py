@@ -99,13 +99,13 @@ def mask_regions(
     """
     if of_name is None:
         return tuple(
-            Region(line, partial(_of_values, read, mask, where(mask), values))
+            Region(line, partial(_of_values, read, mask, where(mask), values), "", "mask")
             for mask in masks
             for line, values in lesion.labels
         )
     lines = ((mask, of_name(mask)) for mask in masks)
     return tuple(
-        Region(line, partial(_drawn, read, mask, where(mask), lesion._replace(labels=())))
+        Region(line, partial(_drawn, read, mask, where(mask), lesion._replace(labels=())), "", "mask")
         for mask, line in lines
         if line
     )

@@ -64,7 +64,7 @@ BENCHMARKS = Path("benchmarks")
 STAGES = {  # of the pipeline, in its order: how the names of their files begin
     "data": ("data", "regions"),
     "audit": ("audit",),
-    "train": ("train", "ensemble"),
+    "train": ("train", "ensemble", "blank"),
     "explain": ("explain", "profiles"),
     "score": ("score",),
     "stats": ("stats",),
@@ -374,7 +374,7 @@ def read_revision(data: Sequence[str] = ()) -> Revision:
             "GIT_OBJECT_DIRECTORY": f"{scratch}/objects",
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(Path(os.fsdecode(objects.strip())).absolute()),
         }
-        if _git("read_revision-tree", "HEAD", **own) is None:
+        if _git("read-tree", "HEAD", **own) is None:
             return Revision(commit)
         within = ["--", ".", ":(exclude)results", ":(exclude)dvc.lock", *_unknown(data, own)]
         left_out = _left_out(within, own)
