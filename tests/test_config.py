@@ -110,7 +110,11 @@ def test_claims_of_a_paper_are_checked_where_a_study_names_it(project):
         "studies/toy.yaml: stats.papers: 'smit': no file studies/papers/smit.yaml; did you mean smith?"
     )
     criterion = {"family": "sanity", "metric": "ssim_cascade", "yardstick": "other_image"}
-    several = {"source": "Smith", "claim": "all fail", "criteria": [criterion, criterion | {"metric": "ssim_class"}]}
+    several = {
+        "source": "Smith",
+        "claim": "all fail",
+        "criteria": [criterion, criterion | {"metric": "ssim_independent"}],
+    }
     paper.write_text(yaml.safe_dump({"one": claim, "all": several}))
     named = project(SMALL, {"stats": {"papers": ["smith"]}})["toy"].stats
     assert list(named.claims) == ["one"] and len(named.findings["all"].criteria) == 2

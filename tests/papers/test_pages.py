@@ -14,8 +14,10 @@ import pytest
 
 from heatproof.stats import results
 from heatproof.store import artifacts
+from heatproof.text.words import called
+from papers.claims import criteria, read
 from papers.pages import CLAIMS, PAGE, README, TEMPLATES, XRAY, fill, hours, main
-from papers.studies import read_roles
+from papers.studies import Results, read_roles
 
 ROOT = Path(__file__).parents[2]
 SVG = Path("docs/findings")
@@ -143,6 +145,19 @@ def test_pages_say_what_a_p_value_is_corrected_over_and_begin_with_what_holds(pa
             )
     assert not re.search(r"\bp [=<] |\| p \|", re.sub(r"^- .*(?:\n  .+)*", "", text, flags=re.MULTILINE))
     assert re.search(r"^# .*\n\n(- \*\*|\*\*)", text, re.MULTILINE), "the conclusion comes first"
+
+
+def test_criteria_are_shown_by_method_and_model(monkeypatch, roles):
+    monkeypatch.chdir(ROOT)
+    (whole,) = (row for row in read([Results(roles.truth)]) if row.known)
+    metrics, pairs = criteria(whole)
+    told = whole.evidence.statements[0].numbers
+    assert len(metrics) == told["criteria"] and len(pairs) == told["pairs"]
+    assert sum("fails" in cells for _, _, cells in pairs) == told["failing"]
+    text = CLAIMS.read_text()
+    assert all(
+        f"| {called(method)} | {called(model)} | {' | '.join(cells)} |" in text for method, model, cells in pairs
+    )
 
 
 def test_figures_stand_alone():

@@ -100,7 +100,7 @@ def within_margin(view: View) -> str:
 
 @template("claim.lacks_methods")
 def lacks_methods(view: View) -> str:
-    return f"without {view.listed('names')}, which the study lacks"
+    return f"{view.listed('names')} not in this study"
 
 
 @template("claim.refuses")
