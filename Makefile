@@ -15,7 +15,7 @@ help:
 	@echo "make install   everything that heatproof needs, into .venv (about 7 GB, two minutes)"
 	@echo "make run       install, then the studies of params.yaml; prints what came out and where the report is"
 	@echo "               make run STUDY=phantom runs another study of studies/ (several separated by commas)"
-	@echo "make findings  install, then docs/findings*.md and the block of the README, from results/stats"
+	@echo "make findings  install, then docs/findings*.md, docs/claims.md and the block of the README, from results/stats"
 	@echo "make test      install, then the fast tests"
 	@echo "make test-all  install, then every test; trains tiny models and runs both engines"
 	@echo "make reproduce install, then compute the tiny study twice in clean clones and compare every byte"

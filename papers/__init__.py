@@ -1,1 +1,1 @@
-"""The pages about two papers, docs/findings*.md and the block of the README: `python -m papers` writes them."""
+"""The pages about papers (docs/findings*.md, docs/claims.md) and the README's block: `python -m papers` writes them."""

@@ -18,7 +18,7 @@ class Cue:
     """`table`: rows of `cue.csv` of all rates that have run, with study and rate; means over seeds alone."""
 
     table: pd.DataFrame
-    relies: dict[tuple[str, float], bool | None]  # (model, rate) -> whether the model surely relies on the cue
+    relies: dict[tuple[str, float], bool | None]  # (model, rate) -> whether the model relies on the cue
     test_rate: float | None
     methods: tuple[str, ...]  # the controls are in the table, too
 
@@ -44,11 +44,11 @@ class Cue:
         return rows(self.table, model=model, method=method, metric=metric).sort_values("rate")
 
     def relied(self, model: str) -> list[float]:
-        """Return the rates at which the model surely relies on the cue."""
+        """Return the rates at which the model relies on the cue."""
         return [rate for rate in self.rates if self.relies.get((model, rate))]
 
     def at(self, model: str, method: str, metric: str, verdict: str = SHOWN) -> list[float]:
-        """Return the rates at which the model surely relies on the cue and the method shows, or hides, it."""
+        """Return the rates at which the model relies on the cue and the method shows, or hides, it."""
         found = set(rows(self.line(model, method, metric), verdict=verdict)["rate"])
         return [rate for rate in self.relied(model) if rate in found]
 
@@ -60,11 +60,11 @@ class Cue:
         if shown:
             return f"{numbers.number(shown[0])} ({len(shown)} of {relied})"
         hidden = len(self.at(model, method, metric, HIDDEN))
-        return f"never; surely hidden at {hidden} of {relied}" if hidden else "never"
+        return f"never; hidden at {hidden} of {relied}" if hidden else "never"
 
     @property
     def cases(self) -> int:
-        """Models and rates at which the model surely relies on the cue."""
+        """Models and rates at which the model relies on the cue."""
         return sum(len(self.relied(model)) for model in self.models)
 
     def given_away(self, method: str) -> int:
@@ -78,7 +78,7 @@ class Cue:
 
     @property
     def false_alarms(self) -> list[tuple[str, str, str, float]]:
-        """Model, method, metric and rate where a cue is shown on which the model does not surely rely."""
+        """Model, method, metric and rate where a cue is shown on which the model does not rely."""
         shown = rows(self.table[self.table["method"].isin(self.methods)], verdict=SHOWN)
         keys = shown[["model", "method", "metric", "rate"]].itertuples(index=False, name=None)
         return [key for key in keys if not self.relies.get((key[0], key[3]))]

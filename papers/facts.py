@@ -6,22 +6,19 @@ from dataclasses import dataclass
 import pandas as pd
 
 from heatproof.catalogue.families import BEATABLE, families_with, own_name
-from heatproof.report.paper import provenance
 from heatproof.stats.results import Published
-from heatproof.store.tables import CLAIMS
 from heatproof.text import numbers
 from heatproof.text.numbers import duration
 from heatproof.text.sentences import sentence
-from papers import cost, cue
+from papers import claims, cost, cue
 from papers.studies import Results, Roles, Transformer, cell, rows
 
 PUBLISHED, RANDOM = "published", "random"  # the other split is the one that keeps groups together
 SIMPLE = ("nearest neighbour", "most frequent class")  # rows of no network
 MEASURES = {"accuracy": "accuracy", "f1_macro": "F1 (macro)"}
 LOCALIZATION = "localization"
-OUTSIDE = ("outside_lungs", "outside_body")
-VERDICTS = {"better": "better than every control", "worse": "worse than a control", "": "described only"}
-BETTER, WORSE, UNCLEAR = "better", "worse", "no difference shown"
+VERDICTS = {"better": "better than every control", "worse": "worse than a control", "": "not tested"}
+BETTER, WORSE, UNCLEAR = "better", "worse", "no evidence of a difference"
 GIBIBYTE = 1024
 
 
@@ -81,35 +78,6 @@ def read_splits(results: Results) -> Splits | None:
     return Splits(table, next((split for split in table["split"] if split != RANDOM), RANDOM), entry, told)
 
 
-def collect_claims(main: list[Results], others: list[Results]) -> pd.DataFrame:
-    """Return the rows of `claims.csv` with their study, claim by claim; of `others` the claims that no `main` has."""
-    columns = ["study", *CLAIMS]
-    parts = [results.table("claims").assign(study=results.study) for results in main if results.there]
-    known = {name for part in parts for name in part["name"]}
-    for results in others:
-        if results.there:
-            table = results.table("claims").assign(study=results.study)
-            parts.append(table[~table["name"].isin(known)])
-    if not parts:
-        return pd.DataFrame(columns=columns)
-    together = pd.concat(parts, ignore_index=True)[columns]
-    order = list(dict.fromkeys(together["name"]))
-    return together.sort_values("name", key=lambda names: names.map(order.index), kind="stable", ignore_index=True)
-
-
-def described(claims: pd.DataFrame) -> list[dict]:
-    """Return what the text states of each row of `collect_claims`."""
-    return [
-        {
-            **row[["study", "name", "claim", "family", "verdict", "evidence", "change"]],
-            "effect": cell(row, ("effect", "low", "high")),
-            "p": numbers.p_value(row["p"]),
-            **{key: "–" if pd.isna(row[key]) else int(row[key]) for key in ("groups", "seeds")},
-        }
-        for _, row in claims.iterrows()
-    ]
-
-
 @dataclass(frozen=True)
 class Localized:
     """A metric of localization of one model by the study's first method, next to its controls and the ceiling."""
@@ -126,8 +94,8 @@ class Localized:
     @property
     def outcome(self) -> str:
         if not self.competent:
-            return "left out: not surely better than guessing"
-        return VERDICTS.get(self.verdict, "no verdict")
+            return "not above chance"
+        return VERDICTS.get(self.verdict, "undecided")
 
 
 def localized(results: Results, metric: str) -> list[Localized]:
@@ -223,12 +191,13 @@ class Facts:
         self.cued = [Results(study) for study in roles.cue]
         self.studies = [self.real, self.truth, *self.cued, self.synthetic, self.attention]
         self.splits = read_splits(self.real)
-        self.claims_table = collect_claims([self.real, self.truth, self.synthetic, self.attention], self.cued)
-        self.claims = described(self.claims_table)
+        more = [Results(study) for study in roles.more]
+        self.all_claims = claims.read([*self.studies, *more, Results(roles.xray)])
+        self.claims = [row for row in self.all_claims if row.asked]
         metric = self.truth.primary(LOCALIZATION) if self.truth.there else None
         self.localization = localized(self.truth, metric) if metric else []
-        outside = {metric: localized(self.real, metric) for metric in OUTSIDE} if self.real.there else {}
-        self.outside = {metric: found for metric, found in outside.items() if found}
+        metric = self.real.primary(LOCALIZATION) if self.real.there else None
+        self.outside = localized(self.real, metric) if metric else []
         self.cue = cue.read(self.cued)
         compared = (self.attention, self.truth, self.real)
         self.leads = [lead for results in compared for lead in read_leads(results, roles.transformer)]
@@ -262,17 +231,10 @@ class Facts:
         return list(found.values())
 
     @property
-    def took(self) -> list[dict]:
-        """A row a study: time and peak memory by stage, and the sum."""
-        found = []
-        for study, table in cost.read("cost").groupby("study", sort=False):
-            stages = table.set_index("stage")
-            cells = [_took(stages.loc[stage]) if stage in stages.index else "–" for stage in provenance.STAGES]
-            jobs, total = int(table["jobs"].sum()), duration(float(table["seconds"].sum()))
-            found.append({"study": study, "cells": cells, "jobs": jobs, "total": total})
-        return found
-
-
-def _took(row: pd.Series) -> str:
-    memory = f", {row['memory'] / GIBIBYTE:.1f} GiB" if pd.notna(row["memory"]) else ""
-    return f"{duration(float(row['seconds']))}{memory}"
+    def took(self) -> dict | None:
+        """What all studies took: studies, jobs, the sum of their time, and the most memory that one held."""
+        table = cost.read("cost")
+        if table.empty:
+            return None
+        found = {"studies": table["study"].nunique(), "jobs": int(table["jobs"].sum())}
+        return found | {"time": duration(float(table["seconds"].sum())), "gib": float(table["memory"].max()) / GIBIBYTE}

@@ -15,6 +15,7 @@ from heatproof.report.figures import canvas
 from heatproof.report.figures.canvas import ACCENT, INK, LINE, MUTED, PAPER, STYLE, WARN, short, to_svg
 from heatproof.report.figures.dot_rows import PALETTE
 from heatproof.text import numbers
+from heatproof.text.words import called
 from papers.cue import ACCURACY, RELIES, SHOWN, Cue
 from papers.facts import BETTER, LOCALIZATION, MEASURES, PUBLISHED, RANDOM, SIMPLE, UNCLEAR, WORSE, Facts, Splits
 from papers.xray import MICRO, Xray
@@ -48,31 +49,28 @@ AHEAD, BEHIND, OPEN = _mark("o", 6, ACCENT), _mark("o", 6, WARN), _mark("o", 6, 
 VERDICTS = {
     "better": ("better than every control", AHEAD),
     "worse": ("worse than a control", BEHIND),
-    "unclear": ("no verdict", OPEN),
+    "unclear": ("undecided, or not above chance", OPEN),
 }
 MARKS = {
     "hardest": ("its hardest control", _mark("v", 4.6, MUTED, markerfacecolor=PAPER)),
     "ceiling": (words.CONTROLS["ceiling"], _mark("|", 11, INK, markeredgewidth=1.8)),
 }
 LEADS = {BETTER: AHEAD, WORSE: BEHIND, UNCLEAR: OPEN}
-COMPETENT = {True: "surely better than guessing", False: "not surely better than guessing"}
+COMPETENT = {True: "above chance", False: "not above chance"}
 
 
 def alts(facts: Facts, xray: Xray | None) -> dict[str, str]:
     """Return what each figure shows, with its numbers."""
     found = {"overview": _overview_alt(facts)}
     if facts.splits:
-        found["splits"] = " ".join(_accuracy_alt(facts.splits, measure) for measure in MEASURES)
+        found["splits"] = f"{numbers.listed(list(MEASURES.values()))} of each model, published and under both splits"
     if facts.cue:
         found["cheat"] = _cue_alt(facts.cue)
     if facts.leads:
-        vit, parts = facts.roles.transformer, []
-        for lead in facts.leads:
-            number = numbers.number(lead.difference, sign=True)
-            parts.append(f"{lead.method} by {lead.family} on {lead.study} {number}, {lead.verdict}")
-        found["transformers"] = f"Heatmaps of {vit.model} ahead of {vit.reference}: {'; '.join(parts)}."
+        vit = facts.roles.transformer
+        found["transformers"] = f"Scores of {called(vit.model)} by other methods, compared with {called(vit.reference)}"
     if xray and xray.splits:
-        found["xray"] = _xray_alt(xray)
+        found["xray"] = "Micro F1 of each model, published and here, and macro AUROC with its interval"
     return found
 
 
@@ -85,19 +83,10 @@ def _overview_alt(facts: Facts) -> str:
     if facts.localization:
         metric = words.inline(words.metric(facts.truth.primary(LOCALIZATION)).name)
         models = "; ".join(
-            f"{row.model} {numbers.number(row.numbers[0])} ({row.outcome})" for row in facts.localization
+            f"{called(row.model)} {numbers.number(row.numbers[0])} ({row.outcome})" for row in facts.localization
         )
-        parts.append(f"Heatmaps by {facts.truth.lead} where the truth is known ({metric}): {models}.")
+        parts.append(f"Heatmaps by {called(facts.truth.lead)} where the truth is known ({metric}): {models}.")
     return " ".join(parts) or "Not run yet."
-
-
-def _accuracy_alt(splits: Splits, measure: str) -> str:
-    names, parts = {PUBLISHED: PUBLISHED, RANDOM: RANDOM, splits.grouped: GROUPED}, []
-    for model in splits.models:
-        values = {name: splits.number(model, measure, split) for split, name in names.items()}
-        shown = [f"{name} {numbers.number(number)}" for name, number in values.items() if math.isfinite(number)]
-        parts.append(f"{model} {', '.join(shown)}")
-    return f"{MEASURES[measure]}: {'; '.join(parts)}."
 
 
 def _rates(rates: Sequence[float]) -> str:
@@ -105,22 +94,11 @@ def _rates(rates: Sequence[float]) -> str:
 
 
 def _cue_alt(cue: Cue) -> str:
-    models = "; ".join(f"{model} rests on it at {_rates(cue.relied(model)) or 'none'}" for model in cue.models)
+    models = "; ".join(f"{called(model)} relies on it at {_rates(cue.relied(model)) or 'none'}" for model in cue.models)
     return (
         f"Models trained with a planted cue at rates of {_rates(cue.rates)}: {models}. Lines over the rate: "
-        f"accuracy where the cue agrees and where it conflicts, and heat with and without the cue, by method."
+        f"accuracy where the cue agrees and where it conflicts, and relevance with and without the cue, by method."
     )
-
-
-def _xray_alt(xray: Xray) -> str:
-    parts = []
-    for model in xray.splits.models:
-        values = {PUBLISHED: xray.splits.number(model, MICRO, PUBLISHED)}
-        values |= {"here": xray.splits.number(model, MICRO, xray.splits.grouped), "macro AUROC": xray.auroc(model)[0]}
-        shown = [f"{name} {numbers.number(number)}" for name, number in values.items() if math.isfinite(number)]
-        shown += [COMPETENT[xray.surely(model)]] if math.isfinite(values["macro AUROC"]) else []
-        parts.append(f"{model} {', '.join(shown)}")
-    return f"Micro F1: {'; '.join(parts)}."
 
 
 @matplotlib.rc_context(STYLE)
@@ -182,7 +160,7 @@ def _title(axes: Axes, text: str) -> None:
 def _label(axes: Axes, row: int, name: str, value: str = "") -> float:
     """Write name and value above a row; return the place of the row's marks."""
     across, top = axes.get_yaxis_transform(), row * ROW + 0.13
-    axes.text(0, top, short(name, 30), va="center", weight="bold", fontsize=8, color=INK, transform=across)
+    axes.text(0, top, short(called(name), 30), va="center", weight="bold", fontsize=8, color=INK, transform=across)
     axes.text(1, top, value, va="center", ha="right", fontsize=8, color=MUTED, transform=across)
     return row * ROW + 0.31
 
@@ -238,7 +216,7 @@ def _overview(facts: Facts) -> Figure:
     splits, located = facts.splits, facts.localization
     figure, (left, right) = _sheet(max(len(splits.models) if splits else 0, len(located), 3), 2, legend=3)
     _title(left, "Accuracy, as published and here")
-    _title(right, f"Heatmaps ({facts.truth.lead if facts.truth.there else 'a heatmap'}) where the truth is known")
+    _title(right, f"{called(facts.truth.lead) if facts.truth.there else 'Heatmaps'} where the truth is known")
     if splits:
         _accuracy(left, splits, "accuracy")
         _legend(figure, _split_keys(splits), 1)
@@ -292,7 +270,7 @@ def _split_keys(splits: Splits) -> list[Line2D]:
 def _localization(axes: Axes, facts: Facts) -> None:
     for i, row in enumerate(facts.localization):
         mean, low, high = row.numbers
-        y = _label(axes, i, row.model, row.value if row.competent else f"{numbers.number(mean)}, left out")
+        y = _label(axes, i, row.model, row.value if row.competent else f"{numbers.number(mean)}, not above chance")
         style = VERDICTS.get(row.verdict, VERDICTS["unclear"])[1]
         _range(axes, y, low, high, style)
         _dot(axes, y, mean, style, f"mean-{i}", zorder=4)
@@ -305,7 +283,7 @@ def _localization(axes: Axes, facts: Facts) -> None:
 
 def _leads(facts: Facts) -> Figure:
     """Draw how far each method is ahead of the reference, a panel a study and family."""
-    reference = facts.roles.transformer.reference
+    reference = called(facts.roles.transformer.reference)
     places = list(dict.fromkeys((lead.study, lead.family, lead.metric) for lead in facts.leads))
     methods = list(dict.fromkeys(lead.method for lead in facts.leads))
     figure, panels = _sheet(len(methods), len(places), legend=1)
@@ -323,7 +301,7 @@ def _leads(facts: Facts) -> Figure:
     names = {BETTER: f"better than {reference}", WORSE: f"worse than {reference}", UNCLEAR: UNCLEAR}
     used = {lead.verdict for lead in facts.leads}
     keys = [_key(names[verdict], style) for verdict, style in LEADS.items() if verdict in used]
-    _legend(figure, [_key(f"right of the line: ahead of {reference}", _mark("|", 9, INK)), *keys], 4)
+    _legend(figure, [_key(f"right of the line: higher than {reference}", _mark("|", 9, INK)), *keys], 4)
     return figure
 
 
@@ -347,17 +325,17 @@ def _xray(xray: Xray) -> Figure:
     shown = [model for model in splits.models if math.isfinite(xray.auroc(model)[0])]
     for i, model in enumerate(shown):
         value, *ends = xray.auroc(model)
-        style = AHEAD if xray.surely(model) else OPEN
+        style = AHEAD if xray.above_chance(model) else OPEN
         y = _label(right, i, model, numbers.interval(value, *ends))
         _range(right, y, *ends, style)
         _dot(right, y, value, style, f"auroc-{i}")
     right.axvline(xray.found.competence.chance, color=INK, linewidth=0.9)
-    _below(right, "macro AUROC (line: guessing)")
+    _below(right, "macro AUROC (line: chance)")
     for axes in (left, right):
         axes.set_xlim(0, 1.02)
     keys = [_key(PUBLISHED, published), _key("here", here)]
     for sure, style in ((True, AHEAD), (False, OPEN)):
-        keys += [_key(COMPETENT[sure], style)] if sure in map(xray.surely, shown) else []
+        keys += [_key(COMPETENT[sure], style)] if sure in map(xray.above_chance, shown) else []
     _legend(figure, keys, 4)
     return figure
 
@@ -374,7 +352,7 @@ def _cue(cue: Cue) -> Figure:
         for axes, model in zip(row, cue.models, strict=True):
             axes.grid(axis="y", color=LINE, linewidth=0.6)
             axes.tick_params(axis="y", colors=MUTED, length=0, labelsize=8)
-            _title(axes, f"{model}: {CUE_TITLES[metric]}" if i == 0 else CUE_TITLES[metric])
+            _title(axes, f"{called(model)}: {CUE_TITLES[metric]}" if i == 0 else CUE_TITLES[metric])
             lines = {"": INK} if metric == ACCURACY else {method: colors[method] for method in cue.used(model)}
             for place, (method, color) in enumerate(lines.items()):
                 _sides(axes, cue.line(model, method, metric), color, f"{metric}-{place}")
@@ -407,7 +385,7 @@ def _cue_keys(cue: Cue, colors: dict[str, str]) -> list[Line2D]:
     line = {"color": MUTED, "linestyle": "-"}
     return [
         *(
-            _key(method, {"color": colors[method], "linestyle": "-", "linewidth": 1.5})
+            _key(called(method), {"color": colors[method], "linestyle": "-", "linewidth": 1.5})
             for method in colors
             if method in used
         ),
@@ -415,5 +393,5 @@ def _cue_keys(cue: Cue, colors: dict[str, str]) -> list[Line2D]:
         _key("with the cue (agrees)", line),
         _key("without it (conflicts)", line | {"linestyle": DASHED}),
         _key("the cue is relied on or shown", _mark("o", 4.2, MUTED)),
-        _key("not surely", _mark("o", 4.2, MUTED, markerfacecolor=PAPER)),
+        _key("neither", _mark("o", 4.2, MUTED, markerfacecolor=PAPER)),
     ]

@@ -1,4 +1,4 @@
-"""docs/findings*.md, their figures and tables and the README's block: `python -m papers`, from committed results.
+"""The pages about papers, their figures and tables, and the README's block: `python -m papers`, from committed results.
 
 Everything is made in memory first, so that `--check` compares what would be written with what is there.
 """
@@ -16,15 +16,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from heatproof.core.messages import InputError
 from heatproof.report import words
-from heatproof.report.paper import provenance
 from heatproof.store.artifacts import replacing
 from heatproof.text import numbers
-from papers import cost, figures, xray
+from heatproof.text.words import called, capital
+from papers import claims, cost, figures, xray
 from papers.facts import Facts
 from papers.studies import Roles, read_roles
 
 FOLDER, TEMPLATES = Path("docs/findings"), Path("papers/templates")
-PAGE, XRAY, README = Path("docs/findings.md"), Path("docs/findings_xray.md"), Path("README.md")
+PAGE, XRAY, CLAIMS = Path("docs/findings.md"), Path("docs/findings_xray.md"), Path("docs/claims.md")
+README = Path("README.md")
 FILES = [FOLDER / f"{name}.svg" for name in figures.NAMES]
 FILES += [FOLDER / f"{name}.csv" for name in ("claims", "cheat", "transformers")]
 BLOCK = re.compile(r"(<!-- findings -->\n).*?(<!-- /findings -->)", re.DOTALL)
@@ -64,17 +65,23 @@ def render(roles: Roles) -> dict[Path, str]:
     Raises:
         InputError: the README has no block, or an artifact is damaged.
     """
-    facts, scans = Facts(roles), xray.read(roles.xray)
+    facts = Facts(roles)
+    scans = xray.read(roles.xray, facts.all_claims)
     alt = figures.alts(facts, scans)
     made = {FOLDER / f"{name}.svg": text for name, text in figures.draw(facts, scans, alt).items()}
     leads = pd.DataFrame(facts.leads).drop(columns="values", errors="ignore")
-    tables = {"claims": facts.claims_table, "cheat": facts.cue.table if facts.cue else leads[:0], "transformers": leads}
+    tables = {
+        "claims": claims.table(facts.all_claims),
+        "cheat": facts.cue.table if facts.cue else leads[:0],
+        "transformers": leads,
+    }
     for name, table in tables.items():
         if len(table):
             made[FOLDER / f"{name}.csv"] = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
     environment = _environment()
-    given = {"facts": facts, "roles": roles, "alt": alt, "x": scans, "stages": provenance.STAGES}
-    texts = {path: fill(environment.get_template(f"{path.name}.jinja").render(given)) for path in (PAGE, XRAY, README)}
+    given = {"facts": facts, "roles": roles, "alt": alt, "x": scans}
+    pages = (PAGE, XRAY, CLAIMS, README)
+    texts = {path: fill(environment.get_template(f"{path.name}.jinja").render(given)) for path in pages}
     readme, count = BLOCK.subn(lambda found: f"{found[1]}{texts[README]}{found[2]}", README.read_text(encoding="utf-8"))
     if count != 1:
         raise InputError(f"{README}: {count} blocks; write <!-- findings --> and <!-- /findings --> once, a line each")
@@ -113,6 +120,12 @@ def _environment() -> Environment:
         "metric": lambda name: words.inline(words.metric(name).name),
         "title": lambda name: words.metric(name).name,
         "control": lambda name: words.CONTROLS.get(name, name),
+        "called": called,
+        "capital": capital,
+        "summary": claims.summary,
+        "verdicts": claims.verdicts,
+        "untested": claims.untested,
+        "criteria": claims.criteria,
         "cell": lambda text: str(text).replace("|", "\\|"),
         "hours": hours,
     }

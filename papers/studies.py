@@ -57,6 +57,7 @@ class Roles(Section):
     synthetic: Study
     attention: Study
     xray: Study
+    more: list[Study]
     machine: Annotated[str, Field(pattern=r"\S")]
     transformer: Transformer
     gpu: Gpu

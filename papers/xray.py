@@ -1,25 +1,27 @@
 """The second paper's study, whose images have several labels: F1, the paper's finding, heatmaps and profiles."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 
-from heatproof.report import words
 from heatproof.stats.results import Ensemble, StudyResults
 from heatproof.text import numbers
 from heatproof.text.sentences import sentence
-from papers.facts import PUBLISHED, Splits, described, read_splits
+from heatproof.text.words import called
+from papers.claims import Row
+from papers.facts import PUBLISHED, Splits, read_splits
 from papers.studies import Results, cell, rows
 
 MICRO, AUROC = "f1_micro", "auroc_macro"
-OF_LABEL = "f1:"  # before the label, in `published.csv`
 RANDOM_MAP = "random"  # the control that is shown next to heatmaps
-GRIDS = {  # part of the page -> family and metric of each of its tables
-    "agreement": (("agreement", "rank_correlation_methods"), ("consistency", "rank_correlation_models")),
-    "outside": (("localization", "outside_body"), ("localization", "on_border")),
+GRIDS = {  # part of the page -> family and metric of its table
+    "agreement": ("agreement", "rank_correlation_methods"),
+    "outside": ("localization", "outside_body"),
 }
-KINDS = {"label": "label", "prediction": "predicted label", "outcome": "right or wrong"}
+KINDS = {"label": "label", "prediction": "predicted label", "outcome": "correct or not"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Xray:
 
     results: Results
     splits: Splits | None
+    findings: tuple[Row, ...] = ()
 
     @property
     def found(self) -> StudyResults:
@@ -50,8 +53,8 @@ class Xray:
     def competent(self) -> list[str]:
         return [model for model in self.networks if self.results.competent(model)]
 
-    def surely(self, model: str) -> bool:
-        """Return whether a network or an ensemble is surely better than guessing."""
+    def above_chance(self, model: str) -> bool:
+        """Return whether a network or an ensemble performs above chance."""
         made = self.ensembles.get(model)
         return made.quality.competent if made else self.results.competent(model)
 
@@ -60,26 +63,24 @@ class Xray:
         """What a group is called, and several of them."""
         return numbers.UNITS.get(self.found.groups.kind, ("group", "groups"))
 
-    @property
-    def measures(self) -> dict[str, str]:
-        """Micro F1 and the F1 of every label that is published -> how it is called."""
-        known = dict.fromkeys(self.splits.table["measure"])
-        return {MICRO: "micro"} | {name: name[len(OF_LABEL) :] for name in known if name.startswith(OF_LABEL)}
-
-    @property
-    def f1_rows(self) -> list[tuple[str, str, list[str]]]:
-        """A model, `published` or `here`, and a cell a measure; without what is not published."""
-        found = []
-        for model in self.splits.models:
-            published = [numbers.number(self.splits.number(model, measure, PUBLISHED)) for measure in self.measures]
-            here = [self.splits.value(model, measure, self.splits.grouped) for measure in self.measures]
-            found += [(model, PUBLISHED, published)] if set(published) != {numbers.number(None)} else []
-            found.append((model, "here", here))
-        return found
-
     def micro(self, models: list[str], split: str | None = None) -> tuple[float, float]:
         """Return the lowest and the highest micro F1 of these models, here unless it is that which is published."""
         return self.splits.span(MICRO, split or self.splits.grouped, models)
+
+    @property
+    def rows(self) -> list[tuple[str, float, str, str, str]]:
+        """A model with its micro F1, published and here, macro AUROC, and whether it performs above chance."""
+        models = self.splits.models if self.splits else [*self.networks, *self.ensembles]
+        found = []
+        for model in models:
+            published, here = math.nan, numbers.NONE
+            if self.splits:
+                published = self.splits.number(model, MICRO, PUBLISHED)
+                here = self.splits.value(model, MICRO, self.splits.grouped)
+            known = model in self.networks or model in self.ensembles
+            shown = ("yes" if self.above_chance(model) else "not shown") if known else numbers.NONE
+            found.append((model, published, here, numbers.interval(*self.auroc(model)), shown))
+        return found
 
     def auroc(self, model: str) -> tuple[float, float, float]:
         """Return macro AUROC, the mean over seeds, from the lowest end of their intervals to the highest."""
@@ -88,40 +89,21 @@ class Xray:
             map(float, (found["value"].mean(), found["low"].min(skipna=False), found["high"].max(skipna=False)))
         )
 
-    @property
-    def labels(self) -> list[dict]:
-        """Each label with its test images and groups: the same of every model, so those of the first."""
-        table = self.results.table("labels").drop_duplicates("label")
-        return table[["label", "images", "groups", "counted"]].to_dict("records")
-
-    @property
-    def findings(self) -> list[dict]:
-        """A finding in words, its verdict, and the rows of its parts."""
-        table, found = self.results.table("claims").assign(study=self.results.study), []
-        for name, entry in self.found.findings.items():
-            (whole,) = described(rows(table, name=name))
-            parts = table[table["name"].isin(entry.parts)]
-            metrics = [words.inline(words.metric(metric).name) if metric else "" for metric in parts["metric"]]
-            named = [part | {"metric": metric} for part, metric in zip(described(parts), metrics, strict=True)]
-            found.append(whole | {"parts": named})
-        return found
-
-    def grids(self, part: str) -> list[dict]:
-        """Return the tables of a part of the page: a metric of every method and model; random maps in the last row."""
-        found = []
-        for family, metric in GRIDS[part]:
-            table = rows(self.results.table("metrics"), family=family, metric=metric).dropna(subset="mean")
-            methods = [method for method in self.found.methods if method in set(table["method"])]
-            scored = set(table.loc[table["method"].isin(methods), "model"])
-            models = [model for model in self.results.models if model in scored]
-            if methods:
-                cells = {
-                    method: [cell(self.results.metric(family, metric, method, model)) for model in models]
-                    for method in (*methods, RANDOM_MAP)
-                }
-                lower = self.results.lower_is_better(family, metric)
-                found.append({"family": family, "metric": metric, "lower": lower, "models": models, "rows": cells})
-        return found
+    def grid(self, part: str) -> dict | None:
+        """Return the table of a part of the page: a metric by method and model above chance; random maps come last."""
+        family, metric = GRIDS[part]
+        table = rows(self.results.table("metrics"), family=family, metric=metric).dropna(subset="mean")
+        methods = [method for method in self.found.methods if method in set(table["method"])]
+        scored = set(table.loc[table["method"].isin(methods), "model"])
+        models = [model for model in self.results.models if model in scored and self.above_chance(model)]
+        if not models:
+            return None
+        cells = {
+            method: [cell(self.results.metric(family, metric, method, model)) for model in models]
+            for method in (*methods, RANDOM_MAP)
+        }
+        lower = self.results.lower_is_better(family, metric)
+        return {"metric": metric, "lower": lower, "models": models, "rows": cells}
 
     def verdicts(self, family: str) -> dict[str, dict[str, list[str]]]:
         """Return verdict against every control -> method -> models, by the family's primary metric."""
@@ -133,7 +115,7 @@ class Xray:
 
     @property
     def dead(self) -> list[dict]:
-        """Of each network its feature maps, those that are dead in each training, and those of its last layer."""
+        """Of each network its feature maps, those that are dead in each training run, and those of its last layer."""
         found = []
         for model, of in self.results.profiles("layers").groupby("model", sort=False):
             trained, last = of.groupby(["seed", "fold"], sort=False), rows(of, depth=0)
@@ -170,7 +152,7 @@ class Xray:
             if of["agreement"].notna().any():
                 by = of.set_index("by")
                 cells = [_agreement(by.loc[kind]) if kind in by.index else "–" for kind in self.kinds]
-                found.append((f"{a}, its seeds" if a == b else f"{a} and {b}", cells))
+                found.append((f"{called(a)}, its seeds" if a == b else f"{called(a)} and {called(b)}", cells))
         return found
 
 
@@ -178,7 +160,8 @@ def _agreement(row: pd.Series) -> str:
     return (pd.isna(row["agreement"]) and row["reason"]) or cell(row, ("agreement", "low", "high"))
 
 
-def read(study: str) -> Xray | None:
-    """Read the study; None where it has not run."""
+def read(study: str, claims: Sequence[Row]) -> Xray | None:
+    """Read the study, with its rows of the claims; None where it has not run."""
     results = Results(study)
-    return Xray(results, read_splits(results)) if results.there else None
+    findings = tuple(row for row in claims if row.study == study and row.parts and not row.known)
+    return Xray(results, read_splits(results), findings) if results.there else None

@@ -109,6 +109,22 @@ def test_claims_of_a_paper_are_checked_where_a_study_names_it(project):
     assert message(project, SMALL, {"stats": {"papers": ["smit"]}}) == (
         "studies/toy.yaml: stats.papers: 'smit': no file studies/papers/smit.yaml; did you mean smith?"
     )
+    criterion = {"family": "sanity", "metric": "ssim_cascade", "yardstick": "other_image"}
+    several = {
+        "source": "Smith",
+        "claim": "all fail",
+        "criteria": [criterion, criterion | {"metric": "ssim_independent"}],
+    }
+    paper.write_text(yaml.safe_dump({"one": claim, "all": several}))
+    named = project(SMALL, {"stats": {"papers": ["smith"]}})["toy"].stats
+    assert list(named.claims) == ["one"] and len(named.findings["all"].criteria) == 2
+    for wrong, told in (
+        ({"criteria": [criterion]}, "stats.findings.all: criteria: needs at least two"),
+        ({"models": ["resnet18"]}, "criteria: are on every model; leave out models, than and parts"),
+        ({"criteria": [criterion, criterion | {"yardstick": "center"}]}, "yardstick: center is no control of sanity"),
+    ):
+        paper.write_text(yaml.safe_dump({"all": several | wrong}))
+        assert told in message(project, SMALL, {"stats": {"papers": ["smith"]}})
     paper.write_text(yaml.safe_dump({"one": claim | {"check": "maybe"}}))
     said = message(project, SMALL, {"stats": {"papers": ["smith"]}})
     assert said.startswith("studies/papers/smith.yaml: stats.claims.one.check: 'maybe': allowed: ")

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """The parts of this repository that the pages are made of, and the pages."""
-    for name in ("README.md", "docs/findings.md", "docs/findings_xray.md"):
+    for name in ("README.md", "params.yaml", "docs/findings.md", "docs/findings_xray.md", "docs/claims.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     for name in ("docs/findings", "papers", "results/stats", "studies"):

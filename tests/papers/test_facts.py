@@ -1,15 +1,32 @@
 """What the templates may state, by hand from tables of a few rows."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from minimal import results
+from scipy import stats
 
-from heatproof.stats.results import Cue, Ensemble, Family, Finding, MethodPair, Model, Omnibus, Outcome, Pairs, Shares
+from heatproof.config.stages import Claim
+from heatproof.stats.results import (
+    Against,
+    Competence,
+    Cue,
+    Ensemble,
+    Family,
+    MethodPair,
+    Model,
+    Omnibus,
+    Outcome,
+    Pairs,
+    Shares,
+)
+from heatproof.stats.tests.paired import WILCOXON_TO_T, detectable_effect
 from heatproof.text.numbers import span
 from papers import cue
-from papers.facts import Splits, collect_claims, described, localized, read_leads
+from papers.claims import UNKNOWN, Row, rounded, summary, table, untested
+from papers.facts import Splits, localized, read_leads
 from papers.studies import Transformer
 from papers.xray import Xray
 
@@ -45,19 +62,113 @@ def test_splits_by_hand():
     assert span((0.521, 0.523)) == "0.52" and span((0.5, 0.6)) == "0.50 to 0.60"
 
 
-def test_claims_come_claim_by_claim_and_of_cued_studies_the_new_ones_alone(made):
-    claim = {"claim": "c", "verdict": "supported", "effect": 0.2, **INTERVAL, "p": 0.0001, "groups": 30, "seeds": 2}
-    first = made(
-        results("first"), claims=[claim | {"name": "one"}, claim | {"name": "two", "effect": math.nan, "groups": None}]
+CLAIM = {"source": "paper", "claim": "so", "family": "localization", "metric": "iou", "method": "gradcam"}
+STORED = {
+    "name": "c",
+    "verdict": "undecided",
+    "effect": 0.1,
+    "low": -0.1,
+    "high": 0.3,
+    "p": 0.3,
+    "groups": 24,
+    "seeds": 1,
+}
+
+
+def row(made, check: str, of: dict | None = None, found: dict | None = None, **tables) -> Row:
+    """A claim on a study of two CNNs and a transformer, which alone does not perform above chance."""
+    models = {"r1": Model(competent=True), "r2": Model(competent=True), "vit": Model(competent=False)}
+    against = {"r1": Against("unclear", 0.1, groups=24), "r2": Against("better", 0.2, groups=24)}
+    outcome = replace(judged(r1="unclear", r2="better")["gradcam"], controls={"center": against})
+    family = Family("iou", margin=0.05, means={"gradcam": dict.fromkeys(models, 0.5)}, outcomes={"gradcam": outcome})
+    study = {"models": models, "families": {"localization": family}, "groups_test": 20}
+    study |= {"competence": Competence(0.5, 0.6)} | (found or {})
+    asked = Claim(**CLAIM | {"check": check} | (of or {}))
+    stored = pd.Series(STORED | CLAIM | {key: tables.pop(key) for key in STORED if key in tables})
+    return Row(made(results(**study), **tables), stored, asked)
+
+
+LOWER = {"models": ["vit_base_patch16_224"], "than": ["resnet50"]}
+
+
+@pytest.mark.parametrize(
+    ("check", "of", "found", "reason"),
+    [
+        ("beat_controls", {}, {}, ""),
+        ("beat_controls", {"metric": "iou_area"}, {}, "this study tests localization by"),
+        (
+            "beat_controls",
+            {},
+            {"models": {"r1": Model(competent=False)}},
+            "no model of the study performs above chance",
+        ),
+        ("beat_controls", {}, {"families": {}}, "the study has no localization scores of Grad-CAM"),
+        ("differ", {"models": ["resnet50"]}, {"models": {"resnet50": Model(competent=True)}}, "only ResNet-50 can be"),
+        ("lower", LOWER, {"models": {"vit_base_patch16_224": Model(competent=True)}}, "the study lacks ResNet-50"),
+        ("shows_cue", {}, {"cue": Cue(0.5, 0.5, "ill")}, "no model can learn to rely on it"),
+        ("shows_cue", {}, {"cue": Cue(0.9, 0.5, "ill")}, ""),
+        ("differ", {}, {"cue": Cue(0.9, 0.5, "ill")}, "the study is about the cue alone"),
+    ],
+)
+def test_what_a_study_cannot_test_leaves_with_the_reason(made, check, of, found, reason):
+    runs = [{"model": "r1", "seed": 0, "balanced_accuracy": 0.5, "low": 0.4}]
+    one = row(made, check, of, found, models=runs)
+    one.stored["metric"] = of.get("metric", "iou")
+    assert (reason in one.obstacle) if reason else one.askable
+    assert ([one.study] in [studies for _, studies, _ in untested([one])]) == bool(reason)
+    assert summary([one])["asked"] == (0 if reason else 1)
+
+
+@pytest.mark.parametrize(
+    ("runs", "text"),
+    [
+        ([(0.7, 0.5), (0.8, 0.7)], "about 80 patients would show it if scores stay as they are; 20 here"),  # (.2/.1)^2
+        (
+            [(0.58, 0.5), (0.8, 0.7)],
+            "they need better training, not more patients: the balanced accuracy of a run is 0.58",
+        ),
+    ],
+)
+def test_what_would_make_a_model_competent(made, runs, text):
+    rows = [{"model": "r1", "seed": i, "balanced_accuracy": value, "low": low} for i, (value, low) in enumerate(runs)]
+    one = row(made, "beat_controls", found={"models": {"r1": Model(competent=False)}}, models=rows)
+    assert text in one.obstacle
+
+
+def test_an_undecided_claim_states_what_would_decide_it(made):
+    one = row(made, "beat_controls")
+    spread = 0.2 / stats.t.ppf(0.975, 23) * math.sqrt(24) / math.sqrt(WILCOXON_TO_T)
+    count, show = one.needed
+    level = 0.025 / 2  # Holm's first step over two models, at the share of the question about controls
+    assert detectable_effect(count, level, 0.8) * spread <= 0.05 < detectable_effect(count - 1, level, 0.8) * spread
+    assert (
+        show == "a difference of 0.05, the margin, with a power of 80%"
+        and f"{rounded(count):,} patients" in one.missing
     )
-    second = made(results("second"), claims=[claim | {"name": "one"}])
-    cued = made(results("cued"), claims=[claim | {"name": "one"}, claim | {"name": "three"}])
-    table = collect_claims([first, second], [cued])
-    order = [("one", "first"), ("one", "second"), ("two", "first"), ("three", "cued")]
-    assert list(table[["name", "study"]].itertuples(index=False, name=None)) == order
-    rows = described(table)
-    assert (rows[0]["effect"], rows[0]["p"], rows[0]["groups"]) == ("0.20 [0.10, 0.40]", "< 0.001", 30)
-    assert (rows[2]["effect"], rows[2]["groups"], rows[2]["seeds"]) == ("–", "–", 2)
+    assert one.told.startswith("1 of 2 models beat every control; the deciding model is r1, 0.10 above")
+    assert one.told.endswith("without vit, which cannot be evaluated; Holm-corrected over 2 models")
+    assert row(made, "beat_controls", verdict="supported").missing == ""
+    assert row(made, "beat_controls", effect=None, low=None, high=None).missing == UNKNOWN
+
+
+def test_reliance_on_a_cue_that_is_not_shown_yet(made):
+    cue_rows = [
+        {"model": "r1", "metric": "accuracy", "method": "", "groups": 25, "difference": 0.24, "verdict": "unclear"}
+    ]
+    cue_rows[0] |= {"low": -0.04, "high": 0.48}
+    one = row(made, "shows_cue", found={"cue": Cue(0.8, 0.5, "ill")}, cue=cue_rows)
+    assert one.needed[0] == 35 and "reliance on the cue" in one.missing  # 25 (.28 / .24)^2
+    assert "no model relies significantly on the mark" in one.told
+    cue_rows[0]["difference"] = -0.1
+    assert row(made, "shows_cue", found={"cue": Cue(0.8, 0.5, "ill")}, cue=cue_rows).needed is None
+
+
+def test_claims_are_grouped_and_counted(made):
+    first, second = row(made, "beat_controls", verdict="supported"), row(made, "beat_controls", {"metric": "iou_area"})
+    second.stored["metric"] = "iou_area"
+    assert summary([first, second]) == {"supported": 1, "contradicted": 0, "undecided": 0, "asked": 1, "decided": 1}
+    found = table([first, second])
+    assert found["p_of"].tolist() == ["Holm-corrected over 2 models", ""] and found["obstacle"].tolist()[0] == ""
 
 
 @pytest.mark.parametrize(("better", "hardest", "lead"), [("higher", "edges", 0.05), ("lower", "random", -0.2)])
@@ -74,7 +185,7 @@ def test_the_hardest_control_is_the_one_least_behind(made, better, hardest, lead
     a, b = localized(made(found, metrics=metrics(*means), controls=controls), "m")
     assert a.hardest == hardest and a.lead[0] == pytest.approx(lead) and a.lead[1] < a.lead[2]
     assert a.marks["random"] == 0.15 and a.outcome == "worse than a control" and a.value == "0.30 [0.20, 0.40]"
-    assert b.hardest == "" and b.outcome == "left out: not surely better than guessing" and b.verdict == ""
+    assert b.hardest == "" and b.outcome == "not above chance" and b.verdict == ""
 
 
 def test_a_lead_is_above_zero_where_the_method_is_better(made):
@@ -94,7 +205,7 @@ def test_a_lead_is_above_zero_where_the_method_is_better(made):
     assert (lower.difference, lower.low, lower.high) == pytest.approx((-0.2, -0.3, 0.1))
     assert higher.values == ("0.50 [0.40, 0.60]", "–")
     verdicts = (higher.verdict, leads["faithfulness", "rollout"].verdict, lower.verdict)
-    assert verdicts == ("better", "worse", "no difference shown") and len(leads) == 3
+    assert verdicts == ("better", "worse", "no evidence of a difference") and len(leads) == 3
 
 
 def cued(made, rate, relies, shown, hidden=()):
@@ -122,7 +233,7 @@ def test_the_cue_by_hand(made):
     assert found.relied("a") == [0.9, 1.0] and found.relied("b") == [1.0] and found.cases == 3
     assert found.cell("a", "gradcam", cue.ON_CUE) == "0.90 (2 of 2)"
     assert found.cell("a", "hirescam", cue.ON_CUE) == "never"
-    assert found.cell("b", "gradcam", cue.ON_CUE) == "never; surely hidden at 1 of 1"
+    assert found.cell("b", "gradcam", cue.ON_CUE) == "never; hidden at 1 of 1"
     assert found.given_away("gradcam") == 2 and found.given_away("hirescam") == 1 and found.best == "gradcam"
     assert found.false_alarms == [("b", "hirescam", cue.ON_CUE, 0.5)] and found.controls_shown == [
         ("random", cue.ON_CUE)
@@ -137,10 +248,6 @@ def test_xrays_by_hand(made):
         for model, number in (("net", 0.8), ("vote", math.nan))
         for measure in ("f1_micro", "f1:Opacity")
     ]
-    claims = [
-        {"name": "f", "claim": "best", "verdict": "undecided", "effect": 1.2, "low": -0.1, "high": 2.3},
-        {"name": "f: srg", "family": "faithfulness", "metric": "srg", "verdict": "supported"},
-    ]
     multilabel = [
         {
             "model": "net",
@@ -153,6 +260,7 @@ def test_xrays_by_hand(made):
         for seed, value in enumerate((0.6, 0.7))
     ]
     table = [("agreement", "rank_correlation_methods", method, "net", 0.3) for method in ("gradcam", "random")]
+    table += [("agreement", "rank_correlation_methods", "gradcam", "weak", 0.9)]
     layer = {"model": "net", "seed": 0, "fold": "fold0", "units": 100}
     layers = [layer | {"layer": "l1", "depth": 1, "dead": 10}, layer | {"layer": "l2", "depth": 0, "dead": 30}]
     pair = {"fold": "fold0", "by": "label", "model_a": "net", "model_b": "vote", "agreement": 0.7, **INTERVAL}
@@ -160,32 +268,29 @@ def test_xrays_by_hand(made):
     models += [pair | {"depth": 0, "by": "outcome", "agreement": None, "reason": "too few groups"}]
     models += [pair | {"depth": 0, "by": by, "model_b": "net", "agreement": 0.9} for by in ("label", "outcome")]
     found = results(
-        models={"net": Model(competent=False)},
+        models={"net": Model(competent=True), "weak": Model(competent=False)},
         ensembles={"vote": Ensemble("vote", ("net",), Model(competent=True), ())},
-        findings={"f": Finding("undecided", "", ("f: srg",), ("f: srg",))},
         methods=("gradcam", "saliency"),
         families={"localization": Family("iou", outcomes=judged(net="better", vote="unclear"))},
     )
     tables = {
-        "claims": claims,
         "multilabel": multilabel,
         "metrics": metrics(*table),
         "layers": layers,
         "models": models,
     }
     x = Xray(made(found, **tables), Splits(pd.DataFrame(published), "patient", {}, ""))
-    assert x.measures == {"f1_micro": "micro", "f1:Opacity": "Opacity"} and x.competent == [] and x.surely("vote")
-    here = ["0.50 [0.10, 0.40]"] * 2
-    assert x.f1_rows == [("net", "published", ["0.80"] * 2), ("net", "here", here), ("vote", "here", here)]
+    assert x.competent == ["net"] and x.above_chance("vote") and not x.above_chance("weak")
+    here = "0.50 [0.10, 0.40]"
+    assert x.rows[0] == ("net", 0.8, here, "0.65 [0.50, 0.90]", "yes") and x.rows[1][0] == "vote"
+    assert math.isnan(x.rows[1][1]) and x.rows[1][2:] == (here, "–", "yes")
     assert x.micro(["net"], "published") == (0.8, 0.8) and x.auroc("net") == pytest.approx((0.65, 0.5, 0.9))
-    (finding,) = x.findings
-    assert (finding["effect"], finding["verdict"]) == ("1.20 [−0.10, 2.30]", "undecided")
-    assert [part["metric"] for part in finding["parts"]] == ["symmetric relevance gain"]
-    (grid,) = x.grids("agreement")
+    grid = x.grid("agreement")
+    assert grid["models"] == ["net"], "a model that is not above chance is not shown"
     assert grid["rows"] == {"gradcam": ["0.30 [0.20, 0.40]"], "random": ["0.30 [0.20, 0.40]"]}
-    assert x.grids("outside") == []
+    assert x.grid("outside") is None
     assert x.verdicts("localization") == {"better": {"gradcam": ["net"]}, "worse": {}, "unclear": {"gradcam": ["vote"]}}
     counts = {"model": "net", "layers": 2, "units": 200, "dead": "40", "share": 0.2, "last": 0.3}
-    assert x.dead == [counts] and x.kinds == {"label": "label", "outcome": "right or wrong"}
+    assert x.dead == [counts] and x.kinds == {"label": "label", "outcome": "correct or not"}
     assert x.alike[0] == ("net and vote", ["0.70 [0.10, 0.40]", "too few groups"])
     assert x.alike[1][0] == "net, its seeds"

@@ -82,7 +82,7 @@ def test_methods_that_are_not_there_are_named_and_a_claim_on_none_is_not_listed(
     assert row["evidence"].endswith("; rollout not in this study")
     assert judged({"gradcam": 0.0, "other": 0.1})[0] is None
     row, _ = judged({"lrp": 0.1})
-    assert row["verdict"] == "undecided" and row["evidence"] == "no localization scores of Grad-CAM in this study"
+    assert row["verdict"] == "undecided" and row["evidence"] == "the study has no localization scores of Grad-CAM"
 
 
 def test_what_refuses_a_model_is_said_and_holds_nothing_up():

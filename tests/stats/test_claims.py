@@ -179,12 +179,12 @@ def test_models_that_the_study_lacks():
     assert row["evidence"].startswith("1 of 1 model") and "r2 and d1 not in this study" in row["evidence"]
     assert judged(BEAT, {"other": 0.5})[0] is None
     row, _ = judged(LOWER, {"vit": 0.5, "other": 0.4})
-    assert row["verdict"] == "undecided" and row["evidence"].startswith("not in this study: r1, r2 and d1")
+    assert row["verdict"] == "undecided" and row["evidence"].startswith("the study lacks r1, r2 and d1")
 
 
 def test_without_scores_of_the_method_nothing_is_decided():
     row, _ = judged(BEAT | {"method": "lrp"})
-    assert row["verdict"] == "undecided" and row["evidence"] == "no localization scores of lrp in this study"
+    assert row["verdict"] == "undecided" and row["evidence"] == "the study has no localization scores of lrp"
     assert (row["name"], row["source"], row["claim"], row["method"]) == ("c", "paper", "so", "lrp")
 
 

@@ -111,6 +111,21 @@ def test_a_finding_on_a_study(study, levels, verdict):
     assert told.measured == tuple(names) and getattr(told, verdict) == tuple(names)
 
 
+def test_criteria_on_a_study(study):
+    """Heatmaps at .5 meet controls of .15 and .1; those at 0 fail both."""
+    criteria = [
+        {"family": "faithfulness", "metric": "srg", "yardstick": "center"},
+        {"family": "agreement", "metric": "rank_correlation_methods", "yardstick": "random"},
+    ]
+    finding = {"source": "P", "claim": "all fail", "models": [], "than": [], "parts": [], "methods": []}
+    claims, told = study({"a": 0.5, "b": 0.5}, finding | {"criteria": criteria})
+    assert told.verdict == claims.loc["best", "verdict"] == "contradicted" and len(told.parts) == 8
+    assert claims.loc["best: gradcam a srg", "effect"] == pytest.approx(0.15 - 0.5, abs=0.05)
+    assert set(claims["claim"]) == {"all fail"} and claims.loc["best", "effect"] < 0
+    claims, told = study({"a": 0.0, "b": 0.0}, finding | {"criteria": criteria})
+    assert told.verdict == "supported" and claims.loc["best", "effect"] > 0
+
+
 @pytest.mark.slow
 def test_the_effect_of_a_part_is_the_contrast_of_means_over_methods(study):
     claims, _ = study({"a": 0.7, "b": 0.5, "c": 0.6})

@@ -80,9 +80,10 @@ _EQUIVARIANCE = ("wang2020seam", "crabbe2023")
 def _of_changed_models(kind: str, title: str, *questions: str, cite: tuple[str, ...], short: str = "", **docs: str):
     """Return both metrics that compare a map with that of a changed model: by SSIM, and by rank correlation."""
     shared = {"better": "lower", "range": "-1 to 1"} | docs
+    ssim = short.replace("rank correlation", "SSIM")
     likeness, correlation = f"Similarity (SSIM), {title}", f"Rank correlation, {title}"
     return (
-        Metric(f"ssim_{kind}", "sanity", likeness, questions[0], cite=(*cite, "wang2004"), **shared),
+        Metric(f"ssim_{kind}", "sanity", likeness, questions[0], ssim, cite=(*cite, "wang2004"), **shared),
         Metric(f"rank_correlation_{kind}", "sanity", correlation, questions[-1], short, cite=cite, **shared),
     )
 
@@ -124,6 +125,7 @@ METRICS = {metric.name: metric for metric in (
         range="0 to 1, chance 0.5", formula="probability that a pixel of M is above one outside, ties half"),
     Metric("pixel_auprc", "localization", "Pixel average precision",
         "Of the pixels at least as relevant as one inside the marked region, which share is inside, on average?",
+        short="average precision",
         cite=("davis2006",), range="0 to 1, chance the share of M", source="Davis and Goadrich 2006",
         formula="average precision of the pixels, ties together"),
     Metric("pointing_game", "localization", "Pointing game", "How often is the most relevant pixel inside the marked "
@@ -266,6 +268,7 @@ METRICS = {metric.name: metric for metric in (
         formula="the same with the first seed alone", notes="depends on which seed comes first"),
     Metric("rank_correlation_seeds", "consistency", "Rank correlation between training runs",
         "Do two training runs rank the pixels of an image in the same order? 1: same order; 0: unrelated.",
+        short="rank correlation between training runs",
         range="-1 to 1", cost="none", formula="mean over all pairs of seeds of Spearman's correlation",
         notes="maps that always mark the centre agree: compare with `other_image`"),
     Metric("iou_models", "consistency", "Overlap between models",
@@ -278,6 +281,7 @@ METRICS = {metric.name: metric for metric in (
         "different classes (`target: predicted`) are NaN"),
     Metric("rank_correlation_models", "consistency", "Rank correlation between models",
         "Do the other models rank the pixels of an image in the same order? 1: same order; 0: unrelated.",
+        short="rank correlation between models",
         range="-1 to 1", cost="none", formula="the same with Spearman's correlation",
         notes="models that always mark the centre agree: compare with `other_image`"),
     Metric("rank_correlation_methods", "agreement", "Rank correlation with other methods",

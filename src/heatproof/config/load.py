@@ -175,7 +175,7 @@ def _layers(name: str, known: dict[str, Path]) -> dict[str, dict]:
 
 
 def _papers(root: Path, layers: dict[str, dict]) -> dict[str, dict]:
-    """Return the claims of the papers that a study names in `stats.papers`, a layer for each paper."""
+    """Return the claims and findings of the papers that a study names in `stats.papers`, a layer for each paper."""
     stats = _merged(layers).get("stats")
     names = stats.get("papers") if isinstance(stats, dict) else None
     names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []  # others: the schema
@@ -184,7 +184,16 @@ def _papers(root: Path, layers: dict[str, dict]) -> dict[str, dict]:
         if name not in known:
             remedy = f"no file {PAPERS}/{name}.yaml; {_nearest(name, known)}"
             raise InputError(_mistake(layers, ("stats", "papers"), name, remedy))
-    return {f"{PAPERS}/{name}.yaml": {"stats": {"claims": _read(known[name])}} for name in names}
+    return {f"{PAPERS}/{name}.yaml": {"stats": _by_kind(_read(known[name]))} for name in names}
+
+
+def _by_kind(content: dict) -> dict[str, dict]:
+    """A finding has parts or criteria; what has neither is a claim."""
+    found: dict[str, dict] = {"claims": {}, "findings": {}}
+    for name, one in content.items():
+        of_several = isinstance(one, dict) and {"parts", "criteria"} & set(one)
+        found["findings" if of_several else "claims"][name] = one
+    return {kind: of for kind, of in found.items() if of}
 
 
 def _merged(layers: dict[str, dict]) -> dict:

@@ -235,18 +235,40 @@ class Claim(Part):
         return self
 
 
+class Criterion(Part):
+    """A metric by which heatmaps have to reach a control of its family."""
+
+    yardstick: str
+
+    @model_validator(mode="after")
+    def _controlled(self):
+        if self.metric is None:
+            raise ValueError(f"metric: not set; name one of {self.family}")
+        if self.yardstick not in (known := FAMILIES[self.family].judged):
+            raise ValueError(f"yardstick: {self.yardstick} is no control of {self.family}; allowed: {', '.join(known)}")
+        return self
+
+
 class Finding(Section):
-    """What somebody says of models that takes several measures to say; stats/claims/claims.py says when it holds."""
+    """What somebody says that takes several measures to say: of models, in parts (stats/claims/claims.py says when it
+    holds), or that every method fails one of several criteria (stats/claims/criteria.py)."""
 
     source: str  # a paper, a DOI
     claim: str  # in the words of its authors
-    models: Annotated[list[ArchitectureOrFamily], Field(min_length=1), Distinct]  # that are said to do better
-    than: Annotated[list[ArchitectureOrFamily], Field(min_length=1), Distinct]
+    models: Annotated[list[ArchitectureOrFamily], Distinct] = []  # that are said to do better
+    than: Annotated[list[ArchitectureOrFamily], Distinct] = []
     methods: Annotated[list[str], Distinct] = []  # over which scores are averaged; none: all methods of the study
-    parts: Annotated[list[Part], Field(min_length=2), Distinct]
+    parts: Annotated[list[Part], Distinct] = []
+    criteria: Annotated[list[Criterion], Distinct] = []
 
     @model_validator(mode="after")
     def _apart(self):
+        if self.criteria and (self.models or self.than or self.parts):
+            raise ValueError("criteria: are on every model; leave out models, than and parts")
+        if not self.criteria and not (self.models and self.than):
+            raise ValueError("needs `models`, `than` and `parts`, or `criteria`")
+        if len(self.criteria or self.parts) < 2:
+            raise ValueError(f"{'criteria' if self.criteria else 'parts'}: needs at least two")
         if both := [model for model in self.models if model in self.than]:
             raise ValueError(f"than: {both[0]} is also one of `models`; a model is not compared with itself")
         return self
@@ -259,7 +281,7 @@ class Stats(Section):
     margin: dict[str, Annotated[float, Field(gt=0)]]  # by metric: below it nobody would care
     power: Annotated[float, Field(gt=0.5, lt=1)]
     competence_margin: Annotated[float, Field(ge=0, lt=1)]
-    # files of studies/papers, whose claims join `claims` as the configuration is read
+    # files of studies/papers, whose claims and findings join the next two as the configuration is read
     papers: Annotated[list[Name], Distinct, Field(exclude=True)]
     claims: dict[str, Claim | None]  # null removes a claim of one of the papers
     findings: dict[str, Finding | None]

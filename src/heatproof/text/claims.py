@@ -16,7 +16,7 @@ def clauses(statements: Iterable[Statement]) -> str:
 
     >>> lacks, few = Statement("claim.lacks", {"names": ("a", "b")}), Statement("claim.no_scores", {"names": ("c",)})
     >>> clauses([lacks, few])
-    'not in this study: a and b; no scores of c'
+    'the study lacks a and b; the study has no scores of c'
     """
     return "; ".join(TEMPLATES[one.kind](View(one)) for one in statements)
 
@@ -132,12 +132,12 @@ def no_model(view: View) -> str:
 
 @template("claim.not_scored")
 def not_scored(view: View) -> str:
-    return f"no {view.one('family')} scores of {view.one('method')} in this study"
+    return f"the study has no {view.one('family')} scores of {view.one('method')}"
 
 
 @template("claim.lacks")
 def lacks(view: View) -> str:
-    return f"not in this study: {view.listed('names')}"
+    return f"the study lacks {view.listed('names')}"
 
 
 @template("claim.not_judged")
@@ -157,12 +157,12 @@ def not_competent(view: View) -> str:
 
 @template("claim.no_scores")
 def no_scores(view: View) -> str:
-    return f"no scores of {view.listed('names')}"
+    return f"the study has no scores of {view.listed('names')}"
 
 
 @template("claim.none_of_metric")
 def none_of_metric(view: View) -> str:
-    return f"no scores of {view.metric() if view.one('metric') else view.one('family')} in this study"
+    return f"the study has no scores of {view.metric() if view.one('metric') else view.one('family')}"
 
 
 @template("claim.cannot_judge")
@@ -206,8 +206,8 @@ def cue(view: View) -> str:
         for model, verdict, *ends, groups in zip(*columns, strict=True)
     ]
     return (
-        f"does {view.one('method')} show the cue in models that rely on it? Difference in {view.metric()} between "
-        f"images with and without it: {'; '.join(models)}"
+        f"the heatmaps of {view.one('method')} are compared between images with and without the cue, in models that "
+        f"rely on it, by {view.metric()}: {'; '.join(models)}"
     )
 
 
@@ -227,6 +227,30 @@ def parts(view: View) -> str:
         over = "" if tested == view.number("parts") else f" of the {tested} testable parts"
         text += f"; the mean effect{over} is {size[0]} margins [{size[1]}, {size[2]}]"
     return text + (f"; {view.number('unmeasured')} more not measured in this study" if view.has("unmeasured") else "")
+
+
+@template("claim.criterion")
+def criterion(view: View) -> str:
+    yardstick = words.control(view.one("control"), view.one("family"))
+    tested = f"{numbers.p_equals(view.number('p'))}, {view.units('groups')}"
+    size = numbers.number(abs(view.number("effect")))
+    of = f"{view.metric()} of {view.one('method')} for {view.one('model')}"
+    return f"{of} is {size} {view.one('way')} that of {yardstick} ({tested})"
+
+
+@template("claim.criteria")
+def criteria(view: View) -> str:
+    pairs = view.count("pairs", "pair of a method and a model", "pairs of a method and a model")
+    failing, passing = view.number("failing"), view.number("passing")
+    text = f"of {pairs}, {failing} {'fails' if failing == 1 else 'fail'} at least one of "
+    text += (
+        f"{view.count('criteria', 'criterion', 'criteria')} and {passing} {'passes' if passing == 1 else 'pass'} all"
+    )
+    if view.one("method"):
+        text += f"; the deciding pair is {view.one('method')} and {view.one('model')}, by {view.metric()}"
+    if not view.has("unmeasured"):
+        return text
+    return f"{text}; the study does not measure {view.count('unmeasured', 'more criterion', 'more criteria')}"
 
 
 @template("change.another_verdict")

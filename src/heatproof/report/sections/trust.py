@@ -12,6 +12,7 @@ from heatproof.report.inputs import Inputs
 from heatproof.report.sections import statements
 from heatproof.report.sections.relations import ON_CUE
 from heatproof.report.tables import Table, groups_name
+from heatproof.stats.claims.criteria import EACH
 from heatproof.stats.results import Agreement
 from heatproof.text import numbers
 from heatproof.text.words import called
@@ -105,7 +106,8 @@ def claims(inputs: Inputs) -> list[Claim]:
         seeds = numbers.counted(row.seeds, "seed")
         groups = numbers.counted(row.groups, *numbers.UNITS[inputs.results.groups.kind]) if row.groups else ""
         place = "cue" if row.metric == ON_CUE else statements.anchor(inputs, row.family, row.method)
-        together = " (all measures together, in margins)" if row.name in inputs.results.findings else ""
+        of_parts = row.name in inputs.results.findings and row.method != EACH
+        together = " (all measures together, in margins)" if of_parts else ""
         rows.append(
             Claim(
                 f"{row.claim[:1].upper()}{row.claim[1:]}{together}",

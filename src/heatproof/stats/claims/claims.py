@@ -10,9 +10,11 @@ import pandas as pd
 from heatproof.catalogue.metrics import judged_by_truth, needs_lesion
 from heatproof.stats.claims import checks
 from heatproof.stats.claims.checks import Asked, decided, undecided
+from heatproof.stats.claims.criteria import check_criteria
 from heatproof.stats.claims.cue import ON_CUE, shows_cue
 from heatproof.stats.results import BLIND, Family, Finding, StudyResults, number
 from heatproof.stats.statements.general import about, state
+from heatproof.stats.tables.groups import describe, group_means
 from heatproof.stats.tests.analysis import Compared, compare_one
 from heatproof.stats.tests.architectures import MIN_SEEDS
 from heatproof.stats.verdicts import rules
@@ -163,14 +165,20 @@ def check_compound(
 
     Args:
         findings: name -> source, claim, models, than, methods (none: all), parts (family and metric, None for the
-            primary one).
+            primary one); or in place of models, than and parts, criteria as in `criteria.check_criteria`.
         scores: scores of images, as `groups.compact` gives them.
         per_seed: their means for every seed, as from `groups.seed_group_means`.
         results: models and groups of the study; `design.models` are those that take part.
     """
     rows, stated = [], {}
     models, seeds, unit = list(results.models), results.seeds.count, results.groups.kind
+    means = describe(group_means(per_seed), results.interval)
     for name, finding in findings.items():
+        if finding and finding.get("criteria"):
+            *parts, both = map(_in_words, check_criteria(name, finding, means, results))
+            rows += [*parts, both]
+            stated[name] = _finding(both, parts, parts)
+            continue
         if finding is None or not {*finding["models"], *finding["than"]} & set(models):
             continue
         parts, measured = [], []
@@ -184,15 +192,19 @@ def check_compound(
             together(measured, len(parts), design, unit)
         )
         rows += [*parts, both]
-        stated[name] = Finding(
-            both["verdict"],
-            both["evidence"],
-            tuple(row["name"] for row in parts),
-            tuple(row["name"] for row in measured),
-            **{word: tuple(row["name"] for row in measured if row["verdict"] == word) for word in WORDS},
-            **{key: number(both[key]) for key in ("effect", "low", "high", "p")},
-        )
+        stated[name] = _finding(both, parts, measured)
     return rows, stated
+
+
+def _finding(both: dict, parts: list[dict], measured: list[dict]) -> Finding:
+    return Finding(
+        both["verdict"],
+        both["evidence"],
+        tuple(row["name"] for row in parts),
+        tuple(row["name"] for row in measured),
+        **{word: tuple(row["name"] for row in measured if row["verdict"] == word) for word in WORDS},
+        **{key: number(both[key]) for key in ("effect", "low", "high", "p")},
+    )
 
 
 def together(parts: list[dict], declared: int, design: Design, unit: str) -> dict:

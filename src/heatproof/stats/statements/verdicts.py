@@ -398,6 +398,17 @@ def in_short(results: StudyResults) -> Statement:
     return state(f"short.{kind}", numbers=numbers, **about(results, family, method), controls=controls)
 
 
+def enough(groups: int, value: float, low: float, floor: float) -> int:
+    """Return how many groups would lift the low end of an interval to a floor below its value.
+
+    The width shrinks with the root of the number of groups: a rough guide, as the value is taken to stay.
+
+    >>> enough(25, value=0.7, low=0.5, floor=0.6)
+    100
+    """
+    return ceil(groups * ((value - low) / (value - floor)) ** 2)
+
+
 FAIR_SIZE = 224  # pixels a side from which larger images are not the first thing to try
 
 
@@ -405,9 +416,6 @@ def next_steps(
     results: StudyResults, checkpoints: Sequence[tuple[str, float, float]], size: int, alarms: int
 ) -> list[Statement]:
     """State what a study lacks in which no model is surely above chance, and what to do.
-
-    The number of groups that would be enough follows from the width of the interval, which shrinks with its root: a
-    rough guide, given the accuracy that was found.
 
     Args:
         checkpoints: model, accuracy and the low end of its interval.
@@ -419,8 +427,8 @@ def next_steps(
     near = [(value, low, model) for model, value, low in checkpoints if value > floor and isfinite(low)]
     if near:
         value, low, model = max(near)
-        enough = ceil(results.groups_test * ((value - low) / (value - floor)) ** 2)
-        numbers = {"value": value, "floor": floor, "here": results.groups_test, "enough": enough}
+        numbers = {"value": value, "floor": floor, "here": results.groups_test}
+        numbers["enough"] = enough(results.groups_test, value, low, floor)
         found.append(state("next.groups", "models", numbers=numbers, model=model, unit=kind))
     else:
         best = max((value for _, value, _ in checkpoints if isfinite(value)), default=None)

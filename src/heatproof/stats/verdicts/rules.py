@@ -4,7 +4,7 @@ Two questions of a family and method share one alpha: do heatmaps beat the contr
 and the second has all of it where the first leaves nothing open. Not significant never means the same.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -230,6 +230,16 @@ def claim_lower(effect: float, p: float | None, p_same: float, alpha: float) -> 
     if rejects(p, alpha):
         return SUPPORTED if effect > 0 else CONTRADICTED
     return CONTRADICTED if rejects(p_same, alpha) else UNDECIDED
+
+
+def all_pass(rows: Collection[Mapping], level: float) -> bool:
+    """Return whether every one of some effects is significantly below zero: whether all criteria are met."""
+    return all(row["effect"] < 0 and rejects(row["p"], level) for row in rows)
+
+
+def claim_each_fails(failing: Iterable[bool], passes: bool) -> str:
+    """Judge that each of several fails some criterion, from whether it does, and whether any passes all criteria."""
+    return SUPPORTED if all(failing) else CONTRADICTED if passes else UNDECIDED
 
 
 def claim_differ(p: float, all_equivalent: bool, alpha: float) -> str:
