@@ -9,13 +9,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 comma := ,
 STUDIES := $(subst $(comma), ,$(STUDY))
 
-.PHONY: help install run findings test test-all reproduce test-cluster lint bench lock
+.PHONY: help install run findings docs test test-all reproduce test-cluster lint bench lock
 
 help:
 	@echo "make install   everything that heatproof needs, into .venv (about 7 GB, two minutes)"
 	@echo "make run       install, then the studies of params.yaml; prints what came out and where the report is"
 	@echo "               make run STUDY=phantom runs another study of studies/ (several separated by commas)"
 	@echo "make findings  install, then docs/findings*.md, docs/claims.md and the block of the README, from results/stats"
+	@echo "make docs      install, then the site of docs/, into site/; stops at a broken link"
 	@echo "make test      install, then the fast tests"
 	@echo "make test-all  install, then every test; trains tiny models and runs both engines"
 	@echo "make reproduce install, then compute the tiny study twice in clean clones and compare every byte"
@@ -40,6 +41,11 @@ run: install
 
 findings: install
 	python -m papers
+
+docs: install
+	python -m tools.config_docs
+	python -m tools.catalogue_docs
+	NO_MKDOCS_2_WARNING=1 mkdocs build
 
 test: install
 	pytest -q -m "not slow" -n $(WORKERS) --dist loadfile

@@ -1,6 +1,6 @@
 """How often the audit's tests raise an alarm: over images without any cue, and over images with one.
 
-`python -m bench.probes` simulates, writes the tables of `docs/data.md` and prints that of power; 500 makes it shorter.
+`python -m bench.probes` simulates, writes tables of `docs/simulations.md`, prints that of power; 500 makes it shorter.
 """
 
 import re
@@ -22,7 +22,7 @@ from heatproof.data.audit.assemble import uneven_p
 from heatproof.data.audit.probes import LINEAR, View, deal_both, folds_or_why, memory_p, neighbour_labels, probe_linear
 from heatproof.data.synthetic.seams import forward_p
 
-DOCS = Path(__file__).parents[1] / "docs" / "data.md"
+DOCS = Path(__file__).parents[1] / "docs" / "simulations.md"
 DRAWS, POWER_DRAWS = 2000, 300
 FOLDS, BOOTSTRAP = 5, 200
 

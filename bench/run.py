@@ -1,7 +1,7 @@
 """What heatproof's own work costs beside the model's, as ratios within one run.
 
 `make bench` writes `results.json` ({name: {"median", "runs"}}) and the table of `README.md`. What the statistics hold
-has `value` and `rows` beside, and tables in `docs/statistics.md`.
+has `value` and `rows` beside, and tables in `docs/simulations.md`.
 """
 
 import json

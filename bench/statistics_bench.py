@@ -2,7 +2,7 @@
 
 Each function returns `value`, the number that matters (mostly the worst case), `rows`, its table, and `median` and
 `runs` of the rates that `value` is among; `bench.run` keeps them in `results.json`, and `write` puts the tables into
-`docs/statistics.md`.
+`docs/simulations.md`.
 """
 
 import re
@@ -20,7 +20,7 @@ from heatproof.core.messages import line
 
 DRAWS, POWER_DRAWS = 2000, 1000
 GROUPS = (10, 20, 34, 50, 100)
-DOCS = Path(__file__).parents[1] / "docs" / "statistics.md"
+DOCS = Path(__file__).parents[1] / "docs" / "simulations.md"
 WHAT = {
     "type_i_error": f"Friedman's test and quasi-F, {DRAWS:,} studies a setting, 10 to 100 groups: the share of true "
     "null hypotheses rejected at .05 that is farthest from it",
@@ -174,7 +174,7 @@ def _result(rows: Sequence[dict], names: Sequence[str], far: Callable[[float], f
 
 
 def write(results: dict) -> None:
-    """Put the tables of what was measured between their marks in `docs/statistics.md`."""
+    """Put the tables of what was measured between their marks in `docs/simulations.md`."""
     text = DOCS.read_text()
     for name, show in SHOWN.items():
         if name in results:

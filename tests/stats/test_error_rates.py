@@ -1,4 +1,4 @@
-"""How often the statistics err, over studies with known truth; `bench/` has the same in full (`docs/statistics.md`).
+"""How often the statistics err, over studies with known truth; `bench/` has the same in full (`docs/simulations.md`).
 
 Seeds are fixed. Room is three standard errors of a rate of .05, or of .95 of intervals.
 """

@@ -44,7 +44,7 @@ class Findings:
     Attributes:
         title: of the page.
         results: everything that was found, as `summary.json` of a study has it.
-        tables: by name, with the columns that docs/statistics.md lists.
+        tables: by name, with the columns of `heatproof.store.tables`.
     """
 
     title: str
@@ -125,7 +125,8 @@ def analyze(
             order of the table; or `image`, if every image is of another patient. By default the column `group`.
         compare: methods within each model, or models.
         controls: the methods that a heatmap has to beat; by default all controls of the table but the yardsticks.
-        lower, higher: metrics of which a low, or a high, value is good, where heatproof does not know it.
+        lower: metrics of which low values are good, if heatproof does not know it.
+        higher: metrics of which high values are good.
         test: over all models.
         alpha: level of all tests of a metric and method; `interval`: confidence level.
         power: of the smallest difference that could be found.
@@ -429,7 +430,9 @@ def audit(
         threshold: similarity of look-alikes.
         window: the values that become black and white.
         up: how many folders up the class is: 1 is the folder directly above.
-        size, crop, fit: of preprocessing.
+        size: side of the preprocessed images, in pixels.
+        crop: `none`, or `body` to cut to the body.
+        fit: how images become square: `crop`, `pad` or `squash`.
 
     Raises:
         InputError: nothing can be read there, or an option is out of range.

@@ -38,7 +38,8 @@ class Classifier(Adapter):
 
     Args:
         net: normalized images, float [batch, channels, height, width], to class scores [batch, classes] or [batch].
-        mean, std: of its normalization, one number a channel; by default those of its timm configuration.
+        mean: of its normalization, one number per channel; by default that of its timm configuration.
+        std: standard deviation of its normalization, likewise.
         task: `multiclass`, an image has one class; or `multilabel`, any number of labels.
         output: what the network returns: `logits`, or probabilities of a `softmax` or of `sigmoid`s; by default
             recognized, with a warning where it is not logits.
