@@ -128,10 +128,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     study, config, folder = args.study, args.config, artifacts.data_dir(args.study)
-    drawn = config.get("drawn_as") or study  # whose random numbers make phantoms, plants, cues and splits
+    seeded = config.get("drawn_as") or study  # whose random numbers make phantoms, plants, cues and splits
     if config.get("download"):
         _branch("download").fetch(place(config["source"]), config["download"], artifacts.STATE / "downloads")
-    classes, listing = config["class_names"], stated(drawn, config)
+    classes, listing = config["class_names"], stated(seeded, config)
     records = listing.records
     size, count = config["size"], len(records)
     arrays = {
@@ -162,15 +162,15 @@ def run(args: argparse.Namespace) -> None:
             listed_contents.check_contents(wanted, contents, config["source"])
         frame["group"], pairs = group_images(frame, thumbnails[:images], config["group_kind"], config["lookalike"])
         if config["kind"] == "planted":
-            _branch("planted").plant_all(drawn, config, frame, pixels, masks, seams)
+            _branch("planted").plant_all(seeded, config, frame, pixels, masks, seams)
         by_hand = config["split"]["by"] in GIVEN
         given = pd.Series(_of_records(records, frame, "split"), frame.index) if by_hand else None
         trained = config.get("trained", True)
-        splits = arrange(frame, config["split"], classes, drawn, config["seed"], given, trained)
+        splits = arrange(frame, config["split"], classes, seeded, config["seed"], given, trained)
         few = {} if by_hand or config["split"]["test"] == "all" else _tell_few(study, config, classes, frame)
         if config["shortcut"]:
             tested = (splits["fold0"] == "test").to_numpy()
-            frame["cue"] = _branch("shortcut").mark_all(drawn, config, classes, frame, pixels, tested)
+            frame["cue"] = _branch("shortcut").mark_all(seeded, config, classes, frame, pixels, tested)
         if by_hand:
             _tell_crossing(study, splits["fold0"], frame["patient"], pairs)
         elif pairs is not None:
