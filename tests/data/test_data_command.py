@@ -16,6 +16,8 @@ from heatproof.data.audit.material import read_study
 from heatproof.data.audit.results import Crossing
 from heatproof.data.prepare.lookalikes import pairs
 from heatproof.data.prepare.preprocess import OddMasks
+from heatproof.data.prepare.shortcut import mark_all
+from heatproof.data.prepare.split import arrange
 from heatproof.data.sources.places import split_of
 from heatproof.store import artifacts
 
@@ -160,6 +162,25 @@ def test_quarantine_goes_on_without_the_bad_files_and_lists_them(source, tmp_pat
     thumbnails = artifacts.read_array(artifacts.data_dir("toy") / "thumbnails.npy")
     facts = artifacts.read_table(artifacts.data_dir("toy") / "facts.parquet", artifacts.FACTS)
     assert len(thumbnails) == 12 and facts["image_id"].tolist() == manifest["image_id"].tolist()
+
+
+@pytest.mark.parametrize("named", [None, "other"])
+def test_splits_and_cues_are_drawn_from_the_name_of_the_study(named):
+    """Or of the one that it is drawn as; nothing else that the job holds has a say."""
+    config = {"kind": "phantom", "phantom": {"patients": 12, "slices": 2, "varied": False}, "size": 32, "source": None}
+    config |= {"shortcut": {"kind": "corner_mark", "rate": 0.9, "test_rate": 0.5}, "drawn_as": named}
+    config |= {"classes": {}, "split": {"tolerance": 0.5}}
+    run("toy", config)
+    manifest = artifacts.read_table(artifacts.data_dir("toy") / "manifest.parquet", artifacts.DEALT)
+    full = data_config(**config)
+    classes = artifacts.read_json(artifacts.data_dir("toy") / "digest.json")["classes"]
+    frame = manifest[["image_id", "label", "group"]]
+    expected = arrange(frame, full["split"], classes, named or "toy", full["seed"])
+    assert manifest["fold0"].tolist() == expected["fold0"].tolist()
+    assert manifest["fold0"].tolist() != arrange(frame, full["split"], classes, "third", full["seed"])["fold0"].tolist()
+    facts = artifacts.read_table(artifacts.data_dir("toy") / "facts.parquet", artifacts.FACTS)
+    pixels, tested = np.zeros((len(frame), 1, 32, 32), np.uint8), (manifest["fold0"] == "test").to_numpy()
+    assert facts["cue"].tolist() == list(mark_all(named or "toy", full, classes, frame, pixels, tested))
 
 
 def test_when_every_image_is_bad_there_is_no_study(source, tmp_path):

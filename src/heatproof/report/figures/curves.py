@@ -326,7 +326,7 @@ def draw_courses(name: str, found: dict[str, Sequence[Course]], noise: dict[str,
     """Draw a panel for each way, a line with its band for each model."""
     models = {one.model: one.color for of in found.values() for one in of}
     keys = [Line2D([], [], color=color, linewidth=1.6, label=short(called(m), 24)) for m, color in models.items()]
-    titles = [f"{way.capitalize()}: most relevant {done} first" for way, done in WAYS.items()]
+    titles = [way.capitalize() for way in WAYS]
     figure, drawn = panels(titles, height=1.6, left=0.42, below=0.3, keys=keys)
     for axes, (way, done) in zip(drawn, WAYS.items(), strict=True):
         axes.set(xlim=(0, 1), ylim=(0, 1.02))
