@@ -184,7 +184,7 @@ BAD = {  # content, further keys, what the line says
     "no JSON": (b'{"a": ', {}, "damaged JSON"),
     "deep JSON": (b'{"a":' + b"[" * 100_000, {}, "damaged JSON"),
     "a list": (b"[1]", {}, "a JSON list"),
-    "an id twice": (b'{"patient0_view": {}, "patient0_view": {}}', {}, "stands twice in one object"),
+    "an id twice": (b'{"patient0_view": {}, "patient0_view": {}}', {}, "appears twice in one object"),
     "nothing": ({}, {}, "no image in it"),
     "id without image": (CHEXLOCALIZE | {"patient99_view": {}}, {}, "1 ids name no image: patient99_view"),
     "id of several images": ({"view": {}}, {}, "view names 12 images"),

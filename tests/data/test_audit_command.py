@@ -221,7 +221,7 @@ def test_a_folder(folder, capsys):
     assert "!! The outermost pixels alone predict the classes" in out
     assert " - 1 file could not be used." in out and found["truth_lost"] is None and "\nLEFT OUT\n" in out
     assert max(map(len, lines[1:])) <= 80
-    assert "1 other file is no image and left aside: a/readme.txt" in err.splitlines()
+    assert "1 other file is no image and skipped: a/readme.txt" in err.splitlines()
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])

@@ -158,7 +158,7 @@ def test_reliance_on_a_cue_that_is_not_shown_yet(made):
     cue_rows[0] |= {"low": -0.04, "high": 0.48}
     one = row(made, "shows_cue", found={"cue": Cue(0.8, 0.5, "ill")}, cue=cue_rows)
     assert one.needed[0] == 35 and "reliance on the cue" in one.missing  # 25 (.28 / .24)^2
-    assert "no model relies significantly on the mark" in one.told
+    assert "no model relies significantly on the cue" in one.told
     cue_rows[0]["difference"] = -0.1
     assert row(made, "shows_cue", found={"cue": Cue(0.8, 0.5, "ill")}, cue=cue_rows).needed is None
 

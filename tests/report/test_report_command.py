@@ -88,7 +88,7 @@ def test_first_screen_holds_question_answer_doubt_and_figure(made, report):
     rows = table(source, "Yes: significantly better than every control.")
     assert [row[:2] for row in rows[1:]] == [["Grad-CAM", "alpha_net"], ["Grad-CAM", "beta_net"]]
     assert all(row[-1] == "undecided" for row in rows[1:]) and 'href="#combined"' in header
-    assert header.count("<svg") == 1 and "Relevance rank accuracy of gradcam: alpha_net 0.7" in header
+    assert header.count("<svg") == 1 and "Relevance rank accuracy of Grad-CAM: alpha_net 0.7" in header
 
 
 def test_names_from_the_data_are_escaped_and_shown(made, report):

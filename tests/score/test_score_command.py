@@ -19,7 +19,6 @@ from heatproof.score.jobs.agreement import METHODS as AGREEMENT
 from heatproof.score.metrics import infidelity, naopc, road
 from heatproof.score.metrics.confidence import METRICS as CONFIDENCE
 from heatproof.score.metrics.consistency import METRICS
-from heatproof.score.metrics.consistency import METRICS as CONSISTENCY
 from heatproof.score.metrics.faithfulness import METRICS as FAITHFULNESS
 from heatproof.score.metrics.faithfulness import responses
 from heatproof.score.metrics.localization import METRICS as LOCALIZATION
@@ -27,6 +26,8 @@ from heatproof.score.scene import Scene
 from heatproof.store import artifacts
 from heatproof.train.checkpoint import load_trained
 from heatproof.train.model import build, save
+
+CONSISTENCY = {name: function for name, function in METRICS.items() if name not in AGREEMENT}
 
 SIZE, CLASSES, MODELS, SEEDS = 32, ["normal", "benign", "malignant"], ("test_resnet", "test_vit"), (0, 1)
 GROUPS = [f"patient{n // 2}" for n in range(10)]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from heatproof.stats.results import Against, Family, Groups, Model, Omnibus, Outcome, Pairs, Seeds, Shares, StudyResults
-from heatproof.stats.statements.general import answer, in_short, other_methods
+from heatproof.stats.statements.verdicts import answer, in_short, other_methods
 
 # method -> a letter for each of the models a and b: `.` is refused, `f` has too few groups
 VERDICTS = {"m0": "bb", "m1": "bb", "m2": "bb", "m3": "bw", "m4": "uu", "m5": "..", "m6": "ff"}

@@ -17,11 +17,11 @@ FINDING = {
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"parts": [{"family": "faithfulness"}]}, "at least 2"),
+        ({"parts": [{"family": "faithfulness"}]}, "needs at least two"),
         ({"parts": [{"family": "faithfulness"}] * 2}, "twice"),
         ({"parts": [{"family": "agreement", "metric": "srg"}, {"family": "sanity"}]}, "srg is none of agreement"),
         ({"than": ["resnet18"]}, "a model is not compared with itself"),
-        ({"than": []}, "at least 1"),
+        ({"than": []}, "needs `models`"),
         ({"models": ["resnet5"]}, "unknown name"),
     ],
 )

@@ -8,9 +8,9 @@ from stats.built import BETTER, FAMILY, PAIRS, TOP, UNCLEAR, WORSE, results
 from heatproof.stats.results import Change, Comparison, Groups, MethodPair, Missing, Model, Omnibus, Seeds, Sensitivity
 from heatproof.stats.results import Setting as SettingOf
 from heatproof.stats.statements import general, verdicts
-from heatproof.stats.statements.general import answer
 from heatproof.stats.statements.verdicts import (
     against_controls,
+    answer,
     between_methods,
     cautions,
     family_statements,

@@ -329,14 +329,14 @@ def fetch(source: Path, download: dict, state: Path) -> Path:
     return source
 
 
-def _bring_from(source: Path, download: dict, part: Path) -> None:
-    if download.get("kaggle"):
-        bring_dataset(download["kaggle"], source, part)
-    elif download.get("mendeley"):
-        url, sha256, by_hand = _find_mendeley(download["mendeley"], source)
+def _bring_from(source: Path, wanted: dict, part: Path) -> None:
+    if wanted.get("kaggle"):
+        bring_dataset(wanted["kaggle"], source, part)
+    elif wanted.get("mendeley"):
+        url, sha256, by_hand = _find_mendeley(wanted["mendeley"], source)
         download(url, source, part, sha256=sha256, by_hand=by_hand)
     else:
-        download(download["url"], source, part, sha256=download.get("sha256"))
+        download(wanted["url"], source, part, sha256=wanted.get("sha256"))
 
 
 def _find_mendeley(dataset: str, source: Path) -> tuple[str, str | None, str]:
