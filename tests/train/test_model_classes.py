@@ -103,7 +103,9 @@ def made(source, folder):
 
 
 @pytest.mark.parametrize("source", [*FAST, *(pytest.param(one, marks=pytest.mark.slow) for one in SLOW)])
-def test_gradcam_of_a_library_equals_another_implementation(source, tmp_path):
+def test_gradcam_of_a_library_equals_another_implementation(source, tmp_path, monkeypatch):
+    # xrv changes the features in place after their hooks have kept them: they would explain another tensor
+    monkeypatch.setattr(nn.functional, "relu", lambda x, inplace=False: torch.relu(x))
     if lacking := library(source):
         pytest.skip(f"{lacking} is not installed: pip install 'heatproof[{source.partition(':')[0]}]'")
     where, options = made(source, tmp_path)

@@ -102,14 +102,13 @@ def legrad(batch: Batch) -> Tensor:
     outputs: list[Tensor] = []
     modules: list[nn.Module] = []
 
-    def keep(module: nn.Module, made: Tensor) -> None:
-        modules.append(module)
+    def keep(_, made: Tensor) -> None:
         weights.append(made if made.requires_grad else made.requires_grad_())
 
     with torch.no_grad(), capturing(batch.model, lambda module, _: modules.append(module)):
         batch.model(batch.pixels[:1])
-    blocks = _blocks(batch.model, modules)
-    modules.clear()
+    count = sum(step.kind != "pool" for step in path.steps)  # a pool is part of what follows the blocks
+    blocks = _blocks(batch.model, modules[:count])
     with ExitStack() as stack:
         for block in blocks:
             hook = block.register_forward_hook(lambda _, __, output: outputs.append(_tokens(output)))
@@ -117,7 +116,7 @@ def legrad(batch: Batch) -> Tensor:
         with torch.enable_grad(), capturing(batch.model, keep):
             logits = [batch.model(batch.pixels.detach())]
     found = []
-    for place, (made, tokens) in enumerate(zip(weights, list(outputs), strict=True)):
+    for place, (made, tokens) in enumerate(zip(weights[:count], list(outputs), strict=True)):
         with torch.enable_grad():
             answer = logits[0] if place == len(blocks) - 1 else _from(batch, blocks[-1], tokens)
             chosen = answer.gather(1, batch.targets[:, None]).sum()

@@ -328,9 +328,10 @@ def _monai(name: str, options: Options, own: bool, outputs: int | None = None, *
     given |= dict.fromkeys(("out_channels", "num_classes"), outputs or 2) | {"classification": True}
     given |= {"img_size": options.side or (224, 224), "in_shape": (channels, *(options.side or (224, 224)))}
     arguments = {key: value for key, value in given.items() if key in takes} | dict(options.arguments)
-    fixed = {"img_size", "in_shape"} & takes
-    net = kind(**arguments)
-    return Made(net, _version("monai"), size=options.side or ((224, 224) if fixed else None), channels=channels)
+    side = arguments.get("img_size") or arguments.get("in_shape", (0,))[1:] or options.side
+    if not {"in_channels", "n_input_channels", "in_shape"} & takes:
+        channels = 3  # made of torchvision's networks
+    return Made(kind(**arguments), _version("monai"), size=tuple(side) if side else None, channels=channels)
 
 
 def _parameters(kind: type) -> set[str]:
