@@ -75,7 +75,7 @@ def test_the_page_speaks_of_folds_and_counts_over_all(made, report):
     assert "Seed: 0; each image by the training run that tested it." in text
     assert "Dot: one seed, all folds together" in text
     assert len(table(source, "All seeds, each over all folds")) == 7
-    cards = table(source, "Trainings")[1:]
+    cards = table(source, "Training runs")[1:]
     assert [row[0] for row in cards[:4]] == [f"alpha_net, seed 0, fold{i}" for i in range(3)] + [
         "alpha_net, seed 1, fold0"
     ]

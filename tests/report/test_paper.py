@@ -115,7 +115,7 @@ def test_where_there_is_nothing_to_draw_the_file_says_why(made, resolved):
     )
     assert title("localization_ranks").startswith("No figure of localization: ")
     assert title("sanity") == "No figure of sanity: this study does not score it (score.families)."
-    assert "gradcam" in title("faithfulness") and "No figure" not in title("faithfulness")
+    assert "Grad-CAM" in title("faithfulness") and "No figure" not in title("faithfulness")
     alone = read(study)
     family = alone.results.families["faithfulness"]
     outcomes = {"gradcam": replace(family.outcomes["gradcam"], ranks=None)}

@@ -165,7 +165,7 @@ def test_a_long_table_of_other_metrics_can_be_folded(made, report):
 @pytest.mark.slow
 def test_every_family_says_on_how_many_images_it_was_scored(made, report):
     text = Page(report(made(faithful=7))).text
-    part = ": a random sample and spread over the patients, the same for every model."
+    part = ": a random sample spread over the patients, the same for every model."
     assert f"Faithfulness was scored on 7 images of 7 patients{part}" in text
     assert "Consistency was scored on 18 images of 9 patients." in text
     text = Page(report(made(**CASES["no truth, no patients"]))).text

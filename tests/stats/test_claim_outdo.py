@@ -125,5 +125,5 @@ def test_a_claim_on_one_metric_needs_a_study_judged_by_it(metric, decided):
     if decided:
         return
     assert row["verdict"] == "undecided" and row["effect"] is None
-    assert row["evidence"].endswith("and this study judges localization by IoU")
+    assert row["evidence"].endswith("but this study tests localization by IoU")
     assert ("true regions" in row["change"]) == (metric == "relevance_rank_accuracy")

@@ -30,7 +30,7 @@ BAD, SOME = dict.fromkeys(CNNS, 0.1), {"r1": 0.5, "r2": 0.15, "d1": 0.2}
 @pytest.mark.parametrize(
     ("levels", "verdict", "evidence", "change"),
     [
-        (LEVELS, "supported", "3 of 3 models beat every control; the model that decides is ", "on 2 models"),
+        (LEVELS, "supported", "3 of 3 models beat every control; the deciding model is ", "on 2 models"),
         (LEVELS | {"d1": 0.1}, "supported", "2 of 3 models beat every control, 1 do", "on 1 model"),
         (LEVELS | BAD, "contradicted", "0 of 3 models beat every control, 3 do worse than one", "on 2 models"),
         (LEVELS | {"r2": 0.2, "d1": 0.2}, "undecided", "1 of 3 models beat every control", "on 1 model"),
@@ -41,7 +41,7 @@ def test_most_models_beat_the_controls(levels, verdict, evidence, change):
     """Controls stand at .1 and .2."""
     row, one = judged(BEAT, levels, groups=20, controls={"random": 0.1, "center": 0.21})
     assert row["verdict"] == verdict and row["evidence"].startswith(evidence)
-    assert row["change"].startswith(f"another verdict {change}; from fewer than 5 seeds")
+    assert row["change"].startswith(f"another verdict {change}; with fewer than 5 seeds")
     decides = one.controls.assign(lead=one.controls["difference"])
     leads = decides[decides["model"].isin(CNNS)].groupby("model")["lead"].min().sort_values(ascending=False)
     assert row["effect"] == pytest.approx(leads.iloc[1]) and row["low"] < row["effect"] < row["high"]
@@ -137,7 +137,7 @@ def test_from_five_seeds_claims_are_of_architectures():
     held, _ = judged(LOWER, levels, seeds=4, between=0.05, noise=0.01)
     assert "these checkpoints" in held["change"] and "checkpoints" not in row["change"]
     differ, one = judged(DIFFER, levels, seeds=5, between=0.05, noise=0.01)
-    assert differ["evidence"].startswith("Quasi-F over 3 models")
+    assert differ["evidence"].startswith("Quasi-F across 3 models")
     top = one.pairs.loc[one.pairs["difference"].abs().idxmax()]
     assert [differ["low"], differ["high"]] == pytest.approx([top["seeds_low"], top["seeds_high"]])
     assert "would be found" not in differ["change"]

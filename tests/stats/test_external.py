@@ -73,7 +73,7 @@ def test_values_are_those_of_direct_calls(capsys, name):
     described = tables["metrics"].query("model == 'a' and method == 'gradcam'").iloc[0]
     assert [described["low"], described["high"]] == pytest.approx([interval.low, interval.high])
     assert summary.outcome("iou", "gradcam").verdicts == dict.fromkeys("abc", "better")
-    assert "the heatmaps of a, b and c score better than a random map and a blob in the centre (IoU: a 0.5" in out
+    assert "the heatmaps of a, b and c score better than a random map and a centre blob (IoU: a 0.5" in out
     assert "The models differ: " in out and "12 groups, 24 images" in out
     assert out.endswith(f"Tables: {name.split('.')[0]}-stats\n")
 

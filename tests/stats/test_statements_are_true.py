@@ -23,6 +23,7 @@ from heatproof.report.sections import overview, relations, statements, trust
 from heatproof.stats.claims.cue import shows_cue
 from heatproof.text.numbers import counted, span
 from heatproof.text.verdicts import MEANINGS
+from heatproof.text.words import called as usual
 
 rule = Rules(rules_of_verdicts.rule | rules_of_studies.rule | rules_of_relations.rule)
 FAST = 18  # many kinds in little time
@@ -85,13 +86,17 @@ def check_cells(study: Study) -> None:
             assert (cell.look == "all") == (bool(better) and better == judged)
             assert (cell.look == "worse") == bool(worse)
             assert (cell.look == "some") == (bool(better) and better != judged and not worse)
-            assert cell.means == (span(of.means(method, of.scored())) if judged else "")
-            if cell.verdict in ("no score", "refused", "not judged"):
-                others = [m for m in study.models if np.isfinite(of.mean(method, m))]
-                assert not judged and (cell.verdict == "not judged") == bool(others)
+            means = [of.mean(method, model) for model in judged]
+            shown = [number_of(part) for part in cell.means.split(" to ")] if cell.means else []  # digits of the column
+            assert bool(shown) == bool(means)
+            assert not means or [shown[0], shown[-1]] == pytest.approx([min(means), max(means)], abs=0.006)
+            if cell.verdict in ("no score", "not supported"):
+                assert not judged and not any(np.isfinite(of.mean(method, m)) for m in study.models)
+            elif cell.verdict == "no verdict" and not judged:
+                assert any(np.isfinite(of.mean(method, m)) for m in study.models)
             elif cell.verdict == "no verdict":
                 assert judged == set(of.blind())
-            elif cell.verdict != "too few to tell":
+            elif cell.verdict != "too few images":
                 assert cell.verdict.startswith(f"{len(better)} of {len(judged)}")
                 assert (f", {len(worse)} worse" in cell.verdict) == bool(worse)
 
@@ -145,14 +150,15 @@ def check_combined(study: Study) -> None:
             if leads:
                 name, difference = cell.partition("(")[2].split(": ")
                 (control,) = (key for key, shown in controls.CONTROLS.items() if shown.title == name)
-                assert number_of(difference.rstrip(")")) == pytest.approx(leads[control].mean(), abs=0.006)
+                lead = number_of(difference.partition(" [")[0].rstrip(")"))
+                assert lead == pytest.approx(leads[control].mean(), abs=0.006)
     text = methods._combined(study.inputs)
     decided = sum(len(both.decided(method)) for method in study.methods)
     assert bool(text) == bool(rows) and (
         not text or (f"undecided for {len(rows) - decided} of" in text[0]) == (decided < len(rows))
     )
     for method in study.methods if text else ():
-        assert all(f"{model} by {method}" in text[0] for model in both.decided(method))
+        assert all(f"{usual(model)} ({usual(method)})" in text[0] for model in both.decided(method))
 
 
 def check_ensembles(study: Study) -> None:
@@ -163,9 +169,10 @@ def check_ensembles(study: Study) -> None:
         if " of " not in called:
             expected = f1(study, name), f1(study, member), first.difference
         else:
-            method = called.split(" of ")[1].split(" ")[0]
+            shown = called.split(" of ")[1].split(" (")[0]
+            method = next(one for one in study.methods if usual(one) == shown)
             titles = {report_words.metric(m).name: f for f, m in study.given.primary.items()}
-            family = titles[called.rpartition(f" of {method}")[0]]
+            family = titles[called.rpartition(f" of {shown}")[0]]
             assert ("lower" in called) == (study.good(family) < 0)
             best, one, other = against_best(study, name, family, method)
             assert member == best and int(groups) == len(one)

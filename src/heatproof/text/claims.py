@@ -172,7 +172,8 @@ def cannot_judge(view: View) -> str:
 
 @template("claim.without_scores")
 def without_scores(view: View) -> str:
-    return f"without {view.listed('methods')}, which lack scores for some of these models"
+    lack = "lacks" if len(view.names("methods")) == 1 else "lack"
+    return f"without {view.listed('methods')}, which {lack} scores for some of these models"
 
 
 @template("claim.counting_missing")

@@ -25,6 +25,7 @@ from heatproof.workflow.job import Job
 PACKAGE = Path(__file__).parents[1]
 TABLE = "BRANCHES"
 WORDS = ("heatproof.catalogue.", "heatproof.text.")  # what things are called and how findings are put
+KEYS = ("contents", "shortcut", "annotations")  # of the section `data`, whose branches a job takes where they are set
 WORDED = ("stats", "report")  # commands that put what the catalogue says in words
 
 
@@ -32,7 +33,7 @@ def _source(study: Study) -> tuple[str, ...]:
     """Return the branches that a data job takes."""
     data = study.data
     named = ("dicom",) if data.key_file else ()  # a table names DICOM files with a key alone
-    return (data.kind, data.base, *named, *(key for key in ("contents", "download", "shortcut") if getattr(data, key)))
+    return (data.kind, data.base, *named, *(key for key in (*KEYS, "download") if getattr(data, key)))
 
 
 def _opened(job: Job) -> tuple[str, ...]:

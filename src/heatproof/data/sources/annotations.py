@@ -1,5 +1,6 @@
 """Regions by image, label and reader, from annotation files: COCO, CheXlocalize, a table of boxes, DICOM SEG."""
 
+import importlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from heatproof.data.sources.trees import Tree, found_at, read_file
 from heatproof.data.sources.truth import Box, draw_boxes, parse_box
 
 Shape = tuple[int, int]  # height and width of an image
+BRANCHES = {"annotations": "heatproof.data.sources.dicom_pixels"}  # of DICOM segmentations (`workflow.code`)
 ROTATING = "rotating"  # in place of names of readers: any of them may have drawn the truth
 _SLACK = 0.02  # of the side: how far a contour that a hand drew may leave its image; what leaves it is cut
 _ASPECT = 0.01  # how much the aspect of the image that contours were drawn on may differ
@@ -336,7 +338,7 @@ def _segments(content: bytes, where: str) -> list[Reading]:
 
     from pydicom import dcmread
 
-    from heatproof.data.sources.dicom_pixels import quiet
+    quiet = importlib.import_module(BRANCHES["annotations"]).quiet
 
     try:
         with quiet():
