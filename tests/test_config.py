@@ -222,9 +222,9 @@ def test_sections_are_merged_and_lists_and_values_replaced():
         ({"models": ["resnet5O"]}, "studies/toy.yaml: models: 'resnet5O': did you mean resnet50 or resnet51q or "
          "resnet50t?"),
         ({"explain": {"methods": ["gradcm"]}}, "studies/toy.yaml: explain.methods: 'gradcm': did you mean gradcam "
-         "or xgradcam or eigengradcam?"),
+         "or xgradcam or legrad?"),
         ({"explain": {"methods": ["gradcam.x"]}}, "studies/toy.yaml: explain.methods: 'gradcam.x': did you mean "
-         "gradcam or xgradcam or legrad?"),
+         "gradcam or xgradcam or eigengradcam?"),
         (
             {"explain": {"options": {"integrated_gradients": {"step": 3}}}},
             "studies/toy.yaml: explain.options.integrated_gradients.step: 3: unknown key; did you mean steps?",
