@@ -61,6 +61,9 @@ def _write_study(study: str, images: int) -> None:
     manifest |= {"fold0": ["train", *["test"] * (images - 1)], "truth": "mask"} | square
     artifacts.write_manifest(study, pd.DataFrame(manifest))
     data = artifacts.data_dir(study)
+    facts = {"image_id": ids, "mode": "L", "format": "PNG", "quality": np.nan, "bytes": 1, "truth_kept": np.nan}
+    facts |= {"cue": False} | dict.fromkeys(("top", "bottom", "left", "right", "same_pixels"), 0)
+    artifacts.write_table(data / "facts.parquet", pd.DataFrame(facts), artifacts.FACTS)
     artifacts.write_array(data / "pixels.npy", draw.integers(0, 256, (images, 1, SIZE, SIZE), np.uint8))
     masks = np.zeros((images, SIZE, SIZE), bool)
     masks[:, 4:12, 8:20] = True

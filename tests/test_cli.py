@@ -198,7 +198,7 @@ def test_check_says_what_would_run():
     assert wrong.returncode == 1
     assert wrong.stderr == (
         "heatproof check: command line: studies: 'phantm': no file studies/phantm.yaml; did you mean phantom or "
-        "phantom_vit or planted_ct?\n"
+        "phantom_vit or xray_phantom?\n"
     )
 
 
@@ -284,7 +284,7 @@ def test_a_full_disk_is_one_line(tmp_path):
         done = heatproof("job", "data", "--study", "toy", "--config", phantoms(300), cwd=tmp_path)
         assert done.returncode == 1
         file = "results/data/toy/pixels.npy"
-        assert done.stderr == f"heatproof data: {file}: no room left on its disk: make some and run again\n"
+        assert done.stderr == f"heatproof data: {file}: the disk is full: free some space and run again\n"
         assert not any(path.is_file() for path in disk.rglob("*"))
     finally:
         subprocess.run(["umount", disk], check=True)

@@ -270,7 +270,7 @@ CHANGES = [
         lambda s: outcome(s)["pairs"].update(told_apart=[]),
         "localization, cam: m and n",
         "m over n",
-        "no difference shown",
+        "no significant difference",
     ),
     (lambda s: outcome(s)["omnibus"].update(p=0.026), "localization, cam: the models differ", "shown", "not shown"),
     (
@@ -290,7 +290,7 @@ def test_a_verdict_of_the_summary_that_changes_is_named(both, compared, edit, wh
     code, out, found = compared()
     assert found["verdicts"]["changed"] == [{"what": what, "a": before, "b": after}]
     assert code == 3 and f"{what}: {before} -> {after}" in out
-    assert out.splitlines()[-1] == "Apart: verdicts changed (1)."
+    assert out.splitlines()[-1] == "Different: verdicts changed (1)."
 
 
 @pytest.mark.parametrize(
