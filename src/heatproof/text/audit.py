@@ -26,7 +26,7 @@ TEMPLATES = {
     "conflict.picture": "Wrong labels on {pairs} of files with the same picture: the labels within a pair differ. "
     "Correct or remove them.",
     "conflict.lookalikes": f"Possibly wrong labels on {{pairs}} of {ALIKE}: the labels within a pair differ, "
-    "or images of different {classes} look the same.",
+    "or images with different labels look the same.",
     "given_split.crossed": "Leak in the supplied split, which is kept: {crossing} are in more than one part. A model "
     "can recognize such test images from memory. Without data.split.by: {by}, heatproof splits whole groups.",
     "given_split.kept": "No leak in the supplied split, which is kept: no {patient}two " + f"{ALIKE} are in different "
