@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from heatproof.core.messages import InputError, line
 
 if TYPE_CHECKING:
+    from heatproof.data.audit.material import Settings
     from heatproof.data.audit.results import Audit
 
 AUDITED = "audited"  # name of the study that is made of a source
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
 def audit_path(path: Path, args: argparse.Namespace) -> "Audit":
     """Return what an audit of a folder or an archive finds."""
     from heatproof.data.audit.assemble import audit
-    from heatproof.data.audit.material import Settings, read_path
+    from heatproof.data.audit.material import read_path
     from heatproof.data.audit.results import BadFile
     from heatproof.text.numbers import counted
 
@@ -88,13 +89,7 @@ def audit_path(path: Path, args: argparse.Namespace) -> "Audit":
     window = None if args.window is None else tuple(args.window)
     options = {"patient": args.patient, "window": window, "up": args.up}
     material, bad, others = read_path(path, **options, size=args.size, crop=args.crop, fit=args.fit)
-    settings = Settings(
-        threshold=args.threshold,
-        sweep=tuple(sorted({*SWEEP, args.threshold})),
-        option="--threshold",
-        crop=args.crop,
-        fit=args.fit,
-    )
+    settings = _settings(args)
     found, _ = audit(material, settings, ("audit",), quarantined=tuple(BadFile(**row) for row in bad))
     if others:
         left = counted(len(others), "other file is no image and", "other files are no images and")
@@ -102,20 +97,26 @@ def audit_path(path: Path, args: argparse.Namespace) -> "Audit":
     return found
 
 
+def _settings(args: argparse.Namespace) -> "Settings":
+    from heatproof.data.audit.material import Settings
+
+    sweep = tuple(sorted({*SWEEP, args.threshold}))
+    return Settings(threshold=args.threshold, sweep=sweep, option="--threshold", crop=args.crop, fit=args.fit)
+
+
 def _is_table(path: Path) -> bool:
     return path.is_file() and path.name.lower().endswith((".csv", ".tsv", ".csv.gz"))
 
 
 def audit_source(path: Path, args: argparse.Namespace) -> "Audit":
-    """Return what an audit of a table, of DICOM or of images with masks finds: of a study of them that is made to be
-    audited, in a folder that goes."""
+    """Audit a table, DICOM files or images with masks: run a study's data job in a temporary folder, and audit that."""
     from heatproof.commands.check import section_of
     from heatproof.commands.judge import OPTIONS, data_of
     from heatproof.config.load import resolve
     from heatproof.core.messages import using_options
     from heatproof.data import command
     from heatproof.data.audit.assemble import audit
-    from heatproof.data.audit.material import Settings, read_study
+    from heatproof.data.audit.material import read_study
     from heatproof.data.audit.results import BadFile
     from heatproof.store import artifacts
 
@@ -135,13 +136,7 @@ def audit_source(path: Path, args: argparse.Namespace) -> "Audit":
                 known = study.data.patients_known
                 material = replace(read_study(AUDITED, study.data.group_kind, None, known), splits={})
                 bad = artifacts.read_table(artifacts.data_dir(AUDITED) / "quarantine.csv", artifacts.QUARANTINE)
-                settings = Settings(
-                    threshold=args.threshold,
-                    sweep=tuple(sorted({*SWEEP, args.threshold})),
-                    option="--threshold",
-                    crop=args.crop,
-                    fit=args.fit,
-                )
+                settings = _settings(args)
                 quarantined = tuple(BadFile(**row) for row in bad.to_dict("records"))
                 return audit(material, settings, ("audit",), quarantined=quarantined)[0]
             finally:

@@ -222,7 +222,7 @@ class Claim(Part):
     method: str
     models: Annotated[list[ArchitectureOrFamily], Distinct] = []  # none: all models of the study
     than: Annotated[list[ArchitectureOrFamily], Distinct] = []  # `lower` alone: the models to compare with
-    methods: Annotated[list[str], Distinct] = []  # `outdo` alone: what is held against `method`
+    methods: Annotated[list[str], Distinct] = []  # only for `outdo`: methods compared with `method`
 
     @model_validator(mode="after")
     def _against(self):

@@ -69,10 +69,10 @@ def _row(name: str, finding: dict, row: dict, unit: str) -> dict:
     way = "below" if row["effect"] * row["sign"] > 0 else "above"
     numbers = {key: row[key] for key in ("effect", "p", "groups")}
     named = {key: row[key] for key in ("family", "metric", "method", "model", "control")}
-    told = state("claim.criterion", numbers=numbers, way=way, unit=unit, **named)
+    stated = state("claim.criterion", numbers=numbers, way=way, unit=unit, **named)
     kept = {key: row[key] for key in ("family", "metric", "method", "effect", "low", "high", "p", "groups")}
     title = {"name": f"{name}: {row['method']} {row['model']} {row['metric']}", "claim": finding["claim"]}
-    return title | kept | decided(row["verdict"], [told], unit)
+    return title | kept | decided(row["verdict"], [stated], unit)
 
 
 def _together(units: list[list[dict]], criteria: int, results: StudyResults) -> dict:
@@ -95,5 +95,5 @@ def _together(units: list[list[dict]], criteria: int, results: StudyResults) -> 
     measured = len({(one["family"], one["metric"]) for tested in units for one in tested})
     numbers = {"pairs": len(units), "failing": sum(map(bool, failing)), "passing": len(passing), "criteria": measured}
     named = {key: row[key] for key in ("model", "method", "metric") if key in row}
-    told = state("claim.criteria", numbers=numbers | {"unmeasured": criteria - measured or None}, **named)
-    return {key: row[key] for key in EMPTY} | decided(verdict, [told], results.groups.kind)
+    stated = state("claim.criteria", numbers=numbers | {"unmeasured": criteria - measured or None}, **named)
+    return {key: row[key] for key in EMPTY} | decided(verdict, [stated], results.groups.kind)
