@@ -154,6 +154,8 @@ def test_every_family_of_metrics_and_what_a_network_refuses(broad):
         path.stem: pd.read_parquet(path)
         for path in (project.folder / "results/scores/tiny/test_vit/0/fold0").glob("*.parquet")
     }
+    curves = scores.pop("faithfulness_curves")
+    assert "mine" in set(curves["method"]) and "guided_backprop" not in set(curves["method"])
     assert set(scores) == set(FAMILIES.strip("[]").split(", ")) - {"consistency"}
     for family, table in scores.items():
         refused = table[table["method"] == "guided_backprop"]

@@ -87,7 +87,7 @@ def test_a_full_disk_stops_the_run_and_with_room_it_goes_on_to_the_same_bytes(fi
     project = create(tmp_path / "project")
     with _mounted(project.folder / "results", "1200k") as remount:
         said = _failed(project)
-        assert "no room left on its disk: make some and run again" in said
+        assert "the disk is full: free some space and run again" in said
         assert "Traceback" not in said
         remount("size=64m")
         project.snakemake()

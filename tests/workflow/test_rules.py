@@ -40,7 +40,7 @@ def test_a_study_reads_what_another_one_left_and_makes_it_only_in_the_same_run(t
     alone = project.run("snakemake", "-n", "--config", "studies=reader", check=False)
     first = weights.format(model="test_resnet", seed=0)
     assert alone.returncode != 0 and "Traceback" not in alone.stderr
-    assert f"{first}: not found; train.weights is" in alone.stdout + alone.stderr
+    assert f"{first}: not found; run the study tiny first" in alone.stdout + alone.stderr
     for model in ("test_resnet", "test_vit"):
         for seed in (0, 1):
             path = project.folder / weights.format(model=model, seed=seed)

@@ -22,7 +22,7 @@ CAPTIONS = {  # file -> how its caption begins
 }
 
 
-SETTING = "Trained from scratch, without pretrained weights, on"  # beneath each caption
+SETTING = "Trained from scratch (no pretrained weights)"  # beneath each caption
 
 
 @pytest.fixture
