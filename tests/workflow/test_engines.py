@@ -155,7 +155,8 @@ def test_every_family_of_metrics_and_what_a_network_refuses(broad):
         for path in (project.folder / "results/scores/tiny/test_vit/0/fold0").glob("*.parquet")
     }
     curves = scores.pop("faithfulness_curves")
-    assert "mine" in set(curves["method"]) and "guided_backprop" not in set(curves["method"])
+    missing = set(curves.loc[curves["deletion"].isna(), "method"])
+    assert missing == {"guided_backprop", "truth"} and "mine" in set(curves["method"])  # one image has no truth
     assert set(scores) == set(FAMILIES.strip("[]").split(", ")) - {"consistency"}
     for family, table in scores.items():
         refused = table[table["method"] == "guided_backprop"]
