@@ -7,9 +7,24 @@ PyTorch, timm and pandas in memory each full look takes long, which made the tes
 import gc
 import os
 import signal
+import time
+
+import pytest
 
 gc.set_threshold(100_000, 50, 50)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+STARTED = time.monotonic()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--until", type=float, metavar="SECONDS", help="begin no test later than that")
+
+
+def pytest_runtest_setup(item):
+    limit = item.config.getoption("--until")
+    if limit is not None and time.monotonic() - STARTED > limit:
+        pytest.skip("no time is left")

@@ -330,5 +330,5 @@ class Profiles(Section):
     bootstrap: Annotated[int, Field(ge=20)]  # draws of patients
 
     def of(self, model: str) -> dict:
-        """What the job of one model is told."""
+        """Return the options that the job of one model gets."""
         return self.model_dump(exclude={"layers", "top"}) | {"layers": self.layers.get(model, [])}

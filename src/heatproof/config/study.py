@@ -140,7 +140,7 @@ class Compute(Section):
     device: Literal["auto", "cpu", "cuda"]
     threads: Positive
     batch_size: Positive
-    shards: Annotated[Positive, Field(exclude=True)]  # no job is told: it changes no byte
+    shards: Annotated[Positive, Field(exclude=True)]  # no job gets it: it changes no byte
     timeout: Annotated[Positive, Field(exclude=True)]
 
 

@@ -186,7 +186,9 @@ def models(found: dict[tuple[str, int], Distances], fold: str, level: float) -> 
                 if not groups:
                     continue
                 where = {"fold": fold, "by": by, "depth": depth, "model_a": a, "model_b": b, "groups": groups}
-                rows.append(where | {"seed_a": seed_a, "seed_b": seed_b, "reason": reason} | _told(value, level))
+                rows.append(
+                    where | {"seed_a": seed_a, "seed_b": seed_b, "reason": reason} | _interval_row(value, level)
+                )
                 values.append(value)
                 fewest = min(fewest, groups)
             if values:
@@ -207,7 +209,7 @@ def compared(first: Distances, second: Distances, by: str, depth: int) -> tuple[
     return groups, value, "" if np.isfinite(value[0]) else MISSING
 
 
-def _told(value: np.ndarray, level: float, name: str = "agreement", start: str = "") -> dict[str, float]:
+def _interval_row(value: np.ndarray, level: float, name: str = "agreement", start: str = "") -> dict[str, float]:
     low, high = interval(value[1:], level) if np.isfinite(value[0]) else (np.nan, np.nan)
     return {name: value[0], f"{start}low": low, f"{start}high": high}
 
@@ -217,8 +219,8 @@ def _mean_row(a: str, b: str, means: dict[tuple[str, str], tuple[dict, np.ndarra
     row = where | {"seed_a": pd.NA, "seed_b": pd.NA, "reason": "" if np.isfinite(value[0]) else MISSING}
     if where["groups"] < FEWEST_GROUPS:
         row["reason"] = TOO_FEW
-    row |= _told(value, level)
+    row |= _interval_row(value, level)
     if a != b and (a, a) in means and (b, b) in means:
         gap = (means[a, a][1] + means[b, b][1]) / 2 - value
-        row |= _told(gap, level, "gap", "gap_")
+        row |= _interval_row(gap, level, "gap", "gap_")
     return row

@@ -307,7 +307,7 @@ def _partners(study: str, images: pd.DataFrame, made: np.ndarray) -> np.ndarray:
     return partners
 
 
-def told_of(images: pd.DataFrame) -> list[str]:
+def named_columns(images: pd.DataFrame) -> list[str]:
     """Columns of images, or cases, that their scores carry."""
     return [column for column in ("image_id", "group", "label") if column in images]
 
@@ -327,7 +327,7 @@ def scores(
         reasons: why an image has no value for any metric, or "".
         undefined: the reason where a single metric has none.
     """
-    parts, stated = [], told_of(images)
+    parts, stated = [], named_columns(images)
     for metric, value in values.items():
         reason = np.array(reasons, object)
         number = np.where(reason == "", value.numpy(), np.nan)

@@ -103,13 +103,13 @@ class Asked:
 
     def rows(self, found: Iterable[Found]) -> pd.DataFrame:
         """Rows of the score table, without model and seed."""
-        images = self.source.images[heatmaps.told_of(self.source.images)].iloc[self.chosen].to_dict("records")
+        images = self.source.images[heatmaps.named_columns(self.source.images)].iloc[self.chosen].to_dict("records")
         both = zip(images, found, strict=True)
         return pd.concat([_rows(image, *of_image, self.waiting.popleft()) for image, of_image in both])
 
     def curve_rows(self) -> pd.DataFrame:
         """Rows of the table of curves: image by image and step by step, all methods together."""
-        columns = [name for name in heatmaps.told_of(self.source.images) if name != "target"]
+        columns = [name for name in heatmaps.named_columns(self.source.images) if name != "target"]
         images = self.source.images[columns].iloc[self.chosen].to_dict("records")
         each = zip(images, self.drawn, self.sound, strict=True)
         return pd.concat([_steps(image, self.names, curves, sound) for image, curves, sound in each])
