@@ -1,8 +1,11 @@
-"""The planted cue over the rates of its studies: which models rely on it, and which heatmaps show it."""
+"""Planted cues: which models rely on them and which heatmaps reveal them, over the rates of one cue, and by kind of cue
+next to networks that have no reason to rely on it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
+from scipy.stats import binomtest
 
 from heatproof.store.tables import CUE
 from heatproof.text import numbers
@@ -104,3 +107,83 @@ def read(studies: list[Results]) -> Cue | None:
     if not parts:
         return None
     return Cue(pd.concat(parts, ignore_index=True)[["study", "rate", *CUE]], relies, test_rate, tuple(methods))
+
+
+CLEAN = "_clean"  # behind the name of a study with a cue: the study whose cue tells nothing
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many training runs of how many have heatmaps that differ with the cue; Clopper-Pearson's 95 % interval."""
+
+    runs: int
+    of: int
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        found = binomtest(self.runs, self.of).proportion_ci(method="exact")
+        return found.low, found.high
+
+    def __str__(self) -> str:
+        return f"{self.runs} of {self.of}"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of cue.
+
+    Attributes:
+        fall: accuracy where the cue agrees less that where it conflicts, with interval, mean over training runs.
+        relying: the training runs that rely on the cue, and those that were trained with it.
+        revealed: method -> of the runs that rely on the cue, those whose heatmaps reveal it.
+        accused: method -> of the clean runs, those whose heatmaps seem to reveal it.
+    """
+
+    study: str
+    name: str
+    fall: tuple[float, float, float]
+    relying: Share
+    revealed: dict[str, Share]
+    accused: dict[str, Share]
+
+
+def read_kinds(cues: Mapping[str, Results], clean: Mapping[str, Results], names: Mapping[str, str]) -> list[Kind]:
+    """Read the kinds of cues whose two studies have run.
+
+    Args:
+        cues: study -> its results; `clean`: by the same names, the results where the cue tells nothing.
+        names: study -> the name of its cue.
+    """
+    found = []
+    for study, results in cues.items():
+        if not (results.there and clean[study].there and results.found.cue and clean[study].found.cue):
+            continue
+        table = results.table("cue")
+        runs = rows(table, metric=ACCURACY)
+        (mean,) = runs[runs["seed"].isna()].to_dict("records")
+        seeds = runs.dropna(subset="seed")
+        relying = set(rows(seeds, verdict=RELIES)["seed"])
+        bare = clean[study].table("cue")
+        methods = results.found.methods
+        found.append(
+            Kind(
+                study,
+                names[study],
+                (mean["difference"], mean["low"], mean["high"]),
+                Share(len(relying), len(seeds)),
+                _revealed(table[table["seed"].isin(relying)], methods),
+                _revealed(bare.dropna(subset="seed"), methods),
+            )
+        )
+    return found
+
+
+def _revealed(table: pd.DataFrame, methods: tuple[str, ...]) -> dict[str, Share]:
+    """Count by method the runs in which any measure shows the cue, corrected over methods and measures of the run."""
+    found = {}
+    for method in methods:
+        runs = rows(table, method=method)
+        runs = runs[runs["groups"] > 0].groupby(["model", "seed"])["verdict"].agg(lambda words: SHOWN in set(words))
+        if len(runs):
+            found[method] = Share(int(runs.sum()), len(runs))
+    return found

@@ -199,6 +199,8 @@ class Facts:
         metric = self.real.primary(LOCALIZATION) if self.real.there else None
         self.outside = localized(self.real, metric) if metric else []
         self.cue = cue.read(self.cued)
+        kinds, clean = ({name: Results(name + end) for name in roles.cues} for end in ("", cue.CLEAN))
+        self.kinds = cue.read_kinds(kinds, clean, roles.cues)
         compared = (self.attention, self.truth, self.real)
         self.leads = [lead for results in compared for lead in read_leads(results, roles.transformer)]
         work = cost.read("work")

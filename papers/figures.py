@@ -15,12 +15,12 @@ from heatproof.report.figures import canvas
 from heatproof.report.figures.canvas import ACCENT, INK, LINE, MUTED, PAPER, STYLE, WARN, short, to_svg
 from heatproof.report.figures.dot_rows import PALETTE
 from heatproof.text import numbers
-from heatproof.text.words import called
-from papers.cue import ACCURACY, RELIES, SHOWN, Cue
+from heatproof.text.words import called, capital
+from papers.cue import ACCURACY, RELIES, SHOWN, Cue, Kind
 from papers.facts import BETTER, LOCALIZATION, MEASURES, PUBLISHED, RANDOM, SIMPLE, UNCLEAR, WORSE, Facts, Splits
 from papers.xray import MICRO, Xray
 
-NAMES = ("overview", "splits", "cheat", "transformers", "xray")
+NAMES = ("overview", "splits", "cheat", "cues", "transformers", "xray")
 WIDTH, EDGE, GAP = 8.6, 0.1, 0.45  # inches
 ROW, HEAD, AXIS, LEGEND = 0.44, 0.34, 0.42, 0.18  # of a row, above the rows, below them, of a line of legend
 DASHED, DOTTED = (0, (3, 2)), (0, (1, 2))
@@ -66,6 +66,8 @@ def alts(facts: Facts, xray: Xray | None) -> dict[str, str]:
         found["splits"] = f"{numbers.listed(list(MEASURES.values()))} of each model, published and under both splits"
     if facts.cue:
         found["cheat"] = _cue_alt(facts.cue)
+    if facts.kinds:
+        found["cues"] = _kinds_alt(facts.kinds)
     if facts.leads:
         vit = facts.roles.transformer
         found["transformers"] = f"Scores of {called(vit.model)} by other methods, compared with {called(vit.reference)}"
@@ -105,7 +107,8 @@ def _cue_alt(cue: Cue) -> str:
 def draw(facts: Facts, xray: Xray | None, alt: dict[str, str]) -> dict[str, str]:
     """Draw every figure that has a text; SVG files by name."""
     figures = {"overview": lambda: _overview(facts), "splits": lambda: _accuracies(facts.splits)}
-    figures |= {"cheat": lambda: _cue(facts.cue), "transformers": lambda: _leads(facts), "xray": lambda: _xray(xray)}
+    figures |= {"cheat": lambda: _cue(facts.cue), "cues": lambda: _kinds(facts.kinds)}
+    figures |= {"transformers": lambda: _leads(facts), "xray": lambda: _xray(xray)}
     return {name: _file(figures[name](), name, text) for name, text in alt.items()}
 
 
@@ -366,6 +369,46 @@ def _cue(cue: Cue) -> Figure:
             axes.set_ylim(min(0.0, low), high)
     for axes in panels[-columns:]:
         _below(axes, "rate of the cue in its class, in training")
+    _legend(figure, keys, 4)
+    return figure
+
+
+REVEALED, ACCUSED = _mark("o", 6, ACCENT), _mark("D", 5, WARN, markerfacecolor=PAPER)
+
+
+def _kinds_alt(kinds: Sequence[Kind]) -> str:
+    parts = []
+    for kind in kinds:
+        each = [f"{called(name)} {share}" for name, share in kind.revealed.items()]
+        parts.append(f"{kind.name}: {kind.relying} runs rely on it; revealed by {numbers.listed(each) or 'none'}")
+    return f"By kind of cue and method, the training runs whose heatmaps reveal it. {'; '.join(parts)}."
+
+
+def _kinds(kinds: Sequence[Kind]) -> Figure:
+    """Draw a panel a kind of cue, a row a method: the share of runs revealed, and of clean runs accused."""
+    methods = list(dict.fromkeys(name for kind in kinds for name in [*kind.revealed, *kind.accused]))
+    columns = min(3, len(kinds))
+    figure, panels = _panels(-(-len(kinds) // columns), columns, ROW * len(methods), legend=1)
+    for axes in panels:
+        axes.spines["left"].set_visible(False)
+        axes.set_yticks([])
+    for axes in panels[len(kinds) :]:
+        axes.set_axis_off()
+    for axes, kind in zip(panels, kinds, strict=False):
+        axes.set_ylim(ROW * len(methods), 0)
+        axes.set_xlim(-0.02, 1.02)
+        axes.grid(axis="x", color=LINE, linewidth=0.6)
+        _title(axes, f"{capital(kind.name)} ({kind.relying} rely)")
+        for i, method in enumerate(methods):
+            y = _label(axes, i, method)
+            for off, shares, style in ((-0.05, kind.revealed, REVEALED), (0.06, kind.accused, ACCUSED)):
+                if method in shares:
+                    share = shares[method]
+                    _range(axes, y + off, *share.ends, style, width=1.2)
+                    _dot(axes, y + off, share.runs / share.of, style, f"{kind.study}-{i}")
+    for axes in panels[max(0, len(kinds) - columns) : len(kinds)]:
+        _below(axes, "share of training runs")
+    keys = [_key("cue revealed, of runs that rely on it", REVEALED), _key("accused, of clean runs", ACCUSED)]
     _legend(figure, keys, 4)
     return figure
 

@@ -48,12 +48,13 @@ class Gpu(Section):
 
 
 class Roles(Section):
-    """The studies by their parts; those of `cue` from the lowest rate up."""
+    """The studies by their parts; those of `cue` from the lowest rate up, `cues` with the names of theirs."""
 
     real: Study
     full: Study
     truth: Study
     cue: Annotated[list[Study], Field(min_length=1)]
+    cues: dict[Study, str]
     synthetic: Study
     attention: Study
     xray: Study

@@ -24,10 +24,10 @@ from heatproof.stats.results import (
 )
 from heatproof.stats.tests.paired import WILCOXON_TO_T, detectable_effect
 from heatproof.text.numbers import span
-from papers import cue
+from papers import cue, figures, pages
 from papers.claims import UNKNOWN, Row, rounded, summary, table, untested
-from papers.facts import Splits, localized, read_leads
-from papers.studies import Transformer
+from papers.facts import Facts, Splits, localized, read_leads
+from papers.studies import Transformer, read_roles
 from papers.xray import Xray
 
 INTERVAL = {"low": 0.1, "high": 0.4}
@@ -240,6 +240,60 @@ def test_the_cue_by_hand(made):
     ]
     assert len(found.line("a", "gradcam", cue.ON_CUE)) == 3  # means over seeds alone
     assert cue.read([made(results())]) is None
+
+
+def kind(made, relying, verdicts):
+    """A study with three training runs: seeds that rely on the cue, and (seed, method, metric) -> verdict."""
+    found = results(cue=Cue(0.95, 0.5, "ill", relies={"a": True}), methods=("gradcam", "saliency"))
+    table = [
+        {"model": "a", "seed": seed, "method": "", "metric": cue.ACCURACY, "difference": 0.4, "low": 0.3, "high": 0.5}
+        | {"verdict": "relies" if seed in relying else "unclear"}
+        for seed in (0, 1, 2, None)
+    ]
+    table += [
+        {"model": "a", "seed": seed, "method": method, "metric": metric, "groups": 20}
+        | {"verdict": verdicts.get((seed, method, metric), "unclear")}
+        for seed in (0, 1, 2, None)
+        for method in ("gradcam", "saliency", "random")
+        for metric in (cue.ON_CUE, "outside_body")
+    ]
+    return made(found, cue=table)
+
+
+@pytest.fixture
+def kinds(made):
+    shown = {(0, "gradcam", "inside_cue"): "shown", (0, "gradcam", "outside_body"): "shown"}
+    shown |= {(2, "gradcam", "outside_body"): "shown", (1, "saliency", "inside_cue"): "hidden"}
+    # of the mean over training runs, and of a run that does not rely on the cue
+    shown |= {(None, "saliency", "inside_cue"): "shown", (1, "gradcam", "inside_cue"): "shown"}
+    clean = kind(made, (), {(1, "saliency", "outside_body"): "shown"})
+    cues = {"tag": kind(made, (0, 2), shown), "later": made(results()), "blur": kind(made, (), {})}
+    return cue.read_kinds(cues, dict.fromkeys(cues, clean), {"tag": "text tag", "later": "-", "blur": "blur"})
+
+
+def test_kinds_of_cues_by_hand(kinds):
+    tag, blur = kinds
+    assert (tag.name, tag.fall, str(tag.relying)) == ("text tag", (0.4, 0.3, 0.5), "2 of 3")
+    assert {name: str(share) for name, share in tag.revealed.items()} == {"gradcam": "2 of 2", "saliency": "0 of 2"}
+    assert {name: str(share) for name, share in tag.accused.items()} == {"gradcam": "0 of 3", "saliency": "1 of 3"}
+    assert tag.revealed["gradcam"].ends == pytest.approx((0.025**0.5, 1))  # Clopper and Pearson, k = n
+    assert blur.revealed == {} and str(blur.relying) == "0 of 3"
+
+
+def test_the_figure_and_the_table_of_kinds(kinds, project):
+    roles = read_roles()
+    facts = Facts(roles)
+    facts.kinds = kinds
+    alt = figures.alts(facts, None)
+    assert alt["cues"].endswith(
+        "text tag: 2 of 3 runs rely on it; revealed by Grad-CAM 2 of 2 and Saliency 0 of 2; "
+        "blur: 0 of 3 runs rely on it; revealed by none."
+    )
+    drawn = figures.draw(facts, None, {"cues": alt["cues"]})["cues"]
+    assert "Text tag (2 of 3 rely)" in drawn and drawn.count('"cues-tag-0"') == 2
+    page = pages.fill(pages._environment().get_template("claims.md.jinja").render(facts=facts, alt=alt, roles=roles))
+    assert "| text tag | 2 of 3 | 0.40 [0.30, 0.50] | 2 of 2; 0 of 3 | 0 of 2; 1 of 3 |" in page
+    assert "| blur | 0 of 3 | 0.40 [0.30, 0.50] | –; 0 of 3 | –; 1 of 3 |" in page
 
 
 def test_xrays_by_hand(made):

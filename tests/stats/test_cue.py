@@ -174,6 +174,22 @@ def test_classes_are_held_against_themselves():
     assert row["verdict"] == "hidden" and abs(row["difference"]) < 0.02
 
 
+def test_each_training_run_has_rows_of_its_own_where_there_are_several():
+    table = images()
+    shows, hides = {("a", "gradcam"): (0.4, 0.1), ("a", "lrp"): (0.1, 0.1)}, {("a", "gradcam"): (0.1, 0.1)}
+    hides |= {("a", "lrp"): (0.4, 0.1)}
+    scores = pd.concat([heat(table, shows).assign(seed=3), heat(table, hides, seed=1).assign(seed=4)])
+    found = tabled({("a", seed): answers(table, 1.0) for seed in (3, 4)}, scores, table, METHODS)
+    verdicts = found[found["method"] != ""].dropna(subset="seed").set_index(["seed", "method"])["verdict"]
+    assert verdicts.to_dict() == {
+        (3, "gradcam"): "shown", (3, "lrp"): "hidden", (4, "gradcam"): "hidden", (4, "lrp"): "shown",
+    }  # fmt: skip
+    alone = tabled({("a", 3): answers(table, 1.0)}, scores[scores["seed"] == 3], table, METHODS)
+    columns = ["method", "images", "groups", "difference", "p_corrected", "verdict"]
+    same = found[(found["seed"] == 3) & (found["method"] != "")][columns].reset_index(drop=True)
+    pd.testing.assert_frame_equal(same, alone[alone["method"] != ""][columns].reset_index(drop=True))
+
+
 def test_groups_of_one_kind_are_left_out_and_counted_and_so_are_those_lost_in_a_seed():
     table = images()
     alone = table["group"].isin(["p00", "p01"])
@@ -184,7 +200,8 @@ def test_groups_of_one_kind_are_left_out_and_counted_and_so_are_those_lost_in_a_
     other["value"] = other["value"].mask(lost)
     other["reason"] = other["reason"].mask(lost, "all_zero")
     predictions = {("a", seed): answers(table, 1.0) for seed in (0, 1)}
-    row = of(tabled(predictions, pd.concat([one, other]), table), method="gradcam")
+    found = tabled(predictions, pd.concat([one, other]), table)
+    row = of(found[found["seed"].isna()], method="gradcam")
     assert (row["groups"], row["images"]) == (17, 68)
     assert row["reason"] == "3 of 20 groups left out: no class with and without the cue in each seed"
     assert row["verdict"] == "shown"

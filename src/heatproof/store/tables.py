@@ -149,13 +149,13 @@ PUBLISHED = {
 }  # fmt: skip
 CUE = {
     "model": TEXT,
-    "seed": INTEGER,  # of accuracies; empty for the mean over seeds
+    "seed": INTEGER,  # empty for the mean over seeds, which verdicts are about
     "method": TEXT,  # "" for accuracy
     "metric": TEXT, "images": INTEGER, "groups": INTEGER,
     "marked": NUMBER,  # mean over groups of images with the planted cue; accuracy where it agrees with the class
     "unmarked": NUMBER,  # without it; accuracy where it conflicts
     "difference": NUMBER, "low": NUMBER, "high": NUMBER, "p": NUMBER,
-    "p_corrected": NUMBER,  # Holm over the methods and metrics of a model; controls by themselves
+    "p_corrected": NUMBER,  # Holm over methods and metrics of a model, or of one training run; controls by themselves
     "verdict": TEXT,  # shown, faint, hidden, unclear; of accuracy relies, unclear
     "reason": TEXT,  # why there is no number, or why there are fewer groups
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A cue planted into the images (`data.shortcut`): do the models rest on it, which heatmaps give that away, and the
+"""A cue planted into the images (`data.shortcut`): whether the models rely on it, which heatmaps reveal it, and the
 claim that heatmaps may miss it."""
 
 from collections.abc import Sequence
@@ -39,10 +39,11 @@ def cue_table(
     methods: Sequence[str],
     settings: dict,
 ) -> pd.DataFrame:
-    """Rows of `stats_tables.CUE`, models and methods in order.
+    """Return rows of `stats_tables.CUE`, models and methods in order.
 
     Accuracy has method "", with a row a seed and one without a seed for their mean; `marked` is that of the images
-    where the cue agrees, `unmarked` where it conflicts.
+    where the cue agrees, `unmarked` where it conflicts. Where a model has several seeds, heatmaps have rows of each
+    training run as well, corrected over the methods and metrics of that run.
 
     Args:
         predictions: (model, seed) -> columns image_id, label, predicted, group of the test images.
@@ -54,16 +55,20 @@ def cue_table(
     """
     models = list(dict.fromkeys(model for model, _ in predictions))
     labels = next(iter(predictions.values())).set_index("image_id")["label"].astype(int)
-    found = _differences(scores, cue, labels, [*methods, *BEATABLE])
-    rows = []
+    wanted, rows = [*methods, *BEATABLE], []
+    found = {pd.NA: _differences(scores, cue, labels, wanted)}
     for model in models:
         tables = {seed: table for (name, seed), table in predictions.items() if name == model}
         rows += [{"model": model} | row for row in reliance(tables, cue, marked, settings)]
-        own, beside = (
-            [row for key, row in found.items() if key[0] == model and (key[1] in methods) == chosen]
-            for chosen in (True, False)
-        )
-        rows += _judged(own, settings) + _judged(beside, settings)
+        runs = list(tables) if len(tables) > 1 else []
+        for seed in runs:
+            if seed not in found:
+                found[seed] = _differences(scores[scores["seed"] == seed], cue, labels, wanted)
+        for seed in (pd.NA, *runs):
+            of = {key: row for key, row in found[seed].items() if key[0] == model}
+            for chosen in (True, False):
+                judged = _judged([row for key, row in of.items() if (key[1] in methods) == chosen], settings)
+                rows += [row | {"seed": seed} for row in judged]
     return pd.DataFrame(rows).reindex(columns=list(CUE))
 
 

@@ -139,7 +139,7 @@ def summarize_cue(
         methods: those under study; the other ones of the table are controls.
     """
     means = table[(table["metric"] == ACCURACY) & table["seed"].isna()].set_index("model")
-    heat, margin = table[table["method"] != ""], settings["margin"]
+    heat, margin = table[(table["method"] != "") & table["seed"].isna()], settings["margin"]
     known = {model: pd.notna(low) for model, low in means["low"].items()}
     return Cue(
         rate=shortcut["rate"],
@@ -181,7 +181,7 @@ def cue_statements(table: pd.DataFrame, results: StudyResults) -> list[Statement
             named = dict(zip(("methods", "metrics", "verdicts"), zip(*cells, strict=True), strict=True))
             need = "needless" if relies is False else None
             made.append(state("cue.heatmaps", "cue", reason=need, models=model, **named))
-    used = table.loc[(table["method"] != "") & (table["groups"] > 0), "groups"]
+    used = table.loc[(table["method"] != "") & table["seed"].isna() & (table["groups"] > 0), "groups"]
     if len(used):
         numbers = {"fewest": int(used.min()), "most": int(used.max())}
         made.append(state("cue.compared", "cue", numbers=numbers, unit=results.groups.kind))
