@@ -251,7 +251,10 @@ def test_page_stays_under_five_megabytes_at_full_size(made):
         pixels=np.kron(data.pixels, np.ones((1, 1, 8, 8), np.uint8)) // 2 + noise,
         masks=np.kron(data.masks, np.ones((1, 8, 8), bool)),
         maps={key: Enlarged(rows, 8) for key, rows in data.maps.items()},
-        again={key: Enlarged(rows, 8) for key, rows in data.again.items()},
+        again={
+            key: replace(of, maps={fold: Enlarged(rows, 8) for fold, rows in of.maps.items()})
+            for key, of in data.again.items()
+        },
         scores=pd.concat([data.scores, *(again.assign(metric=name) for name in more)], ignore_index=True),
     )
     config = {"title": None, "question": "May anyone believe it?", "gallery": 6, "images": 60}
