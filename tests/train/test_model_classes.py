@@ -66,7 +66,7 @@ ARGUMENTS = {
     },
     "monai:TorchVisionFCModel": {"model_name": "resnet18"},
 }
-SIDES = {"torchvision:inception_v3": 128, "monai:ViT": 64, "torchvision:maxvit_t": 224}
+SIDES = {"torchvision:inception_v3": 128, "monai:ViT": 64, "torchvision:maxvit_t": 224, "monai:TorchVisionFCModel": 224}
 
 
 def library(source: str) -> str | None:

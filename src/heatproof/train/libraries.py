@@ -323,6 +323,8 @@ def _monai(name: str, options: Options, own: bool, outputs: int | None = None, *
     if own:
         raise InputError(f"monai:{name} has no weights of its own: name a file with weights")
     takes = _parameters(kind if makes else nets.ResNet)
+    if makes and issubclass(kind, nets.NetAdapter):
+        takes.remove("in_channels")  # there the features of the last layer
     channels = options.channels or 1
     given = {"spatial_dims": 2, "in_channels": channels, "n_input_channels": channels, "pretrained": False}
     given |= dict.fromkeys(("out_channels", "num_classes"), outputs or 2) | {"classification": True}
