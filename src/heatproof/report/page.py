@@ -61,6 +61,7 @@ class Family:
     metric: words.Metric | None
     sentences: list[str]
     comparisons: list[Comparison]
+    means: tables.Table | None  # of metrics without a test, by all methods
     described: tables.Table | None
 
 
@@ -279,7 +280,7 @@ def family(inputs: Inputs, key: str) -> Family:
     sentences = statements.of(inputs, key, inputs.lead) if inputs.lead not in methods else []
     metric = inputs.metric(inputs.primary(key)) if tested else None
     described = None if tested else tables.described(inputs, key)
-    return Family(key, words.family(key), metric, sentences, comparisons, described)
+    return Family(key, words.family(key), metric, sentences, comparisons, tables.means(inputs, key), described)
 
 
 def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparison:
@@ -295,7 +296,7 @@ def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparis
         curves.make(inputs, family, method, f"{name}-ranks") if first else None,
         curves.make_courses(inputs, method, f"{name}-courses") if first and FAMILIES[family].curves else None,
         tables.primary(inputs, family, method),
-        (tables.others if first else tables.means)(inputs, family, method),
+        tables.others(inputs, family, method) if first else None,
         tables.pairs(inputs, family, method) if cells else None,
     )
 

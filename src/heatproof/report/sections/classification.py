@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from heatproof.report import tables
 from heatproof.report.figures import curves as figures
 from heatproof.report.figures import dot_rows
 from heatproof.report.figures.canvas import Figure, short
 from heatproof.report.figures.curves import Line
 from heatproof.report.inputs import Inputs
-from heatproof.report.tables import Table, groups_name
+from heatproof.report.tables import Numbers, Table, groups_name
 from heatproof.text import numbers, words
 from heatproof.text.sentences import sentence
 from heatproof.text.words import called
@@ -67,12 +68,12 @@ def _level(inputs: Inputs) -> str:
     return f"[{inputs.results.interval:.0%} interval]" + (several if len(inputs.seeds) > 1 else "")
 
 
-def _over_seeds(rows: pd.DataFrame, value: str, low: str | None = None, high: str | None = None) -> str:
+def _over_seeds(rows: pd.DataFrame, value: str, low: str | None = None, high: str | None = None) -> Numbers:
     """Mean over seeds, with the lowest and the highest end of their intervals where they have some."""
     mean = float(rows[value].mean())
     if low is None or high is None:
-        return numbers.number(mean)
-    return numbers.interval(mean, float(rows[low].min(skipna=False)), float(rows[high].max(skipna=False)))
+        return tables.value(mean)
+    return tables.interval(mean, float(rows[low].min(skipna=False)), float(rows[high].max(skipna=False)))
 
 
 def _together(inputs: Inputs) -> Table:
@@ -316,10 +317,10 @@ def _table(inputs: Inputs) -> Table | None:
     for model in (model for model in inputs.models if model in found):
         row = found[model]
         low, high = (float("nan") if end is None else end for end in (row.low, row.high))
-        means = [numbers.number(value) for value in (row.confidence, row.accuracy)]
-        gap = numbers.interval(row.difference, low, high)
-        errors = [numbers.number(value) for value in (row.error, row.error_by_chance)]
-        rows.append([model, numbers.number(macro[model]), *means, gap, *errors])
+        means = [tables.value(value) for value in (row.confidence, row.accuracy)]
+        gap = tables.interval(row.difference, low, high)
+        errors = [tables.value(value) for value in (row.error, row.error_by_chance)]
+        rows.append([model, tables.value(macro[model]), *means, gap, *errors])
     head = ["model", "AUROC", "mean confidence", "accuracy", f"gap [{inputs.results.interval:.0%} interval]"]
     groups = numbers.UNITS[inputs.results.groups.kind][1]
     caption = (
