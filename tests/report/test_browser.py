@@ -120,11 +120,11 @@ def in_order(page, scores, reverse=False) -> bool:
 
 def test_a_metric_changes_chart_panel_and_gallery(visit, written):
     page = visit()
-    assert page.inner_text("#look-title").startswith("Relevance rank accuracy of gradcam")
+    assert page.inner_text("#look-title").startswith("Relevance rank accuracy of Grad-CAM")
     assert in_order(page, trusted(written.scores("relevance_rank_accuracy")))
     before = dots(page)
     page.select_option("#look-metric", "deletion_auc")
-    page.wait_for_function("document.getElementById('look-title').textContent.startsWith('Deletion area of gradcam')")
+    page.wait_for_function("document.getElementById('look-title').textContent.startsWith('Deletion area of Grad-CAM')")
     assert "lower is better" in page.inner_text("#look-count")
     assert in_order(page, trusted(written.scores("deletion_auc")), reverse=True)  # the worst are the highest
     page.wait_for_timeout(100)
@@ -237,7 +237,7 @@ def test_methods_and_models_choose_the_heatmaps(visit):
     assert page.locator("#look-cards .case").first.locator("figure").count() == 4
     page.select_option("#look-model", label="beta_net")
     captions = page.locator("#look-cells figcaption b").all_inner_texts()
-    assert captions == ["Image", "gradcam", "other_cam"]
+    assert captions == ["Image", "Grad-CAM", "other_cam"]
     assert page.locator("#look-cards .case").first.locator("figcaption b").all_inner_texts() == ["Image", "beta_net"]
 
 

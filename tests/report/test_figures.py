@@ -93,7 +93,7 @@ def test_pairs_show_difference_p_and_which_are_real():
         Pair("c", "b", 0.004, 0.3, math.nan, apart=False),
     ]
     svg = dot_rows.pairs("m", cells, ["a", "b", "c"], "alt")
-    assert [t for t in texts(svg) if t[0] in "+−0"] == ["−0.12", "+0.20", "+0.00400"]
+    assert [t for t in texts(svg) if t[0] in "+−0"] == ["−0.12", "+0.20", "0.00"]
     assert {"p < 0.001", "p = 0.200"} <= set(texts(svg))
     weights = [group(svg, name).find("text").get("style") for name in ("m-pair-b-a", "m-pair-c-a")]
     assert ["700" in weight for weight in weights] == [True, False]

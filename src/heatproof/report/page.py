@@ -78,7 +78,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
     shown = gallery.make(inputs, config["gallery"])
     kind = inputs.results.groups.kind
     alarms = [audit_text.sentence(one) for one in inputs.audit.of_level("alarm")]
-    answer, cautions = statements.answer(inputs), statements.cautions(inputs)
+    (in_short, answer), cautions = statements.answer(inputs), statements.cautions(inputs)
     key = key_figure(inputs)
     glance = overview.make(inputs)
     doubtful = [name for names in inputs.results.better.values() for name in names if inputs.is_doubtful(name)]
@@ -103,7 +103,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         more_alarms=len(alarms[ALARMS:]),
         notes=len(inputs.audit.of_level("note")),
         setting=" ".join(sentence(one) for one in inputs.results.about("setting") if one.kind == "setting.full"),
-        in_short=sentence(inputs.results.in_short, inputs.doubtful),
+        in_short=in_short,
         answer=answer,
         cautions=cautions,
         claims=trust.claims(inputs),
@@ -237,7 +237,7 @@ def _tested(inputs: Inputs) -> str:
     unstated = inputs.results.setting.unstated
     if not unstated:
         return "unseen test images"
-    whose = "they" if len(unstated) == len(inputs.trained) else numbers.listed(unstated)
+    whose = "they" if len(unstated) == len(inputs.trained) else numbers.listed([*map(called, unstated)])
     return f"the test images, on which {whose} may have been trained"
 
 

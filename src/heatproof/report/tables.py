@@ -339,7 +339,7 @@ def missing(inputs: Inputs) -> Table | None:
 
 def _some(present: Iterable[str], names: Sequence[str], many: str) -> str:
     found = [name for name in names if name in set(present)]
-    return f"all {many}" if len(found) == len(names) > 1 else numbers.listed(found)
+    return f"all {many}" if len(found) == len(names) > 1 else numbers.listed([*map(called, found)])
 
 
 def _metrics(inputs: Inputs, present: Iterable[str]) -> str:

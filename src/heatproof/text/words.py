@@ -24,6 +24,9 @@ ARCHITECTURES = {  # timm's names -> usual names
     r"deit_(tiny|small|base)_patch(\d+)_\d+": "DeiT-{0:title}/{1}",
     r"inception_v(\d)": "Inception-v{0}",
     r"inception_resnet_v(\d)": "Inception-ResNet-v{0}",
+    r"test_resnet": "Test-ResNet",
+    r"test_vit": "Test-ViT",
+    r"test_efficientnet": "Test-EfficientNet",
     r"mobilenetv(\d)_conv_(small|medium|large)_(\d)(\d+)": "MobileNetV{0}-{1:title} {2}.{3}",
 }
 

@@ -54,7 +54,7 @@ def table(data: Table, label: str, columns: str | None = None, breaks: Sequence[
     rows = []
     for i, row in enumerate(data.rows):
         rows += [r"\midrule"] if i in breaks else []
-        rows.append(" & ".join(escape(cell) for cell in row) + r" \\")
+        rows.append(" & ".join(escape(called(cell)) for cell in row) + r" \\")
     named = rf"\caption{{{escape(data.caption)}}}\label{{tab:{label}}}"
     columns = columns or "l" * len(data.head)
     long = len(data.rows) > LONG
@@ -152,7 +152,9 @@ def pairs(inputs: Inputs) -> PaperTable:
         for cell in cells:
             difference = tables.value(cell.difference, sign=True, unit=family)
             effect = tables.value(cell.effect, sign=True)
-            rows.append([family, f"{cell.row} − {cell.column}", difference, effect, numbers.p_value(cell.p)])
+            rows.append(
+                [family, f"{called(cell.row)} − {called(cell.column)}", difference, effect, numbers.p_value(cell.p)]
+            )
     caption = (
         f"Pairs of models by {called(inputs.lead)}: difference of means over {tables.groups_name(inputs)}, "
         f"rank-biserial "

@@ -318,7 +318,7 @@ def _strip(inputs: Inputs, cases: Sequence[Case], family: str | None, model: str
     for method in methods:
         by_cell = _scores(inputs, family, method).set_index(["model", "image_id"])
         cell = _heat_cell(inputs, model, case.image_id, method, shown, truth, by_cell)
-        cells.append(replace(cell, title=method, alt=f"{cell.alt} by {method}" if cell.alt else "", seen_as=""))
+        cells.append(replace(cell, title=method, alt=f"{cell.alt} by {called(method)}" if cell.alt else "", seen_as=""))
     return replace(case, cells=tuple(cells))
 
 
@@ -382,7 +382,7 @@ def _heat_cell(
     return Cell(
         model,
         uri(outlined(enlarged(heated), truth)),
-        f"Heatmap of {model} on image {image}",
+        f"Heatmap of {called(model)} on image {image}",
         note,
         seen_as,
     )

@@ -280,7 +280,9 @@ def make_ensembles(inputs: Inputs) -> Ensembles | None:
     found = inputs.ensembles
     if not found:
         return None
-    made = [(name, f"of {numbers.listed(of.models)}; {COMBINED[of.combine]}") for name, of in found.items()]
+    made = [
+        (name, f"of {numbers.listed([*map(called, of.models)])}; {COMBINED[of.combine]}") for name, of in found.items()
+    ]
     rows = [[name, *_ensemble_row(inputs, row)] for name, of in found.items() for row in of.against]
     level = f"{inputs.results.interval:.0%}"
     caption = (

@@ -231,7 +231,7 @@ def _figure(inputs: Inputs, family: str, table: pd.DataFrame) -> Figure:
     means = table[table["method"] == NOISE].groupby("covariate")["rho"].mean()
     noise = {name(covariate): float(rho) for covariate, rho in means.items() if name(covariate) in rows}
     described = [
-        f"{label}: {', '.join(f'{dot.model} {numbers.number(dot.rho)}' for dot in dots)}"
+        f"{label}: {', '.join(f'{called(dot.model)} {numbers.number(dot.rho)}' for dot in dots)}"
         for label, dots in rows.items()
     ]
     colors = {model: dot_rows.color(inputs.models, model) for model in inputs.models if model in set(of["model"])}
@@ -300,10 +300,10 @@ def _scatter(inputs: Inputs, found: dict[str, dict[str, AccuracyRelation]]) -> F
             ]
     if not points:
         return None
-    described = [
-        f"{title}: {', '.join(f'{p.model} {numbers.number(p.accuracy)} and {numbers.number(p.score)}' for p in of)}"
-        for title, of in points.items()
-    ]
+    described = []
+    for title, of in points.items():
+        each = (f"{called(p.model)} {numbers.number(p.accuracy)} and {numbers.number(p.score)}" for p in of)
+        described.append(f"{title}: {', '.join(each)}")
     svg = figures.scatter("accuracy-scores", points, f"Balanced accuracy and mean score. {'; '.join(described)}")
     caption = (
         f"Balanced accuracy on test images and mean score of {called(inputs.lead)}; one dot per training run. The "
