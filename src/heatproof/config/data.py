@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from heatproof.config.base import Distinct, Positive, Section, Share, number
-from heatproof.data.sources.places import GIVEN, LABEL, parsed
+from heatproof.data.sources.places import GIVEN, LABEL, elsewhere, parsed
 
 ALL = "all"
 
@@ -219,7 +219,7 @@ class Data(Section):
     classes: dict[Text, Text]  # class name: folder name, or value of the table's label column
     parents: dict[Text, Text]  # of a multilabel study, label: the label that it is a kind of
     synonyms: dict[Text, Text | None]  # other words of the label column: the label that they mean, or null
-    masks: str | None = None  # folder inside the source with masks of the same names, or a pattern, '{stem}_mask*'
+    masks: str | None = None  # folder of masks inside the source, or a whole path; may end in a pattern, '{stem}_mask*'
     # the value of a mask that is lesion, without one 1 or 255, beside 0; or of a map of labels the values of each
     mask_value: Annotated[
         float | dict[Text, float | Some[float]] | None, forms("a number, or label: number or numbers")
@@ -275,7 +275,8 @@ class Data(Section):
     @classmethod
     def _called(cls, value):
         if value is not None:
-            parsed(value)
+            found = elsewhere(value)
+            parsed(found[1] if found else value)
         return value
 
     @field_validator("window")
