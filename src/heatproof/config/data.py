@@ -200,7 +200,7 @@ class Audit(Section):
     bootstrap: Annotated[int, Field(ge=100)]
     folds: Annotated[int, Field(ge=2)]  # of the trivial classifiers
     sweep: list[Similarity]
-    columns: Annotated[list[Text], Distinct]  # of the table: what may tell classes apart, such as a scanner
+    columns: Annotated[list[Text], Distinct]  # of the table or the DICOM header: cues such as the scanner, ViewPosition
     # of test images, to see whether models use it; needs the region border, or body
     blank: Annotated[list[Literal["border", "background"]], Distinct]
 
@@ -423,7 +423,11 @@ class Data(Section):
                 self.synonyms and base != "table" and not (self.annotations or self.masks_by_label),
                 "leave it out: it is about a table, annotations or masks by label",
             ),
-            ("audit.columns", self.audit.columns and base != "table", "leave it out: it is about a table"),
+            (
+                "audit.columns",
+                self.audit.columns and base not in ("table", "dicom"),
+                "leave it out: only a table has columns, and DICOM files have headers",
+            ),
         ):
             if unread:
                 raise ValueError(f"data.{key} is not read where data.kind is {self.kind}; {fix}")

@@ -276,7 +276,7 @@ def _plain(study: str, config: dict) -> Listing:
         options = {key: config[key] for key in ("keep", "leave_out", "boxes", "patient", "key_file") if config.get(key)}
         options |= {"inside": config.get("table"), "others": "skip" if config["kind"] == "planted" else "refuse"}
         options |= {key: config[key] for key in ("uncertain", "blank", "marked") if key in config}
-        options |= {"joined": config.get("join", ())}
+        options |= {"joined": config.get("join", ()), "about": config.get("about", ())}
         if config.get("task") == "multilabel":
             options["findings"] = partial(Findings, classes, config.get("parents", {}), config.get("synonyms", {}))
         columns = config["columns"]
@@ -300,7 +300,7 @@ def _plain(study: str, config: dict) -> Listing:
     tree, masks = _with_masks(open_tree(source, kind), config["masks"])
     if kind == "dicom":
         options = {"key": reader.read_key(config["key_file"]), "masks": masks}
-        options |= {"window": window, "lesion": lesion, "labels": _lines(config)}
+        options |= {"window": window, "lesion": lesion, "labels": _lines(config), "about": config.get("about", ())}
         return Listing(list(classes), *reader.list_records(tree, classes, **options))
     options = {key: config[key] for key in ("boxes", "patient")} | {"masks": masks}
     options["apart"] = [folder for folder in (config.get("lungs"), config.get("apart")) if folder]
