@@ -144,3 +144,12 @@ def test_the_short_answer_is_not_repeated(kind, short, stated):
     assert text.startswith(short) and rest == rows[stated:]
     few = replace(rows[0], subjects=rows[0].subjects | {"models": ("a",)})
     assert summary(first, [few, rows[1]]) == (sentence(first), [few, rows[1]])  # of one model alone: stated twice
+
+
+def test_pairs_that_depend_on_missing_scores_go_by_their_usual_names():
+    of = {"of": ["resnet50 - densenet121", "vit_base_patch16_224"], "main": ["densenet121 over resnet50", "better"]}
+    one = Statement.of({"kind": "scores.worst", "subjects": of | {"worst": ["no", "worse"]}, "numbers": {"missing": 2}})
+    assert sentence(one) == (
+        "Counting the 2 missing scores as the worst changes 2 verdicts: ResNet-50 − DenseNet-121 from DenseNet-121 "
+        "over ResNet-50 to no; ViT-Base/16 from better to worse."
+    )

@@ -50,6 +50,18 @@ def called(name: str) -> str:
     return name
 
 
+def compared(text: str) -> str:
+    """Return usual names in what a table says of one model or a pair: `a`, `a - b`, `a over b`.
+
+    >>> compared("resnet50 - densenet121"), compared("vit_base_patch16_224 over my_net"), compared("better")
+    ('ResNet-50 − DenseNet-121', 'ViT-Base/16 over my_net', 'better')
+    """
+    for joint, shown in ((" - ", " − "), (" over ", " over ")):
+        if joint in text:
+            return shown.join(map(called, text.split(joint)))
+    return called(text)
+
+
 def capital(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 

@@ -220,8 +220,19 @@ def _calibration(inputs: Inputs) -> list[str]:
 
 def _points(gaps) -> str:
     """Write `1 percentage point` or `0.3 to 12 percentage points`; a gap above zero is never written as 0."""
-    ends = list(dict.fromkeys(f"{100 * gap:.{1 if 100 * gap < 1 else 2}g}" for gap in (min(gaps), max(gaps))))
+    ends = list(dict.fromkeys(_percentage(100 * gap) for gap in (min(gaps), max(gaps))))
     return f"{' to '.join(ends)} percentage {'point' if ends == ['1'] else 'points'}"
+
+
+def _percentage(points: float) -> str:
+    """Write percentage points: two digits, one below 1.
+
+    >>> _percentage(0.064), _percentage(12.4), _percentage(100.0), _percentage(1e-5)
+    ('0.06', '12', '100', 'under 0.001')
+    """
+    if 0 < points < 0.001:
+        return "under 0.001"
+    return f"{points:.0f}" if points >= 99.5 else f"{points:.{1 if points < 1 else 2}g}"
 
 
 def _confusion_figure(inputs: Inputs) -> Figure:
