@@ -21,9 +21,15 @@ from heatproof.core.statements import Statement
 from heatproof.data.audit.results import Finding
 from heatproof.stats import results as values
 from heatproof.store.artifacts import read_table, write_array, write_json, write_table
-from heatproof.store.tables import DEALT, HEATMAPS, NUMBER, PREDICTIONS, SCORES, TABLES
+from heatproof.store.tables import DEALT, HEATMAPS, NUMBER, PREDICTIONS, READINGS, SCORES, TABLES
 from heatproof.text.audit import sentence
 
+# one statement of each kind
+STATED = [
+    Statement.of(json.loads(row))
+    for row in (Path(__file__).parent / "text/statements.jsonl").read_text(encoding="utf-8").splitlines()
+    if row.startswith("{")
+]
 SIDE, IMAGES = 8, 6
 IDS = [f"i{number}" for number in range(IMAGES)]
 MODELS, MAPS, STATS = "models/s/m/0/fold0", "heatmaps/s/m/0/fold0", "stats/s"
@@ -281,6 +287,47 @@ CHANGES = [
     ),
     (lambda s: s["refused"].clear(), "lrp, m", "refused: no_rule", "not there"),
 ]
+
+
+def read_by_two(root: Path, **columns) -> None:
+    """Write readings of two readers, one label an image; the second drew nothing in the last image."""
+    plain = {"label": [0] * 2 * IMAGES, "truth": "mask", "instances": np.nan, "points": ""}
+    table = pd.DataFrame(plain | {"image_id": IDS * 2, "reader": ["A"] * IMAGES + ["B"] * IMAGES})
+    table = table.assign(place=[0] * IMAGES + [1] * IMAGES, row=[*range(2 * IMAGES - 1), -1])
+    write_table(root / "data/s/readings.parquet", table.assign(**columns), READINGS)
+    write_array(root / "data/s/readings.npy", np.random.default_rng(1).random((2 * IMAGES, SIDE, SIDE)) > 0.5)
+
+
+def second_reader(outcome: str) -> values.SecondReader:
+    number = values.Estimate(0.5, 0.4, 0.6)
+    row = values.ReaderComparison(
+        "iou", None, "m", "cam", 0.3, 0.6, number, number, number, 0.05, 0.5, 0.01, outcome, IMAGES, IMAGES
+    )
+    (stated,) = (one for one in STATED if one.kind == f"readers.{outcome}")
+    return values.SecondReader("patient", True, 0.95, 0.05, (), (row,), (stated,))
+
+
+def test_what_a_second_reader_drew_is_compared(both, compared):
+    for root in both:
+        read_by_two(root)
+    assert compared()[0] == 0
+    read_by_two(both[1], place=[1] * IMAGES + [0] * IMAGES, row=[*range(2 * IMAGES)])
+    masks = np.load(both[1] / "data/s/readings.npy")
+    masks[2] = ~masks[2]
+    write_array(both[1] / "data/s/readings.npy", masks)
+    code, out, found = compared()
+    assert code == 3 and "Different: other readings" in out
+    assert found["readings"] == {"readings": 12, "only_a": 0, "only_b": 0, "rows": 12, "masks": 2}
+    assert "readings of second readers: 12 in both; only a 0; only b 0; rows 12; masks 2" in out
+
+
+def test_an_outcome_beside_a_second_reader_is_a_verdict(both, compared):
+    for root, outcome in zip(both, ("worse", "open"), strict=True):
+        write_json(root / STATS / "summary.json", replace(made_up(), readers=second_reader(outcome)).stored())
+    code, _, found = compared()
+    what = "iou, all labels, cam, m: compared with a second reader"
+    assert code == 3 and found["verdicts"]["changed"] == [{"what": what, "a": "worse", "b": "open"}]
+    assert {row["where"].split(",")[0] for row in found["verdicts"]["sentences"]} == {"readers.worse", "readers.open"}
 
 
 @pytest.mark.parametrize(("edit", "what", "before", "after"), CHANGES)

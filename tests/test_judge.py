@@ -1,6 +1,7 @@
 """`heatproof judge`: the study that it writes, what it chooses for the time there is, and what it refuses."""
 
 import argparse
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from PIL import Image
 
 from heatproof.cli import main
 from heatproof.commands import judge, plan
-from heatproof.config.load import load
+from heatproof.config.load import load, resolve
 from heatproof.core.messages import InputError
+from heatproof.workflow.files import data_fingerprint
 
 COST = plan.Cost(0.0, 0.05, 1000, {"gradcam": 0.1, "layercam": 0.1, "saliency": 0.0})
 
@@ -126,7 +128,9 @@ def test_options_that_cannot_be(given, options, said):
     [
         ([], "a folder without files; give the folder of the images"),
         (["a/1.png", "a/2.png"], "only one class (a); at least two are needed"),
+        (["a/1.png", "a/2.png"], "listed in a table (CSV) with the columns path and label"),
         (["1.png", "2.png"], "images must be in one folder per class, or listed in a table"),
+        (["1.png", "2.png", "a/3.png"], "2 images without a label: images must be in one folder per class"),
         (["a/1.png", "b/2.png", "masks/a/1.png"], "--masks: 1 file such as masks/a/1.png look like masks: add --masks"),
         (["a/1.dcm"], "--key: DICOM needs a file with a secret"),
     ],
@@ -156,6 +160,73 @@ def test_a_model_that_cannot_be_judged_is_one_line(given, tmp_path, monkeypatch,
     error = capsys.readouterr().err
     assert error.startswith("heatproof judge: ") and said in error and "Traceback" not in error
     assert not list(tmp_path.glob("studies/*.yaml"))
+
+
+FAILING = """import torch, timm
+
+def broken():
+    raise RuntimeError("its file is gone")
+
+def flat():
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 224 * 224, 2))
+
+def fine():
+    return timm.create_model("test_resnet", num_classes=2)
+"""
+
+
+def test_models_that_fail_are_all_named_and_left_out_on_request(given, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets.py").write_text(FAILING)
+    specs = [f"nets.py:{name}" for name in ("broken", "fine", "flat")]
+    command = ["judge", "--model", *specs, "--images", str(given / "images"), "--patient", r"^(p\d+)_", "--write"]
+    command += ["--name", "toy", "--mean", "0.5", "--std", "0.5"]
+    assert main(command) == 1
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 3 and error[0].startswith("heatproof judge: nets_broken: ") and "its file is gone" in error[0]
+    assert error[1].startswith("nets_flat: Sequential has no layer")
+    assert "--skip-failing leaves out models that fail" in error[2]
+    assert not (tmp_path / "studies/toy.yaml").exists()
+    assert main([*command, "--skip-failing"]) == 0
+    out = capsys.readouterr().out
+    assert "Left out: nets_broken: " in out and "Left out: nets_flat: " in out
+    study = load(studies=["toy"])["toy"]
+    assert list(study.networks) == ["nets_fine"] and study.report.title == "nets_fine on images"
+    assert "Left out, because heatproof cannot judge them: nets_broken (.../nets.py:broken: " in study.setting
+    assert "; nets_flat (Sequential has no layer" in study.setting and str(tmp_path) not in study.setting
+    only = [*command[:2], specs[0], *command[5:], "--skip-failing", "--name", "none"]
+    assert main(only) == 1 and "--skip-failing leaves" not in capsys.readouterr().err
+
+
+def test_a_model_that_no_method_supports_fails(given, monkeypatch):
+    monkeypatch.setattr(plan, "measure", lambda *_: plan.Cost(0.0, 0.05, 1000, {"gradcam": 0.0, "saliency": 0.0}))
+    with pytest.raises(InputError, match=r"test_resnet: no explanation method supports it \(gradcam, saliency\)"):
+        judge.fit("toy", judge.study_of(parsed(given)), 60, 2)
+
+
+@pytest.mark.parametrize("place", ["{folder}", "{folder}/{{stem}}.png", "{folder}/../drawn"])
+def test_masks_may_lie_anywhere(given, tmp_path, monkeypatch, place):
+    folder = tmp_path / "drawn"
+    shutil.copytree(given / "masked/masks", folder)
+    found = judge.study_of(parsed(given, "--masks", place.format(folder=folder), "--patient", r"^(p\d+)_"))
+    assert found["score"]["families"][0] == "localization"
+    assert found["data"]["masks"].startswith(str(folder))
+    monkeypatch.setattr(plan, "measure", lambda *_: COST)
+    study = resolve(judge.fit("toy", found, 60, 2)[0])
+    records = plan.records_of("toy", study)
+    drawn = [record.label for record in records if record.read().mask is not None]
+    assert drawn and {study.data.class_names[label] for label in drawn} == {"b"}
+    assert all(not record.source.startswith("(masks)") for record in records)
+    before = data_fingerprint(study.data, tmp_path / "none.json")
+    Image.new("L", (64, 64), 255).save(next(folder.rglob("*.png")))
+    assert data_fingerprint(study.data, tmp_path / "none.json") != before
+
+
+def test_masks_that_are_nowhere_and_masks_inside(given, tmp_path):
+    with pytest.raises(InputError, match="--masks: nowhere: not found, neither inside the images nor as a folder"):
+        judge.study_of(parsed(given, "--masks", "nowhere"))
+    inside = judge.study_of(parsed(given, "--masks", str(given / "masked/masks"), images="masked"))
+    assert inside["data"]["masks"] == "masks"
 
 
 def test_the_study_is_written_once_and_runs_as_it_stands(given, tmp_path, monkeypatch, capsys):

@@ -494,13 +494,18 @@ def test_masks_of_a_path_are_read(folder, capsys):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["t.csv", "--patient", "nobody"], "--images: t.csv: no column nobody"),
+        (["t.csv", "--patient", "nobody"], "t.csv: no column nobody"),
         (["t.csv", "--classes", "c"], "--classes: c: no such class in t.csv"),
         (["in", "--masks", "nowhere"], "--masks: "),
+        (["flat", "--masks", "in/a"], "flat: 1 image without a label: images must be in one folder per class"),
+        (["one.csv"], "one.csv: only one class (a); at least two are needed"),
     ],
 )
 def test_what_is_wrong_with_a_table_or_masks_is_one_line(folder, capsys, options, said):
     listed_in("t.csv", "path,label", folder, "{path},{label}")
+    listed_in("one.csv", "path,label", folder, "{path},a")
+    Path("flat").mkdir()
+    Path("flat/1.png").write_bytes(next(folder.rglob("*.png")).read_bytes())
     assert main(["audit", *options]) == 1
     error = capsys.readouterr().err.splitlines()[-1]
-    assert said in error and "Traceback" not in error
+    assert said in error and "Traceback" not in error and "--images" not in error

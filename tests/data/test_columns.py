@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from data.configured import data_config
 from data.making import array, write_folder
+from data.test_dicom import make
 
 from heatproof.core.messages import InputError
 from heatproof.data import command
@@ -103,3 +104,33 @@ def test_a_column_that_is_not_there(study):
     config = data_config(**study | {"audit": {"columns": ["hospital"]}})
     with pytest.raises(InputError, match="no column hospital; columns there: path, label, who, scanner, view"):
         command.run(argparse.Namespace(study="toy", config=config | {"about": config["audit"]["columns"]}))
+
+
+def test_a_study_of_dicom_from_the_header_to_the_alarm(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "key").write_bytes(b"k" * 32)
+    rng, files = np.random.default_rng(0), {}
+    for number in range(40):
+        ill = number % 2
+        tags = {"Manufacturer": "AB"[ill], "PatientID": f"p{number}", "StudyInstanceUID": f"1.2.{number}"}
+        tags["ViewPosition"] = "AP" if number % 4 < 2 else "PA"
+        pixels = rng.integers(0, 4000, (40, 40), dtype=np.uint16)
+        files[f"{'ill' if ill else 'normal'}/{number}.dcm"] = make(pixels, SOPInstanceUID=f"1.3.{number}", **tags)
+    source = write_folder(tmp_path / "in", files)
+    columns = ["Manufacturer", "ViewPosition"]
+    audit = {"draws": 10, "bootstrap": 100, "columns": columns}
+    config = data_config(
+        kind="dicom",
+        source=str(source),
+        classes={"normal": "normal", "ill": "ill"},
+        key_file=str(tmp_path / "key"),
+        audit=audit,
+    )
+    command.run(argparse.Namespace(study="toy", config=config | {"about": columns}))
+    facts = artifacts.read_table(artifacts.data_dir("toy") / "facts.parquet", artifacts.FACTS)
+    manifest = artifacts.read_manifest("toy")
+    assert [*facts["about Manufacturer"]] == ["AB"[label] for label in manifest["label"]]
+    audit_command.run(argparse.Namespace(study="toy", config=config | {"patients_known": True}))
+    found = read_audit(artifacts.data_dir("toy") / "audit.json")
+    expected = [("Manufacturer", True), ("ViewPosition", False)]
+    assert [(column.name, column.together) for column in found.columns] == expected

@@ -802,3 +802,19 @@ def test_damaged_files_are_one_line(folder):
                 decode_dicom(content)
             except dicom_pixels.Unusable as error:
                 assert not any(secret in str(error) for secret in PLANTED)
+
+
+def test_what_a_study_reads_of_the_header_by_name(folder):
+    views = {"Normal cases/c.dcm": make(ViewPosition="AP", Manufacturer="Maker"), "Malignant 肺/d.dcm": make(KVP="80")}
+    about = ["ViewPosition", "Manufacturer", "InstitutionName"]
+    records = listed(folder(views), about=about)
+    assert records["Normal cases/c.dcm"].read().about == dict(zip(about, ["AP", "Maker", WARD], strict=True))
+    assert records["Malignant 肺/d.dcm"].read().about == {
+        "ViewPosition": "",
+        "Manufacturer": "",
+        "InstitutionName": WARD,
+    }
+    assert listed(folder())["Normal cases/a.dcm"].read().about == {}
+    for name in ("PatientName", "PatientID", "StudyDate", "SeriesDescription"):
+        said = message(listed, folder(), about=[name])
+        assert said.startswith(f"data.audit.columns: {name}: not read from the header of DICOM files; choose from Body")

@@ -3,9 +3,10 @@
 import re
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from report.conftest import Made, write, write_report
+from report.conftest import ALL, Made, write, write_report
 
 from heatproof.report import inputs
 
@@ -119,11 +120,11 @@ def in_order(page, scores, reverse=False) -> bool:
 
 def test_a_metric_changes_chart_panel_and_gallery(visit, written):
     page = visit()
-    assert page.inner_text("#look-title").startswith("Relevance rank accuracy of gradcam")
+    assert page.inner_text("#look-title").startswith("Relevance rank accuracy of Grad-CAM")
     assert in_order(page, trusted(written.scores("relevance_rank_accuracy")))
     before = dots(page)
     page.select_option("#look-metric", "deletion_auc")
-    page.wait_for_function("document.getElementById('look-title').textContent.startsWith('Deletion area of gradcam')")
+    page.wait_for_function("document.getElementById('look-title').textContent.startsWith('Deletion area of Grad-CAM')")
     assert "lower is better" in page.inner_text("#look-count")
     assert in_order(page, trusted(written.scores("deletion_auc")), reverse=True)  # the worst are the highest
     page.wait_for_timeout(100)
@@ -236,7 +237,7 @@ def test_methods_and_models_choose_the_heatmaps(visit):
     assert page.locator("#look-cards .case").first.locator("figure").count() == 4
     page.select_option("#look-model", label="beta_net")
     captions = page.locator("#look-cells figcaption b").all_inner_texts()
-    assert captions == ["Image", "gradcam", "other_cam"]
+    assert captions == ["Image", "Grad-CAM", "other_cam"]
     assert page.locator("#look-cards .case").first.locator("figcaption b").all_inner_texts() == ["Image", "beta_net"]
 
 
@@ -390,6 +391,60 @@ def test_nothing_is_wider_than_the_window(visit, size):
     page.wait_for_timeout(200)
     assert page.evaluate(wide) == 600
     assert page.locator("#look-chart svg").bounding_box()["width"] <= 600
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory):
+    """The address of a page of five models with two seeds and two methods, in all families."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("five"))
+        names = ("resnet50", "densenet121", "efficientnet_b0", "vit_base_patch16_224", "mobilenetv4_conv_small_050")
+        study = Made(name="five", models=names, methods=("gradcam", "other_cam"), families=ALL, compare=True)
+        write(study)
+        write_report(study)
+        return Path("results/report/five.html").resolve().as_uri()
+
+
+OVER = """() => {
+  for (const part of document.querySelectorAll('details')) part.open = true;
+  const wider = (node) => node.scrollWidth > node.clientWidth + 1;
+  const boxes = [...document.querySelectorAll('.scroll')];
+  const tables = [...document.querySelectorAll('main table, header table')];
+  return {
+    page: document.documentElement.scrollWidth,
+    tables: tables.length,
+    boxed: tables.filter((table) => table.closest('.scroll')).length,
+    over: boxes.filter(wider).map((box) => box.getAttribute('aria-label')),
+    still: boxes.filter((box) => wider(box) && getComputedStyle(box).overflowX !== 'auto').length,
+    unreached: boxes.filter((box) => wider(box) && box.tabIndex < 0).length,
+  };
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_table_scrolls_in_its_own_box_and_not_at_all_on_a_wide_screen(browser, five, width):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(five)
+    page.wait_for_selector("#look[data-ready]")
+    found = page.evaluate(OVER)
+    page.close()
+    assert found["page"] == width and found["boxed"] == found["tables"] > 20
+    assert found["still"] == found["unreached"] == 0
+    assert "All training runs" in found["over"] if width == 390 else found["over"] == []
+
+
+def test_the_caption_of_a_figure_alone_stands_beside_it_on_a_wide_screen(browser, five):
+    page = browser.new_page(viewport={"width": 1920, "height": 1000})
+    page.goto(five)
+    for figure in page.locator("figure.wide:visible").all():
+        drawn, caption = (figure.locator(name).bounding_box() for name in ("svg", "figcaption"))
+        assert caption["x"] >= drawn["x"] + drawn["width"] and caption["y"] < drawn["y"] + drawn["height"]
+    assert page.locator("figure.wide:visible").count() >= 2
+    page.set_viewport_size({"width": 390, "height": 800})
+    figure = page.locator("figure.wide:visible").first
+    drawn, caption = (figure.locator(name).bounding_box() for name in ("svg", "figcaption"))
+    assert caption["y"] >= drawn["y"] + drawn["height"]
+    page.close()
 
 
 def test_the_chart_follows_the_readers_colours(visit):

@@ -69,6 +69,11 @@ def test_small_gaps_are_neither_0_points_nor_a_fault(data):
     ]
 
 
+def test_percentage_points_are_never_in_scientific_notation():
+    written = [classification._percentage(points) for points in (1e-5, 0.064, 0.4, 1.0, 12.4, 99.7, 100.0)]
+    assert written == ["under 0.001", "0.06", "0.4", "1", "12", "100", "100"]
+
+
 def test_mistakes_that_are_equally_frequent_are_all_named(data):
     even = [[8, 2, 0], [2, 8, 0], [0, 0, 1]]
     a, b, _ = data.classes

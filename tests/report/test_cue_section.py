@@ -65,7 +65,7 @@ def test_sentences_figure_and_tables(planted):
     names = [planted.metric(name).name for name in ("inside_cue", "outside_body")]
     assert found[0] == ["method", *names]
     assert found[1] == ["Grad-CAM", "shown: 0.34 [0.30, 0.38]", "hidden: 0.010 [−0.010, 0.030]"]
-    assert found[2] == ["image edges", "faint: 0.040 [0.030, 0.050]", "–"]
+    assert found[2] == ["image edges", "faint: 0.04 [0.03, 0.05]", "–"]
 
 
 def test_every_number_of_the_figure_is_drawn_and_told(planted):

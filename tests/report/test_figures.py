@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from heatproof.report import inputs
-from heatproof.report.figures import dot_rows
+from heatproof.report.figures import canvas, dot_rows
 from heatproof.report.figures.dot_rows import Checkpoint, Pair, Row
 
 
@@ -93,7 +93,7 @@ def test_pairs_show_difference_p_and_which_are_real():
         Pair("c", "b", 0.004, 0.3, math.nan, apart=False),
     ]
     svg = dot_rows.pairs("m", cells, ["a", "b", "c"], "alt")
-    assert [t for t in texts(svg) if t[0] in "+−0"] == ["−0.12", "+0.20", "+0.00400"]
+    assert [t for t in texts(svg) if t[0] in "+−0"] == ["−0.12", "+0.20", "0.00"]
     assert {"p < 0.001", "p = 0.200"} <= set(texts(svg))
     weights = [group(svg, name).find("text").get("style") for name in ("m-pair-b-a", "m-pair-c-a")]
     assert ["700" in weight for weight in weights] == [True, False]
@@ -138,3 +138,16 @@ def test_rows_come_from_the_tables(made):
     assert (cell.row, cell.column) == ("beta_net", "alpha_net")
     assert cell.difference == pytest.approx(rows[1].mean - rows[0].mean)
     assert dot_rows.color(study.models, "beta_net") == rows[1].color
+
+
+def test_a_compact_figure_keeps_what_is_seen():
+    svg = '<svg aria-label="p 0.00123">\n <g id="n-text_1">\n  <text x="1.23456" y="2" '
+    svg += 'transform="rotate(-0 1.23456 2)">0.00123</text>\n </g>\n'
+    svg += ' <g id="n-line2d_4"/>\n <path d="M 0 0 \nL 1.0051 -2.9999 \nz\n" style="fill: none"/>\n'
+    svg += ' <g id="n-rho-0-a">\n'
+    svg += '  <path d="M 0.5 0.123456 \nL 1.0051 -2.9999 \n" style="fill: none; stroke: red"/>\n </g>\n</svg>'
+    found = canvas.compact(svg)
+    assert found == (
+        '<svg aria-label="p 0.00123"><g><text x="1.23" y="2">0.00123</text></g>'
+        '<g id="n-rho-0-a"><path d="M 0.5 0.12 L 1.01 -3.00" style="fill: none; stroke: red"/></g></svg>'
+    )

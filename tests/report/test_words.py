@@ -1,7 +1,13 @@
 """Reasons, metrics and methods in words."""
 
+import json
+import re
+
+import pytest
+
 from heatproof.catalogue.metrics import METRICS
 from heatproof.report import words
+from heatproof.report.sections import explorer
 
 
 def test_reasons_in_parts_and_unknown_ones_as_they_are():
@@ -32,3 +38,26 @@ def test_variants_are_named_after_their_metric():
 def test_directions():
     told = [words.metric("x", better).direction for better in ("higher", "lower", "none")]
     assert told == ["higher is better", "lower is better", "no direction is better"]
+
+
+NAMED = ("resnet50", "densenet121", "vit_base_patch16_224")
+METHODS = ("gradcam", "integrated_gradients", "guided_backprop")
+
+
+@pytest.mark.slow
+def test_models_and_methods_go_by_their_usual_names(made, report):
+    study = made(models=NAMED, methods=METHODS, seeds=(0, 1), compare=True, group_kind="lookalike", extra=("iou_half",))
+    source = re.sub(r'<pre.*?</pre>|<script id="library">.*?</script>', "", report(study), flags=re.DOTALL)
+    hidden = r'<(?:style|script).*?</(?:style|script)>|\s(?:id|href|xlink:href|value|clip-path)="[^"]*"'
+    shown = re.sub(hidden, "", source, flags=re.DOTALL)
+    assert not [shown[found.start() - 80 : found.end()] for found in re.finditer("|".join(NAMED + METHODS), shown)]
+    data = json.loads(re.search(r'id="look-data">(.*?)</script>', source, re.DOTALL)[1])
+    assert data["models"] == ["ResNet-50", "DenseNet-121", "ViT-Base/16"]
+    assert data["named"] == dict(zip(METHODS, ("Grad-CAM", "Integrated Gradients", "Guided backprop"), strict=True))
+    assert data["spec"]["layer"][0]["encoding"]["y"]["scale"]["domain"] == data["models"]
+
+
+def test_names_that_would_look_alike_stay_as_they_are():
+    both = ["efficientnet_b0", "tf_efficientnet_b0"]
+    assert explorer.named([*both, "resnet50"]) == [*both, "ResNet-50"]
+    assert explorer.named(["efficientnet_b0", "resnet50"]) == ["EfficientNet-B0", "ResNet-50"]

@@ -32,7 +32,7 @@ def test_number(value, sign, text):
 
 def test_interval_has_the_digits_of_its_largest_number():
     assert numbers.interval(0.001, -0.2, 0.4) == "0.00 [−0.20, 0.40]"
-    assert numbers.interval(0.0012, 0.0, 0.0024) == "0.00120 [0.00, 0.00240]"
+    assert numbers.interval(0.0012, 0.0, 0.0024) == "0.00120 [0.00000, 0.00240]"
     assert numbers.interval(0.03, 0.012, 0.048) == "0.030 [0.012, 0.048]"
     assert numbers.interval(0.0, 0.0, 0.0) == "0.00 [0.00, 0.00]"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from heatproof.core.statements import Statement
-from heatproof.text.sentences import paragraph, paragraphs, sentence
+from heatproof.text.sentences import paragraph, paragraphs, sentence, summary
 from heatproof.text.words import MARK, TEMPLATES
 
 HERE = Path(__file__).parent
@@ -124,3 +124,32 @@ def test_the_verdicts_of_one_family_are_one_paragraph_and_their_method_is_named_
     assert paragraph([better, blind]).startswith(f"{sentence(better)} No verdict: on the images of a, IoU")
     other = replace(blind, evidence=("y",))
     assert paragraphs([better, other]) == [[better], [other]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "short", "stated"),
+    [
+        ("short.all", "Grad-CAM: yes, by this test. In these training runs, the heatmaps of a and b locate", True),
+        ("short.no_evidence", "Grad-CAM: no evidence that the heatmaps of a and b locate", True),
+        ("short.some", "Only in part: the Grad-CAM heatmaps of 2 of 2 models locate", False),
+    ],
+)
+def test_the_short_answer_is_not_repeated(kind, short, stated):
+    subjects = {"family": ["localization"], "method": ["gradcam"], "metric": ["iou"], "controls": ["random"]}
+    of = {"short.no_evidence": "controls.no_evidence"}.get(kind, "controls.better")
+    first = Statement.of({"kind": kind, "subjects": subjects, "numbers": {"better": 2, "models": 2}})
+    named = subjects | {"models": ["a", "b"], "scope": ["trained"], "by": ["gradcam"]}
+    rows = [Statement.of({"kind": one, "subjects": named, "numbers": {"seeds": 2}}) for one in (of, "pairs.single")]
+    text, rest = summary(first, rows)
+    assert text.startswith(short) and rest == rows[stated:]
+    few = replace(rows[0], subjects=rows[0].subjects | {"models": ("a",)})
+    assert summary(first, [few, rows[1]]) == (sentence(first), [few, rows[1]])  # of one model alone: stated twice
+
+
+def test_pairs_that_depend_on_missing_scores_go_by_their_usual_names():
+    of = {"of": ["resnet50 - densenet121", "vit_base_patch16_224"], "main": ["densenet121 over resnet50", "better"]}
+    one = Statement.of({"kind": "scores.worst", "subjects": of | {"worst": ["no", "worse"]}, "numbers": {"missing": 2}})
+    assert sentence(one) == (
+        "Counting the 2 missing scores as the worst changes 2 verdicts: ResNet-50 − DenseNet-121 from DenseNet-121 "
+        "over ResNet-50 to no; ViT-Base/16 from better to worse."
+    )

@@ -33,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="REGEX",
         help="regular expression for file names; its first group is the patient; for a table: a column",
     )
-    parser.add_argument(
-        "--masks", metavar="PLACE", help="folder of masks inside PATH, or a pattern such as '{stem}_mask*'"
-    )
+    parser.add_argument("--masks", metavar="PLACE", help="folder of masks, or a pattern such as '{stem}_mask*'")
     parser.add_argument("--key", metavar="FILE", help="for DICOM: file with the secret key of the pseudonyms")
     parser.add_argument("--classes", metavar="NAME", nargs="+", default=[], help="labels of a table that are audited")
     parser.add_argument("--threshold", type=float, default=0.95, help="similarity of look-alikes (default: 0.95)")
@@ -57,6 +55,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         InputError: an option is out of bounds, the path cannot be read, or the file cannot be written.
     """
+    from heatproof.commands.images import is_table
     from heatproof.data.audit.command import summary
     from heatproof.data.audit.results import read_audit
     from heatproof.store import artifacts
@@ -67,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
         if args.json is not None:
             _check_json(Path(args.json))
         path = Path(args.path)
-        found = audit_source(path, args) if args.masks or args.key or _is_table(path) else audit_path(path, args)
+        found = audit_source(path, args) if args.masks or args.key or is_table(path) else audit_path(path, args)
         print(summary(found, args.path))
         if args.json is not None:
             with _writing(Path(args.json)):
@@ -104,14 +103,10 @@ def _settings(args: argparse.Namespace) -> "Settings":
     return Settings(threshold=args.threshold, sweep=sweep, option="--threshold", crop=args.crop, fit=args.fit)
 
 
-def _is_table(path: Path) -> bool:
-    return path.is_file() and path.name.lower().endswith((".csv", ".tsv", ".csv.gz"))
-
-
 def audit_source(path: Path, args: argparse.Namespace) -> "Audit":
     """Audit a table, DICOM files or images with masks: run a study's data job in a temporary folder, and audit that."""
     from heatproof.commands.check import section_of
-    from heatproof.commands.judge import OPTIONS, data_of
+    from heatproof.commands.images import OPTIONS, data_of, is_table
     from heatproof.config.load import resolve
     from heatproof.core.messages import using_options
     from heatproof.data import command
@@ -120,7 +115,7 @@ def audit_source(path: Path, args: argparse.Namespace) -> "Audit":
     from heatproof.data.audit.results import BadFile
     from heatproof.store import artifacts
 
-    _check(args, _is_table(path))
+    _check(args, is_table(path))
     with using_options(OPTIONS | {"data.window": "--window"}):
         data, _ = data_of(argparse.Namespace(**vars(args), images=str(path)))
         task = data.pop("task", "multiclass")

@@ -70,17 +70,17 @@ def understood(records: Sequence[Record], classes: Sequence[str]) -> str:
     return "; ".join(parts)
 
 
-def unusable(name: str, study: Study, beside: Collection[str]) -> Iterator[str]:
+def unusable(name: str, study: Study, beside: Collection[str], models: bool = True) -> Iterator[str]:
     """Open what a study names: source, table, class folders, masks, boxes, lungs, key, contents and checkpoints.
 
     Everything is listed, and one image of each class is read. What is still to be downloaded is left out, and so are
-    checkpoints of the studies `beside`, which the same run makes.
+    checkpoints of the studies `beside`, which the same run makes, and without `models` all models trained elsewhere.
 
     Yields:
         what was `Understood`, and a line for each thing that a job would stop at.
     """
     yield from _weights(study, beside)
-    for model in study.networks:
+    for model in study.networks if models else ():
         yield from unopened(study, model)
     data = study.data
     if data.drawn or to_download(study):

@@ -72,8 +72,9 @@ def compare(a: Path, b: Path, study: str, tolerances: dict[str, float]) -> dict:
         tolerances: of `predictions`, `heatmaps` and `scores`.
 
     Returns:
-        `files` (stage -> same, differ, only_a, only_b), `images`, `predictions`, `heatmaps`, `scores`, `audit`,
-        `verdicts`: what `comparing` finds in the files that differ; `of` is the folder of a model, seed and fold.
+        `files` (stage -> same, differ, only_a, only_b), `images`, `readings`, `predictions`, `heatmaps`, `scores`,
+        `audit`, `verdicts`: what `comparing` finds in the files that differ; `of` is the folder of a model, seed and
+        fold.
 
     Raises:
         InputError: a file is missing, damaged or of images of another size.
@@ -108,6 +109,7 @@ def compare(a: Path, b: Path, study: str, tolerances: dict[str, float]) -> dict:
     return {
         "files": files,
         "images": compared.compare_images(*both("data")) if differing("data", *compared.FILES) else None,
+        "readings": compared.compare_readings(*both("data")) if differing("data", *compared.READINGS_FILES) else None,
         "predictions": predictions,
         "heatmaps": maps,
         "scores": [{"family": f, "metric": m} | compared.together(rows) for (f, m), rows in by_metric.items()],
@@ -124,6 +126,8 @@ def apart(found: dict, tolerances: dict[str, float]) -> list[str]:
         why.append(f"files in only one ({alone})")
     if found["images"] and any(value for key, value in found["images"].items() if key != "images"):
         why.append("other images")
+    if found["readings"] and any(value for key, value in found["readings"].items() if key != "readings"):
+        why.append("other readings")
     for kind, tolerance in tolerances.items():
         beyond = sum(_beyond(row) for row in found[kind] if not _jumps(row))
         if beyond and tolerance != float("inf"):
@@ -176,6 +180,9 @@ def lines(found: dict) -> Iterator[str]:
         yield f"not compared, because not in both: {', '.join(left)}"
     if found["images"]:
         yield "images: " + "; ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in found["images"].items())
+    if found["readings"]:
+        parts = (f"{key.replace('_', ' ')} {value}" for key, value in found["readings"].items() if key != "readings")
+        yield f"readings of second readers: {found['readings']['readings']} in both; {'; '.join(parts)}"
     yield from _worst("predictions, probabilities", found["predictions"], _prediction)
     yield from _worst("heatmaps, each on the scale of its own range", found["heatmaps"], _map)
     yield from _worst("scores", found["scores"], _score)

@@ -16,7 +16,7 @@ from heatproof.stats.results import Pairs, StudyResults
 from heatproof.stats.verdicts import rules
 from heatproof.store import artifacts
 from heatproof.store.artifacts import read_array, read_json, read_table
-from heatproof.store.tables import DEALT, HEATMAPS, PREDICTIONS, SCORES, TABLES
+from heatproof.store.tables import DEALT, HEATMAPS, PREDICTIONS, READINGS, SCORES, TABLES
 from heatproof.text import audit
 from heatproof.text.sentences import sentence
 
@@ -138,6 +138,30 @@ def compare_images(a: Path, b: Path) -> dict:
         "pixels": pixels,
         "largest": largest,
         "masks": masks,
+    }
+
+
+READINGS_FILES = ("readings.parquet", "readings.npy")
+
+
+def compare_readings(a: Path, b: Path) -> dict:
+    """Of two folders `results/data/<study>`: `readings` (what a reader drew of a label in an image) in both, `only_a`,
+    `only_b`; of those in both, how many differ in their `rows` (whose reading is the truth, how it was drawn) and
+    `masks`."""
+    names = ["image_id", "label", "reader"]
+    here, there = (read_table(folder / READINGS_FILES[0], READINGS) for folder in (a, b))
+    at = here.merge(there, on=names, suffixes=("_a", "_b"))
+    stated = [at[[f"{name}_{side}" for name in ("place", "truth", "instances", "points")]] for side in ("a", "b")]
+    rows = (stated[0].astype(str).to_numpy() != stated[1].astype(str).to_numpy()).any(axis=1)
+    drawn = (at[["row_a", "row_b"]] >= 0).to_numpy()
+    both = at[drawn.all(axis=1)]
+    masks, _ = _differ(a / READINGS_FILES[1], b / READINGS_FILES[1], *(both[f"row_{side}"].to_numpy() for side in "ab"))
+    return {
+        "readings": len(at),
+        "only_a": len(here) - len(at),
+        "only_b": len(there) - len(at),
+        "rows": int(rows.sum()),
+        "masks": masks + int((drawn[:, 0] != drawn[:, 1]).sum()),
     }
 
 
@@ -315,6 +339,7 @@ def compare_verdicts(a: Path, b: Path) -> dict:
 
 def _stated(results: StudyResults) -> list[tuple[str, Statement]]:
     rows = [*([results.in_short] if results.in_short else []), *results.answer, *results.statements]
+    rows += results.readers.statements if results.readers else ()
     return [(", ".join(filter(None, [one.kind, one.one("family"), one.one("method")])), one) for one in rows]
 
 
@@ -372,6 +397,9 @@ def _of_results(results: StudyResults, pairs: pd.DataFrame) -> Iterator[tuple[st
     for row in results.combined:
         for family in families_with("rates_maps"):
             yield f"{row.method}, {row.model}: {family} in the combined verdict", getattr(row, family).verdict
+    for row in results.readers.comparisons if results.readers else ():
+        of = f"{row.metric}, {row.label or 'all labels'}, {row.method}, {row.model}"
+        yield f"{of}: compared with a second reader", row.outcome
     for method, by_model in results.refused.items():
         yield from ((f"{method}, {model}", f"refused: {reason}") for model, reason in by_model.items())
     for model in results.comparison.random if results.comparison else ():

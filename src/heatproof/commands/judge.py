@@ -11,14 +11,16 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from heatproof.commands import plan
 from heatproof.commands import run as running
-from heatproof.commands.check import Understood, runs, unusable
+from heatproof.commands.check import Understood, runs, unopened, unusable
+from heatproof.commands.images import OPTIONS as IMAGES
+from heatproof.commands.images import data_of, file_of
 from heatproof.config.load import resolve
 from heatproof.config.study import Study, merge
 from heatproof.core.messages import InputError, deadline, using_options
@@ -27,20 +29,13 @@ from heatproof.store import artifacts
 from heatproof.text.numbers import counted
 from heatproof.train.specs import FILES, Spec
 
+if TYPE_CHECKING:
+    from heatproof.train.sources import Loaded
+
 METHODS = ("gradcam", "layercam", "saliency")
 ENOUGH = 20  # patients; with fewer, no verdict is likely, and the audit tests nothing
 SPARE = 0.75  # share of the time that is planned, as the load of the machine may change
-MOST = 50  # classes
-TABLES = (".csv", ".tsv", ".csv.gz")
-DICOM = (".dcm", ".dicom")
-OPTIONS = {  # what errors about the study name in place of its keys
-    "data.source": "",
-    "data.patient": "--patient",
-    "data.masks": "--masks",
-    "data.key_file": "--key",
-    "explain.methods": "--method",
-    "classes": "--classes",
-}
+OPTIONS = IMAGES | {"explain.methods": "--method"}  # what errors about the study name in place of its keys
 
 LEAST: dict[str, Any] = {  # computed however short the time is
     "data": {"audit": {"draws": 50, "bootstrap": 500}},
@@ -91,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     many = {"nargs": "+", "default": []}
     add("--model", metavar="SPEC", required=True, nargs="+", help="timm's name, torchvision:NAME, file.py:build, ...")
     add("--images", metavar="PATH", required=True, help="folder or archive with one folder per class, or a table")
-    add("--masks", metavar="PLACE", help="folder of masks inside --images, or a pattern such as '{stem}_mask*'")
+    add("--masks", metavar="PLACE", help="folder of masks, or a pattern such as '{stem}_mask*'")
     add(
         "--patient",
         metavar="REGEX",
@@ -106,6 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--std", type=float, metavar="X", **many, help="standard deviation of the normalization, one number per channel"
     )
     add("--trust", metavar="FILE", **many, help="files that may be unpickled, which can run code inside them")
+    add("--skip-failing", action="store_true", help="leave out models that cannot be opened or explained")
     add("--unseen", action="store_true", help="state that no model was trained on any of these images")
     add("--out", metavar="FOLDER", default=".", help="folder for the study and the results (default: the current one)")
     add("--name", metavar="NAME", help="name of the study (default: from model and images)")
@@ -147,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
             )
         print(f"Study: {path.resolve()} (not changed)")
     else:
-        content, notes = fit(name, content, args.minutes * 60, cores)
+        content, notes = fit(name, content, args.minutes * 60, cores, args.skip_failing)
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
         with artifacts.replacing(path) as temporary:
             temporary.write_text("\n".join([f"# {command}", *(f"# {one}" for one in notes), text]), encoding="utf-8")
@@ -172,7 +168,7 @@ def study_of(args: argparse.Namespace) -> dict[str, Any]:
     """
     if not (math.isfinite(args.minutes) and args.minutes > 0):
         raise InputError(f"--minutes {args.minutes:g}: must be a number above 0")
-    data, outputs = data_of(args)
+    data, outputs = data_of(args, "--images: ")
     if data.pop("task", None):
         raise InputError(f"--images: {args.images}: images have several labels; write a study with task: multilabel")
     models = _models(args, outputs)
@@ -192,7 +188,9 @@ def study_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 @using_options(OPTIONS)
-def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple[dict[str, Any], list[str]]:
+def fit(
+    name: str, content: dict[str, Any], seconds: float, cores: int, skip_failing: bool = False
+) -> tuple[dict[str, Any], list[str]]:
     """Choose images, steps and scores that fit into a time budget, from the speed of the models on this machine.
 
     Args:
@@ -200,6 +198,7 @@ def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple
         content: its content, from `study_of`.
         seconds: time budget.
         cores: number of cores.
+        skip_failing: whether models that cannot be judged are left out instead of an error.
 
     Returns:
         The content with the choice added, and lines that state the choice and what a longer run would add.
@@ -208,16 +207,15 @@ def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple
         InputError: the images or a model cannot be used.
     """
     unit = plan.import_seconds()
-    content = _sized(content, resolve(merge(content, {"data": {"sample": None}})))
+    content, costs, failed = _tried(content, skip_failing)
     study = resolve(content)
-    mistakes = [one for one in unusable(name, study, ()) if not isinstance(one, Understood)]
+    mistakes = [one for one in unusable(name, study, (), False) if not isinstance(one, Understood)]
     if mistakes:
         raise InputError("\n".join(mistakes))
     records = plan.records_of(name, study)
     known = study.data.patients_known and study.data.kind != "dicom"  # whose patients are read with the pixels
     what = "patient" if known else "image"
     groups = len({record.patient if known else record.image_id for record in records})
-    costs = {model: plan.measure(model, study) for model in study.models}
 
     def with_more(chosen: dict[str, Any], keys: dict[str, Any], families: Sequence[str] = ()) -> dict[str, Any]:
         """Add keys and families to a choice; the number of patients never falls."""
@@ -247,7 +245,8 @@ def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple
     study = resolve(chosen)
     taken = sampled(records, study.data.sample or groups, name, study.data.seed)
     count = min(groups, study.data.sample or groups)
-    notes = [*_speeds(costs), _choice(study, int(taken.sum()), len(records), count, what)]
+    notes = [f"Left out: {model}: {reason}" for model, reason in failed.items()]
+    notes += [*_speeds(costs), _choice(study, int(taken.sum()), len(records), count, what)]
     least = time(chosen)
     notes.append(f"{_minutes(least)} on {counted(cores, 'core')}".capitalize())
     if least > seconds:
@@ -262,6 +261,10 @@ def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple
         added = [f"{words} ({_minutes(needed - least)} more)" for words, needed in further.items()]
         notes.append(f"A longer run would add: {', '.join(added)}; all of it takes {_minutes(time(everything))}")
     setting = f"Chosen for about {seconds / 60:g} minutes: {taken.sum()} of {len(records)} images."
+    if failed:
+        why = "; ".join(f"{model} ({reason})" for model, reason in failed.items())
+        why = re.sub(r"(?<![\w.])(?:/|~/)\S*/(?=\S)", ".../", why)  # reports do not show folders
+        setting += f" Left out, because heatproof cannot judge them: {why}."
     return {"setting": setting, **chosen}, notes
 
 
@@ -297,26 +300,66 @@ def _cores(args: argparse.Namespace) -> int:
     return int(args.cores)
 
 
-def _sized(content: dict[str, Any], study: Study) -> dict[str, Any]:
-    """Return the content with the image size and channels that its models need."""
+def _tried(content: dict[str, Any], skip_failing: bool) -> tuple[dict[str, Any], dict[str, plan.Cost], dict[str, str]]:
+    """Open each model, let it answer and explain noise, and find the image size and channels that the models need.
+
+    Returns:
+        The content with size and channels, and without models that fail; the costs of the others by model; and why
+        a model fails, by model.
+
+    Raises:
+        InputError: a model fails, and failing models are not skipped, or none is left.
+    """
+    study = resolve(merge(content, {"data": {"sample": None}}))
+    needs, failed = _opened(study)
+    costs: dict[str, plan.Cost] = {}
+    if needs:
+        size = max((max(one.size) for one in needs.values() if one.size), default=study.data.size)
+        channels = max(one.channels for one in needs.values())
+        content = merge(content, {"data": {"size": size, "channels": channels}})
+        study = resolve(content)
+        for model in needs:
+            try:
+                if mistakes := [one.removeprefix(f"models.{model}: ") for one in unopened(study, model)]:
+                    raise InputError("; ".join(dict.fromkeys(mistakes)))
+                costs[model] = plan.measure(model, study)
+                if not any(costs[model].methods.values()):
+                    raise InputError(f"no explanation method supports it ({', '.join(costs[model].methods)})")
+            except InputError as error:
+                failed[model] = str(error)
+                costs.pop(model, None)
+    failed = {model: failed[model] for model in content["models"] if model in failed}
+    if failed and not (skip_failing and costs):
+        lines = [f"{model}: {reason}" for model, reason in failed.items()]
+        raise InputError("\n".join([*lines, *(["--skip-failing leaves out models that fail"] if costs else [])]))
+    kept = {model: source for model, source in content["models"].items() if model in costs}
+    title = content["report"]["title"].removeprefix(", ".join(content["models"]))
+    return content | {"models": kept, "report": {"title": f"{', '.join(kept)}{title}"}}, costs, failed
+
+
+def _opened(study: Study) -> tuple[dict[str, "Loaded"], dict[str, str]]:
+    """Open each model, and say how its outputs are read where they have no names.
+
+    Returns:
+        Each model that opens, and of each other why it does not.
+    """
     from heatproof.train import sources
 
-    needs = []
+    needs: dict[str, Loaded] = {}
+    failed: dict[str, str] = {}
     for model, network in study.networks.items():
         first, limit = network.of(model, study.seeds[0], 0), study.compute.timeout
         try:
             with deadline(limit, f"{model}: opening it took longer than compute.timeout ({limit} s)"):
                 options = first.model_dump(exclude={"source"})
-                needs.append(sources.load(first.source, options, classes=study.data.class_names, task=study.task))
+                needs[model] = sources.load(first.source, options, classes=study.data.class_names, task=study.task)
         except InputError as error:
-            raise InputError(f"{model}: {error}") from error
-    size = max((max(one.size) for one in needs if one.size), default=study.data.size)
-    channels = max(one.channels for one in needs)
-    for model, one in zip(study.models, needs, strict=True):
+            failed[model] = str(error)
+    for model, one in needs.items():
         if one.assumed:
             order = ", ".join(study.data.class_names)
             print(f"{model}: the outputs have no names and are read in this order: {order}; set another with --classes")
-    return merge(content, {"data": {"size": size, "channels": channels}})
+    return needs, failed
 
 
 def _name(args: argparse.Namespace) -> str:
@@ -332,9 +375,13 @@ def _models(args: argparse.Namespace, outputs: dict[str, int | str]) -> dict[str
         raise InputError("--weights: needs exactly one --model; judge the models one by one, or list them in a study")
     if bool(args.mean) != bool(args.std):
         raise InputError(f"--{'std' if args.mean else 'mean'}: give both --mean and --std, or neither")
-    given: dict[str, Any] = {"mean": args.mean, "std": args.std, "trust": [_file(one, "--trust") for one in args.trust]}
+    given: dict[str, Any] = {
+        "mean": args.mean,
+        "std": args.std,
+        "trust": [file_of(one, "--trust") for one in args.trust],
+    }
     given["classes"] = outputs
-    weights = [_file(one, "--weights") for one in args.weights]
+    weights = [file_of(one, "--weights") for one in args.weights]
     given["weights"] = weights if len(weights) > 1 else weights[0] if weights else None
     found: dict[str, dict[str, Any]] = {}
     for one in args.model:
@@ -351,122 +398,15 @@ def _models(args: argparse.Namespace, outputs: dict[str, int | str]) -> dict[str
 def _source(spec: Spec, out: str) -> str:
     """Return a specification that is valid from any folder."""
     if spec.kind in FILES.values():
-        return _file(spec.name, "--model")
+        return file_of(spec.name, "--model")
     if spec.kind == "hf":
         return f"hf:{Path(spec.name).resolve() if Path(spec.name).is_dir() else spec.name}"
     if spec.kind != "module":
         return f"{spec.kind}:{spec.name}"
     module, _, function = spec.name.rpartition(":")
     if module.endswith(".py"):
-        return f"{_file(module, '--model')}:{function}"
+        return f"{file_of(module, '--model')}:{function}"
     spec.files()
     if Path(out).resolve() != Path.cwd():
         raise InputError(f"--model: {spec.name}: depends on the working directory: leave --out out, or give a file.py")
     return spec.name
-
-
-def _file(path: str, option: str) -> str:
-    found = Path(path).expanduser()
-    if not found.is_file():
-        raise InputError(f"{option}: {path}: not found; give the path of a file")
-    return str(found.resolve())
-
-
-def data_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, int | str]]:
-    """Return the section `data`, and the output of each class where the options give it.
-
-    A table whose images may have several labels has a key `task` too.
-
-    Raises:
-        InputError: an option is out of bounds, or the images are not in classes.
-    """
-    path = Path(args.images).expanduser()
-    if not path.exists():
-        raise InputError(f"--images: {args.images}: not found; give a folder, an archive or a table of images")
-    pairs = [one.partition("=") for one in args.classes]
-    if len({bool(equals) for _, equals, _ in pairs}) > 1:
-        raise InputError("--classes: give NAME=OUTPUT for all classes, or for none")
-    outputs = {name: int(value) if value.isdecimal() else value for name, equals, value in pairs if equals}
-    named = [name for name, *_ in pairs]
-    if path.is_file() and path.name.lower().endswith(TABLES):
-        data, there = _table(path, args)
-    else:
-        data, there = _folder(path, args)
-    if len(there) < 2:
-        raise InputError(f"--images: {args.images}: only one class ({there[0]}); at least two are needed")
-    if lost := [name for name in named if name not in there]:
-        raise InputError(f"--classes: {lost[0]}: no such class in {args.images}; choose from {', '.join(there)}")
-    if len(named or there) > MOST:
-        raise InputError(f"--images: {len(there)} classes; name at most {MOST} with --classes")
-    return {"source": str(path.resolve())} | data | {"classes": {name: name for name in named or there}}, outputs
-
-
-def _table(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    """Return the section of a table, known by its columns or with the usual names of others, and its labels, sorted."""
-    from heatproof.data.sources.image_table import find_labels
-    from heatproof.data.sources.rows import read_sheet
-    from heatproof.data.sources.trees import read_file
-
-    if args.masks:
-        raise InputError("--masks: not read for a table; name the masks in its column mask")
-    patient = args.patient or "patient"
-    required = [patient] if args.patient else []
-    sheet = read_sheet(read_file(path), f"--images: {path}", required, [patient, "mask", "box"])
-    wanted = {"patient": patient, "mask": "mask", "box": "box"}
-    data: dict[str, Any] = {"kind": "table"}
-    if columns := {key: name for key, name in wanted.items() if name in sheet.columns}:
-        data["columns"] = columns
-    if args.key:
-        data["key_file"] = _file(args.key, "--key")
-    there, several, bare = find_labels(path, columns)
-    if bare:  # then they may lie in any folder below the table
-        data |= {"source": str(path.resolve().parent), "table": path.name}
-    if several:
-        data["task"] = "multilabel"
-    chosen = {one.partition("=")[0] for one in args.classes}
-    if chosen and not several and (others := [label for label in there if label not in chosen]):
-        data["leave_out"] = others
-    return data, there or ["none"]
-
-
-def _folder(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    """Return the section of a folder or an archive, and its classes (the folders directly above the images), sorted."""
-    from heatproof.core.messages import listed
-    from heatproof.data.audit.material import MASKS, mask_files
-    from heatproof.data.sources.decode import SUFFIXES
-    from heatproof.data.sources.places import pattern_for, suspects
-    from heatproof.data.sources.trees import open_tree
-
-    try:
-        with open_tree(path) as tree:
-            names = list(tree.names)
-    except InputError as error:
-        raise InputError(f"--images: {error}") from None
-    dicom = [name for name in names if PurePosixPath(name).suffix.lower() in DICOM]
-    kind = "dicom" if dicom else "folder" if path.is_dir() else "archive"
-    if dicom and not args.key:
-        raise InputError("--key: DICOM needs a file with a secret: head -c 32 /dev/urandom > heatproof.key")
-    pictures = dicom or [name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES]
-    beside = suspects(pictures)
-    drawn = mask_files(pictures) | {*beside}
-    if drawn and not args.masks:
-        mask = min(drawn)
-        place = (
-            pattern_for(mask, beside[mask])
-            if mask in beside
-            else next(part for part in PurePosixPath(mask).parts if part.lower() in MASKS)
-        )
-        raise InputError(
-            f"--masks: {counted(len(drawn), 'file')} such as {mask} look like masks: add --masks '{place}'"
-        )
-    pictures = [name for name in pictures if name not in drawn]
-    if not pictures:
-        raise InputError(
-            f"--images: {path}: no image among {counted(len(names), 'file')} ({listed(sorted(SUFFIXES), 9)})"
-        )
-    folders = [PurePosixPath(name).parent.name for name in pictures]
-    if not all(folders):
-        raise InputError(f"--images: {path}: images must be in one folder per class, or listed in a table")
-    data = {"kind": kind, "masks": args.masks, "patient": args.patient}
-    data["key_file"] = _file(args.key, "--key") if dicom else None
-    return {key: value for key, value in data.items() if value}, sorted(set(folders))

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from heatproof.config.base import Distinct, Positive, Section, Share, number
-from heatproof.data.sources.places import GIVEN, LABEL, parsed
+from heatproof.data.sources.places import GIVEN, LABEL, elsewhere, parsed
 
 ALL = "all"
 
@@ -200,7 +200,7 @@ class Audit(Section):
     bootstrap: Annotated[int, Field(ge=100)]
     folds: Annotated[int, Field(ge=2)]  # of the trivial classifiers
     sweep: list[Similarity]
-    columns: Annotated[list[Text], Distinct]  # of the table: what may tell classes apart, such as a scanner
+    columns: Annotated[list[Text], Distinct]  # of the table or the DICOM header: cues such as the scanner, ViewPosition
     # of test images, to see whether models use it; needs the region border, or body
     blank: Annotated[list[Literal["border", "background"]], Distinct]
 
@@ -219,7 +219,7 @@ class Data(Section):
     classes: dict[Text, Text]  # class name: folder name, or value of the table's label column
     parents: dict[Text, Text]  # of a multilabel study, label: the label that it is a kind of
     synonyms: dict[Text, Text | None]  # other words of the label column: the label that they mean, or null
-    masks: str | None = None  # folder inside the source with masks of the same names, or a pattern, '{stem}_mask*'
+    masks: str | None = None  # folder of masks inside the source, or a whole path; may end in a pattern, '{stem}_mask*'
     # the value of a mask that is lesion, without one 1 or 255, beside 0; or of a map of labels the values of each
     mask_value: Annotated[
         float | dict[Text, float | Some[float]] | None, forms("a number, or label: number or numbers")
@@ -275,7 +275,8 @@ class Data(Section):
     @classmethod
     def _called(cls, value):
         if value is not None:
-            parsed(value)
+            found = elsewhere(value)
+            parsed(found[1] if found else value)
         return value
 
     @field_validator("window")
@@ -422,7 +423,11 @@ class Data(Section):
                 self.synonyms and base != "table" and not (self.annotations or self.masks_by_label),
                 "leave it out: it is about a table, annotations or masks by label",
             ),
-            ("audit.columns", self.audit.columns and base != "table", "leave it out: it is about a table"),
+            (
+                "audit.columns",
+                self.audit.columns and base not in ("table", "dicom"),
+                "leave it out: only a table has columns, and DICOM files have headers",
+            ),
         ):
             if unread:
                 raise ValueError(f"data.{key} is not read where data.kind is {self.kind}; {fix}")

@@ -4,7 +4,7 @@ import argparse
 import importlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import product
 from types import ModuleType
@@ -147,7 +147,7 @@ def run(args: argparse.Namespace) -> None:
         pixels, masks, thumbnails, seams, drawn = (
             stack.enter_context(artifacts.writing_array(p, *a)) for p, a in arrays.items()
         )
-        frame, bad, contents = _read_all(study, config, listing, (pixels, masks, thumbnails, drawn), readings)
+        frame, bad, contents, headers = _read_all(study, config, listing, (pixels, masks, thumbnails, drawn), readings)
         if config.get("task") == "multilabel":
             frame = _unfold(frame, len(classes))
         images = len(frame)
@@ -185,7 +185,7 @@ def run(args: argparse.Namespace) -> None:
         filled = readings.count if path.name == "readings.npy" else min(images, shape[0])
         if filled < shape[0]:
             artifacts.write_array(path, artifacts.read_array(path)[:filled])
-    frame = pd.concat([frame, _about(records, frame)], axis=1)
+    frame = pd.concat([frame, _about(records, headers, frame)], axis=1)
     licenses = []
     if config["columns"].get("license"):
         licenses = list(zip(frame["image_id"], _of_records(records, frame, "license"), strict=True))
@@ -210,11 +210,11 @@ def most_readings(listing: Listing, config: dict) -> int:
 
 def _read_all(
     study: str, config: dict, listing: Listing, arrays: Sequence[np.ndarray], readings: Readings
-) -> tuple[pd.DataFrame, list[dict], list[tuple[str, str]]]:
+) -> tuple[pd.DataFrame, list[dict], list[tuple[str, str]], dict[str, Mapping[str, str]]]:
     """Fill the arrays, pixels, masks, thumbnails and masks of readings; list what is known of each image, the images
-    that are bad, and, where `data.contents` is to be checked, name and digest of all read."""
+    that are bad, where `data.contents` is to be checked, name and digest of all read, and what headers hold of each."""
     records, (pixels, masks, thumbnails, drawn) = listing.records, arrays
-    waiting = dict(listing.by_uid)
+    waiting, headers = dict(listing.by_uid), {}
     options = {key: config[key] for key in ("size", "channels", "crop", "fit")}
     bad, contents, odd = [], [], OddMasks()
     with Rows(len(records), config.get("task") == "multilabel") as rows:
@@ -264,6 +264,8 @@ def _read_all(
                 "truth_kept": kept,
                 "cue": False,
             }
+            if image.about:
+                headers[record.image_id] = image.about
             rows.add(known, f"{image.pixels.dtype}{image.pixels.shape}".encode() + image.pixels.tobytes())
         _check_bad(study, config, bad, len(records))
         if not rows:
@@ -279,7 +281,7 @@ def _read_all(
         raise InputError(f"{config['source']}: data.annotations: {lost}")
     if readings.of_absent:
         line(f"{study}: left out in {counted(readings.of_absent, 'image')}: regions of labels that it does not have")
-    return frame, bad, contents
+    return frame, bad, contents, headers
 
 
 def _check_bad(study: str, config: dict, bad: list[dict], count: int) -> None:
@@ -324,9 +326,11 @@ def _marks(
     return multihot("marks", marked, frame.index)
 
 
-def _about(records: Sequence[Record], frame: pd.DataFrame) -> pd.DataFrame:
-    """What else the source's table holds of each image, a column `about ...` each; none where it holds nothing."""
+def _about(records: Sequence[Record], headers: Mapping[str, Mapping[str, str]], frame: pd.DataFrame) -> pd.DataFrame:
+    """What else the source's table or the images' headers hold of each image, a column `about ...` each; none where
+    they hold nothing."""
     rows = _of_records(records, frame, "about")
+    rows = [{**row, **headers.get(name, {})} for row, name in zip(rows, frame["image_id"], strict=True)]
     return pd.DataFrame(
         {f"{artifacts.ABOUT}{name}": [row[name] for row in rows] for name in rows[0]}, frame.index, dtype=object
     )

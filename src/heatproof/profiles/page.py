@@ -17,6 +17,7 @@ from heatproof.profiles import distances as compare
 from heatproof.profiles import files
 from heatproof.profiles.distances import FEWEST_GROUPS
 from heatproof.report.figures.canvas import ACCENT, INK, LINE, MARGIN, MUTED, STYLE, WIDTH, Figure, short, to_svg
+from heatproof.report.tables import Table, interval
 from heatproof.report.words import environment
 from heatproof.store import artifacts
 from heatproof.text import numbers
@@ -68,15 +69,6 @@ def stated(groups: Sequence[str], links: np.ndarray) -> str:
 
 
 KIND_NAMES = {"label": "label", "prediction": "prediction", "outcome": "right or wrong"}
-
-
-@dataclass(frozen=True)
-class Table:
-    """The first cell of every row is its heading."""
-
-    caption: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
 
 
 def of(table: pd.DataFrame, **where) -> pd.DataFrame:
@@ -139,10 +131,8 @@ def agreement(table: pd.DataFrame, args: argparse.Namespace) -> list[Table]:
                         f"{row.model_a} and {row.model_b}"
                         if row.model_a != row.model_b
                         else f"{row.model_a}, its seeds",
-                        numbers.interval(row.agreement, row.low, row.high)
-                        if np.isfinite(row.agreement)
-                        else row.reason,
-                        numbers.interval(row.gap, row.gap_low, row.gap_high),
+                        interval(row.agreement, row.low, row.high) if np.isfinite(row.agreement) else row.reason,
+                        interval(row.gap, row.gap_low, row.gap_high),
                         _reading(row),
                     ]
                     for row in shown.itertuples()

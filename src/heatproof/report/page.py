@@ -61,6 +61,7 @@ class Family:
     metric: words.Metric | None
     sentences: list[str]
     comparisons: list[Comparison]
+    means: tables.Table | None  # of metrics without a test, by all methods
     described: tables.Table | None
 
 
@@ -77,7 +78,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
     shown = gallery.make(inputs, config["gallery"])
     kind = inputs.results.groups.kind
     alarms = [audit_text.sentence(one) for one in inputs.audit.of_level("alarm")]
-    answer, cautions = statements.answer(inputs), statements.cautions(inputs)
+    (in_short, answer), cautions = statements.answer(inputs), statements.cautions(inputs)
     key = key_figure(inputs)
     glance = overview.make(inputs)
     doubtful = [name for names in inputs.results.better.values() for name in names if inputs.is_doubtful(name)]
@@ -102,7 +103,7 @@ def render(inputs: Inputs, config: dict, study_config: dict, record: dict | None
         more_alarms=len(alarms[ALARMS:]),
         notes=len(inputs.audit.of_level("note")),
         setting=" ".join(sentence(one) for one in inputs.results.about("setting") if one.kind == "setting.full"),
-        in_short=sentence(inputs.results.in_short, inputs.doubtful),
+        in_short=in_short,
         answer=answer,
         cautions=cautions,
         claims=trust.claims(inputs),
@@ -236,7 +237,7 @@ def _tested(inputs: Inputs) -> str:
     unstated = inputs.results.setting.unstated
     if not unstated:
         return "unseen test images"
-    whose = "they" if len(unstated) == len(inputs.trained) else numbers.listed(unstated)
+    whose = "they" if len(unstated) == len(inputs.trained) else numbers.listed([*map(called, unstated)])
     return f"the test images, on which {whose} may have been trained"
 
 
@@ -279,7 +280,7 @@ def family(inputs: Inputs, key: str) -> Family:
     sentences = statements.of(inputs, key, inputs.lead) if inputs.lead not in methods else []
     metric = inputs.metric(inputs.primary(key)) if tested else None
     described = None if tested else tables.described(inputs, key)
-    return Family(key, words.family(key), metric, sentences, comparisons, described)
+    return Family(key, words.family(key), metric, sentences, comparisons, tables.means(inputs, key), described)
 
 
 def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparison:
@@ -295,7 +296,7 @@ def _comparison(inputs: Inputs, family: str, method: str, name: str) -> Comparis
         curves.make(inputs, family, method, f"{name}-ranks") if first else None,
         curves.make_courses(inputs, method, f"{name}-courses") if first and FAMILIES[family].curves else None,
         tables.primary(inputs, family, method),
-        (tables.others if first else tables.means)(inputs, family, method),
+        tables.others(inputs, family, method) if first else None,
         tables.pairs(inputs, family, method) if cells else None,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -14,16 +15,87 @@ from heatproof.text.words import called
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """Numbers of a cell, which the table writes with the digits that all numbers of a unit share.
+
+    Attributes:
+        values: one number, a number with the ends of its interval, the numbers of a range, or several.
+        form: how they are written: `number`, `interval`, `span` or `list`.
+        unit: what shares digits; by default the cell's column.
+        text: what the numbers are written into.
+    """
+
+    values: tuple[float | None, ...]
+    form: str = "number"
+    sign: bool = False
+    unit: str | None = None
+    text: str = "{}"
+
+    def written(self, beside: Sequence[float]) -> str:
+        match self.form:
+            case "interval":
+                found = numbers.interval(*self.values, beside=beside)
+            case "span":
+                found = numbers.span(self.values, beside=beside)
+            case _:
+                found = ", ".join(numbers.number(value, sign=self.sign, beside=beside) for value in self.values)
+        return self.text.format(found or numbers.NONE)
+
+
+def value(number: float | None, *, sign: bool = False, unit: str | None = None) -> Numbers:
+    return Numbers((number,), sign=sign, unit=unit)
+
+
+def interval(middle: float | None, low: float | None, high: float | None, unit: str | None = None) -> Numbers:
+    return Numbers((middle, low, high), "interval", unit=unit)
+
+
+def span(values: Iterable[float | None], unit: str | None = None) -> Numbers:
+    return Numbers(tuple(values), "span", unit=unit)
+
+
+@dataclass(frozen=True)
 class Table:
-    """A table as text; the first cell of every row is its heading."""
+    """A table as text; the first cell of every row is its heading.
+
+    Cells may be given as `Numbers`: all of a column, or of a unit, are written with the same digits. In a `grouped`
+    table, rows with the same first cell belong together, such as those of one metric.
+    """
 
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    grouped: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", written(self.rows))
 
     @property
     def long(self) -> bool:
         return len(self.rows) > 6
+
+    @property
+    def groups(self) -> list[list[Sequence[str]]]:
+        """The rows, those of a group together."""
+        if not self.grouped:
+            return [list(self.rows)]
+        return [list(rows) for _, rows in groupby(self.rows, key=lambda row: row[0])]
+
+
+def written(rows: Sequence[Sequence[str | Numbers]]) -> list[list[str]]:
+    """Write the numbers of rows: each unit, by default a column, with the digits of its largest number."""
+    found: dict[str | int, list[float]] = {}
+    for row in rows:
+        for column, cell in enumerate(row):
+            if isinstance(cell, Numbers):
+                found.setdefault(cell.unit or column, []).extend(filter(numbers.finite, cell.values))
+    return [
+        [
+            cell.written(found[cell.unit or column]) if isinstance(cell, Numbers) else cell
+            for column, cell in enumerate(row)
+        ]
+        for row in rows
+    ]
 
 
 def groups_name(inputs: Inputs) -> str:
@@ -36,8 +108,8 @@ def models(inputs: Inputs) -> Table:
         [
             row.model,
             str(row.seed),
-            numbers.interval(row.accuracy, row.low, row.high),
-            numbers.interval(row.f1, row.f1_low, row.f1_high),
+            interval(row.accuracy, row.low, row.high),
+            interval(row.f1, row.f1_low, row.f1_high),
             "yes" if row.competent else "no",
         ]
         for row in dot_rows.checkpoints(inputs)
@@ -80,9 +152,8 @@ def readers(inputs: Inputs) -> Table | None:
             row.label or "all",
             row.model,
             row.method,
-            numbers.number(row.heatmap),
-            numbers.number(row.reader),
-            *(numbers.interval(one.value, one.low, one.high) for one in (row.share, row.decrease)),
+            *(value(one, unit=metric) for one in (row.heatmap, row.reader)),
+            *(interval(one.value, one.low, one.high) for one in (row.share, row.decrease)),
             row.outcome.replace("_", " "),
         ]
         for metric in shown
@@ -101,7 +172,7 @@ def regressions(inputs: Inputs) -> Table | None:
             row.model,
             row.method,
             row.variable,
-            row.reason or numbers.interval(row.slope, row.low, row.high),
+            row.reason or interval(row.slope, row.low, row.high, unit=row.metric),
             numbers.p_value(row.p_corrected),
         ]
         for row in inputs.results.regressions
@@ -122,7 +193,7 @@ def recall(inputs: Inputs) -> Table:
     sizes = one["label"].value_counts()
     rows = []
     for label, name in enumerate(inputs.classes):
-        values = [numbers.number(means.get((model, label), float("nan"))) for model in inputs.models]
+        values = [value(means.get((model, label))) for model in inputs.models]
         rows.append([name, f"{sizes.get(label, 0):,}", *values])
     return Table(
         "Sensitivity by class: share of its images that are classified correctly",
@@ -147,24 +218,29 @@ def others(inputs: Inputs, family: str, method: str) -> Table | None:
     named = [f"{inputs.metric(name).name} ({inputs.metric(name).direction})" for name in names]
     models = len(body) // len(names)
     rows = [[named[i // models], *row] for i, row in enumerate(body)]
-    return Table("Other metrics (described, not tested)", ["metric", *head], rows)
+    return Table("Other metrics (described, not tested)", ["metric", *head], rows, grouped=True)
 
 
-def means(inputs: Inputs, family: str, method: str) -> Table | None:
-    """Return the means of the family's other metrics: a row a metric, a column a model."""
-    names, models = _others(inputs, family, method), _requested(inputs, method)
-    if not names:
+def means(inputs: Inputs, family: str) -> Table | None:
+    """Return the means of the family's other metrics by all methods: a row a metric and method, a column a model."""
+    table = inputs.metrics[(inputs.metrics["family"] == family) & inputs.metrics["mean"].notna()]
+    found = table.set_index(["metric", "method", "model"])["mean"]
+    methods = [method for method in inputs.methods if inputs.judged(family, method)]
+    names = list(dict.fromkeys(name for method in methods for name in _others(inputs, family, method)))
+    if len(methods) < 2 or not names:
         return None
-    table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["method"] == method)]
-    found = table.set_index(["metric", "model"])["mean"]
     rows = [
         [
             f"{inputs.metric(name).name} ({inputs.metric(name).direction})",
-            *(numbers.number(found.get((name, model))) for model in models),
+            called(method),
+            *(value(found.get((name, method, model)), unit=name) for model in inputs.models),
         ]
         for name in names
+        for method in methods
+        if any((name, method, model) in found.index for model in inputs.models)
     ]
-    return Table("Means of other metrics (described, not tested)", ["metric", *models], rows)
+    head = ["metric", "method", *inputs.models]
+    return Table("Means of other metrics, all methods (described, not tested)", head, rows, grouped=True)
 
 
 def described(inputs: Inputs, family: str) -> Table | None:
@@ -175,7 +251,7 @@ def described(inputs: Inputs, family: str) -> Table | None:
     rows = []
     for name, title in titles.items():
         of = table[table["method"] == name]
-        spans = [numbers.span(of.loc[of["metric"] == metric, "mean"].tolist()) for metric in names]
+        spans = [span(of.loc[of["metric"] == metric, "mean"].tolist()) for metric in names]
         if len(of):
             rows.append([title, *spans])
     several = ": lowest to highest mean of a model" if len(inputs.models) > 1 else ""
@@ -194,7 +270,9 @@ def _requested(inputs: Inputs, method: str) -> list[str]:
     return [model for model in inputs.models if model not in inputs.refused.get(method, {})]
 
 
-def _scored(inputs: Inputs, family: str, method: str, metrics: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+def _scored(
+    inputs: Inputs, family: str, method: str, metrics: Sequence[str]
+) -> tuple[list[str], list[list[str | Numbers]]]:
     """Return head and rows by metric and model: mean with interval, controls, and number of scores."""
     table = inputs.metrics[(inputs.metrics["family"] == family) & (inputs.metrics["method"] == method)]
     counts = table.set_index(["metric", "model"])[["groups", "missing"]]
@@ -202,21 +280,16 @@ def _scored(inputs: Inputs, family: str, method: str, metrics: Sequence[str]) ->
     rows = [(metric, row) for metric, row in rows if row.model in _requested(inputs, method)]
     marks = [mark for mark in words.CONTROLS if any(mark in row.marks for _, row in rows)]
     single = any(row.seeds for _, row in rows)
-    columns = {
-        name: [value for metric, row in rows if metric == name for value in (row.mean, *row.marks.values())]
-        for name in metrics
-    }
     body = []
     for metric, row in rows:
-        beside = columns[metric]
         found = counts.loc[(metric, row.model)] if (metric, row.model) in counts.index else {"groups": 0, "missing": 0}
-        seeds = ", ".join(numbers.number(value, beside=beside) for value in row.seeds)
+        seeds = Numbers(row.seeds, "list", unit=metric)
         body.append(
             [
                 called(row.model) if row.competent else f"{called(row.model)} (no verdict)",
-                numbers.interval(row.mean, row.low, row.high, beside=beside),
-                *([seeds or "–"] if single else []),
-                *(numbers.number(row.marks.get(mark), beside=beside) for mark in marks),
+                interval(row.mean, row.low, row.high, unit=metric),
+                *([seeds] if single else []),
+                *(value(row.marks.get(mark), unit=metric) for mark in marks),
                 str(found["groups"]),
                 str(found["missing"]),
             ]
@@ -230,8 +303,8 @@ def pairs(inputs: Inputs, family: str, method: str) -> Table:
     rows = [
         [
             f"{called(cell.row)} − {called(cell.column)}",
-            numbers.number(cell.difference, sign=True),
-            numbers.number(cell.effect, sign=True),
+            value(cell.difference, sign=True),
+            value(cell.effect, sign=True),
             numbers.p_value(cell.p),
             _different(cell),
         ]
@@ -266,7 +339,7 @@ def missing(inputs: Inputs) -> Table | None:
 
 def _some(present: Iterable[str], names: Sequence[str], many: str) -> str:
     found = [name for name in names if name in set(present)]
-    return f"all {many}" if len(found) == len(names) > 1 else numbers.listed(found)
+    return f"all {many}" if len(found) == len(names) > 1 else numbers.listed([*map(called, found)])
 
 
 def _metrics(inputs: Inputs, present: Iterable[str]) -> str:

@@ -36,7 +36,7 @@ def number(value: float | None, *, sign: bool = False, beside: Iterable[float] =
     elif ZERO <= size < 0.1:
         decimals = 3 if size >= 0.01 else 2 - math.floor(math.log10(size))
     text = f"{value:{'+' if sign else ''},.{decimals}f}"
-    return text.replace("-", "−") if text.strip("+-0.,") else "0.00"
+    return text.replace("-", "−") if text.strip("+-0.,") else f"{0:.{decimals}f}"
 
 
 def finite(value: float | None) -> bool:

@@ -1,6 +1,6 @@
 """Statements as sentences: one template a kind, in the modules of this folder."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from heatproof.core.statements import Statement
 
@@ -36,6 +36,30 @@ def paragraphs(statements: Iterable[Statement]) -> list[list[Statement]]:
 
 
 JOINED = ("controls", "combined")
+SHORT = {"short.all": "controls.better", "short.no_evidence": "controls.no_evidence"}
+
+
+def summary(
+    short: Statement, answer: Sequence[Statement], doubtful: Collection[str] = ()
+) -> tuple[str, list[Statement]]:
+    """Return the short answer, and what the answer states beyond it.
+
+    Where one statement of the answer says the same of all models, its sentence is the short answer, so that a reader
+    has it once, with the models' names.
+    """
+    about = [short.one(role) for role in ("family", "method")]
+    same = [
+        one
+        for one in answer
+        if one.kind == SHORT.get(short.kind)
+        and [one.one(role) for role in ("family", "method")] == about
+        and len(one.subjects["models"]) == short.numbers["models"]
+    ]
+    if not same:
+        return sentence(short, doubtful), [*answer]
+    text = TEMPLATES[same[0].kind](View(same[0], doubtful))
+    text = f"yes, by this test. {text}" if short.kind == "short.all" else f"{text[:1].lower()}{text[1:]}"
+    return f"{called(short.one('method'))}: {text}", [one for one in answer if one is not same[0]]
 
 
 def paragraph(statements: Iterable[Statement], doubtful: Collection[str] = ()) -> str:

@@ -268,8 +268,8 @@ def missing(view: View) -> str:
 def worst_ranked(view: View) -> str:
     what = f"Counting the {view.count('missing', 'missing score')} as the worst"
     rows = [
-        f"{subject} from {main} to {worst}"
-        for subject, main, worst in zip(view.names("of"), view.names("main"), view.names("worst"), strict=True)
+        "{} from {} to {}".format(*map(words.compared, row))
+        for row in zip(view.raw("of"), view.raw("main"), view.raw("worst"), strict=True)
     ]
     if not rows:
         return f"{what} changes no verdict."

@@ -24,6 +24,9 @@ ARCHITECTURES = {  # timm's names -> usual names
     r"deit_(tiny|small|base)_patch(\d+)_\d+": "DeiT-{0:title}/{1}",
     r"inception_v(\d)": "Inception-v{0}",
     r"inception_resnet_v(\d)": "Inception-ResNet-v{0}",
+    r"test_resnet": "Test-ResNet",
+    r"test_vit": "Test-ViT",
+    r"test_efficientnet": "Test-EfficientNet",
     r"mobilenetv(\d)_conv_(small|medium|large)_(\d)(\d+)": "MobileNetV{0}-{1:title} {2}.{3}",
 }
 
@@ -45,6 +48,18 @@ def called(name: str) -> str:
         if parts := re.fullmatch(pattern, name):
             return form.format(*map(_Part, parts.groups()))
     return name
+
+
+def compared(text: str) -> str:
+    """Return usual names in what a table says of one model or a pair: `a`, `a - b`, `a over b`.
+
+    >>> compared("resnet50 - densenet121"), compared("vit_base_patch16_224 over my_net"), compared("better")
+    ('ResNet-50 − DenseNet-121', 'ViT-Base/16 over my_net', 'better')
+    """
+    for joint, shown in ((" - ", " − "), (" over ", " over ")):
+        if joint in text:
+            return shown.join(map(called, text.split(joint)))
+    return called(text)
 
 
 def capital(text: str) -> str:

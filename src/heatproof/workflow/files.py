@@ -11,6 +11,7 @@ from heatproof.catalogue.families import FAMILIES, families_with
 from heatproof.catalogue.metrics import metrics_of
 from heatproof.config.study import Data, Network, Study
 from heatproof.core.messages import InputError
+from heatproof.data.sources.places import elsewhere
 from heatproof.data.sources.trees import fingerprint, found_at, place
 from heatproof.profiles import files as profiled
 from heatproof.store import artifacts, sealing
@@ -287,7 +288,8 @@ def data_fingerprint(data: Data, recorded: Path) -> str | None:
         return None
     source, key = place(data.source), place(data.key_file) if data.key_file else None
     known = data.download and not data.download.unchecked  # by what is declared of it
-    needed = [path for path in (key, None if known else source) if path]
+    drawn = elsewhere(data.masks)
+    needed = [path for path in (key, None if known else source, drawn and drawn[0]) if path]
     if recorded.exists() and not all(path.exists() for path in needed):
         return artifacts.read_json(recorded)["fingerprint"]
     kind = "archive" if data.table else data.base  # a table in an archive counts with its files
@@ -297,6 +299,8 @@ def data_fingerprint(data: Data, recorded: Path) -> str | None:
     boxes = source.parent / data.boxes if data.boxes else None  # inside the source they count with its files
     joined = [] if data.table else [source.parent / name for name in data.join]
     parts = [files, *map(_digest, (place(data.contents) if data.contents else None, boxes, *joined)), _of_key(key)]
+    if drawn and drawn[0].exists():
+        parts.append(fingerprint(drawn[0], "folder"))
     if data.kind == "table" and data.masks and not data.table:
         parts.append(fingerprint(source.parent, "folder"))
     for name in data.annotation_files:

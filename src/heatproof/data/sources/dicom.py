@@ -5,12 +5,12 @@ pseudonyms. Who has the files and the key finds a file again with `python -m hea
 The path of the source stands in errors as the configuration gives it: it must not name a patient.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from heatproof.core.messages import InputError, clean, line
-from heatproof.data.sources.dicom_pixels import Decoded, Unusable, decode_dicom, is_dicom
+from heatproof.data.sources.dicom_pixels import ABOUT, Decoded, Unusable, decode_dicom, is_dicom
 from heatproof.data.sources.places import Masks, class_depth, stem, suffix
 from heatproof.data.sources.pseudonyms import Pseudonyms, read_key  # noqa: F401 (`opening` reads them from here)
 from heatproof.data.sources.records import Facts, Image, Record
@@ -30,6 +30,7 @@ def list_records(
     window: tuple[float, float] | None = None,
     lesion: Lesion = PLAIN,
     labels: Mapping[str, Line] | None = None,
+    about: Sequence[str] = (),
 ) -> tuple[list[Record], list[str]]:
     """List the DICOM files of the classes: those called .dcm or .dicom, and of those without such a suffix (or with
     one made of digits, as UIDs have) those with `DICM` at byte 128; not DICOMDIR.
@@ -44,6 +45,7 @@ def list_records(
         window: the values that become black and white; without it, each file's own.
         lesion: which values of a mask are lesion.
         labels: as in `images.list_records`.
+        about: keywords of the header, from `ABOUT`, that `Image.about` holds.
 
     Returns:
         records by pseudonym, `<class>/<16 hex digits>`, which is both id and source; patients come with the images,
@@ -52,6 +54,10 @@ def list_records(
     Raises:
         InputError: a class has no file, a mask fits no file or two, or two masks fit one.
     """
+    if unknown := [name for name in about if name not in ABOUT]:
+        raise InputError(
+            f"data.audit.columns: {unknown[0]}: not read from the header of DICOM files; choose from {', '.join(ABOUT)}"
+        )
     names = Pseudonyms(key)
     folders = {clean(folder): label for label, folder in enumerate(classes.values())}
     drawn = Masks(tree, clean(masks) if masks else None, folders, _PICTURES, names.file, _stem, words=labels or ())
@@ -88,7 +94,7 @@ def list_records(
             label=label,
             patient=None,
             read=lambda name=name, image_id=image_id, found=() if regions else found: read_dicom(
-                tree, name, image_id, found, names=names, window=window, lesion=lesion, said=said
+                tree, name, image_id, found, names=names, window=window, lesion=lesion, said=said, about=about
             ),
             regions=regions,
         )
@@ -108,6 +114,7 @@ def read_dicom(
     window: tuple[float, float] | None = None,
     lesion: Lesion = PLAIN,
     named: bool = True,
+    about: Sequence[str] = (),
 ) -> Image:
     """Decode one file of a tree with its masks, at its own size.
 
@@ -115,6 +122,7 @@ def read_dicom(
         image_id: names the file in errors.
         said: lines that were written, which are not written again.
         named: whether the header names the patient.
+        about: as in `list_records`.
 
     Raises:
         InputError: what is wrong with the file or a mask, in one line.
@@ -122,7 +130,7 @@ def read_dicom(
     where = f"{tree.source}: {image_id}"
     content = _content(tree, name, where)
     try:
-        decoded = decode_dicom(content, window)
+        decoded = decode_dicom(content, window, about)
     except Unusable as error:
         raise InputError(f"{where}: {error}") from None
     patient = _patient(decoded, names, where) if named else None
@@ -146,6 +154,7 @@ def read_dicom(
         window=decoded.window,
         patient=patient,
         uid=names.instance(decoded.uid) if decoded.uid else None,
+        about=decoded.about,
     )
 
 

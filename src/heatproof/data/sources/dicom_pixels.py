@@ -8,8 +8,9 @@ import io
 import logging
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,14 @@ _BY_GDCM |= {uid.JPEGLSLossless, uid.JPEGLSNearLossless, uid.JPEG2000, uid.JPEG2
 _BY_OPENJPEG = {uid.HTJ2K, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL}
 
 
+ABOUT = (  # what a study may read of a header by name: how an image was made, nothing that identifies a patient
+    "BodyPartExamined", "BurnedInAnnotation", "ConversionType", "ConvolutionKernel", "DetectorType", "ExposureTime",
+    "FilterType", "ImageLaterality", "InstitutionName", "KVP", "Laterality", "Manufacturer", "ManufacturerModelName",
+    "Modality", "PatientAge", "PatientOrientation", "PatientPosition", "PatientSex", "PhotometricInterpretation",
+    "PresentationIntentType", "ScanningSequence", "SliceThickness", "SoftwareVersions", "StationName", "ViewPosition",
+)  # fmt: skip
+
+
 class Unusable(ValueError):
     """What is wrong with a file and how to fix it, without its name and without anything that identifies."""
 
@@ -38,7 +47,7 @@ class Decoded(NamedTuple):
     """pixels: [height, width] float32, or [height, width, 3] uint8; window: the values that become 0 and 255, None
     for colours; scaled: where it comes from: `study`, `header`, `range`, or `colour`; mode: photometric
     interpretation; patient, study and uid: PatientID, StudyInstanceUID and SOPInstanceUID as they stand, empty where
-    they do not."""
+    they do not; about: what was requested of `ABOUT`, likewise."""
 
     pixels: np.ndarray
     window: tuple[float, float] | None
@@ -47,6 +56,7 @@ class Decoded(NamedTuple):
     patient: str
     study: str
     uid: str
+    about: Mapping[str, str] = MappingProxyType({})
 
 
 def is_dicom(content: bytes) -> bool:
@@ -54,7 +64,7 @@ def is_dicom(content: bytes) -> bool:
     return content[128:132] == b"DICM"
 
 
-def decode_dicom(content: bytes, window: tuple[float, float] | None = None) -> Decoded:
+def decode_dicom(content: bytes, window: tuple[float, float] | None = None, about: Iterable[str] = ()) -> Decoded:
     """Decode a file with one image.
 
     Stored values become modality values (Rescale or Modality LUT), which `window` is in; without one, the file's own
@@ -70,7 +80,8 @@ def decode_dicom(content: bytes, window: tuple[float, float] | None = None) -> D
             dataset = _read(content)
             _check(dataset)
             keys = ("PatientID", "StudyInstanceUID", "SOPInstanceUID")
-            return Decoded(*_render(dataset, window), *(_text(dataset, key) for key in keys))
+            known = {key: _text(dataset, key) for key in about if key in ABOUT}
+            return Decoded(*_render(dataset, window), *(_text(dataset, key) for key in keys), known)
         except Unusable:
             raise
         except Exception as error:  # of any kind: damaged files cause many

@@ -16,7 +16,7 @@ from heatproof.core.messages import InputError, clean, line, listed, reason, set
 from heatproof.data.sources.annotations import attach, check_readers, open_annotations
 from heatproof.data.sources.decode import SUFFIXES
 from heatproof.data.sources.forms import Form
-from heatproof.data.sources.places import GIVEN, LABEL, Masks, stem
+from heatproof.data.sources.places import ELSEWHERE, GIVEN, LABEL, Masks, elsewhere, stem
 from heatproof.data.sources.records import Record
 from heatproof.data.sources.rows import Classes, Findings, LeftOut
 from heatproof.data.sources.trees import Tree, open_tree, place
@@ -247,8 +247,8 @@ def _lesion(config: dict) -> Lesion:
 
 def _beside(records: list[Record], tree: Tree, config: dict, lesion: Lesion) -> list[Record]:
     """Records of a table with the regions of the masks that `data.masks` finds beside their images."""
-    lines = _lines(config)
-    drawn = Masks(tree, clean(config["masks"]), {}, SUFFIXES | {".npy"}, words=lines)
+    lines, (tree, where) = _lines(config), _with_masks(tree, config["masks"])
+    drawn = Masks(tree, clean(where), {}, SUFFIXES | {".npy"}, words=lines)
     found = []
     for record in records:
         parts = record.source.split("/")
@@ -297,18 +297,30 @@ def _plain(study: str, config: dict) -> Listing:
         elif form.patient:
             notes.append(_patients_at_hand(config, form))
         return Listing(list(classes), records, notes, left_out)
+    tree, masks = _with_masks(open_tree(source, kind), config["masks"])
     if kind == "dicom":
-        options = {"key": reader.read_key(config["key_file"]), "masks": config["masks"]}
-        options |= {"window": window, "lesion": lesion, "labels": _lines(config)}
-        return Listing(list(classes), *reader.list_records(open_tree(source, kind), classes, **options))
-    options = {key: config[key] for key in ("masks", "boxes", "patient")}
+        options = {"key": reader.read_key(config["key_file"]), "masks": masks}
+        options |= {"window": window, "lesion": lesion, "labels": _lines(config), "about": config.get("about", ())}
+        return Listing(list(classes), *reader.list_records(tree, classes, **options))
+    options = {key: config[key] for key in ("boxes", "patient")} | {"masks": masks}
     options["apart"] = [folder for folder in (config.get("lungs"), config.get("apart")) if folder]
     options |= {"window": window, "lesion": lesion, "given": by == "folder", "labels": _lines(config)}
-    records, notes = reader.list_records(open_tree(source, kind), classes, **options)
+    records, notes = reader.list_records(tree, classes, **options)
     pattern = config["patient"]
     what = f"{setting('data.patient')} {pattern!r} finds no patient"
     lost = _without_patient(config, records, what, "file names") if pattern else []
     return Listing(list(classes), records, notes + lost)
+
+
+def _with_masks(tree: Tree, where: str | None) -> tuple[Tree, str | None]:
+    """Return the files of a source with those of a folder of masks elsewhere, and the place of the masks among them."""
+    found = elsewhere(where)
+    if found is None:
+        return tree, where
+    folder, inside = found
+    if not folder.exists():
+        raise InputError(f"{folder}: not found; {setting('data.masks', 'the folder of the masks')}")
+    return tree.including(ELSEWHERE, open_tree(folder)), inside
 
 
 def _patients_at_hand(config: dict, form: Form) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from heatproof.core.messages import InputError, listed, setting
@@ -61,6 +62,22 @@ def stem(name: str) -> str:
 def class_depth(parts: list[str], folders: Collection[str]) -> int | None:
     """Index of the nearest folder above a file that is a class's."""
     return next((index for index in range(len(parts) - 2, -1, -1) if parts[index] in folders), None)
+
+
+ELSEWHERE = "(masks)"  # what a folder of masks that lies outside the source is called among its files
+
+
+def elsewhere(where: str | None) -> tuple[Path, str] | None:
+    """Return the folder on disk that a whole path of masks names, and the place of the masks among the source's files;
+    None of masks inside the source.
+
+    >>> elsewhere("/data/lesions/{stem}_mask*"), elsewhere("masks/{stem}_mask*")
+    ((PosixPath('/data/lesions'), '(masks)/{stem}_mask*'), None)
+    """
+    folder, _, pattern = (where or "").rpartition("/") if STEM in (where or "") else (where or "", "", "")
+    if not folder.startswith("~") and not Path(folder).is_absolute():
+        return None
+    return Path(folder).expanduser(), "/".join(filter(None, [ELSEWHERE, pattern]))
 
 
 class Pattern(NamedTuple):

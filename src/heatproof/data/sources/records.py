@@ -35,7 +35,8 @@ class Image:
     pixels: [height, width] or [height, width, 3], uint8, or of another number type with a window;
     mask: bool [height, width], or None without truth; truth: mask, box or none;
     sha256: of its file, or of its pixels where there is none; window: the values that become 0 and 255;
-    patient: as its header tells, pseudonymized; uid: SOP instance UID of a DICOM file, to find its regions, likewise.
+    patient: as its header tells, pseudonymized; uid: SOP instance UID of a DICOM file, to find its regions, likewise;
+    about: what the study reads of a DICOM header by name, such as the view.
     """
 
     pixels: np.ndarray
@@ -46,6 +47,7 @@ class Image:
     window: tuple[float, float] | None = None
     patient: str | None = None
     uid: str | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

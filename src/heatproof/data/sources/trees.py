@@ -45,6 +45,18 @@ class Tree:
         members = {n.removeprefix(folder): member for n, member in self._opened.members.items() if n.startswith(folder)}
         return Tree(self.source, Opened(members, self._opened.read, self._opened.close))
 
+    def including(self, folder: str, other: "Tree") -> "Tree":
+        """These files, and those of another tree in a folder of that name; both are closed with it."""
+        reads = {name: (self._opened.read, member) for name, member in self._opened.members.items()}
+        added = other._opened
+        reads |= {f"{folder}/{name}": (added.read, member) for name, member in added.members.items()}
+
+        def close() -> None:
+            self.close()
+            other.close()
+
+        return Tree(self.source, Opened(reads, lambda found: found[0](found[1]), close))
+
     def close(self) -> None:
         self._opened.close()
 

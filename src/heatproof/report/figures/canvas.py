@@ -65,7 +65,21 @@ def to_svg(figure: Drawing, name: str, alt: str) -> str:
     svg = re.sub(r"font-family: [^;\"]+", "font-family: var(--sans)", svg)
     for placeholder, themed in _THEME.items():
         svg = svg.replace(placeholder, themed)
-    return svg
+    return compact(svg)
+
+
+def compact(svg: str) -> str:
+    """Drop what matplotlib writes and nobody sees: line breaks, rotations by 0, shapes without fill and stroke, ids of
+    parts without a name, and digits of a point beyond the second."""
+    svg = re.sub(r"\s*\n\s*", " ", svg).replace("> <", "><")
+    svg = re.sub(r' transform="rotate\(-?0 [^)]*\)"|<path [^>]*style="fill: none"/>', "", svg)
+    svg = re.sub(r'(<g) id="[^"]*-(?:figure|axes|patch|line2d|text|legend)_\d+"', r"\1", svg)
+    svg = re.sub(r"<g(?: id=\"[^\"]*\")?(?:/>|></g>)", "", svg).replace("> <", "><").replace(' "', '"')
+    return re.sub(r'\b(?:d|x|y|transform)="[^"]*"', lambda found: re.sub(r"-?\d+\.\d{3,}", _rounded, found[0]), svg)
+
+
+def _rounded(found: re.Match) -> str:
+    return f"{float(found[0]):.2f}"
 
 
 WIDTH, MARGIN = 4.2, 0.08  # inches; narrow, so that it stays readable on a phone

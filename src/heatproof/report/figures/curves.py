@@ -58,8 +58,8 @@ def make(inputs: Inputs, family: str, method: str, name: str) -> Figure | None:
     cliques = [clique for clique in found.cliques if len(clique) > 1]
     metric, groups = inputs.metric(inputs.primary(family)), numbers.UNITS[inputs.results.groups.kind]
     over = numbers.counted(found.groups, *groups)
-    joined = "; ".join(numbers.listed(clique) for clique in cliques)
-    means = ", ".join(f"{row.model} {numbers.number(row.rank)}" for row in ranks)
+    joined = "; ".join(numbers.listed([*map(called, clique)]) for clique in cliques)
+    means = ", ".join(f"{called(row.model)} {numbers.number(row.rank)}" for row in ranks)
     alt = f"Mean ranks by {words.inline(metric.name)}: {means}. {_alike(joined)}"
     caption = f"Mean rank of each model by {words.inline(metric.name)} over {over}; 1 is best. " + (
         "A bar joins models that do not differ significantly (with Holm's correction). This does not show that they "
@@ -127,7 +127,7 @@ def confusion(name: str, tables: dict[str, np.ndarray], classes: Sequence[str], 
     """A matrix of counts a model (int [classes, classes], true class in rows), shaded by the share of the row."""
     columns = 2 if len(classes) <= NARROW else 1
     left, cell = (0.58, 0.36) if columns == 2 else (0.85, 0.34)
-    titles = [short(model, 26 if columns == 2 else 50) for model in tables]
+    titles = [short(called(model), 26 if columns == 2 else 50) for model in tables]
     figure, found = panels(titles, height=0.16 + cell * len(classes), left=left, below=0.05, columns=columns)
     for axes, (model, counts) in zip(found, tables.items(), strict=True):
         _matrix(axes, model, counts, classes, cell)
@@ -213,7 +213,10 @@ def correlations(
 ) -> str:
     """A row a covariate, a dot a model (`colors` in their order): filled where it can be told from zero. `noise` is
     what a random map has."""
-    keys = [Line2D([], [], color=color, marker="o", markersize=4.5, label=short(m, 22)) for m, color in colors.items()]
+    keys = [
+        Line2D([], [], color=color, marker="o", markersize=4.5, label=short(called(m), 22))
+        for m, color in colors.items()
+    ]
     if noise:
         keys.append(_mark(label="random noise"))
     heights = [0.32 + STEP * len(marks) for marks in rows.values()]
@@ -250,7 +253,7 @@ def scatter(name: str, found: dict[str, Sequence[Point]], alt: str) -> str:
     """Mean score against balanced accuracy, a panel a family, a dot a training."""
     colors = {point.model: point.color for points in found.values() for point in points}
     keys = [
-        Line2D([], [], color=color, linestyle="", marker="o", markersize=4.5, label=short(model, 22))
+        Line2D([], [], color=color, linestyle="", marker="o", markersize=4.5, label=short(called(model), 22))
         for model, color in colors.items()
     ]
     figure, drawn = panels([short(title, 32) for title in found], height=1.5, left=0.46, below=0.3, keys=keys)

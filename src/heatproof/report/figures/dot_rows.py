@@ -31,6 +31,7 @@ from heatproof.report.figures.canvas import (
 )
 from heatproof.report.inputs import Inputs
 from heatproof.text import numbers
+from heatproof.text.words import called
 
 # Okabe and Ito (2008), told apart with any colour vision; yellow and black vanish on one of the two grounds. Beyond six
 # models grey and brown.
@@ -279,14 +280,14 @@ def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alt: str) -> 
         axes.text(
             left + side * (i + 0.5),
             head / 2,
-            short(model, 13),
+            short(called(model), 13),
             ha="center",
             va="center",
             color=MUTED,
             fontsize=7,
         )
     for i, model in enumerate(rows):
-        axes.text(0.02, head + height * (i + 0.5), short(model, 20), va="center", fontsize=8)
+        axes.text(0.02, head + height * (i + 0.5), short(called(model), 20), va="center", fontsize=8)
     for cell in cells:
         x, y = left + side * columns.index(cell.column), head + height * rows.index(cell.row)
         real = cell.apart
@@ -294,7 +295,7 @@ def pairs(name: str, cells: Sequence[Pair], models: Sequence[str], alt: str) -> 
         corner = (x + 0.03, y + 0.03)
         axes.add_patch(Rectangle(corner, side - 0.06, height - 0.06, linewidth=1.2 if real else 0.6, **frame))
         middle = {"ha": "center", "va": "center"}
-        text = numbers.number(cell.difference, sign=True)
+        text = numbers.number(cell.difference, sign=True, beside=[each.difference for each in cells])
         axes.text(
             x + side / 2,
             y + 0.145,

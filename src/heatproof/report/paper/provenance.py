@@ -26,6 +26,7 @@ from heatproof.store import artifacts
 from heatproof.store.artifacts import digest
 from heatproof.text import numbers
 from heatproof.text.numbers import duration
+from heatproof.text.words import called
 
 
 def describe() -> dict:
@@ -221,7 +222,7 @@ def facts(record: dict) -> list[tuple[str, str]]:
         ),
         ("Threads of each job", str(record["threads"] or "not recorded")),
         ("Training seeds", ", ".join(map(str, record["seeds"]))),
-        ("Explanation methods", ", ".join(record["methods"])),
+        ("Explanation methods", ", ".join(map(called, record["methods"]))),
         ("Explained layers", layers(record)),
     ]
 
@@ -229,7 +230,7 @@ def facts(record: dict) -> list[tuple[str, str]]:
 def layers(record: dict) -> str:
     """The explained layer of each model, and its grid."""
     stated = [
-        f"{model} {layer or '(no layer of its own)'} {height} x {width}"
+        f"{called(model)} {layer or '(no layer of its own)'} {height} x {width}"
         for model, found in record["layers"].items()
         for layer, height, width in found
     ]
@@ -308,7 +309,7 @@ def cards(inputs: Inputs) -> Table | None:
             card = placeless(artifacts.read_json(path)) if path.exists() else {}
             plain = {key: value for key, value in card.items() if isinstance(value, (str, int, float, bool))}
             if plain:
-                name = f"{model}, seed {seed}" + (f", {fold}" if len(inputs.folds) > 1 else "")
+                name = f"{called(model)}, seed {seed}" + (f", {fold}" if len(inputs.folds) > 1 else "")
                 rows.append([name, "; ".join(f"{key}: {value}" for key, value in plain.items())])
     return Table("Training runs", ["training run", "card"], rows) if rows else None
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from heatproof.catalogue.methods import METHODS
 from heatproof.report import words
 from heatproof.report.inputs import Inputs
-from heatproof.report.tables import Table
+from heatproof.report.tables import Numbers, Table, span
 from heatproof.stats.results import number
 from heatproof.text import numbers
 from heatproof.text.words import MARK, called
@@ -46,11 +46,6 @@ class Evidence:
     def name(self) -> str:
         """The metric's name, marked where it was not shown to tell the true region from noise."""
         return words.metric(self.metric).name + MARK * self.doubtful
-
-    @property
-    def value(self) -> str:
-        """The range of the means over models, in the digits that all of them share."""
-        return numbers.span(self.means.values())
 
     @property
     def verdict(self) -> str:
@@ -141,7 +136,7 @@ class Scorecard:
         rows = [
             [
                 card.method,
-                *(one.value if one else NOT_MEASURED for one in card.measured),
+                *(span(one.means.values()) if one else NOT_MEASURED for one in card.measured),
                 _same(card),
                 card.cost.replace("`", "") or NOT_KNOWN,
             ]
@@ -220,7 +215,7 @@ def _card(inputs: Inputs, method: str) -> Card:
     return Card(method, **found, deterministic=True if known else None, cost=known.cost if known else "")
 
 
-def _rows(criterion: Criterion) -> Sequence[list[str]]:
+def _rows(criterion: Criterion) -> Sequence[list[str | Numbers]]:
     if not criterion.evidence:
         return [[criterion.name, criterion.question, NOT_MEASURED, numbers.NONE, numbers.NONE]]
     return [
@@ -228,7 +223,7 @@ def _rows(criterion: Criterion) -> Sequence[list[str]]:
             criterion.name,
             criterion.question if one is criterion.evidence[0] else "",
             f"{one.name} ({one.better} is better)",
-            one.value,
+            span(one.means.values()),
             one.verdict,
         ]
         for one in criterion.evidence

@@ -54,7 +54,7 @@ def table(data: Table, label: str, columns: str | None = None, breaks: Sequence[
     rows = []
     for i, row in enumerate(data.rows):
         rows += [r"\midrule"] if i in breaks else []
-        rows.append(" & ".join(escape(cell) for cell in row) + r" \\")
+        rows.append(" & ".join(escape(called(cell)) for cell in row) + r" \\")
     named = rf"\caption{{{escape(data.caption)}}}\label{{tab:{label}}}"
     columns = columns or "l" * len(data.head)
     long = len(data.rows) > LONG
@@ -126,7 +126,7 @@ def _lower(inputs: Inputs, family: str) -> bool:
     return inputs.metric(inputs.primary(family)).better == "lower"
 
 
-def _mean(inputs: Inputs, family: str, method: str, model: str) -> str:
+def _mean(inputs: Inputs, family: str, method: str, model: str) -> str | tables.Numbers:
     """A mean with its interval, that of a control alone; "" where there is none, or the control is another family's."""
     if method in words.CONTROLS and method not in words.family(family).controls:
         return ""
@@ -138,8 +138,8 @@ def _mean(inputs: Inputs, family: str, method: str, model: str) -> str:
         return ""
     row = found.iloc[0]
     if method in words.CONTROLS:
-        return numbers.number(row["mean"])
-    return numbers.interval(row["mean"], row["low"], row["high"])
+        return tables.value(row["mean"])
+    return tables.interval(row["mean"], row["low"], row["high"])
 
 
 def pairs(inputs: Inputs) -> PaperTable:
@@ -150,8 +150,11 @@ def pairs(inputs: Inputs) -> PaperTable:
         cells = dot_rows.pair_cells(inputs, family, inputs.lead) if inputs.primary(family) else []
         breaks += [len(rows)] if rows and cells else []
         for cell in cells:
-            difference, effect = numbers.number(cell.difference, sign=True), numbers.number(cell.effect, sign=True)
-            rows.append([family, f"{cell.row} − {cell.column}", difference, effect, numbers.p_value(cell.p)])
+            difference = tables.value(cell.difference, sign=True, unit=family)
+            effect = tables.value(cell.effect, sign=True)
+            rows.append(
+                [family, f"{called(cell.row)} − {called(cell.column)}", difference, effect, numbers.p_value(cell.p)]
+            )
     caption = (
         f"Pairs of models by {called(inputs.lead)}: difference of means over {tables.groups_name(inputs)}, "
         f"rank-biserial "
@@ -169,7 +172,7 @@ def claims(inputs: Inputs) -> PaperTable:
             row["source"],
             row["claim"],
             row["verdict"],
-            numbers.interval(row["effect"], row["low"], row["high"]),
+            tables.interval(row["effect"], row["low"], row["high"]),
             numbers.p_value(row["p"]),
             row["evidence"],
         ]

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from heatproof.report import tables
 from heatproof.report.figures import curves as figures
 from heatproof.report.figures import dot_rows
 from heatproof.report.figures.canvas import Figure, short
 from heatproof.report.figures.curves import Line
 from heatproof.report.inputs import Inputs
-from heatproof.report.tables import Table, groups_name
+from heatproof.report.tables import Numbers, Table, groups_name
 from heatproof.text import numbers, words
 from heatproof.text.sentences import sentence
 from heatproof.text.words import called
@@ -67,12 +68,12 @@ def _level(inputs: Inputs) -> str:
     return f"[{inputs.results.interval:.0%} interval]" + (several if len(inputs.seeds) > 1 else "")
 
 
-def _over_seeds(rows: pd.DataFrame, value: str, low: str | None = None, high: str | None = None) -> str:
+def _over_seeds(rows: pd.DataFrame, value: str, low: str | None = None, high: str | None = None) -> Numbers:
     """Mean over seeds, with the lowest and the highest end of their intervals where they have some."""
     mean = float(rows[value].mean())
     if low is None or high is None:
-        return numbers.number(mean)
-    return numbers.interval(mean, float(rows[low].min(skipna=False)), float(rows[high].max(skipna=False)))
+        return tables.value(mean)
+    return tables.interval(mean, float(rows[low].min(skipna=False)), float(rows[high].max(skipna=False)))
 
 
 def _together(inputs: Inputs) -> Table:
@@ -219,8 +220,19 @@ def _calibration(inputs: Inputs) -> list[str]:
 
 def _points(gaps) -> str:
     """Write `1 percentage point` or `0.3 to 12 percentage points`; a gap above zero is never written as 0."""
-    ends = list(dict.fromkeys(f"{100 * gap:.{1 if 100 * gap < 1 else 2}g}" for gap in (min(gaps), max(gaps))))
+    ends = list(dict.fromkeys(_percentage(100 * gap) for gap in (min(gaps), max(gaps))))
     return f"{' to '.join(ends)} percentage {'point' if ends == ['1'] else 'points'}"
+
+
+def _percentage(points: float) -> str:
+    """Write percentage points: two digits, one below 1.
+
+    >>> _percentage(0.064), _percentage(12.4), _percentage(100.0), _percentage(1e-5)
+    ('0.06', '12', '100', 'under 0.001')
+    """
+    if 0 < points < 0.001:
+        return "under 0.001"
+    return f"{points:.0f}" if points >= 99.5 else f"{points:.{1 if points < 1 else 2}g}"
 
 
 def _confusion_figure(inputs: Inputs) -> Figure:
@@ -316,10 +328,10 @@ def _table(inputs: Inputs) -> Table | None:
     for model in (model for model in inputs.models if model in found):
         row = found[model]
         low, high = (float("nan") if end is None else end for end in (row.low, row.high))
-        means = [numbers.number(value) for value in (row.confidence, row.accuracy)]
-        gap = numbers.interval(row.difference, low, high)
-        errors = [numbers.number(value) for value in (row.error, row.error_by_chance)]
-        rows.append([model, numbers.number(macro[model]), *means, gap, *errors])
+        means = [tables.value(value) for value in (row.confidence, row.accuracy)]
+        gap = tables.interval(row.difference, low, high)
+        errors = [tables.value(value) for value in (row.error, row.error_by_chance)]
+        rows.append([model, tables.value(macro[model]), *means, gap, *errors])
     head = ["model", "AUROC", "mean confidence", "accuracy", f"gap [{inputs.results.interval:.0%} interval]"]
     groups = numbers.UNITS[inputs.results.groups.kind][1]
     caption = (

@@ -35,6 +35,7 @@ from heatproof.report.tables import Table
 from heatproof.store import artifacts
 from heatproof.text import numbers
 from heatproof.text.audit import sentence
+from heatproof.text.words import called
 
 _STEP = 0.125  # inches between the lines of one row
 
@@ -165,7 +166,7 @@ def described(rows: Sequence[DotRow], kinds: dict[str, str]) -> str:
     texts = []
     for row in rows:
         values = [f"{kinds[dot.kind]} {numbers.interval(dot.value, dot.low, dot.high)}" for dot in row.dots]
-        texts.append(f"{row.name}: {', '.join(values)}")
+        texts.append(f"{called(row.name)}: {', '.join(values)}")
     return "; ".join(texts)
 
 

@@ -10,7 +10,7 @@ from heatproof.data.audit.results import Audit
 from heatproof.data.audit.results import Probe as ProbeResult
 from heatproof.data.sources.places import GIVEN
 from heatproof.report.inputs import Inputs
-from heatproof.report.tables import Table, groups_name
+from heatproof.report.tables import Numbers, Table, groups_name, interval, value
 from heatproof.store import artifacts
 from heatproof.text import numbers
 from heatproof.text.audit import because
@@ -243,7 +243,7 @@ def probes(audit: Audit) -> Table:
         [
             probe(name).name,
             *(scored(of[kind]) if kind in of else NONE for kind in kinds),
-            numbers.number(next(iter(of.values())).chance),
+            value(next(iter(of.values())).chance),
         ]
         for name, of in found.items()
     ]
@@ -251,11 +251,11 @@ def probes(audit: Audit) -> Table:
     return Table(caption, ["classifier", *kinds.values(), "chance"], rows)
 
 
-def scored(row: ProbeResult) -> str:
+def scored(row: ProbeResult) -> str | Numbers:
     """A probe's accuracy with its interval, or why it has none."""
     if row.balanced_accuracy is None:
         return because(row.reason, row.lacks)
-    return numbers.interval(row.balanced_accuracy, row.low, row.high)
+    return interval(row.balanced_accuracy, row.low, row.high)
 
 
 def sweep(audit: Audit) -> Table:
@@ -267,7 +267,7 @@ def sweep(audit: Audit) -> Table:
             *(amount(count) for count in (row.pairs, row.clusters, row.largest)),
             *(amount((row.clusters_by_class or {}).get(name)) for name in names),
             numbers.share(row.leak_random),
-            numbers.number(row.neighbour),
+            value(row.neighbour),
             because(row.reason) if row.reason else "yes" if row.split else "no",
             numbers.share(row.worst_share),
         ]
@@ -305,11 +305,11 @@ def compared(table: pd.DataFrame, models: Sequence[str]) -> Table:
             if len(pair) == 2:
                 before, after = pair
                 change = float(after["balanced_accuracy"] - before["balanced_accuracy"])
-                rows.append([model, str(seed), *map(_scored, pair), numbers.number(change, sign=True)])
+                rows.append([model, str(seed), *map(_scored, pair), value(change, sign=True)])
     head = ["model", "seed", "random split", SPLITS.get(grouped, grouped), "change"]
     return Table("Balanced accuracy of every training run with both splits, with intervals", head, rows)
 
 
-def _scored(row: pd.Series) -> str:
-    values = (row[key] for key in ("balanced_accuracy", "low", "high"))
-    return numbers.interval(*(float("nan") if pd.isna(value) else float(value) for value in values))
+def _scored(row: pd.Series) -> Numbers:
+    ends = (row[key] for key in ("balanced_accuracy", "low", "high"))
+    return interval(*(float("nan") if pd.isna(end) else float(end) for end in ends))

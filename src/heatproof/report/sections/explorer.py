@@ -20,6 +20,7 @@ from heatproof.report import words
 from heatproof.report.inputs import Inputs
 from heatproof.report.sections import gallery
 from heatproof.text import numbers
+from heatproof.text.words import called
 
 ROW = 62  # pixels of a model: its name, and its dots below
 RIGHT, WRONG = "right prediction", "wrong prediction"
@@ -101,7 +102,7 @@ class Explorer:
     data: Markup
     library: Markup
     models: Sequence[str]
-    methods: Sequence[str]
+    methods: dict[str, str]  # as tables have them -> usual names
     classes: Sequence[str]
     families: dict[str, list[tuple[str, str]]]  # title -> (key, name) of its metrics
     chosen: str  # the metric that is shown first
@@ -133,9 +134,10 @@ def make(inputs: Inputs, count: int) -> Explorer | None:
     for name, family in metrics:
         families.setdefault(_title(family), []).append((name, inputs.metric(name).name))
     data = {
-        "models": list(inputs.models),
+        "models": named(inputs.models),
         "competent": [inputs.worth(model) for model in inputs.models],
         "methods": list(inputs.methods),
+        "named": dict(zip(inputs.methods, named(inputs.methods), strict=True)),
         "classes": list(inputs.decisions),
         "group": "" if _kind(inputs) == "image" else numbers.UNITS[_kind(inputs)][0],
         "metrics": {name: _described(inputs, name) for name, _ in metrics},
@@ -151,13 +153,13 @@ def make(inputs: Inputs, count: int) -> Explorer | None:
         "reasons": reasons,
         "pictures": drawn,
         "tile": {"side": gallery.TILE, "edge": gallery.EDGE},
-        "spec": spec(list(inputs.models)),
+        "spec": spec(named(inputs.models)),
     }
     return Explorer(
         data=script_json(data),
         library=library(),
-        models=inputs.models,
-        methods=[inputs.lead, *(method for method in inputs.methods if method != inputs.lead)],
+        models=named(inputs.models),
+        methods={name: data["named"][name] for name in (inputs.lead, *inputs.methods)},
         classes=inputs.decisions,
         families=families,
         chosen=next((name for name, family in metrics if name == inputs.primary(family)), metrics[0][0]),
@@ -166,6 +168,12 @@ def make(inputs: Inputs, count: int) -> Explorer | None:
         pictured=len(pictured),
         outlined=any(one["outline"] for one in drawn.values()),
     )
+
+
+def named(names: Sequence[str]) -> list[str]:
+    """Return the usual names, but names as they are where two would be called the same."""
+    usual = [called(name) for name in names]
+    return [name if usual.count(title) > 1 else title for name, title in zip(names, usual, strict=True)]
 
 
 def script_json(data: object) -> Markup:

@@ -25,7 +25,7 @@ _OUTLINE = (86, 180, 233)
 SIDE = 160  # pixels a side of an image that heat is laid over by the browser, at most
 TILE, EDGE = 32, 2  # pixels a side of a heatmap in a sprite; and of its edge, repeated so that no neighbour bleeds in
 _QUALITY = 75  # of WebP: a grey image of 160 pixels has about 4 kB, a heatmap 200 bytes
-_HEAVY = 12_000  # bytes of PNG from which a picture is carried as WebP, which blurs it a little
+_HEAVY = 8_000  # bytes of PNG from which a picture is carried as WebP, which blurs it a little
 
 
 def picture(pixels: np.ndarray) -> np.ndarray:
@@ -318,7 +318,7 @@ def _strip(inputs: Inputs, cases: Sequence[Case], family: str | None, model: str
     for method in methods:
         by_cell = _scores(inputs, family, method).set_index(["model", "image_id"])
         cell = _heat_cell(inputs, model, case.image_id, method, shown, truth, by_cell)
-        cells.append(replace(cell, title=method, alt=f"{cell.alt} by {method}" if cell.alt else "", seen_as=""))
+        cells.append(replace(cell, title=method, alt=f"{cell.alt} by {called(method)}" if cell.alt else "", seen_as=""))
     return replace(case, cells=tuple(cells))
 
 
@@ -382,7 +382,7 @@ def _heat_cell(
     return Cell(
         model,
         uri(outlined(enlarged(heated), truth)),
-        f"Heatmap of {model} on image {image}",
+        f"Heatmap of {called(model)} on image {image}",
         note,
         seen_as,
     )

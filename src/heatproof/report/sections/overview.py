@@ -1,7 +1,7 @@
 """Overviews: methods by metric, a line a model, verdicts, splits, ensembles, and published results."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from heatproof.report.figures.canvas import Figure
 from heatproof.report.inputs import Inputs
 from heatproof.report.sections import data, data_tables
 from heatproof.report.sections.data import Dot, DotRow
-from heatproof.report.tables import Table, groups_name
+from heatproof.report.tables import Numbers, Table, groups_name, interval, span, value
 from heatproof.stats.results import Beside as Row
 from heatproof.stats.results import Combined, Comparison, Decision, Published
 from heatproof.stats.verdicts.judge import QUESTIONS
@@ -39,16 +39,17 @@ def make_combined(inputs: Inputs) -> Table | None:
     return Table(caption, head, [_row(row) for row in rows])
 
 
-def _row(row: Combined) -> list[str]:
+def _row(row: Combined) -> list[str | Numbers]:
     meaning = MEANINGS.get(tuple(answer.verdict for answer in row.answers))
     return [row.method, row.model, *map(_answer, row.answers), meaning[0] if meaning else UNDECIDED]
 
 
-def _answer(answer: Decision) -> str:
+def _answer(answer: Decision) -> str | Numbers:
     if answer.control is None:
         return answer.verdict
-    ends = (float("nan") if value is None else value for value in (answer.difference, answer.low, answer.high))
-    return f"{answer.verdict} ({words.CONTROLS.get(answer.control, answer.control)}: {numbers.interval(*ends)})"
+    made = interval(answer.difference, answer.low, answer.high)
+    control = words.CONTROLS.get(answer.control, answer.control)
+    return replace(made, text=f"{answer.verdict} ({control}: {{}})")
 
 
 INSIDE = {  # metric of a share of relevance -> where it lies
@@ -71,7 +72,7 @@ def make_lines(inputs: Inputs) -> Table:
         "shows model use",
         "consistency over seeds",
     ]
-    kept = [i for i in range(len(head)) if any(row[i] != numbers.NONE for row in rows)]
+    kept = [i for i in range(len(head)) if any(_known(row[i]) for row in rows)]
     return Table(
         f"Each model by {called(inputs.lead)}: {inputs.measure} with {inputs.results.interval:.0%} interval, or its "
         f"range over seeds; explained layer; shares of relevance, means over {groups_name(inputs)}; and the verdict "
@@ -81,12 +82,16 @@ def make_lines(inputs: Inputs) -> Table:
     )
 
 
-def _line(inputs: Inputs, model: str, combined: Combined | None) -> list[str]:
+def _known(cell: str | Numbers) -> bool:
+    return any(map(numbers.finite, cell.values)) if isinstance(cell, Numbers) else cell != numbers.NONE
+
+
+def _line(inputs: Inputs, model: str, combined: Combined | None) -> list[str | Numbers]:
     runs = [row for row in dot_rows.checkpoints(inputs) if row.model == model]
     first = runs[0]
-    accuracy = numbers.interval(first.accuracy, first.low, first.high)
+    accuracy = interval(first.accuracy, first.low, first.high)
     if len(runs) > 1:
-        accuracy = numbers.span([row.accuracy for row in runs])
+        accuracy = span(row.accuracy for row in runs)
     layers = [f"{name}, {height} x {width}" for name, height, width in inputs.layers[model] if name]
     table = inputs.metrics[(inputs.metrics["method"] == inputs.lead) & (inputs.metrics["model"] == model)]
     means = table.set_index("metric")["mean"]
@@ -103,7 +108,7 @@ def _line(inputs: Inputs, model: str, combined: Combined | None) -> list[str]:
         numbers.listed(layers) or numbers.NONE,
         ", ".join(shares) or numbers.NONE,
         used,
-        numbers.number(same),
+        value(same),
         verdict,
     ]
 
@@ -275,7 +280,9 @@ def make_ensembles(inputs: Inputs) -> Ensembles | None:
     found = inputs.ensembles
     if not found:
         return None
-    made = [(name, f"of {numbers.listed(of.models)}; {COMBINED[of.combine]}") for name, of in found.items()]
+    made = [
+        (name, f"of {numbers.listed([*map(called, of.models)])}; {COMBINED[of.combine]}") for name, of in found.items()
+    ]
     rows = [[name, *_ensemble_row(inputs, row)] for name, of in found.items() for row in of.against]
     level = f"{inputs.results.interval:.0%}"
     caption = (
@@ -288,10 +295,10 @@ def make_ensembles(inputs: Inputs) -> Ensembles | None:
     )
 
 
-def _ensemble_row(inputs: Inputs, row: Row) -> list[str]:
-    ends = [float("nan") if value is None else value for value in (row.difference, row.low, row.high)]
-    values = [numbers.number(value) for value in (row.ensemble, row.value)]
-    return [_called(inputs, row), row.member, *values, numbers.interval(*ends), str(row.groups)]
+def _ensemble_row(inputs: Inputs, row: Row) -> list[str | Numbers]:
+    values = [value(each, unit=row.measure) for each in (row.ensemble, row.value)]
+    difference = interval(row.difference, row.low, row.high, unit=f"difference of {row.measure}")
+    return [_called(inputs, row), row.member, *values, difference, str(row.groups)]
 
 
 def _called(inputs: Inputs, row: Row) -> str:
@@ -365,10 +372,10 @@ def _of_labels(inputs: Inputs, rows: pd.DataFrame, stated: Published | None) -> 
     return tables
 
 
-def _pair(row: pd.Series, stated: Published | None) -> list[str]:
+def _pair(row: pd.Series, stated: Published | None) -> list[Numbers]:
     """Return the published value, where there is one, and the measured one."""
-    here = numbers.interval(*map(float, row[["value", "low", "high"]]))
-    return [numbers.number(row["published"]), here] if stated else [here]
+    here = interval(*map(float, row[["value", "low", "high"]]))
+    return [value(row["published"]), here] if stated else [here]
 
 
 def _table(inputs: Inputs, rows: pd.DataFrame, measure: str, stated: Published | None) -> Table:
@@ -379,8 +386,8 @@ def _table(inputs: Inputs, rows: pd.DataFrame, measure: str, stated: Published |
     body = []
     for model in rows["model"].unique():
         of = [by.loc[(model, split)] for split in splits]
-        cells = [numbers.interval(*map(float, row[["value", "low", "high"]])) for row in of]
-        body.append([SIMPLE.get(model, model), *([numbers.number(of[0]["published"])] if reported else []), *cells])
+        cells = [interval(*map(float, row[["value", "low", "high"]])) for row in of]
+        body.append([SIMPLE.get(model, model), *([value(of[0]["published"])] if reported else []), *cells])
     head = ["classifier", *(["published"] if reported else []), *(data_tables.SPLITS.get(s, s) for s in splits)]
     return Table(_caption(inputs, measure, splits, rows["seeds"].max(), stated if reported else None), head, body)
 

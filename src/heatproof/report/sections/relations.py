@@ -1,7 +1,7 @@
 """Associations of scores with images and accuracy, and heatmaps of a planted cue."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from markupsafe import Markup
@@ -16,7 +16,7 @@ from heatproof.report.figures.curves import Correlation, Point
 from heatproof.report.inputs import Inputs
 from heatproof.report.sections import data
 from heatproof.report.sections.data import Dot, DotRow
-from heatproof.report.tables import Table, groups_name
+from heatproof.report.tables import Numbers, Table, groups_name, interval, span, value
 from heatproof.stats.results import AccuracyRelation
 from heatproof.stats.verdicts import rules
 from heatproof.text import numbers
@@ -95,8 +95,8 @@ def reliance(inputs: Inputs, rows: pd.DataFrame) -> Table:
         of = rows[(rows["model"] == model) & (rows["metric"] == ACCURACY)]
         for _, row in of.iterrows():
             seed = "mean" if pd.isna(row["seed"]) else str(row["seed"])
-            shown = [numbers.number(row[key]) for key in ("marked", "unmarked")]
-            table.append([model, seed, *shown, _interval(row), row["verdict"]])
+            shown = [value(row[key]) for key in ("marked", "unmarked")]
+            table.append([model, seed, *shown, _difference(row), row["verdict"]])
     head = ["model", "seed", "cue agrees", "cue conflicts", "difference", "verdict"]
     return Table("Balanced accuracy where the cue agrees with the class and where it conflicts", head, table)
 
@@ -115,10 +115,14 @@ def table(inputs: Inputs, rows: pd.DataFrame, model: str) -> Table | None:
     return Table(caption, head, body) if body else None
 
 
-def _cell(row: pd.Series | None) -> str:
+def _cell(row: pd.Series | None) -> str | Numbers:
     if row is None or not row["groups"]:
-        return "–"
-    return f"{row['verdict']}: {_interval(row)}"
+        return numbers.NONE
+    return replace(_difference(row), text=f"{row['verdict']}: {{}}")
+
+
+def _difference(row: pd.Series) -> Numbers:
+    return interval(row["difference"], row["low"], row["high"])
 
 
 def _interval(row: pd.Series) -> str:
@@ -227,7 +231,7 @@ def _figure(inputs: Inputs, family: str, table: pd.DataFrame) -> Figure:
     means = table[table["method"] == NOISE].groupby("covariate")["rho"].mean()
     noise = {name(covariate): float(rho) for covariate, rho in means.items() if name(covariate) in rows}
     described = [
-        f"{label}: {', '.join(f'{dot.model} {numbers.number(dot.rho)}' for dot in dots)}"
+        f"{label}: {', '.join(f'{called(dot.model)} {numbers.number(dot.rho)}' for dot in dots)}"
         for label, dots in rows.items()
     ]
     colors = {model: dot_rows.color(inputs.models, model) for model in inputs.models if model in set(of["model"])}
@@ -267,7 +271,7 @@ def _table(inputs: Inputs, table: pd.DataFrame) -> Table:
                 [
                     heatmaps,
                     name(covariate),
-                    numbers.span(of["rho"]),
+                    span(of["rho"]),
                     f"{up} of {len(of)}",
                     str(down),
                     " to ".join(groups),
@@ -296,10 +300,10 @@ def _scatter(inputs: Inputs, found: dict[str, dict[str, AccuracyRelation]]) -> F
             ]
     if not points:
         return None
-    described = [
-        f"{title}: {', '.join(f'{p.model} {numbers.number(p.accuracy)} and {numbers.number(p.score)}' for p in of)}"
-        for title, of in points.items()
-    ]
+    described = []
+    for title, of in points.items():
+        each = (f"{called(p.model)} {numbers.number(p.accuracy)} and {numbers.number(p.score)}" for p in of)
+        described.append(f"{title}: {', '.join(each)}")
     svg = figures.scatter("accuracy-scores", points, f"Balanced accuracy and mean score. {'; '.join(described)}")
     caption = (
         f"Balanced accuracy on test images and mean score of {called(inputs.lead)}; one dot per training run. The "

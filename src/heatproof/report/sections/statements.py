@@ -12,7 +12,7 @@ from heatproof.report import tables, words
 from heatproof.report.figures import dot_rows
 from heatproof.report.inputs import Inputs
 from heatproof.text import numbers
-from heatproof.text.sentences import paragraph, paragraphs, sentence
+from heatproof.text.sentences import paragraph, paragraphs, sentence, summary
 from heatproof.text.words import called
 
 GENERAL_AREAS = ("seeds", "groups", "labels", "cases", "splits")
@@ -25,11 +25,14 @@ class Told:
     place: str  # id of an element of the page; "" for none
 
 
-def answer(inputs: Inputs) -> list[Told]:
-    """Return the first screen's paragraphs."""
-    return [
-        Told(paragraph(together, inputs.doubtful), place(inputs, together[0]))
-        for together in paragraphs(inputs.results.answer)
+def answer(inputs: Inputs) -> tuple[Told, list[Told]]:
+    """Return the short answer, and the paragraphs of the first screen that add to it."""
+    results = inputs.results
+    text, rest = summary(results.in_short, results.answer, inputs.doubtful)
+    family, method = (results.in_short.one(role) for role in ("family", "method"))
+    short = Told(text, anchor(inputs, family, method) if len(rest) < len(results.answer) else "")
+    return short, [
+        Told(paragraph(together, inputs.doubtful), place(inputs, together[0])) for together in paragraphs(rest)
     ]
 
 

@@ -15,7 +15,7 @@ from heatproof.report.tables import Table, groups_name
 from heatproof.stats.claims.criteria import EACH
 from heatproof.stats.results import Agreement
 from heatproof.text import numbers
-from heatproof.text.words import called
+from heatproof.text.words import called, compared
 
 
 @dataclass(frozen=True)
@@ -174,9 +174,14 @@ def sensitivity(inputs: Inputs) -> Table | None:
     """Return the verdicts that change if missing scores count as the worst."""
     table = inputs.tables["sensitivity"]
     rows = [
-        [words.family(row["family"]).short, row["method"], row["subject"], str(row["missing"]), row["main"], worst]
+        [
+            words.family(row["family"]).short,
+            row["method"],
+            compared(row["subject"]),
+            str(row["missing"]),
+            *map(compared, (row["main"], row["worst_rank"])),
+        ]
         for _, row in table[table["changed"]].iterrows()
-        for worst in [row["worst_rank"]]
     ]
     head = ["metrics", "method", "subject", "missing scores", "verdict", "if counted as the worst"]
     return Table("Verdicts that depend on missing scores", head, rows) if rows else None

@@ -64,12 +64,12 @@ const panel = () => {
   const named = data.metrics[metric].name;
   const told = value === null ? "No score" : `${model === null && models.length > 1 ? "Mean score" : "Score"} ${written(value)}`;
   by("told").textContent =
-    `${data.images.id[image]}${group(image)}. True class: ${label(image)}. ${told} (${named}, ${method}). ` +
+    `${data.images.id[image]}${group(image)}. True class: ${label(image)}. ${told} (${named}, ${data.named[method]}). ` +
     decisions(image, model === null ? models : [model]);
   if (data.pictures[image] === undefined) {
     by("cells").replaceChildren(make("p", "quiet", "This page does not contain the pictures of this image."));
   } else {
-    const maps = model === null ? all(image, method, (m) => [taken(m, image)]) : data.methods.map((name) => heated(image, model, name, name));
+    const maps = model === null ? all(image, method, (m) => [taken(m, image)]) : data.methods.map((name) => heated(image, model, name, data.named[name]));
     by("cells").replaceChildren(cell(image, "Image", null, [label(image)]), ...maps);
   }
   state.view?.signal("picked", image).runAsync();
@@ -108,7 +108,7 @@ const missing = () => {
 const draw = async () => {
   const { metric, method } = chosen();
   const found = data.metrics[metric];
-  by("title").textContent = `${found.name} of ${method} by image`;
+  by("title").textContent = `${found.name} of ${data.named[method]} by image`;
   by("caption").textContent =
     `${found.asks} ${found.direction[0].toUpperCase()}${found.direction.slice(1)}. Tick and line: mean and interval of ` +
     `all training runs, as in the tables. ${missing()}`;
@@ -169,7 +169,7 @@ const gallery = () => {
   by("cards").classList.toggle("single", chosen().model !== null);
   const { metric, method } = chosen();
   by("count").textContent = found.length
-    ? `${shown.length} of ${found.length} cases: ${by("order").selectedOptions[0].text}, by ${data.metrics[metric].name} of ${method} (${data.metrics[metric].direction}).`
+    ? `${shown.length} of ${found.length} cases: ${by("order").selectedOptions[0].text}, by ${data.metrics[metric].name} of ${data.named[method]} (${data.metrics[metric].direction}).`
     : "No image matches.";
   by("more").hidden = shown.length === found.length;
   for (const node of by("cards").children) node.classList.toggle("now", Number(node.dataset.image) === state.image);
