@@ -91,6 +91,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     many = {"nargs": "+", "default": []}
     add("--model", metavar="SPEC", required=True, nargs="+", help="timm's name, torchvision:NAME, file.py:build, ...")
     add("--images", metavar="PATH", required=True, help="folder or archive with one folder per class, or a table")
+    add("--weights", metavar="FILE", **many, help="checkpoint; several of one model count as its seeds")
+    add("--method", metavar="NAME", **many, help=f"explanation methods (default: {', '.join(METHODS)})")
+    add("--unseen", action="store_true", help="state that no model was trained on any of these images")
+    add("--name", metavar="NAME", help="name of the study (default: from model and images)")
+    add("--minutes", type=float, default=10, metavar="N", help="time budget in minutes (default: 10)")
+    add("--write", action="store_true", help="write the study without running it")
+    add_shared(parser)
+
+
+def add_shared(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments on images and checkpoints that `heatproof gate` has, too."""
+    add = parser.add_argument
+    many = {"nargs": "+", "default": []}
     add("--masks", metavar="PLACE", help="folder of masks inside --images, or a pattern such as '{stem}_mask*'")
     add(
         "--patient",
@@ -98,20 +111,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="regular expression whose first group is the patient in a file name; for a table: a column",
     )
     add("--key", metavar="FILE", help="for DICOM: file with the secret key of the pseudonyms")
-    add("--weights", metavar="FILE", **many, help="checkpoint; several of one model count as its seeds")
     add("--classes", metavar="NAME", **many, help="folders in the order of the model's outputs, or NAME=OUTPUT")
-    add("--method", metavar="NAME", **many, help=f"explanation methods (default: {', '.join(METHODS)})")
     add("--mean", type=float, metavar="X", **many, help="mean of the normalization, for pixels in [0, 1]; needs --std")
     add(
         "--std", type=float, metavar="X", **many, help="standard deviation of the normalization, one number per channel"
     )
     add("--trust", metavar="FILE", **many, help="files that may be unpickled, which can run code inside them")
-    add("--unseen", action="store_true", help="state that no model was trained on any of these images")
     add("--out", metavar="FOLDER", default=".", help="folder for the study and the results (default: the current one)")
-    add("--name", metavar="NAME", help="name of the study (default: from model and images)")
-    add("--minutes", type=float, default=10, metavar="N", help="time budget in minutes (default: 10)")
     add("--cores", default="all", metavar="N", help="cores that Snakemake may use (default: all)")
-    add("--write", action="store_true", help="write the study without running it")
 
 
 @using_options(OPTIONS)
@@ -175,7 +182,7 @@ def study_of(args: argparse.Namespace) -> dict[str, Any]:
     data, outputs = data_of(args)
     if data.pop("task", None):
         raise InputError(f"--images: {args.images}: images have several labels; write a study with task: multilabel")
-    models = _models(args, outputs)
+    models = models_of(args, outputs)
     known = data.get("columns", {}) if data["kind"] == "table" else data
     families = ["localization"] if any(known.get(key) for key in ("masks", "mask", "box")) else []
     families += ["faithfulness", "complexity"]
@@ -208,7 +215,7 @@ def fit(name: str, content: dict[str, Any], seconds: float, cores: int) -> tuple
         InputError: the images or a model cannot be used.
     """
     unit = plan.import_seconds()
-    content = _sized(content, resolve(merge(content, {"data": {"sample": None}})))
+    content = sized(content, resolve(merge(content, {"data": {"sample": None}})))
     study = resolve(content)
     mistakes = [one for one in unusable(name, study, ()) if not isinstance(one, Understood)]
     if mistakes:
@@ -297,7 +304,7 @@ def _cores(args: argparse.Namespace) -> int:
     return int(args.cores)
 
 
-def _sized(content: dict[str, Any], study: Study) -> dict[str, Any]:
+def sized(content: dict[str, Any], study: Study) -> dict[str, Any]:
     """Return the content with the image size and channels that its models need."""
     from heatproof.train import sources
 
@@ -326,7 +333,7 @@ def _name(args: argparse.Namespace) -> str:
     return re.sub(r"^[^A-Za-z0-9]+", "", "_".join(parts))[:80] or "judged"
 
 
-def _models(args: argparse.Namespace, outputs: dict[str, int | str]) -> dict[str, dict[str, Any]]:
+def models_of(args: argparse.Namespace, outputs: dict[str, int | str]) -> dict[str, dict[str, Any]]:
     """Return the section `models`: the source of each, with its options."""
     if len(args.model) > 1 and args.weights:
         raise InputError("--weights: needs exactly one --model; judge the models one by one, or list them in a study")
