@@ -112,7 +112,7 @@ def _together(groups: int, bounded: bool, scene: str) -> dict:
 
 def gate_error() -> dict:
     """False and true verdicts of `heatproof gate`."""
-    settings = [*product(gates.SCORES, (60, 100, 200), gates.SCENES)]
+    settings = [*product(gates.SCORES, (60, 100), gates.SCENES)]
     return _result(_rows("gate_error", _gate, settings), ("false",), lambda rate: rate)
 
 
