@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from bench import combined, coverage, error_rates
+from bench import combined, coverage, error_rates, gates
 from bench.processes import on_every_core
 from bench.simulation import Setting
 from heatproof.core.draws import generator
@@ -28,6 +28,7 @@ WHAT = {
     "largest of all settings",
     "combined_error": f"share of {DRAWS:,} studies with a false combined sentence on localization and faithfulness, at "
     ".05: the largest of all settings",
+    "gate_error": f"share of {DRAWS:,} gates with a false verdict, at .05: the largest of all settings",
     "interval_coverage": "share of 95 % intervals that hold the truth: the farthest from .95 of all settings",
     "power": "one model of five half a standard deviation apart, 34 groups: how often Friedman's test finds it",
 }
@@ -107,6 +108,19 @@ def _together(groups: int, bounded: bool, scene: str) -> dict:
     settings = tuple(Setting(groups, effects=of, **shared) for of in TOGETHER[scene])
     found = combined.sentences(settings, MARGIN, DRAWS, _rng("combined", settings[0], *settings[1].effects))
     return {"scene": scene, "groups": groups, "scores": KIND[bounded]} | found
+
+
+def gate_error() -> dict:
+    """False and true verdicts of `heatproof gate`."""
+    settings = [*product(gates.SCORES, (60, 100), gates.SCENES)]
+    return _result(_rows("gate_error", _gate, settings), ("false",), lambda rate: rate)
+
+
+def _gate(scores: str, patients: int, scene: str) -> dict:
+    states, verdict, false = gates.SCENES[scene]
+    rng = generator("statistics bench", "gate", scores, patients, scene)
+    rate = gates.rates(scores, states, patients, DRAWS, rng)[verdict]
+    return {"scores": scores, "patients": patients, "scene": scene, "false" if false else "true": rate}
 
 
 def interval_coverage() -> dict:
@@ -221,6 +235,19 @@ def _combined(rows: list[dict]) -> str:
     return markdown(head, shown)
 
 
+def _gates(rows: list[dict]) -> str:
+    found: dict = {}
+    for row in rows:
+        of = found.setdefault((row["scores"], row["patients"]), {"falsely": 0.0})
+        if row["scene"] in ("worse", "equal", "double"):
+            of[row["scene"]] = row.get("false", row.get("true"))
+        else:
+            of["falsely"] = max(of["falsely"], row["false"])
+    head = ["scores", "patients", "*falsely worse*", "*falsely non-inferior*", "non-inferior", "worse"]
+    names = ("worse", "falsely", "equal", "double")
+    return markdown(head, [[*key, *(of[name] for name in names)] for key, of in found.items()])
+
+
 def _covered(rows: list[dict]) -> str:
     names = ("mean", "pair", "pair_over_seeds", "pair_without_seeds")
     head = ["scores", "groups", "mean", "difference", "difference over 5 seeds", "*the same, groups alone*"]
@@ -244,4 +271,5 @@ def _powers(rows: list[dict]) -> str:
 
 
 SHOWN = {"type_i_error": _errors, "familywise_error": _families, "combined_error": _combined}
+SHOWN["gate_error"] = _gates
 SHOWN |= {"interval_coverage": _covered, "power": _powers}

@@ -16,7 +16,7 @@ from scipy.stats import t
 from heatproof.config.load import load
 from heatproof.config.stages import Claim
 from heatproof.core.statements import Statement
-from heatproof.stats.claims.criteria import check_criteria
+from heatproof.stats.claims.checks import check_criteria
 from heatproof.stats.results import BLIND, Outcome, StudyResults
 from heatproof.stats.statements.general import about, state
 from heatproof.stats.statements.verdicts import enough

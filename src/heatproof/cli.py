@@ -42,6 +42,7 @@ COMMANDS = {  # what people type
     "run": Command("commands.run", "run a study with Snakemake, and print its conclusion"),
     "show": Command("commands.show", "print the conclusion of a finished study, and the path to its report"),
     "diff": Command("commands.compare", "compare the results of two runs or machines"),
+    "gate": Command("commands.gate", "decide whether a candidate's heatmaps are as good as a baseline's, for CI"),
     "verify": Command("commands.verify", "check results and DVC's cache against their digests"),
     "clean": Command("commands.clean", "list or remove results that belong to no study"),
 }
@@ -85,7 +86,7 @@ exit codes:
   2    wrong usage
   3    `heatproof diff`: a verdict differs, or a difference exceeds the tolerance
   130  stopped by Ctrl-C; run again to continue
-`heatproof run` returns the exit code of Snakemake.
+`heatproof run` returns the exit code of Snakemake, `heatproof gate` 0 non-inferior, 1 worse, 2 undecided, 3 bad input.
 
 `heatproof COMMAND --help` lists the options of a command; `heatproof job --help` lists the jobs that Snakemake calls.
 Tab completion in bash: eval "$(heatproof --print-completion bash)"
@@ -226,7 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
     except InputError as error:
         _complain(name, error)
-        return 1
+        return error.code
     except BrokenPipeError:  # `| head` has seen enough; what is left must not fail again as Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -70,6 +70,7 @@ SILENT = {  # what only some forms of a sentence name, or what decides between t
     "short": {"better", "controls"},
     "relations.unknown": {"most", "needed"},
     "readers.agreement": {"groups", "patients_known"},
+    "gate": {"p_worse", "p_non_inferior"},
     "accuracy": {"rho", "p", "checkpoints", "critical", "needed", "smallest_p"},
 }
 

@@ -1,6 +1,8 @@
 """Metrics: name, question, direction, and needs of each."""
 
+import re
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar, Literal
 
 from heatproof.catalogue.families import FAMILIES
@@ -53,6 +55,16 @@ class Metric:
     def path(self) -> str:
         """The module with its function."""
         return f"heatproof.score.metrics.{self.module or MODULES.get(self.family, self.family)}"
+
+    @property
+    def span(self) -> float:
+        """The largest difference that two values can have, infinity where there is none.
+
+        >>> [METRICS[name].span for name in ("iou", "srg", "peak_distance")]
+        [1.0, 2.0, inf]
+        """
+        ends = re.match(r"\[?(-?\d)(?:,| to| or) (1)\b", self.range)
+        return float(ends[2]) - float(ends[1]) if ends else inf
 
 
 MODULES = {"agreement": "consistency", "robustness": "changes", "sanity": "changes"}  # family: another module

@@ -131,6 +131,8 @@ TOO_MANY_PAIRS = Reason("too_many_pairs", "audit", "too many pairs")
 
 NO_LABEL_COUNTED = Reason("no_label_counted", "stats", "no label has enough test images")
 NO_CONTRAST = Reason("no_contrast", "stats", "no class has images where the cue agrees and where it conflicts")
+NOT_SCORED = Reason("not_scored", "stats", "the study does not compute these scores")
+IN_ONE = Reason("in_one_result", "stats", "only one of the two results has these scores")
 ONE_GROUP = Reason("one_group", "stats", "a class has images of fewer than two groups")
 
 _entries = [*globals().values(), *NO_REGION.values(), *NOT_GIVEN.values()]

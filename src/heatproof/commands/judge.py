@@ -86,6 +86,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     many = {"nargs": "+", "default": []}
     add("--model", metavar="SPEC", required=True, nargs="+", help="timm's name, torchvision:NAME, file.py:build, ...")
     add("--images", metavar="PATH", required=True, help="folder or archive with one folder per class, or a table")
+    add("--weights", metavar="FILE", **many, help="checkpoint; several of one model count as its seeds")
+    add("--method", metavar="NAME", **many, help=f"explanation methods (default: {', '.join(METHODS)})")
+    add("--unseen", action="store_true", help="state that no model was trained on any of these images")
+    add("--name", metavar="NAME", help="name of the study (default: from model and images)")
+    add("--minutes", type=float, default=10, metavar="N", help="time budget in minutes (default: 10)")
+    add("--write", action="store_true", help="write the study without running it")
+    add("--skip-failing", action="store_true", help="leave out models that cannot be opened or explained")
+    add_shared(parser)
+
+
+def add_shared(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments on images and checkpoints that `heatproof gate` has, too."""
+    add = parser.add_argument
+    many = {"nargs": "+", "default": []}
     add("--masks", metavar="PLACE", help="folder of masks, or a pattern such as '{stem}_mask*'")
     add(
         "--patient",
@@ -93,21 +107,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="regular expression whose first group is the patient in a file name; for a table: a column",
     )
     add("--key", metavar="FILE", help="for DICOM: file with the secret key of the pseudonyms")
-    add("--weights", metavar="FILE", **many, help="checkpoint; several of one model count as its seeds")
     add("--classes", metavar="NAME", **many, help="folders in the order of the model's outputs, or NAME=OUTPUT")
-    add("--method", metavar="NAME", **many, help=f"explanation methods (default: {', '.join(METHODS)})")
     add("--mean", type=float, metavar="X", **many, help="mean of the normalization, for pixels in [0, 1]; needs --std")
     add(
         "--std", type=float, metavar="X", **many, help="standard deviation of the normalization, one number per channel"
     )
     add("--trust", metavar="FILE", **many, help="files that may be unpickled, which can run code inside them")
-    add("--skip-failing", action="store_true", help="leave out models that cannot be opened or explained")
-    add("--unseen", action="store_true", help="state that no model was trained on any of these images")
     add("--out", metavar="FOLDER", default=".", help="folder for the study and the results (default: the current one)")
-    add("--name", metavar="NAME", help="name of the study (default: from model and images)")
-    add("--minutes", type=float, default=10, metavar="N", help="time budget in minutes (default: 10)")
     add("--cores", default="all", metavar="N", help="cores that Snakemake may use (default: all)")
-    add("--write", action="store_true", help="write the study without running it")
 
 
 @using_options(OPTIONS)
@@ -171,7 +178,7 @@ def study_of(args: argparse.Namespace) -> dict[str, Any]:
     data, outputs = data_of(args, "--images: ")
     if data.pop("task", None):
         raise InputError(f"--images: {args.images}: images have several labels; write a study with task: multilabel")
-    models = _models(args, outputs)
+    models = models_of(args, outputs)
     known = data.get("columns", {}) if data["kind"] == "table" else data
     families = ["localization"] if any(known.get(key) for key in ("masks", "mask", "box")) else []
     families += ["faithfulness", "complexity"]
@@ -311,23 +318,19 @@ def _tried(content: dict[str, Any], skip_failing: bool) -> tuple[dict[str, Any],
         InputError: a model fails, and failing models are not skipped, or none is left.
     """
     study = resolve(merge(content, {"data": {"sample": None}}))
-    needs, failed = _opened(study)
+    content, failed = sized(content, study)
+    study = resolve(content)
     costs: dict[str, plan.Cost] = {}
-    if needs:
-        size = max((max(one.size) for one in needs.values() if one.size), default=study.data.size)
-        channels = max(one.channels for one in needs.values())
-        content = merge(content, {"data": {"size": size, "channels": channels}})
-        study = resolve(content)
-        for model in needs:
-            try:
-                if mistakes := [one.removeprefix(f"models.{model}: ") for one in unopened(study, model)]:
-                    raise InputError("; ".join(dict.fromkeys(mistakes)))
-                costs[model] = plan.measure(model, study)
-                if not any(costs[model].methods.values()):
-                    raise InputError(f"no explanation method supports it ({', '.join(costs[model].methods)})")
-            except InputError as error:
-                failed[model] = str(error)
-                costs.pop(model, None)
+    for model in [model for model in content["models"] if model not in failed]:
+        try:
+            if mistakes := [one.removeprefix(f"models.{model}: ") for one in unopened(study, model)]:
+                raise InputError("; ".join(dict.fromkeys(mistakes)))
+            costs[model] = plan.measure(model, study)
+            if not any(costs[model].methods.values()):
+                raise InputError(f"no explanation method supports it ({', '.join(costs[model].methods)})")
+        except InputError as error:
+            failed[model] = str(error)
+            costs.pop(model, None)
     failed = {model: failed[model] for model in content["models"] if model in failed}
     if failed and not (skip_failing and costs):
         lines = [f"{model}: {reason}" for model, reason in failed.items()]
@@ -335,6 +338,16 @@ def _tried(content: dict[str, Any], skip_failing: bool) -> tuple[dict[str, Any],
     kept = {model: source for model, source in content["models"].items() if model in costs}
     title = content["report"]["title"].removeprefix(", ".join(content["models"]))
     return content | {"models": kept, "report": {"title": f"{', '.join(kept)}{title}"}}, costs, failed
+
+
+def sized(content: dict[str, Any], study: Study) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the content with the image size and channels that its models need, and why models cannot be opened."""
+    needs, failed = _opened(study)
+    if needs:
+        size = max((max(one.size) for one in needs.values() if one.size), default=study.data.size)
+        channels = max(one.channels for one in needs.values())
+        content = merge(content, {"data": {"size": size, "channels": channels}})
+    return content, failed
 
 
 def _opened(study: Study) -> tuple[dict[str, "Loaded"], dict[str, str]]:
@@ -369,7 +382,7 @@ def _name(args: argparse.Namespace) -> str:
     return re.sub(r"^[^A-Za-z0-9]+", "", "_".join(parts))[:80] or "judged"
 
 
-def _models(args: argparse.Namespace, outputs: dict[str, int | str]) -> dict[str, dict[str, Any]]:
+def models_of(args: argparse.Namespace, outputs: dict[str, int | str]) -> dict[str, dict[str, Any]]:
     """Return the section `models`: the source of each, with its options."""
     if len(args.model) > 1 and args.weights:
         raise InputError("--weights: needs exactly one --model; judge the models one by one, or list them in a study")

@@ -21,6 +21,8 @@ class InputError(ValueError):
     """Bad input, with a message of one line: the file or key, and the fix. The command line shows it without a
     traceback; any other exception is a bug of heatproof and keeps its traceback."""
 
+    code = 1  # exit code of the command
+
 
 class Unsupported(InputError):
     """A method does not support an architecture: its maps are missing for `reason`, and the others are computed."""

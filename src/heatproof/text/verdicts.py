@@ -1,4 +1,5 @@
-"""Sentences on families of metrics: do heatmaps beat the controls, do models differ, and with what caveats."""
+"""Sentences on families of metrics: do heatmaps beat the controls, do models differ, and with what caveats; and on a
+candidate beside a baseline."""
 
 from heatproof.catalogue.families import FAMILIES
 from heatproof.text import numbers, words
@@ -378,3 +379,60 @@ def in_short(view: View) -> str:
         "short.worse": f"No: in none of {models} do the {heatmaps} {what}. In each, they do worse than some control.",
         "short.no_evidence": f"No evidence that the {heatmaps} of any model ({count} tested) {what}.",
     }[view.kind]
+
+
+GATED = {  # what a gate compares
+    "localization": "localization",
+    "faithfulness": "faithfulness",
+    "outside_body": "relevance outside the body",
+    "inside_cue": "relevance on the cue",
+    "sanity": "dependence on the weights",
+    "degenerate": "degenerate maps",
+}
+GATE = {"non_inferior": "non-inferior", "worse": "worse", "undecided": "undecided", "unmeasured": "not measured"}
+
+
+@template(*(f"gate.{verdict}" for verdict in GATE))
+def gated(view: View) -> str:
+    """State one criterion: its verdict, both means, their difference and the margin, and what would decide."""
+    verdict, name = GATE[view.kind.removeprefix("gate.")], GATED[view.one("criterion")]
+    by = [words.metric(view.one("metric")), *view.names("method")]
+    text = f"{words.capital(name)} ({', '.join(one for one in by if one not in ('', name))}): {verdict}"
+    if view.reason:
+        return f"{text} ({words.cause(view.reason)})."
+    ends = [view.get(name) for name in ("baseline", "candidate")]
+    before, after = (numbers.number(end, beside=ends) for end in ends)
+    difference = numbers.interval(*(view.get(name) for name in ("difference", "low", "high")))
+    p = {"worse": ("p_worse",), "non-inferior": ("p_non_inferior",)}.get(verdict, P_VALUES)
+    tested = ", ".join(f"{numbers.p_equals(view.number(name))} for {P_VALUES[name]}" for name in p)
+    text += (
+        f". {before} in the baseline, {after} in the candidate, difference {difference}, margin "
+        f"{view.number('margin'):g} ({tested}, {view.units('patients')})"
+    )
+    if view.has("left_out"):
+        text += f". {view.count('left_out', 'image has', 'images have')} a score in only one of the two results"
+    if verdict != "undecided":
+        return f"{text}."
+    least = f"At least {view.number('least')} {view.unit} are needed. " if view.has("least") else ""
+    return f"{text}. {least}{_needed(view)}"
+
+
+P_VALUES = {"p_worse": "inferiority", "p_non_inferior": "non-inferiority"}
+
+
+def _needed(view: View) -> str:
+    if not view.has("needed"):
+        return "The difference is too close to the margin for any number to decide."
+    return f"About {view.units('needed')} would decide."
+
+
+@template("gate.is_non_inferior", "gate.is_worse", "gate.is_undecided", "gate.identical")
+def gate(view: View) -> str:
+    of = f"{view.number('measured')} of {view.count('criteria', 'criterion', 'criteria')} measured"
+    if view.kind == "gate.identical":
+        return f"Non-inferior: both results have the same scores ({of})."
+    if view.kind == "gate.is_worse":
+        return f"Worse than the margin: {numbers.listed([GATED[name] for name in view.raw('worse')])} ({of})."
+    if view.kind == "gate.is_non_inferior":
+        return f"Non-inferior within the margin by every criterion that is measured ({of})."
+    return f"Undecided ({of}).{f' {_needed(view)}' if view.has('needed') else ''}"

@@ -9,8 +9,7 @@ import pandas as pd
 
 from heatproof.catalogue.metrics import judged_by_truth, needs_lesion
 from heatproof.stats.claims import checks
-from heatproof.stats.claims.checks import Asked, decided, undecided
-from heatproof.stats.claims.criteria import check_criteria
+from heatproof.stats.claims.checks import Asked, check_criteria, decided, undecided
 from heatproof.stats.claims.cue import ON_CUE, shows_cue
 from heatproof.stats.results import BLIND, Family, Finding, StudyResults, number
 from heatproof.stats.statements.general import about, state

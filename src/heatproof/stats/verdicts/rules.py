@@ -12,6 +12,7 @@ import pandas as pd
 
 BETTER, WORSE, UNCLEAR = "better", "worse", "unclear"
 YES, NO, UNDECIDED = "yes", "no", "undecided"
+NON_INFERIOR, UNMEASURED = "non_inferior", "unmeasured"
 SUPPORTED, CONTRADICTED = "supported", "contradicted"
 RELIES, SHOWN, FAINT, HIDDEN = "relies", "shown", "faint", "hidden"
 CHECKPOINTS, ARCHITECTURES = "checkpoints", "architectures"
@@ -276,3 +277,23 @@ def finding(verdicts: Sequence[str], low: float, high: float) -> str:
     if most(verdicts, SUPPORTED) and CONTRADICTED not in verdicts and low > 0:
         return SUPPORTED
     return CONTRADICTED if most(verdicts, CONTRADICTED) and SUPPORTED not in verdicts and high < 1 else UNDECIDED
+
+
+def gate_criterion(p_worse: float, p_non_inferior: float, alpha: float, identical: bool) -> str:
+    """Judge one criterion of a gate.
+
+    Args:
+        p_worse: that the candidate is not worse than the margin (Holm over criteria).
+        p_non_inferior: that it is.
+        identical: whether both have the same scores, which is no worse in any number of patients.
+    """
+    if rejects(p_worse, alpha):
+        return WORSE
+    return NON_INFERIOR if identical or rejects(p_non_inferior, alpha) else UNDECIDED
+
+
+def gate(verdicts: Collection[str]) -> str:
+    """Judge a candidate from the verdicts of all criteria: worse by one, or non-inferior by each that is measured."""
+    if WORSE in verdicts:
+        return WORSE
+    return NON_INFERIOR if {*verdicts} <= {NON_INFERIOR, UNMEASURED} and NON_INFERIOR in verdicts else UNDECIDED
