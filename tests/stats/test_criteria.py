@@ -6,7 +6,7 @@ import pytest
 from minimal import results
 from scipy import stats
 
-from heatproof.stats.claims.criteria import check_criteria
+from heatproof.stats.claims.checks import check_criteria
 from heatproof.stats.results import Model
 from heatproof.stats.tables.groups import KEYS, describe
 from heatproof.stats.tests.paired import holm

@@ -128,7 +128,10 @@ def test_a_damaged_object_of_a_remote_is_refused_where_it_is_verified(recorded, 
     largest.write_bytes(b"\x55" + largest.read_bytes()[1:])
     clone.run("dvc", "pull")
     done = clone.run("heatproof", "verify", "--cache", check=False)
-    assert done.returncode == 1 and f"{largest.parent.name}/{largest.name}: its content does not match its name" in done.stdout
+    assert (
+        done.returncode == 1
+        and f"{largest.parent.name}/{largest.name}: its content does not match its name" in done.stdout
+    )
     shutil.rmtree(clone.folder / ".dvc/cache")
     shutil.rmtree(clone.folder / "results")
     clone.run("dvc", "remote", "modify", "--local", "store", "verify", "true")

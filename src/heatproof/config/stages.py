@@ -251,7 +251,7 @@ class Criterion(Part):
 
 class Finding(Section):
     """What somebody says that takes several measures to say: of models, in parts (stats/claims/claims.py says when it
-    holds), or that every method fails one of several criteria (stats/claims/criteria.py)."""
+    holds), or that every method fails one of several criteria (stats/claims/checks.py)."""
 
     source: str  # a paper, a DOI
     claim: str  # in the words of its authors

@@ -240,10 +240,12 @@ def too_few_for_pairs(view: View) -> str:
 
 @template("test.detectable")
 def detectable(view: View) -> str:
-    return (
-        f"With {view.units('groups')}, the power to detect a difference of "
-        f"{numbers.number(view.number('detectable'))} is {view.number('power'):.0%}; smaller differences may exist."
-    )
+    size, power = numbers.number(view.number("detectable")), f"{view.number('power'):.0%}"
+    text = f"With {view.units('groups')}, the power to detect a difference of {size} is {power}; smaller differences"
+    if not view.has("enough"):
+        return f"{text} may exist."
+    enough = numbers.counted(numbers.rounded(view.number("enough")), *numbers.UNITS[view.one("unit")])
+    return f"{text} may exist. About {enough} would detect the margin of {view.number('margin'):g} with this power."
 
 
 @template("test.dropped")

@@ -12,7 +12,7 @@ from heatproof.report.inputs import Inputs
 from heatproof.report.sections import statements
 from heatproof.report.sections.relations import ON_CUE
 from heatproof.report.tables import Table, groups_name
-from heatproof.stats.claims.criteria import EACH
+from heatproof.stats.claims.checks import EACH
 from heatproof.stats.results import Agreement
 from heatproof.text import numbers
 from heatproof.text.words import called

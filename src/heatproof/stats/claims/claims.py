@@ -9,8 +9,7 @@ import pandas as pd
 
 from heatproof.catalogue.metrics import judged_by_truth, needs_lesion
 from heatproof.stats.claims import checks
-from heatproof.stats.claims.checks import Asked, decided, undecided
-from heatproof.stats.claims.criteria import check_criteria
+from heatproof.stats.claims.checks import Asked, check_criteria, decided, undecided
 from heatproof.stats.claims.cue import ON_CUE, shows_cue
 from heatproof.stats.results import BLIND, Family, Finding, StudyResults, number
 from heatproof.stats.statements.general import about, state
@@ -165,7 +164,7 @@ def check_compound(
 
     Args:
         findings: name -> source, claim, models, than, methods (none: all), parts (family and metric, None for the
-            primary one); or in place of models, than and parts, criteria as in `criteria.check_criteria`.
+            primary one); or in place of models, than and parts, criteria as in `checks.check_criteria`.
         scores: scores of images, as `groups.compact` gives them.
         per_seed: their means for every seed, as from `groups.seed_group_means`.
         results: models and groups of the study; `design.models` are those that take part.

@@ -15,7 +15,6 @@ from heatproof.stats.tests.paired import (
     WILCOXON_TO_T,
     below_over_seeds,
     below_p,
-    detectable_effect,
     equivalent_p,
     holm,
     paired_t,
@@ -23,6 +22,7 @@ from heatproof.stats.tests.paired import (
     smallest_corrected_p,
     t_interval,
 )
+from heatproof.stats.tests.power import detectable_effect
 
 PAIR_COLUMNS = ["a", "b", "groups", "difference", "low", "high", "effect", "cles", "p", "p_corrected", "margin"]
 PAIR_COLUMNS += ["p_equivalent", "detectable"]
