@@ -166,7 +166,8 @@ class Row:
             if short and all(value > of.floor and isfinite(low) for value, low in short):
                 needed.append(max(groups_for_interval(here, *run, of.floor) for run in short))
         if needed:
-            return f" (about {self._count(numbers.rounded(min(needed)))} would show it if scores stay as they are; {here} here)"
+            count = self._count(numbers.rounded(min(needed)))
+            return f" (about {count} would show it if scores stay as they are; {here} here)"
         value = numbers.number(max(min(run[0] for run in each) for each in runs.values()))
         more = UNITS[self.found.groups.kind][1]
         return f" (they need better training, not more {more}: the {of.measure} of a run is {value})"

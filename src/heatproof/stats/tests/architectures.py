@@ -34,7 +34,7 @@ def quasi_f(cells: np.ndarray) -> dict[str, float] | None:
     groups, models, seeds = cells.shape
     if models < 3 or groups < 2 or seeds < MIN_SEEDS:
         return None
-    (model, a), (_, _), (crossed, b), (seed, c), (residual, e) = _mean_squares(cells).values()
+    (model, a), (_, _), (crossed, b), (seed, c), (residual, e) = mean_squares(cells).values()
     if max(crossed, seed) < SAME**2:
         equal = model < SAME**2
         return {"statistic": 0.0, "df1": float(a), "df2": float(b), "p": 1.0} if equal else None
@@ -115,7 +115,7 @@ def _across(by_group: np.ndarray, tables: list[np.ndarray], level: float) -> dic
     return {"difference": float(mean), "low": float(mean - half), "high": float(mean + half), "df": df, "p": p}
 
 
-def _mean_squares(cells: np.ndarray) -> dict[str, tuple[float, int]]:
+def mean_squares(cells: np.ndarray) -> dict[str, tuple[float, int]]:
     """Mean square and degrees of freedom of each source; a source without any has NaN."""
     groups, models, seeds = cells.shape
     grand, group, model = cells.mean(), cells.mean((1, 2)), cells.mean((0, 2))

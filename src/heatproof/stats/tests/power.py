@@ -316,7 +316,8 @@ class Pilot:
         images = spread.image * (1 / size.images - 1 / own.images) / size.seeds / size.patients
         parts += [(images, patients * self.models * seeds * (own.images - 1))]
         parts += [(over_seeds * (spread.seed + cell / patients) / size.seeds, self.models * (seeds - 1))]
-        df = satterthwaite([(part, free) for part, free in parts if part and free > 0] or [(1.0, self.free)])
+        parts = [(part, free) for part, free in parts if part and free > 0]
+        df = max(1.0, satterthwaite(parts)) if parts else self.free
         low, high = stats.chi2.ppf([(1 + coverage) / 2, (1 - coverage) / 2], df)
         return float(df / low), float(df / high)
 
@@ -330,7 +331,12 @@ class Pilot:
         """Return the number of patients by the estimated variances, and the ends of its band; `size.patients` is not
         used. None: no number is enough."""
 
-        def at(place: int) -> int | None:
-            return patients_for(lambda n: self.chances(question, replace(size, patients=n))[place], power)
+        def by(factor: Callable[[Size], float]) -> int | None:
+            def at(patients: int) -> float:
+                planned = replace(size, patients=patients)
+                return chance(question, self.spread.times(factor(planned)), planned)
 
-        return at(0), at(2), at(1)
+            return patients_for(at, power)
+
+        ends = (lambda planned: self.band(question, planned)[0]), (lambda planned: self.band(question, planned)[1])
+        return by(lambda _: 1.0), by(ends[0]), by(ends[1])
