@@ -129,6 +129,63 @@ def note(view: View) -> str:
     return view.reason
 
 
+@template("table.partial")
+def partial(view: View) -> str:
+    apart = f"; {view.count('unlinked', 'pair')} of models share none, without a test" if view.has("unlinked") else ""
+    return (
+        f"By design, {view.number('complete')} of {view.units('groups')} have every model (--incomplete). The models "
+        f"are compared on those with two models or more, and each pair on those that both have{apart}. Verdicts apply "
+        f"to these checkpoints."
+    )
+
+
+@template("table.disjoint")
+def disjoint(view: View) -> str:
+    by = "Mann-Whitney and Kruskal-Wallis tests" if view.one("test") == "friedman" else "Welch's t test and ANOVA"
+    return (
+        f"No group has two models (--incomplete), so the tests are unpaired ({by}). They cannot separate models from "
+        f"their {view.unit}, and find less than paired tests. Verdicts apply to these checkpoints."
+    )
+
+
+@template("data_sets.alike", "data_sets.differ", "data_sets.untested")
+def data_sets(view: View) -> str:
+    sets = view.count("sets", "data set")
+    if view.kind == "data_sets.untested":
+        return f"Whether the models rank differently in the {sets} cannot be tested: too few groups have two models."
+    test = (
+        f"(heterogeneity: chi-square {view.number('statistic'):.1f}, {view.number('df1'):.0f} degrees of freedom, "
+        f"{numbers.p_equals(view.number('p'))})"
+    )
+    if view.kind == "data_sets.differ":
+        return (
+            f"The order of the models differs between the {sets} {test}: verdicts over all are averages (datasets.csv)."
+        )
+    return f"No evidence that the order of the models differs between the {sets} {test}."
+
+
+@template("data_sets.over")
+def over_data_sets(view: View) -> str:
+    ranks = zip(view.names("models"), view.numbers("ranks"), strict=True)
+    apart = zip(view.names("over"), view.names("under"), strict=True)
+    pairs = numbers.listed([f"{a} above {b}" for a, b in apart], 4) or "none"
+    test = "the same order in each"
+    if view.has("statistic"):
+        freedom = f"{view.number('df1'):.0f} and {view.number('df2'):.0f} degrees of freedom"
+        test = f"F {view.number('statistic'):.2f}, {freedom}"
+    return (
+        f"Over {view.number('sets')} data sets as blocks (Demsar 2006): {test}, "
+        f"{numbers.p_equals(view.number('p'))}; mean ranks: "
+        f"{', '.join(f'{model} {numbers.number(rank)}' for model, rank in ranks)}; pairs that differ (Wilcoxon, "
+        f"Holm-corrected): {pairs}."
+    )
+
+
+@template("table.data_sets")
+def table_data_sets(view: View) -> str:
+    return f"Patients are blocks within their data set ({view.count('sets', 'data set')}, --dataset)."
+
+
 @template("table.unknown_models")
 def unknown_models(view: View) -> str:
     return "The accuracy of these models is unknown. Heatmaps of a model that guesses explain nothing."

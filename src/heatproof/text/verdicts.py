@@ -187,9 +187,10 @@ def models_compared(view: View) -> str:
 @template("test.over_all")
 def over_all(view: View) -> str:
     name = view.one("test")
-    if name == "friedman":
+    if not view.has("df2"):
+        effect = f", Kendall's W {view.number('effect'):.2f}" if view.has("effect") else ""
         freedom = f"{view.number('df1'):.0f} degrees of freedom"
-        result = f"chi-square {view.number('statistic'):.1f}, {freedom}, Kendall's W {view.number('effect'):.2f}"
+        result = f"chi-square {view.number('statistic'):.1f}, {freedom}{effect}"
     else:
         freedom = f"{view.number('df1'):.1f} and {view.number('df2'):.1f} degrees of freedom"
         result = f"F {view.number('statistic'):.1f}, {freedom}"
@@ -250,9 +251,10 @@ def detectable(view: View) -> str:
 
 @template("test.dropped")
 def dropped(view: View) -> str:
+    why = "only one model has a value" if view.one("test") == "skillings_mack" else "some model has no value"
     return (
-        f"The test across all models leaves out {view.number('dropped')} of {view.units('groups')}, because some "
-        f"model has no value there. Pairs of models are compared wherever both have a value."
+        f"The test across all models leaves out {view.number('dropped')} of {view.units('groups')}, because {why} "
+        f"there. Pairs of models are compared wherever both have a value."
     )
 
 

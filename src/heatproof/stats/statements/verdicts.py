@@ -136,7 +136,8 @@ def models_compared(results: StudyResults, family: str, method: str, scale: bool
     elif outcome.differs:
         kind = "as_a_set"
     else:
-        kind = "too_few" if outcome.too_few_for_pairs else "no_evidence"
+        few = outcome.too_few_for_pairs and outcome.omnibus.test != rules.SKILLINGS_MACK  # which has more groups
+        kind = "too_few" if few else "no_evidence"
     if scale:
         means = results.seen(family, method)
         beside, controls = hardest(results, family, method, list(means))
@@ -176,7 +177,8 @@ def tests(results: StudyResults, family: str, method: str) -> list[Statement]:
             numbers |= {"margin": pairs.margin, "enough": groups_beyond(pairs.detectable, pairs.margin, *tested)}
         stated("detectable", numbers)
     if omnibus.dropped:
-        stated("dropped", {"dropped": omnibus.dropped, "groups": omnibus.groups + omnibus.dropped})
+        alone = {"test": omnibus.test} if omnibus.test == rules.SKILLINGS_MACK else {}
+        stated("dropped", {"dropped": omnibus.dropped, "groups": omnibus.groups + omnibus.dropped}, **alone)
     return made
 
 
