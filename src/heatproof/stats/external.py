@@ -192,7 +192,8 @@ def _over_data_sets(one: Compared, data_sets: Mapping[str, str], design: Design)
         pairs = compare_pairs(means)
         apart = pairs[rules.rejects(pairs["p_corrected"], design.alpha) & rules.rejects(test["p"], design.alpha)]
         above = [(row.a, row.b)[:: 1 if row.difference > 0 else -1] for row in apart.itertuples()]
-        numbers = {key: number(test[key]) for key in ("statistic", "df1", "df2", "p")} | {"sets": len(means)}
+        stated = ("statistic", "df1", "df2", "p") if number(test["statistic"]) is not None else ("p",)
+        numbers = {key: test[key] for key in stated} | {"sets": len(means)}
         named = {"models": ranks.index, "over": [a for a, _ in above], "under": [b for _, b in above]}
         made.append(state("data_sets.over", numbers=numbers | {"ranks": tuple(ranks)}, **named, **_of(one)))
         rows.append(names | size | {"test": "data_sets", "groups": len(means)} | test)

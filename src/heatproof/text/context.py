@@ -141,7 +141,8 @@ def partial(view: View) -> str:
 
 @template("table.disjoint")
 def disjoint(view: View) -> str:
-    by = "Mann-Whitney and Kruskal-Wallis tests" if view.one("test") == "friedman" else "Welch's t test and ANOVA"
+    tests = {"friedman": "Mann-Whitney and Kruskal-Wallis tests", "rm_anova": "Welch's t test and ANOVA"}
+    by = tests[view.one("test")]
     return (
         f"No group has two models (--incomplete), so the tests are unpaired ({by}). They cannot separate models from "
         f"their {view.unit}, and find less than paired tests. Verdicts apply to these checkpoints."
