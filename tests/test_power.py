@@ -128,6 +128,7 @@ def test_files(capsys, tmp_path):
     assert "band-0" not in (out / "curves.svg").read_text()
 
 
+@pytest.mark.slow
 def test_a_table_of_scores_is_a_pilot(capsys, tmp_path, monkeypatch):
     """`heatproof analyze` writes what is read; images of a patient are means there."""
     monkeypatch.chdir(tmp_path)

@@ -221,6 +221,7 @@ def test_patients_with_one_model_are_left_out_and_counted(capsys, tmp_path):
     assert "leaves out 4 of 24 groups, because only one model has a value there" in text
 
 
+@pytest.mark.slow
 def test_five_seeds_speak_of_checkpoints_where_patients_lack_models(capsys, tmp_path):
     text, read = told(capsys, tmp_path, lacking(made(seeds=5)), "--incomplete")
     assert "Verdicts apply to these checkpoints." in text and "architectures" not in text
