@@ -7,11 +7,10 @@ is compared from the configuration.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isfinite, nan, sqrt
+from math import isfinite, nan
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
 from heatproof.config.load import load
 from heatproof.config.stages import Claim
@@ -19,8 +18,7 @@ from heatproof.core.statements import Statement
 from heatproof.stats.claims.checks import check_criteria
 from heatproof.stats.results import BLIND, Outcome, StudyResults
 from heatproof.stats.statements.general import about, state
-from heatproof.stats.statements.verdicts import enough
-from heatproof.stats.tests.paired import WILCOXON_TO_T, detectable_effect
+from heatproof.stats.tests.power import claim_level, groups_for, groups_for_interval, spread_of
 from heatproof.stats.verdicts.rules import BETTER, CONTRADICTED, RELIES, SUPPORTED, UNDECIDED, WORSE, rejects
 from heatproof.store.tables import CLAIMS
 from heatproof.text import numbers
@@ -35,7 +33,6 @@ UNKNOWN = "the stored results do not tell how many would decide it"
 OUTCOMES = {SUPPORTED: "fails", CONTRADICTED: "passes", UNDECIDED: UNDECIDED}  # of a method and model by a criterion
 CRITERIA_TESTS = "Holm-corrected over the criteria of a method and a model"
 UNITS = {**numbers.UNITS, "lookalike": ("cluster", "clusters")}  # the pages say once of what
-MOST = 10**6  # groups: beyond it a number says no more than that the difference is next to nothing
 
 
 @dataclass(frozen=True)
@@ -167,9 +164,10 @@ class Row:
         for each in runs.values():
             short = [run for run in each if not run[1] > of.floor]
             if short and all(value > of.floor and isfinite(low) for value, low in short):
-                needed.append(max(enough(here, *run, of.floor) for run in short))
+                needed.append(max(groups_for_interval(here, *run, of.floor) for run in short))
         if needed:
-            return f" (about {self._count(rounded(min(needed)))} would show it if scores stay as they are; {here} here)"
+            count = self._count(numbers.rounded(min(needed)))
+            return f" (about {count} would show it if scores stay as they are; {here} here)"
         value = numbers.number(max(min(run[0] for run in each) for each in runs.values()))
         more = UNITS[self.found.groups.kind][1]
         return f" (they need better training, not more {more}: the {of.measure} of a run is {value})"
@@ -186,7 +184,7 @@ class Row:
             for _, top in self._most_reliant.iterrows():
                 if top["difference"] > 0:
                     show = "reliance on the cue, if accuracies stay as they are"
-                    return enough(int(top["groups"]), top["difference"], top["low"], 0.0), show
+                    return groups_for_interval(int(top["groups"]), top["difference"], top["low"], 0.0), show
             return None
         if self._outcome and self._outcome.over_seeds:  # patients alone do not narrow an interval over seeds
             return None
@@ -194,7 +192,9 @@ class Row:
         if ends.isna().any() or pd.isna(here) or level is None:
             return None
         show = f"a difference of {self._margin:g}, the margin, with a power of {self.found.power:.0%}"
-        return groups_for(self._margin, (ends["low"], ends["high"]), int(here), level, self.found), show
+        spread = spread_of((ends["low"], ends["high"]), int(here), self.found.interval)
+        ranks = self.found.test == "friedman"
+        return groups_for(self._margin, spread, level, self.found.power, ranks), show
 
     @property
     def missing(self) -> str:
@@ -205,7 +205,7 @@ class Row:
             left = sum("fails" not in cells for _, _, cells in criteria(self)[1]) if self.known else 0
             pairs = numbers.counted(left, "pair fails no criterion", "pairs fail no criterion")
             return f"{pairs} so far; {UNKNOWN}" if left else UNKNOWN
-        return f"about {self._count(rounded(self.needed[0]))} would show {self.needed[1]}"
+        return f"about {self._count(numbers.rounded(self.needed[0]))} would show {self.needed[1]}"
 
     @property
     def _margin(self) -> float:
@@ -270,6 +270,9 @@ class Row:
         keys = {key: self.stored[key] for key in ("family", "metric")}
         return rows(self.results.table("pairs"), factor=factor, within=within, **keys)
 
+    def _level(self, comparisons: int) -> float:
+        return claim_level(self.asked.check, self._outcome and self._outcome.shares, self.found.alpha, comparisons)
+
     def _beat_controls(self) -> Evidence:
         """The model that decides is the one at the place where `most` begins, in order of its smallest lead."""
         outcome, sign = self._outcome, self.found.families[self.stored["family"]].sign
@@ -285,7 +288,7 @@ class Row:
         all_models = len(outcome.verdicts)
         tests = f"Holm-corrected over {numbers.counted(all_models, 'model')}"
         told = state("claim.beat_controls", numbers=counts, **named)
-        return Evidence((told,), tests, outcome.shares.controls / all_models)
+        return Evidence((told,), tests, self._level(all_models))
 
     def _lower(self) -> Evidence:
         lower = self.results.lower_is_better(self.stored["family"], self.stored["metric"])
@@ -293,7 +296,7 @@ class Row:
         way = "lower" if (self.stored["effect"] > 0) != lower else "higher"
         named = {"models": self._judged, "than": than, "way": way}
         told = state("claim.lower", numbers=self._numbers, **named, **self._subjects)
-        return Evidence((told,), "one planned test", self.found.alpha)
+        return Evidence((told,), "one planned test", self._level(1))
 
     def _differ(self) -> Evidence:
         outcome, pairs = self._outcome, self._pairs("model", self.stored["method"])
@@ -302,9 +305,7 @@ class Row:
         counts = self._numbers | {"models": len(self._judged), "complete": outcome.omnibus.groups}
         test = outcome.omnibus.test if len(self._judged) > 2 else ()
         told = state("claim.differ", numbers=counts, models=(top["a"], top["b"]), test=test, **self._subjects)
-        return Evidence(
-            (told,), "one test over all models" if test else "the only pair", outcome.shares.models / len(pairs)
-        )
+        return Evidence((told,), "one test over all models" if test else "the only pair", self._level(len(pairs)))
 
     def _outdo(self) -> Evidence:
         """The model and method that decide are those whose difference is the stored effect."""
@@ -324,7 +325,7 @@ class Row:
         if found["margin"]:
             told.append(state("claim.within_margin", numbers={"margin": found["margin"]}))
         tests = f"Holm-corrected over {numbers.counted(tried, 'comparison')} with {called(reference)}"
-        return Evidence(tuple(told), tests, self.found.alpha / tried)
+        return Evidence(tuple(told), tests, self._level(tried))
 
     def _shows_cue(self) -> Evidence:
         if not self._relying:
@@ -371,53 +372,6 @@ def _runs(results: Results, model: str) -> list[tuple[float, float]]:
     else:
         of, value = rows(results.table("models"), model=model), "balanced_accuracy"
     return list(of[[value, "low"]].itertuples(index=False, name=None))
-
-
-def rounded(count: int) -> int:
-    """Round a number up to two digits, as an estimate deserves.
-
-    >>> rounded(34), rounded(366)
-    (34, 370)
-    """
-    step = 10 ** max(0, len(str(count)) - 2)
-    return -(-count // step) * step
-
-
-def groups_for(
-    difference: float, ends: tuple[float, float], groups: int, level: float, found: StudyResults
-) -> int | None:
-    """Return how many groups find a true difference with the study's power, at the spread that an interval shows.
-
-    Args:
-        difference: to be found, in units of the metric.
-        ends: of the Student t interval of the mean difference over `groups`.
-        level: of the test.
-        found: with the coverage of the interval, the declared test and the power.
-
-    Returns:
-        The number, None where it exceeds `MOST`.
-
-    >>> from types import SimpleNamespace
-    >>> paired = SimpleNamespace(interval=0.95, test="rm_anova", power=0.8)
-    >>> groups_for(0.5, (-0.4255, 0.4255), 24, 0.05, paired)  # a spread of 1: 34 by any table of power
-    34
-    """
-    spread = (ends[1] - ends[0]) / 2 / t.ppf((1 + found.interval) / 2, groups - 1) * sqrt(groups)
-    spread /= sqrt(WILCOXON_TO_T) if found.test == "friedman" else 1.0
-
-    def finds(count: int) -> bool:
-        return detectable_effect(count, level, found.power) * spread <= difference
-
-    high = 2
-    while not finds(high):
-        if high > MOST:
-            return None
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if finds(middle) else (middle, high)
-    return high
 
 
 def read(studies: Iterable[Results]) -> list[Row]:

@@ -61,7 +61,7 @@ def test_help_lists_what_people_type_and_no_job():
     listed = re.findall(r"^    (\w+) ", text[text.index("COMMAND\n") :], re.M)
     assert (
         listed
-        == ["judge", "audit", "analyze", "check", "plan", "run", "show", "diff", "gate", "verify", "clean"]
+        == ["judge", "audit", "analyze", "power", "check", "plan", "run", "show", "diff", "gate", "verify", "clean"]
         == [*COMMANDS]
     )
     assert all(f"\n  {code} " in text for code in (0, 1, 2, 3, 130))

@@ -37,6 +37,7 @@ COMMANDS = {  # what people type
     "judge": Command("commands.judge", "judge the heatmaps of a trained model on a folder of images, in ten minutes"),
     "audit": Command("commands.audit", "check a folder or an archive of images for leaks and shortcuts"),
     "analyze": Command("commands.analyze", "test your own table of scores, without a study"),
+    "power": Command("commands.power", "plan the number of patients, seeds and images of a study"),
     "check": Command("commands.check", "check a study's configuration and input files, without running it"),
     "plan": Command("commands.plan", "estimate the run time and disk space of a study"),
     "run": Command("commands.run", "run a study with Snakemake, and print its conclusion"),

@@ -7,7 +7,7 @@ import pytest
 from data.making import deep, encoded, gray, message
 from PIL import Image
 
-from heatproof.data.sources.decode import LEAST, decode, jpeg_quality
+from heatproof.data.sources.records import LEAST, decode, jpeg_quality
 
 RED = (255, 0, 0)
 

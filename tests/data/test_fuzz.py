@@ -19,7 +19,7 @@ from PIL import Image
 
 from heatproof.core.messages import InputError
 from heatproof.data.sources import image_table, images
-from heatproof.data.sources.decode import LEAST, MOST, decode
+from heatproof.data.sources.records import LEAST, MOST, decode
 from heatproof.data.sources.trees import fingerprint, open_tree
 from heatproof.data.sources.truth import read_boxes, read_mask
 

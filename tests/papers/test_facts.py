@@ -22,10 +22,11 @@ from heatproof.stats.results import (
     Pairs,
     Shares,
 )
-from heatproof.stats.tests.paired import WILCOXON_TO_T, detectable_effect
-from heatproof.text.numbers import span
+from heatproof.stats.tests.paired import WILCOXON_TO_T
+from heatproof.stats.tests.power import detectable_effect
+from heatproof.text.numbers import rounded, span
 from papers import cue, figures, pages
-from papers.claims import UNKNOWN, Row, rounded, summary, table, untested
+from papers.claims import UNKNOWN, Row, summary, table, untested
 from papers.facts import Facts, Splits, localized, read_leads
 from papers.studies import Transformer, read_roles
 from papers.xray import Xray

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from heatproof.report.paper import tables
+from heatproof.report.paper import files
 from heatproof.report.tables import Table
 
 TABLE = Table("Models & more", ["model", "p"], [["resnet_50", "< 0.001"], ["vit", "0.05"]])
@@ -19,7 +19,7 @@ def cells(text: str) -> list[list[str]]:
 
 
 def test_a_table_has_caption_label_head_and_rows():
-    text = tables.table(TABLE, "mine", source="results/stats/mine/models.csv")
+    text = files.latex(TABLE, "mine", source="results/stats/mine/models.csv")
     assert text.startswith("% Needs \\usepackage{booktabs}. The numbers in full: results/stats/mine/models.csv\n")
     assert r"\caption{Models \& more}\label{tab:mine}" in text
     assert r"\begin{tabular}{ll}" in text and text.count(r"\midrule") == 1
@@ -27,12 +27,12 @@ def test_a_table_has_caption_label_head_and_rows():
 
 
 def test_lines_stand_above_the_rows_asked_for_and_long_tables_break():
-    assert tables.table(TABLE, "t", breaks=[1]).count(r"\midrule") == 2
-    long = Table("Long", ["a"], [[str(i)] for i in range(tables.LONG + 1)])
-    text = tables.table(long, "t")
+    assert files.latex(TABLE, "t", breaks=[1]).count(r"\midrule") == 2
+    long = Table("Long", ["a"], [[str(i)] for i in range(files.LONG + 1)])
+    text = files.latex(long, "t")
     assert r"\begin{longtable}{l}" in text and r"\usepackage{longtable}" in text and r"\begin{tabular}" not in text
-    assert re.findall(r"^(\d+) \\\\$", text, re.M) == [str(i) for i in range(tables.LONG + 1)]
-    assert r"\begin{tabular}" in tables.table(Table("Short", ["a"], long.rows[:-1]), "t")
+    assert re.findall(r"^(\d+) \\\\$", text, re.M) == [str(i) for i in range(files.LONG + 1)]
+    assert r"\begin{tabular}" in files.latex(Table("Short", ["a"], long.rows[:-1]), "t")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_lines_stand_above_the_rows_asked_for_and_long_tables_break():
     ],
 )
 def test_what_latex_would_take_for_a_command_is_escaped(given, printed):
-    assert tables.escape(given) == printed
+    assert files.escape(given) == printed
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
@@ -57,8 +57,6 @@ def test_latex_takes_it(tmp_path):
     evil = Table("All %$#_{}~^\\ & <b>", ["a_b", "[c]"], [["*", "\\end{tabular}"], ["[x]", "−1 – 2†…→"]])
     document = r"\documentclass{article}\usepackage{booktabs}\usepackage{longtable}\begin{document}"
     long = Table("Long", ["a"], [[str(i)] for i in range(99)])
-    (tmp_path / "t.tex").write_text(
-        f"{document}\n{tables.table(evil, 'e')}{tables.table(long, 'l')}\\end{{document}}\n"
-    )
+    (tmp_path / "t.tex").write_text(f"{document}\n{files.latex(evil, 'e')}{files.latex(long, 'l')}\\end{{document}}\n")
     done = subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]

@@ -7,9 +7,10 @@ from functools import cache, cached_property
 import numpy as np
 import pandas as pd
 from stats.checking import Rules
-from stats.generated import ALPHA, EMPTY, MARGIN, POWER, REFUSED, TRUTHLESS, Study
+from stats.generated import ALPHA, EMPTY, LEVEL, MARGIN, POWER, REFUSED, TRUTHLESS, Study
 
 from heatproof.core.statements import Statement
+from heatproof.stats.tests.power import groups_for, spread_of
 
 NO_ROWS = pd.DataFrame(columns=["control", "verdict", "smallest_p"])
 rule = Rules()
@@ -388,7 +389,12 @@ def _(study, one):
     told = Told.of(study, one)
     row = told.pairs().loc[told.pairs()["detectable"].astype(float).idxmax()]
     assert len(told.apart()) < len(told.pairs()) and not told.over_seeds()
-    return _tested(told, {"groups": row["groups"], "detectable": row["detectable"], "power": POWER})
+    numbers = {"groups": row["groups"], "detectable": row["detectable"], "power": POWER}
+    if row["detectable"] > MARGIN:  # from the interval of that pair
+        spread, level = spread_of((row["low"], row["high"]), row["groups"], LEVEL), told.share("models")
+        enough = groups_for(MARGIN, spread, level / len(told.pairs()), POWER, ranks=True)
+        numbers |= {"margin": MARGIN, "enough": enough}
+    return _tested(told, numbers)
 
 
 @rule("test.dropped")

@@ -71,6 +71,10 @@ SILENT = {  # what only some forms of a sentence name, or what decides between t
     "relations.unknown": {"most", "needed"},
     "readers.agreement": {"groups", "patients_known"},
     "gate": {"p_worse", "p_non_inferior"},
+    "power.goal": {"level", "compared", "pilot_models"},
+    "power.needed": {"compared", "study", "test"},
+    "power.few_seeds": {"difference", "power", "level", "compared", "pilot_patients", "pilot_seeds", "pilot_models"}
+    | {"study", "question", "test"},
     "accuracy": {"rho", "p", "checkpoints", "critical", "needed", "smallest_p"},
 }
 

@@ -27,6 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("model|method|metric", "COLUMN"),
         help="columns that hold one model (or method, metric) each, instead of columns model and value",
     )
+    parser.add_argument("--dataset", metavar="COLUMN", help="column that names the data set, if there are several")
+    parser.add_argument(
+        "--incomplete", action="store_true", help="patients may lack models by design; empty cells are no failures"
+    )
     parser.add_argument("--lower", nargs="+", default=[], metavar="METRIC", help="metrics for which lower is better")
     parser.add_argument(
         "--higher",
@@ -74,18 +78,21 @@ def run(args: argparse.Namespace) -> None:
             raise InputError(f"--{name} {getattr(args, name):g}: must lie between {low:g} and {high:g}")
     settings = {name: getattr(args, name) for name in ("test", "alpha", "interval", "power")}
     tables, results = evaluate(
-        score_table.read(args.scores, None if args.independent else args.group or "group", args.wide),
+        score_table.read(
+            args.scores, None if args.independent else args.group or "group", args.wide, data_set=args.dataset
+        ),
         lower=args.lower,
         higher=args.higher,
         controls=args.controls,
         settings=settings | {"margin": {"default": args.margin}},
         independent=args.independent,
+        incomplete=args.incomplete,
     )
     out = args.out or Path(f"{Path(args.scores.name.removesuffix('.gz')).stem}-stats")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in TABLES:
-            schema = schemas.TABLES[name]
+        written = {name: schemas.TABLES[name] for name in TABLES}
+        for name, schema in (written | ({"datasets": schemas.DATASETS} if args.dataset else {})).items():
             artifacts.write_table(out / f"{name}.csv", tables[name].reindex(columns=list(schema)), schema)
         artifacts.write_json(out / "summary.json", results.stored(), sort_keys=False)
     except OSError as error:

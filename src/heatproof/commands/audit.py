@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         InputError: an option is out of bounds, the path cannot be read, or the file cannot be written.
     """
-    from heatproof.commands.images import is_table
+    from heatproof.commands.check import is_table
     from heatproof.data.audit.command import summary
     from heatproof.data.audit.results import read_audit
     from heatproof.store import artifacts
@@ -105,8 +105,7 @@ def _settings(args: argparse.Namespace) -> "Settings":
 
 def audit_source(path: Path, args: argparse.Namespace) -> "Audit":
     """Audit a table, DICOM files or images with masks: run a study's data job in a temporary folder, and audit that."""
-    from heatproof.commands.check import section_of
-    from heatproof.commands.images import OPTIONS, data_of, is_table
+    from heatproof.commands.check import OPTIONS, data_of, is_table, section_of
     from heatproof.config.load import resolve
     from heatproof.core.messages import using_options
     from heatproof.data import command

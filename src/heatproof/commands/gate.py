@@ -16,9 +16,8 @@ import yaml
 
 from heatproof.commands import judge as judging
 from heatproof.commands import run as running
-from heatproof.commands.check import runs
+from heatproof.commands.check import OPTIONS, data_of, runs
 from heatproof.commands.compared import opened
-from heatproof.commands.images import OPTIONS, data_of
 from heatproof.config.load import resolve
 from heatproof.config.study import merge
 from heatproof.core.messages import InputError, list_error, unknown, using_options

@@ -18,9 +18,8 @@ import yaml
 
 from heatproof.commands import plan
 from heatproof.commands import run as running
-from heatproof.commands.check import Understood, runs, unopened, unusable
-from heatproof.commands.images import OPTIONS as IMAGES
-from heatproof.commands.images import data_of, file_of
+from heatproof.commands.check import OPTIONS as IMAGES
+from heatproof.commands.check import Understood, data_of, file_of, runs, unopened, unusable
 from heatproof.config.load import resolve
 from heatproof.config.study import Study, merge
 from heatproof.core.messages import InputError, deadline, using_options

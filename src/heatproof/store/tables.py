@@ -74,7 +74,9 @@ OMNIBUS = {
     "family": TEXT, "metric": TEXT,
     "factor": TEXT,  # model or method: what is compared
     "within": TEXT,  # the method, or the model, that is held
-    "test": TEXT,  # friedman, rm_anova, quasi_f (against the variance between seeds), mixed
+    # friedman, rm_anova, quasi_f (against the variance between seeds), mixed; of tables with groups that lack models
+    # skillings_mack, kruskal_wallis, welch; of several data sets heterogeneity, data_sets (Demsar's F)
+    "test": TEXT,
     "levels": INTEGER, "groups": INTEGER,
     "dropped": INTEGER,  # groups without a value of every level
     "statistic": NUMBER, "df1": NUMBER, "df2": NUMBER,
@@ -172,6 +174,9 @@ MULTILABEL = {
     "model": TEXT, "seed": INTEGER,
     "measure": TEXT,  # f1_micro, f1_macro, subset_accuracy, balanced_accuracy, auroc_micro, auroc_macro
     "value": NUMBER, "low": NUMBER, "high": NUMBER, "images": INTEGER, "groups": INTEGER,
+}  # fmt: skip
+DATASETS = {  # of a table of scores with several data sets
+    "dataset": TEXT, "metric": TEXT, "method": TEXT, "model": TEXT, "mean": NUMBER, "groups": INTEGER,
 }  # fmt: skip
 # file name without suffix -> its columns
 TABLES = {

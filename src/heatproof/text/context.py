@@ -1,4 +1,5 @@
-"""Sentences on a whole study: its setting, seeds, groups, split, models, ensembles, published results, next steps."""
+"""Sentences on a whole study: its setting, seeds, groups, split, models, ensembles, published results, next steps; and
+the size of the next one."""
 
 from heatproof.text import numbers, words
 from heatproof.text.words import View, template
@@ -126,6 +127,64 @@ def described(view: View) -> str:
 @template("table.note")
 def note(view: View) -> str:
     return view.reason
+
+
+@template("table.partial")
+def partial(view: View) -> str:
+    apart = f"; {view.count('unlinked', 'pair')} of models share none, without a test" if view.has("unlinked") else ""
+    return (
+        f"By design, {view.number('complete')} of {view.units('groups')} have every model (--incomplete). The models "
+        f"are compared on those with two models or more, and each pair on those that both have{apart}. Verdicts apply "
+        f"to these checkpoints."
+    )
+
+
+@template("table.disjoint")
+def disjoint(view: View) -> str:
+    tests = {"friedman": "Mann-Whitney and Kruskal-Wallis tests", "rm_anova": "Welch's t test and ANOVA"}
+    by = tests[view.one("test")]
+    return (
+        f"No group has two models (--incomplete), so the tests are unpaired ({by}). They cannot separate models from "
+        f"their {view.unit}, and find less than paired tests. Verdicts apply to these checkpoints."
+    )
+
+
+@template("data_sets.alike", "data_sets.differ", "data_sets.untested")
+def data_sets(view: View) -> str:
+    sets = view.count("sets", "data set")
+    if view.kind == "data_sets.untested":
+        return f"Whether the models rank differently in the {sets} cannot be tested: too few groups have two models."
+    test = (
+        f"(heterogeneity: chi-square {view.number('statistic'):.1f}, {view.number('df1'):.0f} degrees of freedom, "
+        f"{numbers.p_equals(view.number('p'))})"
+    )
+    if view.kind == "data_sets.differ":
+        return (
+            f"The order of the models differs between the {sets} {test}: verdicts over all are averages (datasets.csv)."
+        )
+    return f"No evidence that the order of the models differs between the {sets} {test}."
+
+
+@template("data_sets.over")
+def over_data_sets(view: View) -> str:
+    ranks = zip(view.names("models"), view.numbers("ranks"), strict=True)
+    apart = zip(view.names("over"), view.names("under"), strict=True)
+    pairs = numbers.listed([f"{a} above {b}" for a, b in apart], 4) or "none"
+    test = "the same order in each"
+    if view.has("statistic"):
+        freedom = f"{view.number('df1'):.0f} and {view.number('df2'):.0f} degrees of freedom"
+        test = f"F {view.number('statistic'):.2f}, {freedom}"
+    return (
+        f"Over {view.number('sets')} data sets as blocks (Demsar 2006): {test}, "
+        f"{numbers.p_equals(view.number('p'))}; mean ranks: "
+        f"{', '.join(f'{model} {numbers.number(rank)}' for model, rank in ranks)}; pairs that differ (Wilcoxon, "
+        f"Holm-corrected): {pairs}."
+    )
+
+
+@template("table.data_sets")
+def table_data_sets(view: View) -> str:
+    return f"Patients are blocks within their data set ({view.count('sets', 'data set')}, --dataset)."
 
 
 @template("table.unknown_models")
@@ -347,3 +406,82 @@ def larger(view: View) -> str:
 @template("next.audit")
 def heed_audit(view: View) -> str:
     return f"Resolve the {view.count('alarms', 'alarm')} of the data audit first."
+
+
+TESTED_BY = {
+    "friedman": "Wilcoxon's signed-rank test on one mean per {unit}",
+    "rm_anova": "the paired t test on one mean per {unit}",
+    "seeds": "the t test over {units} and training seeds",
+    "margin": "two one-sided t tests on one mean per {unit}",
+}
+
+
+def _planned(view: View) -> str:
+    """Return what a study is to show: `detect a difference of 0.05 in IoU between two models`."""
+    difference, models = f"{view.number('difference'):g} in {view.metric() or 'the metric'}", view.listed("models")
+    if view.one("question") == "control":
+        over = (
+            words.control(view.one("control"), view.one("family")) if view.one("control") else "their hardest control"
+        )
+        return f"show that the heatmaps{models and f' of {models}'} lead {over} by {difference}"
+    return {
+        "pair": f"detect a difference of {difference} between {models or 'two models'}",
+        "margin": f"show that two equal models differ by less than {difference}",
+        "models": f"detect that {view.number('compared')} models differ, two of them by {difference}",
+        "claim": f"decide, by a difference of {difference}, the claim that {view.one('claim')}",
+    }[view.one("question")]
+
+
+@template("power.goal")
+def power_goal(view: View) -> str:
+    text = f"Goal: {_planned(view)}, with a power of {view.number('power'):.0%}."
+    if not view.has("pilot_patients"):
+        return text
+    patients, seeds = view.number("pilot_patients"), view.count("pilot_seeds", "seed")
+    pilot = f"{numbers.counted(patients, *numbers.UNITS[view.one('unit')])}, {seeds}"
+    return (
+        f"{text} Pilot: {view.one('method')} in {view.one('study')} ({pilot}); low and high are the ends of the 95% "
+        f"band that its size leaves."
+    )
+
+
+@template("power.needed")
+def power_needed(view: View) -> str:
+    one, many = numbers.UNITS[view.one("unit")]
+    test, alone = view.one("test"), {"control": 1}.get(view.one("question"), 2)
+    joint = view.one("question") in ("models", "claim") or view.number("compared") <= alone
+    by = TESTED_BY[test].format(unit=one, units=many)
+    if view.one("question") == "models":
+        by = words.TESTS["quasi_f" if test == "seeds" else test]
+    first = "" if joint else ", the first of Holm's correction"
+    level = f"significance level {view.number('level'):.2g}{first}"
+    images = f"as many images per {one} as the pilot"
+    if view.has("images"):
+        amount = f"{view.number('images'):.3g}"
+        images = f"{amount} {'image' if amount == '1' else 'images'} per {one}"
+    elif not view.has("pilot_patients"):
+        images = f"one mean per {one}"
+    goal = (
+        f"to {_planned(view)} with a power of {view.number('power'):.0%} by {by} ({level}), with "
+        f"{view.count('seeds', 'training seed')} per model and {images}."
+    )
+    if not view.has("patients"):
+        text = f"No number of {many} is enough {goal}"
+    else:
+        text = f"{numbers.counted(view.number('patients'), one, many)} are needed {goal}"
+    if view.has("pilot_patients"):
+        low, high = (f"{view.number(end):,}" if view.has(end) else "any number" for end in ("low", "high"))
+        pilot = f"{numbers.counted(view.number('pilot_patients'), one, many)}, {view.count('pilot_models', 'model')}"
+        text += (
+            f" The variances are those of a pilot study with {pilot} and {view.count('pilot_seeds', 'training seed')} "
+            f"per model. Their uncertainty leaves a 95% band of {low} to {high}."
+        )
+    return text if test == "seeds" else f"{text} Conclusions will be about the trained models, not architectures."
+
+
+@template("power.few_seeds")
+def power_few_seeds(view: View) -> str:
+    return (
+        f"The variance between training seeds limits the power: at least {view.number('fewest')} seeds per model are "
+        f"needed, whatever the number of {view.unit}."
+    )

@@ -113,6 +113,16 @@ def counted(amount: int, one: str, many: str | None = None) -> str:
     return f"{amount:,} {one if amount == 1 else many or one + 's'}"
 
 
+def rounded(count: int) -> int:
+    """Round a count up to two digits, as an estimate deserves.
+
+    >>> rounded(34), rounded(366)
+    (34, 370)
+    """
+    step = 10 ** max(0, len(str(count)) - 2)
+    return -(-count // step) * step
+
+
 def listed(names: Sequence[str], most: int | None = None) -> str:
     """Join names; of more than `most` + 1 the first ones, and how many more there are.
 

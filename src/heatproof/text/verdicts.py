@@ -188,9 +188,10 @@ def models_compared(view: View) -> str:
 @template("test.over_all")
 def over_all(view: View) -> str:
     name = view.one("test")
-    if name == "friedman":
+    if not view.has("df2"):
+        effect = f", Kendall's W {view.number('effect'):.2f}" if view.has("effect") else ""
         freedom = f"{view.number('df1'):.0f} degrees of freedom"
-        result = f"chi-square {view.number('statistic'):.1f}, {freedom}, Kendall's W {view.number('effect'):.2f}"
+        result = f"chi-square {view.number('statistic'):.1f}, {freedom}{effect}"
     else:
         freedom = f"{view.number('df1'):.1f} and {view.number('df2'):.1f} degrees of freedom"
         result = f"F {view.number('statistic'):.1f}, {freedom}"
@@ -241,17 +242,20 @@ def too_few_for_pairs(view: View) -> str:
 
 @template("test.detectable")
 def detectable(view: View) -> str:
-    return (
-        f"With {view.units('groups')}, the power to detect a difference of "
-        f"{numbers.number(view.number('detectable'))} is {view.number('power'):.0%}; smaller differences may exist."
-    )
+    size, power = numbers.number(view.number("detectable")), f"{view.number('power'):.0%}"
+    text = f"With {view.units('groups')}, the power to detect a difference of {size} is {power}; smaller differences"
+    if not view.has("enough"):
+        return f"{text} may exist."
+    enough = numbers.counted(numbers.rounded(view.number("enough")), *numbers.UNITS[view.one("unit")])
+    return f"{text} may exist. About {enough} would detect the margin of {view.number('margin'):g} with this power."
 
 
 @template("test.dropped")
 def dropped(view: View) -> str:
+    why = "only one model has a value" if view.one("test") == "skillings_mack" else "some model has no value"
     return (
-        f"The test across all models leaves out {view.number('dropped')} of {view.units('groups')}, because some "
-        f"model has no value there. Pairs of models are compared wherever both have a value."
+        f"The test across all models leaves out {view.number('dropped')} of {view.units('groups')}, because {why} "
+        f"there. Pairs of models are compared wherever both have a value."
     )
 
 

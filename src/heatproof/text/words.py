@@ -12,7 +12,14 @@ from heatproof.core.statements import Number, Statement
 from heatproof.text import numbers
 from heatproof.text.numbers import listed
 
-TESTS = {"friedman": "Friedman's test", "rm_anova": "Repeated-measures ANOVA", "quasi_f": "Quasi-F"}
+TESTS = {
+    "friedman": "Friedman's test",
+    "rm_anova": "Repeated-measures ANOVA",
+    "quasi_f": "Quasi-F",
+    "skillings_mack": "Skillings-Mack test",
+    "kruskal_wallis": "Kruskal-Wallis test (unpaired)",
+    "welch": "Welch's ANOVA (unpaired)",
+}
 
 
 ARCHITECTURES = {  # timm's names -> usual names

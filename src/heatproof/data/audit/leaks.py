@@ -17,8 +17,8 @@ from heatproof.data.audit.results import Copies, Crossing, Pair, Series, Step
 from heatproof.data.audit.trivial import TooFewGroups, main_class
 from heatproof.data.prepare.lookalikes import Pairs, clusters
 from heatproof.data.prepare.split import ATTEMPTS, nearest_deal, nearest_labels
-from heatproof.data.sources.decode import SUFFIXES
 from heatproof.data.sources.places import suffix
+from heatproof.data.sources.records import SUFFIXES
 
 CONFLICTS = 50  # that audit.json lists
 NAMED = 5  # pairs of every other kind

@@ -14,8 +14,8 @@ from heatproof.core.messages import InputError, line, steps, using_options
 from heatproof.data.audit.probes import View, label_sets
 from heatproof.data.prepare.lookalikes import LIMIT
 from heatproof.data.prepare.preprocess import OddMasks, margins, preprocess, thumbnail, to_uint8
-from heatproof.data.sources.decode import SUFFIXES
 from heatproof.data.sources.places import pattern_for, split_of, suspects
+from heatproof.data.sources.records import SUFFIXES
 from heatproof.data.sources.trees import open_tree
 from heatproof.store import artifacts
 from heatproof.store.artifacts import is_multilabel, truth

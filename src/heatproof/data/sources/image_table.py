@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from heatproof.core.messages import InputError, clean, listed
 from heatproof.data.sources.archives import Opened
-from heatproof.data.sources.decode import SUFFIXES
 from heatproof.data.sources.forms import (
     JOINED,
     OWN,
@@ -28,7 +27,7 @@ from heatproof.data.sources.forms import (
 )
 from heatproof.data.sources.images import read_image
 from heatproof.data.sources.places import split_of, stem, suffix
-from heatproof.data.sources.records import Image, MarkedBox, Record, Region
+from heatproof.data.sources.records import SUFFIXES, Image, MarkedBox, Record, Region
 from heatproof.data.sources.rows import (
     Classes,
     Findings,

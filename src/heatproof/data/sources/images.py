@@ -8,7 +8,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from heatproof.core.messages import InputError, clean, listed
-from heatproof.data.sources.decode import SUFFIXES, decode
 from heatproof.data.sources.places import (
     SPELLINGS,
     Masks,
@@ -19,7 +18,7 @@ from heatproof.data.sources.places import (
     suffix,
     suspects,
 )
-from heatproof.data.sources.records import Image, MarkedBox, Record
+from heatproof.data.sources.records import SUFFIXES, Image, MarkedBox, Record, decode
 from heatproof.data.sources.trees import Tree, read_beside
 from heatproof.data.sources.truth import PLAIN, Box, Lesion, Line, by_label, draw_boxes, read_boxes, read_mask
 

@@ -14,10 +14,9 @@ import numpy as np
 from heatproof.core.draws import sample_groups
 from heatproof.core.messages import InputError, clean, line, listed, reason, setting
 from heatproof.data.sources.annotations import attach, check_readers, open_annotations
-from heatproof.data.sources.decode import SUFFIXES
 from heatproof.data.sources.forms import Form
 from heatproof.data.sources.places import ELSEWHERE, GIVEN, LABEL, Masks, elsewhere, stem
-from heatproof.data.sources.records import Record
+from heatproof.data.sources.records import SUFFIXES, Record
 from heatproof.data.sources.rows import Classes, Findings, LeftOut
 from heatproof.data.sources.trees import Tree, open_tree, place
 from heatproof.data.sources.truth import Lesion, by_label

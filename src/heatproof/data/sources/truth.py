@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from heatproof.core.messages import InputError, bare, clean, listed
-from heatproof.data.sources.decode import open_image
 from heatproof.data.sources.places import Masks
-from heatproof.data.sources.records import MarkedBox, Region
+from heatproof.data.sources.records import MarkedBox, Region, open_image
 from heatproof.data.sources.rows import parse_numbers, read_rows
 
 _SLACK = 1e-6  # pixels: what rounding may add to a box

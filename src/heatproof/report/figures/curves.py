@@ -1,4 +1,5 @@
-"""Figures as inline SVG: critical-difference diagrams, confusion, ROC curves, reliability, rank correlations."""
+"""Figures as inline SVG: critical-difference diagrams, confusion, ROC curves, reliability, rank correlations,
+power."""
 
 import math
 from collections.abc import Sequence
@@ -341,4 +342,37 @@ def draw_courses(name: str, found: dict[str, Sequence[Course]], noise: dict[str,
         for one in found[way]:
             axes.fill_between(one.share, one.low, one.high, color=one.color, alpha=0.14, linewidth=0)
             axes.plot(one.share, one.mean, color=one.color, linewidth=1.5, gid=f"{way}-{one.model}")
+    return to_svg(figure, name, alt)
+
+
+@dataclass(frozen=True)
+class Band:
+    """Power of one design against the number of patients; without a pilot, `low` and `high` are empty."""
+
+    label: str
+    patients: Sequence[int]
+    power: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+@matplotlib.rc_context(STYLE)
+def power(name: str, bands: Sequence[Band], wanted: float, alt: str) -> str:
+    """Power against the number of patients, with what the pilot leaves open and the power that is wanted."""
+    colors = [dot_rows.PALETTE[place % len(dot_rows.PALETTE)] for place in range(len(bands))]
+    keys = [
+        Line2D([], [], color=color, linewidth=1.6, label=one.label) for color, one in zip(colors, bands, strict=True)
+    ]
+    figure, (axes,) = panels([""], height=2.2, left=0.46, below=0.3, keys=keys, columns=1)
+    for place, (color, one) in enumerate(zip(colors, bands, strict=True)):
+        if one.low:
+            axes.fill_between(
+                one.patients, one.low, one.high, color=color, alpha=0.13, linewidth=0, gid=f"band-{place}"
+            )
+        axes.plot(one.patients, one.power, color=color, linewidth=1.4, gid=f"power-{place}")
+    axes.axhline(wanted, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+    axes.set(xscale="log", ylim=(0, 1.02))
+    axes.xaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
+    axes.set_xlabel("patients", fontsize=7, labelpad=1)
+    axes.set_ylabel("power", fontsize=7, labelpad=3)
     return to_svg(figure, name, alt)

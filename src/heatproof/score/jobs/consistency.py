@@ -19,9 +19,8 @@ from heatproof.catalogue.reasons import (
     is_unsupported,
 )
 from heatproof.score import controls, heatmaps
-from heatproof.score.changed import first_reason
 from heatproof.score.heatmaps import Heatmaps, Stack
-from heatproof.score.jobs.common import Scoring
+from heatproof.score.jobs.common import Scoring, first_reason
 from heatproof.score.metrics.consistency import METRICS
 from heatproof.store import artifacts
 from heatproof.store.artifacts import Checkpoint

@@ -6,9 +6,9 @@ import pandas as pd
 import torch
 
 from heatproof.core.geometry import defined, draw_move, moved
-from heatproof.score import changed as variants
 from heatproof.score import controls, heatmaps
 from heatproof.score.heatmaps import Stack
+from heatproof.score.jobs import common
 from heatproof.score.jobs.common import Scoring
 from heatproof.score.metrics.changes import METRICS, UNDEFINED
 
@@ -18,7 +18,7 @@ TRANSFORMS = ("flip", "shift", "rotate", "scale", "noise", "window")
 
 def run(job: Scoring) -> None:
     torch.set_num_threads(job.compute["threads"])
-    source = variants.read(job.checkpoint)
+    source = common.read(job.checkpoint)
     chunks = source.chunks()
     kept = job.kept(source.plain, source.names, source.content, source.scene)
     with job.writing(source.plain, kept) as write:
@@ -36,7 +36,7 @@ def run(job: Scoring) -> None:
 
 
 def _transforms(
-    source: variants.Variants,
+    source: common.Variants,
     images: pd.DataFrame,
     method: str,
     plain: Stack,
@@ -53,17 +53,17 @@ def _transforms(
         if method.startswith(controls.OTHER_IMAGE):  # it stands in for a map that has moved
             others = moved(others[:, None], moves)[:, 0]
         value = METRICS[metric](moved(maps[:, None], moves)[:, 0], others, defined(moves, size))
-        why = variants.undefined(value, variants.first_reason(reasons, other_reasons), UNDEFINED)
+        why = common.undefined(value, common.first_reason(reasons, other_reasons), UNDEFINED)
         yield heatmaps.scores(images, method, {metric: value}, why)
         every.append(value)
         whys.append(why)
     if every:
         mean = {"rank_correlation_transforms": METRICS["rank_correlation_transforms"](torch.stack(every))}
-        yield heatmaps.scores(images, method, mean, variants.first_reason(*whys))
+        yield heatmaps.scores(images, method, mean, common.first_reason(*whys))
 
 
 def _sensitivity(
-    source: variants.Variants,
+    source: common.Variants,
     images: pd.DataFrame,
     method: str,
     plain: Stack,
@@ -73,5 +73,5 @@ def _sensitivity(
     stacks = [changed(neighbour) for neighbour in source.names_of(NEIGHBOUR)]
     if stacks:
         value = METRICS["max_sensitivity"](plain[0], torch.stack([maps for maps, _ in stacks]))
-        why = variants.first_reason(plain[1], *(reasons for _, reasons in stacks))
+        why = common.first_reason(plain[1], *(reasons for _, reasons in stacks))
         yield heatmaps.scores(images, method, {"max_sensitivity": value}, why)

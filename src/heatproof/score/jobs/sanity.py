@@ -2,8 +2,8 @@
 
 import torch
 
-from heatproof.score import changed as variants
 from heatproof.score import heatmaps
+from heatproof.score.jobs import common
 from heatproof.score.jobs.common import Scoring
 from heatproof.score.metrics.changes import METRICS
 
@@ -17,7 +17,7 @@ CHANGES = {  # which metrics read which variants
 
 def run(job: Scoring) -> None:
     torch.set_num_threads(job.compute["threads"])
-    source = variants.read(job.checkpoint)
+    source = common.read(job.checkpoint)
     chunks = source.chunks()
     kept = job.kept(source.plain, source.names, source.content, source.scene)
     with job.writing(source.plain, kept) as write:
@@ -37,5 +37,5 @@ def run(job: Scoring) -> None:
                     values = {metric: METRICS[metric](maps, others) for metric in metrics}
                     # degenerate maps are left out of the mean: their reason counts where none is left
                     found = zip(*(why for _, why in stacks), strict=True)
-                    why = variants.first_reason(reasons, [why[0] if all(why) else "" for why in found])
+                    why = common.first_reason(reasons, [why[0] if all(why) else "" for why in found])
                     write(heatmaps.scores(source.images.iloc[chunk], method, values, why))

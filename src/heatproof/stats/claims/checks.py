@@ -1,8 +1,8 @@
-"""The checks that claims name; `stats/claims/claims.py` says when each holds.
+"""The checks that claims name (`stats/claims/claims.py` says when each holds), and criteria of which every method is
+said to fail one, each with a yardstick that is stated beforehand.
 
 A check returns what `stats_tables.CLAIMS` has of verdict, effect, low, high, p, groups, evidence and change, the last
-two as lists of statements; an effect above zero supports the claim, but for `differ`. `check_criteria` checks a finding
-whose criteria each have a yardstick that is stated beforehand: does every method fail one?
+two as lists of statements; an effect above zero supports the claim, but for `differ`.
 """
 
 from dataclasses import dataclass

@@ -164,7 +164,7 @@ def check_compound(
 
     Args:
         findings: name -> source, claim, models, than, methods (none: all), parts (family and metric, None for the
-            primary one); or in place of models, than and parts, criteria as in `criteria.check_criteria`.
+            primary one); or in place of models, than and parts, criteria as in `checks.check_criteria`.
         scores: scores of images, as `groups.compact` gives them.
         per_seed: their means for every seed, as from `groups.seed_group_means`.
         results: models and groups of the study; `design.models` are those that take part.

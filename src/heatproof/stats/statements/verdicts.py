@@ -1,7 +1,7 @@
 """Statements on each family and method: against the controls, between models, and what to know of the means."""
 
 from collections.abc import Sequence
-from math import ceil, isfinite
+from math import isfinite
 
 from heatproof.core.statements import Statement
 from heatproof.stats import results as values
@@ -16,6 +16,7 @@ from heatproof.stats.statements.general import (
     unstated,
     unsupported,
 )
+from heatproof.stats.tests.power import groups_beyond, groups_for_interval
 from heatproof.stats.verdicts import rules
 from heatproof.stats.verdicts.judge import FAITHFULNESS, QUESTIONS
 
@@ -135,7 +136,8 @@ def models_compared(results: StudyResults, family: str, method: str, scale: bool
     elif outcome.differs:
         kind = "as_a_set"
     else:
-        kind = "too_few" if outcome.too_few_for_pairs else "no_evidence"
+        few = outcome.too_few_for_pairs and outcome.omnibus.test != rules.SKILLINGS_MACK  # which has more groups
+        kind = "too_few" if few else "no_evidence"
     if scale:
         means = results.seen(family, method)
         beside, controls = hardest(results, family, method, list(means))
@@ -170,9 +172,13 @@ def tests(results: StudyResults, family: str, method: str) -> list[Statement]:
         stated("too_few", {"groups": pairs.groups, "tested": pairs.tested, "smallest_p": pairs.smallest_p})
     elif len(pairs.told_apart) < pairs.tested and pairs.detectable is not None:
         numbers = {"groups": pairs.detectable_groups, "detectable": pairs.detectable, "power": results.power}
+        if pairs.margin and pairs.detectable > pairs.margin:
+            tested = (pairs.detectable_groups, level / pairs.tested, results.power, results.test == "friedman")
+            numbers |= {"margin": pairs.margin, "enough": groups_beyond(pairs.detectable, pairs.margin, *tested)}
         stated("detectable", numbers)
     if omnibus.dropped:
-        stated("dropped", {"dropped": omnibus.dropped, "groups": omnibus.groups + omnibus.dropped})
+        alone = {"test": omnibus.test} if omnibus.test == rules.SKILLINGS_MACK else {}
+        stated("dropped", {"dropped": omnibus.dropped, "groups": omnibus.groups + omnibus.dropped}, **alone)
     return made
 
 
@@ -398,17 +404,6 @@ def in_short(results: StudyResults) -> Statement:
     return state(f"short.{kind}", numbers=numbers, **about(results, family, method), controls=controls)
 
 
-def enough(groups: int, value: float, low: float, floor: float) -> int:
-    """Return how many groups would lift the low end of an interval to a floor below its value.
-
-    The width shrinks with the root of the number of groups: a rough guide, as the value is taken to stay.
-
-    >>> enough(25, value=0.7, low=0.5, floor=0.6)
-    100
-    """
-    return ceil(groups * ((value - low) / (value - floor)) ** 2)
-
-
 FAIR_SIZE = 224  # pixels a side from which larger images are not the first thing to try
 
 
@@ -428,7 +423,7 @@ def next_steps(
     if near:
         value, low, model = max(near)
         numbers = {"value": value, "floor": floor, "here": results.groups_test}
-        numbers["enough"] = enough(results.groups_test, value, low, floor)
+        numbers["enough"] = groups_for_interval(results.groups_test, value, low, floor)
         found.append(state("next.groups", "models", numbers=numbers, model=model, unit=kind))
     else:
         best = max((value for _, value, _ in checkpoints if isfinite(value)), default=None)

@@ -1,9 +1,10 @@
 """Read a table of per-image scores of any tool: long or wide, delimited text or parquet, and what its metrics mean."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pandas as pd
@@ -137,14 +138,20 @@ LARGEST = 1e100  # beyond it, squares of differences are no numbers any more
 
 
 class ScoreTable(NamedTuple):
-    """Scores with the columns of `artifacts.SCORES`, and sentences on how names in the file were read."""
+    """Scores with the columns of `artifacts.SCORES`, sentences on how names in the file were read, and group -> its
+    data set, where the table names any."""
 
     scores: pd.DataFrame
     notes: list[str]
+    data_sets: Mapping[str, str] = MappingProxyType({})
 
 
 def read(
-    path: Path, group: str | None = None, wide: Sequence[str] = (), frame: pd.DataFrame | None = None
+    path: Path,
+    group: str | None = None,
+    wide: Sequence[str] = (),
+    frame: pd.DataFrame | None = None,
+    data_set: str | None = None,
 ) -> ScoreTable:
     """Read a table of scores, one row an image, model, seed, method and metric; the order of rows does not matter.
 
@@ -155,6 +162,8 @@ def read(
         wide: `model`, `method` or `metric`, and the columns of a wide table that are one each, with values in their
             cells.
         frame: the table itself, where it is in no file; `path` then names it in messages.
+        data_set: the column that names the data set of an image, where there are several; images and patients of two
+            data sets are different ones, whatever their names.
 
     Raises:
         InputError: it is not such a table; the line says how to correct it.
@@ -164,6 +173,7 @@ def read(
     if kind and (kind not in WIDE or not columns):
         raise InputError(f"--wide {' '.join(wide)}: give {listed(WIDE)} and the columns that are one each")
     needed = [name for name in ("image_id", group, "model", "value") if not (wide and name in (kind, "value"))]
+    needed += [data_set] if data_set else []
     table = _columns(
         path, [*needed, *columns], [kind or "value", "value", *DEFAULTS], {"value", "seed", *columns}, frame
     )
@@ -178,11 +188,16 @@ def read(
     if (empty := (table[TEXT] == "").any()).any():
         name = group if empty.idxmax() == "group" else empty.idxmax()
         raise InputError(f"{path}: {name} is empty in a row; every score needs one")
+    if data_set:
+        if (table[data_set] == "").any():
+            raise InputError(f"{path}: {data_set} is empty in a row; every score needs one")
+        names = table[data_set] + "/"
+        table = table.assign(image_id=names + table["image_id"], group=names + table["group"])
     table["value"] = _values(table["value"], path)
     table["seed"] = _seeds(table["seed"], path)
     value, reason = table["value"], table["reason"]
     table["reason"] = reason.mask(value.isna() & (reason == ""), NO_VALUE.code).mask(value.notna(), "")
-    table = table[[*TEXT, "seed", "value", "reason"]]
+    table = table[[*TEXT, "seed", "value", "reason", *([data_set] if data_set else [])]]
     _once(table, path)
     notes = []
     if group != "image_id":
@@ -194,7 +209,8 @@ def read(
         raise InputError(f"{path}: image {two.idxmax()} is in two groups; an image belongs to one patient")
     table, renamed = _under_known_names(table, path)
     table = table.sort_values(["metric", "method", "model", "seed", "image_id"], ignore_index=True)
-    return ScoreTable(table, notes + renamed)
+    data_sets = dict(zip(table["group"], table.pop(data_set), strict=True)) if data_set else {}
+    return ScoreTable(table, notes + renamed, data_sets)
 
 
 def _under_known_names(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:

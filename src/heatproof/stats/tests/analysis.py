@@ -10,7 +10,17 @@ import pandas as pd
 from heatproof.catalogue.families import own_name
 from heatproof.stats.tables.groups import group_means, seed_group_means
 from heatproof.stats.tests.architectures import MIN_SEEDS, quasi_f, seed_differences, seed_pairs
-from heatproof.stats.tests.omnibus import against_controls, compare_pairs, friedman, holm, rm_anova, wide_table
+from heatproof.stats.tests.omnibus import (
+    against_controls,
+    compare_pairs,
+    friedman,
+    holm,
+    rm_anova,
+    skillings_mack,
+    unpaired,
+    unpaired_pairs,
+    wide_table,
+)
 from heatproof.stats.verdicts import rules
 from heatproof.stats.verdicts.rules import Design
 
@@ -30,6 +40,7 @@ class Compared:
     omnibus: list[dict]  # a row a test
     pairs: pd.DataFrame
     controls: pd.DataFrame  # rows as `against_controls` gives them; empty but for primary metrics
+    declared: str  # the test over all models that verdicts are based on
 
 
 def compare_models(scores: pd.DataFrame, per_seed: pd.DataFrame, design: Design) -> Iterator[Compared]:
@@ -58,17 +69,27 @@ def compare_one(
         scores: scores of images by that metric, of all methods; where they are given, controls are compared, too.
     """
     wide = wide_table(group_means(rows), metric, method, list(design.models))
-    complete = wide.dropna()
-    over = rows if _has_seeds(rows, wide) else None
+    complete, layout = wide.dropna(), rules.layout(wide) if design.incomplete else rules.COMPLETE
+    over = rows if layout == rules.COMPLETE and _has_seeds(rows, wide) else None
     cells = None if over is None else _cells(over, complete)
     omnibus = [omnibus_row(name, test(complete), wide) for name, test in TESTS.items()]
     omnibus.append(omnibus_row(rules.QUASI_F, None if cells is None else quasi_f(cells), wide))
+    declared = rules.declared_test(layout, design.settings["test"], cells is not None)
+    if layout == rules.PARTIAL:
+        omnibus.append(omnibus_row(declared, skillings_mack(wide), wide))
+    elif layout == rules.DISJOINT:
+        omnibus.append(omnibus_row(declared, unpaired(wide, design.settings["test"]), wide))
     controls = (
         NO_CONTROLS if scores is None else _against_controls(scores, over, wide, (family, metric, method), design)
     )
     _, alpha = rules.levels(design.alpha, wide.shape[1], controls)
-    pairs = all_pairs(wide, over, design.margin(metric), design.settings, alpha)
-    return Compared(family, metric, method, wide, cells, omnibus, pairs, controls)
+    if layout == rules.DISJOINT:
+        options = {"test": design.settings["test"], "level": design.settings["interval"]}
+        pairs = unpaired_pairs(wide, **options, margin=design.margin(metric))
+        pairs = pairs.assign(seeds_low=np.nan, seeds_high=np.nan, p_seeds=np.nan)
+    else:
+        pairs = all_pairs(wide, over, design.margin(metric), design.settings, alpha)
+    return Compared(family, metric, method, wide, cells, omnibus, pairs, controls, declared)
 
 
 def over_models(one: Compared, models: Sequence[str], design: Design) -> dict | None:
@@ -104,7 +125,7 @@ def _cells(rows: pd.DataFrame, complete: pd.DataFrame) -> np.ndarray | None:
 
 def omnibus_row(test: str, found: dict | None, wide: pd.DataFrame) -> dict:
     """A row of the table of tests over all models."""
-    complete = len(wide.dropna())
+    complete = (found or {}).get("groups", len(wide.dropna()))
     row = {"test": test, "levels": wide.shape[1], "groups": complete, "dropped": len(wide) - complete}
     return row | {key: (found or {}).get(key, np.nan) for key in ("statistic", "df1", "df2", "effect", "p")}
 

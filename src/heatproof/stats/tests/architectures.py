@@ -34,15 +34,15 @@ def quasi_f(cells: np.ndarray) -> dict[str, float] | None:
     groups, models, seeds = cells.shape
     if models < 3 or groups < 2 or seeds < MIN_SEEDS:
         return None
-    (model, a), (_, _), (crossed, b), (seed, c), (residual, e) = _mean_squares(cells).values()
+    (model, a), (_, _), (crossed, b), (seed, c), (residual, e) = mean_squares(cells).values()
     if max(crossed, seed) < SAME**2:
         equal = model < SAME**2
         return {"statistic": 0.0, "df1": float(a), "df2": float(b), "p": 1.0} if equal else None
-    below, df1, df2 = crossed + seed - residual, float(a), _satterthwaite([(crossed, b), (seed, c), (-residual, e)])
+    below, df1, df2 = crossed + seed - residual, float(a), satterthwaite([(crossed, b), (seed, c), (-residual, e)])
     above = model
     if below <= 0:
         above, below = model + residual, crossed + seed
-        df1, df2 = _satterthwaite([(model, a), (residual, e)]), _satterthwaite([(crossed, b), (seed, c)])
+        df1, df2 = satterthwaite([(model, a), (residual, e)]), satterthwaite([(crossed, b), (seed, c)])
     statistic = above / below
     return {"statistic": statistic, "df1": df1, "df2": df2, "p": float(stats.f.sf(statistic, df1, df2))}
 
@@ -109,13 +109,13 @@ def _across(by_group: np.ndarray, tables: list[np.ndarray], level: float) -> dic
         # all groups and seeds agree: no t; what flipping the signs of the groups gives
         p = 1.0 if abs(mean) < SAME else 2.0 ** (1 - groups)
         return {"difference": mean, "low": mean, "high": mean, "df": groups - 1.0, "p": p}
-    df, error = _satterthwaite(parts), variance**0.5
+    df, error = satterthwaite(parts), variance**0.5
     half = stats.t.ppf((1 + level) / 2, df) * error
     p = float(2 * stats.t.sf(abs(mean) / error, df))
     return {"difference": float(mean), "low": float(mean - half), "high": float(mean + half), "df": df, "p": p}
 
 
-def _mean_squares(cells: np.ndarray) -> dict[str, tuple[float, int]]:
+def mean_squares(cells: np.ndarray) -> dict[str, tuple[float, int]]:
     """Mean square and degrees of freedom of each source; a source without any has NaN."""
     groups, models, seeds = cells.shape
     grand, group, model = cells.mean(), cells.mean((1, 2)), cells.mean((0, 2))
@@ -131,7 +131,7 @@ def _mean_squares(cells: np.ndarray) -> dict[str, tuple[float, int]]:
     return {name: (float(total / free) if free else float("nan"), free) for name, (total, free) in of.items()}
 
 
-def _satterthwaite(parts: list[tuple[float, int]]) -> float:
+def satterthwaite(parts: list[tuple[float, int]]) -> float:
     """Degrees of freedom of a sum of independent (mean square, degrees of freedom) (Satterthwaite 1946)."""
     return float(sum(part for part, _ in parts) ** 2 / sum(part**2 / free for part, free in parts))
 

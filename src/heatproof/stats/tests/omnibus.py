@@ -1,5 +1,6 @@
-"""Tests between models on group means: Friedman and Wilcoxon pairs, or repeated-measures ANOVA and t pairs; and bars
-over models that are not told apart (Demsar 2006)."""
+"""Tests between models on group means: Friedman and Wilcoxon pairs, or repeated-measures ANOVA and t pairs; their
+counterparts where groups have some models only, or one each, and over several data sets; and bars over models that are
+not told apart (Demsar 2006)."""
 
 from collections.abc import Collection
 from itertools import combinations
@@ -9,13 +10,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from heatproof.stats.tests.architectures import satterthwaite
 from heatproof.stats.tests.paired import (
     DECIMALS,
     SAME,
     WILCOXON_TO_T,
     below_over_seeds,
     below_p,
-    detectable_effect,
     equivalent_p,
     holm,
     paired_t,
@@ -23,6 +24,7 @@ from heatproof.stats.tests.paired import (
     smallest_corrected_p,
     t_interval,
 )
+from heatproof.stats.tests.power import detectable_effect
 
 PAIR_COLUMNS = ["a", "b", "groups", "difference", "low", "high", "effect", "cles", "p", "p_corrected", "margin"]
 PAIR_COLUMNS += ["p_equivalent", "detectable"]
@@ -166,6 +168,150 @@ def rm_anova(wide: pd.DataFrame) -> dict[str, float] | None:
         "epsilon": epsilon,
         "p": float(stats.f.sf(statistic, df1, df2)),
     }
+
+
+def linked(wide: pd.DataFrame) -> list[list[str]]:
+    """Return the models of a table [groups, models] that groups with several of them link, directly or by others."""
+    sets: list[set[str]] = [{model} for model in wide.columns]
+    for there in wide.notna().drop_duplicates().to_numpy():
+        together = set(wide.columns[there])
+        apart = [one for one in sets if not one & together]
+        sets = [*apart, set.union(together, *(one for one in sets if one & together))]
+    return sorted(([model for model in wide.columns if model in one] for one in sets if one), key=len, reverse=True)
+
+
+def rank_sums(wide: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return Skillings and Mack's adjusted rank sums [models] and their covariance without a difference.
+
+    Groups with fewer than two models hold no comparison. Ties get their mean rank, which makes the test conservative.
+    """
+    there = wide.notna().to_numpy()
+    there = there & (there.sum(1, keepdims=True) > 1)
+    sizes = there.sum(1, keepdims=True)
+    ranks = wide.rank(axis=1).to_numpy() - (sizes + 1) / 2
+    sums = np.where(there, ranks * np.sqrt(12 / (sizes + 1)), 0.0).sum(0)
+    both = there.T.astype(float) @ there
+    np.fill_diagonal(both, 0.0)
+    return sums, np.diag(both.sum(1)) - both
+
+
+def skillings_mack(wide: pd.DataFrame) -> dict[str, float] | None:
+    """Test of Skillings and Mack (1981) of a table [groups, models] that lacks values: Friedman's, if it lacks none.
+
+    Returns:
+        statistic (chi-square), df1, p, groups (those with two models or more). None for fewer than three models or two
+        such groups, and where groups do not link all models.
+    """
+    groups = int((wide.notna().sum(axis=1) > 1).sum())
+    if wide.shape[1] < 3 or groups < 2 or len(linked(wide)) > 1:
+        return None
+    statistic, df = _form(*rank_sums(wide))
+    return {"statistic": statistic, "df1": df, "p": float(stats.chi2.sf(statistic, df)), "groups": groups}
+
+
+def _form(sums: np.ndarray, covariance: np.ndarray) -> tuple[float, float]:
+    """Quadratic form of rank sums, and the rank of their covariance."""
+    rank = float(np.linalg.matrix_rank(covariance))
+    return float(sums @ np.linalg.pinv(covariance) @ sums), rank
+
+
+def heterogeneity(wide: pd.DataFrame, data_sets: pd.Series) -> dict[str, float] | None:
+    """Test whether models rank differently in different data sets: what their rank sums vary by beyond those of all.
+
+    The sum of each data set's chi-square, less that of all. It is conservative where models differ, because ranks then
+    vary less than without a difference.
+
+    Args:
+        wide: [groups, models], which may hold NaN.
+        data_sets: the data set of each group.
+
+    Returns:
+        statistic, df1, p. None where fewer than two data sets compare models.
+    """
+    parts = [_form(*rank_sums(rows)) for _, rows in wide.groupby(data_sets.reindex(wide.index).to_numpy())]
+    whole, df = _form(*rank_sums(wide))
+    free = sum(part for _, part in parts) - df
+    if free <= 0:
+        return None
+    statistic = max(0.0, sum(part for part, _ in parts) - whole)
+    return {"statistic": statistic, "df1": free, "p": float(stats.chi2.sf(statistic, free))}
+
+
+def over_data_sets(means: pd.DataFrame) -> dict[str, float] | None:
+    """Demsar's (2006) test of means [data sets, models]: Friedman's chi-square as Iman and Davenport's F.
+
+    As there, the chi-square is not corrected for ties.
+
+    Returns:
+        chi_square, statistic (F), df1, df2, p. Where all data sets have the same order F is infinite: it is NaN, and p
+        what shuffling the models within each gives. None for fewer than three models or two data sets.
+    """
+    (sets, models), df = means.shape, means.shape[1] - 1
+    if models < 3 or sets < 2:
+        return None
+    ranks = means.rank(axis=1).mean().to_numpy()
+    chi_square = 12 * sets / (models * (models + 1)) * float((ranks**2).sum() - models * (models + 1) ** 2 / 4)
+    left, df2 = sets * df - chi_square, df * (sets - 1)
+    found = {"chi_square": chi_square, "df1": float(df), "df2": float(df2)}
+    if left < SAME:
+        return found | {"statistic": float("nan"), "p": float(factorial(models)) ** (1 - sets)}
+    statistic = (sets - 1) * chi_square / left
+    return found | {"statistic": statistic, "p": float(stats.f.sf(statistic, df, df2))}
+
+
+def unpaired(wide: pd.DataFrame, test: str) -> dict[str, float] | None:
+    """Test of models on disjoint groups, [groups, models] with one value a row: Kruskal and Wallis's test, or Welch's
+    analysis of variance for `rm_anova`. None for fewer than three models, or two groups of any."""
+    samples = [wide[model].dropna().to_numpy() for model in wide]
+    if len(samples) < 3 or min(map(len, samples)) < 2:
+        return None
+    groups = sum(map(len, samples))
+    if np.ptp(np.concatenate(samples)) < SAME:
+        return {"statistic": 0.0, "df1": len(samples) - 1.0, "p": 1.0, "groups": groups}
+    if test == "friedman":
+        found = stats.kruskal(*samples)
+        return {
+            "statistic": float(found.statistic),
+            "df1": len(samples) - 1.0,
+            "p": float(found.pvalue),
+            "groups": groups,
+        }
+    from statsmodels.stats.oneway import anova_oneway
+
+    found = anova_oneway(samples, use_var="unequal", welch_correction=True)
+    numbers = {"statistic": float(found.statistic), "df1": float(found.df_num), "df2": float(found.df_denom)}
+    return numbers | {"p": float(found.pvalue), "groups": groups}
+
+
+def unpaired_pairs(wide: pd.DataFrame, *, test: str, level: float, margin: float) -> pd.DataFrame:
+    """All pairs of models on disjoint groups, as `compare_pairs` gives them, of models with two groups or more.
+
+    p is that of Mann and Whitney's test, or of Welch's t test for `rm_anova`; intervals and equivalence are Welch's.
+    """
+    rows = []
+    for a, b in combinations(wide.columns, 2):
+        first, second = wide[a].dropna().to_numpy(), wide[b].dropna().to_numpy()
+        if min(len(first), len(second)) < 2:
+            continue
+        larger = stats.mannwhitneyu(first, second)
+        share = float(larger.statistic) / (len(first) * len(second))
+        mean, parts = (
+            first.mean() - second.mean(),
+            [(one.var(ddof=1) / len(one), len(one) - 1) for one in (first, second)],
+        )
+        error = sqrt(sum(part for part, _ in parts))
+        if error < SAME:
+            continue  # no spread to test against
+        df = satterthwaite(parts)
+        half = stats.t.ppf((1 + level) / 2, df) * error
+        p = larger.pvalue if test == "friedman" else 2 * stats.t.sf(abs(mean) / error, df)
+        row = {"a": a, "b": b, "groups": len(first) + len(second), "difference": mean, "effect": 2 * share - 1}
+        row |= {"low": mean - half, "high": mean + half, "cles": share, "p": float(p), "margin": margin}
+        rows.append(row | {"p_equivalent": float(stats.t.sf((margin - abs(mean)) / error, df)), "detectable": np.nan})
+    table = pd.DataFrame(rows, columns=PAIR_COLUMNS)
+    if rows:
+        table["p_corrected"], table["p_equivalent"] = holm(table["p"].tolist()), holm(table["p_equivalent"].tolist())
+    return table
 
 
 def against_controls(

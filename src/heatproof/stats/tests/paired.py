@@ -5,7 +5,6 @@ from functools import lru_cache
 
 import numpy as np
 from scipy import stats
-from scipy.optimize import brentq
 
 DECIMALS = 12  # rounding that makes equal scores tie although their sums were taken in another order
 SAME = 10.0 ** (1 - DECIMALS)  # spread below it is what that rounding left of zero
@@ -35,18 +34,33 @@ def signed_rank(differences: np.ndarray) -> tuple[float, float]:
     return _flips(ranks, positive), float(2 * positive / total - 1)
 
 
-def _flips(ranks: np.ndarray, positive: float) -> float:
-    """Two-sided p of a sum of positive ranks among all flips of the signs, counted by their sums.
-
-    The shift algorithm of Streitberg and Roehmel (1986).
-    """
-    doubled = np.rint(2 * ranks).astype(int)  # midranks are halves
+def _ways(doubled: np.ndarray) -> np.ndarray:
+    """Number of flips of the signs by the sum of the positive ranks, twice each: Streitberg and Roehmel (1986)."""
     ways = np.zeros(doubled.sum() + 1)
     ways[0] = 1
     for rank in doubled:
         ways[rank:] += ways[:-rank].copy()
+    return ways
+
+
+def _flips(ranks: np.ndarray, positive: float) -> float:
+    """Two-sided p of a sum of positive ranks among all flips of the signs."""
+    doubled = np.rint(2 * ranks).astype(int)  # midranks are halves
     smaller = round(min(2 * positive, doubled.sum() - 2 * positive))
-    return float(min(1.0, 2 * ways[: smaller + 1].sum() / 2.0 ** len(ranks)))
+    return float(min(1.0, 2 * _ways(doubled)[: smaller + 1].sum() / 2.0 ** len(ranks)))
+
+
+@lru_cache(maxsize=4096)
+def attained_level(groups: int, level: float) -> float:
+    """Return the largest p up to a level that a signed-rank test of untied differences can have; 0 if none.
+
+    >>> attained_level(8, 0.05), attained_level(5, 0.05), attained_level(60, 0.05)
+    (0.0390625, 0.0, 0.05)
+    """
+    if groups > EXACT:
+        return level
+    p = 2 * np.cumsum(_ways(2 * np.arange(1, groups + 1))) / 2.0**groups
+    return float(p[p <= level].max(initial=0.0))
 
 
 def paired_t(differences: np.ndarray) -> np.ndarray:
@@ -144,24 +158,3 @@ def _within(inside: float, found: dict[str, float], level: float) -> float:
     """One-sided p of how far a difference lies inside a margin, with the error of its interval."""
     error = (found["high"] - found["low"]) / 2 / stats.t.ppf((1 + level) / 2, found["df"])
     return float(stats.t.sf(inside / error, found["df"])) if error > 0 else float(inside <= 0)
-
-
-@lru_cache(maxsize=1024)
-def detectable_effect(groups: int, alpha: float, power: float) -> float:
-    """The true mean difference, in standard deviations of the differences, that a two-sided paired t test finds.
-
-    Args:
-        groups: at least two.
-        alpha: the level of the test.
-        power: how often it is to be found, at least .5: then what is found on the wrong side does not count.
-    """
-    df = groups - 1
-    critical = stats.t.ppf(1 - alpha / 2, df)
-
-    def lacking(effect: float) -> float:
-        return stats.nct.sf(critical, df, effect * np.sqrt(groups)) - power
-
-    upper = 1.0
-    while lacking(upper) < 0:
-        upper *= 2
-    return float(brentq(lacking, 0, upper))

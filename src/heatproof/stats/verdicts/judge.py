@@ -12,6 +12,7 @@ half. All that can be false adds up to alpha at most (Bonferroni between questio
 """
 
 from collections.abc import Mapping
+from math import comb
 
 import pandas as pd
 
@@ -49,8 +50,7 @@ def judge(one: Compared, design: Design, spread: Mapping[str, float]) -> Outcome
     """
     settings = design.settings
     of_controls, of_models = rules.levels(design.alpha, one.wide.shape[1], one.controls)
-    declared = rules.QUASI_F if one.cells is not None else settings["test"]
-    row = next(row for row in one.omnibus if row["test"] == declared)
+    row = next(row for row in one.omnibus if row["test"] == one.declared)
     omnibus = Omnibus(**{key: value if key in COUNTS else number(value) for key, value in row.items()})
     over_seeds = one.cells is not None or rules.p_column(one.pairs) == "p_seeds"
     apart = _apart(one, omnibus.p, of_models)
@@ -100,15 +100,17 @@ def _pairs(one: Compared, apart: pd.DataFrame, spread: Mapping[str, float], sett
         # what these checkpoints could show says nothing of architectures
         detectable=number(one.pairs["detectable"].max()) if column == "p_corrected" else None,
         margin=number(one.pairs["margin"].max()),
-        smallest_p=_reachable(one.pairs, column, settings["test"]),
+        smallest_p=_reachable(one, column, settings["test"]),
     )
 
 
-def _reachable(pairs: pd.DataFrame, column: str, test: str) -> float:
+def _reachable(one: Compared, column: str, test: str) -> float:
     """The smallest corrected p that so many groups can have: t tests of two or more have no such limit."""
-    groups = int(pairs["groups"].max())
+    groups = int(one.pairs["groups"].max())
     if column == "p_corrected" and test == "friedman":
-        return smallest_corrected_p(groups, len(pairs))
+        if one.declared == rules.KRUSKAL:  # most splits of the groups in two have the smallest p
+            return min(1.0, 2 * len(one.pairs) / comb(groups, groups // 2))
+        return smallest_corrected_p(groups, len(one.pairs))
     return 0.0 if groups > 1 else 1.0
 
 

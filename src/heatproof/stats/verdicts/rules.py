@@ -17,6 +17,8 @@ SUPPORTED, CONTRADICTED = "supported", "contradicted"
 RELIES, SHOWN, FAINT, HIDDEN = "relies", "shown", "faint", "hidden"
 CHECKPOINTS, ARCHITECTURES = "checkpoints", "architectures"
 QUASI_F = "quasi_f"  # the test over all models against the variance between seeds
+SKILLINGS_MACK, KRUSKAL, WELCH = "skillings_mack", "kruskal_wallis", "welch"  # where groups lack models
+COMPLETE, PARTIAL, DISJOINT = "complete", "partial", "disjoint"  # which groups models share: all, some, none
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Design:
     lower: frozenset[tuple[str, str]]  # (family, metric) of which a low value is good
     settings: dict  # section `stats`
     blind: dict[str, frozenset[str]] = field(default_factory=dict)  # family -> models that it gives no verdict on
+    incomplete: bool = False  # whether groups may have some models only, by design
 
     @property
     def alpha(self) -> float:
@@ -59,6 +62,23 @@ def rejects(p, level: float):
     (True, False, False)
     """
     return False if p is None else p <= level
+
+
+def layout(wide: pd.DataFrame) -> str:
+    """Return whether the groups of a table [groups, models] have all models, several or one each."""
+    counts = wide.notna().sum(axis=1)
+    if wide.shape[1] < 2 or (counts == wide.shape[1]).all():
+        return COMPLETE
+    return PARTIAL if (counts > 1).any() else DISJOINT
+
+
+def declared_test(layout: str, test: str, over_seeds: bool) -> str:
+    """Return the test over all models that verdicts are based on."""
+    if layout == PARTIAL:
+        return SKILLINGS_MACK
+    if layout == DISJOINT:
+        return KRUSKAL if test == "friedman" else WELCH
+    return QUASI_F if over_seeds else test
 
 
 def out_of_reach(smallest_p: float | None, level: float) -> bool:
