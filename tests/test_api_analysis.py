@@ -71,6 +71,25 @@ def test_models_are_compared_and_any_direction_can_be_stated():
     assert kinds(low) == {"controls.worse", "pairs.apart"}
 
 
+def test_patients_may_lack_models_and_lie_in_data_sets():
+    rng = np.random.default_rng(0)
+    rows = [
+        {"image": f"i{i}", "group": f"p{i}", "site": f"s{i % 2}", "model": model, "method": "gradcam", "metric": "iou"}
+        | {"value": 0.4 + 0.2 * place + rng.normal(0, 0.05)}
+        for i in range(30)
+        for place, model in enumerate("abc")
+        if place != i % 3
+    ]
+    table = pd.DataFrame(rows)
+    with pytest.raises(InputError, match="incomplete: its group was not meant to have that model"):
+        hp.analyze(table, compare="model")
+    found = hp.analyze(table, compare="model", incomplete=True, dataset="site")
+    assert "Skillings-Mack" in found.summary() and "2 data sets" in found.summary()
+    assert set(found.pairs["groups"]) == {10} and len(found.pairs) == 3
+    with pytest.raises(InputError, match="no column of data sets 'place'"):
+        hp.analyze(table, compare="model", incomplete=True, dataset="place")
+
+
 def test_the_unit_is_what_the_user_says():
     plain = table().drop(columns="group")
     by_name = {image: image // 3 for image in range(24)}

@@ -115,6 +115,8 @@ def analyze(
     interval: float = 0.95,
     power: float = 0.8,
     margin: float = 0.05,
+    dataset: str | None = None,
+    incomplete: bool = False,
 ) -> Findings:
     """Test whether heatmaps beat the controls, and whether methods or models differ.
 
@@ -131,6 +133,8 @@ def analyze(
         alpha: level of all tests of a metric and method; `interval`: confidence level.
         power: of the smallest difference that could be found.
         margin: below which a difference does not matter.
+        dataset: the column that names the data set of each row, if there are several; patients are blocks within it.
+        incomplete: whether patients may lack models by design (Skillings-Mack; unpaired tests where none has two).
 
     Raises:
         InputError: the table lacks something, there is nothing to compare, or an option is out of range.
@@ -149,7 +153,9 @@ def analyze(
     settings = {"test": test, "alpha": alpha, "interval": interval, "power": power, "margin": margin}
     _check(compare, settings)
     table, group = _table(scores, groups)
-    read = score_table.read(Path("scores"), group, frame=table)
+    if dataset is not None and dataset not in table:
+        raise unknown("column of data sets", dataset, map(str, scores))
+    read = score_table.read(Path("scores"), group, frame=table, data_set=dataset)
     known = read.scores["method"].isin(CONTROLS)
     made = read.scores["value"].notna().groupby(read.scores["method"]).transform("any")
     read = read._replace(
@@ -170,6 +176,7 @@ def analyze(
         controls=judged,
         settings=settings | {"margin": {"default": margin}},
         independent=group is None,
+        incomplete=incomplete,
         **directions,
     )
     pairs = found["pairs"]

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from heatproof.core.messages import InputError
+from heatproof.core.messages import InputError, using_options
 
 TABLES = ("metrics", "omnibus", "pairs", "controls", "sensitivity", "variance", "missing")
 
@@ -77,17 +77,18 @@ def run(args: argparse.Namespace) -> None:
         if not low < getattr(args, name) < high:
             raise InputError(f"--{name} {getattr(args, name):g}: must lie between {low:g} and {high:g}")
     settings = {name: getattr(args, name) for name in ("test", "alpha", "interval", "power")}
-    tables, results = evaluate(
-        score_table.read(
-            args.scores, None if args.independent else args.group or "group", args.wide, data_set=args.dataset
-        ),
-        lower=args.lower,
-        higher=args.higher,
-        controls=args.controls,
-        settings=settings | {"margin": {"default": args.margin}},
-        independent=args.independent,
-        incomplete=args.incomplete,
-    )
+    with using_options({"incomplete": "--incomplete"}):
+        tables, results = evaluate(
+            score_table.read(
+                args.scores, None if args.independent else args.group or "group", args.wide, data_set=args.dataset
+            ),
+            lower=args.lower,
+            higher=args.higher,
+            controls=args.controls,
+            settings=settings | {"margin": {"default": args.margin}},
+            independent=args.independent,
+            incomplete=args.incomplete,
+        )
     out = args.out or Path(f"{Path(args.scores.name.removesuffix('.gz')).stem}-stats")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from heatproof.catalogue.families import CONTROLS
 from heatproof.catalogue.reasons import NO_VALUE
-from heatproof.core.messages import InputError, bare, listed
+from heatproof.core.messages import InputError, bare, listed, setting
 from heatproof.core.statements import Statement
 from heatproof.stats.results import Groups, Model, Seeds, StudyResults, number
 from heatproof.stats.statements.general import of_table, state
@@ -223,7 +223,8 @@ def _same_images(table: pd.DataFrame) -> None:
             if lost := sorted(every - set(of["image_id"])):
                 raise InputError(
                     f"{metric} by {method}: image {lost[0]} has no row of model {model}; give it one, with an empty "
-                    f"value and a reason if there is none (--incomplete: its group was not meant to have that model)"
+                    f"value and a reason if there is none ({setting('incomplete')}: its group was not meant to have "
+                    "that model)"
                 )
 
 

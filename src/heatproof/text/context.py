@@ -133,7 +133,7 @@ def note(view: View) -> str:
 def partial(view: View) -> str:
     apart = f"; {view.count('unlinked', 'pair')} of models share none, without a test" if view.has("unlinked") else ""
     return (
-        f"By design, {view.number('complete')} of {view.units('groups')} have every model (--incomplete). The models "
+        f"By design, {view.number('complete')} of {view.units('groups')} have every model. The models "
         f"are compared on those with two models or more, and each pair on those that both have{apart}. Verdicts apply "
         f"to these checkpoints."
     )
@@ -144,7 +144,7 @@ def disjoint(view: View) -> str:
     tests = {"friedman": "Mann-Whitney and Kruskal-Wallis tests", "rm_anova": "Welch's t test and ANOVA"}
     by = tests[view.one("test")]
     return (
-        f"No group has two models (--incomplete), so the tests are unpaired ({by}). They cannot separate models from "
+        f"No group has two models, so the tests are unpaired ({by}). They cannot separate models from "
         f"their {view.unit}, and find less than paired tests. Verdicts apply to these checkpoints."
     )
 
@@ -184,7 +184,7 @@ def over_data_sets(view: View) -> str:
 
 @template("table.data_sets")
 def table_data_sets(view: View) -> str:
-    return f"Patients are blocks within their data set ({view.count('sets', 'data set')}, --dataset)."
+    return f"Patients are blocks within their data set ({view.count('sets', 'data set')})."
 
 
 @template("table.unknown_models")
