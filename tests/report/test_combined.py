@@ -21,7 +21,7 @@ def test_the_table_has_both_answers_with_their_numbers_and_what_they_mean_togeth
         "yes (centre blob: 0.20 [0.10, 0.30])",
         "show what the model uses, which is not the marked lesion",
     ]
-    assert made.rows[1][2:] == [made.rows[0][3], "undecided (random noise: 0.030)", "undecided"]
+    assert made.rows[1][2:] == [made.rows[0][3], "undecided (random noise: 0.03)", "undecided"]
     (text,) = methods._combined(data)
     assert f"the heatmaps of a (cam) {made.rows[0][4]}; undecided for 1 of 2 pairs" in text
     assert "at least 20 patients" in text

@@ -101,6 +101,7 @@ class Claim:
 def claims(inputs: Inputs) -> list[Claim]:
     """Return published claims on such heatmaps, with the verdict of this study."""
     rows = []
+    column = [end for row in inputs.results.claims for end in (row.effect, row.low, row.high) if numbers.finite(end)]
     for row in inputs.results.claims:
         ends = [row.effect, row.low, row.high]
         seeds = numbers.counted(row.seeds, "seed")
@@ -114,7 +115,7 @@ def claims(inputs: Inputs) -> list[Claim]:
                 row.source,
                 row.verdict,
                 LOOKS[row.verdict],
-                numbers.interval(*ends),
+                numbers.interval(*ends, beside=column),
                 f"{groups}, {seeds}" if groups else "–",
                 row.evidence,
                 row.change,
