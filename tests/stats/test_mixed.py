@@ -24,7 +24,7 @@ def long(cells):
 def components(cells):
     """Analysis-of-variance estimators: mean squares set equal to what they expect (Searle et al. 1992, ch. 4)."""
     groups, models, seeds = cells.shape
-    square = {name: value for name, (value, _) in architectures._mean_squares(cells).items()}
+    square = {name: value for name, (value, _) in architectures.mean_squares(cells).items()}
     if seeds == 1:
         return {"group": (square["group"] - square["group x model"]) / models, "residual": square["group x model"]}
     return {

@@ -270,7 +270,8 @@ def test_what_is_small_and_what_is_too_small_to_see():
         *(("a", "a"), ("b", "c")),
     )
     assert (close.kind, close.subjects["a"], close.subjects["b"]) == ("test.within_seeds", ("b",), ("c",))
-    assert (unseen.kind, unseen.numbers) == ("test.detectable", {"groups": 30, "detectable": 0.07, "power": 0.8})
+    numbers = {"groups": 30, "detectable": 0.07, "power": 0.8, "margin": 0.05, "enough": 56}
+    assert (unseen.kind, unseen.numbers) == ("test.detectable", numbers)
 
 
 def test_a_metric_that_does_not_tell_the_truth_gives_no_verdict():

@@ -189,12 +189,13 @@ def check_relations(study: Study) -> None:
     for family in study.given.primary:
         table = study.tables["relations"]
         rows_of = table[(table["family"] == family) & table["rho"].notna()]
+        column = rows_of.loc[rows_of["method"].isin([*study.methods, relations.NOISE]), "rho"]
         for method in study.methods:
             of = Of(study, family, method)
             rows = {row[1]: row for row in relations._table(study.inputs, rows_of).rows if row[0] == method}
             for name in of.tested():
                 _, _, shown, up, down, groups = rows.pop(relations.name(name))
-                assert shown == span([rho for rho, _ in of.of(name).values()])
+                assert shown == span([rho for rho, _ in of.of(name).values()], beside=column)
                 assert (up, down) == (f"{of.counts(name)[0]} of {len(of.of(name))}", str(of.counts(name)[1]))
                 counts = [of.rows[model, name][0] for model in of.of(name)]
                 assert groups.split(" to ")[:: len(groups.split(" to "))] and int(groups.split(" to ")[0]) == min(

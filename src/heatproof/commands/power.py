@@ -254,7 +254,8 @@ def _check_of(study: str, name: str, outcome, read: "_Read") -> tuple[str, int]:
     if claim is None or claim.check == "shows_cue":
         raise InputError(f"--claim {name}: a claim on a cue, or no longer in studies/{study}.yaml; choose another one")
     if claim.check == "outdo":
-        pairs = read.table("pairs").query("factor == 'method'")
+        pairs = read.table("pairs")
+        pairs = pairs[pairs["factor"] == "method"]
         among = {*claim.methods, claim.method}
         return claim.check, int((pairs["a"].isin(among) & pairs["b"].isin(among)).sum())
     return claim.check, {"beat_controls": len(outcome.verdicts), "differ": outcome.pairs.tested}.get(claim.check, 1)
@@ -341,7 +342,8 @@ class _Read:
         if not self.components():
             why = table.loc[table["method"] == self.method, "reason"].iloc[0]
             raise InputError(f"STUDY {self.folder}: no variances, {why}; with --pair A B those of a pair are used")
-        row = self.table("omnibus").query("test == 'mixed' and within == @self.method").iloc[0]
+        rows = self.table("omnibus")
+        row = rows[(rows["test"] == "mixed") & (rows["within"] == self.method)].iloc[0]
         return self._pilot(None, None, int(row["groups"]), int(row["levels"]))
 
     def single(self, ends: tuple[float, float], groups: int, squares: float) -> "Pilot":
@@ -353,7 +355,8 @@ class _Read:
 
     def pair(self, a: str, b: str) -> "Pilot":
         """Return the variances of a pair of models."""
-        pairs = self.table("pairs").query("factor == 'model' and within == @self.method")
+        pairs = self.table("pairs")
+        pairs = pairs[(pairs["factor"] == "model") & (pairs["within"] == self.method)]
         rows = pairs[pairs["a"].isin([a, b]) & pairs["b"].isin([a, b])]
         if rows.empty:
             known = sorted({*pairs["a"], *pairs["b"]})
@@ -365,7 +368,8 @@ class _Read:
         """Return the variances of a model against the control whose interval is widest, and the names of both."""
         from heatproof.stats.tests.architectures import MIN_SEEDS
 
-        rows = self.table("controls").query("method == @self.method").dropna(subset="low")
+        rows = self.table("controls")
+        rows = rows[rows["method"] == self.method].dropna(subset="low")
         if self.seeds >= MIN_SEEDS:
             raise InputError(f"--control: tested over {self.seeds} seeds; give the variances of the difference instead")
         if rows.empty or (model and model not in set(rows["model"])):

@@ -28,7 +28,8 @@ from heatproof.core.statements import Statement
 from heatproof.stats.results import Number, number
 from heatproof.stats.statements.general import state
 from heatproof.stats.tests.omnibus import LEAST_GROUPS
-from heatproof.stats.tests.paired import DECIMALS, SAME, below_p, detectable_effect, holm, t_interval
+from heatproof.stats.tests.paired import DECIMALS, SAME, below_p, holm, t_interval
+from heatproof.stats.tests.power import detectable_effect
 from heatproof.stats.verdicts import rules
 
 LOCALIZATION, FAITHFULNESS, BODY, CUE, SANITY, DEGENERATE = CRITERIA = (
