@@ -19,7 +19,10 @@ from heatproof.text import numbers
 from heatproof.text.words import called
 
 COLORMAP = "inferno"  # perceptually uniform: equal steps of relevance look equal
-_LEAST, _MOST = 128, 192  # pixels a side: small images are enlarged by whole steps, large ones reduced
+_LEAST, _MOST = (
+    128,
+    192,
+)  # pixels a side: small images are enlarged by whole steps, large and heavy ones reduced
 _HEAT = 0.6  # opacity of the heat
 _OUTLINE = (86, 180, 233)
 SIDE = 160  # pixels a side of an image that heat is laid over by the browser, at most
@@ -75,7 +78,7 @@ def uri(picture: np.ndarray) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     if buffer.tell() >= _HEAVY:
-        return _webp(Image.fromarray(picture))
+        return _webp(_reduced(Image.fromarray(picture), _MOST))
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -86,9 +89,12 @@ def scale() -> str:
 
 def photo(picture: np.ndarray) -> str:
     """WebP of at most `SIDE` pixels a side, as a data URI; a small one is enlarged by the browser."""
-    image = Image.fromarray(picture)
-    scale = min(1.0, SIDE / max(image.size))
-    return _webp(image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.BOX))
+    return _webp(_reduced(Image.fromarray(picture), SIDE))
+
+
+def _reduced(image: Image.Image, most: int) -> Image.Image:
+    scale = min(1.0, most / max(image.size))
+    return image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.BOX)
 
 
 def tile(heat: np.ndarray) -> np.ndarray:
