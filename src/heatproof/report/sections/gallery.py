@@ -27,7 +27,7 @@ _HEAT = 0.6  # opacity of the heat
 _OUTLINE = (86, 180, 233)
 SIDE = 160  # pixels a side of an image that heat is laid over by the browser, at most
 TILE, EDGE = 32, 2  # pixels a side of a heatmap in a sprite; and of its edge, repeated so that no neighbour bleeds in
-_QUALITY = 75  # of WebP: a grey image of 160 pixels has about 4 kB, a heatmap 200 bytes
+_QUALITY = 65  # of WebP: a grey image of 160 pixels has about 4 kB, a heatmap 200 bytes
 _HEAVY = 8_000  # bytes of PNG from which a picture is carried as WebP, which blurs it a little
 
 
