@@ -315,13 +315,13 @@ def test_patients_that_are_not_known(write, capsys):
         "Normal cases/p3.png": "3",
     }
     names = "Malignant 肺/b.png, Normal cases/a 1.png, Normal cases/p.png"
-    said = f"{source}: data.patient 'p(\\\\d*)' finds no patient in 3 file names: {names}"
+    said = f"{source}: data.patient 'p(\\d*)' finds no patient in 3 file names: {names}"
     assert capsys.readouterr().err == f"toy: {said}\n"
     for by in ("auto", "patient"):
         config = data_config(**folder, split={"by": by})
         assert (
             message(opening.list_records, "toy", config)
-            == f"{said}; fix them, or leave the patients out (data.split.by: lookalike)"
+            == f"{said}; correct the pattern, or leave data.patient out (data.split.by: lookalike)"
         )
 
 

@@ -106,7 +106,7 @@ def reasons(table):
 
 def test_a_checkpoint_says_what_it_is_and_predicts_every_test_image(study):
     card = artifacts.read_json(Checkpoint("s", "ours", 0, "fold0").card)
-    assert card["normalization"] == "one channel, at the size that they have, less 0, over 1 (by given)"
+    assert card["normalization"] == "one channel, at the size that they have, mean 0, standard deviation 1 (by given)"
     assert (card["source"], card["epochs"], set(card["files"])) == ("nets.py:build", 0, {"nets.py"})
     tables = [artifacts.read_table(Checkpoint("s", n, 0, "fold0").predictions, artifacts.PREDICTIONS) for n in study]
     for table in tables:

@@ -215,7 +215,7 @@ REFUSED = {
     ),
     "no network": ({"source": "models.py:number"}, "models.py:number returns int, not a torch.nn.Module"),
     "a wrong argument": ({"arguments": {"classes": 2}}, "models.py:build: cannot be opened: TypeError: "),
-    "weights of another": ({"weights": "other.pt"}, r"weights: they do not fit module:models.py:build: "),
+    "weights of another": ({"weights": "other.pt"}, r"weights: they do not fit module:models.py:build \(lacks: "),
     "no weights there": ({"weights": "none.pt"}, r"none.pt: not found; weights is the path of a \.safetensors file"),
     "no tensors": ({"weights": "list.pt"}, r"list.pt: holds no tensors by name, as model\.state_dict\(\) has them"),
     "no safetensors": ({"weights": "text.safetensors"}, r"text.safetensors: cannot be read as safetensors"),

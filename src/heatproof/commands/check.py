@@ -20,6 +20,7 @@ DICOM = (".dcm", ".dicom")
 OPTIONS = {  # what errors name in place of keys of a study
     "data.source": "",
     "data.patient": "--patient",
+    "data.split.by": "",
     "data.masks": "--masks",
     "data.key_file": "--key",
     "classes": "--classes",

@@ -368,6 +368,8 @@ def _opened(study: Study) -> tuple[dict[str, "Loaded"], dict[str, str]]:
         except InputError as error:
             failed[model] = str(error)
     for model, one in needs.items():
+        if one.preprocessing.origin != "given":
+            print(f"{model}: images: {one.preprocessing}; set another normalization with --mean and --std")
         if one.assumed:
             order = ", ".join(study.data.class_names)
             print(f"{model}: the outputs have no names and are read in this order: {order}; set another with --classes")

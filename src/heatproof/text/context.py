@@ -383,11 +383,16 @@ def more_groups(view: View) -> str:
     )
 
 
-@template("next.training")
+@template("next.training", "next.preprocessing")
 def better_training(view: View) -> str:
     floor = f"the floor of {numbers.number(view.number('floor'))}"
     best = f" (best score: {numbers.number(view.number('value'))})" if view.has("value") else ""
-    return f"Improve the training: no model scores above {floor}{best}."
+    advice = "Improve the training"
+    if view.kind == "next.preprocessing":
+        advice = (
+            "Check that the models see the images as in their training: normalization, size and order of the classes"
+        )
+    return f"{advice}: no model scores above {floor}{best}."
 
 
 @template("next.weights")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from heatproof.catalogue.reasons import NO_REDRAW
 from heatproof.core.draws import derive
-from heatproof.core.messages import InputError, Unsupported, line, pairs, setting, unknown
+from heatproof.core.messages import InputError, Unsupported, line, listed, pairs, reason, setting, unknown
 from heatproof.store.artifacts import ArtifactError, digest
 from heatproof.train.adapter import Adapter, Task
 from heatproof.train.layers import TargetLayer, check_answer, find_target_layer, probes, read_layer
@@ -47,7 +47,7 @@ class Preprocessing:
         mean, std = (", ".join(f"{value:.3g}" for value in part) for part in (self.mean, self.std))
         resized = f"resized to {self.size[0]} x {self.size[1]} pixels" if self.size else "at the size that they have"
         shown = {1: "one channel", 3: "three channels"}[self.channels]
-        return f"{shown}, {resized}, less {mean}, over {std} (by {self.origin})"
+        return f"{shown}, {resized}, mean {mean}, standard deviation {std} (by {self.origin})"
 
 
 @dataclass(frozen=True)
@@ -323,8 +323,13 @@ def _filled_in(spec: Spec, made: Made, tensors: dict[str, Tensor], again: Callab
     try:
         target.load_state_dict(_versioned(found, own))
     except RuntimeError as error:
-        detail = " ".join(str(error).split())[:300]
-        raise InputError(f"weights: they do not fit {spec.kind}:{spec.name}: {detail}") from error
+        shapes = [key for key in found.keys() & own.keys() if found[key].shape != own[key].shape]
+        sides = {"lacks": own.keys() - found.keys(), "has also": found.keys() - own.keys(), "other shape": shapes}
+        detail = "; ".join(f"{side}: {listed(sorted(names))}" for side, names in sides.items() if names)
+        raise InputError(
+            f"weights: they do not fit {spec.kind}:{spec.name} ({detail or reason(error)}); name the model that they "
+            "were saved from"
+        ) from error
     return made
 
 

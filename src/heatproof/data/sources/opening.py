@@ -287,7 +287,7 @@ def _plain(study: str, config: dict) -> Listing:
             records = _beside(records, reader.files_beside(source, config.get("table")), config, lesion)
         column, pattern = columns.get("patient"), config.get("patient")
         what = (
-            f"{setting('data.patient')} {pattern!r} finds no patient"
+            f"{setting('data.patient')} '{pattern}' finds no patient"
             if pattern
             else f"column {column!r} holds no patient"
         )
@@ -306,7 +306,7 @@ def _plain(study: str, config: dict) -> Listing:
     options |= {"window": window, "lesion": lesion, "given": by == "folder", "labels": _lines(config)}
     records, notes = reader.list_records(tree, classes, **options)
     pattern = config["patient"]
-    what = f"{setting('data.patient')} {pattern!r} finds no patient"
+    what = f"{setting('data.patient')} '{pattern}' finds no patient"
     lost = _without_patient(config, records, what, "file names") if pattern else []
     return Listing(list(classes), records, notes + lost)
 
@@ -345,7 +345,8 @@ def _without_patient(config: dict, records: list[Record], what: str, where: str)
         return []
     said = f"{config['source']}: {what} in {len(lost)} {where}: {listed(lost)}"
     if config["group_kind"] == "patient":
-        given = config["split"]["by"] in GIVEN
-        fix = "leave the patients out" + " (data.split.by: lookalike)" * (not given)
-        raise InputError(f"{said}; fix them, or {fix}")
+        by = "" if config["split"]["by"] in GIVEN else setting("data.split.by")
+        first = "correct the pattern" if config.get("patient") else "fix them"
+        fix = f"leave {setting('data.patient')} out" if config.get("patient") else "leave the patients out"
+        raise InputError(f"{said}; {first}, or {fix}{f' ({by}: lookalike)' if by else ''}")
     return [said]

@@ -427,7 +427,9 @@ def next_steps(
         found.append(state("next.groups", "models", numbers=numbers, model=model, unit=kind))
     else:
         best = max((value for _, value, _ in checkpoints if isfinite(value)), default=None)
-        found.append(state("next.training", "models", numbers={"value": best, "floor": floor}))
+        taken = results.setting and set(results.setting.weights.values()) == {"taken"}
+        kind = "next.preprocessing" if taken else "next.training"
+        found.append(state(kind, "models", numbers={"value": best, "floor": floor}))
     if results.setting and set(results.setting.weights.values()) & {"scratch"}:
         found.append(state("next.weights", "models"))
     if size < FAIR_SIZE:
