@@ -389,9 +389,7 @@ def better_training(view: View) -> str:
     best = f" (best score: {numbers.number(view.number('value'))})" if view.has("value") else ""
     advice = "Improve the training"
     if view.kind == "next.preprocessing":
-        advice = (
-            "Check that the models see the images as in their training: normalization, size and order of the classes"
-        )
+        advice = "Check that the models see the images as in training (normalization, size, order of the classes)"
     return f"{advice}: no model scores above {floor}{best}."
 
 
