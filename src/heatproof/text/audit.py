@@ -187,7 +187,8 @@ def sentence(statement: Statement) -> str:
     subjects = statement.subjects
     text = (TEMPLATES | SOURCES)[statement.kind].format_map(_fields(statement))
     if "below" in subjects:
-        text += f" Scores below chance ({_probes(subjects['below'])}) come from few groups of mixed classes."
+        below = _probes(subjects["below"])
+        text += f" Scores below chance ({below}) occur where groups are few or hold several classes."
     if "advice" in subjects:
         text += f" {ADVICE[subjects['advice'][0]]}"
     if "settings" in subjects:

@@ -128,7 +128,7 @@ def apart(audit: Audit, measured: str = "") -> str:
 def parts(audit: Audit, folds: int) -> str:
     """State which images the results are from."""
     if audit.split_by in ("all", "unstated"):
-        return "All results are from all images."
+        return "All results are from all images of the study."
     if folds > 1:
         return (
             f"The images were split into {folds} folds. For every model and seed, each fold was the test set of one "
