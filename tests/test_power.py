@@ -44,75 +44,75 @@ def test_given_variances_make_a_table(capsys):
 
 
 def test_a_pilot_gives_a_band(capsys):
-    """The widest and the narrowest variance that a pilot of 36 patients, 5 models and 2 seeds leaves."""
-    text, rows = printed(capsys, "phantom", "--seeds", "2")
+    """The widest and the narrowest variance that a pilot of 32 patients, 5 models and 2 seeds leaves."""
+    text, rows = printed(capsys, "quickstart", "--seeds", "2")
     (row,) = rows
     low, middle, high = (int(row[name]) for name in ("low", "patients", "high"))
-    components = pd.read_csv(artifacts.stats_dir("phantom") / "variance.csv").set_index(
+    components = pd.read_csv(artifacts.stats_dir("quickstart") / "variance.csv").set_index(
         ["method", "family", "component"]
     )
     of = components.sort_index().loc["gradcam", "localization"]["variance"]
     spread = (2 * (of["group x model"] + of["residual"] / 2)) ** 0.5
     assert middle == groups_for(0.05, spread, 0.0025, 0.8, ranks=True)
-    df = 35 * 4
-    assert high == pytest.approx(middle * df / 111.0, rel=0.05) and low == pytest.approx(middle * df / 174.6, rel=0.05)
-    assert "36 patients, 5 models and 2 training seeds per model" in text and f"a 95% band of {low} to {high}." in text
+    df = 31 * 4
+    assert high == pytest.approx(middle * df / 95.1, rel=0.05) and low == pytest.approx(middle * df / 156.7, rel=0.05)
+    assert "32 patients, 5 models and 2 training seeds per model" in text and f"a 95% band of {low} to {high}." in text
 
 
 @pytest.mark.parametrize(
     ("goal", "table", "squares", "level"),
     [
-        (["--pair", "resnet50", "densenet161"], "pairs", 1, 0.0025),
-        (["--control", "resnet50"], "controls", 1, 0.005),
+        (["--pair", "resnet18", "densenet121"], "pairs", 1, 0.0025),
+        (["--control", "resnet18"], "controls", 1, 0.005),
     ],
 )
 def test_a_pair_and_a_control_have_their_own_spread(capsys, goal, table, squares, level):
-    text, rows = printed(capsys, "phantom", *goal, "--seeds", "2")
-    of = artifacts.read_table(artifacts.stats_dir("phantom") / f"{table}.csv", tables.TABLES[table])
+    text, rows = printed(capsys, "quickstart", *goal, "--seeds", "2")
+    of = artifacts.read_table(artifacts.stats_dir("quickstart") / f"{table}.csv", tables.TABLES[table])
     of = of[(of["metric"] == "relevance_rank_accuracy")]
     if table == "pairs":
-        of = of[(of["within"] == "gradcam") & (of["a"] == "resnet50") & (of["b"] == "densenet161")]
+        of = of[(of["within"] == "gradcam") & (of["a"] == "resnet18") & (of["b"] == "densenet121")]
     else:
-        of = of[(of["method"] == "gradcam") & (of["model"] == "resnet50")]
+        of = of[(of["method"] == "gradcam") & (of["model"] == "resnet18")]
     spreads = [spread_of((row.low, row.high), row.groups, 0.95) for row in of.itertuples()]
     assert int(rows[0]["patients"]) == groups_for(0.05, max(spreads), level, 0.8, ranks=True)
-    assert "ResNet-50" in text.splitlines()[0]
+    assert "ResNet-18" in text.splitlines()[0]
 
 
 def test_a_claim_has_the_level_of_its_check(capsys):
-    claims = json.loads((artifacts.stats_dir("phantom") / "summary.json").read_text())["claims"]
+    claims = json.loads((artifacts.stats_dir("quickstart") / "summary.json").read_text())["claims"]
     stored = next(one for one in claims if one["name"] == "fidelity_degrades_for_vit")
-    _, rows = printed(capsys, "phantom", "--claim", stored["name"])
+    _, rows = printed(capsys, "quickstart", "--claim", stored["name"])
     spread = spread_of((stored["low"], stored["high"]), stored["groups"], 0.95)
     assert [int(row["patients"]) for row in rows] == [groups_for(0.05, spread, 0.05, 0.8, ranks=True)]
 
 
 def test_other_goals(capsys):
-    text, equal = printed(capsys, "phantom", "--equivalent", "--seeds", "2")
+    text, equal = printed(capsys, "quickstart", "--equivalent", "--seeds", "2")
     assert "show that two equal models differ by less than 0.05" in text and "two one-sided t tests" in text
-    text, together = printed(capsys, "phantom", "--all-models", "--seeds", "2")
+    text, together = printed(capsys, "quickstart", "--all-models", "--seeds", "2")
     assert "by Friedman's test (significance level 0.025)" in text and "5 models differ" in text
     assert 100 < int(equal[0]["patients"]) < 400 and 100 < int(together[0]["patients"]) < 400
 
 
 def test_where_no_number_of_patients_is_enough_it_says_how_many_seeds_are(capsys):
-    text, rows = printed(capsys, "phantom", "--seeds", "5")
+    text, rows = printed(capsys, "quickstart", "--seeds", "5")
     assert rows[0]["patients"] == "–" and "No number of patients is enough to detect" in text
     fewest = int(re.search(r"at least (\d+) seeds per model are needed, whatever the number of patients", text)[1])
-    _, rows = printed(capsys, "phantom", "--seeds", str(fewest), str(fewest - 1))
+    _, rows = printed(capsys, "quickstart", "--seeds", str(fewest), str(fewest - 1))
     assert rows[0]["patients"] != "–" == rows[1]["patients"]
 
 
 def test_the_power_of_numbers_of_patients(capsys):
-    _, rows = printed(capsys, "phantom", "--seeds", "2", "--patients", "100", "166", "200")
-    assert [row["patients"] for row in rows] == ["100", "166", "200"] and rows[1]["power"] == "80%"
+    _, rows = printed(capsys, "quickstart", "--seeds", "2", "--patients", "200", "247", "300")
+    assert [row["patients"] for row in rows] == ["200", "247", "300"] and rows[1]["power"] == "80%"
     share = [[int(row[name].strip("%")) for row in rows] for name in ("low", "power", "high")]
     assert all(a < b < c for a, b, c in zip(*share, strict=True)) and share[1] == sorted(share[1])
 
 
 def test_files(capsys, tmp_path):
     out = tmp_path / "plan"
-    _, rows = printed(capsys, "phantom", "--seeds", "2", "10", "--out", str(out))
+    _, rows = printed(capsys, "quickstart", "--seeds", "2", "5", "--out", str(out))
     assert {path.name for path in out.iterdir()} == {"table.csv", "curves.svg", "sentence.md"}
     table = pd.read_csv(out / "table.csv")
     assert table["patients"].tolist()[0] == int(rows[0]["patients"]) and table["patients"].isna().tolist() == [
@@ -144,26 +144,26 @@ def test_images_are_planned_from_stored_scores(capsys, tmp_path, monkeypatch):
     """Where the scores of a study are at hand, the variance between images of a patient is known."""
     monkeypatch.chdir(tmp_path)
     names = ("summary.json", "variance.csv", "pairs.csv", "controls.csv", "omnibus.csv")
-    for path in [ROOT / "results/stats/phantom" / name for name in names]:
+    for path in [ROOT / "results/stats/quickstart" / name for name in names]:
         for one in (path, path.with_name(f".{path.name}.sha256")):
-            target = tmp_path / "results/stats/phantom" / one.name
+            target = tmp_path / "results/stats/quickstart" / one.name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(one.read_bytes())
-    summary = json.loads((ROOT / "results/stats/phantom/summary.json").read_text())
+    summary = json.loads((ROOT / "results/stats/quickstart/summary.json").read_text())
     rng, models = np.random.default_rng(0), [name for name, found in summary["models"].items() if found["competent"]]
     for model in models:
         for seed in summary["setting"]["seeds"]:
             rows = [(f"i{g}_{i}", f"p{g}", rng.normal(0, 0.1)) for g in range(36) for i in range(3)]
             frame = pd.DataFrame(rows, columns=["image_id", "group", "value"])
             frame = frame.assign(model=model, seed=seed, method="gradcam", metric="relevance_rank_accuracy", reason="")
-            path = artifacts.Checkpoint("phantom", model, seed, "fold0").scores("localization")
+            path = artifacts.Checkpoint("quickstart", model, seed, "fold0").scores("localization")
             path.parent.mkdir(parents=True, exist_ok=True)
             artifacts.write_table(path, frame[list(artifacts.SCORES)], artifacts.SCORES)
-    text, rows = printed(capsys, "phantom", "--seeds", "2", "--images", "1", "3", "9")
+    text, rows = printed(capsys, "quickstart", "--seeds", "2", "--images", "1", "3", "9")
     counts = [int(row["patients"]) for row in rows]
     assert counts == sorted(counts, reverse=True) and "2 training seeds per model and 1 image per patient" in text
     # between 1 and 3 images, the variance of a difference falls by 2 * 0.01 (1 - 1/3) / 2 seeds
-    found = artifacts.read_table(artifacts.stats_dir("phantom") / "variance.csv", tables.TABLES["variance"])
+    found = artifacts.read_table(artifacts.stats_dir("quickstart") / "variance.csv", tables.TABLES["variance"])
     of = found[(found["method"] == "gradcam") & (found["family"] == "localization")].set_index("component")["variance"]
     there = 2 * (of["group x model"] + of["residual"] / 2)
     assert counts[1] == groups_for(0.05, there**0.5, 0.0025, 0.8, ranks=True)
@@ -176,14 +176,14 @@ BAD = [
     ([], "STUDY: name a pilot study, or give the variances: --variance patient=0.01"),
     (["nowhere"], "no finished study 'nowhere'; choose from"),
     (["phantmo"], "no finished study 'phantmo'; did you mean phantom"),
-    (["phantom", "--family", "local"], "--family: no family 'local'; did you mean localization?"),
-    (["phantom", "--method", "cam"], "--method: no method with scores 'cam'; did you mean"),
-    (["phantom", "--pair", "a", "b"], "--pair a b: no such pair; the models are"),
-    (["phantom", "--control", "a"], "--control: no model with controls 'a'; choose from"),
-    (["phantom", "--claim", "a"], "--claim: no claim that was tested 'a'; choose from cams_highlight_lesions"),
-    (["phantom", "--claim", "cams_highlight_lesions", "--seeds", "5"], "--seeds 5: it is not known how scores vary"),
-    (["phantom", "--images", "4"], "--images 4: it is not known how scores vary between images; give all variances"),
-    (["phantom", "--variance", "patient=1"], "--variance: STUDY has its own variances; give one of the two"),
+    (["quickstart", "--family", "local"], "--family: no family 'local'; did you mean localization?"),
+    (["quickstart", "--method", "cam"], "--method: no method with scores 'cam'; did you mean"),
+    (["quickstart", "--pair", "a", "b"], "--pair a b: no such pair; the models are"),
+    (["quickstart", "--control", "a"], "--control: no model with controls 'a'; choose from"),
+    (["quickstart", "--claim", "a"], "--claim: no claim that was tested 'a'; choose from cams_highlight_lesions"),
+    (["quickstart", "--claim", "cams_highlight_lesions", "--seeds", "5"], "--seeds 5: it is not known how scores vary"),
+    (["quickstart", "--images", "4"], "--images 4: it is not known how scores vary between images; give all variances"),
+    (["quickstart", "--variance", "patient=1"], "--variance: STUDY has its own variances; give one of the two"),
     (["covid_cxr"], "--models 1: two models or more are needed; with --control, one is enough"),
     (["covid_cxr", "--control", "--seeds", "5"], "--seeds 5: it is not known how scores vary between training seeds"),
     (["--variance", "patients=1"], "--variance patients=1: no variance 'patients'; did you mean patient?"),
