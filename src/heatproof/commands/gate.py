@@ -137,7 +137,7 @@ def read(folder: str, label: str, study: str | None, model: str | None) -> Side:
         study, model: None for the only one.
 
     Raises:
-        InputError: the folder, a study or a model is missing or cannot be told, or a file is damaged.
+        InputError: the folder, a study or a model is missing or ambiguous, or a file is damaged.
     """
     where = f"{label} {folder}"
     if Path(folder).is_file():
