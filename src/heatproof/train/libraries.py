@@ -203,7 +203,7 @@ def _own_weights(source: str, make: Callable[[], nn.Module]) -> nn.Module:
         return make()
     except Exception as error:
         raise InputError(
-            f"{source}: its pretrained weights could not be had ({reason_of(error)}): name a file with weights"
+            f"{source}: its pretrained weights could not be downloaded ({reason_of(error)}): name a file with weights"
         ) from error
 
 

@@ -20,27 +20,27 @@ GENERAL_KINDS = ("models.left_out", "models.unstated", "methods.several")
 
 
 @dataclass(frozen=True)
-class Told:
+class Linked:
     text: str
     place: str  # id of an element of the page; "" for none
 
 
-def answer(inputs: Inputs) -> tuple[Told, list[Told]]:
+def answer(inputs: Inputs) -> tuple[Linked, list[Linked]]:
     """Return the short answer, and the paragraphs of the first screen that add to it."""
     results = inputs.results
     text, rest = summary(results.in_short, results.answer, inputs.doubtful)
     family, method = (results.in_short.one(role) for role in ("family", "method"))
-    short = Told(text, anchor(inputs, family, method) if len(rest) < len(results.answer) else "")
+    short = Linked(text, anchor(inputs, family, method) if len(rest) < len(results.answer) else "")
     return short, [
-        Told(paragraph(together, inputs.doubtful), place(inputs, together[0])) for together in paragraphs(rest)
+        Linked(paragraph(together, inputs.doubtful), place(inputs, together[0])) for together in paragraphs(rest)
     ]
 
 
-def cautions(inputs: Inputs) -> list[Told]:
+def cautions(inputs: Inputs) -> list[Linked]:
     """Return what holds for every family and method, without the answer and ensembles."""
     shown = {one.kind for one in inputs.results.answer}
     rows = [one for one in inputs.results.statements if one.kind in GENERAL_KINDS or one.area in GENERAL_AREAS]
-    return [Told(sentence(one, inputs.doubtful), place(inputs, one)) for one in rows if one.kind not in shown]
+    return [Linked(sentence(one, inputs.doubtful), place(inputs, one)) for one in rows if one.kind not in shown]
 
 
 KINDS = {  # what a part of a section shows -> areas of statements

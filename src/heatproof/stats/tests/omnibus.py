@@ -1,6 +1,6 @@
 """Tests between models on group means: Friedman and Wilcoxon pairs, or repeated-measures ANOVA and t pairs; their
 counterparts where groups have some models only, or one each, and over several data sets; and bars over models that are
-not told apart (Demsar 2006)."""
+that do not differ significantly (Demsar 2006)."""
 
 from collections.abc import Collection
 from itertools import combinations
