@@ -191,7 +191,7 @@ def test_check_says_what_would_run():
     assert done.stdout.splitlines() == [
         "iq_oth_nccd: 5 models x 2 seeds, 3 methods, localization, faithfulness, consistency, robustness, sanity, "
         "complexity; images of 64 px from downloads/iq_oth_nccd",
-        "phantom: 5 models x 2 seeds, 3 methods, localization, faithfulness, consistency, robustness, sanity, "
+        "phantom: 5 models x 5 seeds, 3 methods, localization, faithfulness, consistency, robustness, sanity, "
         "complexity; images of 64 px from a phantom",
     ]
     wrong = heatproof("check", "phantm", cwd=ROOT)

@@ -81,7 +81,7 @@ def test_a_damaged_result_is_named_with_both_ways_to_fix_it(folder, capsys, trun
     code, said = verify(capsys)
     assert code == 1
     assert f"{CARD}: truncated or altered since it was written" in said
-    assert f"`dvc checkout {CARD}` brings it back" in said
+    assert f"bring it back by `dvc checkout {CARD}`" in said
     assert "damaged: 1 results, 0 objects" in said and TABLE not in said
     (folder / CARD).unlink()
     subprocess.run([sys.executable, "-m", "dvc", "checkout", "-q", CARD], cwd=folder, check=True)

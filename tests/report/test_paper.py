@@ -122,7 +122,7 @@ def test_where_there_is_nothing_to_draw_the_file_says_why(made, resolved):
     families = alone.results.families | {"faithfulness": replace(family, outcomes=outcomes)}
     without = replace(alone, results=replace(alone.results, families=families))
     assert "or there is but one model" in paper.figure(without, "faithfulness_ranks")
-    drawn = "".join(ElementTree.fromstring(files["sanity.svg"].decode()).itertext()).split()
+    drawn = " ".join(ElementTree.fromstring(files["sanity.svg"].decode()).itertext()).split()
     assert " ".join(drawn).endswith("does not score it (score.families).")
 
 

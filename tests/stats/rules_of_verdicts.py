@@ -392,7 +392,8 @@ def _(study, one):
     numbers = {"groups": row["groups"], "detectable": row["detectable"], "power": POWER}
     if row["detectable"] > MARGIN:  # from the interval of that pair
         spread, level = spread_of((row["low"], row["high"]), row["groups"], LEVEL), told.share("models")
-        enough = groups_for(MARGIN, spread, level / len(told.pairs()), POWER, ranks=True)
+        ranks = study.given.settings["test"] == "friedman"
+        enough = groups_for(MARGIN, spread, level / len(told.pairs()), POWER, ranks)
         numbers |= {"margin": MARGIN, "enough": enough}
     return _tested(told, numbers)
 

@@ -55,9 +55,9 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         InputError: an option is out of bounds, the path cannot be read, or the file cannot be written.
     """
-    from heatproof.commands.check import is_table
     from heatproof.data.audit.command import summary
     from heatproof.data.audit.results import read_audit
+    from heatproof.data.sources.rows import is_table
     from heatproof.store import artifacts
 
     if not args.path:
@@ -105,13 +105,14 @@ def _settings(args: argparse.Namespace) -> "Settings":
 
 def audit_source(path: Path, args: argparse.Namespace) -> "Audit":
     """Audit a table, DICOM files or images with masks: run a study's data job in a temporary folder, and audit that."""
-    from heatproof.commands.check import OPTIONS, data_of, is_table, section_of
+    from heatproof.commands.check import OPTIONS, data_of, section_of
     from heatproof.config.load import resolve
     from heatproof.core.messages import using_options
     from heatproof.data import command
     from heatproof.data.audit.assemble import audit
     from heatproof.data.audit.material import read_study
     from heatproof.data.audit.results import BadFile
+    from heatproof.data.sources.rows import is_table
     from heatproof.store import artifacts
 
     _check(args, is_table(path))

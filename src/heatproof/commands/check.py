@@ -12,10 +12,10 @@ from heatproof.config.study import Study
 from heatproof.core.messages import InputError
 from heatproof.data.sources.places import STEM
 from heatproof.data.sources.records import Record
+from heatproof.data.sources.rows import is_table
 from heatproof.text.numbers import counted
 
 MOST = 50  # classes
-TABLES = (".csv", ".tsv", ".csv.gz")
 DICOM = (".dcm", ".dicom")
 OPTIONS = {  # what errors name in place of keys of a study
     "data.source": "",
@@ -26,11 +26,6 @@ OPTIONS = {  # what errors name in place of keys of a study
     "classes": "--classes",
 }
 LAYOUTS = "images must be in one folder per class, or listed in a table (CSV) with the columns path and label"
-
-
-def is_table(path: Path) -> bool:
-    """Return whether a path is that of a table of images."""
-    return path.is_file() and path.name.lower().endswith(TABLES)
 
 
 def file_of(path: str, option: str) -> str:

@@ -10,6 +10,7 @@ import unicodedata
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -20,6 +21,11 @@ _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # how .xlsx (and .ods) and .x
 _NOT_AVAILABLE = {"#n/a", "#nv", "#n/d", "#n/b"}  # in English, German, French or Italian or Spanish, and Dutch
 _BROKEN = re.compile("#[A-ZÀ-Þ/0¡¿]+[!?]")  # what a formula shows that failed: #REF!, #DIV/0!, #NAME?, #WERT!
 _HEAD = 1 << 16  # characters in which the header ends
+
+
+def is_table(path: Path) -> bool:
+    """Return whether a path is that of a table of images."""
+    return path.is_file() and path.name.lower().endswith((".csv", ".tsv", ".csv.gz"))
 
 
 class NoColumn(InputError):

@@ -147,25 +147,25 @@ def all_pairs(
         options = {"test": settings["test"], "power": settings["power"], "tested_at": tested_at}
         together = compare_pairs(wide, level=settings["interval"], margin=margin, **options)
         return together.assign(seeds_low=np.nan, seeds_high=np.nan, p_seeds=np.nan)
+    tested = [pair for pair in pairs if wide[list(pair)].notna().all(axis=1).any()]
     found = []
-    for pair in pairs:
+    for pair in tested:
         both = wide[list(pair)].dropna()
         table = compare_pairs(
             both,
             test=settings["test"],
             level=settings["interval"],
             margin=margin,
-            tested_at=tested_at / len(pairs),
+            tested_at=tested_at / len(tested),
             power=settings["power"],
         )
         cells = None if rows is None else _cells(rows[rows["model"].isin(pair)], both)
         over = seed_pairs(cells, list(pair), settings["interval"]) if cells is not None else pd.DataFrame()
         seeds = over.iloc[0] if len(over) else {"low": np.nan, "high": np.nan, "p": np.nan}
         found.append(table.assign(seeds_low=seeds["low"], seeds_high=seeds["high"], p_seeds=seeds["p"]))
-    filled = [table for table in found if len(table)]
-    if not filled:
+    if not found:
         return compare_pairs(wide[:0]).assign(seeds_low=np.nan, seeds_high=np.nan, p_seeds=np.nan)
-    together = pd.concat(filled, ignore_index=True)
+    together = pd.concat(found, ignore_index=True)
     for name, corrected in (("p", "p_corrected"), ("p_equivalent", "p_equivalent"), ("p_seeds", "p_seeds")):
         known = together[name].notna()
         if known.any():
