@@ -100,6 +100,17 @@ def groups(view: View) -> str:
     )
 
 
+@template("groups.localized")
+def localized(view: View) -> str:
+    return f"Localization is tested on the {view.units('groups')} with a marked region."
+
+
+@template("groups.unscored")
+def unscored(view: View) -> str:
+    names = ["sanity checks" if name == "sanity" else name for name in view.raw("families")]
+    return f"Not measured: {numbers.listed(names)}."
+
+
 @template("table.groups")
 def table_groups(view: View) -> str:
     groups, images = view.units("groups"), view.count("images", "image")
