@@ -198,6 +198,32 @@ def table_data_sets(view: View) -> str:
     return f"Patients are blocks within their data set ({view.count('sets', 'data set')})."
 
 
+@template("choice.by")
+def choice_by(view: View) -> str:
+    return (
+        f"Options are chosen by {view.metric()} on {view.units('validation')} of the validation table, none of which "
+        f"is tested. A heatmap has to beat a control at each of the control's options."
+    )
+
+
+@template("choice.untuned")
+def choice_untuned(view: View) -> str:
+    one = len(view.names("controls")) == 1
+    return f"Not tuned, because the table has one option: the control{'' if one else 's'} {view.listed('controls')}."
+
+
+@template("choice.option")
+def choice_option(view: View) -> str:
+    ends = [view.number("chosen"), view.number("naive")]
+    chosen, naive = (numbers.number(end, beside=ends) for end in ends)
+    optimism = numbers.interval(*(view.get(name) for name in ("optimism", "low", "high")))
+    return (
+        f"{view.listed('models')}: {view.listed('options')}, chosen on the validation {view.unit}, with "
+        f"{view.metric()} {chosen} on the test {view.unit}. Choosing on the test {view.unit} instead would report "
+        f"{view.listed('best')}, with {naive}: an optimism of {optimism}."
+    )
+
+
 @template("table.unknown_models")
 def unknown_models(view: View) -> str:
     return "The accuracy of these models is unknown. Heatmaps of a model that guesses explain nothing."
