@@ -17,7 +17,7 @@ from heatproof.store.artifacts import FLAG, INTEGER, NUMBER, TEXT, ArtifactError
 from heatproof.store.sealing import sidecar
 
 SCHEMAS = {name: value for name, value in vars(artifacts).items() if name.isupper() and isinstance(value, dict)}
-SCHEMAS |= tables.TABLES | {"DATASETS": tables.DATASETS}
+SCHEMAS |= tables.TABLES | {name: getattr(tables, name) for name in ("DATASETS", "OPTIONS", "OPTIMISM")}
 TEXTS = ["NA", 'a, "quoted" name', "007", "", " x ", "nan", "None", "1e5", "True", "zwei\nZeilen", "Ärzte 肺", "'"]
 VALUES = {
     TEXT: TEXTS,

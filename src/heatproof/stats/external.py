@@ -357,7 +357,7 @@ def choose(
     kept, rows, optimism = [test[~several]], [], []
     for (method, model), of in test[several].groupby(["method", "model"], sort=False):
         found = list(_candidates(validation, of, metric))
-        optimism.append({"method": method, "model": model} | _optimism(found, sign, level))
+        optimism.append({"method": method, "model": model} | optimism_of(found, sign, level))
         for one in found:
             means = {"validation": one.validation.mean(), "test": one.test.mean()}
             best, naive = (one.test.columns[(sign * mean).round(DECIMALS).argmax()] for mean in means.values())
@@ -403,11 +403,11 @@ def _apart(validation: pd.DataFrame, test: pd.DataFrame) -> None:
     """Refuse groups and images that choose options and are tested by them."""
     for fold, tested in test.groupby("fold"):
         chooses = validation[validation["fold"] == fold]
-        for what, column in (("group", "group"), ("image", "image_id")):
+        for what, column in (("a group", "group"), ("an image", "image_id")):
             names = spellings(sorted({*chooses[column], *tested[column]}))
             if both := sorted({names[one] for one in chooses[column]} & {names[one] for one in tested[column]}):
                 raise list_error(
-                    f"{setting('validation')}: a {what} that is tested, too",
+                    f"{setting('validation')}: {what} that is tested, too",
                     both,
                     "choose options on others; with cross-validation, name the fold of each row in a column fold",
                 )
@@ -418,10 +418,10 @@ def _candidates(validation: pd.DataFrame, test: pd.DataFrame, metric: str) -> It
     tables = {"validation": validation, "scores": test}
     of = {name: table[table["metric"] == metric].groupby(CHECKPOINT) for name, table in tables.items()}
     for key, tested in test.groupby(CHECKPOINT):
-        wide = {}
-        for name, table in of.items():
-            rows = table.get_group(key) if key in table.groups else test[:0]
-            if missing := sorted({*tested["option"]} - {*rows["option"]}):
+        wide, scored = {}, {name: rows.get_group(key) if key in rows.groups else test[:0] for name, rows in of.items()}
+        options = {*tested["option"], *scored["validation"]["option"]}
+        for name, rows in scored.items():
+            if missing := sorted(options - {*rows["option"]}):
                 of_what = zip(CHECKPOINT, key, strict=True)
                 named = ", ".join(f"{column} {value}" for column, value in of_what if value != "")
                 raise InputError(f"{setting(name)}: no {metric} of option {missing[0]!r} ({named}); score it, too")
@@ -436,7 +436,7 @@ def _candidates(validation: pd.DataFrame, test: pd.DataFrame, metric: str) -> It
         yield Candidates(*key[2:], wide["validation"], wide["scores"])
 
 
-def _optimism(checkpoints: Sequence[Candidates], sign: int, level: float) -> dict[str, float]:
+def optimism_of(checkpoints: Sequence[Candidates], sign: int, level: float) -> dict[str, float]:
     """Compare the choice on validation groups with the naive one on the test groups, over all checkpoints of a method
     and model.
 
