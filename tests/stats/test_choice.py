@@ -146,7 +146,7 @@ def test_what_cannot_be_chosen_by_is_an_error():
         "scores: no iou of option 'layer2'": (validation, test[test["option"] != "layer2"]),
         "option: every method has one alone": (validation, test[test["option"].isin(["layer2", "raw", ""])]),
         "t: no column option": (validation, test.drop(columns="option")),
-        "fold: image t0 is tested in two folds by gradcam; keep one": (
+        "fold: image t0 is tested in two folds by center; keep one": (
             pd.concat([validation.assign(fold=fold) for fold in "01"]),
             pd.concat([test.assign(fold=fold) for fold in "01"]),
         ),

@@ -337,7 +337,7 @@ def choose(
 
     A control keeps all of its options, and a heatmap has to beat it by each. A control whose option is chosen like the
     method's is no fair match: where options differ, the one that was chosen worse loses, and noise beats noise in up to
-    15% of studies (`docs/simulations.md`).
+    14% of studies (`docs/simulations.md`).
 
     Args:
         validation, test: scores as `score_table.read` gives them with `options`.
