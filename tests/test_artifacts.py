@@ -17,7 +17,7 @@ from heatproof.store.artifacts import FLAG, INTEGER, NUMBER, TEXT, ArtifactError
 from heatproof.store.sealing import sidecar
 
 SCHEMAS = {name: value for name, value in vars(artifacts).items() if name.isupper() and isinstance(value, dict)}
-SCHEMAS |= tables.TABLES | {name: getattr(tables, name) for name in ("DATASETS", "OPTIONS", "OPTIMISM")}
+SCHEMAS |= tables.TABLES | {"DATASETS": tables.DATASETS}
 TEXTS = ["NA", 'a, "quoted" name', "007", "", " x ", "nan", "None", "1e5", "True", "zwei\nZeilen", "Ärzte 肺", "'"]
 VALUES = {
     TEXT: TEXTS,
@@ -59,7 +59,7 @@ def test_all_schemas_are_tested():
     schemas = {name: value for name, value in vars(tables).items() if isinstance(value, dict) and name.isupper()}
     named = {name for name, value in schemas.items() if id(value) not in of_stats}
     assert named | set(tables.TABLES) == set(SCHEMAS)
-    assert len(named) == 16 and {"MANIFEST", "DEALT", "PREDICTIONS", "SCORES"} < named
+    assert len(named) == 14 and {"MANIFEST", "DEALT", "PREDICTIONS", "SCORES"} < named
 
 
 lines = st.text(st.characters(exclude_characters="\r\0", exclude_categories=["Cs"]), max_size=8)

@@ -110,7 +110,8 @@ def run(args: argparse.Namespace) -> None:
         out.mkdir(parents=True, exist_ok=True)
         written = {name: schemas.TABLES[name] for name in TABLES}
         written |= {"datasets": schemas.DATASETS} if args.dataset else {}
-        written |= {"options": schemas.OPTIONS, "optimism": schemas.OPTIMISM} if args.validation else {}
+        chosen = {"options": score_table.OPTIONS, "optimism": score_table.OPTIMISM}
+        written |= chosen if args.validation else {}
         for name, schema in written.items():
             artifacts.write_table(out / f"{name}.csv", tables[name].reindex(columns=list(schema)), schema)
         artifacts.write_json(out / "summary.json", results.stored(), sort_keys=False)

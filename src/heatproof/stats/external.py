@@ -21,7 +21,7 @@ from heatproof.stats.results import Groups, Model, Seeds, StudyResults, number
 from heatproof.stats.statements.general import of_table, state
 from heatproof.stats.statements.verdicts import family_statements
 from heatproof.stats.tables.groups import compact, count_missing, group_means, in_order, metrics_table, seed_group_means
-from heatproof.stats.tables.score_table import CHOICE, KEYS, ScoreTable, find_metric
+from heatproof.stats.tables.score_table import CHOICE, KEYS, OPTIMISM, OPTIONS, ScoreTable, find_metric
 from heatproof.stats.tests.analysis import Compared
 from heatproof.stats.tests.omnibus import compare_pairs, heterogeneity, linked, mean_ranks, over_data_sets
 from heatproof.stats.tests.paired import DECIMALS
@@ -295,7 +295,7 @@ class Choice:
             options by every one, under a name of its own.
         controls: those that heatmaps have to beat.
         untuned: those of them with a single option.
-        options, optimism: tables with the columns of `store.tables.OPTIONS` and `OPTIMISM`.
+        options, optimism: tables with the columns of `score_table.OPTIONS` and `OPTIMISM`.
     """
 
     metric: str
@@ -382,8 +382,8 @@ def choose(
         scores.sort_values(["metric", "method", "model", "seed", "image_id"], ignore_index=True),
         [name for of in named.values() for name in of],
         [one for one, of in named.items() if of == [one]],
-        pd.concat(rows, ignore_index=True),
-        pd.DataFrame(optimism),
+        pd.concat(rows, ignore_index=True)[[*OPTIONS]],
+        pd.DataFrame(optimism)[[*OPTIMISM]],
     )
 
 

@@ -178,23 +178,6 @@ MULTILABEL = {
 DATASETS = {  # of a table of scores with several data sets
     "dataset": TEXT, "metric": TEXT, "method": TEXT, "model": TEXT, "mean": NUMBER, "groups": INTEGER,
 }  # fmt: skip
-OPTIONS = {  # of a table of scores whose options are chosen on validation patients, as is the next
-    "method": TEXT, "model": TEXT, "seed": INTEGER, "fold": TEXT, "option": TEXT,
-    "validation": NUMBER,  # mean over the validation groups that have a score of every option
-    "validation_groups": INTEGER,
-    "test": NUMBER,  # mean over such test groups
-    "groups": INTEGER,
-    "chosen": FLAG,  # the best on validation groups, whose test scores are the method's
-    "best_on_test": FLAG,  # the one that the naive way would report
-}  # fmt: skip
-OPTIMISM = {
-    "method": TEXT, "model": TEXT,
-    "chosen": NUMBER,  # mean over test groups of the options chosen on validation groups
-    "naive": NUMBER,  # of those that score best on the test groups themselves
-    "optimism": NUMBER,  # how much better the naive mean looks; 0 where both ways choose the same
-    "low": NUMBER, "high": NUMBER,  # over draws of validation and test groups in which both choose again
-    "groups": INTEGER,
-}  # fmt: skip
 # file name without suffix -> its columns
 TABLES = {
     "models": MODELS,

@@ -14,6 +14,7 @@ from heatproof.catalogue.metrics import BASELINES, METRICS
 from heatproof.catalogue.reasons import NO_VALUE
 from heatproof.core.messages import InputError, bare, listed
 from heatproof.data.sources.rows import NoColumn, find_columns, parse_numbers, read_sheet, spellings, united
+from heatproof.store import artifacts
 
 # heatproof's metric: what others call the same quantity
 SAME = {
@@ -138,6 +139,24 @@ LARGEST = 1e100  # beyond it, squares of differences are no numbers any more
 
 
 CHOICE = {"option": "", "fold": ""}  # further columns where each method has several options
+OPTIONS = {  # which options are chosen
+    "method": artifacts.TEXT, "model": artifacts.TEXT, "seed": artifacts.INTEGER, "fold": artifacts.TEXT,
+    "option": artifacts.TEXT,
+    "validation": artifacts.NUMBER,  # mean over the validation groups that have a score of every option
+    "validation_groups": artifacts.INTEGER,
+    "test": artifacts.NUMBER,  # mean over such test groups
+    "groups": artifacts.INTEGER,
+    "chosen": artifacts.FLAG,  # the best on validation groups, whose test scores are the method's
+    "best_on_test": artifacts.FLAG,  # the one that the naive way would report
+}  # fmt: skip
+OPTIMISM = {
+    "method": artifacts.TEXT, "model": artifacts.TEXT,
+    "chosen": artifacts.NUMBER,  # mean over test groups of the options chosen on validation groups
+    "naive": artifacts.NUMBER,  # of those that score best on the test groups themselves
+    "optimism": artifacts.NUMBER,  # how much better the naive mean looks; 0 where both ways choose the same
+    "low": artifacts.NUMBER, "high": artifacts.NUMBER,  # over draws of groups in which both ways choose again
+    "groups": artifacts.INTEGER,
+}  # fmt: skip
 
 
 class ScoreTable(NamedTuple):
