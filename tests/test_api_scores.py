@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import timm
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import nn
 
 import heatproof as hp
@@ -411,3 +412,51 @@ def test_a_model_with_a_module_in_training_mode_is_not_scored(model, given):
             hp.scores(NOISE, **given)
     finally:
         model.eval()
+
+
+def test_options_are_scored_and_noise_is_smoothed_alike(model, given):
+    options = {"gradcam": {"layer": ["layer2", "layer3"]}, "integrated_gradients": {"steps": [2, 4]}, "saliency": {}}
+    more = {"masks": MASKS, "metrics": ["relevance_rank_accuracy"], "groups": list("aabc")}
+    table = hp.score_options(**given, options=options, smoothing=[0, 1.5], controls=["random", "center"], **more)
+    found = {name: rows["option"].unique().tolist() for name, rows in table.groupby("method", sort=False)}
+    widths = ["smoothing=0", "smoothing=1.5"]
+    assert found == {
+        "gradcam": [f"layer={layer}, {width}" for layer in ("layer2", "layer3") for width in widths],
+        "integrated_gradients": [f"steps={steps}, {width}" for steps in (2, 4) for width in widths],
+        "saliency": widths,
+        "random": widths,
+        "center": [""],
+    }
+    assert (table.groupby(["method", "option"]).size() == 4).all()
+    scored = table.set_index(["method", "option"])["value"]
+    maps = hp.heatmaps(**given, methods=["gradcam"], layer="layer2")
+    plain = hp.scores(maps, controls=["random", "center"], **more)
+    metric = "relevance_rank_accuracy"
+    np.testing.assert_array_equal(scored["gradcam", "layer=layer2, smoothing=0"], values(plain, "gradcam", metric))
+    np.testing.assert_array_equal(scored["random", "smoothing=0"], values(plain, "random", metric))
+    np.testing.assert_array_equal(scored["center", ""], values(plain, "center", metric))
+    soft = torch.from_numpy(gaussian_filter(controls.random_maps(KEYS, (64, 64)).numpy(), (0, 1.5, 1.5)))
+    expected = localization.METRICS[metric](Scene(soft, MASKS)).numpy()
+    np.testing.assert_array_equal(scored["random", "smoothing=1.5"], expected)
+    single = hp.score_options(**given, options={"gradcam": {"layer": ["layer3"]}}, controls=False, **more)
+    assert single["option"].unique().tolist() == [""] and single["method"].unique().tolist() == ["gradcam"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        (
+            {"options": {}},
+            "options: {}; give methods with the values to try, such as {'gradcam': {'layer': ['layer3', ",
+        ),
+        ({"options": {"gradcam": ["layer3"]}}, "options: gradcam is ['layer3']; give the values of its options, such"),
+        ({"options": {"gradcam": {"layer": "layer3"}}}, "options: layer of gradcam is 'layer3'; give a list of values"),
+        ({"options": {"gradcam": {"steps": [3]}}}, "gradcam has no options"),
+        ({"smoothing": [-1]}, "smoothing: [-1]; give a list of widths in pixels from 0 on, such as [0, 2]"),
+        ({"controls": ["randm"]}, "no control 'randm'; did you mean random"),
+    ],
+)
+def test_what_cannot_be_tried_gets_one_line(given, wrong, line):
+    with pytest.raises(InputError) as caught:
+        hp.score_options(**({"options": {"gradcam": {"layer": ["layer3"]}}} | given | wrong), masks=MASKS)
+    assert str(caught.value).startswith(line) and "\n" not in str(caught.value)

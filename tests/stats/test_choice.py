@@ -138,7 +138,6 @@ def test_what_cannot_be_chosen_by_is_an_error():
     same = test.assign(group=test["group"].str.upper(), image_id="x" + test["image_id"])
     cases = {
         "validation: a group that is tested, too: .*; choose options on others": (same, test),
-        "validation: an image that is tested": (test.assign(group="x" + test["group"]), test),
         "validation: no iou of option 'layer2' .method gradcam, model net, seed 0": (
             validation[validation["option"] != "layer2"],
             test,

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy import ndimage
 from torch import Tensor, nn
 
+from heatproof.api.heatmaps import heatmaps
 from heatproof.api.inputs import (
     check_classes,
     check_evaluation,
@@ -135,6 +138,100 @@ def scores(
                 alike = alike[alike["metric"].isin(metrics_of("localization"))]
             found = pd.concat([found, alike.assign(method=name, value=np.nan, reason=lacking[name].code)])
     return _tidy(found, wanted, names, groups is not None)
+
+
+NOISE = "noise"  # what random maps are called until they are scored: a control's name is taken
+
+
+def score_options(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    options: Mapping[str, Mapping[str, Sequence[Any]]],
+    *,
+    smoothing: Sequence[float] = (0,),
+    controls: bool | Sequence[str] = True,
+    ids: Sequence[Any] | None = None,
+    **given: Any,
+) -> pd.DataFrame:
+    """Score heatmaps of every option of some methods, and random maps smoothed alike, for `analyze` to choose from.
+
+    Call it for validation and for test patients, and give both tables to `analyze`.
+
+    Args:
+        model: a `Classifier`.
+        images: float [images, channels, height, width] in [0, 1].
+        targets: integers [images], the class that each map is for; or one class for all.
+        options: method -> `layer`, or an option of the method -> the values to try; all combinations are scored.
+        smoothing: standard deviations of Gaussians, in pixels, that maps and random maps are smoothed with; 0 for none.
+        controls: as in `scores`; all but the random map have one option.
+        ids: of the images, all different; by default 0, 1, ...
+        given: what else `scores` takes: masks, metrics, groups, ...
+
+    Returns:
+        The table of `scores` with a column option, such as `layer=layer3, smoothing=2`; "" of a single one.
+
+    Raises:
+        InputError: as `heatmaps` and `scores` do, or the values of an option are no list.
+        Unsupported: a method does not support the network.
+
+    >>> import timm, torch
+    >>> import heatproof as hp
+    >>> model = hp.Classifier(timm.create_model("test_resnet", num_classes=2))
+    >>> given = {"masks": torch.ones(2, 64, 64).tril(), "metrics": ["iou"], "controls": ["random"]}
+    >>> layers = {"gradcam": {"layer": ["layer2", "layer3"]}}
+    >>> table = hp.score_options(model, torch.rand(2, 3, 64, 64), [0, 1], layers, smoothing=[0, 2], **given)
+    >>> table.groupby("method")["option"].unique().map(list).to_dict()["random"]
+    ['smoothing=0', 'smoothing=2']
+    >>> table["option"].unique()[:2].tolist()
+    ['layer=layer2, smoothing=0', 'layer=layer2, smoothing=2']
+    """
+    _check_tried(options, smoothing)
+    given = given | {"model": model, "images": images, "targets": targets, "ids": ids}
+    tables = []
+
+    def score(name: str, maps: Tensor, tried: Mapping[str, Any]) -> None:
+        for width in smoothing:
+            smooth = ndimage.gaussian_filter(maps.cpu().numpy(), (0, width, width))
+            named = dict(tried) | ({"smoothing": width} if len(smoothing) > 1 else {})
+            option = ", ".join(f"{key}={value}" for key, value in named.items())
+            tables.append(scores({name: torch.from_numpy(smooth)}, **given, controls=False).assign(option=option))
+
+    for method, lists in options.items():
+        for values in product(*lists.values()):
+            tried = dict(zip(lists, values, strict=True))
+            own = {key: value for key, value in tried.items() if key != "layer"}
+            maps = heatmaps(model, images, targets, [method], layer=tried.get("layer"), options={method: own})
+            varied = {key: value for key, value in tried.items() if len(lists[key]) > 1}
+            score(method, maps[method], varied)
+    wanted = _controls(controls)
+    if made.RANDOM in wanted:
+        keys = [(DRAWN_FOR, name) for name in _ids(ids, len(images))]
+        score(NOISE, made.random_maps(keys, tuple(images.shape[-2:])), {})
+        tables[-len(smoothing) :] = [table.assign(method=made.RANDOM) for table in tables[-len(smoothing) :]]
+    if others := [name for name in wanted if name != made.RANDOM]:
+        found = scores(maps, **given, controls=others)
+        tables.append(found[found["method"].isin(others)].assign(option=""))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _check_tried(options: object, smoothing: object) -> None:
+    """Refuse what names no values to try."""
+    example = "such as {'gradcam': {'layer': ['layer3', 'layer4']}}"
+    if not isinstance(options, Mapping) or not options:
+        raise InputError(f"options: {options!r}; give methods with the values to try, {example}")
+    for method, lists in options.items():
+        if not isinstance(lists, Mapping):
+            raise InputError(f"options: {method} is {lists!r}; give the values of its options, {example}")
+        for name, values in lists.items():
+            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+                raise InputError(f"options: {name} of {method} is {values!r}; give a list of values, {example}")
+    if (
+        not isinstance(smoothing, Sequence)
+        or not smoothing
+        or not all(isinstance(width, int | float) and width >= 0 for width in smoothing)
+    ):
+        raise InputError(f"smoothing: {smoothing!r}; give a list of widths in pixels from 0 on, such as [0, 2]")
 
 
 @dataclass(frozen=True)

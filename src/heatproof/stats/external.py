@@ -400,17 +400,16 @@ def _chooser(choose_by: str | None, directions: Mapping[str, str]) -> str:
 
 
 def _apart(validation: pd.DataFrame, test: pd.DataFrame) -> None:
-    """Refuse groups and images that choose options and are tested by them."""
-    for fold, tested in test.groupby("fold"):
-        chooses = validation[validation["fold"] == fold]
-        for what, column in (("a group", "group"), ("an image", "image_id")):
-            names = spellings(sorted({*chooses[column], *tested[column]}))
-            if both := sorted({names[one] for one in chooses[column]} & {names[one] for one in tested[column]}):
-                raise list_error(
-                    f"{setting('validation')}: {what} that is tested, too",
-                    both,
-                    "choose options on others; with cross-validation, name the fold of each row in a column fold",
-                )
+    """Refuse groups that choose options and are tested by them."""
+    for fold, tested in test.groupby("fold")["group"]:
+        chooses = validation.loc[validation["fold"] == fold, "group"]
+        names = spellings(sorted({*chooses, *tested}))
+        if both := sorted({*chooses.map(names)} & {*tested.map(names)}):
+            raise list_error(
+                f"{setting('validation')}: a group that is tested, too",
+                both,
+                "choose options on others; with cross-validation, name the fold of each row in a column fold",
+            )
 
 
 def _candidates(validation: pd.DataFrame, test: pd.DataFrame, metric: str) -> Iterator[Candidates]:
