@@ -11,7 +11,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor, nn
 
-from heatproof.api.heatmaps import heatmaps
+from heatproof.api.heatmaps import Classifier, heatmaps
 from heatproof.api.inputs import (
     check_classes,
     check_evaluation,
@@ -29,13 +29,17 @@ from heatproof.api.inputs import (
 from heatproof.catalogue.families import CONTROLS, FAMILIES
 from heatproof.catalogue.metrics import BASELINES, METRICS, find_metric, metrics_of
 from heatproof.catalogue.reasons import NO_OTHER_IMAGE, NO_TRUTH, NOT_GIVEN, Reason
+from heatproof.core.draws import spread
 from heatproof.core.messages import InputError, check_names, unknown
 from heatproof.score import controls as made
 from heatproof.score.heatmaps import Beside, Heatmaps, of_maps
 from heatproof.score.jobs import agreement, complexity, faithfulness, localization
 from heatproof.score.queries import of_class, of_label
+from heatproof.store import artifacts
 from heatproof.train.adapter import Adapter
+from heatproof.train.checkpoint import load_trained
 from heatproof.train.layers import find_target_layer
+from heatproof.train.model import pick_device
 
 DRAWN_FOR = "python"  # stands where controls are drawn for a study
 MIN_GRID = 7  # a side, of the layer that coarse noise imitates
@@ -213,6 +217,87 @@ def score_options(
         found = scores(maps, **given, controls=others)
         tables.append(found[found["method"].isin(others)].assign(option=""))
     return pd.concat(tables, ignore_index=True)
+
+
+def study_options(
+    study: str,
+    options: Mapping[str, Mapping[str, Sequence[Any]]],
+    *,
+    metrics: Sequence[str],
+    models: Sequence[str] | None = None,
+    images: int = 100,
+    **given: Any,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score every option on validation and test images of a finished study, for each checkpoint that it trained.
+
+    Where a metric is of localization, images with a true region are scored, and the mean training mask is a control.
+
+    Args:
+        study: the name of one whose results lie below the current folder.
+        options: method -> `layer`, or an option of the method -> the values to try, as in `score_options`.
+        metrics: names of metrics or of families, see `available`.
+        models: of the study; by default all. The layers to try have to be there in each.
+        images: of validation, and of test, at most; spread over patients.
+        given: what else `score_options` takes: smoothing, controls, ...
+
+    Returns:
+        The tables of validation and of test images, as `analyze` takes them: of `score_options`, with columns model,
+        seed and fold.
+
+    Raises:
+        InputError: the study or a model has no checkpoint there, its images have several labels, or a part of its
+            images is empty.
+
+    >>> import heatproof as hp
+    >>> layers = {"gradcam": {"layer": ["layer3", "layer4"]}}
+    >>> chosen, tested = hp.study_options("phantom", layers, metrics=["iou"], models=["resnet50"])  # doctest: +SKIP
+    >>> hp.analyze(tested, validation=chosen, compare="model").tables["optimism"]  # doctest: +SKIP
+    """
+    found = [path.parts[-4:-1] for path in sorted((artifacts.RESULTS / "models" / study).glob("*/*/fold*/card.json"))]
+    if not found:
+        raise InputError(f"{study}: no checkpoint in {artifacts.RESULTS.absolute()}; run the study, or dvc pull")
+    wanted = check_names(models, "models") if models is not None else list(dict.fromkeys(model for model, *_ in found))
+    if lost := [model for model in wanted if model not in {there for there, *_ in found}]:
+        raise unknown(f"model of {study}", lost[0], dict.fromkeys(model for model, *_ in found))
+    known = {"localization", *metrics_of("localization")}
+    located = any(name in known for name in check_names(metrics, "metrics"))
+    tables: dict[str, list[pd.DataFrame]] = {"val": [], "test": []}
+    for model, seed, fold in found:
+        if model not in wanted:
+            continue
+        loaded, card = load_trained(artifacts.Checkpoint(study, model, int(seed), fold), pick_device("auto"))
+        if "members" in card:  # an ensemble has no layers
+            continue
+        if not isinstance(loaded, Adapter):
+            loaded = Classifier(loaded.net, loaded.mean.flatten(), loaded.std.flatten(), output="logits")
+        for part, of in tables.items():
+            arguments = _of_part(study, fold, part, images, located)
+            made_here = score_options(loaded, **arguments, options=options, metrics=metrics, **given)
+            of.append(made_here.assign(model=model, seed=int(seed), fold=fold))
+    validation, test = (pd.concat(of, ignore_index=True) for of in tables.values())
+    return validation, test
+
+
+def _of_part(study: str, fold: str, part: str, count: int, located: bool) -> dict[str, Any]:
+    """Return what `scores` takes of some validation or test images of a study."""
+    folder, manifest = artifacts.data_dir(study), artifacts.read_manifest(study, fold)
+    if artifacts.is_multilabel(manifest):
+        raise InputError(f"{study}: its images have several labels; call score_options for each label")
+    marked = (manifest["truth"] != "none") | (not located)
+    places = np.flatnonzero((manifest["split"] == part) & marked)
+    if not len(places):
+        raise InputError(f"{study}: {fold} has no {part} image{' with a true region' if located else ''} to score")
+    rows = manifest.iloc[places]
+    chosen = places[spread(study, list(rows["image_id"]), list(rows["group"]), count)]
+    rows, pixels = manifest.iloc[chosen], artifacts.read_array(folder / "pixels.npy")
+    found = {"images": torch.from_numpy(pixels[chosen]).float() / 255, "targets": rows["label"].to_numpy("int64")}
+    found |= {"ids": list(rows["image_id"]), "groups": list(rows["group"])}
+    if located:
+        masks = artifacts.read_array(folder / "masks.npy")
+        learnt = np.flatnonzero((manifest["split"] == "train") & (manifest["truth"] != "none"))
+        found["masks"] = torch.from_numpy(masks[chosen])
+        found |= {"training_masks": torch.from_numpy(masks[learnt])} if len(learnt) else {}
+    return found
 
 
 def _check_tried(options: object, smoothing: object) -> None:
