@@ -112,6 +112,8 @@ def test_one_metric_chooses_for_all():
     both = [one.assign(metric=np.repeat(["iou", "srg"], len(one) // 2)) for one in both]
     with pytest.raises(InputError, match="choose_by: not set; name the metric that chooses options: iou, srg"):
         found(*both)
+    with pytest.raises(InputError, match="validation: none of the metrics that are tested; there are dice"):
+        found(both[0].query("metric == 'iou'").assign(metric="dice"), both[1])
     tables, _ = found(*both, choose_by="SRG")
     assert options_of(tables) == ["layer2"]
     means = tables["metrics"].query("method == 'gradcam'").set_index("metric")["mean"]
@@ -162,7 +164,7 @@ def test_the_command_writes_what_was_chosen(tmp_path, monkeypatch, capsys):
     assert main(["analyze", "test.csv", "--validation", "val.csv"]) == 0
     out = capsys.readouterr().out
     assert "Options are chosen by IoU on 24 groups of the validation table" in out
-    assert "net: layer3, chosen on the validation groups, with IoU 0.50" in out and "the control center" in out
+    assert "net: layer3, chosen on the validation groups, with IoU 0.50" in out and "Not tuned, with one option: a centre blob. A lead over it may come" in out
     assert "score better than every control" in out
     chosen, optimism = (pd.read_csv(f"test-stats/{name}.csv") for name in ("options", "optimism"))
     assert len(chosen) == 5 and optimism["method"].tolist() == ["gradcam", "random"]

@@ -286,7 +286,8 @@ def _of_part(study: str, fold: str, part: str, count: int, located: bool) -> dic
     marked = (manifest["truth"] != "none") | (not located)
     places = np.flatnonzero((manifest["split"] == part) & marked)
     if not len(places):
-        raise InputError(f"{study}: {fold} has no {part} image{' with a true region' if located else ''} to score")
+        name = {"val": "validation"}.get(part, part)
+        raise InputError(f"{study}: {fold} has no {name} image{' with a true region' if located else ''} to score")
     rows = manifest.iloc[places]
     chosen = places[spread(study, list(rows["image_id"]), list(rows["group"]), count)]
     rows, pixels = manifest.iloc[chosen], artifacts.read_array(folder / "pixels.npy")

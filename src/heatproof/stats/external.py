@@ -2,7 +2,7 @@
 are chosen on validation groups, so that the tests are not of the best of many."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import NamedTuple
@@ -69,7 +69,7 @@ def evaluate(
     judged = list(controls) if controls is not None else [m for m in ("random", "center") if m in methods]
     choice = None
     if validation is not None:
-        metric = _chooser(choose_by, directions)
+        metric = _chooser(choose_by, directions, {*validation.scores["metric"]})
         lower_is_better = directions[metric] == "lower"
         choice = choose(validation.scores, table, metric, judged, settings["interval"], lower_is_better=lower_is_better)
         table, judged = choice.scores, choice.controls
@@ -347,6 +347,14 @@ def choose(
 
     Raises:
         InputError: a group is in both tables of a fold, or an option lacks scores in one of them.
+
+    >>> rows = [(f"i{i}", f"p{i}", option, i / 9 + (option == "b")) for i in range(9) for option in "ab"]
+    >>> table = pd.DataFrame(rows, columns=["image_id", "group", "option", "value"])
+    >>> table = table.assign(fold="", model="net", seed=0, method="gradcam", metric="iou")
+    >>> others = table.assign(group="other " + table["group"])
+    >>> found = choose(others, table, "iou", [], 0.95)
+    >>> found.options.loc[found.options["chosen"], "option"].tolist(), len(found.scores)
+    (['b'], 9)
     """
     _apart(validation, test)
     sign = -1 if lower_is_better else 1
@@ -387,16 +395,23 @@ def choose(
     )
 
 
-def _chooser(choose_by: str | None, directions: Mapping[str, str]) -> str:
-    """Return the metric that chooses: the stated one, or the only one of which an end is better."""
-    able = [metric for metric, better in directions.items() if better != "none"]
-    if choose_by is None and len(able) == 1:
-        return able[0]
+def _chooser(choose_by: str | None, directions: Mapping[str, str], there: Collection[str]) -> str:
+    """Return the metric that chooses: the stated one, or the only one of which an end is better.
+
+    Args:
+        there: metrics of the validation scores.
+    """
+    able = [metric for metric, better in directions.items() if better != "none" and metric in there]
     key = setting("choose_by")
-    if choose_by is None:
+    if not able:
+        raise InputError(
+            f"{setting('validation')}: none of the metrics that are tested; there are {listed(sorted(there), 8)}"
+        )
+    if choose_by is not None:
+        return _named(key, [choose_by if choose_by in able else find_metric(choose_by).name], able)[0]
+    if len(able) > 1:
         raise InputError(f"{key}: not set; name the metric that chooses options: {listed(able, 8)}")
-    known = find_metric(choose_by).name
-    return _named(key, [choose_by if choose_by in able else known], able)[0]
+    return able[0]
 
 
 def _apart(validation: pd.DataFrame, test: pd.DataFrame) -> None:
@@ -439,11 +454,21 @@ def optimism_of(checkpoints: Sequence[Candidates], sign: int, level: float) -> d
     """Compare the choice on validation groups with the naive one on the test groups, over all checkpoints of a method
     and model.
 
-    In each of `DRAWS` draws groups get random weights (Dirichlet, all 1), and both choices are made anew. The interval
-    is Student's, with the spread of their difference over the draws.
+    In each of `DRAWS` draws groups get random weights (Rubin's Bayesian bootstrap, 1981), and both choices are made
+    anew. The interval is Student's, with the spread of their difference over the draws.
+
+    Args:
+        sign: -1 where a low score is good.
+        level: of the interval.
 
     Returns:
         chosen and naive: means over test groups; optimism, how much better the naive mean looks; low, high; groups.
+
+    >>> validation = pd.DataFrame({"a": [0.1, 0.2], "b": [0.3, 0.2]}, index=["p1", "p2"])
+    >>> test = pd.DataFrame({"a": [0.4, 0.2], "b": [0.2, 0.2]}, index=["p3", "p4"])
+    >>> found = optimism_of([Candidates(0, "", validation, test)], 1, 0.95)
+    >>> [round(float(found[name]), 3) for name in ("chosen", "naive", "optimism")]
+    [0.2, 0.3, 0.1]
     """
     parts = [part for one in checkpoints for part in (one.validation, one.test)]
     groups = pd.Index(sorted({group for part in parts for group in part.index}))

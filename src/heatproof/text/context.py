@@ -208,8 +208,9 @@ def choice_by(view: View) -> str:
 
 @template("choice.untuned")
 def choice_untuned(view: View) -> str:
-    one = len(view.names("controls")) == 1
-    return f"Not tuned, because the table has one option: the control{'' if one else 's'} {view.listed('controls')}."
+    names = [words.control(name) for name in view.raw("controls")]
+    them = "it" if len(names) == 1 else "them"
+    return f"Not tuned, with one option: {numbers.listed(names)}. A lead over {them} may come from the choice alone."
 
 
 @template("choice.option")
