@@ -361,7 +361,7 @@ def choose(
     several = test.groupby("method")["option"].transform("nunique") > 1
     named = {one: [one] for one in controls}
     for method, options in test[several & test["method"].isin(controls)].groupby("method")["option"]:
-        named[method] = [f"{method} ({option})" for option in sorted(options.unique())]
+        named[method] = [_at_option(method, option) for option in sorted(options.unique())]
     kept, rows, optimism = [test[~several]], [], []
     for (method, model), of in test[several].groupby(["method", "model"], sort=False):
         found = list(_candidates(validation, of, metric))
@@ -377,7 +377,7 @@ def choose(
                 chosen = (of["seed"] == one.seed) & (of["fold"] == one.fold) & (of["option"] == best)
                 kept.append(of[chosen])
         if method in controls:
-            kept.append(of.assign(method=f"{method} (" + of["option"] + ")"))
+            kept.append(of.assign(method=[_at_option(method, option) for option in of["option"]]))
     if not rows:
         raise InputError("option: every method has one alone, so that there is nothing to choose; leave out validation")
     scores = pd.concat(kept).drop(columns=list(CHOICE))
@@ -393,6 +393,11 @@ def choose(
         pd.concat(rows, ignore_index=True)[[*OPTIONS]],
         pd.DataFrame(optimism)[[*OPTIMISM]],
     )
+
+
+def _at_option(control: str, option: str) -> str:
+    """Return what a control is called at one of its options."""
+    return f"{control} ({option})" if option else control
 
 
 def _chooser(choose_by: str | None, directions: Mapping[str, str], there: Collection[str]) -> str:
