@@ -6,13 +6,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import stats
+from scipy.ndimage import gaussian_filter
 from stats.made import SETTINGS
 
 import heatproof as hp
 from bench import choices
 from heatproof.cli import main
 from heatproof.core.messages import InputError
+from heatproof.score.metrics.localization import METRICS
+from heatproof.score.scene import Scene, Truth
 from heatproof.stats.external import choose, evaluate
 from heatproof.stats.results import StudyResults
 from heatproof.stats.tables.score_table import read
@@ -252,3 +256,27 @@ def test_the_order_of_rows_does_not_matter():
     pd.testing.assert_frame_equal(first, second)
     tables = [read(Path("t"), "group", frame=one, options=True).scores for one in both]
     assert choose(*tables, "iou", ["random"], 0.95).controls == ["random (raw)", "random (smooth)"]
+
+
+def noise_maps(patients, rng, size=32, widths=(0, 1, 2, 4)):
+    """Relevance rank accuracy [patients, 2, widths] of smoothed noise, of a method and of the control alike.
+
+    Beyond the image there is nothing, so that smoothing darkens the rim, where no lesion is.
+    """
+    y, x = np.mgrid[:size, :size]
+    centre, radius = rng.uniform(9, size - 9, (2, patients, 1, 1)), rng.uniform(3, 7, (patients, 1, 1))
+    truth = Truth(torch.from_numpy((y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2))
+    scores = []
+    for _ in range(2):
+        raw = rng.random((patients, size, size))
+        smooth = [torch.from_numpy(gaussian_filter(raw, (0, width, width), mode="constant")) for width in widths]
+        scores.append([METRICS["relevance_rank_accuracy"](Scene(maps, truth)).numpy() for maps in smooth])
+    return np.array(scores).transpose(2, 0, 1)
+
+
+def test_smoothed_noise_does_not_beat_a_random_map():
+    rng, studies = np.random.default_rng(4), 60
+    parts = [np.stack([noise_maps(patients, rng) for _ in range(studies)]) for patients in (20, 40)]
+    found = choices.verdicts(*parts)
+    assert found["better"].mean() <= choices.ALPHA + room(studies)
+    assert found["untuned"].mean() > 0.9  # a random map that is not smoothed loses nearly always
