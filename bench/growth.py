@@ -33,7 +33,7 @@ JOBS = {  # what grows, and the jobs that are timed
     "models": ("stats",),
 }
 # ROAD and NAOPC stream as the curves do, and take longest: they are given fewer images
-FAITHFULNESS = {"steps": 2, "baselines": ["mean"], "batch_size": 64}
+FAITHFULNESS = {"steps": 2, "baselines": ["mean"], "batch_size": 64, "controls": True}
 FAITHFULNESS |= {"road": {"images": 100, "percentiles": [90], "noise": 0.01}}
 FAITHFULNESS |= {"naopc": {"images": 32, "beam": 1, "cells": 2}, "infidelity": {"images": 100, "samples": 2}}
 

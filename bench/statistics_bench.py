@@ -203,11 +203,15 @@ def _result(rows: Sequence[dict], names: Sequence[str], far: Callable[[float], f
 
 def write(results: dict) -> None:
     """Put the tables of what was measured between their marks in `docs/simulations.md`."""
-    text = DOCS.read_text()
     for name, show in SHOWN.items():
         if name in results:
-            block = f"<!-- {name} -->\n{show(results[name]['rows'])}\n<!-- end -->"
-            text = re.sub(rf"<!-- {name} -->.*?<!-- end -->", lambda _, block=block: block, text, count=1, flags=re.S)
+            put(name, show(results[name]["rows"]))
+
+
+def put(name: str, table: str) -> None:
+    """Put a table between its marks in `docs/simulations.md`."""
+    block = f"<!-- {name} -->\n{table}\n<!-- end -->"
+    text = re.sub(rf"<!-- {name} -->.*?<!-- end -->", lambda _: block, DOCS.read_text(), count=1, flags=re.S)
     DOCS.write_text(text)
 
 
