@@ -120,10 +120,10 @@ def before():
         stop(error)
 
 
-def begin():
+def begin(logs):
     """One Snakemake a folder; no job of a killed one may still write, and this one's can."""
     try:
-        locks.begin(locks.clear)
+        locks.begin(locks.clear, *logs[:1], studies=STUDIES)
         artifacts.check_writable(STUDIES)
     except InputError as error:
         stop(error)

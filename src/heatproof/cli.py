@@ -41,7 +41,9 @@ COMMANDS = {  # what people type
     "check": Command("commands.check", "check a study's configuration and input files, without running it"),
     "plan": Command("commands.plan", "estimate the run time and disk space of a study"),
     "run": Command("commands.run", "run a study with Snakemake, and print its conclusion"),
-    "show": Command("commands.show", "print the conclusion of a finished study, and the path to its report"),
+    "show": Command(
+        "commands.show", "list the studies of this folder with their progress, or print the conclusion of one"
+    ),
     "diff": Command("commands.compare", "compare the results of two runs or machines"),
     "gate": Command("commands.gate", "decide whether a candidate's heatmaps are as good as a baseline's, for CI"),
     "verify": Command("commands.verify", "check results and DVC's cache against their digests"),

@@ -2,6 +2,7 @@
 and what a killed Snakemake left in the queue of a Slurm."""
 
 import errno
+import fcntl
 import getpass
 import os
 import shutil
@@ -9,8 +10,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,21 +23,33 @@ FOLDER = Path(".heatproof/running")
 MAIN = "snakemake"
 SNAKEMAKES = Path(".snakemake/locks")
 GRACE = 10.0  # seconds that an orphan has to end after each signal
+GLANCE = 0.5  # seconds, longer than a look at the lock holds it
 FOREVER = -1.0
 UNSUPPORTED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 _held: list[FileLock] = []  # locks of this process, kept until it ends
 
 
-def begin(clear: Callable[[], None] = lambda: None) -> None:
+@dataclass(frozen=True)
+class Run:
+    """The last run of a folder."""
+
+    running: bool
+    begun: float  # seconds since the epoch
+    log: Path  # of Snakemake
+    studies: tuple[str, ...]
+
+
+def begin(clear: Callable[[], None] = lambda: None, log: Path | str = os.devnull, studies: Iterable[str] = ()) -> None:
     """Make this process the one Snakemake of the folder, and end jobs that a killed one has left.
 
     Args:
         clear: takes jobs of a killed Snakemake from the queue of a cluster, before those that run are waited for.
+        log: of this Snakemake, and `studies`, the names of what it computes: `last_run` returns them.
 
     Raises:
         InputError: another Snakemake runs here, or the folder is another user's.
     """
-    lock = _take(MAIN)
+    lock = _take(MAIN, [str(log), *studies], wait=GLANCE)
     if lock is None:
         raise InputError(
             f"another Snakemake ({_holder(FOLDER / MAIN)}) runs in this folder: wait until it is done, or stop it"
@@ -46,6 +60,30 @@ def begin(clear: Callable[[], None] = lambda: None) -> None:
     for path in sorted(FOLDER.iterdir()):
         if path.name != MAIN:
             _outlive(path)
+
+
+def last_run() -> Run | None:
+    """Return the last run of this folder, without disturbing it; None where none is known."""
+    path = FOLDER / MAIN
+    try:
+        with path.open(encoding="utf-8") as file:
+            owner, log, *studies = file.read().splitlines()
+            begun = os.fstat(file.fileno()).st_mtime
+            return Run(_is_held(file.fileno(), owner), begun, Path(log), tuple(studies))
+    except (OSError, ValueError):  # no file, or one of an older version
+        return None
+
+
+def _is_held(file: int, owner: str) -> bool:
+    """Return whether another process has locked an open file; without locks, whether its owner runs on this machine."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        host, process = owner.split()
+        return host == socket.gethostname() and Path("/proc", process).exists()
+    return False
 
 
 @contextmanager
@@ -83,10 +121,11 @@ def _unlock(lock: FileLock) -> None:
             path.unlink(missing_ok=True)
 
 
-def _take(name: str, *, wait: float = 0.0) -> FileLock | None:
+def _take(name: str, about: Iterable[str] = (), *, wait: float = 0.0) -> FileLock | None:
     lock = _locked(FOLDER / name, wait=wait)
     if lock is not None:
-        (FOLDER / name).write_text(f"{socket.gethostname()} {os.getpid()}", encoding="utf-8")
+        lines = [f"{socket.gethostname()} {os.getpid()}", *about]
+        (FOLDER / name).write_text("\n".join(lines), encoding="utf-8")
     return lock
 
 
@@ -120,7 +159,7 @@ def _holder(path: Path) -> str:
 
 def _owner(path: Path) -> tuple[str, str]:
     try:
-        host, process = path.read_text(encoding="utf-8").split()
+        host, process, *_ = path.read_text(encoding="utf-8").split()
     except (OSError, ValueError):
         return "?", "?"
     return host, process
