@@ -127,6 +127,8 @@ def begin(logs):
         artifacts.check_writable(STUDIES)
     except InputError as error:
         stop(error)
+    if not workflow.non_local_exec:
+        os.environ.setdefault(locks.POOL, str(locks.pool()))
     threads = {study.compute.threads for study in STUDIES.values()}
     if not (CONDA or workflow.non_local_exec) and len(threads) == 1:
         workers.start(jobs.warm_modules(STUDIES.values()), threads.pop())

@@ -3,7 +3,9 @@
 import argparse
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from heatproof.config.load import known_studies, load, section
@@ -35,6 +37,9 @@ def run(args: argparse.Namespace) -> None:
         conclude(load(studies=args.studies))
     else:
         print("\n".join(lines(time.time())) or "no study has begun here; `heatproof run STUDY` runs one")
+        elsewhere = Counter(one.folder for one in locks.holders() if one.folder != str(Path.cwd()))
+        for folder, cores in sorted(elsewhere.items()):
+            print(f"elsewhere: jobs in {folder} use {counted(cores, 'core')}")
 
 
 def lines(now: float) -> list[str]:
