@@ -77,12 +77,12 @@ def test_add_a_data_source(fresh):
 
 
 def test_check_your_claims(project):
-    said = follow("check-your-claims", project)
+    output = follow("check-your-claims", project)
     claims = pd.read_csv(project.folder / "results/stats/ours/claims.csv").set_index("name")["verdict"]
     page = (ROOT / "docs/how-to/check-your-claims.md").read_text(encoding="utf-8")
     assert claims.to_dict() == dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.M))
-    assert re.search(r"^\d+ patients are needed to decide, by a difference of 0.05", said, re.M)
-    assert said.splitlines()[-1].startswith("ours_again: 2 models x 2 seeds, 2 methods")
+    assert re.search(r"^\d+ patients are needed to decide, by a difference of 0.05", output, re.M)
+    assert output.splitlines()[-1].startswith("ours_again: 2 models x 2 seeds, 2 methods")
     source = report(project, "ours")
     assert "our maps localize lesions better than Grad-CAM" in source and "10.1000/example" in source
 
