@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from bench import combined, coverage, error_rates, gates
+from bench import choices, combined, coverage, error_rates, gates
 from bench.processes import on_every_core
 from bench.simulation import Setting
 from heatproof.core.draws import generator
@@ -29,6 +29,8 @@ WHAT = {
     "combined_error": f"share of {DRAWS:,} studies with a false combined sentence on localization and faithfulness, at "
     ".05: the largest of all settings",
     "gate_error": f"share of {DRAWS:,} gates with a false verdict, at .05: the largest of all settings",
+    "choice_error": f"share of {DRAWS:,} studies in which noise, with options chosen on validation patients, beats "
+    "noise, at .05: the largest of all settings",
     "interval_coverage": "share of 95 % intervals that hold the truth: the farthest from .95 of all settings",
     "power": "one model of five half a standard deviation apart, 34 groups: how often Friedman's test finds it",
 }
@@ -121,6 +123,18 @@ def _gate(scores: str, patients: int, scene: str) -> dict:
     rng = generator("statistics bench", "gate", scores, patients, scene)
     rate = gates.rates(scores, states, patients, DRAWS, rng)[verdict]
     return {"scores": scores, "patients": patients, "scene": scene, "false" if false else "true": rate}
+
+
+def choice_error() -> dict:
+    """Noise maps with options to choose from against a random map with as many."""
+    return _result(_rows("choice_error", _choice, [*product(choices.STATES, choices.SIZES)]), ("better",), float)
+
+
+def _choice(state: str, sizes: tuple[int, int]) -> dict:
+    rng = generator("statistics bench", "choice", state, *sizes)
+    row = {"state": state, "validation": sizes[0], "test": sizes[1]}
+    row |= choices.rates(choices.STATES[state], sizes, DRAWS, rng)
+    return row | {"covered": choices.coverage(choices.STATES[state], sizes, DRAWS // 4, rng)}
 
 
 def interval_coverage() -> dict:
@@ -248,6 +262,15 @@ def _gates(rows: list[dict]) -> str:
     return markdown(head, [[*key, *(of[name] for name in names)] for key, of in found.items()])
 
 
+def _choices(rows: list[dict]) -> str:
+    names = ("better", "alike", "untuned", "naive", "true", "covered")
+    head = ["options", "validation", "test", "noise beats the control at each option", "*at its option chosen alike*"]
+    head += ["*at one option*", "*chosen on test patients*", "better heatmaps do", "intervals"]
+    return markdown(
+        head, [[row["state"], row["validation"], row["test"], *(row[name] for name in names)] for row in rows]
+    )
+
+
 def _covered(rows: list[dict]) -> str:
     names = ("mean", "pair", "pair_over_seeds", "pair_without_seeds")
     head = ["scores", "groups", "mean", "difference", "difference over 5 seeds", "*the same, groups alone*"]
@@ -271,5 +294,5 @@ def _powers(rows: list[dict]) -> str:
 
 
 SHOWN = {"type_i_error": _errors, "familywise_error": _families, "combined_error": _combined}
-SHOWN["gate_error"] = _gates
+SHOWN |= {"gate_error": _gates, "choice_error": _choices}
 SHOWN |= {"interval_coverage": _covered, "power": _powers}

@@ -7,7 +7,7 @@ is compared from the configuration.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isfinite, nan
+from math import ceil, isfinite, nan
 
 import numpy as np
 import pandas as pd
@@ -186,15 +186,22 @@ class Row:
                     show = "reliance on the cue, if accuracies stay as they are"
                     return groups_for_interval(int(top["groups"]), top["difference"], top["low"], 0.0), show
             return None
-        if self._outcome and self._outcome.over_seeds:  # patients alone do not narrow an interval over seeds
-            return None
         ends, here, level = self.stored[["low", "high"]].astype(float), self.stored["groups"], self.evidence.level
         if ends.isna().any() or pd.isna(here) or level is None:
             return None
         show = f"a difference of {self._margin:g}, the margin, with a power of {self.found.power:.0%}"
         spread = spread_of((ends["low"], ends["high"]), int(here), self.found.interval)
-        ranks = self.found.test == "friedman"
+        over_seeds = self._outcome is not None and self._outcome.over_seeds
+        ranks = self.found.test == "friedman" and not over_seeds
         return groups_for(self._margin, spread, level, self.found.power, ranks), show
+
+    @property
+    def _with_seeds(self) -> str:
+        """Of an interval over seeds, which patients alone do not narrow: how many seeds as many patients go with."""
+        if self.asked.check == "shows_cue" or not (self._outcome and self._outcome.over_seeds):
+            return ""
+        seeds = ceil(self.found.seeds.count * self.needed[0] / self.stored["groups"])
+        return f", with {numbers.rounded(seeds)} seeds of each model,"
 
     @property
     def missing(self) -> str:
@@ -205,7 +212,7 @@ class Row:
             left = sum("fails" not in cells for _, _, cells in criteria(self)[1]) if self.known else 0
             pairs = numbers.counted(left, "pair fails no criterion", "pairs fail no criterion")
             return f"{pairs} so far; {UNKNOWN}" if left else UNKNOWN
-        return f"about {self._count(numbers.rounded(self.needed[0]))} would show {self.needed[1]}"
+        return f"about {self._count(numbers.rounded(self.needed[0]))}{self._with_seeds} would show {self.needed[1]}"
 
     @property
     def _margin(self) -> float:

@@ -181,8 +181,8 @@ def test_a_folder_is_audited_and_nothing_is_written(tmp_path, monkeypatch, capsy
 
 
 def test_the_blocks_of_the_pages_run(capsys):
-    """The blocks of docs/python.md in their order: ten lines, and what compares two models."""
-    block, more = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.S)
+    """The blocks of docs/python.md in their order: ten lines, what compares two models, and what chooses options."""
+    block, more, choosing = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.S)
     lines = [line for line in block.splitlines() if line and not line.startswith(("import", "from"))]
     assert len(lines) <= 10
     names: dict = {}
@@ -196,3 +196,5 @@ def test_the_blocks_of_the_pages_run(capsys):
     )
     given = {"ours": names["model"], "theirs": hp.Classifier(net, mean=[0.5], std=[0.25]), "patients": [*"abcdef"]}
     exec(more, names | given)
+    exec(choosing, names | given)
+    assert capsys.readouterr().out.splitlines()[1].split()[:3] == ["0", "gradcam", "model"]

@@ -8,16 +8,24 @@ import pandas as pd
 import pytest
 import timm
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import nn
 
 import heatproof as hp
 from heatproof.catalogue.families import CONTROLS as EVERY
 from heatproof.catalogue.metrics import metrics_of
+from heatproof.catalogue.registry import explanation_methods
+from heatproof.core.geometry import upsample
 from heatproof.core.messages import InputError
+from heatproof.explain.methods import Batch
 from heatproof.score import controls
 from heatproof.score.metrics import complexity, confidence, faithfulness, infidelity, localization, naopc, road
 from heatproof.score.queries import of_class
 from heatproof.score.scene import Scene
+from heatproof.store import artifacts
+from heatproof.train.checkpoint import load_trained
+from heatproof.train.layers import read_layer
+from heatproof.train.model import build, save
 
 IMAGES, TARGETS = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 0])
 CONTROLS = [name for name in EVERY if name != "second_reader"]  # of a study alone
@@ -411,3 +419,129 @@ def test_a_model_with_a_module_in_training_mode_is_not_scored(model, given):
             hp.scores(NOISE, **given)
     finally:
         model.eval()
+
+
+def test_options_are_scored_and_noise_is_smoothed_alike(model, given):
+    options = {"gradcam": {"layer": ["layer2", "layer3"]}, "integrated_gradients": {"steps": [2, 4]}, "saliency": {}}
+    more = {"masks": MASKS, "metrics": ["relevance_rank_accuracy"], "groups": list("aabc")}
+    table = hp.score_options(**given, options=options, smoothing=[0, 1.5], controls=["random", "center"], **more)
+    found = {name: rows["option"].unique().tolist() for name, rows in table.groupby("method", sort=False)}
+    widths = ["smoothing=0", "smoothing=1.5"]
+    assert found == {
+        "gradcam": [f"layer={layer}, {width}" for layer in ("layer2", "layer3") for width in widths],
+        "integrated_gradients": [f"steps={steps}, {width}" for steps in (2, 4) for width in widths],
+        "saliency": widths,
+        "random": widths,
+        "center": [""],
+    }
+    assert (table.groupby(["method", "option"]).size() == 4).all()
+    scored = table.set_index(["method", "option"])["value"]
+    maps = hp.heatmaps(**given, methods=["gradcam"], layer="layer2")
+    plain = hp.scores(maps, controls=["random", "center"], **more)
+    metric = "relevance_rank_accuracy"
+    np.testing.assert_array_equal(scored["gradcam", "layer=layer2, smoothing=0"], values(plain, "gradcam", metric))
+    np.testing.assert_array_equal(scored["random", "smoothing=0"], values(plain, "random", metric))
+    np.testing.assert_array_equal(scored["center", ""], values(plain, "center", metric))
+    soft = torch.from_numpy(gaussian_filter(controls.random_maps(KEYS, (64, 64)).numpy(), (0, 1.5, 1.5)))
+    expected = localization.METRICS[metric](Scene(soft, MASKS)).numpy()
+    np.testing.assert_array_equal(scored["random", "smoothing=1.5"], expected)
+    single = hp.score_options(**given, options={"gradcam": {"layer": ["layer3"]}}, controls=False, **more)
+    assert single["option"].unique().tolist() == [""] and single["method"].unique().tolist() == ["gradcam"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        (
+            {"options": {}},
+            "options: {}; give methods with the values to try, such as {'gradcam': {'layer': ['layer3', ",
+        ),
+        ({"options": {"gradcam": ["layer3"]}}, "options: gradcam is ['layer3']; give the values of its options, such"),
+        ({"options": {"gradcam": {"layer": "layer3"}}}, "options: layer of gradcam is 'layer3'; give a list of values"),
+        ({"options": {"gradcam": {"steps": [3]}}}, "gradcam has no options"),
+        ({"smoothing": [-1]}, "smoothing: [-1]; give a list of widths in pixels from 0 on, such as [0, 2]"),
+        ({"controls": ["randm"]}, "no control 'randm'; did you mean random"),
+    ],
+)
+def test_what_cannot_be_tried_gets_one_line(given, wrong, line):
+    with pytest.raises(InputError) as caught:
+        hp.score_options(**({"options": {"gradcam": {"layer": ["layer3"]}}} | given | wrong), masks=MASKS)
+    assert str(caught.value).startswith(line) and "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    """A folder with the checkpoints of a study: a network of two folds, whose validation patients differ."""
+    folder, count = tmp_path_factory.mktemp("studied"), 48
+    rng, parts = np.random.default_rng(0), np.array(["train", "val", "test"])
+    patient = np.arange(count) // 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        columns = {"image_id": [f"i{place:02}" for place in range(count)], "sha256": "0", "source": "made"}
+        columns |= {"label": patient % 3, "group": [f"p{one:02}" for one in patient], "width": 64, "height": 64}
+        columns |= {"truth": np.where(patient % 6 == 5, "none", "mask")}
+        columns |= {f"fold{fold}": parts[(patient + fold) % 3] for fold in (0, 1)}
+        artifacts.write_manifest("made", pd.DataFrame(columns))
+        masks = np.zeros((count, 64, 64), bool)
+        masks[:, 8:30, 8:30] = True
+        data = artifacts.data_dir("made")
+        artifacts.write_array(data / "masks.npy", masks)
+        artifacts.write_array(data / "pixels.npy", rng.integers(0, 256, (count, 1, 64, 64), np.uint8))
+        for fold in ("fold0", "fold1"):
+            one = artifacts.Checkpoint("made", "test_resnet", 0, fold)
+            one.folder.mkdir(parents=True)
+            torch.manual_seed(0)
+            network = build("test_resnet", 3, 64)
+            torch.nn.init.uniform_(network.net.get_classifier().weight)  # so that no class has a map of zeros
+            save(network, one.weights)
+            card = {"architecture": "test_resnet", "classes": [*"abc"], "size": 64}
+            artifacts.write_json(one.card, card | {"sha256": artifacts.digest(one.weights)})
+    return folder
+
+
+OPTIONS = {"gradcam": {"layer": ["layer2", "layer3"]}}
+
+
+def test_options_of_a_study_are_scored_for_each_checkpoint(studied, monkeypatch):
+    monkeypatch.chdir(studied)
+    metrics, more = ["relevance_rank_accuracy"], {"smoothing": [0, 2], "controls": ["random", "mean_mask"]}
+    validation, test = hp.study_options("made", OPTIONS, metrics=metrics, images=6, **more)
+    for table, split in ((validation, "val"), (test, "test")):
+        for fold in ("fold0", "fold1"):
+            manifest = artifacts.read_manifest("made", fold).set_index("image_id")
+            rows = table[table["fold"] == fold]
+            there = manifest.loc[rows["image"].unique()]
+            assert len(there) == 6 and set(there["split"]) == {split} and set(there["truth"]) == {"mask"}
+            assert (rows.groupby("method")["option"].nunique() == [4, 1, 2]).all() and rows["value"].notna().all()
+    first = test[
+        (test["fold"] == "fold0") & (test["method"] == "gradcam") & (test["option"] == "layer=layer3, smoothing=0")
+    ]
+    loaded, _ = load_trained(artifacts.Checkpoint("made", "test_resnet", 0, "fold0"), torch.device("cpu"))
+    manifest = artifacts.read_manifest("made")
+    places = [manifest["image_id"].tolist().index(image) for image in first["image"]]
+    pixels = torch.from_numpy(artifacts.read_array(artifacts.data_dir("made") / "pixels.npy")[places]).float() / 255
+    layer = read_layer(loaded, "layer3", 64)
+    batch = Batch(loaded.requires_grad_(False), layer, pixels, torch.from_numpy(manifest["label"].to_numpy()[places]))
+    maps = upsample(explanation_methods(["gradcam"])["gradcam"](batch), (64, 64))
+    masks = torch.from_numpy(artifacts.read_array(artifacts.data_dir("made") / "masks.npy")[places])
+    expected = localization.METRICS["relevance_rank_accuracy"](Scene(maps, masks))
+    np.testing.assert_allclose(first["value"], expected, atol=1e-6)
+    found = hp.analyze(test, validation=validation)
+    assert len(found.tables["options"].query("method == 'gradcam' and chosen")) == 2  # of each fold
+    assert set(found.controls["control"]) == {"random (smoothing=0)", "random (smoothing=2)", "mean_mask"}
+
+
+def test_without_a_metric_of_localization_all_images_count(studied, monkeypatch):
+    monkeypatch.chdir(studied)
+    _, test = hp.study_options("made", OPTIONS, metrics=["srg"], controls=["center"], steps=2)
+    assert test.groupby("fold")["image"].nunique().tolist() == [16, 16] and test["value"].notna().any()
+
+
+def test_a_study_without_checkpoints_gets_one_line(studied, monkeypatch):
+    monkeypatch.chdir(studied)
+    with pytest.raises(InputError, match=r"^mode: no checkpoint in .*results; run the study, or dvc pull$"):
+        hp.study_options("mode", OPTIONS, metrics=["iou"])
+    with pytest.raises(InputError, match=r"^no model of made 'resnet50'; did you mean test_resnet"):
+        hp.study_options("made", OPTIONS, metrics=["iou"], models=["resnet50"])
+    with pytest.raises(InputError, match="layer9"):
+        hp.study_options("made", {"gradcam": {"layer": ["layer9"]}}, metrics=["iou"])

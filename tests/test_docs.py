@@ -138,6 +138,10 @@ def folder(tmp_path, monkeypatch):
     ]
     scores = pd.DataFrame(rows, columns=["image_id", "patient", "model", "value"]).assign(metric="my_metric")
     scores.to_csv(tmp_path / "scores.csv", index=False)
+    tried = pd.concat([scores.assign(option=layer, value=scores["value"] + (layer == "b")) for layer in "ab"])
+    for part in ("test", "validation"):
+        apart = {name: part + tried[name] for name in ("image_id", "patient")} | {"metric": "relevance_rank_accuracy"}
+        tried.assign(**apart).to_csv(tmp_path / f"{part}.csv", index=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -147,6 +151,7 @@ def test_the_table_of_scores_is_tested(folder, capsys):
         assert cli.main(command[1:]) == 0
     said = capsys.readouterr().out
     assert (folder / "scores-stats/summary.json").is_file() and "y" in said and "my_metric" in said
+    assert "x: b, chosen on the validation groups" in said
 
 
 def test_the_audit_runs(folder, capsys):

@@ -195,5 +195,5 @@ except InputError as error:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a limit on address space is Linux's")
 def test_memory_that_really_runs_out_is_reported():
     done = subprocess.run([sys.executable, "-c", REAL], capture_output=True, text=True, timeout=500)
-    assert done.returncode == 1 and "train.batch_size or train.models.m.batch_size: no memory" in done.stderr
+    assert done.returncode == 1 and "train.batch_size or train.models.m.batch_size: out of memory" in done.stderr
     assert "set it to 200 in params.yaml" in done.stderr, done.stderr

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from heatproof import methods, metrics
     from heatproof.api.analysis import Findings, Judgement, analyze, audit, judge, load_study
     from heatproof.api.heatmaps import Classifier, heatmaps
-    from heatproof.api.scores import scores
+    from heatproof.api.scores import score_options, scores, study_options
 
 __all__ = [
     "Classifier",
@@ -28,11 +28,13 @@ __all__ = [
     "load_study",
     "methods",
     "metrics",
+    "score_options",
     "scores",
+    "study_options",
 ]
 _MODULES = {
     "heatproof.api.heatmaps": ("Classifier", "heatmaps"),
-    "heatproof.api.scores": ("scores",),
+    "heatproof.api.scores": ("score_options", "scores", "study_options"),
     "heatproof.api.analysis": ("Findings", "Judgement", "analyze", "audit", "judge", "load_study"),
 }
 

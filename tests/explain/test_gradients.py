@@ -15,7 +15,7 @@ from explain.cases import (
 from torch import nn
 
 from heatproof.core.draws import generator
-from heatproof.core.messages import Unsupported
+from heatproof.core.messages import InputError, Unsupported
 from heatproof.explain.backward import Rescale
 from heatproof.explain.gradients import METHODS, completeness_gap, frozen
 from heatproof.explain.methods import Batch
@@ -113,18 +113,32 @@ def test_integrated_gradients_equal_a_fine_sum_and_store_their_gap():
     assert (coarse.gap > explained.gap).all() and coarse.gap.max() > 1e-3
 
 
+def test_integrated_gradients_start_from_the_mean_where_that_is_the_baseline():
+    batch = batch_with(lambda net, x: torch.tanh(3 * x))
+    explained = METHODS["integrated_gradients"](batch, steps=32, baseline="mean")
+    start = batch.pixels.mean((2, 3), keepdim=True).expand_as(batch.pixels)
+    points = (torch.arange(400) + 0.5) / 400
+    way = batch.pixels - start
+    expected = sum(gradient_at(batch, start + way * point) for point in points) / 400 * way
+    torch.testing.assert_close(explained.maps, expected.sum(1), rtol=1e-3, atol=1e-5)
+    assert (explained.gap < 1e-4).all()
+    with pytest.raises(InputError, match=r"integrated_gradients.baseline: 'grey' is neither zero nor mean"):
+        METHODS["integrated_gradients"](batch, baseline="grey")
+
+
 def test_the_gap_by_hand():
     batch = batch_with(lambda net, x: x)
     black = batch.model(torch.zeros(1, 1, 6, 6))[0]
+    start = torch.zeros(1, 1, 6, 6)
     differences = torch.stack([batch.logits[i, i] - black[i] for i in range(3)])
     maps = torch.zeros(3, 6, 6)
     maps[:, 2, 3] = differences * torch.tensor([1.0, 0.75, -1.0])
     torch.testing.assert_close(
-        completeness_gap(batch, maps), torch.tensor([0, 0.25, 2.0], dtype=torch.float64), rtol=1e-4, atol=1e-6
+        completeness_gap(batch, maps, start), torch.tensor([0, 0.25, 2.0], dtype=torch.float64), rtol=1e-4, atol=1e-6
     )
     nothing = Batch(batch.model, batch.layer, torch.zeros(1, 1, 6, 6), torch.tensor([0]))
-    assert completeness_gap(nothing, torch.zeros(1, 6, 6)).tolist() == [0.0]
-    assert completeness_gap(nothing, torch.ones(1, 6, 6)).tolist() == [torch.inf]
+    assert completeness_gap(nothing, torch.zeros(1, 6, 6), start).tolist() == [0.0]
+    assert completeness_gap(nothing, torch.ones(1, 6, 6), start).tolist() == [torch.inf]
 
 
 # ---- guided backprop
@@ -253,7 +267,8 @@ def compared_with_captum(forward, act, pool):
     theirs = captum.attr.DeepLift(batch.model).attribute(batch.pixels.clone().requires_grad_(), 0.0, batch.targets)
     ours = METHODS["deeplift"](batch)
     assert (ours.gap < 1e-3).all()  # float32: it differs from CPU to CPU
-    return ours.maps, theirs.detach().sum(1), completeness_gap(batch, theirs.detach().sum(1))
+    theirs = theirs.detach().sum(1)
+    return ours.maps, theirs, completeness_gap(batch, theirs, torch.zeros_like(batch.pixels[:1]))
 
 
 @pytest.mark.parametrize("act", [nn.ReLU, nn.Sigmoid, nn.ELU, nn.Softplus, nn.Tanh, nn.LeakyReLU])

@@ -35,6 +35,7 @@ SCORE = {
         "steps": 3,
         "baselines": ["mean"],
         "batch_size": 7,
+        "controls": True,
         "road": {"images": 3, "percentiles": [50], "noise": 0.01},
         "naopc": {"images": 2, "beam": 1, "cells": 2},
         "infidelity": {"images": 4, "samples": 3},

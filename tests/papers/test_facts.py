@@ -20,10 +20,12 @@ from heatproof.stats.results import (
     Omnibus,
     Outcome,
     Pairs,
+    Seeds,
     Shares,
 )
 from heatproof.stats.tests.paired import WILCOXON_TO_T
 from heatproof.stats.tests.power import detectable_effect
+from heatproof.stats.verdicts import rules
 from heatproof.text.numbers import rounded, span
 from papers import cue, figures, pages
 from papers.claims import UNKNOWN, Row, summary, table, untested
@@ -150,6 +152,16 @@ def test_an_undecided_claim_states_what_would_decide_it(made):
     assert one.told.endswith("without vit, which cannot be evaluated; Holm-corrected over 2 models")
     assert row(made, "beat_controls", verdict="supported").missing == ""
     assert row(made, "beat_controls", effect=None, low=None, high=None).missing == UNKNOWN
+
+
+def test_an_interval_over_seeds_narrows_with_patients_and_seeds_alike(made):
+    one = row(made, "beat_controls")
+    ((family, study),) = one.found.families.items()
+    over = {name: replace(outcome, population=rules.ARCHITECTURES) for name, outcome in study.outcomes.items()}
+    found = {"families": {family: replace(study, outcomes=over)}, "seeds": Seeds(5, 5)}
+    seeds = row(made, "beat_controls", found=found)
+    assert seeds.needed[0] < one.needed[0]  # no rank test
+    assert f" patients, with {rounded(math.ceil(5 * seeds.needed[0] / 24))} seeds of each model, would" in seeds.missing
 
 
 def test_reliance_on_a_cue_that_is_not_shown_yet(made):

@@ -36,7 +36,7 @@ TEST = [9, 2, 4, 3, 7, 5, 6, 8]  # places in the manifest of the explained image
 METHODS = ["gradcam", "other"]
 CONTROLS = ["random", "lowres_noise", "center", "other_image"]
 BESIDE = ["edges", "mean_mask", "truth"]  # controls that look at images and masks
-OPTIONS = {"faithfulness": {"images": 3, "steps": 3, "baselines": ["mean"], "batch_size": 8}}
+OPTIONS = {"faithfulness": {"images": 3, "steps": 3, "baselines": ["mean"], "batch_size": 8, "controls": True}}
 EVERYTHING = {
     "baselines": ["mean", "zero", "imputation"],
     "road": {"images": 2, "percentiles": [30, 60, 90], "noise": 0.01},

@@ -37,6 +37,20 @@ def _(study, one):
     return {"unit": "patient", "numbers": {"groups": groups, "folds": 1}}
 
 
+@rule("groups.localized")
+def _(study, one):
+    table = study.tables["controls"]
+    localized = table[table["family"] == "localization"]["groups"].max()
+    assert localized < next(iter(study.given.predictions.values()))["group"].nunique()
+    return {"unit": "patient", "numbers": {"groups": localized}}
+
+
+@rule("groups.unscored")
+def _(study, one):
+    expected = ("localization", "faithfulness", "consistency", "robustness", "sanity")
+    return {"families": [family for family in expected if family not in study.given.primary]}
+
+
 @rule("methods.several")
 def _(study, one):
     assert len(study.methods) > 1
@@ -343,8 +357,10 @@ def _(study, one):
 def expected_evidence(one: Statement) -> str:
     """The place of the page that bears a statement out."""
     of_method = f"{one.one('family')}-{one.one('method')}"
-    if one.kind in ("methods.others", "methods.others_fail"):
-        return "overview"
+    alone = {"methods.others": "overview", "methods.others_fail": "overview"}
+    alone |= {"groups.localized": "localization", "groups.unscored": "scorecard"}
+    if one.kind in alone:
+        return alone[one.kind]
     if one.kind == "sanity.open" or one.area in ("family", "controls", "pairs", "test", "scores"):
         return of_method
     if one.area == "methods":

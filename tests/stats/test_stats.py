@@ -208,7 +208,7 @@ def test_a_model_without_any_map_takes_nobody_with_it(write_study):
 def test_groups_that_are_not_patients_are_named(write_study, kind):
     args = write_study({"a": 0.5, "b": 0.5})
     args.config["group_kind"] = kind
-    assert kinds(judged(args)[0], "groups") == {f"groups.{kind}"}
+    assert kinds(judged(args)[0], "groups") == {f"groups.{kind}", "groups.localized", "groups.unscored"}
 
 
 def plain_tables(tables):

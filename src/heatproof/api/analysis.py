@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from heatproof.api.heatmaps import Heatmaps
 
+IMAGES = ("image", "image_id")
 COMPARED, TESTS = ("method", "model"), ("friedman", "rm_anova")
 BOUNDS = {"alpha": (0, 0.5), "interval": (0.5, 1), "power": (0.5, 1), "margin": (0, float("inf"))}
 STYLE = "body{font:16px/1.5 sans-serif;max-width:70em;margin:2em auto}td,th{padding:0 .6em;text-align:left}"
@@ -117,6 +118,8 @@ def analyze(
     margin: float = 0.05,
     dataset: str | None = None,
     incomplete: bool = False,
+    validation: pd.DataFrame | None = None,
+    choose_by: str | None = None,
 ) -> Findings:
     """Test whether heatmaps beat the controls, and whether methods or models differ.
 
@@ -135,6 +138,11 @@ def analyze(
         margin: below which a difference does not matter.
         dataset: the column that names the data set of each row, if there are several; patients are blocks within it.
         incomplete: whether patients may lack models by design (Skillings-Mack; unpaired tests where none has two).
+        validation: scores of other patients, by which one option of each method is chosen: a layer, steps, a baseline,
+            smoothing. Both tables name it in a column `option`, and with cross-validation its fold in a column `fold`.
+            Heatmaps have to beat a control by each of its options; `tables["optimism"]` has what a choice on the tested
+            patients would have added.
+        choose_by: the metric that chooses, if there are several.
 
     Raises:
         InputError: the table lacks something, there is nothing to compare, or an option is out of range.
@@ -149,18 +157,17 @@ def analyze(
     [['gradcam', 'saliency', 12]]
     >>> print(found.summary().splitlines()[0])
     general
+    >>> layers = pd.concat([table.assign(option="layer3"), table.assign(option="layer4", value=table["value"] / 2)])
+    >>> found = hp.analyze(layers, groups="image", validation=layers.assign(image=layers["image"] + 12))
+    >>> found.tables["optimism"][["method", "optimism"]].values.tolist()
+    [['gradcam', 0.0], ['random', 0.0], ['saliency', 0.0]]
     """
     settings = {"test": test, "alpha": alpha, "interval": interval, "power": power, "margin": margin}
     _check(compare, settings)
-    table, group = _table(scores, groups)
-    if dataset is not None and dataset not in table:
-        raise unknown("column of data sets", dataset, map(str, scores))
-    read = score_table.read(Path("scores"), group, frame=table, data_set=dataset)
-    known = read.scores["method"].isin(CONTROLS)
-    made = read.scores["value"].notna().groupby(read.scores["method"]).transform("any")
-    read = read._replace(
-        scores=read.scores[made | ~known].reset_index(drop=True)
-    )  # without controls that were not made
+    if choose_by is not None and validation is None:
+        raise InputError(f"choose_by: {choose_by!r}: chooses on validation scores; give them as validation")
+    read = _read("scores", scores, groups, dataset, validation is not None)
+    others = None if validation is None else _read("validation", validation, groups, dataset, True)
     there = {column: list(dict.fromkeys(read.scores[column])) for column in ("method", "metric", "model")}
     judged = _named("controls", controls, there["method"], [name for name in BEATABLE if name in there["method"]])
     directions = {key: _named(key, names, there["metric"], []) for key, names in (("lower", lower), ("higher", higher))}
@@ -168,20 +175,39 @@ def analyze(
         if not score_table.find_metric(metric).better and not any(metric in names for names in directions.values()):
             raise InputError(f"{metric}: it is not known which values are good; name it in higher=[...] or lower=[...]")
     there["method"] = [name for name in there["method"] if name.split(":")[0] not in {*CONTROLS, *judged}]
-    if len(there[compare]) < 2:
+    if len(there[compare]) < 2 and validation is None:
         only = f"only {there[compare][0]}" if there[compare] else "none but controls"
         raise InputError(f"compare={compare!r}: the table has {only}; two {compare}s or more are needed")
     found, results = external.evaluate(
         read,
         controls=judged,
         settings=settings | {"margin": {"default": margin}},
-        independent=group is None,
+        independent=isinstance(groups, str) and groups in IMAGES,
         incomplete=incomplete,
+        validation=others,
+        choose_by=choose_by,
         **directions,
     )
     pairs = found["pairs"]
     found |= {"pairs": pairs[pairs["factor"] == compare].reset_index(drop=True) if len(pairs) else pairs}
     return Findings(f"Comparison of {compare}s", results, found)
+
+
+def _read(
+    name: str,
+    scores: pd.DataFrame,
+    groups: str | Mapping[Any, Any] | Sequence[Any] | None,
+    dataset: str | None,
+    options: bool,
+) -> score_table.ScoreTable:
+    """Return a table as statistics read it, without controls that were not made."""
+    table, group = _table(name, scores, groups)
+    if dataset is not None and dataset not in table:
+        raise unknown("column of data sets", dataset, map(str, scores))
+    read = score_table.read(Path(name), group, frame=table, data_set=dataset, options=options)
+    known = read.scores["method"].isin(CONTROLS)
+    made = read.scores["value"].notna().groupby(read.scores["method"]).transform("any")
+    return read._replace(scores=read.scores[made | ~known].reset_index(drop=True))
 
 
 def _check(compare: str, settings: Mapping[str, Any]) -> None:
@@ -206,18 +232,18 @@ def _named(option: str, given: Sequence[str] | None, known: Sequence[str], defau
 
 
 def _table(
-    scores: pd.DataFrame, groups: str | Mapping[Any, Any] | Sequence[Any] | None
+    name: str, scores: pd.DataFrame, groups: str | Mapping[Any, Any] | Sequence[Any] | None
 ) -> tuple[pd.DataFrame, str | None]:
     """Return a table with the columns that statistics read, and the one of them that has the groups, if any."""
     if not isinstance(scores, pd.DataFrame):
-        raise InputError(f"scores: {type(scores).__name__} is no table; give the DataFrame that hp.scores returns")
+        raise InputError(f"{name}: {type(scores).__name__} is no table; give the DataFrame that hp.scores returns")
     table = scores.rename(columns={"image": "image_id"})
     if lost := {"image_id", "metric", "value"} - {*table}:
-        raise InputError(f"scores: no column {', '.join(sorted(lost))}; there are {', '.join(map(str, scores))}")
+        raise InputError(f"{name}: no column {', '.join(sorted(lost))}; there are {', '.join(map(str, scores))}")
     if "model" not in table:
         table = table.assign(model="model")
     if isinstance(groups, str):
-        if groups in ("image", "image_id"):
+        if groups in IMAGES:
             return table.drop(columns="group", errors="ignore"), None
         if groups not in table:
             raise unknown("column of groups", groups, map(str, scores))

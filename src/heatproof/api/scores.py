@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy import ndimage
 from torch import Tensor, nn
 
+from heatproof.api.heatmaps import Classifier, heatmaps
 from heatproof.api.inputs import (
     check_classes,
     check_evaluation,
@@ -26,13 +29,17 @@ from heatproof.api.inputs import (
 from heatproof.catalogue.families import CONTROLS, FAMILIES
 from heatproof.catalogue.metrics import BASELINES, METRICS, find_metric, metrics_of
 from heatproof.catalogue.reasons import NO_OTHER_IMAGE, NO_TRUTH, NOT_GIVEN, Reason
+from heatproof.core.draws import spread
 from heatproof.core.messages import InputError, check_names, unknown
 from heatproof.score import controls as made
 from heatproof.score.heatmaps import Beside, Heatmaps, of_maps
 from heatproof.score.jobs import agreement, complexity, faithfulness, localization
 from heatproof.score.queries import of_class, of_label
+from heatproof.store import artifacts
 from heatproof.train.adapter import Adapter
+from heatproof.train.checkpoint import load_trained
 from heatproof.train.layers import find_target_layer
+from heatproof.train.model import pick_device
 
 DRAWN_FOR = "python"  # stands where controls are drawn for a study
 MIN_GRID = 7  # a side, of the layer that coarse noise imitates
@@ -135,6 +142,182 @@ def scores(
                 alike = alike[alike["metric"].isin(metrics_of("localization"))]
             found = pd.concat([found, alike.assign(method=name, value=np.nan, reason=lacking[name].code)])
     return _tidy(found, wanted, names, groups is not None)
+
+
+NOISE = "noise"  # what random maps are called until they are scored: a control's name is taken
+
+
+def score_options(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    options: Mapping[str, Mapping[str, Sequence[Any]]],
+    *,
+    smoothing: Sequence[float] = (0,),
+    controls: bool | Sequence[str] = True,
+    ids: Sequence[Any] | None = None,
+    **given: Any,
+) -> pd.DataFrame:
+    """Score heatmaps of every option of some methods, and random maps smoothed alike, for `analyze` to choose from.
+
+    Call it for validation and for test patients, and give both tables to `analyze`.
+
+    Args:
+        model: a `Classifier`.
+        images: float [images, channels, height, width] in [0, 1].
+        targets: integers [images], the class that each map is for; or one class for all.
+        options: method -> `layer`, or an option of the method -> the values to try; all combinations are scored.
+        smoothing: standard deviations of Gaussians, in pixels, that maps and random maps are smoothed with; 0 for none.
+        controls: as in `scores`; all but the random map have one option.
+        ids: of the images, all different; by default 0, 1, ...
+        given: what else `scores` takes: masks, metrics, groups, ...
+
+    Returns:
+        The table of `scores` with a column option, such as `layer=layer3, smoothing=2`; "" of a single one.
+
+    Raises:
+        InputError: as `heatmaps` and `scores` do, or the values of an option are no list.
+        Unsupported: a method does not support the network.
+
+    >>> import timm, torch
+    >>> import heatproof as hp
+    >>> model = hp.Classifier(timm.create_model("test_resnet", num_classes=2))
+    >>> given = {"masks": torch.ones(2, 64, 64).tril(), "metrics": ["iou"], "controls": ["random"]}
+    >>> layers = {"gradcam": {"layer": ["layer2", "layer3"]}}
+    >>> table = hp.score_options(model, torch.rand(2, 3, 64, 64), [0, 1], layers, smoothing=[0, 2], **given)
+    >>> table.groupby("method")["option"].unique().map(list).to_dict()["random"]
+    ['smoothing=0', 'smoothing=2']
+    >>> table["option"].unique()[:2].tolist()
+    ['layer=layer2, smoothing=0', 'layer=layer2, smoothing=2']
+    """
+    _check_tried(options, smoothing)
+    given = given | {"model": model, "images": images, "targets": targets, "ids": ids}
+    tables = []
+
+    def score(name: str, maps: Tensor, tried: Mapping[str, Any]) -> None:
+        for width in smoothing:
+            smooth = ndimage.gaussian_filter(maps.cpu().numpy(), (0, width, width))
+            named = dict(tried) | ({"smoothing": width} if len(smoothing) > 1 else {})
+            option = ", ".join(f"{key}={value}" for key, value in named.items())
+            tables.append(scores({name: torch.from_numpy(smooth)}, **given, controls=False).assign(option=option))
+
+    for method, lists in options.items():
+        for values in product(*lists.values()):
+            tried = dict(zip(lists, values, strict=True))
+            own = {key: value for key, value in tried.items() if key != "layer"}
+            maps = heatmaps(model, images, targets, [method], layer=tried.get("layer"), options={method: own})
+            varied = {key: value for key, value in tried.items() if len(lists[key]) > 1}
+            score(method, maps[method], varied)
+    wanted = _controls(controls)
+    if made.RANDOM in wanted:
+        keys = [(DRAWN_FOR, name) for name in _ids(ids, len(images))]
+        score(NOISE, made.random_maps(keys, tuple(images.shape[-2:])), {})
+        tables[-len(smoothing) :] = [table.assign(method=made.RANDOM) for table in tables[-len(smoothing) :]]
+    if others := [name for name in wanted if name != made.RANDOM]:
+        found = scores(maps, **given, controls=others)
+        tables.append(found[found["method"].isin(others)].assign(option=""))
+    return pd.concat(tables, ignore_index=True)
+
+
+def study_options(
+    study: str,
+    options: Mapping[str, Mapping[str, Sequence[Any]]],
+    *,
+    metrics: Sequence[str],
+    models: Sequence[str] | None = None,
+    images: int = 100,
+    **given: Any,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score every option on validation and test images of a finished study, for each checkpoint that it trained.
+
+    Where a metric is of localization, images with a true region are scored, and the mean training mask is a control.
+
+    Args:
+        study: the name of one whose results lie below the current folder.
+        options: method -> `layer`, or an option of the method -> the values to try, as in `score_options`.
+        metrics: names of metrics or of families, see `available`.
+        models: of the study; by default all. The layers to try have to be there in each.
+        images: of validation, and of test, at most; spread over patients.
+        given: what else `score_options` takes: smoothing, controls, ...
+
+    Returns:
+        The tables of validation and of test images, as `analyze` takes them: of `score_options`, with columns model,
+        seed and fold.
+
+    Raises:
+        InputError: the study or a model has no checkpoint there, its images have several labels, or a part of its
+            images is empty.
+
+    >>> import heatproof as hp
+    >>> layers = {"gradcam": {"layer": ["layer3", "layer4"]}}
+    >>> chosen, tested = hp.study_options("phantom", layers, metrics=["iou"], models=["resnet50"])  # doctest: +SKIP
+    >>> hp.analyze(tested, validation=chosen, compare="model").tables["optimism"]  # doctest: +SKIP
+    """
+    found = [path.parts[-4:-1] for path in sorted((artifacts.RESULTS / "models" / study).glob("*/*/fold*/card.json"))]
+    if not found:
+        raise InputError(f"{study}: no checkpoint in {artifacts.RESULTS.absolute()}; run the study, or dvc pull")
+    wanted = check_names(models, "models") if models is not None else list(dict.fromkeys(model for model, *_ in found))
+    if lost := [model for model in wanted if model not in {there for there, *_ in found}]:
+        raise unknown(f"model of {study}", lost[0], dict.fromkeys(model for model, *_ in found))
+    known = {"localization", *metrics_of("localization")}
+    located = any(name in known for name in check_names(metrics, "metrics"))
+    tables: dict[str, list[pd.DataFrame]] = {"val": [], "test": []}
+    for model, seed, fold in found:
+        if model not in wanted:
+            continue
+        loaded, card = load_trained(artifacts.Checkpoint(study, model, int(seed), fold), pick_device("auto"))
+        if "members" in card:  # an ensemble has no layers
+            continue
+        if not isinstance(loaded, Adapter):
+            loaded = Classifier(loaded.net, loaded.mean.flatten(), loaded.std.flatten(), output="logits")
+        for part, of in tables.items():
+            arguments = _of_part(study, fold, part, images, located)
+            made_here = score_options(loaded, **arguments, options=options, metrics=metrics, **given)
+            of.append(made_here.assign(model=model, seed=int(seed), fold=fold))
+    validation, test = (pd.concat(of, ignore_index=True) for of in tables.values())
+    return validation, test
+
+
+def _of_part(study: str, fold: str, part: str, count: int, located: bool) -> dict[str, Any]:
+    """Return what `scores` takes of some validation or test images of a study."""
+    folder, manifest = artifacts.data_dir(study), artifacts.read_manifest(study, fold)
+    if artifacts.is_multilabel(manifest):
+        raise InputError(f"{study}: its images have several labels; call score_options for each label")
+    marked = (manifest["truth"] != "none") | (not located)
+    places = np.flatnonzero((manifest["split"] == part) & marked)
+    if not len(places):
+        name = {"val": "validation"}.get(part, part)
+        raise InputError(f"{study}: {fold} has no {name} image{' with a true region' if located else ''} to score")
+    rows = manifest.iloc[places]
+    chosen = places[spread(study, list(rows["image_id"]), list(rows["group"]), count)]
+    rows, pixels = manifest.iloc[chosen], artifacts.read_array(folder / "pixels.npy")
+    found = {"images": torch.from_numpy(pixels[chosen]).float() / 255, "targets": rows["label"].to_numpy("int64")}
+    found |= {"ids": list(rows["image_id"]), "groups": list(rows["group"])}
+    if located:
+        masks = artifacts.read_array(folder / "masks.npy")
+        learnt = np.flatnonzero((manifest["split"] == "train") & (manifest["truth"] != "none"))
+        found["masks"] = torch.from_numpy(masks[chosen])
+        found |= {"training_masks": torch.from_numpy(masks[learnt])} if len(learnt) else {}
+    return found
+
+
+def _check_tried(options: object, smoothing: object) -> None:
+    """Refuse what names no values to try."""
+    example = "such as {'gradcam': {'layer': ['layer3', 'layer4']}}"
+    if not isinstance(options, Mapping) or not options:
+        raise InputError(f"options: {options!r}; give methods with the values to try, {example}")
+    for method, lists in options.items():
+        if not isinstance(lists, Mapping):
+            raise InputError(f"options: {method} is {lists!r}; give the values of its options, {example}")
+        for name, values in lists.items():
+            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+                raise InputError(f"options: {name} of {method} is {values!r}; give a list of values, {example}")
+    if (
+        not isinstance(smoothing, Sequence)
+        or not smoothing
+        or not all(isinstance(width, int | float) and width >= 0 for width in smoothing)
+    ):
+        raise InputError(f"smoothing: {smoothing!r}; give a list of widths in pixels from 0 on, such as [0, 2]")
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ METHODS = {method.name: method for method in (
         "gradient accumulated from a black image to the image", signed=True,
         cite=("sundararajan2017",), source="Sundararajan et al., ICML 2017",
         map="mean gradient on the way from black, times the pixel", cost="`steps`",
-        remarks={"steps": "(Gauss-Legendre)"}),
+        remarks={"steps": "(Gauss-Legendre)", "baseline": "or `mean` (of the channel)"}),
     Method("gradient_shap", "GradientSHAP", "gradients",
         "mean gradient at random points between a black image and the noisy image, times the pixel", signed=True,
         cite=("lundberg2017", "erion2021"), source="Lundberg & Lee, NeurIPS 2017; Erion et al. 2021",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from heatproof.core.messages import InputError, using_options
 
+OPTIONS = {"incomplete": "--incomplete", "validation": "--validation", "choose_by": "--choose-by"}
 TABLES = ("metrics", "omnibus", "pairs", "controls", "sensitivity", "variance", "missing")
 
 
@@ -45,6 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="METHOD",
         help="control methods, which heatmaps have to beat (default: random and center)",
     )
+    parser.add_argument(
+        "--validation",
+        type=Path,
+        metavar="FILE",
+        help="scores of other patients, by which one option of each method is chosen; both files name it in a column "
+        "option, and with cross-validation its fold in a column fold",
+    )
+    parser.add_argument("--choose-by", metavar="METRIC", help="metric that chooses options, if there are several")
     parser.add_argument("--test", choices=["friedman", "rm_anova"], default="friedman", help="test behind the verdicts")
     parser.add_argument(
         "--alpha", type=float, default=0.05, help="significance level of a family of tests (default: 0.05)"
@@ -76,24 +85,34 @@ def run(args: argparse.Namespace) -> None:
     for name, low, high in (("alpha", 0, 0.5), ("interval", 0.5, 1), ("power", 0.5, 1), ("margin", 0, float("inf"))):
         if not low < getattr(args, name) < high:
             raise InputError(f"--{name} {getattr(args, name):g}: must lie between {low:g} and {high:g}")
+    if args.choose_by and not args.validation:
+        raise InputError(f"--choose-by {args.choose_by}: chooses on validation scores; add --validation FILE")
     settings = {name: getattr(args, name) for name in ("test", "alpha", "interval", "power")}
-    with using_options({"incomplete": "--incomplete"}):
+    group = None if args.independent else args.group or "group"
+
+    def read(path: Path) -> score_table.ScoreTable:
+        return score_table.read(path, group, args.wide, data_set=args.dataset, options=args.validation is not None)
+
+    with using_options(OPTIONS | {"scores": str(args.scores)}):
         tables, results = evaluate(
-            score_table.read(
-                args.scores, None if args.independent else args.group or "group", args.wide, data_set=args.dataset
-            ),
+            read(args.scores),
             lower=args.lower,
             higher=args.higher,
             controls=args.controls,
             settings=settings | {"margin": {"default": args.margin}},
             independent=args.independent,
             incomplete=args.incomplete,
+            validation=args.validation and read(args.validation),
+            choose_by=args.choose_by,
         )
     out = args.out or Path(f"{Path(args.scores.name.removesuffix('.gz')).stem}-stats")
     try:
         out.mkdir(parents=True, exist_ok=True)
         written = {name: schemas.TABLES[name] for name in TABLES}
-        for name, schema in (written | ({"datasets": schemas.DATASETS} if args.dataset else {})).items():
+        written |= {"datasets": schemas.DATASETS} if args.dataset else {}
+        chosen = {"options": score_table.OPTIONS, "optimism": score_table.OPTIMISM}
+        written |= chosen if args.validation else {}
+        for name, schema in written.items():
             artifacts.write_table(out / f"{name}.csv", tables[name].reindex(columns=list(schema)), schema)
         artifacts.write_json(out / "summary.json", results.stored(), sort_keys=False)
     except OSError as error:

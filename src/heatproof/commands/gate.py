@@ -275,7 +275,7 @@ def study_of(args: argparse.Namespace) -> dict[str, Any]:
         "seeds": [0],
         "data": data | {"split": {"test": "all", "unseen": False}},
         "explain": {"methods": args.method or ["gradcam"], "variants": variants},
-        "score": {"families": [*truth, "faithfulness", "sanity"], "faithfulness": {"images": EVERY}},
+        "score": {"families": [*truth, "faithfulness", "sanity"], "faithfulness": {"images": EVERY, "controls": False}},
         "report": {"title": f"{args.baseline} and {args.candidate} on {Path(args.images).name}"},
     }
     return merge(judging.LEAST, content)

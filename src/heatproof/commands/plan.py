@@ -237,7 +237,8 @@ def explained(study: Study, images: int) -> int:
 def faithfulness_passes(study: Study, images: int, most: int | None = None) -> int:
     """Forward passes of the faithfulness job of one checkpoint; `most` images have heatmaps, where that is known."""
     options, most = study.score.faithfulness, most or explained(study, images)
-    maps = len(study.explain.names) + len(CONTROLS) - 2  # ceiling and second reader are a matter of localization
+    beside = len(CONTROLS) - 2 if options.controls else 0  # ceiling and second reader are a matter of localization
+    maps = len(study.explain.names) + beside
     steps = 2 * options.steps * len(options.baselines) + 1
     passes = min(options.images, most) * maps * steps
     if options.road:

@@ -138,6 +138,7 @@ class Faithfulness(Section):
     steps: Annotated[int, Field(ge=2)]
     baselines: Annotated[list[Baseline], Field(min_length=1), Distinct]
     batch_size: Positive
+    controls: bool
     road: Road | None
     naopc: Naopc | None
     infidelity: Infidelity | None

@@ -2,7 +2,7 @@
 
 All explain the target's logit at the resolution of the image. A method that is signed keeps its sign and sums over
 channels; one that is not takes the largest absolute value over channels. The reference of what compares two images
-is the black one, zero in every channel.
+is the black one, zero in every channel, unless an option names another.
 """
 
 import warnings
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from heatproof.catalogue.reasons import INCOMPLETE
 from heatproof.catalogue.registry import methods_in
 from heatproof.core.draws import generator
+from heatproof.core.messages import InputError
 from heatproof.explain.backward import Guided, Rescale, check_rectifiers
 from heatproof.explain.methods import Batch, Explanation
 
@@ -89,22 +90,31 @@ def guided_backprop(batch: Batch) -> Tensor:
 
 
 @method("integrated_gradients")
-def integrated_gradients(batch: Batch, *, steps: int = 16) -> Explanation:
-    """Integrated gradients (Sundararajan et al., ICML 2017, Eq. 1) from the black image, by Gauss-Legendre quadrature.
+def integrated_gradients(batch: Batch, *, steps: int = 16, baseline: str = "zero") -> Explanation:
+    """Integrated gradients (Sundararajan et al., ICML 2017, Eq. 1) from a baseline, by Gauss-Legendre quadrature.
 
     Args:
         steps: points of the path, as many forward and backward passes.
+        baseline: where the path starts: "zero", the black image, or "mean", the mean of each channel over the image, so
+            that black pixels can have relevance.
 
     Returns:
         Maps, float [batch, height, width], summed over channels; and the completeness gap, which more steps make
         smaller.
+
+    Raises:
+        InputError: the baseline is not known.
     """
+    if baseline not in ("zero", "mean"):
+        raise InputError(f"explain.options.integrated_gradients.baseline: {baseline!r} is neither zero nor mean")
+    pixels = batch.pixels.detach()
+    start = torch.zeros_like(pixels[:1]) if baseline == "zero" else pixels.mean((2, 3), keepdim=True).expand_as(pixels)
     with frozen(batch.model):
         maps = IntegratedGradients(batch.model).attribute(
-            _leaf(batch), 0.0, batch.targets, n_steps=steps, internal_batch_size=len(batch.pixels)
+            _leaf(batch), start, batch.targets, n_steps=steps, internal_batch_size=len(pixels)
         )
     maps = maps.detach().sum(1)
-    return Explanation(maps, completeness_gap(batch, maps))
+    return Explanation(maps, completeness_gap(batch, maps, start))
 
 
 @method("gradient_shap")
@@ -146,7 +156,7 @@ def deeplift(batch: Batch) -> Explanation:
         warnings.filterwarnings("ignore", message="Setting forward, backward hooks")
         maps = _DeepLift(batch.model).attribute(_leaf(batch), 0.0, batch.targets)
     maps = maps.detach().sum(1)
-    gap = completeness_gap(batch, maps)
+    gap = completeness_gap(batch, maps, torch.zeros_like(batch.pixels[:1]))
     reasons = ["" if share <= ALLOWED_GAP else INCOMPLETE.code for share in gap.tolist()]
     return Explanation(maps, gap, reasons)
 
@@ -159,13 +169,15 @@ class _DeepLift(DeepLift):
 
 
 @torch.no_grad()
-def completeness_gap(batch: Batch, maps: Tensor) -> Tensor:
-    """|sum of the map - difference of the target's logit from the black image's| / |that difference|, float [batch].
+def completeness_gap(batch: Batch, maps: Tensor, start: Tensor) -> Tensor:
+    """|sum of the map - difference of the target's logit from another image's| / |that difference|, float [batch].
 
     Zero where both are zero, infinite where the difference alone is.
+
+    Args:
+        start: the other images, [batch or 1, channels, height, width].
     """
-    black = batch.model(torch.zeros_like(batch.pixels[:1]))
-    difference = (batch.logits - black).gather(1, batch.targets[:, None])[:, 0].double()
+    difference = (batch.logits - batch.model(start)).gather(1, batch.targets[:, None])[:, 0].double()
     missing = (maps.double().sum((1, 2)) - difference).abs()
     return torch.where(missing == 0, 0, missing / difference.abs())
 

@@ -100,6 +100,17 @@ def groups(view: View) -> str:
     )
 
 
+@template("groups.localized")
+def localized(view: View) -> str:
+    return f"Localization is tested on the {view.units('groups')} with a marked region."
+
+
+@template("groups.unscored")
+def unscored(view: View) -> str:
+    names = ["sanity checks" if name == "sanity" else name for name in view.raw("families")]
+    return f"Not measured: {numbers.listed(names)}."
+
+
 @template("table.groups")
 def table_groups(view: View) -> str:
     groups, images = view.units("groups"), view.count("images", "image")
@@ -185,6 +196,33 @@ def over_data_sets(view: View) -> str:
 @template("table.data_sets")
 def table_data_sets(view: View) -> str:
     return f"Patients are blocks within their data set ({view.count('sets', 'data set')})."
+
+
+@template("choice.by")
+def choice_by(view: View) -> str:
+    return (
+        f"Options are chosen by {view.metric()} on {view.units('validation')} of the validation table, none of which "
+        f"is tested. A heatmap has to beat a control at each of the control's options."
+    )
+
+
+@template("choice.untuned")
+def choice_untuned(view: View) -> str:
+    names = [words.control(name) for name in view.raw("controls")]
+    them = "it" if len(names) == 1 else "them"
+    return f"Not tuned, with one option: {numbers.listed(names)}. A lead over {them} may come from the choice alone."
+
+
+@template("choice.option")
+def choice_option(view: View) -> str:
+    ends = [view.number("chosen"), view.number("naive")]
+    chosen, naive = (numbers.number(end, beside=ends) for end in ends)
+    optimism = numbers.interval(*(view.get(name) for name in ("optimism", "low", "high")))
+    return (
+        f"{view.listed('models')}: {view.listed('options')}, chosen on the validation {view.unit}, with "
+        f"{view.metric()} {chosen} on the test {view.unit}. Choosing on the test {view.unit} instead would report "
+        f"{view.listed('best')}, with {naive}: an optimism of {optimism}."
+    )
 
 
 @template("table.unknown_models")

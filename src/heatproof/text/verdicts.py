@@ -23,11 +23,10 @@ MEANINGS = {  # (localization, faithfulness) -> what the heatmaps do, and how th
     ),
 }
 DOES = {"localization": "mark the lesion", "faithfulness": "show what the model uses"}
-KINDS = {  # what other methods' heatmaps do, of how many models
+KINDS = {  # in how many models other methods' heatmaps do what is claimed
     "all": "in every evaluated model",
     "some": "in some models",
     "none": "in no model",
-    "few": "not testable (too few images)",
 }
 
 
@@ -319,19 +318,15 @@ def methods_alike(view: View) -> str:
 
 @template("methods.others")
 def other_methods(view: View) -> str:
-    named = {kind: view.names(kind) for kind in KINDS if view.names(kind)}
-    parts = [f"{len(of)} {KINDS[kind]} ({numbers.listed(of, MOST_METHODS)})" for kind, of in named.items()]
-    count = sum(map(len, named.values()))
-    with_verdict = " with a verdict" * view.has("absent")
-    if count == 1:
-        ((kind, (method,)),) = named.items()
-        return (
-            f"Heatmaps of the other method{with_verdict} ({method}) that {claim(view)} {controls(view)}: {KINDS[kind]}."
-        )
-    return (
-        f"Heatmaps of the {count} other methods{with_verdict} that {claim(view)} {controls(view)}: "
-        f"{numbers.listed(parts)}."
-    )
+    named = {kind: numbers.listed(view.names(kind), MOST_METHODS) for kind in KINDS if view.names(kind)}
+    parts = [f"those of {of} {KINDS[kind]}" for kind, of in named.items()]
+    if named:
+        kind, of = next(iter(named.items()))
+        parts[0] = f"the heatmaps of {of} {claim(view)} {controls(view)} {KINDS[kind]}"
+    few = view.listed("few", MOST_METHODS)
+    too_few = f"too few images to test {few}" if few else ""
+    stated = "; ".join(filter(None, [", ".join(parts), too_few]))
+    return f"Other methods{' with a verdict' * view.has('absent')}: {stated}."
 
 
 @template("methods.others_fail")

@@ -37,8 +37,9 @@ def run(job: Scoring) -> None:
     source = heatmaps_of(job.checkpoint)
     forward = partial(fitting, model, setting="score.faithfulness.batch_size")
     probability = of_label if source.multilabel else of_class
-    kept = job.kept(source, source.names)
-    names = kept.without(source.names)
+    scored = source.names if options["controls"] else list(source.methods)
+    kept = job.kept(source, scored)
+    names = kept.without(scored)
     kept_curves = replace(kept, table=1)
     with job.writing(source, kept) as write, job.writing_curves(source) as write_curves:
         for place, (part, chosen) in job.parts(list(pieces(source, options))):

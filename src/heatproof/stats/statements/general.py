@@ -8,6 +8,7 @@ from heatproof.stats.results import Setting, StudyResults
 from heatproof.stats.tests.architectures import MIN_SEEDS
 
 TRAINED, TAKEN = "trained", "taken"
+QUESTIONS = ("localization", "faithfulness", "consistency", "robustness", "sanity")  # on any method by itself
 
 
 def state(
@@ -69,6 +70,23 @@ def groups(results: StudyResults) -> Statement:
     reason = "random_split" if kind == "patient" and results.groups.split_by == "random" else None
     numbers = {"groups": results.groups_test, "folds": results.folds}
     return state(f"groups.{found}", "data", reason=reason, numbers=numbers, unit=kind)
+
+
+def localized(results: StudyResults) -> Statement | None:
+    """State on how many groups localization is tested, where not all have a marked region."""
+    family = results.families.get("localization")
+    outcomes = family.outcomes.values() if family else ()
+    tested = [row.groups for outcome in outcomes for of in outcome.controls.values() for row in of.values()]
+    count = max(tested, default=0)
+    if not 0 < count < results.groups_test:
+        return None
+    return state("groups.localized", "localization", numbers={"groups": count}, unit=results.groups.kind)
+
+
+def unscored(results: StudyResults) -> Statement | None:
+    """State which questions on the heatmaps this study does not ask."""
+    missing = [name for name in QUESTIONS if name not in results.families]
+    return state("groups.unscored", "scorecard", families=missing) if missing else None
 
 
 def comparison(results: StudyResults) -> Statement | None:
@@ -195,6 +213,8 @@ def statements(results: StudyResults) -> list[Statement]:
         comparison(results),
         *ensembles(results),
         groups(results),
+        localized(results),
+        unscored(results),
         cases(results),
         seeds(results),
         several_methods(results),

@@ -14,6 +14,7 @@ from heatproof.catalogue.metrics import BASELINES, METRICS
 from heatproof.catalogue.reasons import NO_VALUE
 from heatproof.core.messages import InputError, bare, listed
 from heatproof.data.sources.rows import NoColumn, find_columns, parse_numbers, read_sheet, spellings, united
+from heatproof.store import artifacts
 
 # heatproof's metric: what others call the same quantity
 SAME = {
@@ -137,9 +138,30 @@ WIDE = ("model", "method", "metric")  # what the columns of a wide table may be
 LARGEST = 1e100  # beyond it, squares of differences are no numbers any more
 
 
+CHOICE = {"option": "", "fold": ""}  # further columns where each method has several options
+OPTIONS = {  # which options are chosen
+    "method": artifacts.TEXT, "model": artifacts.TEXT, "seed": artifacts.INTEGER, "fold": artifacts.TEXT,
+    "option": artifacts.TEXT,
+    "validation": artifacts.NUMBER,  # mean over the validation groups that have a score of every option
+    "validation_groups": artifacts.INTEGER,
+    "test": artifacts.NUMBER,  # mean over such test groups
+    "groups": artifacts.INTEGER,
+    "chosen": artifacts.FLAG,  # the best on validation groups, whose test scores are the method's
+    "best_on_test": artifacts.FLAG,  # the one that the naive way would report
+}  # fmt: skip
+OPTIMISM = {
+    "method": artifacts.TEXT, "model": artifacts.TEXT,
+    "chosen": artifacts.NUMBER,  # mean over test groups of the options chosen on validation groups
+    "naive": artifacts.NUMBER,  # of those that score best on the test groups themselves
+    "optimism": artifacts.NUMBER,  # how much better the naive mean looks; 0 where both ways choose the same
+    "low": artifacts.NUMBER, "high": artifacts.NUMBER,  # over draws of groups in which both ways choose again
+    "groups": artifacts.INTEGER,
+}  # fmt: skip
+
+
 class ScoreTable(NamedTuple):
-    """Scores with the columns of `artifacts.SCORES`, sentences on how names in the file were read, and group -> its
-    data set, where the table names any."""
+    """Scores with the columns of `artifacts.SCORES`, and of `CHOICE` where options are read; sentences on how names in
+    the file were read, and group -> its data set, where the table names any."""
 
     scores: pd.DataFrame
     notes: list[str]
@@ -152,6 +174,7 @@ def read(
     wide: Sequence[str] = (),
     frame: pd.DataFrame | None = None,
     data_set: str | None = None,
+    options: bool = False,
 ) -> ScoreTable:
     """Read a table of scores, one row an image, model, seed, method and metric; the order of rows does not matter.
 
@@ -164,19 +187,21 @@ def read(
         frame: the table itself, where it is in no file; `path` then names it in messages.
         data_set: the column that names the data set of an image, where there are several; images and patients of two
             data sets are different ones, whatever their names.
+        options: whether a column names the option (a layer, a number of steps) that each map was made with, and
+            perhaps another one the fold.
 
     Raises:
         InputError: it is not such a table; the line says how to correct it.
     """
-    group = group or "image_id"
+    group, more = group or "image_id", CHOICE if options else {}
     kind, columns = (wide[0], list(wide[1:])) if wide else ("", [])
     if kind and (kind not in WIDE or not columns):
         raise InputError(f"--wide {' '.join(wide)}: give {listed(WIDE)} and the columns that are one each")
     needed = [name for name in ("image_id", group, "model", "value") if not (wide and name in (kind, "value"))]
     needed += [data_set] if data_set else []
-    table = _columns(
-        path, [*needed, *columns], [kind or "value", "value", *DEFAULTS], {"value", "seed", *columns}, frame
-    )
+    needed += ["option"] if options else []
+    optional = [kind or "value", "value", *DEFAULTS, *(name for name in more if name not in needed)]
+    table = _columns(path, [*needed, *columns], optional, {"value", "seed", *columns}, frame)
     if table.empty:
         raise InputError(f"{path}: no rows")
     if wide:
@@ -184,7 +209,8 @@ def read(
             raise InputError(f"{path}: a column {both[0]} and --wide {kind}; rename the column, or leave out --wide")
         kept = [name for name in table if name not in columns]
         table = table.melt(kept, columns, var_name=kind, value_name="value")
-    table = table.assign(group=table[group], **{name: v for name, v in DEFAULTS.items() if name not in table})
+    defaults = DEFAULTS | more
+    table = table.assign(group=table[group], **{name: v for name, v in defaults.items() if name not in table})
     if (empty := (table[TEXT] == "").any()).any():
         name = group if empty.idxmax() == "group" else empty.idxmax()
         raise InputError(f"{path}: {name} is empty in a row; every score needs one")
@@ -197,7 +223,7 @@ def read(
     table["seed"] = _seeds(table["seed"], path)
     value, reason = table["value"], table["reason"]
     table["reason"] = reason.mask(value.isna() & (reason == ""), NO_VALUE.code).mask(value.notna(), "")
-    table = table[[*TEXT, "seed", "value", "reason", *([data_set] if data_set else [])]]
+    table = table[[*TEXT, "seed", "value", "reason", *more, *([data_set] if data_set else [])]]
     _once(table, path)
     notes = []
     if group != "image_id":
@@ -208,7 +234,7 @@ def read(
     if (two := table.groupby("image_id")["group"].nunique() > 1).any():
         raise InputError(f"{path}: image {two.idxmax()} is in two groups; an image belongs to one patient")
     table, renamed = _under_known_names(table, path)
-    table = table.sort_values(["metric", "method", "model", "seed", "image_id"], ignore_index=True)
+    table = table.sort_values(["metric", "method", "model", "seed", "image_id", *more], ignore_index=True)
     data_sets = dict(zip(table["group"], table.pop(data_set), strict=True)) if data_set else {}
     return ScoreTable(table, notes + renamed, data_sets)
 
@@ -288,6 +314,7 @@ def _seeds(column: pd.Series, path: Path) -> pd.Series:
 
 
 def _once(table: pd.DataFrame, path: Path, why: str = "") -> None:
-    if (again := table.duplicated(KEYS)).any():
-        row = table.loc[again, KEYS].iloc[0]
-        raise InputError(f"{path}: two scores of {', '.join(f'{key} {row[key]}' for key in KEYS)}{why}; keep one")
+    keys = [*KEYS, *(name for name in CHOICE if name in table)]
+    if (again := table.duplicated(keys)).any():
+        row = table.loc[again, keys].iloc[0]
+        raise InputError(f"{path}: two scores of {', '.join(f'{key} {row[key]}' for key in keys)}{why}; keep one")
