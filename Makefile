@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 comma := ,
 STUDIES := $(subst $(comma), ,$(STUDY))
 
-.PHONY: help install run findings docs test test-all reproduce test-cluster lint bench lock
+.PHONY: help install run findings docs test test-all reproduce test-cluster lint bench lock dist
 
 help:
 	@echo "make install   everything that heatproof needs, into .venv (about 7 GB, two minutes)"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-cluster  install, then run the tiny study on a Slurm of one node, set up for it (root, Debian)"
 	@echo "make lint      install, then ruff, snakefmt and snakemake --lint"
 	@echo "make bench     install, then time what is timed; writes bench/results.json and bench/README.md"
+	@echo "make dist      install, then sdist and wheel, into dist/, checked as an index would"
 	@echo "make lock      resolve envs/requirements.lock anew from pyproject.toml"
 
 .venv/installed: envs/requirements.lock envs/uv.lock envs/install.py pyproject.toml
@@ -67,6 +68,12 @@ lint: install
 
 bench: install
 	python -m bench.run
+
+dist: install
+	rm -rf dist
+	python -m hatchling build -d dist
+	twine check --strict dist/*
+	check-wheel-contents dist/*.whl
 
 lock: install
 	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --extra dev --generate-hashes \

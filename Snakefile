@@ -19,7 +19,7 @@ if workflow.is_main_process:  # not where a cluster runs one job
 
 
 onstart:
-    begin()
+    begin(log)
 
 
 onerror:

@@ -120,13 +120,15 @@ def before():
         stop(error)
 
 
-def begin():
+def begin(logs):
     """One Snakemake a folder; no job of a killed one may still write, and this one's can."""
     try:
-        locks.begin(locks.clear)
+        locks.begin(locks.clear, *logs[:1], studies=STUDIES)
         artifacts.check_writable(STUDIES)
     except InputError as error:
         stop(error)
+    if not workflow.non_local_exec:
+        os.environ.setdefault(locks.POOL, str(locks.pool()))
     threads = {study.compute.threads for study in STUDIES.values()}
     if not (CONDA or workflow.non_local_exec) and len(threads) == 1:
         workers.start(jobs.warm_modules(STUDIES.values()), threads.pop())

@@ -1,10 +1,12 @@
 """How heatproof is cited: the file says of itself what the package and the references say."""
 
+import re
 import tomllib
 from pathlib import Path
 
 import yaml
 
+from heatproof.report.paper import methods
 from heatproof.report.paper.methods import entries
 
 ROOT = Path(__file__).parents[1]
@@ -33,9 +35,17 @@ def test_it_is_a_citation_file_with_all_that_the_format_requires():
 
 
 def test_version_and_licence_are_those_of_the_package():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert CITATION["version"] == project["version"]
-    assert CITATION["license"] == project["license"]
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert CITATION["version"] == pyproject["tool"]["hatch"]["version"]["raw-options"]["fallback_version"]
+    assert CITATION["license"] == pyproject["project"]["license"]
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert newest[1] == CITATION["version"]
+
+
+def test_a_paper_cites_the_release_and_not_the_commit(monkeypatch):
+    monkeypatch.setattr(methods, "version", lambda package: "1.2.3.post1.dev45" if package == "heatproof" else "6.7.8")
+    text = methods.software()
+    assert text.startswith("The study was run by heatproof 1.2.3 [@heatproof]") and "timm 6.7.8 " in text
 
 
 def test_the_papers_are_those_of_the_references():

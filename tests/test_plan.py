@@ -245,10 +245,10 @@ def test_plan_without_room(project, monkeypatch):
 
 def test_show(project, capsys):
     with pytest.raises(ArtifactError, match=r"summary\.json: not found; run snakemake to make it$"):
-        show.run(project)
+        show.conclude(load())
     answer = [Statement("methods.several", numbers={"methods": count}) for count in (2, 3)]
     results.write(minimal.results("toy", answer=tuple(answer)))
-    show.run(project)
+    show.conclude(load())
     record = artifacts.folder("toy") / "provenance.json"
     assert capsys.readouterr().out == (
         f"\ntoy\n  It is unknown whether the study has changed since: {record} does not record its origin.\n"
@@ -269,7 +269,7 @@ def test_show_says_what_has_changed_since(project, tmp_path, capsys):
     record.write_text(json.dumps({"parameters": found, "data_sha256": digest}))
 
     def first() -> str:
-        show.run(project)
+        show.conclude(load())
         return capsys.readouterr().out.splitlines()[2].strip()
 
     assert first() == "No conclusion is possible."
@@ -292,7 +292,7 @@ def test_show_says_what_the_data_are_worth(project, capsys):
     artifacts.write_json(artifacts.data_dir("toy") / "audit.json", replace(audit, findings=tuple(found)).stored())
     artifacts.report_path("toy").parent.mkdir(parents=True)
     artifacts.report_path("toy").touch()
-    show.run(project)
+    show.conclude(load())
     lines = capsys.readouterr().out.splitlines()
     alarm, fall = audit_sentence(found[0].statement), sentence(comparison(falls))
     told = [alarm, "No conclusion is possible.", fall, "Report: results/report/toy.html"]

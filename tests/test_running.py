@@ -13,7 +13,7 @@ from heatproof.core.messages import InputError
 from heatproof.store import locks
 
 HOLDS = "import sys, time; from heatproof.store import locks; {}; print('holds', flush=True); time.sleep(600)"
-MAIN, JOB = "locks.begin()", "lock = locks._take('train-s-m')"
+MAIN, JOB = "locks.begin()", "lock = locks._take(locks.FOLDER / 'train-s-m')"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + JOB
 
 

@@ -5,11 +5,12 @@ import difflib
 import errno
 import importlib
 import os
+import re
 import resource
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -41,7 +42,9 @@ COMMANDS = {  # what people type
     "check": Command("commands.check", "check a study's configuration and input files, without running it"),
     "plan": Command("commands.plan", "estimate the run time and disk space of a study"),
     "run": Command("commands.run", "run a study with Snakemake, and print its conclusion"),
-    "show": Command("commands.show", "print the conclusion of a finished study, and the path to its report"),
+    "show": Command(
+        "commands.show", "list the studies of this folder with their progress, or print the conclusion of one"
+    ),
     "diff": Command("commands.compare", "compare the results of two runs or machines"),
     "gate": Command("commands.gate", "decide whether a candidate's heatmaps are as good as a baseline's, for CI"),
     "verify": Command("commands.verify", "check results and DVC's cache against their digests"),
@@ -68,6 +71,7 @@ MOVED |= {"headline": "show", "compare": "diff", "stats": "analyze"}
 NO_ROOM = "the disk is full: free some space and run again"
 READ_ONLY = "no permission to write: make it writable and run again"
 FIXES = {errno.ENOSPC: NO_ROOM, errno.EDQUOT: NO_ROOM, errno.EROFS: READ_ONLY, errno.EACCES: READ_ONLY}
+UNKNOWN = 2000  # MB of a job of which nothing is known
 IDENTITY = ("family", "study", "model", "seed", "fold", "shard")  # arguments that identify a job
 SHELLS = ("bash", "zsh")
 DESCRIPTION = """\
@@ -164,14 +168,27 @@ def _unknown(name: str) -> str:
     return f"{name}: no such command; {f'did you mean {near[0]}?' if near else '`heatproof --help` lists them'}"
 
 
-def _alone(parsed: argparse.Namespace) -> AbstractContextManager:
-    """Where a job writes results, the lock that keeps it from running twice at once."""
+@contextmanager
+def _alone(parsed: argparse.Namespace) -> Iterator[None]:
+    """Keep a job from running twice at once, and from taking cores and memory that the jobs of other runs have."""
     if parsed.command != "job":
-        return nullcontext()
+        yield
+        return
     from heatproof.store import locks
 
     parts = (str(value) for value in (getattr(parsed, key, None) for key in IDENTITY) if value is not None)
-    return locks.job("-".join((parsed.job, *parts)))
+    name = "-".join((parsed.job, *parts))
+    threads = os.environ.get("OMP_NUM_THREADS", "")  # Snakemake sets it for each job
+    with locks.job(name), locks.share(name, int(threads) if threads.isdecimal() else 1, _memory(parsed.log)):
+        yield
+
+
+def _memory(log: Path | None) -> int:
+    """Return the most memory [MB] that jobs of this kind took before, of the same model if it has one."""
+    parts = log.parts[1:-1][:2] if log else ()
+    before = Path("benchmarks", *parts).rglob(f"{log.stem}.tsv") if parts else ()
+    peaks = (re.search(r"\t(\d+)$", path.read_text(encoding="utf-8"), re.M) for path in before)
+    return max((int(found[1]) for found in peaks if found), default=UNKNOWN)
 
 
 @contextmanager

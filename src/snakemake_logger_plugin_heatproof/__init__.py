@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -177,14 +178,57 @@ def failure(job: str, logs: list[Path]) -> str:
 
 
 def failures(logs: list[str]) -> list[str]:
-    """Return the same for each job that Snakemake's own logs, by their paths, say has failed.
+    """Return the same for each job that failed, by the paths of Snakemake's own logs."""
+    failed_jobs = [job for log in logs for job in failed(_read(Path(log)))]
+    return list(dict.fromkeys(failure(*job) for job in failed_jobs))
+
+
+def failed(text: str) -> Iterator[tuple[str, list[Path]]]:
+    """Yield the message and the logs of each job that failed, from the text of Snakemake's own log.
 
     There is a block for each failed job: its rule, its message, and its logs.
     """
-    found, text = [], "".join(Path(log).read_text(encoding="utf-8", errors="replace") for log in logs)
     for block in re.findall(r"^Error in rule .*\n(?: {4}.*\n)+", text, re.M):
         facts = dict(re.findall(r"^ {4}(message|log): (.*)$", block, re.M))
         names = facts.get("log", "").removesuffix(" (check log file(s) for error details)").split(", ")
         job = facts.get("message", "None").replace("None", block.split()[3].rstrip(":"))
-        found.append(failure(job, [Path(name) for name in names if name]))
-    return list(dict.fromkeys(found))
+        yield job, [Path(name) for name in names if name]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, or was when it ended."""
+
+    done: int  # jobs
+    total: int
+    left: float | None  # seconds, about; None where it cannot be known
+    failed: list[tuple[str, list[Path]]]  # message and logs of each failed job
+
+    @classmethod
+    def read(cls, log: Path, now: float) -> "Progress":
+        """Read how far a run is from Snakemake's own log; `now` is in seconds since the epoch.
+
+        The log has no rule of the jobs that still run: they count as waiting, less the time that they have run.
+        """
+        jobs, running, text, at = Jobs(), {}, _read(log), now
+        jobs.plan({rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", text, re.M)})
+        for line in text.splitlines():
+            if found := re.fullmatch(r"\[(\w{3} \w{3} [ \d]\d [\d:]{8} \d{4})\]", line):
+                at = time.mktime(time.strptime(found[1]))
+            elif found := re.match(r"Job (\d+): ", line):
+                running[int(found[1])] = at
+                jobs.beside = max(jobs.beside, len(running))
+            elif found := re.fullmatch(r"Finished jobid: (\d+) \(Rule: (\w+)\)", line):
+                number, rule = int(found[1]), found[2]
+                jobs.start(number, Running(rule, "", "", running.pop(number, at)))
+                jobs.finish(number, at)
+            elif found := re.fullmatch(r" {4}jobid: (\d+)", line):  # of an error
+                running.pop(int(found[1]), None)
+        left = jobs.left(now)
+        spent = sum(now - since for since in running.values()) / jobs.beside
+        known = left is not None and left > spent
+        return cls(jobs.done, jobs.total, left - spent if known else None, list(failed(text)))
+
+
+def _read(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")

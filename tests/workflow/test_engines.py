@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 from workflow.project import Project, create, jobs
 
+from heatproof.store import locks
+
 pytestmark = pytest.mark.slow
 
 EVERY_STAGE = {"data": 1, "audit": 1, "train": 4, "explain": 4, "score": 8, "score_seeds": 2, "stats": 1, "report": 1}
@@ -25,6 +27,16 @@ def test_a_run_leaves_every_result_and_a_second_runs_nothing(finished):
     assert "test_resnet" in report
     assert finished.planned() == {}
     assert "Nothing to be done" in finished.snakemake()
+
+
+def test_jobs_of_a_run_hold_cores_of_this_machine(tmp_path, monkeypatch):
+    monkeypatch.delenv(locks.POOL)
+    project = create(tmp_path / "project")
+    project.snakemake("--until", "data")
+    owners = [path.read_text().splitlines() for path in locks.pool().glob("core*")]
+    assert [str(project.folder), "data-tiny"] in [lines[2:] for lines in owners]
+    last = (project.folder / locks.FOLDER / locks.MAIN).read_text().splitlines()
+    assert Path(last[1]).is_file() and last[2:] == ["tiny"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Each how-to, followed to its end in a copy of the project: what it promises is there."""
 
 import json
+import re
 import shutil
 
 import pandas as pd
@@ -73,6 +74,17 @@ def test_add_a_data_source(fresh):
     manifest = pd.read_parquet(fresh.folder / "results/data/breastmnist/manifest.parquet")
     assert len(manifest) == 60 and manifest["image_id"].str.startswith("val/").sum() == 10
     assert set(manifest["fold0"]) == {"train", "val", "test"}
+
+
+def test_check_your_claims(project):
+    output = follow("check-your-claims", project)
+    claims = pd.read_csv(project.folder / "results/stats/ours/claims.csv").set_index("name")["verdict"]
+    page = (ROOT / "docs/how-to/check-your-claims.md").read_text(encoding="utf-8")
+    assert claims.to_dict() == dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.M))
+    assert re.search(r"^\d+ patients are needed to decide, by a difference of 0.05", output, re.M)
+    assert output.splitlines()[-1].startswith("ours_again: 2 models x 2 seeds, 2 methods")
+    source = report(project, "ours")
+    assert "our maps localize lesions better than Grad-CAM" in source and "10.1000/example" in source
 
 
 def test_add_a_study_and_share_its_results(fresh):

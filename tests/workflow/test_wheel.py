@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import timm
+import yaml
 from PIL import Image
 from workflow.project import create
 
@@ -42,6 +43,31 @@ def installed(tmp_path_factory):
         return done.stdout + done.stderr
 
     return run
+
+
+@pytest.mark.slow
+def test_the_tag_is_the_version_of_sdist_and_wheel_which_an_index_would_accept(tmp_path):
+    def run(*command: str, folder: Path = tmp_path / "clone") -> str:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def hatchling(*arguments: str, **where: Path) -> str:
+        return run(sys.executable, "-m", "hatchling", *arguments, **where).strip()
+
+    run("git", "clone", "--quiet", "--depth", "1", "--no-tags", f"file://{ROOT}", "clone", folder=tmp_path)
+    clone, release = tmp_path / "clone", yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"]
+    assert hatchling("version").startswith(f"{release}.post1.dev"), "no tag is known"
+    run("git", "tag", "v71.2.3")
+    hatchling("build", "-d", str(tmp_path / "dist"))
+    sdist, wheel = tmp_path / "dist/heatproof-71.2.3.tar.gz", tmp_path / "dist/heatproof-71.2.3-py3-none-any.whl"
+    run(sys.executable, "-m", "twine", "check", "--strict", str(sdist), str(wheel))
+    run(sys.executable, "-m", "check_wheel_contents", str(wheel))
+    shutil.unpack_archive(sdist, tmp_path, filter="data")
+    hatchling("build", "-t", "wheel", "-d", str(tmp_path / "again"), folder=tmp_path / "heatproof-71.2.3")
+    assert (tmp_path / "again" / wheel.name).read_bytes() == wheel.read_bytes(), "what the sdist builds"
+    shutil.rmtree(clone / ".git")
+    assert hatchling("version") == release, "no git is known"
 
 
 @pytest.mark.slow

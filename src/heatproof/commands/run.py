@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     code = _wait(command(list(studies) if args.studies else [], args.cores, options))
     finished = all((artifacts.stats_dir(name) / "summary.json").exists() for name in studies)
     if code == 0 and finished and not PRINTS.intersection(args.snakemake):
-        show.run(args)
+        show.conclude(studies)
     return code
 
 

@@ -317,7 +317,8 @@ def _scored(inputs: Inputs, control: str) -> bool:
 
 def software() -> str:
     listed = [f"{name} {found}{cite(keys)}" for name, keys in SOFTWARE.items() if (found := _version(name))]
-    own = f" {found}" if (found := _version("heatproof")) else ""
+    found = _version("heatproof")
+    own = f" {found.partition('.post')[0]}" if found else ""  # the release: the commit would change the page's bytes
     return (
         f"The study was run by heatproof{own}{cite(['heatproof'])} on Python "
         f"{platform.python_version()} with {', '.join(listed)} (pinned in `envs/requirements.lock`)."
