@@ -372,8 +372,9 @@ def no_answer(view: View) -> str:
 def in_short(view: View) -> str:
     what, count, models = f"{claim(view)} {controls(view)}", view.number("models"), view.count("models", "model")
     heatmaps = f"{method} heatmaps" if (method := view.one("method")) else "heatmaps"
+    every = "the evaluated model" if count == 1 else f"all {count} evaluated models"
     return {
-        "short.all": f"Yes, by this test: the {heatmaps} of every evaluated model ({count}) {what}.",
+        "short.all": f"Yes, by this test: the {heatmaps} of {every} {what}.",
         "short.some": f"Only in part: the {heatmaps} of {view.get('better')} of {models} {what}.",
         "short.worse": f"No: in none of {models} do the {heatmaps} {what}. In each, they do worse than some control.",
         "short.no_evidence": f"No evidence that the {heatmaps} of any model ({count} tested) {what}.",
