@@ -317,4 +317,4 @@ def test_the_installed_command_is_this_one():
     if path is None:
         pytest.skip("heatproof is not installed here, only on the path")
     done = subprocess.run([path, "--version"], capture_output=True, text=True, env=ENV)
-    assert (done.returncode, bool(re.fullmatch(r"\d+\.\d+\.\d+\n", done.stdout))) == (0, True)
+    assert (done.returncode, bool(re.fullmatch(r"\d+\.\d+\.\d+(\.post\d+\.dev\d+)?\n", done.stdout))) == (0, True)
