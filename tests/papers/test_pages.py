@@ -162,7 +162,7 @@ def test_criteria_are_shown_by_method_and_model(monkeypatch, roles):
 
 def test_figures_stand_alone():
     paths = list((ROOT / SVG).glob("*.svg"))
-    assert len(paths) == 5
+    assert len(paths) == 6
     for path in paths:
         text = path.read_text()
         root = xml.dom.minidom.parseString(text).documentElement
