@@ -109,7 +109,7 @@ def test_studies_that_have_not_run_leave_their_line_and_no_figure(project, capsy
     assert line.format(roles.real) in PAGE.read_text() and line.format(roles.real) in README.read_text()
     assert f"- `{roles.cue[0]}`: {line.format(roles.cue[0])}" in " ".join(PAGE.read_text().split())
     assert XRAY.read_text().rstrip().endswith(line.format(roles.xray)) and "findings_xray" not in README.read_text()
-    assert {path.stem for path in SVG.glob("*.svg")} == {"overview", "cheat", "transformers"}
+    assert {path.stem for path in SVG.glob("*.svg")} == {"overview", "cheat", "transformers", "cues"}
     assert set(re.findall(r"\]\(findings/(\w+)\.svg\)", PAGE.read_text())) == {"overview", "cheat", "transformers"}
     shutil.rmtree("results/stats")
     assert main([]) == 0 and {path.name for path in SVG.iterdir()} == {"overview.svg", "cost.csv", "flops.csv"}
