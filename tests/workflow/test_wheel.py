@@ -1,6 +1,7 @@
 """What `pip install heatproof` brings: the built wheel in an environment of its own, without a clone."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -106,7 +107,8 @@ def test_a_wheel_judges_a_model_in_an_empty_folder(installed, tmp_path):
     command += ["--images", str(tmp_path / "images"), "--patient", r"^(p\d+)", "--minutes", "1", "--out", "judged"]
     empty.mkdir()
     said = installed(empty, "heatproof", *command, "--mean", "0.5", "--std", "0.25")
-    assert "model.py:build" in said.splitlines()[0] and "20 of 24 images of 20 patients" in said
+    assert "model.py:build" in said.splitlines()[0]
+    assert re.search(r"(20|24) of 24 images of \1 patients", said), said  # by the speed that is measured
     report = empty / "judged/results/report/model_build_on_images.html"
     assert f"\nReport: {report}\n" in said and "model_build" in report.read_text()
     assert sorted(path.name for path in empty.iterdir()) == ["judged"]
