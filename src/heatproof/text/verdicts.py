@@ -322,7 +322,8 @@ def other_methods(view: View) -> str:
     parts = [f"those of {of} {KINDS[kind]}" for kind, of in named.items()]
     if named:
         kind, of = next(iter(named.items()))
-        parts[0] = f"the heatmaps of {of} {claim(view)} {controls(view)} {KINDS[kind]}"
+        does = f"the heatmaps of {of} {claim(view)} {controls(view)}"
+        parts[0] = f"in no model do {does}" if kind == "none" else f"{does} {KINDS[kind]}"
     few = view.listed("few", MOST_METHODS)
     too_few = f"too few images to test {few}" if few else ""
     stated = "; ".join(filter(None, [", ".join(parts), too_few]))
