@@ -156,3 +156,25 @@ def test_nothing_is_handed_over_that_would_not_be_the_same(monkeypatch, tmp_path
     assert server._ready()
     monkeypatch.setattr(workers, "_written", lambda file: 0)
     assert not server._ready(), "the code was edited since"
+
+
+def test_a_fork_that_is_stopped_before_its_command_ends_without_a_traceback():
+    code = """
+        import socket, sys
+        from heatproof.workflow import workers
+
+        def serve(server):
+            raise KeyboardInterrupt
+
+        workers.Server.serve = serve
+        listener = socket.socket()
+        sys.argv = ["workers", str(listener.detach())]
+        workers._main()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(SRC)},
+    )
+    assert (done.returncode, done.stderr) == (130, "")

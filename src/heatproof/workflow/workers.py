@@ -212,6 +212,8 @@ def _main() -> None:
         code = Server(listener, sys.argv[2:]).serve()
     except SystemExit as error:  # of a fork: wrong usage
         code = error.code
+    except KeyboardInterrupt:  # of a fork that is stopped before its command has begun
+        code = 128 + signal.SIGINT
     except BaseException:
         import traceback
 
