@@ -336,8 +336,8 @@ def choose(
     """Choose one option of each method on validation groups, for every checkpoint (model, seed, fold) by itself.
 
     A control keeps all of its options, and a heatmap has to beat it by each. A control whose option is chosen like the
-    method's is no fair match: where options differ, the one that was chosen worse loses, and noise beats noise in up to
-    14% of studies (`docs/simulations.md`).
+    method's is no fair match: where options differ, the one that was chosen worse loses, and noise beats noise too
+    often (`docs/simulations.md` has the rates).
 
     Args:
         validation, test: scores as `score_table.read` gives them with `options`.

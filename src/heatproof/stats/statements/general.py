@@ -8,7 +8,7 @@ from heatproof.stats.results import Setting, StudyResults
 from heatproof.stats.tests.architectures import MIN_SEEDS
 
 TRAINED, TAKEN = "trained", "taken"
-QUESTIONS = ("localization", "faithfulness", "consistency", "robustness", "sanity")  # on any method by itself
+SINGLE_METHOD = ("localization", "faithfulness", "consistency", "robustness", "sanity")  # families
 
 
 def state(
@@ -84,8 +84,8 @@ def localized(results: StudyResults) -> Statement | None:
 
 
 def unscored(results: StudyResults) -> Statement | None:
-    """State which questions on the heatmaps this study does not ask."""
-    missing = [name for name in QUESTIONS if name not in results.families]
+    """State which families that describe a single method this study does not score."""
+    missing = [name for name in SINGLE_METHOD if name not in results.families]
     return state("groups.unscored", "scorecard", families=missing) if missing else None
 
 
