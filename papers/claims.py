@@ -54,6 +54,7 @@ class Row:
     parts: tuple["Row", ...] = ()
     part: bool = False  # of a finding: its metric need not be the one that the study tests
     known: Evidence | None = None  # of criteria, whose rows are made here
+    margin: float | None = None  # of a claim on accuracy
 
     @property
     def found(self) -> StudyResults:
@@ -113,6 +114,8 @@ class Row:
             return "" if "" in reasons else "; ".join(reasons)
         if self.asked.check == "shows_cue":
             return NO_CUE if self.found.cue.rate == EVEN else ""
+        if self.asked.check == "falls_within":
+            return clauses([state("claim.no_label")]) if pd.isna(self.stored["effect"]) else ""
         found = self._obstacle()
         if found is None:
             return ""
@@ -218,6 +221,8 @@ class Row:
     def _margin(self) -> float:
         if self.asked.check == "shows_cue":
             return self.found.cue.margins[self.stored["metric"]]
+        if self.asked.check == "falls_within":
+            return self.margin
         return self.found.families[self.stored["family"]].margin
 
     @property
@@ -243,6 +248,10 @@ class Row:
             return self._of_parts()
         if self.asked.check == "shows_cue":
             return self._shows_cue()
+        if self.asked.check == "falls_within":
+            named = {"models": self._named, "measure": self.found.competence.measure}
+            told = state("claim.falls_within", numbers=self._numbers, unit=self.found.groups.kind, **named)
+            return Evidence((told,), "one planned test", self.found.alpha)
         if pd.isna(self.stored["effect"]):
             return Evidence((state("claim.few_groups", unit=self.found.groups.kind),))
         checks = {"beat_controls": self._beat_controls, "lower": self._lower, "differ": self._differ}
@@ -393,7 +402,7 @@ def read(studies: Iterable[Results]) -> list[Row]:
         asked, table = configured[study].stats, results.table("claims").set_index("name", drop=False)
         for name, claim in asked.claims.items():
             if claim and name in table.index:
-                found.setdefault(name, []).append(Row(results, table.loc[name], claim))
+                found.setdefault(name, []).append(Row(results, table.loc[name], claim, margin=asked.margin["default"]))
         for name, finding in asked.findings.items():
             if finding and finding.criteria:  # from the stored means, also of results that are older than the finding
                 made = check_criteria(name, finding.model_dump(), results.table("metrics"), results.found)

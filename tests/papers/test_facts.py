@@ -87,8 +87,8 @@ def row(made, check: str, of: dict | None = None, found: dict | None = None, **t
     study = {"models": models, "families": {"localization": family}, "groups_test": 20}
     study |= {"competence": Competence(0.5, 0.6)} | (found or {})
     asked = Claim(**CLAIM | {"check": check} | (of or {}))
-    stored = pd.Series(STORED | CLAIM | {key: tables.pop(key) for key in STORED if key in tables})
-    return Row(made(results(**study), **tables), stored, asked)
+    stored = pd.Series(STORED | CLAIM | {key: tables.pop(key) for key in (*STORED, *CLAIM) if key in tables})
+    return Row(made(results(**study), **tables), stored, asked, margin=0.05)
 
 
 LOWER = {"models": ["vit_base_patch16_224"], "than": ["resnet50"]}
@@ -111,12 +111,13 @@ LOWER = {"models": ["vit_base_patch16_224"], "than": ["resnet50"]}
         ("shows_cue", {}, {"cue": Cue(0.5, 0.5, "ill")}, "no model can learn to rely on it"),
         ("shows_cue", {}, {"cue": Cue(0.9, 0.5, "ill")}, ""),
         ("differ", {}, {"cue": Cue(0.9, 0.5, "ill")}, "the study is about the cue alone"),
+        ("falls_within", {"family": "", "method": "", "metric": None}, {}, ""),
     ],
 )
 def test_what_a_study_cannot_test_leaves_with_the_reason(made, check, of, found, reason):
     runs = [{"model": "r1", "seed": 0, "balanced_accuracy": 0.5, "low": 0.4}]
     one = row(made, check, of, found, models=runs)
-    one.stored["metric"] = of.get("metric", "iou")
+    one.stored["metric"] = of.get("metric") or "iou"
     assert (reason in one.obstacle) if reason else one.askable
     assert ([one.study] in [studies for _, studies, _ in untested([one])]) == bool(reason)
     assert summary([one])["asked"] == (0 if reason else 1)
@@ -162,6 +163,14 @@ def test_an_interval_over_seeds_narrows_with_patients_and_seeds_alike(made):
     seeds = row(made, "beat_controls", found=found)
     assert seeds.needed[0] < one.needed[0]  # no rank test
     assert f" patients, with {rounded(math.ceil(5 * seeds.needed[0] / 24))} seeds of each model, would" in seeds.missing
+
+
+def test_a_fall_within_a_source(made):
+    one = row(made, "falls_within", {"family": "", "method": "", "metric": None}, family="", method="", metric="")
+    assert one.askable and "balanced accuracy of r1, r2 and vit is 0.10 below that over all images" in one.told
+    assert one.needed[0] > 24 and "a difference of 0.05, the margin" in one.missing
+    gone = row(made, "falls_within", {"family": "", "method": "", "metric": None}, effect=None, low=None, high=None)
+    assert "no label has enough images" in gone.obstacle
 
 
 def test_reliance_on_a_cue_that_is_not_shown_yet(made):

@@ -3,14 +3,25 @@
 import numpy as np
 import pandas as pd
 import pytest
+from minimal import results
 from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from stats.conftest import judged
 from stats.several import CLASSES, SETTINGS, predictions, write
 
-from heatproof.stats.accuracy import classification
-from heatproof.stats.accuracy.multilabel import Labels, judge, judge_checkpoints, known_labels
-from heatproof.stats.results import Cases, Competence
+from heatproof.stats.accuracy import classification, multilabel
+from heatproof.stats.accuracy.multilabel import (
+    Labels,
+    fall_within,
+    judge,
+    judge_checkpoints,
+    known_labels,
+    strata,
+)
+from heatproof.stats.claims.claims import check
+from heatproof.stats.results import Cases, Competence, Model
 from heatproof.stats.results import Labels as Stated
+from heatproof.stats.verdicts.gather import Gathered
+from heatproof.stats.verdicts.rules import Design
 from heatproof.store import artifacts
 from heatproof.store import tables as stats_tables
 
@@ -23,6 +34,10 @@ def table(images=60, noise=0.4, groups=20, seed=0, shares=(0.5, 0.4, 0.3)):
     return predictions(truth, noise, rng).assign(
         group=[f"p{k:03d}" for k in rng.permutation(np.arange(images) % groups)]
     )
+
+
+def numbered(of):
+    return of.assign(image_id=[f"i{k}" for k in range(len(of))])
 
 
 def draws():
@@ -67,6 +82,107 @@ def test_f1_by_hand():
         2 / 3
     )
     assert np.isnan(found["auroc_macro"]["value"]) and np.isnan(found["auroc_macro"]["low"])  # no probabilities
+
+
+def test_auroc_within_a_source_compares_its_images_alone():
+    """Pairs of images of one source, counted one by one, as in the definition."""
+    of, probability = numbered(table(images=40)), ["p_0", "p_1", "p_2"]
+    within = pd.Series(np.where(np.arange(40) < 15, "here", "there"), of["image_id"])
+    truth = artifacts.truth(of, 3)
+    rows, found = judge(of, ALL, 0.95, draws(), strata(of, within))
+    place = within.loc[of["image_id"]].to_numpy()
+    by_hand = []
+    for label, column in enumerate(probability):
+        p = of[column].to_numpy()
+        pairs = [
+            (p[i] > p[j]) + 0.5 * (p[i] == p[j])
+            for i in np.flatnonzero(truth[:, label])
+            for j in np.flatnonzero(~truth[:, label])
+            if place[i] == place[j]
+        ]
+        by_hand.append(np.mean(pairs))
+    assert [row["auroc"] for row in rows] == pytest.approx(by_hand)
+    assert found["auroc_macro"]["value"] == pytest.approx(np.mean(by_hand))
+
+
+def test_a_model_that_knows_the_source_alone_is_not_competent_within_it():
+    """A label is frequent in one source and rare in the other; the model says how frequent."""
+    rng = np.random.default_rng(0)
+    here = np.arange(200) < 100
+    truth = np.stack([rng.random(200) < np.where(here, 0.9, 0.1), rng.random(200) < 0.5], 1)
+    of = numbered(predictions(truth, 0.4, rng).assign(group=[f"p{k:03d}" for k in range(200)]))
+    of[["p_0", "p_1"]] = np.where(here, 0.9, 0.1)[:, None] + rng.normal(0, 0.01, (200, 2))
+    within = pd.Series(np.where(here, "here", "there"), of["image_id"])
+    names, settings = ("ill", "old"), SETTINGS | {"competence_margin": 0.1}
+    one = Labels(names, np.array([True, False]), np.full(2, 99), np.full(2, 99), 5)
+    apart, together = (
+        judge_checkpoints({("m", 0): of}, one, settings, "toy", given)[0].iloc[0] for given in (within, None)
+    )
+    assert together["competent"] and together["auroc"] > 0.85
+    assert not apart["competent"] and apart["low"] <= apart["high"] and abs(apart["auroc"] - 0.5) < 0.15
+
+
+def sources(rng, knows_source: float, knows_label: float, patients=80):
+    """Predictions on a label that is frequent in one of two sources; the model knows as much of each."""
+    here = np.arange(patients) < patients // 2
+    truth = rng.random((patients, 1)) < np.where(here, 0.7, 0.3)[:, None]
+    of = numbered(predictions(truth, 0.4, rng).assign(group=[f"p{k:03d}" for k in range(patients)]))
+    known = knows_source * here + knows_label * truth[:, 0]
+    return of.assign(p_0=known + rng.normal(0, 1, patients)), pd.Series(np.where(here, "a", "b"), of["image_id"])
+
+
+FALL = SETTINGS | {"margin": {"default": 0.05}}
+
+
+def test_the_claim_that_accuracy_is_of_the_source():
+    rng, claim = np.random.default_rng(1), {"source": "paper", "claim": "so", "check": "falls_within"}
+    claim |= {"family": "", "method": "", "metric": None, "models": [], "than": []}
+    design = Design([], ["gradcam"], {}, {}, frozenset(), FALL)  # of models that are not competent, too
+    given = (
+        Gathered({}, {}, {}, {}),
+        results(models={"m": Model(competent=False)}, competence=Competence(0.5, 0.5)),
+        design,
+    )
+    verdicts = {}
+    for name, knows in {"source": (3.0, 0.0), "label": (0.0, 3.0)}.items():
+        of, within = sources(rng, *knows, patients=240)
+        known = known_labels(of, ["ill"], 5, within)
+        fall = fall_within({("m", 0): of, ("m", 1): of}, known, within, FALL, "toy")
+        (row,) = check({"c": claim}, *given, fall=lambda models, found=fall: found)
+        verdicts[name] = row["verdict"]
+        assert row["effect"] == fall["difference"] and row["low"] < row["effect"] < row["high"]
+        assert row["groups"] == 240 and "that over all images" in row["evidence"]
+    assert verdicts == {"source": "supported", "label": "contradicted"}
+    (row,) = check({"c": claim}, *given, fall=lambda models: None)
+    assert row["verdict"] == "undecided" and row["effect"] is None
+
+
+def test_no_fall_without_probabilities_or_a_label_that_counts():
+    of, within = sources(np.random.default_rng(0), 1.0, 1.0)
+    known = known_labels(of, ["ill"], 5, within)
+    assert fall_within({("m", 0): of.drop(columns="p_0")}, known, within, FALL, "toy") is None
+    assert fall_within({("m", 0): of}, known_labels(of, ["ill"], 99, within), within, FALL, "toy") is None
+
+
+@pytest.mark.slow
+def test_the_fall_is_found_in_no_more_studies_than_promised(monkeypatch):
+    """A model that knows the label alone, as well in each source: AUROC over all images is that within one."""
+    monkeypatch.setattr(multilabel, "DRAWS", 200)
+    monkeypatch.setattr(multilabel.draw_groups, "__defaults__", (200,))
+    rng, found = np.random.default_rng(7), []
+    for study in range(400):
+        of, within = sources(rng, 0.0, 1.0)
+        known = known_labels(of, ["ill"], 5, within)
+        found.append(fall_within({("m", 0): of}, known, within, FALL, f"toy{study}")["p"] <= 0.05)
+    assert np.mean(found) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / len(found))
+
+
+def test_a_label_that_goes_with_the_source_is_not_counted_within_it():
+    of = numbered(table(images=60))
+    truth = artifacts.truth(of, 3)
+    within = pd.Series(np.where(truth[:, 0], "ill", "well"), of["image_id"])
+    known = known_labels(of, CLASSES, 5, within)
+    assert known.having[0] == known.lacking[0] == 0 and known.counted.tolist() == [False, True, True]
 
 
 def test_labels_of_few_patients_are_not_counted():

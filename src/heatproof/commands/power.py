@@ -207,7 +207,9 @@ def _of_pilot(args: argparse.Namespace, settings: dict) -> Plan:
     results = StudyResults.of(artifacts.read_json(folder / "summary.json"), str(folder / "summary.json"))
     kind, claim = _kind(args), None
     if args.claim:
-        claims = {one.name: one for one in results.claims if one.effect is not None and one.low is not None}
+        claims = {
+            one.name: one for one in results.claims if one.family and one.effect is not None and one.low is not None
+        }
         if args.claim not in claims:
             raise InputError(f"--claim: {unknown('claim that was tested', args.claim, claims)}")
         claim = claims[args.claim]

@@ -213,20 +213,28 @@ class Part(Section):
 
 
 class Claim(Part):
-    """What somebody says of heatmaps, to be checked on the study: on one metric of the family, if one is named."""
+    """What somebody says of heatmaps, to be checked on the study: on one metric of the family, if one is named; or of
+    the models that they explain."""
 
+    family: Judged | Literal[""] = ""
     source: str  # a paper, a DOI
     claim: str  # in the words of its authors
     check: Literal[
-        "beat_controls", "lower", "differ", "outdo", "shows_cue"
+        "beat_controls", "lower", "differ", "outdo", "shows_cue", "falls_within"
     ]  # stats/claims/claims.py says when each holds
-    method: str
+    method: str = ""
     models: Annotated[list[ArchitectureOrFamily], Distinct] = []  # none: all models of the study
     than: Annotated[list[ArchitectureOrFamily], Distinct] = []  # `lower` alone: the models to compare with
     methods: Annotated[list[str], Distinct] = []  # only for `outdo`: methods compared with `method`
 
     @model_validator(mode="after")
     def _against(self):
+        of_models = self.check == "falls_within"
+        for key in ("family", "method"):
+            if bool(getattr(self, key)) == of_models:
+                raise ValueError(f"{key}: leave it out, the check is on models" if of_models else f"{key}: not set")
+        if of_models and self.metric:
+            raise ValueError("metric: leave it out; falls_within compares AUROC")
         if (self.check == "lower") != bool(self.than) or (self.than and not self.models):
             raise ValueError("`models` and `than` name who scores lower than whom: with check: lower, and only there")
         if (self.check == "outdo") != bool(self.methods) or self.method in self.methods:
@@ -288,6 +296,7 @@ class Stats(Section):
     findings: dict[str, Finding | None]
     published: dict[str, Published | None]
     min_patients: Annotated[int, Field(ge=2)]  # with a label, and without it
+    within: str | None  # of several labels an image, a column of data.audit.columns: AUROC within each of its values
     # metrics of localization that are regressed on the geometry of true regions and on the model's confidence
     regressions: Annotated[list[Annotated[str, one_of(lambda: metrics_of("localization"))]], Distinct]
     seed: int

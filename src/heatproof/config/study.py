@@ -241,8 +241,12 @@ class Study(Section):
         """A claim on a method that nobody has would be undecided for ever."""
         known = {*METHODS, *self.explain.external}
         for name, claim in self.stats.claims.items():
+            if claim and claim.check == "falls_within" and not self.stats.within:
+                raise ValueError(
+                    f"stats.claims.{name}: asks for AUROC within a source; set stats.within, or leave it out"
+                )
             for key, method in [("method", claim.method), *(("methods", m) for m in claim.methods)] if claim else []:
-                if method not in known:
+                if method and method not in known:
                     raise ValueError(f"stats.claims.{name}.{key}: {method} is no method; docs/methods.md lists them")
         return self
 
@@ -266,6 +270,11 @@ class Study(Section):
                 )
         if self.task == "multiclass" and self.explain.target == "either":
             raise ValueError("explain.target: either is of task: multilabel, where an image can have several labels")
+        within = self.stats.within
+        if within and self.task == "multiclass":
+            raise ValueError("stats.within: is of task: multilabel, whose models are judged by AUROC; leave it out")
+        if within and within not in self.data.audit.columns:
+            raise ValueError(f"stats.within: {within} is no column of data.audit.columns; name it there too")
         return self
 
     @model_validator(mode="after")

@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> None:
     drawn = reading.read_shapes(args.study, args.folds, relations.GEOMETRY) if requested else None
     if scores.cases:
         shapes, drawn = (groups.of_marked_labels(one, classes) for one in (shapes, drawn))
+    about = reading.read_about(args.study)
+    within = args.config.get("within")
     found = evaluate(
         StudyInputs(
             args.study,
@@ -65,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
             cue=reading.read_cue(args.study) if args.cue else None,
             ensembles=ensembles,
             cases=scores.cases,
+            within=about[within] if within else None,
         )
     )
     stated = primary.get("localization", "")
@@ -78,7 +81,6 @@ def run(args: argparse.Namespace) -> None:
             made,
             regressions=relations.regressions(scores.table, beside, requested, args.methods, trained, level),
         )
-    about = reading.read_about(args.study)
     if len(about.columns) or args.blank:
         from heatproof.stats.tests.sources import compare_sources
         from heatproof.text import audit

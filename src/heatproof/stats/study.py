@@ -70,6 +70,7 @@ class StudyInputs:
         ensembles: name -> combine and models. They stand in `predictions` and `scores` like models, are described like
             them, and are no level of any test.
         cases: family -> cases (an image and a label) kept and left out, where images have several labels.
+        within: image_id -> the value of the column `stats.within`, None without one.
     """
 
     study: str
@@ -88,6 +89,7 @@ class StudyInputs:
     cue: pd.Series | None = None
     ensembles: dict[str, dict] = field(default_factory=dict)
     cases: dict[str, Cases] = field(default_factory=dict)
+    within: pd.Series | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ class Basis:
     def labels(self) -> multilabel.Labels | None:
         if not artifacts.is_multilabel(self.first):
             return None
-        return multilabel.known_labels(self.first, self.given.classes, self.given.settings["min_patients"])
+        least = self.given.settings["min_patients"]
+        return multilabel.known_labels(self.first, self.given.classes, least, self.given.within)
 
     @property
     def has_label(self) -> bool:
@@ -140,7 +143,21 @@ class Basis:
         """Return the competence of every (model, seed)."""
         if self.labels is None:
             return judge_checkpoints(predictions, len(self.given.classes), self.given.settings)
-        return multilabel.judge_checkpoints(predictions, self.labels, self.given.settings, self.given.study)[0]
+        return self.judge_labels(predictions, self.labels)[0]
+
+    def judge_labels(self, predictions: Predictions, labels: multilabel.Labels) -> tuple[pd.DataFrame, ...]:
+        """Return the competence of every (model, seed), where images have several labels, and what it is made of."""
+        return multilabel.judge_checkpoints(
+            predictions, labels, self.given.settings, self.given.study, self.given.within
+        )
+
+    def fall_within(self, models: Sequence[str]) -> dict | None:
+        """Return by how much the macro AUROC of models falls within a source; None where nothing tells."""
+        given = self.given
+        if self.labels is None or given.within is None:
+            return None
+        of = {key: table for key, table in self.trained.items() if key[0] in models}
+        return multilabel.fall_within(of, self.labels, given.within, given.settings, given.study)
 
     @cached_property
     def checkpoints(self) -> pd.DataFrame:
@@ -232,7 +249,8 @@ def _families(basis: Basis) -> tuple[StudyResults, Tables]:
     """The study, who is competent, and the verdicts of each family: what the other parts add to."""
     given, settings = basis.given, basis.given.settings
     chance = multilabel.CHANCE if basis.labels is not None else 1 / basis.first["label"].nunique()
-    measure = {"measure": "macro AUROC"} if basis.labels is not None else {}
+    within = f" within each {settings['within']}" if given.within is not None else ""
+    measure = {"measure": f"macro AUROC{within}"} if basis.labels is not None else {}
     reason = None if basis.has_label else NO_LABEL_COUNTED.code
     results = StudyResults(
         study=given.study,
@@ -268,7 +286,7 @@ def _classification(basis: Basis, results: StudyResults) -> tuple[dict, Tables]:
         "calibration": classification.calibration(given.predictions),
     }
     if basis.labels is not None:
-        judged = multilabel.judge_checkpoints(given.predictions, basis.labels, settings, given.study)
+        judged = basis.judge_labels(given.predictions, basis.labels)
         tables |= {"labels": judged[1], "multilabel": judged[2]}
     confidence = classification.confidence(given.predictions, settings["interval"], given.study, settings["seed"])
     return {"confidence": confidence}, tables
@@ -302,7 +320,7 @@ def _cue(basis: Basis, results: StudyResults) -> tuple[dict, Tables]:
 def _claims(basis: Basis, results: StudyResults) -> tuple[dict, Tables]:
     given, gathered = basis.given, basis.gathered
     cue = _cue(basis, results)[1].get("cue")
-    checked = claims.check(given.settings["claims"], gathered, results, basis.design, cue)
+    checked = claims.check(given.settings["claims"], gathered, results, basis.design, cue, basis.fall_within)
     rows, findings = claims.check_compound(
         given.settings["findings"], basis.scores, basis.per_seed, results, basis.design
     )

@@ -54,6 +54,23 @@ def lower(view: View) -> str:
     return f"{text}{small}"
 
 
+@template("claim.falls_within")
+def falls_within(view: View) -> str:
+    effect = view.number("effect")
+    way = "below" if effect > 0 else "above"
+    tested = f"{numbers.p_equals(view.number('p'))}, {view.units('groups')}"
+    over = "" if len(view.names("models")) == 1 else ", on average over models"
+    return (
+        f"{view.one('measure')} of {view.listed('models')} is {numbers.number(abs(effect))} {way} that over all images"
+        f"{over} ({tested})"
+    )
+
+
+@template("claim.no_label")
+def no_label(view: View) -> str:
+    return "no label has enough images with it and without it from one source"
+
+
 @template("claim.one_model")
 def one_model(view: View) -> str:
     return f"only {view.listed('models')} can be evaluated"
@@ -267,6 +284,7 @@ def needed(view: View) -> str:
         "groups": f"more {view.unit}" if view.one("unit") else "",
         "competent": "models that perform above chance",
         "more_competent": "more models that perform above chance",
+        "of_labels": "more images of the same source with labels and without them",
         "of_methods": "scores of these methods",
         "of_metric": f"a study that tests {view.metric()}",
         "of_metric_marked": f"a study that tests {view.metric()}, on images with marked true regions",

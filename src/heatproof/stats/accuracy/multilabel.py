@@ -38,31 +38,50 @@ def specificity(counts: np.ndarray) -> np.ndarray:
     return _share(counts[..., 3], counts[..., 3] + counts[..., 1])
 
 
-def auroc(truth: np.ndarray, probability: np.ndarray, group: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def auroc(
+    truth: np.ndarray,
+    probability: np.ndarray,
+    group: np.ndarray,
+    weights: np.ndarray,
+    stratum: np.ndarray | None = None,
+) -> np.ndarray:
     """Area under the ROC curve [draws]: how often a case with the label is given more than one without, ties half.
 
-    Counted in whole numbers, so that it is exact. NaN in draws that lack cases of either kind.
+    Counted in whole numbers, so that it is exact. NaN in draws without a pair to compare.
 
     Args:
         truth: bool [cases].
         probability: float [cases].
         group: int [cases], the column of `weights` that a case belongs to.
         weights: int [draws, groups], as from `draw_groups`.
+        stratum: int [cases]; only cases of one stratum are compared, and each pair of them counts the same (a curve
+            adjusted for a covariate, Janes & Pepe 2009, doi 10.1093/biomet/asp002). None: all cases are of one.
     """
-    if not len(truth):
-        return np.full(len(weights), np.nan)
+    strata = [np.ones(len(truth), bool)] if stratum is None else [stratum == one for one in np.unique(stratum)]
+    won, pairs = np.zeros(len(weights)), np.zeros(len(weights))
+    for of in strata:
+        if truth[of].any() and not truth[of].all():
+            more, compared = _won(truth[of], probability[of], group[of], weights)
+            won, pairs = won + more, pairs + compared
+    return _share(won, 2 * pairs)
+
+
+def _won(
+    truth: np.ndarray, probability: np.ndarray, group: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Twice the pairs [draws] in which the case with the label is given more, ties half; and all pairs."""
     order = np.argsort(probability, kind="stable")
     truth, group = truth[order], group[order]
     starts = np.flatnonzero(np.r_[True, np.diff(probability[order]) > 0])  # of equal probabilities
     block = max(1, _CELLS // len(truth))
-    parts = []
+    won, pairs = [], []
     for first in range(0, len(weights), block):
         drawn = weights[first : first + block][:, group]
         there = np.add.reduceat(drawn * truth, starts, axis=1)
         absent = np.add.reduceat(drawn * ~truth, starts, axis=1)
-        won = (there * (2 * np.cumsum(absent, axis=1) - absent)).sum(1)
-        parts.append(_share(won, 2 * there.sum(1) * absent.sum(1)))
-    return np.concatenate(parts)
+        won.append((there * (2 * np.cumsum(absent, axis=1) - absent)).sum(1))
+        pairs.append(there.sum(1) * absent.sum(1))
+    return np.concatenate(won), np.concatenate(pairs)
 
 
 def interval(values: np.ndarray, value: float, units: int, level: float) -> tuple[float, float]:
@@ -123,15 +142,29 @@ class Labels:
         return results.Labels(tuple(name for name in self.names if name not in left), left, self.least)
 
 
-def known_labels(table: pd.DataFrame, names: Sequence[str], least: int) -> Labels:
-    """Which labels are counted: at least `least` test groups have an image with it, and as many one without."""
+def known_labels(table: pd.DataFrame, names: Sequence[str], least: int, within: pd.Series | None = None) -> Labels:
+    """Which labels are counted: at least `least` test groups have an image with it, and as many one without.
+
+    Args:
+        within: image_id -> the value within which images are compared; a value whose images all have a label, or all
+            lack it, says nothing of that label.
+    """
     truth, (code, groups) = artifacts.truth(table, len(names)), _groups(table)
-    having, lacking = (_groups_with(cases, code, groups).sum(0) for cases in (truth, ~truth))
+    told, stratum = np.ones(truth.shape, bool), strata(table, within)
+    for one in np.unique(stratum) if stratum is not None else ():
+        of = stratum == one
+        told[of] = truth[of].any(0) & ~truth[of].all(0)
+    having, lacking = (_groups_with(cases & told, code, groups).sum(0) for cases in (truth, ~truth))
     return Labels(names, (having >= least) & (lacking >= least), having, lacking, least)
 
 
+def strata(table: pd.DataFrame, within: pd.Series | None) -> np.ndarray | None:
+    """Return the place of each image's value of `within` (image_id -> value) among its sorted values."""
+    return None if within is None else np.unique(table["image_id"].map(within).to_numpy(str), return_inverse=True)[1]
+
+
 def judge_checkpoints(
-    predictions: Predictions, known: Labels, settings: dict, study: str
+    predictions: Predictions, known: Labels, settings: dict, study: str, within: pd.Series | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Every (model, seed) on the test images.
 
@@ -140,7 +173,7 @@ def judge_checkpoints(
     this of each counted label: intervals are given that one sees them.
 
     Competent: the low end of the interval of the macro AUROC exceeds .5 + `competence_margin`; never where no label is
-    counted.
+    counted. With `within` (image_id -> value), every AUROC compares images of the same value alone.
 
     Returns:
         Checkpoints (the columns of `SHOWN`, `competent`, images and groups, and `f1:<label>` with its ends), and rows
@@ -148,7 +181,9 @@ def judge_checkpoints(
     """
     checkpoints, by_label, measures = [], [], []
     for (model, seed), table in predictions.items():
-        of_labels, of_all = judge(table, known, settings["interval"], _draws(study, model, seed, settings))
+        of_labels, of_all = judge(
+            table, known, settings["interval"], _draws(study, model, seed, settings), strata(table, within)
+        )
         size = {"images": len(table), "groups": int(table["group"].nunique())}
         named = {"model": model, "seed": seed}
         by_label += [named | row for row in of_labels]
@@ -168,10 +203,59 @@ def judge_checkpoints(
     )
 
 
+def fall_within(
+    predictions: Predictions, known: Labels, within: pd.Series, settings: dict, study: str
+) -> dict[str, float] | None:
+    """By how much macro AUROC is lower among images of one value than among all, the mean over checkpoints.
+
+    Tested on groups: the standard error is that of `DRAWS` bootstrap draws of groups, the same for every checkpoint,
+    enlarged as for few groups, beside Student's t.
+
+    Args:
+        within: image_id -> the value, such as the hospital.
+
+    Returns:
+        difference, low, high, groups, p (that there is no difference) and p_same (that it exceeds the margin); None
+        without probabilities, or where no label is counted.
+    """
+    first = next(iter(predictions.values()))
+    names = np.unique(first["group"].to_numpy(str))
+    weights = draw_groups(len(names), generator(study, "within", settings["seed"]))
+    weights = np.concatenate([np.ones((1, len(names)), int), weights])  # the first: the images as they are
+    places = np.flatnonzero(known.counted)
+    found = []
+    for table in predictions.values():
+        truth, (code, _), stratum = artifacts.truth(table, len(known.names)), _groups(table), strata(table, within)
+        for k in places if "p_0" in table else ():
+            p = table[f"p_{k}"].to_numpy(float)
+            every, own = (auroc(truth[:, k], p, code, weights, of) for of in (None, stratum))
+            found.append(every - own)
+    if not found:
+        return None
+    values = np.mean(found, axis=0)
+    effect, drawn, groups = float(values[0]), values[1:][np.isfinite(values[1:])], len(names)
+    if not np.isfinite(effect) or groups < 2 or len(drawn) < MIN_KEPT * (len(values) - 1):
+        return None
+    error, df, margin = drawn.std() * np.sqrt(groups / (groups - 1)), groups - 1, settings["margin"]["default"]
+    half = stats.t.ppf((1 + settings["interval"]) / 2, df) * error
+    error = max(error, np.finfo(float).tiny)
+    tests = {"p": 2 * stats.t.sf(abs(effect) / error, df), "p_same": stats.t.sf((margin - abs(effect)) / error, df)}
+    ends = {"low": effect - half, "high": effect + half}
+    return {"difference": effect, "groups": groups} | {key: float(value) for key, value in (ends | tests).items()}
+
+
 def judge(
-    table: pd.DataFrame, known: Labels, level: float, rng: np.random.Generator
+    table: pd.DataFrame,
+    known: Labels,
+    level: float,
+    rng: np.random.Generator,
+    stratum: np.ndarray | None = None,
 ) -> tuple[list[dict], dict[str, dict[str, float]]]:
-    """One table of predictions: a row a label, and measure -> value, low, high of all labels together."""
+    """One table of predictions: a row a label, and measure -> value, low, high of all labels together.
+
+    Args:
+        stratum: int [images], as from `strata`: AUROC compares images of one stratum.
+    """
     count, (code, groups) = len(known.names), _groups(table)
     truth, said = artifacts.truth(table, count), artifacts.predicted(table, count)
     columns = [f"p_{k}" for k in range(count)]
@@ -180,12 +264,13 @@ def judge(
     def areas(weights: np.ndarray, label: int) -> np.ndarray:
         if probability is None:
             return np.full(len(weights), np.nan)
-        return auroc(truth[:, label], probability[:, label], code, weights)
+        return auroc(truth[:, label], probability[:, label], code, weights, stratum)
 
     def together(weights: np.ndarray) -> np.ndarray:
         if probability is None:
             return np.full(len(weights), np.nan)
-        return auroc(truth.ravel(), probability.ravel(), np.repeat(code, count), weights)
+        of_each = None if stratum is None else np.repeat(stratum, count)
+        return auroc(truth.ravel(), probability.ravel(), np.repeat(code, count), weights, of_each)
 
     def macro(values: np.ndarray) -> np.ndarray:
         chosen = values[:, known.counted]

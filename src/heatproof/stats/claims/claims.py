@@ -1,7 +1,7 @@
 """What others say of heatmaps, and findings that take several measures to say, checked on a study: supported,
 contradicted or undecided, with the numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,6 +37,7 @@ def check(
     results: StudyResults,
     design: Design,
     cue: pd.DataFrame | None = None,
+    fall: Callable[[Sequence[str]], dict | None] | None = None,
 ) -> list[dict]:
     """Return rows of `stats_tables.CLAIMS`, in the order of the configuration.
 
@@ -45,8 +46,9 @@ def check(
         gathered: every test of the study; those with missing scores as the worst tell how firm a verdict is.
         results: models, refusals and families of the study.
         cue: rows of `stats_tables.CUE`; None where no cue was planted.
+        fall: models -> how far their AUROC falls within a source, as `multilabel.fall_within` tells it.
     """
-    return [_in_words(row) for row in _check(claims, gathered, results, design, cue)]
+    return [_in_words(row) for row in _check(claims, gathered, results, design, cue, fall)]
 
 
 def _in_words(row: dict) -> dict:
@@ -54,7 +56,12 @@ def _in_words(row: dict) -> dict:
 
 
 def _check(
-    claims: dict[str, dict], gathered: Gathered, results: StudyResults, design: Design, cue: pd.DataFrame | None
+    claims: dict[str, dict],
+    gathered: Gathered,
+    results: StudyResults,
+    design: Design,
+    cue: pd.DataFrame | None,
+    fall: Callable[[Sequence[str]], dict | None] | None,
 ) -> list[dict]:
     """The rows, with statements for evidence and change."""
     rows, models = [], list(results.models)
@@ -64,9 +71,11 @@ def _check(
         if claim is None or not _concerns(claim, models, design, cue):
             continue
         metric = claim.get("metric") or design.primary.get(claim["family"], "")
-        if claim["check"] == "shows_cue":
+        named = [model for model in claim["models"] or models if model in models]
+        if claim["check"] == "falls_within":
+            found = falls_within(fall(named) if fall else None, named, results, design)
+        elif claim["check"] == "shows_cue":
             metric = claim.get("metric") or ON_CUE
-            named = [model for model in claim["models"] or models if model in models]
             found = shows_cue(cue, named, claim["method"], metric, results.groups.kind)
         else:
             found = _checked(claim, compared, results, design)
@@ -80,6 +89,21 @@ def _check(
         kept = {key: claim[key] for key in ("source", "claim", "family", "method")}
         rows.append({"name": name, "metric": metric, **kept, "seeds": results.seeds.count, **empty, **found})
     return rows
+
+
+def falls_within(fall: dict | None, models: Sequence[str], results: StudyResults, design: Design) -> dict:
+    """The fall of AUROC within a source, one planned test; of all models, as this is about what competence means."""
+    unit = results.groups.kind
+    if fall is None:
+        return undecided(state("claim.no_label"), "of_labels")
+    verdict = rules.claim_lower(fall["difference"], fall["p"], fall["p_same"], design.alpha)
+    numbers = {"effect": fall["difference"], "p": fall["p"], "groups": fall["groups"]}
+    told = state("claim.falls_within", numbers=numbers, models=models, unit=unit, measure=results.competence.measure)
+    found = {key: fall[key] for key in ("low", "high", "p", "groups")} | {"effect": fall["difference"]}
+    found |= decided(verdict, [told], unit)
+    if results.seeds.count < MIN_SEEDS:
+        found["change"].append(state("change.checkpoints", numbers={"needed": MIN_SEEDS}))
+    return found
 
 
 def _concerns(claim: dict, models: Sequence[str], design: Design, cue: pd.DataFrame | None) -> bool:

@@ -161,7 +161,7 @@ def _simple_labels(thumbnails: np.ndarray, manifest: pd.DataFrame, train: np.nda
     parts = []
     for name, said in published.answers(thumbnails, truth, train, test).items():
         columns = [artifacts.multihot("label", truth[test]), artifacts.multihot("predicted", said)]
-        known = manifest.loc[test, ["group"]].assign(answers=name).reset_index(drop=True)
+        known = manifest.loc[test, ["image_id", "group"]].assign(answers=name).reset_index(drop=True)
         parts.append(pd.concat([known, *columns], axis=1))
     return pd.concat(parts, ignore_index=True)
 
