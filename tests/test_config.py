@@ -96,7 +96,14 @@ def test_claims_of_a_paper_are_checked_where_a_study_names_it(project):
     """A study of one's own checks none; `papers` itself reaches no job, only the claims do."""
     names = sorted(path.stem for path in (ROOT / "studies").glob("*.yaml"))
     asking = {name for name, study in load(ROOT, studies=names).items() if any(study.stats.claims.values())}
-    silent = ("covid_cxr_full", "nih_cxr", "xray_phantom", "cue_blur", "cue_contrast", "cue_noise")  # cues without a place
+    silent = (
+        "covid_cxr_full",
+        "nih_cxr",
+        "xray_phantom",
+        "cue_blur",
+        "cue_contrast",
+        "cue_noise",
+    )  # cues without a place
     assert asking == {name for name in names if not name.startswith(silent)}
     assert project(SMALL)["toy"].stats.claims == {}
     paper = project.root / "studies/papers/smith.yaml"
@@ -936,7 +943,7 @@ def test_what_a_study_was_trained_from_and_on(project):
         ("check: outdo, methods: [lrpp], family: sanity", r"stats\.claims\.x\.methods: lrpp is no method"),
         ("check: differ, family: faithfulness, metric: iou", "metric: iou is none of faithfulness; allowed: aopc"),
         ("check: shows_cue, family: sanity", "needs family: localization"),
-        ("check: shows_cue", "family: not set"),
+        ("check: shows_cue, family: ''", "family: not set"),
         ("check: falls_within", "method: leave it out, the check is on models"),
         ("check: falls_within, family: sanity", "family: leave it out, the check is on models"),
     ],

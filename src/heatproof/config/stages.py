@@ -216,16 +216,22 @@ class Claim(Part):
     """What somebody says of heatmaps, to be checked on the study: on one metric of the family, if one is named; or of
     the models that they explain."""
 
-    family: Judged | Literal[""] = ""
+    family: Judged | Literal[""]
     source: str  # a paper, a DOI
     claim: str  # in the words of its authors
     check: Literal[
         "beat_controls", "lower", "differ", "outdo", "shows_cue", "falls_within"
     ]  # stats/claims/claims.py says when each holds
-    method: str = ""
+    method: str
     models: Annotated[list[ArchitectureOrFamily], Distinct] = []  # none: all models of the study
     than: Annotated[list[ArchitectureOrFamily], Distinct] = []  # `lower` alone: the models to compare with
     methods: Annotated[list[str], Distinct] = []  # only for `outdo`: methods compared with `method`
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_models(cls, given):
+        of_models = isinstance(given, dict) and given.get("check") == "falls_within"
+        return {"family": "", "method": ""} | given if of_models else given
 
     @model_validator(mode="after")
     def _against(self):
