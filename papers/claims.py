@@ -7,7 +7,7 @@ is compared from the configuration.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil, isfinite, nan
+from math import ceil, inf, isfinite, nan
 
 import numpy as np
 import pandas as pd
@@ -181,8 +181,10 @@ class Row:
 
         None as number where the difference is next to nothing; None where the stored results do not tell.
         """
-        if self.decided or not self.askable or self.asked is None:
+        if self.decided or not self.askable:
             return None
+        if self.asked is None:
+            return self._needed_of_criteria if self.known else None
         if self.asked.check == "shows_cue" and not self._relying:
             for _, top in self._most_reliant.iterrows():
                 if top["difference"] > 0:
@@ -199,9 +201,37 @@ class Row:
         return groups_for(self._margin, spread, level, self.found.power, ranks), show
 
     @property
+    def _needed_of_criteria(self) -> tuple[int, str] | None:
+        """How many groups would show that every pair of a method and a model fails a criterion, or that one passes all,
+        whichever takes fewer, if all differences are as they seem."""
+        pairs: dict[tuple[str, str], list[Row]] = {}
+        for part in self.parts:
+            pairs.setdefault((part.stored["method"], part.known.statements[0].one("model")), []).append(part)
+        most, power = max(map(len, pairs.values()), default=0), self.found.power
+        whole = self.known.statements[0].numbers.get("unmeasured") is None
+
+        def count(part: Row, sign: int, level: float) -> float:
+            effect, low, high = (float(part.stored[key]) for key in ("effect", "low", "high"))
+            if sign * effect <= 0:
+                return inf
+            spread = spread_of((low, high), int(part.stored["groups"]), self.found.interval)
+            return groups_for(abs(effect), spread, level, power) or inf
+
+        each = self.found.alpha / max(most, 1)  # Holm's first step over the criteria of a pair
+        failing = max((min(count(part, 1, each) for part in of) for of in pairs.values()), default=inf)
+        level = self.found.alpha / max(len(pairs), 1)
+        passing = {pair: max(count(part, -1, level) for part in of) for pair, of in pairs.items() if len(of) == most}
+        least = min(passing, key=lambda pair: passing[pair]) if passing and whole else None
+        as_they_are = f"with a power of {power:.0%}, if differences stay as they are"
+        if least and passing[least] < failing:
+            method, model = map(called, least)
+            return int(passing[least]), f"that {method} passes every criterion on {model}, {as_they_are}"
+        return (int(failing), f"that every pair fails a criterion, {as_they_are}") if isfinite(failing) else None
+
+    @property
     def _with_seeds(self) -> str:
         """Of an interval over seeds, which patients alone do not narrow: how many seeds as many patients go with."""
-        if self.asked.check == "shows_cue" or not (self._outcome and self._outcome.over_seeds):
+        if self.asked is None or self.asked.check == "shows_cue" or not (self._outcome and self._outcome.over_seeds):
             return ""
         seeds = ceil(self.found.seeds.count * self.needed[0] / self.stored["groups"])
         return f", with {numbers.rounded(seeds)} seeds of each model,"
@@ -214,7 +244,13 @@ class Row:
         if self.needed is None or self.needed[0] is None:
             left = sum("fails" not in cells for _, _, cells in criteria(self)[1]) if self.known else 0
             pairs = numbers.counted(left, "pair fails no criterion", "pairs fail no criterion")
-            return f"{pairs} so far; {UNKNOWN}" if left else UNKNOWN
+            whole = not self.known or self.known.statements[0].numbers.get("unmeasured") is None
+            why = (
+                "none passes all by its differences"
+                if whole
+                else "the study does not measure every criterion, so that none can pass"
+            )
+            return f"{pairs} so far, and {why}" if left else UNKNOWN
         return f"about {self._count(numbers.rounded(self.needed[0]))}{self._with_seeds} would show {self.needed[1]}"
 
     @property

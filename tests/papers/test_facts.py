@@ -23,12 +23,13 @@ from heatproof.stats.results import (
     Seeds,
     Shares,
 )
+from heatproof.stats.statements.general import state
 from heatproof.stats.tests.paired import WILCOXON_TO_T
 from heatproof.stats.tests.power import detectable_effect
 from heatproof.stats.verdicts import rules
 from heatproof.text.numbers import rounded, span
 from papers import cue, figures, pages
-from papers.claims import UNKNOWN, Row, summary, table, untested
+from papers.claims import UNKNOWN, Evidence, Row, summary, table, untested
 from papers.facts import Facts, Splits, localized, read_leads
 from papers.studies import Transformer, read_roles
 from papers.xray import Xray
@@ -171,6 +172,43 @@ def test_a_fall_within_a_source(made):
     assert one.needed[0] > 24 and "a difference of 0.05, the margin" in one.missing
     gone = row(made, "falls_within", {"family": "", "method": "", "metric": None}, effect=None, low=None, high=None)
     assert "no label has enough images" in gone.obstacle
+
+
+def criterion(made, method: str, metric: str, effect: float, half: float) -> Row:
+    """Part of a finding; above zero a method fails the criterion."""
+    stored = {"method": method, "metric": metric, "effect": effect, "low": effect - half, "high": effect + half}
+    told = state("claim.criterion", numbers={}, method=method, model="r1", metric=metric)
+    one = row(made, "differ")
+    return replace(one, stored=pd.Series(STORED | CLAIM | stored), asked=None, known=Evidence((told,)))
+
+
+@pytest.mark.parametrize(
+    ("effects", "unmeasured", "deciding", "shown"),
+    [
+        # gradcam fails one criterion and lime both, if differences are as they seem: lime's clearest takes longest
+        ({"gradcam": (0.3, -0.1), "lime": (0.1, 0.2)}, None, (0.2, 2), "every pair fails a criterion"),
+        # lime passes both, the nearer one decides
+        ({"gradcam": (0.05, -0.1), "lime": (-0.1, -0.3)}, None, (0.1, 2), "lime passes every criterion on r1"),
+        ({"gradcam": (0.05, -0.1), "lime": (-0.1, -0.3)}, 1, None, "so that none can pass"),
+    ],
+)
+def test_what_would_decide_a_finding_of_criteria(made, effects, unmeasured, deciding, shown):
+    parts = [
+        criterion(made, method, metric, effect, 0.4)
+        for method, of in effects.items()
+        for metric, effect in zip(("iou", "dice"), of, strict=True)
+    ]
+    told = state("claim.criteria", numbers={"pairs": 2, "unmeasured": unmeasured})
+    missing = pd.Series(STORED | CLAIM | {"effect": math.nan, "groups": math.nan})
+    whole = replace(parts[0], stored=missing, parts=tuple(parts), known=Evidence((told,)))
+    assert shown in whole.missing and whole.askable
+    if deciding is None:
+        assert whole.needed is None
+        return
+    effect, tests = deciding
+    spread, level = 0.4 / stats.t.ppf(0.975, 23) * math.sqrt(24), 0.05 / tests
+    count = whole.needed[0]
+    assert detectable_effect(count, level, 0.8) * spread <= effect < detectable_effect(count - 1, level, 0.8) * spread
 
 
 def test_reliance_on_a_cue_that_is_not_shown_yet(made):
