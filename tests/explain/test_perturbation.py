@@ -10,6 +10,7 @@ from explain.cases import (
 )
 from torch import nn
 
+from heatproof.core.geometry import filled
 from heatproof.core.messages import InputError
 from heatproof.explain.methods import Batch
 from heatproof.explain.perturbation import METHODS, PASS, occlusion, rise
@@ -73,6 +74,18 @@ def test_equals_a_slow_twin(size, step, baseline):
     torch.testing.assert_close(maps, slow(batch, size, step, hidden), rtol=1e-4, atol=1e-6)
 
 
+def blur(pixels):
+    return torch.stack([filled(one, "blur") for one in pixels])
+
+
+def test_a_square_of_the_whole_image_shows_what_the_blurred_image_loses():
+    batch = layouts_batch("NCHW")
+    maps = occlusion(batch, window=8, stride=8, baseline="blur")
+    with torch.no_grad():
+        own, blurred = (batch.model(x).gather(1, batch.targets[:, None]) for x in (batch.pixels, blur(batch.pixels)))
+    torch.testing.assert_close(maps, (own - blurred)[..., None].expand_as(maps), rtol=1e-4, atol=1e-6)
+
+
 def test_several_channels_are_hidden_together():
     torch.manual_seed(0)
     weights = torch.randn(3, 6, 5)
@@ -95,7 +108,7 @@ def test_lengths_are_shares_of_the_side_or_pixels():
         ({"window": 2, "stride": 3}, "window 2 and stride 3 are 2 and 3 pixels of 8: the stride must be"),
         ({"window": 9}, "window 9 and stride 0.0625 are 9 and 0 pixels of 8"),
         ({"window": 0.5, "stride": 0.01}, "window 0.5 and stride 0.01 are 4 and 0 pixels of 8"),
-        ({"window": 2, "stride": 1, "baseline": "grey"}, "baseline: 'grey' is neither zero nor mean"),
+        ({"window": 2, "stride": 1, "baseline": "grey"}, "baseline: 'grey' is not zero, mean or blur"),
     ],
 )
 def test_options_that_cannot_be(options, message):

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
+from heatproof.core.geometry import BLUR, filled
 from heatproof.score.imputation import impute
-from heatproof.score.queries import BASELINES, BLUR, EMPTIED, baseline_image, remover
+from heatproof.score.queries import BASELINES, EMPTIED, remover
 
 
 @pytest.fixture
@@ -15,11 +16,11 @@ def pixels():
 
 
 def test_baselines(pixels):
-    assert baseline_image(pixels, "zero").count_nonzero() == 0
-    mean = baseline_image(pixels, "mean")
+    assert filled(pixels, "zero").count_nonzero() == 0
+    mean = filled(pixels, "mean")
     assert mean.shape == pixels.shape
     assert mean[:, 3, 7].tolist() == pytest.approx(pixels.flatten(1).mean(1).tolist())
-    blurred = baseline_image(pixels, "blur")
+    blurred = filled(pixels, "blur")
     sigma = BLUR * 32
     kernel = [math.exp(-(d**2) / (2 * sigma**2)) for d in range(-4, 5)]  # cut at 3 sigma
     expected = sum(
@@ -41,7 +42,7 @@ def test_what_is_kept_is_untouched_and_the_rest_is_replaced(pixels, baseline):
             expected = impute(pixels[None], ~kept[None])[0]
             torch.testing.assert_close(one, expected, atol=1e-5, rtol=0)
         else:
-            assert torch.equal(one[:, ~kept], baseline_image(pixels, baseline)[:, ~kept])
+            assert torch.equal(one[:, ~kept], filled(pixels, baseline)[:, ~kept])
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
@@ -50,7 +51,7 @@ def test_all_or_nothing_kept(pixels, baseline):
     nothing, everything = remover(pixels, baseline)(keep)
     assert torch.equal(everything, pixels)
     # where no pixel is left to fill in from, imputation is the mean
-    torch.testing.assert_close(nothing, baseline_image(pixels, EMPTIED.get(baseline, baseline)), atol=1e-6, rtol=0)
+    torch.testing.assert_close(nothing, filled(pixels, EMPTIED.get(baseline, baseline)), atol=1e-6, rtol=0)
 
 
 def test_an_unknown_baseline_is_refused(pixels):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
 
 from heatproof.catalogue.reasons import ALL_ZERO, CONSTANT, NOT_FINITE
 from heatproof.core.draws import generator
@@ -123,3 +124,34 @@ def upsample(grids: Tensor, size: tuple[int, int]) -> Tensor:
     first = grids[:, :1, :1].float()
     constant = (grids == grids[:, :1, :1]).flatten(1).all(1)[:, None, None]
     return torch.where(constant, first, large)  # whose interpolation would be noise of rounding
+
+
+BLUR = 10 / 224  # standard deviation as a share of the shorter side (Fong and Vedaldi 2017: 10 of 224 pixels)
+FILLS = ("zero", "mean", "blur")
+
+
+def filled(pixels: Tensor, fill: str) -> Tensor:
+    """Return what stands for an image whose content is taken away.
+
+    Args:
+        pixels: float [..., channels, height, width] in [0, 1].
+        fill: `zero` (black), `mean` (each channel's mean over the image), or `blur` (the image under a Gaussian of
+            `BLUR`).
+
+    Returns:
+        float of the same shape.
+
+    Raises:
+        ValueError: there is no such fill.
+
+    >>> filled(torch.tensor([[[0.0, 1.0]]]), "mean").tolist()
+    [[[0.5, 0.5]]]
+    """
+    if fill == "zero":
+        return torch.zeros_like(pixels)
+    if fill == "mean":
+        return pixels.mean((-2, -1), keepdim=True).expand_as(pixels)
+    if fill == "blur":
+        sigma = BLUR * min(pixels.shape[-2:])
+        return gaussian_blur(pixels, [2 * round(3 * sigma) + 1] * 2, [sigma] * 2)
+    raise ValueError(f"{fill!r} is none of {', '.join(FILLS[:-1])} and {FILLS[-1]}")

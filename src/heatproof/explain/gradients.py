@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from heatproof.catalogue.reasons import INCOMPLETE
 from heatproof.catalogue.registry import methods_in
 from heatproof.core.draws import generator
-from heatproof.core.messages import InputError
 from heatproof.explain.backward import Guided, Rescale, check_rectifiers
-from heatproof.explain.methods import Batch, Explanation
+from heatproof.explain.methods import Batch, Explanation, start_from
 
 METHODS, method = methods_in(__name__)
 ALLOWED_GAP = 0.01
@@ -95,8 +94,8 @@ def integrated_gradients(batch: Batch, *, steps: int = 16, baseline: str = "zero
 
     Args:
         steps: points of the path, as many forward and backward passes.
-        baseline: where the path starts: "zero", the black image, or "mean", the mean of each channel over the image, so
-            that black pixels can have relevance.
+        baseline: where the path starts: "zero", the black image; "mean", the mean of each channel over the image, so
+            that black pixels can have relevance; or "blur", the blurred image (Sturmfels et al., Distill 2020).
 
     Returns:
         Maps, float [batch, height, width], summed over channels; and the completeness gap, which more steps make
@@ -105,10 +104,8 @@ def integrated_gradients(batch: Batch, *, steps: int = 16, baseline: str = "zero
     Raises:
         InputError: the baseline is not known.
     """
-    if baseline not in ("zero", "mean"):
-        raise InputError(f"explain.options.integrated_gradients.baseline: {baseline!r} is neither zero nor mean")
     pixels = batch.pixels.detach()
-    start = torch.zeros_like(pixels[:1]) if baseline == "zero" else pixels.mean((2, 3), keepdim=True).expand_as(pixels)
+    start = start_from("integrated_gradients", pixels, baseline)
     with frozen(batch.model):
         maps = IntegratedGradients(batch.model).attribute(
             _leaf(batch), start, batch.targets, n_steps=steps, internal_batch_size=len(pixels)

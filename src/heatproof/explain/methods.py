@@ -8,6 +8,9 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from heatproof.core.geometry import FILLS, filled
+from heatproof.core.messages import InputError
+
 
 class Layer(Protocol):
     """The layer to explain: its module, and how its output becomes [batch, channels, rows, columns]."""
@@ -116,3 +119,15 @@ class Method(Protocol):
     """
 
     def __call__(self, batch: Batch, /, **options) -> Tensor | Explanation: ...
+
+
+def start_from(method: str, pixels: Tensor, baseline: str) -> Tensor:
+    """Return the images [batch or 1, channels, height, width] that a method compares with.
+
+    Raises:
+        InputError: the baseline is not known.
+    """
+    if baseline not in FILLS:
+        allowed = f"{', '.join(FILLS[:-1])} or {FILLS[-1]}"
+        raise InputError(f"explain.options.{method}.baseline: {baseline!r} is not {allowed}")
+    return filled(pixels[:1] if baseline == "zero" else pixels, baseline)

@@ -11,7 +11,7 @@ from torch import Tensor
 from heatproof.catalogue.registry import methods_in
 from heatproof.core.draws import generator
 from heatproof.core.messages import InputError
-from heatproof.explain.methods import Batch
+from heatproof.explain.methods import Batch, start_from
 
 METHODS, method = methods_in(__name__)
 PASS = 32  # images a forward pass, unless the batch is larger
@@ -26,7 +26,8 @@ def occlusion(batch: Batch, *, window: float = 0.125, stride: float = 0.0625, ba
         window: side of the square, as a share of the image's shorter side where it is below 1, else in pixels.
         stride: step from one square to the next, likewise; not above the window. Where the step does not fit, the
             last square of a row is cut off at the image's edge.
-        baseline: what a hidden pixel shows: "zero", black, or "mean", the mean of its channel over the image.
+        baseline: what a hidden pixel shows: "zero", black; "mean", the mean of its channel over the image; or "blur",
+            the blurred image.
 
     Returns:
         Float [batch, height, width]. A forward pass of the image for each square: 225 at the default options.
@@ -42,9 +43,7 @@ def occlusion(batch: Batch, *, window: float = 0.125, stride: float = 0.0625, ba
             f"explain.options.occlusion: window {window} and stride {stride} are {size} and {step} pixels of {side}: "
             f"the stride must be at least 1 and at most the window, the window at most the image"
         )
-    if baseline not in ("zero", "mean"):
-        raise InputError(f"explain.options.occlusion.baseline: {baseline!r} is neither zero nor mean")
-    hidden = torch.zeros_like(pixels) if baseline == "zero" else pixels.mean((2, 3), keepdim=True).expand_as(pixels)
+    hidden = start_from("occlusion", pixels, baseline)
     maps = Occlusion(batch.model).attribute(
         pixels,
         sliding_window_shapes=(pixels.shape[1], size, size),

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from heatproof.catalogue.reasons import OUTPUT
 from heatproof.catalogue.registry import metrics_in
+from heatproof.core.geometry import filled
 from heatproof.score.order import ranks, scorable, unit_scale
-from heatproof.score.queries import EMPTIED, Case, Forward, Probability, baseline_image, by_map, of_class, on, remover
+from heatproof.score.queries import EMPTIED, Case, Forward, Probability, by_map, of_class, on, remover
 
 METRICS, metric = metrics_in(__name__)
 UNDEFINED = OUTPUT.code  # the only reason left once the map is sound
@@ -205,7 +206,7 @@ def responses(
 
     def whole(image: _Image) -> Iterator[Tensor]:
         yield image.pixels[None]
-        yield from (baseline_image(image.pixels, end)[None] for end in _ends(baselines))
+        yield from (filled(image.pixels, end)[None] for end in _ends(baselines))
 
     def of_map(images: Sequence[_Image], place: int) -> Iterator[Iterator[Tensor]]:
         return (image.variants(place) for image in images)
