@@ -537,6 +537,22 @@ def test_without_a_metric_of_localization_all_images_count(studied, monkeypatch)
     assert test.groupby("fold")["image"].nunique().tolist() == [16, 16] and test["value"].notna().any()
 
 
+def test_each_label_of_an_image_is_a_case(studied, monkeypatch):
+    monkeypatch.chdir(studied)
+    manifest = artifacts.read_table(artifacts.data_dir("made") / "manifest.parquet", artifacts.DEALT)
+    held = np.random.default_rng(1).random((len(manifest), 3)) < 0.5
+    several = pd.concat([manifest.assign(label=pd.NA), artifacts.multihot("label", held)], axis=1)
+    monkeypatch.setattr(artifacts, "read_manifest", lambda study, fold: several.assign(split=several[fold]))
+    _, test = hp.study_options("made", OPTIONS, metrics=["srg"], controls=["center"], steps=2, images=5)
+    for fold, rows in test.groupby("fold"):
+        images = rows["image"].str.partition(": ")[0].unique()
+        of = held[several["image_id"].isin(images)]
+        assert len(images) == 5 and set(several.set_index("image_id").loc[images, fold]) == {"test"}
+        assert rows["image"].nunique() == of.sum()
+    with pytest.raises(InputError, match="for localization, call score_options for each label"):
+        hp.study_options("made", OPTIONS, metrics=["iou"])
+
+
 def test_a_study_without_checkpoints_gets_one_line(studied, monkeypatch):
     monkeypatch.chdir(studied)
     with pytest.raises(InputError, match=r"^mode: no checkpoint in .*results; run the study, or dvc pull$"):

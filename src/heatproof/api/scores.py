@@ -231,6 +231,7 @@ def study_options(
     """Score every option on validation and test images of a finished study, for each checkpoint that it trained.
 
     Where a metric is of localization, images with a true region are scored, and the mean training mask is a control.
+    Where images have several labels, an image is scored for each label that is there.
 
     Args:
         study: the name of one whose results lie below the current folder.
@@ -245,8 +246,8 @@ def study_options(
         seed and fold.
 
     Raises:
-        InputError: the study or a model has no checkpoint there, its images have several labels, or a part of its
-            images is empty.
+        InputError: the study or a model has no checkpoint there, a part of its images is empty, or images have several
+            labels and a metric is of localization.
 
     >>> import heatproof as hp
     >>> layers = {"gradcam": {"layer": ["layer3", "layer4"]}}
@@ -269,7 +270,8 @@ def study_options(
         if "members" in card:  # an ensemble has no layers
             continue
         if not isinstance(loaded, Adapter):
-            loaded = Classifier(loaded.net, loaded.mean.flatten(), loaded.std.flatten(), output="logits")
+            kind = {"task": card.get("task", "multiclass"), "output": "logits"}
+            loaded = Classifier(loaded.net, loaded.mean.flatten(), loaded.std.flatten(), **kind)
         for part, of in tables.items():
             arguments = _of_part(study, fold, part, images, located)
             made_here = score_options(loaded, **arguments, options=options, metrics=metrics, **given)
@@ -281,18 +283,28 @@ def study_options(
 def _of_part(study: str, fold: str, part: str, count: int, located: bool) -> dict[str, Any]:
     """Return what `scores` takes of some validation or test images of a study."""
     folder, manifest = artifacts.data_dir(study), artifacts.read_manifest(study, fold)
-    if artifacts.is_multilabel(manifest):
-        raise InputError(f"{study}: its images have several labels; call score_options for each label")
-    marked = (manifest["truth"] != "none") | (not located)
-    places = np.flatnonzero((manifest["split"] == part) & marked)
+    several = artifacts.is_multilabel(manifest)
+    if several and located:
+        raise InputError(
+            f"{study}: its images have several labels; for localization, call score_options for each label"
+        )
+    held = artifacts.truth(manifest, sum(name.startswith("label_") for name in manifest)) if several else None
+    usable = (manifest["truth"] != "none") | (not located) if held is None else held.any(1)
+    places = np.flatnonzero((manifest["split"] == part) & usable)
     if not len(places):
         name = {"val": "validation"}.get(part, part)
         raise InputError(f"{study}: {fold} has no {name} image{' with a true region' if located else ''} to score")
     rows = manifest.iloc[places]
     chosen = places[spread(study, list(rows["image_id"]), list(rows["group"]), count)]
-    rows, pixels = manifest.iloc[chosen], artifacts.read_array(folder / "pixels.npy")
-    found = {"images": torch.from_numpy(pixels[chosen]).float() / 255, "targets": rows["label"].to_numpy("int64")}
-    found |= {"ids": list(rows["image_id"]), "groups": list(rows["group"])}
+    if held is None:
+        ids, targets = manifest["image_id"].iloc[chosen], manifest["label"].iloc[chosen].to_numpy("int64")
+    else:  # a case is an image and a label
+        of, targets = np.nonzero(held[chosen])
+        chosen = chosen[of]
+        ids = manifest["image_id"].iloc[chosen] + np.char.add(": ", targets.astype(str))
+    pixels = artifacts.read_array(folder / "pixels.npy")
+    found = {"images": torch.from_numpy(pixels[chosen]).float() / 255, "targets": targets}
+    found |= {"ids": list(ids), "groups": list(manifest["group"].iloc[chosen])}
     if located:
         masks = artifacts.read_array(folder / "masks.npy")
         learnt = np.flatnonzero((manifest["split"] == "train") & (manifest["truth"] != "none"))
