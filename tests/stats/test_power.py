@@ -69,7 +69,13 @@ def test_pairs_by_the_t_test(patients, difference, level):
 
 @pytest.mark.parametrize(
     ("patients", "difference", "level"),
-    [(12, 0.9, 0.025), (30, 0.6, 0.0025), pytest.param(80, 0.3, 0.0083, marks=pytest.mark.slow)],
+    [
+        (6, 1.5, 0.05),
+        (10, 1.3, 0.005),
+        (12, 0.9, 0.025),
+        (30, 0.6, 0.0025),
+        pytest.param(80, 0.3, 0.0083, marks=pytest.mark.slow),
+    ],
 )
 def test_pairs_by_wilcoxons_test(patients, difference, level):
     rng, size = np.random.default_rng(patients), Size(patients, 2, 3)
@@ -120,8 +126,10 @@ def test_equivalence_within_a_margin(patients, margin, level):
         ("quasi_f", 20, 8, 0.3, 5, 1.2, 2),
         ("rm_anova", 30, 2, 0.0, 4, 0.6, 2),
         ("rm_anova", 60, 1, 0.0, 5, 0.6, 2),
-        ("friedman", 30, 2, 0.0, 4, 0.6, 3),  # efficiency of many groups
-        ("friedman", 60, 1, 0.0, 5, 0.6, 3),
+        ("friedman", 10, 1, 0.0, 3, 1.2, 2),
+        ("friedman", 30, 2, 0.0, 4, 0.6, 2),
+        ("friedman", 60, 1, 0.0, 5, 0.6, 2),
+        ("friedman", 100, 1, 0.0, 3, 0.5, 2),
     ],
 )
 def test_over_all_models_where_the_others_lie_between_two(test, patients, seeds, seed, models, difference, errors):

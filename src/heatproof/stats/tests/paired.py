@@ -31,7 +31,7 @@ def signed_rank(differences: np.ndarray) -> tuple[float, float]:
     # what pingouin gives for untied differences, at a tenth of its time; for tied ones it is exact up to 13 only
     ranks = stats.rankdata(np.abs(moved))
     total, positive = ranks.sum(), ranks[moved > 0].sum()
-    return _flips(ranks, positive), float(2 * positive / total - 1)
+    return two_sided(ranks, positive), float(2 * positive / total - 1)
 
 
 def _ways(doubled: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ def _ways(doubled: np.ndarray) -> np.ndarray:
     return ways
 
 
-def _flips(ranks: np.ndarray, positive: float) -> float:
+def two_sided(ranks: np.ndarray, positive: float) -> float:
     """Two-sided p of a sum of positive ranks among all flips of the signs."""
     doubled = np.rint(2 * ranks).astype(int)  # midranks are halves
     smaller = round(min(2 * positive, doubled.sum() - 2 * positive))

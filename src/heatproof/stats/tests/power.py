@@ -19,11 +19,14 @@ import numpy as np
 from scipy import integrate, stats
 from scipy.optimize import brentq
 
+from heatproof.core.draws import generator
 from heatproof.stats.results import Shares
 from heatproof.stats.tests.architectures import MIN_SEEDS, satterthwaite
-from heatproof.stats.tests.paired import WILCOXON_TO_T, attained_level
+from heatproof.stats.tests.paired import WILCOXON_TO_T, attained_level, two_sided
 from heatproof.stats.verdicts import rules
 
+DRAWS = 8000  # simulated studies, where rank tests have too few patients for the efficiency of many
+FEW_RANKED, FEW_BLOCKS = 10, 60  # patients, of Wilcoxon's test and of Friedman's
 MOST = 10**6  # groups: beyond it a number says no more than that the difference is next to nothing
 PAIR, CONTROL, MARGIN, MODELS, CLAIM = QUESTIONS = ("pair", "control", "margin", "models", "claim")
 
@@ -129,6 +132,8 @@ def chance(question: Question, spread: Spread, size: Size) -> float:
     level = attained_level(size.patients, question.level) if question.ranks else question.level
     if not of_patients or not level:
         return float(level > 0)
+    if question.ranks and size.patients <= FEW_RANKED:
+        return _simulated_ranks(effect / sqrt(of_patients * size.patients), size.patients, level)
     return _found(effect / sqrt(of_patients / (WILCOXON_TO_T if question.ranks else 1)), size.patients - 1, level)
 
 
@@ -139,6 +144,28 @@ def _found(effect: float, df: float, level: float) -> float:
     if effect > 35:
         return float(stats.norm.sf((critical - effect) / sqrt(1 + critical**2 / (2 * df))))
     return float(stats.nct.sf(critical, df, effect))
+
+
+@lru_cache(maxsize=1024)
+def _simulated_ranks(effect: float, patients: int, level: float) -> float:
+    """Power of Wilcoxon's test on the true side, of an effect in standard deviations of normal differences."""
+    drawn = generator("power", "wilcoxon", patients).standard_normal((DRAWS, patients)) + effect
+    negative = (stats.rankdata(np.abs(drawn), axis=1) * (drawn < 0)).sum(1)
+    sums, counts = np.unique(negative, return_counts=True)
+    ranks = np.arange(1.0, patients + 1)
+    small = [two_sided(ranks, total) <= level and total < ranks.sum() / 2 for total in sums]
+    return float(counts[small].sum() / DRAWS)
+
+
+@lru_cache(maxsize=1024)
+def _simulated_friedman(difference: float, models: int, patients: int, level: float) -> float:
+    """Power of Friedman's test, of two models that differ, in standard deviations, the others halfway between."""
+    drawn = generator("power", "friedman", models, patients).standard_normal((DRAWS, patients, models))
+    drawn[..., 0] += difference / 2
+    drawn[..., 1] -= difference / 2
+    sums = (drawn.argsort(-1).argsort(-1) + 1).sum(1)
+    statistic = 12 / (patients * models * (models + 1)) * (sums**2).sum(-1) - 3 * patients * (models + 1)
+    return float((stats.chi2.sf(statistic, models - 1) <= level).mean())
 
 
 def _found_over_seeds(
@@ -194,6 +221,8 @@ def _over_models(question: Question, spread: Spread, size: Size) -> float:
         parts += [(-cell / seeds, (patients - 1) * models * (seeds - 1))]
         below, df2 = sum(part for part, _ in parts), satterthwaite(parts) if crossed else df2
         critical = stats.f.isf(level, df1, df2)
+    elif question.ranks and patients <= FEW_BLOCKS and crossed:
+        return _simulated_friedman(abs(question.difference) / sqrt(crossed), models, patients, level)
     elif question.ranks:
         chi_square = stats.chi2.isf(level, df1)  # as F of the ranks: Iman and Davenport 1980
         if chi_square >= patients * df1:
