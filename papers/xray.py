@@ -31,6 +31,7 @@ class Xray:
     results: Results
     splits: Splits | None
     findings: tuple[Row, ...] = ()
+    claims: tuple[Row, ...] = ()  # without parts
 
     @property
     def found(self) -> StudyResults:
@@ -88,6 +89,21 @@ class Xray:
         return tuple(
             map(float, (found["value"].mean(), found["low"].min(skipna=False), found["high"].max(skipna=False)))
         )
+
+    @property
+    def sources(self) -> dict[str, tuple[list[str], list[tuple[str, list[str]]]]]:
+        """Return column of the source's table -> its values, and of each model the balanced accuracy on all images and
+        on those of each value."""
+        found: dict[str, tuple[list[str], list[tuple[str, list[str]]]]] = {}
+        within = self.found.sources.within if self.found.sources else ()
+        for column in dict.fromkeys(row.column for row in within):
+            of = [row for row in within if row.column == column]
+            values = list(dict.fromkeys(row.value for row in of))
+            cells = {(row.model, row.value): (row.balanced_accuracy, row.low, row.high) for row in of}
+            models = dict.fromkeys(row.model for row in of)
+            lines = [(model, [_accuracy(cells.get((model, value))) for value in values]) for model in models]
+            found[column] = ([value or "all images" for value in values], lines)
+        return found
 
     def grid(self, part: str) -> dict | None:
         """Return the table of a part of the page: a metric by method and model above chance; random maps come last."""
@@ -160,8 +176,13 @@ def _agreement(row: pd.Series) -> str:
     return (pd.isna(row["agreement"]) and row["reason"]) or cell(row, ("agreement", "low", "high"))
 
 
+def _accuracy(ends: tuple[float | None, ...] | None) -> str:
+    return numbers.NONE if ends is None or ends[0] is None else numbers.interval(*ends)
+
+
 def read(study: str, claims: Sequence[Row]) -> Xray | None:
     """Read the study, with its rows of the claims; None where it has not run."""
     results = Results(study)
-    findings = tuple(row for row in claims if row.study == study and row.parts and not row.known)
-    return Xray(results, read_splits(results), findings) if results.there else None
+    own = [row for row in claims if row.study == study and not row.known]
+    findings, others = (tuple(row for row in own if bool(row.parts) == parts) for parts in (True, False))
+    return Xray(results, read_splits(results), findings, others) if results.there else None

@@ -213,6 +213,7 @@ def test_importing_is_light_and_lists_what_there_is():
             getattr(module, name)
 
 
+@pytest.mark.slow
 def test_every_public_function_runs_whatever_has_been_imported():
     """No function is hidden by a package of its name; each has an example, which is run."""
     package = Path(hp.__file__).parent

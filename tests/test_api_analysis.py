@@ -180,6 +180,7 @@ def test_a_folder_is_audited_and_nothing_is_written(tmp_path, monkeypatch, capsy
             hp.audit(**({"path": "images"} | options))
 
 
+@pytest.mark.slow
 def test_the_blocks_of_the_pages_run(capsys):
     """The blocks of docs/python.md in their order: ten lines, what compares two models, and what chooses options."""
     block, more, choosing = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.S)

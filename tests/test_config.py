@@ -836,6 +836,7 @@ def known(schema: type[Section]) -> set[str]:
 NAMED = [("claims",), ("margin",)]  # sections whose keys a user names
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.sampled_from(sorted(path for path in keys(shipped()) if path[-2:-1] not in NAMED)), st.data())
 def test_any_typo_in_a_key_of_params_yaml_is_refused_by_name(tmp_path_factory, path, data):
@@ -860,6 +861,7 @@ def test_any_typo_in_a_key_of_params_yaml_is_refused_by_name(tmp_path_factory, p
         assert sum(line.startswith(named) and "unknown key" in line for line in lines) == 1
 
 
+@pytest.mark.slow
 def test_snakemake_stops_before_anything_runs(tmp_path):
     for name in ("Snakefile", "params.yaml"):
         shutil.copy(ROOT / name, tmp_path)

@@ -273,6 +273,7 @@ def step(of: dict, **given: str) -> tuple[int, str, str]:
     return done.returncode, *(path.read_text(encoding="utf-8") for path in files.values())
 
 
+@pytest.mark.slow
 def test_the_steps_of_the_action(both):
     build(Path("c/results"), seed=1, localization=-0.15)
     build(Path("d/results"), seed=1, localization=-0.045)

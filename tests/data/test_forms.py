@@ -546,6 +546,7 @@ def test_no_damage_to_a_table_is_a_traceback(tmp_path, data):
             assert image.mask is None or image.mask.any()
 
 
+@pytest.mark.slow
 def test_20000_rows_in_seconds_and_little_memory(tmp_path):
     rows = [
         f"{n:08}_000.png,{('Mass|Effusion', 'No Finding')[n % 2]},0,{n // 3},050Y,M,PA,1,1,.1,.1,"

@@ -91,6 +91,7 @@ def test_a_criterion_that_is_not_measured_lets_nothing_pass():
     assert clauses(alone["evidence"]) == "no model of the study performs above chance"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", [-0.9, 0.0, 0.9])
 def test_without_any_difference_a_method_rarely_fails(shared):
     """Whatever the correlation of heatmap and yardstick over patients; and a difference is found."""

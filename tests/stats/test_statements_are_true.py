@@ -253,6 +253,7 @@ def test_every_statement_on_many_models_is_true(number):
     check_all(draw(number, many=True))
 
 
+@pytest.mark.slow
 def test_the_rules_notice_another_name_and_another_number():
     study, tried = draw(FAST), 0
     for one in study.statements:

@@ -168,6 +168,7 @@ def test_a_model_that_fails_is_one_line_that_names_it(wrong, message, study, cap
     assert not Checkpoint("s", "bad", 0, "fold0").card.exists()
 
 
+@pytest.mark.slow
 def test_a_model_that_takes_too_long_is_one_line_that_names_it(study):
     import subprocess
     import sys

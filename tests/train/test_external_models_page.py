@@ -63,7 +63,16 @@ def write(model):
             torch.save(state, model["weights"])
 
 
-@pytest.mark.parametrize(("name", "model"), MODELS, ids=[model["source"] for _, model in MODELS])
+LARGE = ("torchvision:vit_b_16",)  # takes as long as the others together
+
+
+def params():
+    for name, model in MODELS:
+        marks = [pytest.mark.slow] if model["source"] in LARGE else []
+        yield pytest.param(name, model, marks=marks, id=model["source"])
+
+
+@pytest.mark.parametrize(("name", "model"), params())
 def test_a_model_of_the_page_is_opened(name, model, folder):
     needed = [EXTRAS.get(Spec.parse(model["source"]).kind), *(["onnxscript"] if "onnx" in model["source"] else [])]
     if lacking := [package for package in needed if package and importlib.util.find_spec(package) is None]:
