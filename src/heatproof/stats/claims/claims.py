@@ -61,7 +61,7 @@ def _check(
     results: StudyResults,
     design: Design,
     cue: pd.DataFrame | None,
-    fall: Callable[[Sequence[str]], dict | None] | None,
+    fall: Callable[[Sequence[str]], dict | None] | None = None,
 ) -> list[dict]:
     """The rows, with statements for evidence and change."""
     rows, models = [], list(results.models)
