@@ -241,6 +241,10 @@ class Row:
         """What would decide the claim, a cell of a table; "" where nothing is missing."""
         if self.decided or not self.askable:
             return ""
+        parts = [row.verdict for row in self.parts] if not self.known else []
+        if SUPPORTED in parts and CONTRADICTED in parts:
+            counts = " and ".join(f"{parts.count(word)} {word}" for word in (SUPPORTED, CONTRADICTED))
+            return f"of its parts {counts}: as a whole it stays undecided with any number"
         if self.needed is None or self.needed[0] is None:
             left = sum("fails" not in cells for _, _, cells in criteria(self)[1]) if self.known else 0
             pairs = numbers.counted(left, "pair fails no criterion", "pairs fail no criterion")

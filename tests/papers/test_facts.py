@@ -211,6 +211,12 @@ def test_what_would_decide_a_finding_of_criteria(made, effects, unmeasured, deci
     assert detectable_effect(count, level, 0.8) * spread <= effect < detectable_effect(count - 1, level, 0.8) * spread
 
 
+def test_parts_that_contradict_each_other_leave_a_finding_undecided(made):
+    parts = tuple(row(made, "differ", verdict=word) for word in ("supported", "contradicted", "contradicted"))
+    whole = replace(parts[0], stored=pd.Series(STORED | CLAIM), asked=None, parts=parts)
+    assert whole.missing == "of its parts 1 supported and 2 contradicted: as a whole it stays undecided with any number"
+
+
 def test_reliance_on_a_cue_that_is_not_shown_yet(made):
     cue_rows = [
         {"model": "r1", "metric": "accuracy", "method": "", "groups": 25, "difference": 0.24, "verdict": "unclear"}

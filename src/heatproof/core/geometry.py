@@ -8,7 +8,6 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
 from heatproof.catalogue.reasons import ALL_ZERO, CONSTANT, NOT_FINITE
 from heatproof.core.draws import generator
@@ -152,6 +151,8 @@ def filled(pixels: Tensor, fill: str) -> Tensor:
     if fill == "mean":
         return pixels.mean((-2, -1), keepdim=True).expand_as(pixels)
     if fill == "blur":
+        from torchvision.transforms.functional import gaussian_blur  # jobs that blur nothing import no torchvision
+
         sigma = BLUR * min(pixels.shape[-2:])
         return gaussian_blur(pixels, [2 * round(3 * sigma) + 1] * 2, [sigma] * 2)
     raise ValueError(f"{fill!r} is none of {', '.join(FILLS[:-1])} and {FILLS[-1]}")
