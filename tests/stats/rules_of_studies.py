@@ -42,7 +42,7 @@ def _(study, one):
     table = study.tables["controls"]
     localized = table[table["family"] == "localization"]["groups"].max()
     assert localized < next(iter(study.given.predictions.values()))["group"].nunique()
-    return {"unit": "patient", "numbers": {"groups": localized}}
+    return {"unit": "patient", "metric": study.given.primary["localization"], "numbers": {"groups": localized}}
 
 
 @rule("groups.unscored")

@@ -90,12 +90,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Competence:
-    """What a model has to exceed, in which measure; `reason`: why none can be judged."""
+    """What a model has to exceed, in which measure; `reason`: why none can be judged; `within`: the column whose values
+    are judged apart."""
 
     chance: float
     floor: float
     measure: str = "balanced accuracy"
     reason: str | None = None
+    within: str | None = None
 
 
 @dataclass(frozen=True)

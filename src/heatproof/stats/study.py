@@ -249,8 +249,9 @@ def _families(basis: Basis) -> tuple[StudyResults, Tables]:
     """The study, who is competent, and the verdicts of each family: what the other parts add to."""
     given, settings = basis.given, basis.given.settings
     chance = multilabel.CHANCE if basis.labels is not None else 1 / basis.first["label"].nunique()
-    within = f" within each {settings['within']}" if given.within is not None else ""
-    measure = {"measure": f"macro AUROC{within}"} if basis.labels is not None else {}
+    within = settings["within"] if given.within is not None else None
+    auroc = f"macro AUROC within each {within}" if within else "macro AUROC"
+    measure = {"measure": auroc, "within": within} if basis.labels is not None else {}
     reason = None if basis.has_label else NO_LABEL_COUNTED.code
     results = StudyResults(
         study=given.study,

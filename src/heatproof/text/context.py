@@ -1,6 +1,7 @@
 """Sentences on a whole study: its setting, seeds, groups, split, models, ensembles, published results, next steps; and
 the size of the next one."""
 
+from heatproof.catalogue.metrics import needs_lesion
 from heatproof.text import numbers, words
 from heatproof.text.words import View, template
 
@@ -102,7 +103,8 @@ def groups(view: View) -> str:
 
 @template("groups.localized")
 def localized(view: View) -> str:
-    return f"Localization is tested on the {view.units('groups')} with a marked region."
+    which = "with a marked region" if needs_lesion(view.raw("metric")[0]) else "whose heatmaps are scored"
+    return f"Localization is tested on the {view.units('groups')} {which}."
 
 
 @template("groups.unscored")

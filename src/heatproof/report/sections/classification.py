@@ -60,7 +60,9 @@ def make_labels(inputs: Inputs) -> Labels | None:
         _each(inputs, "Sensitivity: share of the images with a label that are classified so", ("sensitivity",)),
         _each(inputs, "Specificity: share of the images without a label that are classified so", ("specificity",)),
     ]
-    return Labels(EXPLAINED, " ".join(map(sentence, inputs.results.about("labels"))), _together(inputs), each)
+    within = inputs.results.competence.within
+    explained = f"{EXPLAINED} Here AUROC compares images of the same {within}." if within else EXPLAINED
+    return Labels(explained, " ".join(map(sentence, inputs.results.about("labels"))), _together(inputs), each)
 
 
 def _level(inputs: Inputs) -> str:

@@ -73,14 +73,15 @@ def groups(results: StudyResults) -> Statement:
 
 
 def localized(results: StudyResults) -> Statement | None:
-    """State on how many groups localization is tested, where not all have a marked region."""
+    """State on how many groups localization is tested, where those are not all."""
     family = results.families.get("localization")
     outcomes = family.outcomes.values() if family else ()
     tested = [row.groups for outcome in outcomes for of in outcome.controls.values() for row in of.values()]
     count = max(tested, default=0)
     if not 0 < count < results.groups_test:
         return None
-    return state("groups.localized", "localization", numbers={"groups": count}, unit=results.groups.kind)
+    numbers, unit = {"groups": count}, results.groups.kind
+    return state("groups.localized", "localization", numbers=numbers, unit=unit, metric=family.metric)
 
 
 def unscored(results: StudyResults) -> Statement | None:
