@@ -290,8 +290,8 @@ class Row:
             return self._shows_cue()
         if self.asked.check == "falls_within":
             named = {"models": self._named, "measure": self.found.competence.measure}
-            told = state("claim.falls_within", numbers=self._numbers, unit=self.found.groups.kind, **named)
-            return Evidence((told,), "one planned test", self.found.alpha)
+            stated = state("claim.falls_within", numbers=self._numbers, unit=self.found.groups.kind, **named)
+            return Evidence((stated,), "one planned test", self.found.alpha)
         if pd.isna(self.stored["effect"]):
             return Evidence((state("claim.few_groups", unit=self.found.groups.kind),))
         checks = {"beat_controls": self._beat_controls, "lower": self._lower, "differ": self._differ}

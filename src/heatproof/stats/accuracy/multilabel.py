@@ -150,11 +150,11 @@ def known_labels(table: pd.DataFrame, names: Sequence[str], least: int, within: 
             lack it, says nothing of that label.
     """
     truth, (code, groups) = artifacts.truth(table, len(names)), _groups(table)
-    told, stratum = np.ones(truth.shape, bool), strata(table, within)
+    compared, stratum = np.ones(truth.shape, bool), strata(table, within)
     for one in np.unique(stratum) if stratum is not None else ():
         of = stratum == one
-        told[of] = truth[of].any(0) & ~truth[of].all(0)
-    having, lacking = (_groups_with(cases & told, code, groups).sum(0) for cases in (truth, ~truth))
+        compared[of] = truth[of].any(0) & ~truth[of].all(0)
+    having, lacking = (_groups_with(cases & compared, code, groups).sum(0) for cases in (truth, ~truth))
     return Labels(names, (having >= least) & (lacking >= least), having, lacking, least)
 
 

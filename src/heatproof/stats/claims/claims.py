@@ -98,9 +98,10 @@ def falls_within(fall: dict | None, models: Sequence[str], results: StudyResults
         return undecided(state("claim.no_label"), "of_labels")
     verdict = rules.claim_lower(fall["difference"], fall["p"], fall["p_same"], design.alpha)
     numbers = {"effect": fall["difference"], "p": fall["p"], "groups": fall["groups"]}
-    told = state("claim.falls_within", numbers=numbers, models=models, unit=unit, measure=results.competence.measure)
+    measure = results.competence.measure
+    stated = state("claim.falls_within", numbers=numbers, models=models, unit=unit, measure=measure)
     found = {key: fall[key] for key in ("low", "high", "p", "groups")} | {"effect": fall["difference"]}
-    found |= decided(verdict, [told], unit)
+    found |= decided(verdict, [stated], unit)
     if results.seeds.count < MIN_SEEDS:
         found["change"].append(state("change.checkpoints", numbers={"needed": MIN_SEEDS}))
     return found
