@@ -167,7 +167,6 @@ def test_no_fall_without_probabilities_or_a_label_that_counts():
 @pytest.mark.slow
 def test_the_fall_is_found_in_no_more_studies_than_promised(monkeypatch):
     """A model that knows the label alone, as well in each source: AUROC over all images is that within one."""
-    monkeypatch.setattr(multilabel, "DRAWS", 200)
     monkeypatch.setattr(multilabel.draw_groups, "__defaults__", (200,))
     rng, found = np.random.default_rng(7), []
     for study in range(400):
