@@ -163,19 +163,24 @@ def read_kinds(cues: Mapping[str, Results], clean: Mapping[str, Results], names:
         (mean,) = runs[runs["seed"].isna()].to_dict("records")
         seeds = runs.dropna(subset="seed")
         relying = set(rows(seeds, verdict=RELIES)["seed"])
-        bare = clean[study].table("cue")
-        methods = results.found.methods
+        methods, by_run = results.found.methods, _by_run(table)
         found.append(
             Kind(
                 study,
                 names[study],
                 (mean["difference"], mean["low"], mean["high"]),
                 Share(len(relying), len(seeds)),
-                _revealed(table[table["seed"].isin(relying)], methods),
-                _revealed(bare.dropna(subset="seed"), methods),
+                _revealed(by_run[by_run["seed"].isin(relying)], methods),
+                _revealed(_by_run(clean[study].table("cue")), methods),
             )
         )
     return found
+
+
+def _by_run(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of single training runs: those over all seeds where there is but one."""
+    seeds = table["seed"].dropna().unique()
+    return table.dropna(subset="seed") if len(seeds) > 1 else table.assign(seed=table["seed"].fillna(*seeds))
 
 
 def _revealed(table: pd.DataFrame, methods: tuple[str, ...]) -> dict[str, Share]:

@@ -308,18 +308,18 @@ def test_the_cue_by_hand(made):
     assert cue.read([made(results())]) is None
 
 
-def kind(made, relying, verdicts):
-    """A study with three training runs: seeds that rely on the cue, and (seed, method, metric) -> verdict."""
+def kind(made, relying, verdicts, seeds=(0, 1, 2, None), methods_of=(0, 1, 2, None)):
+    """A study with a cue: seeds that rely on it, (seed, method, metric) -> verdict; None: the mean over runs."""
     found = results(cue=Cue(0.95, 0.5, "ill", relies={"a": True}), methods=("gradcam", "saliency"))
     table = [
         {"model": "a", "seed": seed, "method": "", "metric": cue.ACCURACY, "difference": 0.4, "low": 0.3, "high": 0.5}
         | {"verdict": "relies" if seed in relying else "unclear"}
-        for seed in (0, 1, 2, None)
+        for seed in seeds
     ]
     table += [
         {"model": "a", "seed": seed, "method": method, "metric": metric, "groups": 20}
         | {"verdict": verdicts.get((seed, method, metric), "unclear")}
-        for seed in (0, 1, 2, None)
+        for seed in methods_of
         for method in ("gradcam", "saliency", "random")
         for metric in (cue.ON_CUE, "outside_body")
     ]
@@ -344,6 +344,17 @@ def test_kinds_of_cues_by_hand(kinds):
     assert {name: str(share) for name, share in tag.accused.items()} == {"gradcam": "0 of 3", "saliency": "1 of 3"}
     assert tag.revealed["gradcam"].ends == pytest.approx((0.025**0.5, 1))  # Clopper and Pearson, k = n
     assert blur.revealed == {} and str(blur.relying) == "0 of 3"
+
+
+def test_a_single_run_has_the_verdicts_over_all_runs(made):
+    found = kind(made, (0,), {(None, "gradcam", "outside_body"): "shown"}, (0, None), (None,))
+    clean = kind(made, (), {}, (0, None), (None,))
+    (tag,) = cue.read_kinds({"tag": found}, {"tag": clean}, {"tag": "text tag"})
+    assert (str(tag.relying), str(tag.revealed["gradcam"]), str(tag.accused["gradcam"])) == (
+        "1 of 1",
+        "1 of 1",
+        "0 of 1",
+    )
 
 
 def test_the_figure_and_the_table_of_kinds(kinds, project):
