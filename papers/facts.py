@@ -186,22 +186,22 @@ class Facts:
 
     def __init__(self, roles: Roles):
         self.roles = roles
-        self.real, self.truth = Results(roles.real), Results(roles.truth)
+        self.real, self.tuned, self.truth = Results(roles.real), Results(roles.tuned), Results(roles.truth)
         self.synthetic, self.attention = Results(roles.synthetic), Results(roles.attention)
         self.cued = [Results(study) for study in roles.cue]
-        self.studies = [self.real, self.truth, *self.cued, self.synthetic, self.attention]
+        self.studies = [self.real, self.tuned, self.truth, *self.cued, self.synthetic, self.attention]
         self.splits = read_splits(self.real)
         more = [Results(study) for study in roles.more]
         self.all_claims = claims.read([*self.studies, *more, Results(roles.xray)])
         self.claims = [row for row in self.all_claims if row.asked]
         metric = self.truth.primary(LOCALIZATION) if self.truth.there else None
         self.localization = localized(self.truth, metric) if metric else []
-        metric = self.real.primary(LOCALIZATION) if self.real.there else None
-        self.outside = localized(self.real, metric) if metric else []
+        there = [results for results in (self.real, self.tuned) if results.there]
+        self.outside = {results: localized(results, results.primary(LOCALIZATION)) for results in there}
         self.cue = cue.read(self.cued)
         kinds, clean = ({name: Results(name + end) for name in roles.cues} for end in ("", cue.CLEAN))
         self.kinds = cue.read_kinds(kinds, clean, roles.cues)
-        compared = (self.attention, self.truth, self.real)
+        compared = (self.attention, self.truth, self.real, self.tuned)
         self.leads = [lead for results in compared for lead in read_leads(results, roles.transformer)]
         work = cost.read("work")
         self.sizes = dict(zip(work["study"], work["size"], strict=True))  # of images, in pixels

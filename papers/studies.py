@@ -51,6 +51,7 @@ class Roles(Section):
     """The studies by their parts; those of `cue` from the lowest rate up, `cues` with the names of theirs."""
 
     real: Study
+    tuned: Study
     full: Study
     truth: Study
     cue: Annotated[list[Study], Field(min_length=1)]
@@ -66,7 +67,7 @@ class Roles(Section):
     @property
     def studies(self) -> list[str]:
         """Those of the first paper that run here, in the order of the text."""
-        return [self.real, self.truth, *self.cue, self.synthetic, self.attention]
+        return [self.real, self.tuned, self.truth, *self.cue, self.synthetic, self.attention]
 
 
 def read_roles(path: Path = ROLES) -> Roles:
