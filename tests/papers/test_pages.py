@@ -102,7 +102,7 @@ def test_templates_hold_no_number(name):
 
 @pytest.mark.slow
 def test_studies_that_have_not_run_leave_their_line_and_no_figure(project, capsys, roles):
-    for study in (roles.real, roles.cue[0], roles.xray):
+    for study in (roles.real, roles.tuned, roles.cue[0], roles.xray):
         shutil.rmtree(f"results/stats/{study}")
     assert main([]) == 0
     line = "This study has not run yet: `snakemake --cores all --config studies={}`"
@@ -185,9 +185,13 @@ def test_links_lead_somewhere():
 @pytest.mark.parametrize(
     ("old", "new", "error"),
     [
-        ("truth: planted_ct", "truth: planted", "truth: Value error, no file studies/planted.yaml; write it or name"),
+        (
+            "truth: planted_ct_tuned",
+            "truth: planted",
+            "truth: Value error, no file studies/planted.yaml; write it or name",
+        ),
         ("synthetic: phantom", "synthtic: phantom", "synthtic: Extra inputs are not permitted"),
-        ("truth: planted_ct", "", "truth: Field required"),
+        ("truth: planted_ct_tuned", "", "truth: Field required"),
         ("sustained_tflops: 5", "sustained_tflops: -5", "gpu.sustained_tflops: Input should be greater than 0"),
         ("cue:", "cue: {", "not YAML"),
     ],
