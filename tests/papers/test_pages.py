@@ -102,7 +102,7 @@ def test_templates_hold_no_number(name):
 
 @pytest.mark.slow
 def test_studies_that_have_not_run_leave_their_line_and_no_figure(project, capsys, roles):
-    for study in (roles.real, roles.tuned, roles.cue[0], roles.xray):
+    for study in (roles.real, roles.cue[0], roles.xray):
         shutil.rmtree(f"results/stats/{study}")
     assert main([]) == 0
     line = "This study has not run yet: `snakemake --cores all --config studies={}`"
